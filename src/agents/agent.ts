@@ -1,0 +1,62 @@
+import type { HttpAllowance, Level } from '../policy/policy.ts';
+
+/** A coding agent as data: how it starts, what it reads, what it needs. A new agent is a new file with one of these. */
+export interface Agent {
+  readonly name: string;
+  readonly title: string;
+  /** npm package and the path of its program inside the image */
+  readonly program: string;
+  /** image recipe that has it */
+  readonly recipe: string;
+  /** Argument list for a session at a terminal, and for one prompt without one. */
+  readonly start: (options: AgentStart) => readonly string[];
+  /** Variables that are set for it in every sandbox (no secret). */
+  readonly env: (options: AgentSetup) => Readonly<Record<string, string>>;
+  /** Files written into the sandbox's home before its first start. */
+  readonly homeFiles: (options: AgentSetup) => readonly HomeFile[];
+  /** What of the user's own configuration may come along, by level. */
+  readonly classification: Readonly<Record<Level, readonly ConfigEntry[]>>;
+  /** provider of the credential it needs, in `credentials/providers.ts` */
+  readonly provider: string;
+  /** hosts it needs, each with the functions it needs there */
+  readonly hosts: readonly AgentHost[];
+}
+
+export interface AgentStart {
+  readonly permissions: 'ask' | 'skip';
+  /** one prompt, answered and ended; `undefined`: interactive */
+  readonly prompt: string | undefined;
+  /** what the user wrote after the agent's name, passed on */
+  readonly args: readonly string[];
+}
+
+export interface AgentSetup {
+  readonly permissions: 'ask' | 'skip';
+  readonly telemetry: boolean;
+  /** the phantom the agent finds where it looks for its key */
+  readonly phantom: string | undefined;
+}
+
+export interface HomeFile {
+  /** relative to the home */
+  readonly path: string;
+  readonly content: string;
+  readonly mode: number;
+}
+
+export interface ConfigEntry {
+  /** relative to the user's home, e.g. `.claude/commands` */
+  readonly path: string;
+  readonly kind: 'file' | 'folder';
+  /** settings are stripped of keys that hold secrets or start programs on the host */
+  readonly filter: 'none' | 'settings';
+}
+
+export interface AgentHost {
+  readonly host: string;
+  readonly ports: readonly number[];
+  readonly http: readonly HttpAllowance[] | undefined;
+  readonly credential: boolean;
+  /** only reached when the policy turns telemetry on */
+  readonly telemetry: boolean;
+}

@@ -1,0 +1,68 @@
+/** Every way this program can fail, in one table. Denials are not here: a denial is a `Decision`, not an error. */
+export const errorCodes = {
+  USAGE: { fault: 'user', exit: 2, about: 'the command line is wrong' },
+  POLICY_INVALID: { fault: 'user', exit: 2, about: 'a policy file is unreadable, malformed or has an unknown key' },
+  POLICY_WIDENS: { fault: 'user', exit: 2, about: 'a lower policy layer allows more than a higher one' },
+  POLICY_UNTRUSTED: { fault: 'user', exit: 2, about: 'the project asks for grants that no human has approved' },
+  RECIPE_INVALID: { fault: 'user', exit: 2, about: 'an image recipe is unreadable, malformed or has an unknown key' },
+  PATH_INVALID: { fault: 'user', exit: 2, about: 'a path does not exist or must not be used' },
+  NAME_INVALID: { fault: 'user', exit: 2, about: 'a sandbox name, id or host name is not well formed' },
+  NAME_IN_USE: { fault: 'user', exit: 2, about: 'another sandbox has this name' },
+  SANDBOX_NOT_FOUND: { fault: 'user', exit: 2, about: 'no sandbox has this name or id' },
+  SANDBOX_WRONG_STATE: { fault: 'user', exit: 125, about: 'the sandbox is not in a state that allows this' },
+  CONFIRMATION_MISSING: { fault: 'user', exit: 2, about: 'a destructive step was not confirmed by name' },
+  CREDENTIAL_UNAVAILABLE: { fault: 'user', exit: 125, about: 'a credential the policy names has no readable source' },
+  IMAGE_NOT_FOUND: { fault: 'user', exit: 125, about: 'the image is not built on this host' },
+  IMAGE_BUILD_FAILED: { fault: 'host', exit: 125, about: 'a step of an image build failed' },
+  IMAGE_CORRUPT: { fault: 'host', exit: 125, about: 'a stored image differs from its digest' },
+  TOOL_MISSING: { fault: 'host', exit: 125, about: 'a program this host needs is not installed' },
+  LAYER_MISSING: { fault: 'host', exit: 125, about: 'the host cannot give a protection layer and nobody waived it' },
+  ENGINE_FAILED: { fault: 'host', exit: 125, about: 'the container runtime refused or failed' },
+  GATEWAY_FAILED: { fault: 'host', exit: 125, about: 'the gateway could not take its place in the sandbox' },
+  JOURNAL_UNWRITABLE: { fault: 'host', exit: 125, about: 'the journal cannot be written, so nothing may start' },
+  JOURNAL_INVALID: { fault: 'host', exit: 1, about: 'the journal was changed, shortened or is malformed' },
+  STORE_FAILED: { fault: 'host', exit: 125, about: 'the state file cannot be read or written' },
+  DAEMON_UNREACHABLE: { fault: 'host', exit: 125, about: 'the daemon did not answer' },
+  TIMED_OUT: { fault: 'user', exit: 124, about: 'the time limit was reached' },
+  INTERNAL: { fault: 'bug', exit: 125, about: 'a defect in casemate' },
+} as const satisfies Record<string, { fault: 'user' | 'host' | 'bug'; exit: number; about: string }>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export interface CasemateErrorOptions {
+  readonly cause?: unknown;
+  /** what the reader can do next, one sentence */
+  readonly hint?: string | undefined;
+}
+
+const brand = Symbol.for('casemate.error');
+
+/** `message` says what happened and where, `hint` what to do. Neither holds a secret. */
+export class CasemateError extends Error {
+  override readonly name = 'CasemateError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly [brand] = true;
+
+  constructor(code: ErrorCode, message: string, options: CasemateErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(errorCodes, value);
+}
+
+export function isCasemateError(value: unknown): value is CasemateError {
+  return value instanceof Error && brand in value && 'code' in value && isErrorCode(value.code);
+}
+
+/** The one place where an unknown becomes an error with a code. */
+export function toCasemateError(value: unknown): CasemateError {
+  if (isCasemateError(value)) {
+    return value;
+  }
+  return new CasemateError('INTERNAL', value instanceof Error ? value.message : String(value), { cause: value });
+}

@@ -1,0 +1,121 @@
+import type { LayerName } from '../base/layers.ts';
+import type { Ingress } from '../system/ingress.ts';
+
+/**
+ * One container runtime. Plain data in, plain data out: no type of a runtime's client library appears here, and an
+ * engine knows neither policy nor gateway. It gets a finished `SandboxSpec` and does that or throws.
+ *
+ * Life of a sandbox: `create` (namespaces and mounts exist, nothing of the image runs) → `ingress` → `start` → any
+ * number of `attach` → `stop` → `start` … → `remove`. Every method is idempotent where that has a meaning.
+ */
+export interface Engine {
+  readonly name: string;
+  readonly can: Readonly<Record<Capability, boolean>>;
+  /** What this host gives, layer by layer, each answered by a probe and not by a guess. */
+  readonly examine: (runtime: string, options?: Abortable) => Promise<readonly LayerReport[]>;
+  /** Throws `LAYER_MISSING` for a layer the host lacks and `spec.waived` does not name; `ENGINE_FAILED` otherwise. */
+  readonly create: (spec: SandboxSpec, options?: Abortable) => Promise<void>;
+  /** Listens inside the sandbox's network namespace. The caller closes it. */
+  readonly ingress: (id: string, ports: IngressPorts, options?: Abortable) => Promise<Ingress>;
+  readonly start: (id: string, options?: Abortable) => Promise<void>;
+  /** Asks, waits `graceMs`, then kills. Everything in the sandbox is gone when this resolves. */
+  readonly stop: (id: string, options?: Abortable & { readonly graceMs?: number }) => Promise<void>;
+  /** Removes what the engine made: container, mounts, cgroups, stage. Never the workspace or the home. */
+  readonly remove: (id: string, options?: Abortable) => Promise<void>;
+  /** Our sandboxes of this owner, by label: the truth the daemon reconciles with. */
+  readonly list: (owner: string, options?: Abortable) => Promise<readonly EngineSandbox[]>;
+  /** The argument list that runs a command inside with the confinement of the sandbox; the caller starts it. */
+  readonly attach: (id: string, command: CommandSpec) => Promise<Invocation>;
+  readonly stats: (id: string, options?: Abortable) => Promise<Stats>;
+  /** Host process ids inside, for outside probes. */
+  readonly processes: (id: string) => Promise<readonly number[]>;
+}
+
+export type Capability = 'pauses' | 'limitsDisk' | 'limitsMemory' | 'rootless' | 'ownKernel';
+
+export interface Abortable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LayerReport {
+  readonly layer: LayerName;
+  readonly available: boolean;
+  /** what was probed and what it answered; for a missing layer also what to install or enable */
+  readonly detail: string;
+}
+
+export interface IngressPorts {
+  readonly tcp: readonly number[];
+  readonly udp: readonly number[];
+}
+
+export interface SandboxSpec {
+  readonly id: string;
+  /** id of the daemon's installation: `list` returns only its own */
+  readonly owner: string;
+  readonly hostname: string;
+  readonly runtime: 'runc' | 'crun' | 'runsc';
+  /** absolute path of the read-only root file system */
+  readonly rootfs: string;
+  readonly workspace: WorkspaceMount;
+  /** host folder that becomes `/home/agent`, writable; made by the engine if absent, kept by `remove` */
+  readonly home: string;
+  /** single files shown read-only, e.g. `/etc/resolv.conf`; `source` is ours, never a sandbox's */
+  readonly files: readonly { readonly source: string; readonly target: string }[];
+  /** environment of every command; no secret is ever here */
+  readonly env: Readonly<Record<string, string>>;
+  readonly limits: EngineLimits;
+  /** missing layers a human accepted */
+  readonly waived: readonly LayerName[];
+}
+
+export interface WorkspaceMount {
+  /** absolute, real path on the host; appears as `/workspace` */
+  readonly path: string;
+  readonly mode: 'direct' | 'readonly';
+  /**
+   * Paths below the workspace that the sandbox can neither create, change, replace nor rename around, existing or not,
+   * e.g. `.git/hooks`. Relative, normalised, without `..`.
+   */
+  readonly protect: readonly string[];
+}
+
+export interface EngineLimits {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly pids: number;
+  readonly diskBytes: number;
+  readonly fileBytes: number;
+  readonly openFiles: number;
+}
+
+export interface EngineSandbox {
+  readonly id: string;
+  readonly state: 'created' | 'running' | 'stopped';
+}
+
+export interface CommandSpec {
+  readonly command: readonly string[];
+  readonly cwd?: string | undefined;
+  /** added to the sandbox's environment */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly tty: boolean;
+  /** unique name of this execution */
+  readonly executionId: string;
+}
+
+/** What the caller starts with its own terminal or pipes; it ends with the command's exit code. */
+export interface Invocation {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Written by the runtime once the command runs: the host process id, decimal. */
+  readonly pidFile: string;
+}
+
+export interface Stats {
+  readonly memoryBytes: number | undefined;
+  readonly memoryPeakBytes: number | undefined;
+  readonly cpuMs: number | undefined;
+  readonly pids: number | undefined;
+}

@@ -1,0 +1,39 @@
+import type { BoundCredential } from '../credentials/credential.ts';
+import type { NetworkRule } from '../policy/policy.ts';
+import type { Ingress } from '../system/ingress.ts';
+
+/** The only way out of every sandbox: what the rest of the program sees of it. */
+
+export interface GatewaySandbox {
+  readonly id: string;
+  readonly name: string;
+  readonly policyHash: string;
+  readonly rules: readonly NetworkRule[];
+  /** by the name that rules use */
+  readonly credentials: ReadonlyMap<string, BoundCredential>;
+  /** private key and certificate of the authority this sandbox trusts, PEM */
+  readonly authority: Authority;
+}
+
+/** A certificate authority for one sandbox; its key never leaves the gateway and its state folder. */
+export interface Authority {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+}
+
+export interface Gateway {
+  /** Takes the ingress over. From now on every connection of this sandbox is decided, recorded and answered. */
+  readonly attach: (sandbox: GatewaySandbox, ingress: Ingress) => void;
+  /** Closes the ingress and every open exchange of the sandbox. Idempotent. */
+  readonly detach: (sandboxId: string) => Promise<void>;
+  readonly usage: (sandboxId: string) => GatewayUsage | undefined;
+  readonly close: () => Promise<void>;
+}
+
+export interface GatewayUsage {
+  readonly openConnections: number;
+  readonly allowed: number;
+  readonly denied: number;
+  readonly bytesOut: number;
+  readonly bytesIn: number;
+}

@@ -1,0 +1,115 @@
+import type { HostName } from '../base/host.ts';
+import type { LayerName } from '../base/layers.ts';
+
+/** The resolved policy: what the layers allow together, every value with its origin. Frozen, plain data, JSON-safe. */
+
+export const levels = ['personal', 'team', 'service', 'maximum'] as const;
+export type Level = (typeof levels)[number];
+
+export type LayerKind = 'organisation' | 'user' | 'project' | 'command line' | 'preset' | 'default';
+
+/** Where a value was written. `line` and `column` start at 1 and are absent for presets, defaults and options. */
+export interface Origin {
+  readonly layer: LayerKind;
+  /** absolute path of the file, or the name of the preset, default or option */
+  readonly source: string;
+  readonly line?: number | undefined;
+  readonly column?: number | undefined;
+}
+
+/** An exact name, or every name below one (`*.example.com` does not match `example.com`). */
+export type HostPattern =
+  | { readonly kind: 'exact'; readonly host: HostName }
+  | { readonly kind: 'below'; readonly host: HostName };
+
+/** One allowed function of a host. `path` is a glob: `*` within a segment, `**` across segments; query not included. */
+export interface HttpAllowance {
+  /** upper case; `undefined`: any method */
+  readonly methods: readonly string[] | undefined;
+  readonly path: string;
+}
+
+export interface NetworkRule {
+  /** unique within the policy, shown in denials and in the journal, e.g. `project:casemate.yaml:12` or `preset:claude:1` */
+  readonly id: string;
+  readonly host: HostPattern;
+  readonly ports: readonly number[];
+  /** name in `Policy.credentials`; the gateway puts the real value on the wire for this host */
+  readonly credential: string | undefined;
+  /** `undefined`: everything at that host and port; otherwise TLS is opened and each request is judged */
+  readonly http: readonly HttpAllowance[] | undefined;
+  /** dial this instead, e.g. `http://127.0.0.1:8080`; loopback and private addresses are allowed here and only here */
+  readonly upstream: string | undefined;
+  readonly origin: Origin;
+}
+
+export type CredentialSource =
+  | { readonly kind: 'env'; readonly name: string }
+  /** refused unless it is a regular file of the caller with mode 0600 or stricter */
+  | { readonly kind: 'file'; readonly path: string }
+  /** argument list; the value is its standard output without the final line feed */
+  | { readonly kind: 'command'; readonly command: readonly string[] };
+
+export interface CredentialRule {
+  readonly name: string;
+  /** row of the provider table in `credentials/providers.ts`: `anthropic`, `openai`, `header` */
+  readonly provider: string;
+  readonly source: CredentialSource;
+  /** only for the provider `header` */
+  readonly header: { readonly name: string; readonly format: string } | undefined;
+  /** variable of the sandbox that holds the phantom; only for the provider `header` */
+  readonly variable: string | undefined;
+  readonly origin: Origin;
+}
+
+export interface Limits {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly pids: number;
+  /** size of the home folder */
+  readonly diskBytes: number;
+  /** largest single file (RLIMIT_FSIZE), the bound that also holds in the workspace */
+  readonly fileBytes: number;
+  /** open descriptors a process */
+  readonly openFiles: number;
+  /** wall clock of the whole sandbox; `undefined`: none */
+  readonly timeMs: number | undefined;
+  /** stop after this long without a command running; `undefined`: never */
+  readonly idleMs: number | undefined;
+}
+
+export interface Policy {
+  readonly version: 1;
+  readonly level: Level;
+  readonly agent: {
+    /** row of the agent table in `agents/`; `undefined`: no agent, commands only */
+    readonly name: string | undefined;
+    readonly permissions: 'ask' | 'skip';
+    readonly telemetry: boolean;
+  };
+  /** recipe name, or path of a recipe file */
+  readonly image: string;
+  readonly runtime: 'runc' | 'crun' | 'runsc';
+  readonly workspace: { readonly path: string; readonly mode: 'direct' | 'readonly' };
+  readonly presets: readonly string[];
+  readonly network: readonly NetworkRule[];
+  readonly credentials: readonly CredentialRule[];
+  readonly limits: Limits;
+  /** layers whose absence a human accepted; never from a project file */
+  readonly waive: readonly LayerName[];
+  /** origin of each scalar by its dotted path, e.g. `limits.memory` */
+  readonly origins: Readonly<Record<string, Origin>>;
+}
+
+/** The judgement on a destination or a request. It has no default: what is not decided is denied. */
+export type Decision =
+  | { readonly verdict: 'allow'; readonly rule: NetworkRule }
+  | { readonly verdict: 'deny'; readonly rule: NetworkRule | undefined; readonly reason: DenyReason };
+
+export type DenyReason =
+  /** no rule names this host */
+  | 'host-not-allowed'
+  /** a rule names this host, but not this port */
+  | 'port-not-allowed'
+  /** a rule names host and port, but not this method and path */
+  | 'function-not-allowed';

@@ -1,0 +1,31 @@
+import type { Socket } from 'node:net';
+
+/**
+ * How connections from one sandbox reach the gateway, whatever the engine: accepted in the sandbox's network namespace
+ * or carried out of it. Neither engines nor the gateway know more of each other than this.
+ */
+export interface Ingress {
+  /** Called once, before the sandbox's first process starts. */
+  readonly serve: (receiver: IngressReceiver) => void;
+  /** Stops accepting; connections already handed over are the receiver's to close. */
+  readonly close: () => Promise<void>;
+}
+
+export interface IngressReceiver {
+  readonly connection: (connection: IngressConnection) => void;
+  readonly datagram: (datagram: IngressDatagram) => void;
+}
+
+export interface IngressConnection {
+  /** Paused; nothing has been read. */
+  readonly socket: Socket;
+  /** The address the sandbox connected to, dotted IPv4: it says which name was asked for. */
+  readonly localAddress: string;
+  readonly localPort: number;
+}
+
+export interface IngressDatagram {
+  readonly data: Uint8Array;
+  readonly localPort: number;
+  readonly reply: (data: Uint8Array) => void;
+}

@@ -1,0 +1,103 @@
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+
+import { CasemateError } from '../base/errors.ts';
+
+/** Programs, started from argument lists. No other file of this project starts a process; nothing here knows a shell. */
+
+export interface RunOptions {
+  readonly cwd?: string | undefined;
+  /** The whole environment of the program; nothing is inherited beside it. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array | undefined;
+  readonly timeoutMs?: number | undefined;
+  /** Output past this many bytes a stream is dropped and `truncated` is set. Default 16 MiB. */
+  readonly maxOutputBytes?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** Called with each piece of standard error, for progress. */
+  readonly onStderr?: ((text: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RunResult {
+  readonly exitCode: number;
+  readonly signal: NodeJS.Signals | undefined;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  readonly truncated: boolean;
+}
+
+/** What starts a process: a parameter with a default wherever a test must vary it. */
+export type Spawn = (file: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
+
+export const spawnProcess: Spawn = (file, args, options) => spawn(file, args, { ...options, shell: false });
+
+/**
+ * Runs a program to its end. A non-zero exit is a result, not an error. Throws `TOOL_MISSING` when it cannot be
+ * started, `TIMED_OUT` after `timeoutMs` (the program is killed), the abort reason when `signal` aborts.
+ */
+export async function run(file: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
+  const { cwd, env, uid, gid, signal, timeoutMs, input, onStderr, maxOutputBytes = 16 * 1024 * 1024 } = options;
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
+  const child = spawnProcess(file, args, { cwd, env, uid, gid, stdio: ['pipe', 'pipe', 'pipe'] });
+  const stdout = collect(maxOutputBytes);
+  const stderr = collect(maxOutputBytes);
+  let timedOut = false;
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true;
+          child.kill('SIGKILL');
+        }, timeoutMs);
+  const abort = (): void => {
+    child.kill('SIGKILL');
+  };
+  signal?.addEventListener('abort', abort, { once: true });
+  child.stdout?.on('data', stdout.take);
+  child.stderr?.on('data', (piece: Buffer) => {
+    stderr.take(piece);
+    onStderr?.(piece.toString('utf8'));
+  });
+  // A program may end without reading its input; that is its right.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(input ?? '');
+  child.once('error', (error) => {
+    reject(new CasemateError('TOOL_MISSING', `cannot start ${file}: ${error.message}`, { cause: error }));
+  });
+  child.once('close', (code, killedBy) => {
+    if (signal?.aborted === true) {
+      reject(signal.reason);
+    } else if (timedOut) {
+      reject(new CasemateError('TIMED_OUT', `${file} did not end within ${timeoutMs} ms`));
+    } else {
+      const truncated = stdout.truncated() || stderr.truncated();
+      resolve({ exitCode: code ?? 128, signal: killedBy ?? undefined, stdout: stdout.bytes(), stderr: stderr.bytes(), truncated });
+    }
+  });
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+function collect(limit: number) {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  let dropped = false;
+  return {
+    take(piece: Buffer): void {
+      const room = limit - size;
+      dropped ||= piece.length > room;
+      if (room > 0) {
+        pieces.push(piece.subarray(0, room));
+        size += Math.min(piece.length, room);
+      }
+    },
+    bytes: () => Buffer.concat(pieces),
+    truncated: () => dropped,
+  };
+}
