@@ -33,7 +33,10 @@ export interface OptionRow {
 
 /** One row of the command table: all that `--help`, completion and the reference page need, without loading the code. */
 export interface CommandRow {
+  /** one phrase without a full stop */
   readonly summary: string;
+  /** heading in the top-level help, e.g. `Sandboxes`; without one: `Commands` */
+  readonly group?: string | undefined;
   /** arguments as shown in the usage line, e.g. `NAME [-- COMMAND ARG...]` */
   readonly usage: string;
   readonly options: readonly OptionRow[];
