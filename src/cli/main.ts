@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+import { errorCodes, toCasemateError } from '../base/errors.ts';
+import { nearest, visible, visibleLines } from '../base/text.ts';
+import { processEnvironment } from '../system/environment.ts';
+import { pathsFrom } from '../system/paths.ts';
+import { version } from '../system/version.ts';
+import type { CommandContext, CommandRow } from './command.ts';
+import { commands, innerCommands } from './commands.ts';
+
+/** The entry: finds the command in the table, loads it alone, and prints what went wrong once. */
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 19)) {
+  process.stderr.write(`casemate needs Node 22.19 or newer; this is ${process.versions.node}\n`);
+  process.exit(125);
+}
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(words: readonly string[]): Promise<number> {
+  const [first] = words;
+  if (first === '--version' || first === '-V') {
+    process.stdout.write(`${version}\n`);
+    return 0;
+  }
+  const found = findCommand(words);
+  if (found === undefined || asksForHelp(found.args)) {
+    return await help(words, found?.name);
+  }
+  try {
+    const { run } = await found.row.load();
+    return await run(found.args, context());
+  } catch (thrown) {
+    return report(thrown, found.args);
+  }
+}
+
+interface Found {
+  readonly name: string;
+  readonly row: CommandRow;
+  readonly args: readonly string[];
+}
+
+function findCommand(words: readonly string[]): Found | undefined {
+  for (const length of [2, 1]) {
+    const name = words.slice(0, length).join(' ');
+    const table = Object.hasOwn(commands, name) ? commands : innerCommands;
+    const row = words.length >= length && Object.hasOwn(table, name) ? table[name] : undefined;
+    if (row !== undefined) {
+      return { name, row, args: words.slice(length) };
+    }
+  }
+  return undefined;
+}
+
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  const own = end === -1 ? args : args.slice(0, end);
+  return own.includes('--help') || own.includes('-h');
+}
+
+async function help(words: readonly string[], name: string | undefined): Promise<number> {
+  const { helpFor } = await import('./help.ts');
+  const own = words.filter((word) => word !== '--help' && word !== '-h' && word !== 'help');
+  const group = own[0] ?? '';
+  const known = own.length === 0 || name !== undefined || Object.keys(commands).some((key) => key.startsWith(`${group} `));
+  if (!known) {
+    const close = nearest(own.join(' '), Object.keys(commands)) ?? nearest(group, Object.keys(commands));
+    const hint = close === undefined ? 'Run: casemate --help' : `Did you mean "casemate ${close}"?`;
+    process.stderr.write(`casemate: "${visible(own.join(' '))}" is not a command\n  ${hint}\n`);
+    return 2;
+  }
+  const subject = name ?? (group === '' ? undefined : group);
+  const asked = own.length < words.length || words.length === 0;
+  const extra = name === undefined && own.length > 1 ? own[1] : undefined;
+  if (extra !== undefined) {
+    process.stderr.write(`casemate: "${visible(own.slice(0, 2).join(' '))}" is not a command\n`);
+  }
+  (asked && extra === undefined ? process.stdout : process.stderr).write(helpFor(commands, subject));
+  return asked && extra === undefined ? 0 : 2;
+}
+
+function context(): CommandContext {
+  const uid = process.geteuid?.() ?? 0;
+  const { stdin, stdout, stderr } = process;
+  return { env: processEnvironment, paths: pathsFrom(processEnvironment, uid), cwd: process.cwd(), stdin, stdout, stderr, uid };
+}
+
+function report(thrown: unknown, args: readonly string[]): number {
+  const error = toCasemateError(thrown);
+  if (wantsJson(args)) {
+    const { code, message, hint } = error;
+    process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+  } else {
+    const hint = error.hint === undefined ? '' : `\n  ${visibleLines(error.hint).replaceAll('\n', '\n  ')}`;
+    process.stderr.write(`casemate: ${visible(error.message)}${hint}\n`);
+  }
+  if (error.code === 'INTERNAL' && processEnvironment.get('CASEMATE_DEBUG') !== undefined) {
+    process.stderr.write(`${visibleLines(error.cause instanceof Error ? (error.cause.stack ?? '') : String(error.cause))}\n`);
+  }
+  return errorCodes[error.code].exit;
+}
+
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end === -1 ? args : args.slice(0, end)).includes('--json');
+}

@@ -1,0 +1,164 @@
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { randomBytes } from 'node:crypto';
+
+import { CasemateError } from '../base/errors.ts';
+import { parseSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
+
+/** What is known of every sandbox, in one SQLite file. Each transition is one transaction; only the daemon writes. */
+
+export const sandboxStates = ['created', 'starting', 'running', 'stopping', 'stopped', 'removing', 'gone'] as const;
+export type SandboxState = (typeof sandboxStates)[number];
+
+export interface SandboxRow {
+  readonly id: SandboxId;
+  readonly name: SandboxName;
+  readonly state: SandboxState;
+  /** removed when its one command has ended */
+  readonly ephemeral: boolean;
+  /** canonical JSON of the `Plan` */
+  readonly plan: string;
+  readonly planHash: string;
+  readonly createdMs: number;
+  readonly startedMs: number | undefined;
+  /** when the time limit ends it */
+  readonly expiresMs: number | undefined;
+  /** why it came into its present state, in a word: `asked`, `expired`, `idle`, `client-lost`, ... */
+  readonly reason: string;
+  /** process that a throw-away sandbox lives for */
+  readonly client: ProcessIdentity | undefined;
+}
+
+export interface Store {
+  readonly ownerId: string;
+  /** a key of this installation, for what must be unpredictable outside and stable here; 32 bytes */
+  readonly installationKey: Buffer;
+  /** Throws `NAME_IN_USE`. */
+  readonly insert: (row: Omit<SandboxRow, 'startedMs' | 'expiresMs'>) => void;
+  readonly find: (nameOrId: string) => SandboxRow | undefined;
+  /** The newest sandbox of this name that was removed. */
+  readonly findGone: (nameOrId: string) => SandboxRow | undefined;
+  readonly list: () => readonly SandboxRow[];
+  readonly move: (id: SandboxId, change: SandboxChange) => void;
+  readonly trust: (hash: string) => void;
+  readonly isTrusted: (hash: string) => boolean;
+  readonly close: () => void;
+}
+
+export interface SandboxChange {
+  readonly state: SandboxState;
+  readonly reason: string;
+  readonly startedMs?: number | undefined;
+  readonly expiresMs?: number | undefined;
+}
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS sandboxes (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, ephemeral INTEGER NOT NULL, plan TEXT NOT NULL,
+    plan_hash TEXT NOT NULL, created_ms INTEGER NOT NULL, started_ms INTEGER, expires_ms INTEGER, reason TEXT NOT NULL,
+    client_pid INTEGER, client_start TEXT) STRICT;
+  CREATE UNIQUE INDEX IF NOT EXISTS live_name ON sandboxes (name) WHERE state <> 'gone';
+  CREATE TABLE IF NOT EXISTS trusted (hash TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT;
+`;
+
+/** Opens or makes the state file. Throws `STORE_FAILED` with the path. */
+export function openStore(path: string): Store {
+  try {
+    return storeOn(new DatabaseSync(path));
+  } catch (error) {
+    throw new CasemateError('STORE_FAILED', `cannot open the state file ${path}: ${error instanceof Error ? error.message : ''}`, {
+      cause: error,
+      hint: 'Check free space and permissions of that folder.',
+    });
+  }
+}
+
+function storeOn(database: DatabaseSync): Store {
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;');
+  database.exec(schema);
+  const ownerId = metaValue(database, 'owner', () => Buffer.from(`own-${randomBytes(8).toString('hex')}`)).toString('utf8');
+  const installationKey = metaValue(database, 'installation-key', () => randomBytes(32));
+  const byLive = database.prepare("SELECT * FROM sandboxes WHERE (id = ? OR name = ?) AND state <> 'gone'");
+  const byGone = database.prepare("SELECT * FROM sandboxes WHERE (id = ? OR name = ?) AND state = 'gone' ORDER BY rowid DESC LIMIT 1");
+  const all = database.prepare("SELECT * FROM sandboxes WHERE state <> 'gone' ORDER BY created_ms, id");
+  const update = database.prepare(
+    'UPDATE sandboxes SET state = ?, reason = ?, started_ms = coalesce(?, started_ms), expires_ms = ? WHERE id = ?',
+  );
+  return {
+    ownerId,
+    installationKey,
+    insert: (row) => insertRow(database, row),
+    find: (key) => rowOf(byLive.get(key, key)),
+    findGone: (key) => rowOf(byGone.get(key, key)),
+    list: () => all.all().flatMap((values) => rowOf(values) ?? []),
+    move(id, change) {
+      update.run(change.state, change.reason, change.startedMs ?? null, change.expiresMs ?? null, id);
+    },
+    trust(hash) {
+      database.prepare('INSERT OR IGNORE INTO trusted VALUES (?, ?)').run(hash, Date.now());
+    },
+    isTrusted: (hash) => database.prepare('SELECT 1 FROM trusted WHERE hash = ?').get(hash) !== undefined,
+    close: () => database.close(),
+  };
+}
+
+function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | 'expiresMs'>): void {
+  const taken = database.prepare("SELECT id FROM sandboxes WHERE name = ? AND state <> 'gone'").get(row.name);
+  if (taken !== undefined) {
+    throw new CasemateError('NAME_IN_USE', `a sandbox named "${row.name}" exists`, {
+      hint: `Choose another with --name, or run: casemate destroy ${row.name}`,
+    });
+  }
+  database
+    .prepare('INSERT INTO sandboxes VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?)')
+    .run(
+      row.id,
+      row.name,
+      row.state,
+      row.ephemeral ? 1 : 0,
+      row.plan,
+      row.planHash,
+      row.createdMs,
+      row.reason,
+      row.client?.pid ?? null,
+      row.client?.startTicks ?? null,
+    );
+}
+
+function metaValue(database: DatabaseSync, key: string, make: () => Buffer): Buffer {
+  database.prepare('INSERT OR IGNORE INTO meta VALUES (?, ?)').run(key, make());
+  const value = database.prepare('SELECT value FROM meta WHERE key = ?').get(key)?.['value'];
+  if (!(value instanceof Uint8Array)) {
+    throw new CasemateError('STORE_FAILED', `the state file has no usable value for "${key}"`);
+  }
+  return Buffer.from(value);
+}
+
+function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow | undefined {
+  if (values === undefined) {
+    return undefined;
+  }
+  const state = sandboxStates.find((candidate) => candidate === values['state']);
+  if (state === undefined) {
+    throw new CasemateError('STORE_FAILED', `the state file holds an unknown state "${String(values['state'])}"`);
+  }
+  const pid = numberOf(values['client_pid']);
+  return {
+    id: parseSandboxId(String(values['id'])),
+    name: parseSandboxName(String(values['name'])),
+    state,
+    ephemeral: values['ephemeral'] === 1,
+    plan: String(values['plan']),
+    planHash: String(values['plan_hash']),
+    createdMs: numberOf(values['created_ms']) ?? 0,
+    startedMs: numberOf(values['started_ms']),
+    expiresMs: numberOf(values['expires_ms']),
+    reason: String(values['reason']),
+    client: pid === undefined ? undefined : { pid, startTicks: String(values['client_start']) },
+  };
+}
+
+function numberOf(value: SQLOutputValue | undefined): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}
