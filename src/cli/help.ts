@@ -30,12 +30,6 @@ export function helpFor(table: CommandTable, name?: string): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-/** True for `--help` or `-h` before `--`, wherever it stands: help must not need a right command line. */
-export function wantsHelp(args: readonly string[]): boolean {
-  const end = args.indexOf('--');
-  return (end < 0 ? args : args.slice(0, end)).some((argument) => argument === '--help' || argument === '-h');
-}
-
 /** The `USAGE` error for a command the table does not have, with the nearest one that it has. */
 export function unknownCommand(table: CommandTable, name: string): CasemateError {
   const near = nearest(name, new Set(Object.keys(table).flatMap((key) => [key, key.split(' ')[0] ?? key])));

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { CommandRow, CommandTable } from '../../../src/cli/command.ts';
-import { helpFor, unknownCommand, wantsHelp } from '../../../src/cli/help.ts';
+import { helpFor, unknownCommand } from '../../../src/cli/help.ts';
 
 function row(summary: string, more: Partial<CommandRow> = {}): CommandRow {
   return {
@@ -61,16 +61,5 @@ describe('helpFor', () => {
     expect(() => helpFor(table, 'rum')).toThrow(expect.objectContaining({ code: 'USAGE', hint: 'Did you mean: casemate run?' }));
     expect(unknownCommand(table, 'polcy').hint).toBe('Did you mean: casemate policy?');
     expect(unknownCommand(table, '\u001b]0;x\u0007').message).not.toContain('\u001b');
-  });
-});
-
-describe('wantsHelp', () => {
-  test.each<[string[], boolean]>([
-    [['--help'], true],
-    [['name', '-h'], true],
-    [['--', '--help'], false],
-    [['helpful'], false],
-  ])('%j: %s', (args, wanted) => {
-    expect(wantsHelp(args)).toBe(wanted);
   });
 });

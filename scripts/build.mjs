@@ -1,0 +1,77 @@
+#!/usr/bin/env node
+/**
+ * Makes `dist/`: one entry, a chunk for each command and engine that is loaded when used, the data files, the notices
+ * of what is inside and its bill of materials. The result needs no `node_modules`.
+ */
+import { chmodSync, cpSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import { rolldown } from 'rolldown';
+
+import { billOfMaterials, bundledPackages, notices } from './notices.mjs';
+import { inputsDigest, stampFile } from './setup/bundle.mjs';
+import { root } from './setup/places.mjs';
+
+/** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
+const dataFiles = ['**/*.pl', 'tour/sample/**/*', '**/data/**/*'];
+
+const digest = inputsDigest();
+const finished = join(root, 'dist');
+// Made beside and put in place at the end: a build that fails leaves the last good one.
+const dist = join(root, 'dist.new');
+rmSync(dist, { recursive: true, force: true });
+const bundle = await rolldown({
+  input: { casemate: join(root, 'src/cli/main.ts') },
+  platform: 'node',
+  // pkijs reaches for a global `window`-like scope; nothing else of a browser is wanted.
+  resolve: { conditionNames: ['node', 'import', 'default'] },
+  onLog: refuseUnresolved,
+});
+const { output } = await bundle.write({
+  dir: dist,
+  format: 'esm',
+  minify: { compress: true, mangle: false },
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name]-[hash].js',
+});
+await bundle.close();
+chmodSync(join(dist, 'casemate.js'), 0o755);
+copyData();
+const packages = bundledPackages(output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : [])));
+writeFileSync(join(dist, 'THIRD-PARTY-NOTICES.txt'), notices(packages));
+writeFileSync(join(dist, 'bom.cdx.json'), `${JSON.stringify(billOfMaterials(packages), undefined, 2)}\n`);
+rmSync(finished, { recursive: true, force: true });
+renameSync(dist, finished);
+writeFileSync(stampFile, `${digest}\n`);
+const bytes = output.reduce((sum, part) => sum + Buffer.byteLength(part.type === 'chunk' ? part.code : part.source), 0);
+process.stdout.write(`dist: ${output.length} files, ${Math.round(bytes / 1024)} KiB, ${packages.length} packages inside\n`);
+
+/** An import that is left open would fail on the user's machine, where there is no `node_modules`. */
+function refuseUnresolved(level, log, handle) {
+  if (log.code === 'UNRESOLVED_IMPORT') {
+    throw new Error(log.message);
+  }
+  handle(level, log);
+}
+
+function copyData() {
+  const source = join(root, 'src');
+  for (const name of globSync(dataFiles, { cwd: source, withFileTypes: false })) {
+    const target = join(dist, 'data', name);
+    mkdirSync(dirname(target), { recursive: true });
+    if (readIfFile(join(source, name)) !== undefined) {
+      cpSync(join(source, name), target);
+    }
+  }
+}
+
+function readIfFile(path) {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (error.code === 'EISDIR') {
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,44 @@
+/** The built program in `dist/`, made again when anything it is made of has changed. */
+import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { nodeProgram, root } from './places.mjs';
+import { runQuiet } from './processes.mjs';
+import { step, stepFault } from './progress.mjs';
+
+/** Holds the digest of the inputs that `dist/` was built from; written last. */
+export const stampFile = join(root, 'dist', '.inputs');
+
+export async function buildBundle() {
+  if (readStamp() === inputsDigest()) {
+    return;
+  }
+  await step('Building casemate', async (say) => {
+    const result = await runQuiet(nodeProgram(), [join(root, 'scripts', 'build.mjs')], { onLine: say });
+    if (result.code !== 0) {
+      throw stepFault('the build', result);
+    }
+  });
+}
+
+/** SHA-256 over names and contents of all that the build reads. */
+export function inputsDigest() {
+  const hash = createHash('sha256');
+  const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .sort();
+  for (const file of [...sources, ...['package.json', 'package-lock.json', 'LICENSE', 'scripts/build.mjs', 'scripts/notices.mjs'].map((name) => join(root, name))]) {
+    hash.update(`${file.slice(root.length)}\0`).update(readFileSync(file)).update('\0');
+  }
+  return hash.digest('hex');
+}
+
+function readStamp() {
+  try {
+    return readFileSync(stampFile, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

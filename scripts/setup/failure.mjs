@@ -1,0 +1,27 @@
+/** A fault of the set-up as a person should read it: one line of what, one of what to do, and the exit code. */
+export class Failure extends Error {
+  /** @param {string} message @param {{ hint?: string, exitCode?: number, details?: readonly string[] }} [options] */
+  constructor(message, { hint, exitCode = 125, details = [] } = {}) {
+    super(message);
+    this.hint = hint;
+    this.exitCode = exitCode;
+    this.details = details;
+  }
+}
+
+/** Runs `work`; prints a fault once, on standard error, and sets the exit code. No stack: it would hide the line that helps. */
+export async function main(work) {
+  try {
+    process.exitCode = await work();
+  } catch (error) {
+    const known = error instanceof Failure;
+    for (const line of known ? error.details : []) {
+      process.stderr.write(`    ${line}\n`);
+    }
+    process.stderr.write(`casemate: ${known ? error.message : (error?.stack ?? String(error))}\n`);
+    if (known && error.hint !== undefined) {
+      process.stderr.write(`  ${error.hint}\n`);
+    }
+    process.exitCode = known ? error.exitCode : 125;
+  }
+}
