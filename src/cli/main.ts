@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { errorCodes, toCasemateError } from '../base/errors.ts';
-import { nearest, visible, visibleLines } from '../base/text.ts';
+import { visible, visibleLines } from '../base/text.ts';
 import { processEnvironment } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
 import { version } from '../system/version.ts';
@@ -23,14 +23,14 @@ async function main(words: readonly string[]): Promise<number> {
     return 0;
   }
   const found = findCommand(words);
-  if (found === undefined || asksForHelp(found.args)) {
-    return await help(words, found?.name);
-  }
   try {
+    if (found === undefined || asksForHelp(found.args)) {
+      return await help(words, found?.name);
+    }
     const { run } = await found.row.load();
     return await run(found.args, context());
   } catch (thrown) {
-    return report(thrown, found.args);
+    return report(thrown, words);
   }
 }
 
@@ -52,31 +52,18 @@ function findCommand(words: readonly string[]): Found | undefined {
   return undefined;
 }
 
+/** `--help` counts wherever it stands before `--`: help must not need a right command line. */
 function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf('--');
-  const own = end === -1 ? args : args.slice(0, end);
-  return own.includes('--help') || own.includes('-h');
+  return (end < 0 ? args : args.slice(0, end)).some((argument) => argument === '--help' || argument === '-h');
 }
 
 async function help(words: readonly string[], name: string | undefined): Promise<number> {
   const { helpFor } = await import('./help.ts');
-  const own = words.filter((word) => word !== '--help' && word !== '-h' && word !== 'help');
-  const group = own[0] ?? '';
-  const known = own.length === 0 || name !== undefined || Object.keys(commands).some((key) => key.startsWith(`${group} `));
-  if (!known) {
-    const close = nearest(own.join(' '), Object.keys(commands)) ?? nearest(group, Object.keys(commands));
-    const hint = close === undefined ? 'Run: casemate --help' : `Did you mean "casemate ${close}"?`;
-    process.stderr.write(`casemate: "${visible(own.join(' '))}" is not a command\n  ${hint}\n`);
-    return 2;
-  }
-  const subject = name ?? (group === '' ? undefined : group);
-  const asked = own.length < words.length || words.length === 0;
-  const extra = name === undefined && own.length > 1 ? own[1] : undefined;
-  if (extra !== undefined) {
-    process.stderr.write(`casemate: "${visible(own.slice(0, 2).join(' '))}" is not a command\n`);
-  }
-  (asked && extra === undefined ? process.stdout : process.stderr).write(helpFor(commands, subject));
-  return asked && extra === undefined ? 0 : 2;
+  const own = words.filter((word) => word !== '--help' && word !== '-h');
+  const subject = own[0] === 'help' ? own.slice(1) : own;
+  process.stdout.write(helpFor(commands, name ?? subject.join(' ')));
+  return 0;
 }
 
 function context(): CommandContext {

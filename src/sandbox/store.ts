@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 
 import { CasemateError } from '../base/errors.ts';
 import { parseSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
+import type { Invocation } from '../engines/engine.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 
 /** What is known of every sandbox, in one SQLite file. Each transition is one transaction; only the daemon writes. */
@@ -40,9 +41,24 @@ export interface Store {
   readonly findGone: (nameOrId: string) => SandboxRow | undefined;
   readonly list: () => readonly SandboxRow[];
   readonly move: (id: SandboxId, change: SandboxChange) => void;
+  readonly beginExecution: (execution: StoredExecution) => void;
+  readonly endExecution: (id: string) => void;
+  /** Executions whose end nobody recorded. */
+  readonly openExecutions: () => readonly StoredExecution[];
   readonly trust: (hash: string) => void;
   readonly isTrusted: (hash: string) => boolean;
   readonly close: () => void;
+}
+
+/** What must be known of a running command after the daemon died: enough to end it and to record its end. */
+export interface StoredExecution {
+  readonly id: string;
+  readonly sandbox: SandboxId;
+  readonly invocation: Invocation;
+  readonly client: ProcessIdentity | undefined;
+  readonly actor: string;
+  readonly subject: string;
+  readonly startedMs: number;
 }
 
 export interface SandboxChange {
@@ -59,6 +75,8 @@ const schema = `
     plan_hash TEXT NOT NULL, created_ms INTEGER NOT NULL, started_ms INTEGER, expires_ms INTEGER, reason TEXT NOT NULL,
     client_pid INTEGER, client_start TEXT) STRICT;
   CREATE UNIQUE INDEX IF NOT EXISTS live_name ON sandboxes (name) WHERE state <> 'gone';
+  CREATE TABLE IF NOT EXISTS executions (
+    id TEXT PRIMARY KEY, sandbox TEXT NOT NULL REFERENCES sandboxes (id), value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS trusted (hash TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT;
 `;
 
@@ -95,6 +113,18 @@ function storeOn(database: DatabaseSync): Store {
     move(id, change) {
       update.run(change.state, change.reason, change.startedMs ?? null, change.expiresMs ?? null, id);
     },
+    beginExecution(execution) {
+      const { id, sandbox } = execution;
+      database.prepare('INSERT INTO executions VALUES (?, ?, ?)').run(id, sandbox, JSON.stringify(execution));
+    },
+    endExecution(id) {
+      database.prepare('DELETE FROM executions WHERE id = ?').run(id);
+    },
+    openExecutions: () =>
+      database
+        .prepare('SELECT value FROM executions')
+        .all()
+        .map(({ value }) => storedExecution(String(value))),
     trust(hash) {
       database.prepare('INSERT OR IGNORE INTO trusted VALUES (?, ?)').run(hash, Date.now());
     },
@@ -161,4 +191,10 @@ function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow |
 
 function numberOf(value: SQLOutputValue | undefined): number | undefined {
   return typeof value === 'number' ? value : undefined;
+}
+
+/** Our own file, written by `beginExecution` alone. */
+function storedExecution(text: string): StoredExecution {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the state file is private and this is the form it was written in
+  return JSON.parse(text) as StoredExecution;
 }

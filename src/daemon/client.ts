@@ -1,0 +1,134 @@
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { CasemateError, isErrorCode } from '../base/errors.ts';
+import { readLines, writeLine } from './lines.ts';
+import type { Calls, FromDaemon, Method, Question } from './protocol.ts';
+
+/** The caller's end: finds or starts the daemon, makes calls, answers its questions. */
+export interface Client {
+  readonly call: <M extends Method>(method: M, params: Calls[M]['params']) => Promise<Calls[M]['result']>;
+  readonly hello: Extract<FromDaemon, { type: 'hello' }>;
+  /** Resolves when the connection has ended, whoever ended it. */
+  readonly closed: Promise<void>;
+  readonly close: () => void;
+}
+
+export interface ClientOptions {
+  readonly socketPath: string;
+  readonly answer: (question: Question) => Promise<unknown>;
+  readonly progress?: ((text: string) => void) | undefined;
+  /** Starts a daemon that will listen on `socketPath`; `undefined`: do not start one. */
+  readonly startDaemon?: (() => void) | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Throws `DAEMON_UNREACHABLE` when none runs and none may be or could be started. */
+export async function connectClient(options: ClientOptions): Promise<Client> {
+  const { socketPath, startDaemon, timeoutMs = 15_000 } = options;
+  const first = await tryConnect(socketPath);
+  if (first !== undefined) {
+    return await greet(first, options);
+  }
+  if (startDaemon === undefined) {
+    throw new CasemateError('DAEMON_UNREACHABLE', 'no daemon is running', { hint: 'It starts with the next command that needs it.' });
+  }
+  startDaemon();
+  const end = performance.now() + timeoutMs;
+  for (let waitMs = 5; performance.now() < end; waitMs = Math.min(waitMs * 1.5, 100)) {
+    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    await sleep(waitMs);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    const socket = await tryConnect(socketPath);
+    if (socket !== undefined) {
+      return await greet(socket, options);
+    }
+  }
+  throw new CasemateError('DAEMON_UNREACHABLE', `the daemon did not start within ${timeoutMs / 1000} s`, {
+    hint: 'Its last words are in daemon.log in the state folder (casemate doctor shows where).',
+  });
+}
+
+async function tryConnect(path: string): Promise<Socket | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Socket | undefined>();
+  const socket = connect(path);
+  socket.once('connect', () => resolve(socket));
+  socket.once('error', () => resolve(undefined));
+  return await promise;
+}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
+  const pending = new Map<number, Pending>();
+  const hello = Promise.withResolvers<Extract<FromDaemon, { type: 'hello' }>>();
+  const closed = Promise.withResolvers<void>();
+  readLines(socket, (message) => {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- our own daemon, behind a socket only this user can open
+    receive(message as FromDaemon, { pending, hello: hello.resolve, socket, options });
+  });
+  socket.on('error', () => undefined);
+  socket.once('close', () => {
+    const lost = new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended before it answered');
+    hello.reject(lost);
+    for (const { reject } of pending.values()) {
+      reject(lost);
+    }
+    closed.resolve();
+  });
+  hello.promise.catch(() => undefined);
+  let nextId = 1;
+  return {
+    hello: await hello.promise,
+    closed: closed.promise,
+    close: () => void socket.end(),
+    async call(method, params) {
+      const id = nextId;
+      nextId += 1;
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      if (socket.destroyed) {
+        throw new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended before it was asked');
+      }
+      pending.set(id, { resolve, reject });
+      writeLine(socket, { type: 'call', id, method, params });
+      // oxlint-disable-next-line no-unsafe-type-assertion -- the table of calls is shared with the daemon of the same build
+      return (await promise) as never;
+    },
+  };
+}
+
+interface Receiving {
+  readonly pending: Map<number, Pending>;
+  readonly hello: (message: Extract<FromDaemon, { type: 'hello' }>) => void;
+  readonly socket: Socket;
+  readonly options: ClientOptions;
+}
+
+function receive(message: FromDaemon, { pending, hello, socket, options }: Receiving): void {
+  if (message.type === 'hello') {
+    hello(message);
+    return;
+  }
+  if (message.type === 'progress') {
+    options.progress?.(message.text);
+    return;
+  }
+  if (message.type === 'ask') {
+    void options.answer(message.question).then(
+      (value) => writeLine(socket, { type: 'answer', id: message.id, value }),
+      () => writeLine(socket, { type: 'answer', id: message.id, value: undefined }),
+    );
+    return;
+  }
+  const waiting = pending.get(message.id);
+  pending.delete(message.id);
+  if (message.type === 'result') {
+    waiting?.resolve(message.value);
+  } else {
+    const { code, message: text, hint } = message.error;
+    waiting?.reject(new CasemateError(isErrorCode(code) ? code : 'INTERNAL', text, { hint }));
+  }
+}

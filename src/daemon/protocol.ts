@@ -1,0 +1,166 @@
+import type { Invocation } from '../engines/engine.ts';
+import type { MakeRequest } from '../sandbox/prepare.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
+
+/**
+ * What the command line and the daemon say to each other: one JSON object a line over a Unix socket that only its owner
+ * can open. A call is answered by exactly one `result` or `error`; in between the daemon may report progress or ask.
+ */
+export type FromClient =
+  | { readonly type: 'call'; readonly id: number; readonly method: Method; readonly params: unknown }
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown };
+
+export type FromDaemon =
+  | { readonly type: 'hello'; readonly version: string; readonly build: string; readonly pid: number }
+  | { readonly type: 'progress'; readonly id: number; readonly text: string }
+  | { readonly type: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly type: 'result'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'error'; readonly id: number; readonly error: WireError };
+
+export interface WireError {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+/** What only the caller knows or may decide. */
+export type Question =
+  /** values of these variables of the caller's own environment; answer: `Record<string, string>` */
+  | { readonly kind: 'environment'; readonly names: readonly string[] }
+  /** does a person agree to what the project's policy asks for? answer: boolean */
+  | { readonly kind: 'trust'; readonly path: string; readonly grants: readonly string[] };
+
+export interface Calls {
+  readonly plan: { params: MakeRequest; result: PlanAnswer };
+  readonly create: { params: MakeCall; result: SandboxView };
+  readonly start: { params: NameCall; result: SandboxView };
+  readonly stop: { params: NameCall; result: SandboxView };
+  readonly restart: { params: NameCall; result: SandboxView };
+  readonly 'destroy-list': { params: NameCall; result: DestroyAnswer };
+  readonly destroy: { params: NameCall; result: DestroyAnswer };
+  readonly run: { params: RunCall; result: OpenAnswer };
+  readonly exec: { params: ExecCall; result: OpenAnswer };
+  /** The caller of an execution is back after the daemon died; it gives its variables again. */
+  readonly resume: { params: { readonly executionId: string }; result: { readonly known: boolean } };
+  readonly close: { params: CloseCall; result: CloseAnswer };
+  readonly ls: { params: Record<string, never>; result: readonly SandboxView[] };
+  readonly inspect: { params: NameCall; result: InspectAnswer };
+  readonly stats: { params: NameCall; result: StatsAnswer };
+  readonly trust: { params: MakeRequest; result: { readonly path: string | undefined; readonly grants: readonly string[] } };
+  readonly status: { params: Record<string, never>; result: StatusAnswer };
+  readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
+}
+
+export type Method = keyof Calls;
+
+export interface NameCall {
+  readonly name: string;
+}
+
+export interface MakeCall extends MakeRequest {
+  readonly name?: string | undefined;
+}
+
+export interface RunCall extends MakeCall {
+  /** `undefined`: the policy's agent */
+  readonly command: readonly string[] | undefined;
+  readonly prompt: string | undefined;
+  readonly keep: boolean;
+  readonly tty: boolean;
+  readonly client: ProcessIdentity | undefined;
+  readonly term: string | undefined;
+}
+
+export interface ExecCall extends NameCall {
+  readonly command: readonly string[];
+  readonly cwd: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly tty: boolean;
+  readonly timeoutMs: number | undefined;
+  readonly client: ProcessIdentity | undefined;
+}
+
+export interface OpenAnswer {
+  readonly sandbox: SandboxView;
+  readonly executionId: string;
+  readonly invocation: Invocation;
+  /** where output without a terminal is kept for `logs` */
+  readonly logFile: string;
+}
+
+export interface CloseCall {
+  readonly executionId: string;
+  readonly exitCode: number;
+}
+
+export interface CloseAnswer {
+  readonly timedOut: boolean;
+}
+
+export interface SandboxView {
+  readonly id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly level: string;
+  readonly agent: string | undefined;
+  readonly image: string;
+  readonly workspace: string;
+  readonly mode: string;
+  readonly ephemeral: boolean;
+  readonly createdAt: string;
+  readonly startedAt: string | undefined;
+  readonly expiresAt: string | undefined;
+  readonly owner: string;
+  readonly planHash: string;
+  readonly policyHash: string;
+  readonly waived: readonly string[];
+}
+
+export interface PlanAnswer {
+  readonly hash: string;
+  readonly plan: unknown;
+}
+
+export interface DestroyAnswer {
+  readonly name: string;
+  readonly alreadyGone: boolean;
+  readonly removed: readonly string[];
+  readonly kept: readonly string[];
+}
+
+export interface InspectAnswer {
+  readonly sandbox: SandboxView;
+  readonly plan: unknown;
+  /** what was read back from the running sandbox; empty when it does not run */
+  readonly readBack: readonly { readonly what: string; readonly value: string; readonly asPlanned: boolean }[];
+  readonly folder: string;
+  readonly commands: readonly { readonly executionId: string; readonly command: string; readonly startedAt: string }[];
+}
+
+export interface StatsAnswer {
+  readonly name: string;
+  readonly state: string;
+  readonly memoryBytes: number | undefined;
+  readonly memoryPeakBytes: number | undefined;
+  readonly memoryLimitBytes: number;
+  readonly cpuMs: number | undefined;
+  readonly pids: number | undefined;
+  readonly pidsLimit: number;
+  readonly network:
+    | { readonly open: number; readonly allowed: number; readonly denied: number; readonly bytesOut: number; readonly bytesIn: number }
+    | undefined;
+}
+
+export interface StatusAnswer {
+  readonly pid: number;
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly memoryBytes: number;
+  readonly running: number;
+  readonly sandboxes: number;
+  readonly socket: string;
+}
+
+/** A line longer than this ends the connection: nothing we say is that long. */
+export const maxLineBytes = 4 * 1024 * 1024;

@@ -1,0 +1,31 @@
+import type { Agent } from '../agents/agent.ts';
+import type { Engine } from '../engines/engine.ts';
+import type { Gateway } from '../gateway/gateway.ts';
+import type { ImageStore } from '../images/image.ts';
+import type { Journal } from '../journal/record.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Environment } from '../system/environment.ts';
+import type { Paths } from '../system/paths.ts';
+import type { Store } from './store.ts';
+
+/** Everything the use cases work with, made once by the daemon; tests hand in the memory engine and a fixed clock. */
+export interface SandboxContext {
+  readonly engine: Engine;
+  readonly gateway: Gateway;
+  readonly journal: Journal;
+  readonly store: Store;
+  readonly images: ImageStore;
+  readonly agents: Readonly<Record<string, Agent>>;
+  readonly clock: Clock;
+  readonly env: Environment;
+  readonly paths: Paths;
+  readonly userHome: string;
+  readonly uid: number;
+  /** the host's trust store, PEM: what the sandbox trusts beside its own authority */
+  readonly hostTrustPem: string;
+}
+
+/** How one request names its actor in the journal. */
+export function actorOf(uid: number): string {
+  return `user:${uid}`;
+}

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import type { SandboxId } from '../base/ids.ts';
+import type { Invocation } from '../engines/engine.ts';
+import { sha256Of } from '../policy/hash.ts';
+import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
+import type { SandboxContext } from './context.ts';
+import { parsePlan } from './plan.ts';
+import type { SandboxRow } from './store.ts';
+
+/**
+ * Commands in sandboxes: recorded before they start and when they end. The caller starts the engine's invocation with
+ * its own terminal; here is what is known of it, so that a caller that dies leaves nothing running without an owner.
+ */
+export interface Execution {
+  readonly id: string;
+  readonly sandbox: SandboxId;
+  readonly invocation: Invocation;
+  readonly client: ProcessIdentity | undefined;
+  readonly actor: string;
+  readonly subject: string;
+  readonly startedMs: number;
+  /** set by the time limit before it kills: the caller then reports 124 */
+  timedOut: boolean;
+}
+
+export interface ExecutionRequest {
+  readonly command: readonly string[];
+  readonly cwd?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly tty: boolean;
+  readonly client: ProcessIdentity | undefined;
+  readonly actor: string;
+}
+
+export interface Executions {
+  readonly open: (row: SandboxRow, request: ExecutionRequest) => Promise<Execution>;
+  /** Records the end once; a second call for the same execution does nothing. */
+  readonly close: (id: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
+  readonly find: (id: string) => Execution | undefined;
+  readonly of: (sandbox: SandboxId) => readonly Execution[];
+  readonly all: () => readonly Execution[];
+  /** Puts back what an earlier daemon knew. */
+  readonly adopt: (execution: Execution) => void;
+  /** Ends the command itself: for a time limit or a lost caller. */
+  readonly kill: (execution: Execution) => Promise<void>;
+}
+
+export interface ExecutionOutcome {
+  readonly exitCode: number | undefined;
+  /** `exited`, `timed-out`, `client-lost`, `stopped` */
+  readonly reason: string;
+}
+
+export function createExecutions(context: SandboxContext): Executions {
+  const open = new Map<string, Execution>();
+  return {
+    async open(row, request) {
+      if (row.state !== 'running') {
+        throw new CasemateError('SANDBOX_WRONG_STATE', `sandbox "${row.name}" is ${row.state}`, {
+          hint: `Run: casemate start ${row.name}`,
+        });
+      }
+      const execution = await begin(context, row, request);
+      open.set(execution.id, execution);
+      return execution;
+    },
+    async close(id, outcome) {
+      const execution = open.get(id);
+      if (execution === undefined || !open.delete(id)) {
+        return undefined;
+      }
+      context.store.endExecution(id);
+      await recordEnd(context, execution, outcome);
+      return execution;
+    },
+    find: (id) => open.get(id),
+    of: (sandbox) => [...open.values()].filter((execution) => execution.sandbox === sandbox),
+    all: () => [...open.values()],
+    adopt: (execution) => void open.set(execution.id, execution),
+    kill: killExecution,
+  };
+}
+
+async function begin(context: SandboxContext, row: SandboxRow, request: ExecutionRequest): Promise<Execution> {
+  const { command, cwd, env, tty, client, actor } = request;
+  const id = `ex-${randomBytes(8).toString('hex')}`;
+  const subject = visible(command[0] ?? '').slice(0, 200);
+  const startedMs = context.clock.nowMs();
+  const plan = parsePlan(row.plan);
+  await context.journal.append({
+    sandbox: row.id,
+    actor,
+    action: 'exec.start',
+    subject,
+    decision: 'none',
+    outcome: 'accepted',
+    policy: plan.policy.hash,
+    detail: { execution: id, arguments: command.length - 1, argumentsSha256: sha256Of([...command]), tty },
+  });
+  const invocation = await context.engine.attach(row.id, { command, cwd, env, tty, executionId: id });
+  const execution = { id, sandbox: row.id, invocation, client, actor, subject, startedMs, timedOut: false };
+  context.store.beginExecution(execution);
+  return execution;
+}
+
+async function recordEnd(context: SandboxContext, execution: Execution, outcome: ExecutionOutcome): Promise<void> {
+  const ms = Math.max(0, context.clock.nowMs() - execution.startedMs);
+  await context.journal.append({
+    sandbox: execution.sandbox,
+    actor: execution.actor,
+    action: 'exec.end',
+    subject: execution.subject,
+    decision: 'none',
+    outcome: outcome.reason,
+    detail: { execution: execution.id, ms, ...(outcome.exitCode === undefined ? {} : { exitCode: outcome.exitCode }) },
+  });
+}
+
+/**
+ * The runtime wrote the host process id of the command. It is used only while that process is inside a process
+ * namespace of its own: a number that was reused on the host is left alone.
+ */
+async function killExecution(execution: Execution): Promise<void> {
+  const pid = Number(await readFile(execution.invocation.pidFile, 'utf8').catch(() => ''));
+  if (!Number.isSafeInteger(pid) || pid <= 1 || !(await isInside(pid))) {
+    return;
+  }
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself between the look and the signal.
+  }
+}
+
+/** A process in a nested process namespace has more than one number in the `NSpid` line (proc(5), Linux 4.1). */
+async function isInside(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const numbers = /^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split(/\s+/) ?? [];
+  return numbers.length > 1;
+}
+
+export async function clientLives(client: ProcessIdentity | undefined): Promise<boolean> {
+  return client !== undefined && (await isSameProcess(client));
+}

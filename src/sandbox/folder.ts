@@ -1,0 +1,95 @@
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { copyHome, planHome } from '../agents/home.ts';
+import { trustBundle } from '../agents/trust.ts';
+import { createAuthority } from '../gateway/authority.ts';
+import type { Authority } from '../gateway/gateway.ts';
+import type { SandboxId } from '../base/ids.ts';
+import { privateFolder, readTextIfPresent, writeDurably } from '../system/files.ts';
+import type { Paths } from '../system/paths.ts';
+import type { PlanCredentials } from './bind-credentials.ts';
+import type { SandboxContext } from './context.ts';
+import type { Plan } from './plan.ts';
+import { hostsFile, resolvConf, sandboxFolders } from './spec.ts';
+import type { SandboxRow } from './store.ts';
+
+/** The folder of one sandbox on the host: its home, the files shown inside, its authority. */
+
+export function sandboxFolder(paths: Paths, id: SandboxId): string {
+  return join(paths.state, 'sandboxes', id);
+}
+
+export interface FolderFacts {
+  readonly row: Pick<SandboxRow, 'id' | 'name'>;
+  readonly plan: Plan;
+  readonly credentials: PlanCredentials;
+}
+
+/** Makes what is missing, leaves what is there: a second start finds the home as it was. */
+export async function prepareFolder(context: SandboxContext, facts: FolderFacts): Promise<{ authority: Authority }> {
+  const folder = await privateFolder(sandboxFolder(context.paths, facts.row.id));
+  const folders = sandboxFolders(folder);
+  const fresh = (await readTextIfPresent(folders.authorityCertificate)) === undefined;
+  await mkdir(dirname(folders.resolvConf), { recursive: true, mode: 0o755 });
+  await mkdir(folders.logs, { recursive: true, mode: 0o700 });
+  if (fresh) {
+    await fillHome(context, facts, folders.home);
+  }
+  const authority = await ensureAuthority(context, facts.row.name, folders);
+  await writeShown(folders.resolvConf, resolvConf);
+  await writeShown(folders.hosts, hostsFile(facts.row.name));
+  await writeShown(folders.trustBundle, trustBundle(context.hostTrustPem, authority.certificatePem));
+  return { authority };
+}
+
+/** Files of the agent and the classified copy of the user's own configuration, written before anything runs inside. */
+async function fillHome(context: SandboxContext, { plan, credentials }: FolderFacts, home: string): Promise<void> {
+  await rm(home, { recursive: true, force: true });
+  await mkdir(home, { mode: 0o700 });
+  const agent = plan.agent === undefined ? undefined : context.agents[plan.agent.name];
+  if (agent === undefined || plan.agent === undefined) {
+    return;
+  }
+  await copyHome(await planHome(agent, plan.level, { userHome: context.userHome }), home);
+  const { permissions, telemetry } = plan.agent;
+  const phantom = credentials.phantomOf(agent.provider);
+  for (const file of agent.homeFiles({ permissions, telemetry, phantom })) {
+    const path = join(home, file.path);
+    // oxlint-disable-next-line no-await-in-loop -- a handful of small files, parents first
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await writeDurably(path, file.content, file.mode);
+  }
+}
+
+async function ensureAuthority(context: SandboxContext, name: string, folders: ReturnType<typeof sandboxFolders>): Promise<Authority> {
+  const certificatePem = await readTextIfPresent(folders.authorityCertificate);
+  if (certificatePem !== undefined) {
+    return { certificatePem, privateKeyPem: await readFile(folders.authorityKey, 'utf8') };
+  }
+  const authority = await createAuthority({ name, now: new Date(context.clock.nowMs()) });
+  await writeDurably(folders.authorityKey, authority.privateKeyPem, 0o600);
+  await writeDurably(folders.authorityCertificate, authority.certificatePem, 0o600);
+  return authority;
+}
+
+/** Readable by every id, because the sandbox's user is a mapped one; nothing secret is ever in these. */
+async function writeShown(path: string, content: string): Promise<void> {
+  if ((await readTextIfPresent(path)) !== content) {
+    await writeDurably(path, content, 0o644);
+    await chmod(path, 0o644);
+  }
+}
+
+export async function readAuthority(context: SandboxContext, id: SandboxId): Promise<Authority | undefined> {
+  const folders = sandboxFolders(sandboxFolder(context.paths, id));
+  const certificatePem = await readTextIfPresent(folders.authorityCertificate);
+  const privateKeyPem = await readTextIfPresent(folders.authorityKey);
+  return certificatePem === undefined || privateKeyPem === undefined ? undefined : { certificatePem, privateKeyPem };
+}
+
+/** `rm` unlinks symbolic links and never follows them, so nothing outside the folder can be reached from in it. */
+export async function removeFolder(context: SandboxContext, id: SandboxId): Promise<void> {
+  await rm(sandboxFolder(context.paths, id), { recursive: true, force: true, maxRetries: 3 });
+}

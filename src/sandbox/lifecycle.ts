@@ -1,0 +1,162 @@
+import { toCasemateError, CasemateError } from '../base/errors.ts';
+import type { SandboxId } from '../base/ids.ts';
+import { cleanupStack } from '../base/cleanup.ts';
+import type { GatewaySandbox } from '../gateway/gateway.ts';
+import type { JournalEntry } from '../journal/record.ts';
+import type { Environment } from '../system/environment.ts';
+import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
+import type { SandboxContext } from './context.ts';
+import { prepareFolder, removeFolder, sandboxFolder } from './folder.ts';
+import { parsePlan, type Plan } from './plan.ts';
+import { specOf } from './spec.ts';
+import type { SandboxChange, SandboxRow } from './store.ts';
+
+/**
+ * Start, stop and removal of one sandbox. Order everywhere: the state file says what is about to happen, the journal
+ * accepts it, the effect follows, the state file says that it happened. Whoever dies in between is found by reconcile.
+ */
+export interface StartOptions {
+  /** variables of the caller's own environment that credential sources of this sandbox name */
+  readonly callerEnv: Environment;
+  readonly actor: string;
+}
+
+export async function startSandbox(context: SandboxContext, row: SandboxRow, options: StartOptions): Promise<void> {
+  const plan = parsePlan(row.plan);
+  const { store, journal, clock } = context;
+  const rootfs = await imageRootfs(context, plan);
+  const credentials = await bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv: options.callerEnv });
+  const before = row.state === 'created' ? 'created' : 'stopped';
+  store.move(row.id, { state: 'starting', reason: 'asked' });
+  const undo = cleanupStack();
+  try {
+    await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.start', outcome: 'accepted' }));
+    await realise(context, { row, plan, rootfs, credentials, undo });
+  } catch (thrown) {
+    const error = toCasemateError(thrown);
+    await undo.run().catch(() => undefined);
+    store.move(row.id, { state: before, reason: 'start-failed' });
+    if (error.code !== 'JOURNAL_UNWRITABLE') {
+      const failed = { actor: options.actor, action: 'sandbox.start-failed', outcome: error.code };
+      await journal.append(lifeRecord(row, plan, failed));
+    }
+    throw error;
+  }
+  const nowMs = clock.nowMs();
+  const expiresMs = plan.limits.timeMs === undefined ? undefined : nowMs + plan.limits.timeMs;
+  store.move(row.id, { state: 'running', reason: 'asked', startedMs: nowMs, expiresMs });
+}
+
+interface Realisation {
+  readonly row: SandboxRow;
+  readonly plan: Plan;
+  readonly rootfs: string;
+  readonly credentials: PlanCredentials;
+  readonly undo: ReturnType<typeof cleanupStack>;
+}
+
+async function realise(context: SandboxContext, { row, plan, rootfs, credentials, undo }: Realisation): Promise<void> {
+  const { engine, gateway, store } = context;
+  const folder = sandboxFolder(context.paths, row.id);
+  const { authority } = await prepareFolder(context, { row, plan, credentials });
+  const { id, name } = row;
+  undo.add('remove the container', () => engine.remove(id));
+  await engine.create(specOf(plan, { id, name, owner: store.ownerId, rootfs, folder, phantoms: credentials.variables }));
+  const ingress = await engine.ingress(id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
+  undo.add('cut the gateway', () => gateway.detach(id));
+  gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
+  await engine.start(id);
+}
+
+export function gatewaySandbox(
+  row: SandboxRow,
+  plan: Plan,
+  parts: { readonly credentials: PlanCredentials; readonly authority: GatewaySandbox['authority'] },
+): GatewaySandbox {
+  return {
+    id: row.id,
+    name: row.name,
+    policyHash: plan.policy.hash,
+    rules: plan.network.rules,
+    credentials: parts.credentials.bound,
+    authority: parts.authority,
+  };
+}
+
+async function imageRootfs(context: SandboxContext, plan: Plan): Promise<string> {
+  const image = await context.images.find(plan.image.recipe);
+  if (image === undefined || (plan.image.digest !== undefined && image.digest !== plan.image.digest)) {
+    const kept = (await context.images.list()).find((candidate) => candidate.digest === plan.image.digest);
+    if (kept !== undefined) {
+      return kept.rootfs;
+    }
+    throw new CasemateError('IMAGE_NOT_FOUND', `the image "${plan.image.recipe}" is not built on this host`, {
+      hint: `Run: casemate image build ${plan.image.recipe}`,
+    });
+  }
+  return image.rootfs;
+}
+
+export interface StopOptions {
+  readonly actor: string;
+  /** a word for the state file and the journal: `asked`, `expired`, `idle`, `client-lost`, `daemon-stop` */
+  readonly reason: string;
+}
+
+/** Everything of the sandbox is stopped when this resolves; workspace and home stay. Idempotent. */
+export async function stopSandbox(context: SandboxContext, row: SandboxRow, options: StopOptions): Promise<void> {
+  const { engine, gateway, journal, store } = context;
+  const plan = parsePlan(row.plan);
+  store.move(row.id, { state: 'stopping', reason: options.reason });
+  await gateway.detach(row.id);
+  await engine.stop(row.id, { graceMs: 2000 });
+  await engine.remove(row.id);
+  await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.stop', outcome: options.reason }));
+  store.move(row.id, { state: 'stopped', reason: options.reason });
+}
+
+/** Removes container, mounts and home of a sandbox. The workspace is the user's and is never touched. Idempotent. */
+export async function destroySandbox(context: SandboxContext, row: SandboxRow, options: StopOptions): Promise<void> {
+  const { engine, gateway, journal, store } = context;
+  const plan = parsePlan(row.plan);
+  store.move(row.id, { state: 'removing', reason: options.reason });
+  await gateway.detach(row.id);
+  await engine.stop(row.id, { graceMs: row.ephemeral ? 0 : 2000 });
+  await engine.remove(row.id);
+  await removeFolder(context, row.id);
+  await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.destroy', outcome: options.reason }));
+  store.move(row.id, { state: 'gone', reason: options.reason });
+}
+
+/** What `destroySandbox` removes and what it keeps, for the person who is asked. */
+export function destroyList(context: SandboxContext, row: SandboxRow): { removed: readonly string[]; kept: readonly string[] } {
+  const plan = parsePlan(row.plan);
+  return {
+    removed: [`container ${row.id}`, `home and files of the sandbox: ${sandboxFolder(context.paths, row.id)}`],
+    kept: [`workspace ${plan.workspace.path}`, `image ${plan.image.recipe} (${plan.image.digest ?? 'not built'})`, 'journal records'],
+  };
+}
+
+interface LifeFacts {
+  readonly actor: string;
+  readonly action: string;
+  readonly outcome: string;
+}
+
+export function lifeRecord(row: { id: SandboxId; name: string; planHash: string }, plan: Plan, facts: LifeFacts): JournalEntry {
+  const waived = plan.waive.length === 0 ? {} : { waived: plan.waive.join(' ') };
+  const agent = plan.agent === undefined ? {} : { agent: plan.agent.name, permissions: plan.agent.permissions };
+  return {
+    ...facts,
+    sandbox: row.id,
+    subject: row.name,
+    decision: 'none',
+    policy: plan.policy.hash,
+    detail: { plan: row.planHash, ...agent, ...waived },
+  };
+}
+
+/** A change of state that is not one of the transitions above, for reconcile. */
+export function settle(context: SandboxContext, id: SandboxId, change: SandboxChange): void {
+  context.store.move(id, change);
+}

@@ -1,0 +1,145 @@
+import type { Agent } from '../agents/agent.ts';
+import type { LayerName } from '../base/layers.ts';
+import type { CredentialSource, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
+import { sha256Of } from '../policy/hash.ts';
+
+/**
+ * The policy resolved for one project on one host: complete, hashable, plain data. Nothing starts that was not in it.
+ * Pure: whatever must be looked up on the host comes in through `PlanFacts`.
+ */
+export interface Plan {
+  readonly version: 1;
+  readonly engine: 'oci';
+  readonly runtime: 'runc' | 'crun' | 'runsc';
+  readonly level: Level;
+  readonly agent: PlannedAgent | undefined;
+  readonly image: { readonly recipe: string; readonly digest: string | undefined };
+  readonly workspace: { readonly path: string; readonly mode: 'direct' | 'readonly'; readonly protect: readonly string[] };
+  readonly home: PlannedHome;
+  readonly network: { readonly rules: readonly NetworkRule[]; readonly tcpPorts: readonly number[]; readonly udpPorts: readonly number[] };
+  readonly credentials: readonly PlannedCredential[];
+  /** variables of every command inside, phantoms aside */
+  readonly env: Readonly<Record<string, string>>;
+  readonly limits: Limits;
+  readonly waive: readonly LayerName[];
+  readonly policy: { readonly hash: string; readonly files: readonly PolicyFile[] };
+}
+
+export interface PlannedAgent {
+  readonly name: string;
+  readonly permissions: 'ask' | 'skip';
+  readonly telemetry: boolean;
+  /** argument list of a session at a terminal */
+  readonly command: readonly string[];
+}
+
+export interface PlannedHome {
+  /** files the agent finds, relative to the home; contents may hold a phantom, never a key */
+  readonly files: readonly string[];
+  /** what of the user's own configuration is copied, and what is left out and why */
+  readonly copied: readonly string[];
+  readonly leftOut: readonly { readonly path: string; readonly why: string }[];
+}
+
+export interface PlannedCredential {
+  readonly name: string;
+  readonly provider: string;
+  readonly source: CredentialSource;
+  readonly header: { readonly name: string; readonly format: string } | undefined;
+  /** variable inside that holds the phantom */
+  readonly variable: string | undefined;
+  readonly hosts: readonly string[];
+}
+
+export interface PolicyFile {
+  readonly layer: string;
+  readonly path: string;
+  readonly sha256: string;
+}
+
+export interface PlanFacts {
+  readonly agent: Agent | undefined;
+  readonly imageDigest: string | undefined;
+  /** absolute and real */
+  readonly workspacePath: string;
+  readonly protect: readonly string[];
+  readonly home: PlannedHome;
+  readonly policyFiles: readonly PolicyFile[];
+  /** where the trust bundle lies inside, as variables that tools read */
+  readonly trustEnv: Readonly<Record<string, string>>;
+  /** variable that holds the phantom of a built-in provider's credential */
+  readonly providerVariable: (provider: string) => string | undefined;
+}
+
+/** Ports whose denials are explained over HTTP even when no rule names them. */
+const webPorts = [80, 443] as const;
+const dnsPort = 53;
+
+export function makePlan(policy: Policy, facts: PlanFacts): Plan {
+  const { agent } = facts;
+  return {
+    version: 1,
+    engine: 'oci',
+    runtime: policy.runtime,
+    level: policy.level,
+    agent: agent === undefined ? undefined : plannedAgent(agent, policy),
+    image: { recipe: policy.image, digest: facts.imageDigest },
+    workspace: { path: facts.workspacePath, mode: policy.workspace.mode, protect: facts.protect },
+    home: facts.home,
+    network: { rules: policy.network, tcpPorts: tcpPortsOf(policy.network), udpPorts: [dnsPort] },
+    credentials: plannedCredentials(policy, facts),
+    env: { ...sandboxEnv, ...facts.trustEnv, ...agentEnv(agent, policy) },
+    limits: policy.limits,
+    waive: policy.waive,
+    policy: { hash: sha256Of(policy), files: facts.policyFiles },
+  };
+}
+
+/** SHA-256 over the canonical form (RFC 8785), hex. */
+export function hashPlan(plan: Plan): string {
+  return sha256Of(plan);
+}
+
+/** A plan from the state file, where `create` wrote it. */
+export function parsePlan(text: string): Plan {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the state file is private and this is the form it was written in
+  return JSON.parse(text) as Plan;
+}
+
+const sandboxEnv = {
+  HOME: '/home/agent',
+  USER: 'agent',
+  LOGNAME: 'agent',
+  SHELL: '/bin/bash',
+  LANG: 'C.UTF-8',
+  PATH: '/home/agent/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  npm_config_cache: '/home/agent/.npm',
+  npm_config_update_notifier: 'false',
+} as const;
+
+function plannedAgent(agent: Agent, policy: Policy): PlannedAgent {
+  const { permissions, telemetry } = policy.agent;
+  return { name: agent.name, permissions, telemetry, command: agent.start({ permissions, prompt: undefined, args: [] }) };
+}
+
+function agentEnv(agent: Agent | undefined, policy: Policy): Readonly<Record<string, string>> {
+  const { permissions, telemetry } = policy.agent;
+  return agent === undefined ? {} : agent.env({ permissions, telemetry, phantom: undefined });
+}
+
+function tcpPortsOf(rules: readonly NetworkRule[]): readonly number[] {
+  const ports = new Set([dnsPort, ...webPorts, ...rules.flatMap((rule) => rule.ports)]);
+  return [...ports].toSorted((a, b) => a - b);
+}
+
+function plannedCredentials(policy: Policy, facts: PlanFacts): readonly PlannedCredential[] {
+  return policy.credentials.flatMap((credential) => {
+    const rules = policy.network.filter((rule) => rule.credential === credential.name);
+    if (rules.length === 0) {
+      return [];
+    }
+    const hosts = [...new Set(rules.map(({ host }) => (host.kind === 'exact' ? host.host : `*.${host.host}`)))].toSorted();
+    const { name, provider, source, header } = credential;
+    return { name, provider, source, header, variable: credential.variable ?? facts.providerVariable(provider), hosts };
+  });
+}

@@ -1,0 +1,179 @@
+import { CasemateError } from '../base/errors.ts';
+import { newSandboxId, parseSandboxName, type SandboxName } from '../base/ids.ts';
+import { nearest, visible } from '../base/text.ts';
+import type { Environment } from '../system/environment.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
+import { bindPlanCredentials, callerVariables } from './bind-credentials.ts';
+import type { SandboxContext } from './context.ts';
+import { createExecutions, type Execution, type ExecutionOutcome, type ExecutionRequest } from './executions.ts';
+import { destroyList, destroySandbox, lifeRecord, startSandbox, stopSandbox } from './lifecycle.ts';
+import { createLocks } from './locks.ts';
+import { hashPlan, type Plan } from './plan.ts';
+import { prepare, type MakeRequest, type Prepared } from './prepare.ts';
+import type { SandboxRow } from './store.ts';
+
+/** The use cases, as every face of the program calls them: one object, one lock per sandbox, nothing else of state. */
+export interface Sandboxes {
+  readonly prepare: (request: MakeRequest) => Promise<Prepared>;
+  /** Records a sandbox for a prepared plan; nothing runs yet. */
+  readonly make: (prepared: Prepared, options: MakeOptions) => Promise<SandboxRow>;
+  readonly start: (name: string, options: CallOptions) => Promise<SandboxRow>;
+  readonly stop: (name: string, options: CallOptions) => Promise<SandboxRow>;
+  readonly destroy: (name: string, options: CallOptions) => Promise<Destroyed>;
+  readonly destroyList: (name: string) => ReturnType<typeof destroyList>;
+  readonly open: (name: string, request: ExecutionRequest) => Promise<{ row: SandboxRow; execution: Execution }>;
+  /** Ends an execution; a throw-away sandbox goes with it, in the background. */
+  readonly close: (executionId: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
+  readonly find: (name: string) => SandboxRow;
+  readonly list: () => readonly SandboxRow[];
+  readonly executions: ReturnType<typeof createExecutions>;
+  /** Work that goes on in the background, for an orderly end. */
+  readonly settled: () => Promise<void>;
+}
+
+export interface MakeOptions {
+  readonly name: string | undefined;
+  readonly ephemeral: boolean;
+  readonly client: ProcessIdentity | undefined;
+  readonly actor: string;
+  readonly callerEnv: Environment;
+}
+
+export interface CallOptions {
+  readonly actor: string;
+  readonly callerEnv: Environment;
+  readonly reason?: string | undefined;
+}
+
+export interface Destroyed {
+  readonly alreadyGone: boolean;
+  readonly name: string;
+  readonly removed: readonly string[];
+  readonly kept: readonly string[];
+}
+
+export function createSandboxes(context: SandboxContext): Sandboxes {
+  const { store } = context;
+  const locks = createLocks();
+  const executions = createExecutions(context);
+  const background = new Set<Promise<unknown>>();
+  const find = (name: string): SandboxRow => store.find(name) ?? notFound(context, name);
+  const underLock = <T>(name: string, work: (row: SandboxRow) => Promise<T>): Promise<T> => {
+    const { id } = find(name);
+    return locks.run(id, () => work(find(id)));
+  };
+
+  const destroy = async (name: string, options: CallOptions): Promise<Destroyed> => {
+    const gone = store.find(name) === undefined ? store.findGone(name) : undefined;
+    if (gone !== undefined) {
+      return { alreadyGone: true, name: gone.name, removed: [], kept: [] };
+    }
+    return await underLock(name, async (row) => {
+      const lists = destroyList(context, row);
+      await endExecutions(executions, row, 'stopped');
+      await destroySandbox(context, row, { actor: options.actor, reason: options.reason ?? 'asked' });
+      return { alreadyGone: false, name: row.name, ...lists };
+    });
+  };
+
+  return {
+    prepare: (request) => prepare(context, request),
+    make: (prepared, options) => make(context, prepared, options),
+    start: (name, options) =>
+      underLock(name, async (row) => {
+        if (row.state !== 'running') {
+          requireState(row, ['created', 'stopped']);
+          await startSandbox(context, row, options);
+        }
+        return find(row.id);
+      }),
+    stop: (name, options) =>
+      underLock(name, async (row) => {
+        if (row.state !== 'stopped' && row.state !== 'created') {
+          await endExecutions(executions, row, options.reason ?? 'stopped');
+          await stopSandbox(context, row, { actor: options.actor, reason: options.reason ?? 'asked' });
+        }
+        return find(row.id);
+      }),
+    destroy,
+    destroyList: (name) => destroyList(context, find(name)),
+    open: (name, request) => underLock(name, async (row) => ({ row, execution: await executions.open(row, request) })),
+    async close(executionId, outcome) {
+      const execution = await executions.close(executionId, outcome);
+      const row = execution === undefined ? undefined : store.find(execution.sandbox);
+      if (execution !== undefined && row?.ephemeral === true) {
+        const work = destroy(row.id, { actor: execution.actor, callerEnv: context.env, reason: 'ended' });
+        const kept = work.catch(() => undefined).finally(() => background.delete(kept));
+        background.add(kept);
+      }
+      return execution;
+    },
+    find,
+    list: () => store.list(),
+    executions,
+    async settled() {
+      await Promise.all(background);
+    },
+  };
+}
+
+async function make(context: SandboxContext, prepared: Prepared, options: MakeOptions): Promise<SandboxRow> {
+  const { store, journal, clock } = context;
+  const id = newSandboxId();
+  const name = options.name === undefined ? freeName(context, prepared.plan, options.ephemeral) : parseSandboxName(options.name);
+  if (prepared.plan.image.digest === undefined) {
+    throw new CasemateError('IMAGE_NOT_FOUND', `the image "${prepared.plan.image.recipe}" is not built on this host`, {
+      hint: `Run: casemate image build ${prepared.plan.image.recipe}`,
+    });
+  }
+  // Read now, so that a missing key is said before anything is made; `start` reads again.
+  await bindPlanCredentials(context, { plan: prepared.plan, sandboxId: id, callerEnv: options.callerEnv });
+  const planHash = hashPlan(prepared.plan);
+  const row = { id, name, planHash, plan: JSON.stringify(prepared.plan), reason: 'asked', state: 'created' as const };
+  const { ephemeral, client } = options;
+  store.insert({ ...row, ephemeral, client, createdMs: clock.nowMs() });
+  try {
+    await journal.append(lifeRecord(row, prepared.plan, { actor: options.actor, action: 'sandbox.create', outcome: 'ok' }));
+  } catch (error) {
+    store.move(id, { state: 'gone', reason: 'journal-unwritable' });
+    throw error;
+  }
+  return store.find(id) ?? notFound(context, id);
+}
+
+/** From the folder's name, with a number where that is taken; throw-away sandboxes get a part of their id's randomness. */
+function freeName(context: SandboxContext, plan: Plan, ephemeral: boolean): SandboxName {
+  const folder = plan.workspace.path.split('/').at(-1) ?? '';
+  const stem = folder.toLowerCase().replaceAll(/[^a-z0-9-]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 28).replace(/-+$/, '') || 'sandbox';
+  if (ephemeral) {
+    return parseSandboxName(`${stem}-${newSandboxId().slice(-6)}`);
+  }
+  for (let number = 1; ; number += 1) {
+    const candidate = number === 1 ? stem : `${stem}-${number}`;
+    if (context.store.find(candidate) === undefined) {
+      return parseSandboxName(candidate);
+    }
+  }
+}
+
+function notFound(context: SandboxContext, name: string): never {
+  const near = nearest(name, context.store.list().map((row) => row.name));
+  throw new CasemateError('SANDBOX_NOT_FOUND', `no sandbox is named "${visible(name)}"`, {
+    hint: near === undefined ? 'Run: casemate ls' : `Did you mean "${near}"?`,
+  });
+}
+
+function requireState(row: SandboxRow, states: readonly SandboxRow['state'][]): void {
+  if (!states.includes(row.state)) {
+    throw new CasemateError('SANDBOX_WRONG_STATE', `sandbox "${row.name}" is ${row.state}`, { hint: `Run: casemate inspect ${row.name}` });
+  }
+}
+
+async function endExecutions(executions: Sandboxes['executions'], row: SandboxRow, reason: string): Promise<void> {
+  for (const execution of executions.of(row.id)) {
+    // oxlint-disable-next-line no-await-in-loop -- few, and each is one line of the journal
+    await executions.close(execution.id, { exitCode: undefined, reason: execution.timedOut ? 'timed-out' : reason });
+  }
+}
+
+export { callerVariables };

@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+
+import type { SandboxSpec } from '../engines/engine.ts';
+import type { Plan } from './plan.ts';
+
+/** From a plan to what an engine is told. Pure: ids and folders come in, nothing is looked up. */
+
+export interface SpecFacts {
+  readonly id: string;
+  readonly owner: string;
+  readonly name: string;
+  readonly rootfs: string;
+  /** our folder of this sandbox */
+  readonly folder: string;
+  /** variable to phantom */
+  readonly phantoms: Readonly<Record<string, string>>;
+}
+
+/** Where things of a sandbox lie on the host; all of it ours, none of it a mount but `home` and the files of `etc`. */
+export function sandboxFolders(folder: string) {
+  return {
+    home: join(folder, 'home'),
+    logs: join(folder, 'logs'),
+    authorityKey: join(folder, 'authority.key'),
+    authorityCertificate: join(folder, 'authority.pem'),
+    resolvConf: join(folder, 'etc/resolv.conf'),
+    hosts: join(folder, 'etc/hosts'),
+    trustBundle: join(folder, 'etc/ca-certificates.crt'),
+  } as const;
+}
+
+export const trustBundlePath = '/etc/ssl/certs/ca-certificates.crt';
+
+export function specOf(plan: Plan, facts: SpecFacts): SandboxSpec {
+  const folders = sandboxFolders(facts.folder);
+  const { memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles } = plan.limits;
+  return {
+    id: facts.id,
+    owner: facts.owner,
+    hostname: facts.name,
+    runtime: plan.runtime,
+    rootfs: facts.rootfs,
+    workspace: plan.workspace,
+    home: folders.home,
+    files: [
+      { source: folders.resolvConf, target: '/etc/resolv.conf' },
+      { source: folders.hosts, target: '/etc/hosts' },
+      { source: folders.trustBundle, target: trustBundlePath },
+    ],
+    env: { ...plan.env, ...facts.phantoms, CASEMATE_SANDBOX: facts.name },
+    limits: { memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles },
+    waived: plan.waive,
+  };
+}
+
+export const resolvConf = 'nameserver 127.0.0.1\noptions timeout:2 attempts:2\n';
+
+export function hostsFile(name: string): string {
+  return `127.0.0.1 localhost ${name}\n::1 localhost\n`;
+}

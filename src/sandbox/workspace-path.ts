@@ -1,0 +1,64 @@
+import { realpath, stat } from 'node:fs/promises';
+import { sep } from 'node:path';
+
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import type { Paths } from '../system/paths.ts';
+
+/** Which folder a sandbox may have as its workspace: never one that holds credentials, the system, or our own state. */
+
+/** These and everything in them. */
+const systemFolders = ['/bin', '/boot', '/dev', '/etc', '/lib', '/lib64', '/proc', '/run', '/sbin', '/sys', '/usr', '/var/run', '/var/lib/docker', '/var/lib/containers', '/var/lib/dpkg'];
+
+/** These, but not what is in them. */
+const topFolders = ['/', '/home', '/media', '/mnt', '/opt', '/root', '/srv', '/tmp', '/var', '/var/lib', '/var/tmp'];
+
+/** Folders of a home that hold credentials or what starts by itself; they and everything in them are refused. */
+const privateFolders = ['.ssh', '.gnupg', '.aws', '.azure', '.config', '.docker', '.kube', '.claude', '.codex', '.local', '.cache'];
+
+export interface WorkspaceBounds {
+  readonly paths: Paths;
+  readonly userHome: string;
+}
+
+/** The real path of an acceptable workspace. Throws `PATH_INVALID` with the path and the reason. */
+export async function resolveWorkspace(path: string, bounds: WorkspaceBounds): Promise<string> {
+  const real = await realpath(path).catch((error: unknown) => {
+    throw new CasemateError('PATH_INVALID', `the workspace ${visible(path)} does not exist`, { cause: error });
+  });
+  if (!(await stat(real)).isDirectory()) {
+    throw new CasemateError('PATH_INVALID', `the workspace ${visible(real)} is not a folder`);
+  }
+  const reason = refusal(real, bounds);
+  if (reason !== undefined) {
+    throw new CasemateError('PATH_INVALID', `the workspace ${visible(real)} is refused: ${reason}`, {
+      hint: 'Work in a folder of its own: cd into the project, or give --workspace PATH.',
+    });
+  }
+  return real;
+}
+
+function refusal(real: string, { paths, userHome }: WorkspaceBounds): string | undefined {
+  if (topFolders.includes(real)) {
+    return 'it is one of the system\'s own folders';
+  }
+  const system = systemFolders.find((folder) => isWithin(real, folder));
+  if (system !== undefined) {
+    return `it lies in ${system}`;
+  }
+  if (isWithin(userHome, real)) {
+    return 'it holds your home folder, and with it your keys';
+  }
+  const hidden = privateFolders.find((folder) => isWithin(real, `${userHome}/${folder}`));
+  if (hidden !== undefined) {
+    return `it lies in ~/${hidden}`;
+  }
+  const own = [paths.state, paths.config, paths.images, paths.cache, paths.runtime].find(
+    (folder) => isWithin(real, folder) || isWithin(folder, real),
+  );
+  return own === undefined ? undefined : `it holds or lies in casemate's own folder ${own}`;
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
