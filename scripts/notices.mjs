@@ -7,7 +7,7 @@ import { root } from './setup/places.mjs';
 /** The packages that the given modules come from, by name, each once. */
 export function bundledPackages(moduleIds) {
   const folders = new Set(moduleIds.map(packageFolder).filter((folder) => folder !== undefined));
-  return [...folders].map(describe).sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...folders].map(describe).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** `node_modules/a/node_modules/@b/c` of a module's path; `undefined` for our own. */
@@ -26,7 +26,7 @@ function describe(folder) {
   return {
     name: manifest.name,
     version: manifest.version,
-    licence: manifest.license,
+    terms: manifest.license,
     text: licenceFile === undefined ? undefined : readFileSync(join(folder, licenceFile), 'utf8').trim(),
     notice: existsSync(noticeFile) ? readFileSync(noticeFile, 'utf8').trim() : undefined,
     integrity: lock.packages[folder.slice(root.length + 1)]?.integrity,
@@ -35,8 +35,12 @@ function describe(folder) {
 
 export function notices(packages) {
   const opening = 'Casemate contains the packages below. Each is under its own licence.';
-  const parts = packages.map(({ name, version, licence, text, notice }) =>
-    [`${name} ${version} (${licence})`, text ?? 'The package carries no licence text of its own.', ...(notice === undefined ? [] : [notice])].join('\n\n'),
+  const parts = packages.map(({ name, version, terms, text, notice }) =>
+    [
+      `${name} ${version} (${terms})`,
+      text ?? 'The package carries no licence text of its own.',
+      ...(notice === undefined ? [] : [notice]),
+    ].join('\n\n'),
   );
   return `${[opening, ...parts].join(`\n\n${'-'.repeat(78)}\n\n`)}\n`;
 }
@@ -52,7 +56,7 @@ export function billOfMaterials(packages) {
     components: packages.map((part) => ({
       type: 'library',
       ...identity(part.name, part.version),
-      licenses: [licence(part.licence)],
+      licenses: [licence(part.terms)],
       ...(part.integrity === undefined ? {} : { hashes: [digest(part.integrity)] }),
     })),
   };

@@ -28,9 +28,17 @@ export function inputsDigest() {
   const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .sort();
-  for (const file of [...sources, ...['package.json', 'package-lock.json', 'LICENSE', 'scripts/build.mjs', 'scripts/notices.mjs'].map((name) => join(root, name))]) {
-    hash.update(`${file.slice(root.length)}\0`).update(readFileSync(file)).update('\0');
+    .toSorted();
+  for (const file of [
+    ...sources,
+    ...['package.json', 'package-lock.json', 'LICENSE', 'scripts/build.mjs', 'scripts/notices.mjs'].map((name) =>
+      join(root, name),
+    ),
+  ]) {
+    hash
+      .update(`${file.slice(root.length)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
   }
   return hash.digest('hex');
 }

@@ -20,7 +20,11 @@ export async function runOpen(file, args, { env = childEnvironment(), cwd = root
  * Runs a program with closed input and hands each line of its output to `onLine`. Resolves to the exit code and the last lines.
  * @param {string} file @param {readonly string[]} args
  */
-export async function runQuiet(file, args, { env = childEnvironment(), cwd = root, uid, gid, onLine = () => {}, keep = 40 } = {}) {
+export async function runQuiet(
+  file,
+  args,
+  { env = childEnvironment(), cwd = root, uid, gid, onLine = () => {}, keep = 40 } = {},
+) {
   const child = spawn(file, args, { cwd, env, uid, gid, stdio: ['ignore', 'pipe', 'pipe'], shell: false });
   const tail = [];
   for (const stream of [child.stdout, child.stderr]) {

@@ -75,6 +75,10 @@ async function aptInstall(apt, packages, onLine) {
   const update = await call(['update']);
   const result = await call(install);
   if (result.code !== 0) {
-    throw stepFault('apt-get', { ...result, tail: [...update.tail.slice(-6), ...result.tail] }, `Run as root: apt-get install ${packages.join(' ')}`);
+    throw stepFault(
+      'apt-get',
+      { ...result, tail: [...update.tail.slice(-6), ...result.tail] },
+      `Run as root: apt-get install ${packages.join(' ')}`,
+    );
   }
 }

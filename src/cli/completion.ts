@@ -42,7 +42,9 @@ export function zshCompletion(table: CommandTable): string {
 _casemate() {
   local name
   if (( CURRENT == 2 )); then
-    _values 'command' ${firstWords(table).map((word) => quoted(word)).join(' ')}
+    _values 'command' ${firstWords(table)
+      .map((word) => quoted(word))
+      .join(' ')}
     return
   fi
   if (( \${words[(I)--]} > 0 && \${words[(I)--]} < CURRENT )); then
@@ -50,7 +52,12 @@ _casemate() {
     return
   fi
   case $words[2] in
-${families(table).map(([first, seconds]) => `    ${quoted(first)}) if (( CURRENT == 3 )); then _values 'command' ${seconds.map(quoted).join(' ')}; return; fi ;;`).join('\n')}
+${families(table)
+  .map(
+    ([first, seconds]) =>
+      `    ${quoted(first)}) if (( CURRENT == 3 )); then _values 'command' ${seconds.map(quoted).join(' ')}; return; fi ;;`,
+  )
+  .join('\n')}
   esac
   name=$words[2]
   case "$words[2] $words[3]" in
@@ -68,7 +75,9 @@ _casemate "$@"
 export function fishCompletion(table: CommandTable): string {
   const lines = ['# fish completion of casemate', 'complete -c casemate -f'];
   for (const word of firstWords(table)) {
-    lines.push(`complete -c casemate -n __fish_use_subcommand -a ${fishQuoted(word)} -d ${fishQuoted(table[word]?.summary ?? `${word} commands`)}`);
+    lines.push(
+      `complete -c casemate -n __fish_use_subcommand -a ${fishQuoted(word)} -d ${fishQuoted(table[word]?.summary ?? `${word} commands`)}`,
+    );
   }
   for (const [name, row] of Object.entries(table)) {
     const [first = '', second] = name.split(' ');
@@ -101,7 +110,9 @@ function secondWords(table: CommandTable, line: (name: string) => string): strin
 }
 
 function wordRows(table: CommandTable, line: (name: string, words: readonly string[]) => string): string {
-  const own = Object.entries(table).map(([name, { options }]) => line(name, [...options.map((option) => `--${option.name}`), '--help']));
+  const own = Object.entries(table).map(([name, { options }]) =>
+    line(name, [...options.map((option) => `--${option.name}`), '--help']),
+  );
   return [...own, ...families(table).map(([first, seconds]) => line(first, [...seconds, '--help']))].join('\n');
 }
 

@@ -45,7 +45,7 @@ function topHelp(table: CommandTable): string {
   const usage = `Usage: ${program} COMMAND [OPTION...] [ARG...]`;
   const more = [
     `More: ${program} COMMAND --help    Version: ${program} --version`,
-    'Exit codes: the command\'s own; 2 bad input, 124 time-out, 125 casemate or the host failed.',
+    "Exit codes: the command's own; 2 bad input, 124 time-out, 125 casemate or the host failed.",
   ];
   return `${[opening, usage, ...lists, more.join('\n')].join('\n\n')}\n`;
 }

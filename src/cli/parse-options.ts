@@ -54,7 +54,10 @@ function nodeOption({ name, short, value }: OptionRow): [string, { type: 'string
 function findOption(options: readonly OptionRow[], rawName: string, name: string): OptionRow {
   const option = options.find((candidate) => candidate.name === name);
   if (option === undefined) {
-    const near = nearest(name, options.map((candidate) => candidate.name));
+    const near = nearest(
+      name,
+      options.map((candidate) => candidate.name),
+    );
     throw new CasemateError('USAGE', `unknown option ${visible(rawName)}`, {
       hint: near === undefined ? knownOptions(options) : `Did you mean --${near}? Put -- before the command to pass it on.`,
     });
@@ -74,7 +77,8 @@ function store(values: Record<string, string | boolean | readonly string[]>, opt
     throw new CasemateError('USAGE', `--${option.name} is given twice`, { hint: 'Give it once.' });
   }
   const value = valueOf(option, token);
-  values[option.name] = option.repeats === true && typeof value === 'string' ? [...(Array.isArray(known) ? known : []), value] : value;
+  values[option.name] =
+    option.repeats === true && typeof value === 'string' ? [...(Array.isArray(known) ? known : []), value] : value;
 }
 
 function valueOf(option: OptionRow, { rawName, value, inline }: OptionToken): string | true {
@@ -89,7 +93,9 @@ function valueOf(option: OptionRow, { rawName, value, inline }: OptionToken): st
     throw new CasemateError('USAGE', `${visible(rawName)} needs a value`, { hint: `Write --${option.name} ${option.value}.` });
   }
   if (value === '') {
-    throw new CasemateError('USAGE', `the value of ${visible(rawName)} is empty`, { hint: `Write --${option.name} ${option.value}.` });
+    throw new CasemateError('USAGE', `the value of ${visible(rawName)} is empty`, {
+      hint: `Write --${option.name} ${option.value}.`,
+    });
   }
   return value;
 }

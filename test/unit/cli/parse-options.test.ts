@@ -49,7 +49,9 @@ describe('parseOptions', () => {
     ['a value for a switch', ['--json=yes'], /takes no value/, /only --json/],
     ['an option given twice', ['--policy', 'a', '--policy', 'b'], /given twice/, /once/],
   ])('refuses %s', (_, args, message, hint) => {
-    expect(() => parseOptions(row, args)).toThrow(expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message), hint: expect.stringMatching(hint) }));
+    expect(() => parseOptions(row, args)).toThrow(
+      expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message), hint: expect.stringMatching(hint) }),
+    );
   });
 
   test('leaves everything after -- untouched, options and control characters included', () => {
@@ -80,14 +82,16 @@ describe('parseOptions', () => {
 
   test('answers any command line with a result or a USAGE error', () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(fc.string(), fc.constantFrom('--json', '-p', '--env', '--', '-', '-kk', '--policy=')))
-        , (args) => {
+      fc.property(
+        fc.array(fc.oneof(fc.string(), fc.constantFrom('--json', '-p', '--env', '--', '-', '-kk', '--policy='))),
+        (args) => {
           try {
             parseOptions(row, args);
           } catch (error) {
             expect(error).toMatchObject({ code: 'USAGE' });
           }
-        }),
+        },
+      ),
     );
   });
 });
