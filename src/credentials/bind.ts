@@ -1,0 +1,64 @@
+import { CasemateError, toCasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import type { BoundCredential, Secret } from './credential.ts';
+import { isPhantom, makePhantom, type PhantomOwner } from './phantom.ts';
+import { injectionOf, providerOf, type CredentialSpec } from './providers.ts';
+import { readSource, type SourceAccess } from './sources.ts';
+
+/** Ties a credential of the policy to one sandbox: its phantom, its place on the wire, its value held in memory. */
+
+export interface Binding extends BoundCredential {
+  /** Reads the source again; on failure the value held before stays in use and the error is thrown. */
+  readonly refresh: () => Promise<void>;
+  /** Forgets the value: `value()` throws from then on. */
+  readonly forget: () => void;
+}
+
+export type BindOptions = Pick<PhantomOwner, 'sandboxId' | 'installationKey'> & SourceAccess;
+
+/** Reads the source once. Throws `CREDENTIAL_UNAVAILABLE`, or `POLICY_INVALID` for a rule no provider can carry out. */
+export async function bindCredential(rule: CredentialSpec, options: BindOptions): Promise<Binding> {
+  const provider = providerOf(rule);
+  const inject = injectionOf(rule);
+  const { sandboxId, installationKey } = options;
+  let held: Secret | undefined = await readValue(rule, options);
+  return {
+    name: rule.name,
+    provider: rule.provider,
+    phantom: makePhantom(provider.phantom, { sandboxId, installationKey, credentialName: rule.name }),
+    identityHeaders: [...new Set([inject.header, ...provider.identityHeaders])],
+    inject,
+    value() {
+      if (held === undefined) {
+        throw new CasemateError('CREDENTIAL_UNAVAILABLE', `credential "${visible(rule.name)}" is no longer held`);
+      }
+      return held;
+    },
+    async refresh() {
+      held = await readValue(rule, options);
+    },
+    forget() {
+      held = undefined;
+    },
+  };
+}
+
+async function readValue(rule: CredentialSpec, access: SourceAccess): Promise<Secret> {
+  try {
+    const value = await readSource(rule.source, access);
+    refusePhantom(value);
+    return value;
+  } catch (error) {
+    const { code, message, hint } = toCasemateError(error);
+    throw new CasemateError(code, `credential "${visible(rule.name)}": ${message}`, { hint });
+  }
+}
+
+/** A phantom as real value would make a sandbox's stand-in worth something, and mask a mistake until the first call. */
+function refusePhantom(value: Secret): void {
+  if (isPhantom(value.reveal())) {
+    throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'the source gives a phantom of a sandbox, not a key', {
+      hint: 'Set the source to the real key, on the host.',
+    });
+  }
+}

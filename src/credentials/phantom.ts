@@ -1,0 +1,40 @@
+import { hkdfSync } from 'node:crypto';
+
+import type { PhantomShape } from './providers.ts';
+
+/** Phantoms: the worthless stand-ins a sandbox holds. Derived, not stored, so that a sandbox keeps its own over a restart. */
+
+/** Every phantom has this mark, whatever its provider: a phantom is known for one wherever it turns up. */
+export const phantomMark = 'cmph_';
+
+const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const phantomPattern = /cmph_[A-Za-z0-9]{32,}/;
+
+export interface PhantomOwner {
+  readonly sandboxId: string;
+  readonly credentialName: string;
+  /** at least 16 random bytes, never inside a sandbox: without it no phantom can be guessed from another */
+  readonly installationKey: Uint8Array;
+}
+
+/** The phantom of one credential in one sandbox: prefix, mark, derived letters, suffix, in the length of a real key. */
+export function makePhantom(shape: PhantomShape, owner: PhantomOwner): string {
+  const { sandboxId, credentialName, installationKey } = owner;
+  if (installationKey.length < 16) {
+    throw new RangeError('the installation key is shorter than 16 bytes');
+  }
+  const info = JSON.stringify(['casemate phantom', shape.prefix, sandboxId, credentialName]);
+  const derived = new Uint8Array(hkdfSync('sha512', installationKey, '', info, shape.letters));
+  const body = Array.from(derived, (byte) => letters.charAt(byte % letters.length)).join('');
+  return `${shape.prefix}${phantomMark}${body}${shape.suffix}`;
+}
+
+/** Whether `text` has a phantom in it, of this or of any other sandbox. */
+export function hasPhantom(text: string): boolean {
+  return phantomPattern.test(text);
+}
+
+/** Whether `text` is a phantom and nothing else. */
+export function isPhantom(text: string): boolean {
+  return /^[A-Za-z0-9_-]*$/.test(text) && hasPhantom(text);
+}
