@@ -19,7 +19,7 @@ export function canonicalPath(target: string): string | undefined {
     return unreserved.test(character) ? character : escape.toUpperCase();
   });
   // %25 is an escaped percent sign: with what follows it a server that decodes twice sees the forbidden character.
-  if (/%(?:25)*(?:2F|5C|[01][0-9A-F]|7F)/.test(decoded) || /%25(?:25)*2(?:e|f)|%25(?:25)*5c/i.test(decoded)) {
+  if (/%(?:25)*(?:2f|5c|[01][0-9a-f]|7f)|%25(?:25)*2e/i.test(decoded)) {
     return undefined;
   }
   return hasAmbiguousSegment(decoded) ? undefined : decoded;

@@ -15,7 +15,7 @@ export function isIncluded(inner: PathGlob, outers: readonly PathGlob[]): boolea
   }
   const alphabet = alphabetOf([inner, ...outers]);
   const start = outers.map((outer) => followStars(outer.tokens, [0]));
-  const queue = followStars(inner.tokens, [0]).map((position) => ({ position, others: start }));
+  const queue: Pair[] = followStars(inner.tokens, [0]).map((position) => ({ position, others: start }));
   const seen = new Set(queue.map(keyOf));
   for (let pair = queue.pop(); pair !== undefined; pair = queue.pop()) {
     if (pair.position === inner.tokens.length && !outers.some((outer, index) => pair.others[index]?.at(-1) === outer.tokens.length)) {
@@ -53,7 +53,7 @@ function successors(pair: Pair, { inner, outers, alphabet }: Walk): Pair[] {
       return [];
     }
     const others = outers.map((outer, index) => step(outer.tokens, pair.others[index] ?? [], character));
-    return positions.map((position) => ({ position, others }));
+    return positions.map((next): Pair => ({ position: next, others }));
   });
 }
 

@@ -1,0 +1,37 @@
+import type { HostName } from '../base/host.ts';
+import type { HttpAllowance } from './policy.ts';
+
+/** What a policy is resolved against: facts of this machine and of the agent table, handed in so that policy/ stays pure. */
+export interface Facts {
+  /** by name; a row of `agents/` has this form */
+  readonly agents: Readonly<Record<string, AgentFacts>>;
+  /** package sources of the machine's own configuration; empty where it names none */
+  readonly registries: Readonly<Record<RegistryKind, readonly RegistryFacts[]>>;
+  /** absolute path of the user's home, for `~/` in credential files */
+  readonly home: string;
+}
+
+export const registryKinds = ['npm', 'debian', 'pypi'] as const;
+export type RegistryKind = (typeof registryKinds)[number];
+
+export interface RegistryFacts {
+  readonly host: HostName;
+  readonly port: number;
+}
+
+export interface AgentFacts {
+  /** image recipe that has the agent */
+  readonly recipe: string;
+  /** provider of the credential it needs */
+  readonly provider: string;
+  readonly hosts: readonly AgentHostFacts[];
+}
+
+export interface AgentHostFacts {
+  readonly host: string;
+  readonly ports: readonly number[];
+  readonly http: readonly HttpAllowance[] | undefined;
+  readonly credential: boolean;
+  /** opened only where telemetry is on */
+  readonly telemetry: boolean;
+}

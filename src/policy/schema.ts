@@ -1,0 +1,187 @@
+import { z } from 'zod';
+
+import { layers } from '../base/layers.ts';
+import { parseBytes, parseDurationMs } from '../base/units.ts';
+import { readHostPattern } from './parse-host-pattern.ts';
+import { levels } from './policy.ts';
+import { readAllowance } from './read-allowance.ts';
+
+/** The form of `casemate.yaml`. Every key's description here is what editors and the reference page show. */
+
+/** Issues with this parameter carry their own wording. */
+function refuse(ctx: z.RefinementCtx, input: unknown, message: string): never {
+  ctx.addIssue({ code: 'custom', message, input });
+  return z.NEVER;
+}
+
+const nonEmpty = z.string().min(1).max(4096);
+
+const byteSize = z
+  .union([z.string(), z.number()])
+  .transform((value, ctx) => parseBytes(value) ?? refuse(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB'));
+
+const duration = z
+  .string()
+  .transform((value, ctx) => parseDurationMs(value) ?? refuse(ctx, value, 'is not a time; write a number with a unit, such as 90s, 30m or 2h'));
+
+const hostPattern = z.string().transform((value, ctx) => {
+  const reading = readHostPattern(value);
+  return 'pattern' in reading ? reading.pattern : refuse(ctx, value, reading.fault);
+});
+
+const allowance = z.string().transform((value, ctx) => {
+  const reading = readAllowance(value);
+  return 'allowance' in reading ? reading.allowance : refuse(ctx, value, reading.fault);
+});
+
+const upstream = z.string().transform((value, ctx) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const plain = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hostname !== '';
+  return plain && url.pathname === '/' && url.search === '' && url.hash === '' && !value.includes('@')
+    ? url.origin
+    : refuse(ctx, value, 'is not an upstream; write scheme, host and port only, such as http://127.0.0.1:8080');
+});
+
+const name = /^[a-z][a-z0-9-]{0,62}$/;
+const credentialName = z.string().regex(name, 'is not a name; use lower-case letters, digits and hyphens, a letter first');
+const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'is not the name of a variable');
+
+/** Variables that change how programs inside start: never a place for a phantom. */
+const reservedVariable = /^(?:PATH|HOME|SHELL|USER|LOGNAME|IFS|ENV|BASH_ENV|LD_.*|NODE_.*|PYTHON.*|GIT_.*|SSL_.*)$/;
+
+/** Header fields that frame or route a message (RFC 9110 section 7.6, RFC 9112 section 6): never a place for a credential. */
+const reservedHeader = /^(?:host|connection|content-length|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|keep-alive|cookie2?|:.*)$/i;
+
+const source = z
+  .strictObject({
+    env: envName.optional().describe('variable of the host that holds the value'),
+    file: nonEmpty.optional().describe('file that holds the value, yours and mode 0600 or stricter; absolute, `~/` or beside this file'),
+    command: z.array(nonEmpty).min(1).max(64).optional().describe('program and its arguments, no shell; what it prints is the value'),
+  })
+  .refine((value) => Object.values(value).filter((one) => one !== undefined).length === 1, {
+    error: 'must have exactly one of env, file and command',
+  })
+  .meta({ minProperties: 1, maxProperties: 1 });
+
+const header = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'is not the name of a header')
+    .refine((value) => !reservedHeader.test(value), { error: 'is a header that frames or routes messages; a credential cannot be there' })
+    .describe('name of the header'),
+  format: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,256}$/, 'may hold printable ASCII characters only')
+    .refine((value) => value.split('{}').length === 2, { error: 'must hold {} once, where the value goes' })
+    .default('{}')
+    .describe('value of the header; `{}` stands for the credential'),
+});
+
+const credential = z
+  .strictObject({
+    provider: z.enum(['anthropic', 'openai', 'header']).describe('how the credential goes on the wire: a known API, or any `header`'),
+    source: source.describe('where the real value is on the host; exactly one of env, file, command'),
+    header: header.optional().describe('only for the provider `header`: the header that carries it'),
+    variable: envName
+      .refine((value) => !reservedVariable.test(value), { error: 'is a variable that changes how programs start; choose another' })
+      .optional()
+      .describe('only for the provider `header`: variable of the sandbox that holds the phantom'),
+    hosts: z.array(hostPattern).min(1).max(64).optional().describe('the only hosts that rules may bind this credential to'),
+  })
+  .superRefine((value, ctx) => {
+    if (value.provider === 'header' && value.header === undefined) {
+      ctx.addIssue({ code: 'custom', message: 'needs "header": the name of the header that carries it', path: [], input: value });
+    }
+    for (const key of ['header', 'variable'] as const) {
+      if (value.provider !== 'header' && value[key] !== undefined) {
+        ctx.addIssue({ code: 'custom', message: `belongs to the provider header; ${value.provider} has its own`, path: [key], input: value });
+      }
+    }
+  });
+
+const rule = z.strictObject({
+  host: hostPattern.describe('exact name, or every name below one: `api.example.com`, `*.example.com`'),
+  ports: z
+    .array(z.number().int().min(1).max(65_535))
+    .min(1)
+    .max(64)
+    .transform((ports) => [...new Set(ports)].toSorted((a, b) => a - b))
+    .optional()
+    .describe('TCP ports; default `[443]`'),
+  credential: credentialName.optional().describe('name of the credential the gateway puts on the wire here; the sandbox holds a phantom'),
+  allow: z
+    .array(allowance)
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('functions allowed there: methods (optional) and a path; `*` within a segment, `**` across segments. Default: everything'),
+  upstream: upstream.optional().describe('dial this instead of the host; the only way to a loopback or private address. Not in a project file'),
+});
+
+const limits = z.strictObject({
+  memory: byteSize.optional().describe('memory; default `4GiB`'),
+  cpus: z.number().min(0.05).max(1024).optional().describe('processors, fractions allowed; default `2`'),
+  pids: z.number().int().min(8).max(1_000_000).optional().describe('processes and threads; default `512`'),
+  disk: byteSize.optional().describe('size of the home folder; default `10GiB`'),
+  fileSize: byteSize.optional().describe('largest single file, also in the workspace; default `4GiB`'),
+  files: z.number().int().min(64).max(1_048_576).optional().describe('open descriptors of a process; default `4096`'),
+  time: duration.optional().describe('wall clock of the whole sandbox; default: no end'),
+  idle: duration.optional().describe('stop after this long without a command; default: never'),
+});
+
+const agentName = z.string().regex(name, 'is not the name of an agent').describe('agent to use: `claude`, `codex`');
+
+const agent = z
+  .union([
+    agentName,
+    z.strictObject({
+      name: agentName.optional(),
+      permissions: z.enum(['ask', 'skip']).optional().describe('`ask`: the agent asks before it acts; `skip`: it does not; default `ask`'),
+      telemetry: z.boolean().optional().describe('whether the agent may report its use to its maker; default `false`'),
+    }),
+  ])
+  .transform((value) => (typeof value === 'string' ? { name: value } : value));
+
+const layerNames = Object.keys(layers).filter((key): key is keyof typeof layers => Object.hasOwn(layers, key));
+
+export const policySchema = z
+  .strictObject({
+    version: z.literal(1).describe('version of this format: `1`'),
+    level: z.enum(levels).optional().describe('how much of your own configuration the agent gets, from most to nothing; default `personal`'),
+    agent: agent.optional().describe('the agent, by name or with settings; default: none, commands only'),
+    image: z
+      .string()
+      .regex(/^[^\0]{1,1024}$/, 'is neither the name of a recipe nor the path of a recipe file')
+      .optional()
+      .describe('image recipe by name, or the path of a recipe file (with a `/` or ending in `.yaml`); default: the agent\'s, else `base`'),
+    runtime: z.enum(['runc', 'crun', 'runsc']).optional().describe('container runtime; `runsc` gives the sandbox its own kernel; default `runc`'),
+    workspace: z
+      .strictObject({
+        path: z.string().regex(/^[^\0]{1,4096}$/, 'is not a path').optional().describe('folder shown as /workspace; default: the folder of the project'),
+        mode: z.enum(['direct', 'readonly']).optional().describe('`direct`: changes are made in place; `readonly`: none; default `direct`'),
+      })
+      .optional()
+      .describe('the folder that the sandbox works in'),
+    presets: z
+      .array(z.string().regex(name, 'is not the name of a preset'))
+      .max(32)
+      .optional()
+      .describe('named sets of rules: an agent (`claude`, `codex`), `npm`, `debian`, `pypi`, `github`; default: the agent\'s own'),
+    network: z.array(rule).max(1024).optional().describe('what may be reached beside the presets; default: nothing'),
+    credentials: z
+      .record(credentialName, credential)
+      .optional()
+      .describe('credentials by name, beside the built-in `anthropic` and `openai`. Not in a project file'),
+    limits: limits.optional().describe('bounds on what the sandbox uses'),
+    waive: z
+      .array(z.enum(layerNames))
+      .max(32)
+      .optional()
+      .describe('protection layers whose absence you accept on this host. Not in a project file'),
+  })
+  .meta({ title: 'Policy of Casemate' });
+
+/** A policy file as written, each value read and none added. A key that is absent has no opinion. */
+export type WrittenPolicy = z.output<typeof policySchema>;
+export type WrittenRule = NonNullable<WrittenPolicy['network']>[number];
+export type WrittenCredential = NonNullable<WrittenPolicy['credentials']>[string];
