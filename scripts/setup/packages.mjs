@@ -2,25 +2,36 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { Failure } from './failure.mjs';
 import { nodeModules, nodePackage, root } from './places.mjs';
 import { runQuiet } from './processes.mjs';
 import { step, stepFault } from './progress.mjs';
 
 /** Installs what is missing; does nothing, and needs no network, where `node_modules` is what the lock file says. */
 export async function installPackages() {
-  const lock = readPackages(join(root, 'package-lock.json'));
-  const installed = readPackages(join(nodeModules, '.package-lock.json'));
-  if (lock !== undefined && installed !== undefined && isInstalled(lock, installed, existsSync)) {
+  if (matchesLock()) {
     return;
   }
   await step('Installing npm packages, Node 24 among them', async (say) => {
-    const first = await npm(['ci'], say);
-    // A lock file that does not fit package.json is mended, not worked around.
-    const result = first.code !== 0 && first.tail.some((line) => line.includes('EUSAGE')) ? await npm(['install'], say) : first;
-    if (result.code !== 0) {
-      throw stepFault('npm', result, 'See above; npm uses your own settings (npm config list). Then run this again.');
+    const result = await npm(['ci'], say);
+    // `npm ci` wants the packages of every platform in the lock file, and some are on no registry that made it. The
+    // other way installs the same versions with the same hashes and leaves package.json and the lock file alone.
+    const last = result.refusesLock ? await npm(['install', '--no-save'], say) : result;
+    if (last.code !== 0) {
+      throw stepFault('npm', last, 'See above; npm uses your own settings (npm config list). Then run this again.');
+    }
+    if (!matchesLock()) {
+      throw new Failure('npm ended well, but node_modules is not what package-lock.json says', {
+        hint: 'Remove node_modules, then run this again.',
+      });
     }
   });
+}
+
+function matchesLock() {
+  const lock = readPackages(join(root, 'package-lock.json'));
+  const installed = readPackages(join(nodeModules, '.package-lock.json'));
+  return lock !== undefined && installed !== undefined && isInstalled(lock, installed, existsSync);
 }
 
 /**
@@ -45,9 +56,17 @@ function readPackages(file) {
   }
 }
 
-function npm(args, onLine) {
-  const options = { env: process.env, onLine };
+async function npm(args, say) {
   const own = process.env.npm_execpath;
   const flags = [...args, '--no-audit', '--no-fund', '--loglevel=http'];
-  return own?.endsWith('.js') ? runQuiet(process.execPath, [own, ...flags], options) : runQuiet('npm', flags, options);
+  const [file, first] = own?.endsWith('.js') ? [process.execPath, [own]] : ['npm', []];
+  let refusesLock = false;
+  const result = await runQuiet(file, [...first, ...flags], {
+    env: process.env,
+    onLine(line) {
+      refusesLock ||= line.includes('EUSAGE');
+      say(/ (?:GET|POST) \d+ \S*\/(\S+)/.exec(line)?.[1] ?? line);
+    },
+  });
+  return { ...result, refusesLock };
 }

@@ -13,8 +13,8 @@ export const bundle = join(root, 'dist', 'casemate.js');
 export const nodePackage = `node-linux-${process.arch}`;
 
 /** Node 24 from the lock file; the running Node where there is no such package and it is new enough. */
-export function nodeProgram() {
-  const own = join(nodeModules, nodePackage, 'bin', 'node');
+export function nodeProgram(modules = nodeModules) {
+  const own = join(modules, nodePackage, 'bin', 'node');
   if (existsSync(own)) {
     return own;
   }
@@ -28,7 +28,7 @@ export function nodeProgram() {
 }
 
 /** The caller's environment with the programs of the checkout first, and the folders of system programs last. */
-export function childEnvironment(extra = {}) {
-  const path = [join(nodeModules, '.bin'), process.env.PATH ?? '', '/usr/local/sbin:/usr/sbin:/sbin'].filter(Boolean).join(':');
+export function childEnvironment(extra = {}, modules = nodeModules) {
+  const path = [join(modules, '.bin'), process.env.PATH ?? '', '/usr/local/sbin:/usr/sbin:/sbin'].filter(Boolean).join(':');
   return { ...process.env, PATH: path, ...extra };
 }

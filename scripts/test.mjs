@@ -1,0 +1,61 @@
+/**
+ * `npm test`: sets everything up, then types, lint, format, unit tests, tests with real engines, and, as root, the
+ * rootless part as an ordinary user. Arguments choose test files (`npm test -- test/unit/cli`) and leave the rest out.
+ * The last line is always `N passed, N failed, N skipped`.
+ */
+import { join } from 'node:path';
+
+import { checkCommand, checkTests, total } from './setup/checks.mjs';
+import { Failure, main } from './setup/failure.mjs';
+import { copyFor, ordinaryUser } from './setup/ordinary-user.mjs';
+import { childEnvironment, nodeProgram } from './setup/places.mjs';
+import { prepare } from './setup/prepare.mjs';
+import { runOpen } from './setup/processes.mjs';
+
+const chosen = process.argv.slice(2);
+// In CI an engine that is not there is a failure: a suite that skips everything must not be green.
+const env = process.env.CI === 'true' ? { REQUIRE_ENGINES: process.env.REQUIRE_ENGINES ?? 'oci' } : {};
+
+await main(async () => {
+  await prepare({ images: ['base', 'claude'] });
+  const counts = chosen.length > 0 ? [await checkTests('Chosen tests', chosen, { env })] : await checkAll();
+  const { passed, failed, skipped } = total(counts);
+  process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+  return failed === 0 ? 0 : 1;
+});
+
+async function checkAll() {
+  const parts = [
+    () => checkCommand('Types', 'tsc', ['-p', '.']),
+    () => checkCommand('Lint', 'oxlint', []),
+    () => checkCommand('Format', 'oxfmt', ['--check']),
+    () => checkTests('Unit and meta tests', ['--project', 'unit'], { env }),
+    () => checkTests('Tests with real engines, files and sockets', ['--project', 'real'], { env }),
+    ...(process.getuid() === 0 ? [rootlessPart] : []),
+  ];
+  const counts = [];
+  for (const part of parts) {
+    counts.push(await part());
+  }
+  return counts;
+}
+
+/** The same promises without root: an ordinary user with subordinate ids builds its own image and runs its own sandboxes. */
+async function rootlessPart() {
+  const user = await ordinaryUser();
+  const copy = await copyFor(user);
+  const modules = join(copy.folder, 'node_modules');
+  const own = { HOME: user.home, USER: user.name, LOGNAME: user.name, XDG_RUNTIME_DIR: '', TMPDIR: '/tmp' };
+  const options = { cwd: copy.folder, uid: user.uid, gid: user.gid };
+  try {
+    const setup = [join(copy.folder, 'dist/casemate.js'), 'setup', '--image', 'base'];
+    const code = await runOpen(nodeProgram(modules), setup, { ...options, stdout: 2, env: childEnvironment(own, modules) });
+    if (code !== 0) {
+      throw new Failure(`casemate setup as the ordinary user ${user.name} failed`, { exitCode: code });
+    }
+    const title = 'Rootless part, as an ordinary user';
+    return await checkTests(title, ['--project', 'rootless'], { ...options, reports: copy.folder, env: { ...env, ...own } });
+  } finally {
+    copy.remove();
+  }
+}
