@@ -19,7 +19,7 @@ export interface JournalEntry {
   readonly credential?: string | undefined;
   /** SHA-256 of the policy in force, hex */
   readonly policy?: string | undefined;
-  /** further facts by name: numbers, booleans, short texts */
+  /** further facts: at most 24; names of letters, digits, `_`, `.`, `-` that begin with a letter; finite numbers, short texts */
   readonly detail?: Readonly<Record<string, string | number | boolean>> | undefined;
 }
 
@@ -34,7 +34,10 @@ export interface JournalRecord extends JournalEntry {
 
 /** The one writer of a journal. */
 export interface Journal {
-  /** Resolves when the line is durable on disk; many callers share one fsync. Throws `JOURNAL_UNWRITABLE`. */
+  /**
+   * Resolves when the line is durable on disk; many callers share one fsync. Throws `JOURNAL_UNWRITABLE`: then nothing is
+   * recorded. Texts longer than 2,048 characters are cut and end in their length and digest.
+   */
   readonly append: (entry: JournalEntry) => Promise<JournalRecord>;
   /** Keyed hash of a credential's value for `JournalEntry.credential`. */
   readonly credentialHash: (value: string) => string;
