@@ -1,4 +1,5 @@
 import type { Invocation } from '../engines/engine.ts';
+import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 
@@ -46,7 +47,8 @@ export interface Calls {
   readonly ls: { params: Record<string, never>; result: readonly SandboxView[] };
   readonly inspect: { params: NameCall; result: InspectAnswer };
   readonly stats: { params: NameCall; result: StatsAnswer };
-  readonly trust: { params: MakeRequest; result: { readonly path: string | undefined; readonly grants: readonly string[] } };
+  readonly 'trust-list': { params: MakeRequest; result: TrustAnswer };
+  readonly trust: { params: MakeRequest; result: TrustAnswer };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
@@ -117,9 +119,16 @@ export interface SandboxView {
   readonly waived: readonly string[];
 }
 
+/** `path` is `undefined` where there is no project policy. */
+export interface TrustAnswer {
+  readonly path: string | undefined;
+  readonly grants: readonly string[];
+  readonly approved: boolean;
+}
+
 export interface PlanAnswer {
   readonly hash: string;
-  readonly plan: unknown;
+  readonly plan: Plan;
 }
 
 export interface DestroyAnswer {
@@ -131,7 +140,7 @@ export interface DestroyAnswer {
 
 export interface InspectAnswer {
   readonly sandbox: SandboxView;
-  readonly plan: unknown;
+  readonly plan: Plan;
   /** what was read back from the running sandbox; empty when it does not run */
   readonly readBack: readonly { readonly what: string; readonly value: string; readonly asPlanned: boolean }[];
   readonly folder: string;

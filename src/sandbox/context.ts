@@ -6,6 +6,7 @@ import type { Journal } from '../journal/record.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
+import type { PlanCredentials } from './bind-credentials.ts';
 import type { Store } from './store.ts';
 
 /** Everything the use cases work with, made once by the daemon; tests hand in the memory engine and a fixed clock. */
@@ -23,6 +24,8 @@ export interface SandboxContext {
   readonly uid: number;
   /** the host's trust store, PEM: what the sandbox trusts beside its own authority */
   readonly hostTrustPem: string;
+  /** credentials of the sandboxes that run, by sandbox id; in this process's memory and nowhere else */
+  readonly held: Map<string, PlanCredentials>;
 }
 
 /** How one request names its actor in the journal. */

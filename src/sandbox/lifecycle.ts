@@ -9,7 +9,7 @@ import type { SandboxContext } from './context.ts';
 import { prepareFolder, removeFolder, sandboxFolder } from './folder.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import { specOf } from './spec.ts';
-import type { SandboxChange, SandboxRow } from './store.ts';
+import type { SandboxRow } from './store.ts';
 
 /**
  * Start, stop and removal of one sandbox. Order everywhere: the state file says what is about to happen, the journal
@@ -65,6 +65,7 @@ async function realise(context: SandboxContext, { row, plan, rootfs, credentials
   const ingress = await engine.ingress(id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
   undo.add('cut the gateway', () => gateway.detach(id));
   gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
+  context.held.set(id, credentials);
   await engine.start(id);
 }
 
@@ -109,6 +110,7 @@ export async function stopSandbox(context: SandboxContext, row: SandboxRow, opti
   const plan = parsePlan(row.plan);
   store.move(row.id, { state: 'stopping', reason: options.reason });
   await gateway.detach(row.id);
+  context.held.delete(row.id);
   await engine.stop(row.id, { graceMs: 2000 });
   await engine.remove(row.id);
   await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.stop', outcome: options.reason }));
@@ -121,6 +123,7 @@ export async function destroySandbox(context: SandboxContext, row: SandboxRow, o
   const plan = parsePlan(row.plan);
   store.move(row.id, { state: 'removing', reason: options.reason });
   await gateway.detach(row.id);
+  context.held.delete(row.id);
   await engine.stop(row.id, { graceMs: row.ephemeral ? 0 : 2000 });
   await engine.remove(row.id);
   await removeFolder(context, row.id);
@@ -154,9 +157,4 @@ export function lifeRecord(row: { id: SandboxId; name: string; planHash: string 
     policy: plan.policy.hash,
     detail: { plan: row.planHash, ...agent, ...waived },
   };
-}
-
-/** A change of state that is not one of the transitions above, for reconcile. */
-export function settle(context: SandboxContext, id: SandboxId, change: SandboxChange): void {
-  context.store.move(id, change);
 }

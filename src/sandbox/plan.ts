@@ -1,6 +1,6 @@
 import type { Agent } from '../agents/agent.ts';
 import type { LayerName } from '../base/layers.ts';
-import type { CredentialSource, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
+import type { CredentialRule, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
 import { sha256Of } from '../policy/hash.ts';
 
 /**
@@ -42,10 +42,7 @@ export interface PlannedHome {
 }
 
 export interface PlannedCredential {
-  readonly name: string;
-  readonly provider: string;
-  readonly source: CredentialSource;
-  readonly header: { readonly name: string; readonly format: string } | undefined;
+  readonly rule: CredentialRule;
   /** variable inside that holds the phantom */
   readonly variable: string | undefined;
   readonly hosts: readonly string[];
@@ -67,8 +64,7 @@ export interface PlanFacts {
   readonly policyFiles: readonly PolicyFile[];
   /** where the trust bundle lies inside, as variables that tools read */
   readonly trustEnv: Readonly<Record<string, string>>;
-  /** variable that holds the phantom of a built-in provider's credential */
-  readonly providerVariable: (provider: string) => string | undefined;
+  readonly variableOf: (rule: CredentialRule) => string | undefined;
 }
 
 /** Ports whose denials are explained over HTTP even when no rule names them. */
@@ -139,7 +135,6 @@ function plannedCredentials(policy: Policy, facts: PlanFacts): readonly PlannedC
       return [];
     }
     const hosts = [...new Set(rules.map(({ host }) => (host.kind === 'exact' ? host.host : `*.${host.host}`)))].toSorted();
-    const { name, provider, source, header } = credential;
-    return { name, provider, source, header, variable: credential.variable ?? facts.providerVariable(provider), hosts };
+    return { rule: credential, variable: facts.variableOf(credential), hosts };
   });
 }

@@ -1,4 +1,4 @@
-import { CasemateError } from '../base/errors.ts';
+import { toCasemateError } from '../base/errors.ts';
 import { environmentOf } from '../system/environment.ts';
 import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
@@ -79,35 +79,21 @@ async function takeBack(context: SandboxContext, row: SandboxRow): Promise<boole
   const ingress = await context.engine.ingress(row.id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
   await context.journal.append(lifeRecord(row, plan, { actor, action: 'sandbox.adopt', outcome: 'ok' }));
   context.gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
+  context.held.set(row.id, credentials);
   return true;
 }
 
+/** The caller's variables died with the daemon: what came from them is refused until the caller gives it again. */
 async function rebind(context: SandboxContext, row: SandboxRow, plan: Plan): Promise<PlanCredentials> {
-  const callerEnv = environmentOf({});
+  const facts = { plan, sandboxId: row.id, callerEnv: environmentOf({}) };
   try {
-    return await bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv });
+    return await bindPlanCredentials(context, facts);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'CREDENTIAL_UNAVAILABLE') {
-      return withoutValues(plan, row, error);
+    if (toCasemateError(error).code !== 'CREDENTIAL_UNAVAILABLE') {
+      throw error;
     }
-    throw error;
+    return await bindPlanCredentials(context, { ...facts, withoutValues: true });
   }
-}
-
-/** The caller's variables died with the daemon: exchanges that need them are refused until the sandbox starts anew. */
-function withoutValues(plan: Plan, row: SandboxRow, cause: Error): PlanCredentials {
-  const names = plan.credentials.map((credential) => credential.name);
-  const value = (): never => {
-    throw new CasemateError('CREDENTIAL_UNAVAILABLE', `the key of "${row.name}" was in the memory of a daemon that ended`, {
-      cause,
-      hint: `Run in a shell that has the variable: casemate restart ${row.name}`,
-    });
-  };
-  const bound = names.map((name) => {
-    const entry = { name, provider: name, phantom: '', identityHeaders: ['authorization', 'x-api-key'], value };
-    return [name, { ...entry, inject: { header: 'authorization', format: '{}' } }] as const;
-  });
-  return { bound: new Map(bound), variables: {}, phantomOf: () => undefined };
 }
 
 async function adoptExecutions(facts: RowFacts): Promise<void> {

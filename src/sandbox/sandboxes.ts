@@ -3,7 +3,7 @@ import { newSandboxId, parseSandboxName, type SandboxName } from '../base/ids.ts
 import { nearest, visible } from '../base/text.ts';
 import type { Environment } from '../system/environment.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
-import { bindPlanCredentials, callerVariables } from './bind-credentials.ts';
+import { bindPlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { createExecutions, type Execution, type ExecutionOutcome, type ExecutionRequest } from './executions.ts';
 import { destroyList, destroySandbox, lifeRecord, startSandbox, stopSandbox } from './lifecycle.ts';
@@ -24,6 +24,8 @@ export interface Sandboxes {
   readonly open: (name: string, request: ExecutionRequest) => Promise<{ row: SandboxRow; execution: Execution }>;
   /** Ends an execution; a throw-away sandbox goes with it, in the background. */
   readonly close: (executionId: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
+  /** Reads the credentials of a running sandbox again, with these variables of the caller. */
+  readonly rebind: (name: string, callerEnv: Environment) => Promise<void>;
   readonly find: (name: string) => SandboxRow;
   readonly list: () => readonly SandboxRow[];
   readonly executions: ReturnType<typeof createExecutions>;
@@ -108,6 +110,7 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
       }
       return execution;
     },
+    rebind: (name, callerEnv) => underLock(name, async (row) => await context.held.get(row.id)?.refresh(callerEnv)),
     find,
     list: () => store.list(),
     executions,
@@ -175,5 +178,3 @@ async function endExecutions(executions: Sandboxes['executions'], row: SandboxRo
     await executions.close(execution.id, { exitCode: undefined, reason: execution.timedOut ? 'timed-out' : reason });
   }
 }
-
-export { callerVariables };

@@ -1,0 +1,95 @@
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
+import type { Readable } from 'node:stream';
+
+import { CasemateError } from '../base/errors.ts';
+import type { Invocation } from '../engines/engine.ts';
+import { spawnProcess } from '../system/process.ts';
+
+/** Starts what runs a command inside and lends it this terminal or these pipes, byte for byte. */
+
+export interface AttachOptions {
+  readonly tty: boolean;
+  /** output without a terminal is kept here, up to `maxLogBytes` */
+  readonly logFile: string;
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+}
+
+const maxLogBytes = 4 * 1024 * 1024;
+const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/** Resolves to the exit code of the command: its own, or 128 + n when signal n ended it. */
+export async function attach(invocation: Invocation, options: AttachOptions): Promise<number> {
+  const { file, args, env } = invocation;
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  // Without a terminal the child leads a session of its own: a signal then reaches it once, through us.
+  const child = spawnProcess(file, args, {
+    env: { ...env },
+    detached: !options.tty,
+    stdio: options.tty ? 'inherit' : ['inherit', 'pipe', 'pipe'],
+  });
+  const stopForwarding = forwardSignals((signal) => child.kill(signal), options.tty);
+  const log = options.tty ? undefined : openLog(options.logFile);
+  if (child.stdout !== null && child.stderr !== null) {
+    pass(child.stdout, options.stdout, log);
+    pass(child.stderr, options.stderr, log);
+  }
+  child.once('error', (cause) => {
+    reject(new CasemateError('TOOL_MISSING', `cannot start ${file}: ${cause.message}`, { cause }));
+  });
+  child.once('close', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : osConstants.signals[signal])));
+  try {
+    return await promise;
+  } finally {
+    stopForwarding();
+    log?.close();
+  }
+}
+
+/** With a terminal the keys reach the command as bytes; what is sent to this process itself is passed on in both cases. */
+function forwardSignals(send: (signal: NodeJS.Signals) => void, tty: boolean): () => void {
+  const listeners = forwarded.map((signal) => {
+    const listener = (): void => {
+      // The terminal's own SIGINT and SIGQUIT went to the whole foreground group already.
+      if (!tty || (signal !== 'SIGINT' && signal !== 'SIGQUIT')) {
+        send(signal);
+      }
+    };
+    process.on(signal, listener);
+    return { signal, listener };
+  });
+  return () => listeners.forEach(({ signal, listener }) => process.off(signal, listener));
+}
+
+interface Log {
+  readonly write: (piece: Buffer) => void;
+  readonly close: () => void;
+}
+
+function openLog(path: string): Log | undefined {
+  let room = maxLogBytes;
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
+  return {
+    write(piece) {
+      const kept = piece.subarray(0, room);
+      room -= kept.length;
+      if (kept.length > 0) {
+        writeSync(file, kept);
+      }
+    },
+    close: () => closeSync(file),
+  };
+}
+
+/** Copies with back-pressure. A reader of ours that went away closes the pipe, so that the command notices. */
+function pass(from: Readable, to: NodeJS.WritableStream, log: Log | undefined): void {
+  to.on('error', () => from.destroy());
+  from.on('data', (piece: Buffer) => {
+    log?.write(piece);
+    if (!to.write(piece)) {
+      from.pause();
+      to.once('drain', () => from.resume());
+    }
+  });
+}

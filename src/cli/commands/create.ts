@@ -1,0 +1,23 @@
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { makeRequest } from '../make-request.ts';
+import { printJson } from '../output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+
+/** `casemate create`: checks everything and records the sandbox; nothing runs yet. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['create'] ?? { options: [] }, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const request = makeRequest(parsed, context);
+  const client = await connectDaemon(context, { trust: request.trust });
+  const view = await client.call('create', { ...request, name });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, view);
+  } else {
+    context.stdout.write(`${view.id}  ${view.name}  level ${view.level}  policy ${view.policyHash.slice(0, 12)}\n  ${visible(view.workspace)}\n`);
+  }
+  return 0;
+};

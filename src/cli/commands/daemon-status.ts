@@ -1,0 +1,46 @@
+import { isCasemateError } from '../../base/errors.ts';
+import { formatBytes, formatDuration } from '../../base/units.ts';
+import type { StatusAnswer } from '../../daemon/protocol.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { facts, printJson } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+
+/** `casemate daemon status`: never starts one. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['daemon status'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const status = await statusOf(context);
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, status === undefined ? { running: false } : { running: true, ...status });
+  } else if (status === undefined) {
+    context.stdout.write('no daemon is running; it starts with the next command that needs it\n');
+  } else {
+    context.stdout.write(
+      facts([
+        ['process', String(status.pid)],
+        ['version', status.version],
+        ['up', formatDuration(status.uptimeMs)],
+        ['memory', formatBytes(status.memoryBytes)],
+        ['sandboxes', `${status.running} running of ${status.sandboxes}`],
+        ['socket', status.socket],
+      ]),
+    );
+  }
+  return 0;
+};
+
+async function statusOf(context: CommandContext): Promise<StatusAnswer | undefined> {
+  try {
+    const client = await connectDaemon(context, { start: 'never' });
+    const status = await client.call('status', {});
+    client.close();
+    return status;
+  } catch (error) {
+    if (isCasemateError(error) && error.code === 'DAEMON_UNREACHABLE') {
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,33 @@
+import { isCasemateError } from '../../base/errors.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+
+/** `casemate daemon stop`: waits until it is gone. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['daemon stop'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const stopped = await stop(context, switchOption(parsed, 'force'));
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, { stopped: stopped !== undefined, sandboxes: stopped ?? [] });
+  } else {
+    context.stdout.write(stopped === undefined ? 'no daemon is running\n' : `stopped${stopped.length === 0 ? '' : `, and with it ${stopped.join(', ')}`}\n`);
+  }
+  return 0;
+};
+
+async function stop(context: CommandContext, force: boolean): Promise<readonly string[] | undefined> {
+  try {
+    const client = await connectDaemon(context, { start: 'never' });
+    const { stopped } = await client.call('shutdown', { force });
+    await client.closed;
+    return stopped;
+  } catch (error) {
+    if (isCasemateError(error) && error.code === 'DAEMON_UNREACHABLE') {
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,38 @@
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { durationOption } from '../make-request.ts';
+import { listOption, parseOptions, requiredCommand, requiredPositionals, switchOption, textOption } from '../parse-options.ts';
+import { hasTerminal, ownIdentity, runSession } from '../session.ts';
+
+/** `casemate exec`: a command in a running sandbox. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['exec'] ?? { options: [] }, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const command = requiredCommand(parsed);
+  const env = Object.fromEntries(listOption(parsed, 'env').map(variable));
+  const timeoutMs = durationOption(parsed, 'timeout');
+  const tty = hasTerminal(context) && !switchOption(parsed, 'no-tty');
+  const term = tty ? context.env.get('TERM') : undefined;
+  const client = await connectDaemon(context);
+  const opened = await client.call('exec', {
+    name,
+    command,
+    cwd: textOption(parsed, 'cwd'),
+    env: term === undefined ? env : { TERM: term, ...env },
+    tty,
+    timeoutMs,
+    client: await ownIdentity(),
+  });
+  return await runSession(context, client, opened, { tty });
+};
+
+function variable(text: string): readonly [string, string] {
+  const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=([^\0]*)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined) {
+    throw new CasemateError('USAGE', `--env "${visible(text)}" is not NAME=VALUE`);
+  }
+  return [name, value];
+}

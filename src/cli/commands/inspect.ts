@@ -1,0 +1,49 @@
+import type { InspectAnswer } from '../../daemon/protocol.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { bold, facts, mark, printJson } from '../output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { visible } from '../../base/text.ts';
+
+/** `casemate inspect`: ticks only for what was read back from the running sandbox. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['inspect'] ?? { options: [] }, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const client = await connectDaemon(context);
+  const answer = await client.call('inspect', { name });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, answer);
+  } else {
+    print(context, answer);
+  }
+  return 0;
+};
+
+function print({ stdout }: CommandContext, { sandbox, readBack, folder, commands: running }: InspectAnswer): void {
+  stdout.write(`${bold(stdout, sandbox.name)}  ${sandbox.id}\n`);
+  stdout.write(
+    facts([
+      ['state', `${sandbox.state} (${sandbox.reason})`],
+      ['level', sandbox.level],
+      ['agent', sandbox.agent ?? 'none'],
+      ['image', sandbox.image],
+      ['workspace', `${sandbox.workspace} (${sandbox.mode})`],
+      ['folder', folder],
+      ['created', sandbox.createdAt],
+      ['started', sandbox.startedAt ?? 'never'],
+      ['ends', sandbox.expiresAt ?? 'when asked'],
+      ['owner', sandbox.owner],
+      ['plan', sandbox.planHash],
+      ['policy', sandbox.policyHash],
+      ['waived', sandbox.waived.length === 0 ? 'nothing' : sandbox.waived.join(', ')],
+    ]),
+  );
+  for (const { what, value, asPlanned } of readBack) {
+    stdout.write(`${mark(stdout, asPlanned ? 'yes' : 'no')} ${what.padEnd(20)} ${visible(value)}\n`);
+  }
+  for (const { command, startedAt } of running) {
+    stdout.write(`running: ${visible(command)} since ${startedAt}\n`);
+  }
+}

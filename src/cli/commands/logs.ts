@@ -1,0 +1,62 @@
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visibleLines } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { numberOption, parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+
+/** `casemate logs`: what commands without a terminal printed, kept on the host, shown without control characters. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['logs'] ?? { options: [] }, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const tail = numberOption(parsed, 'tail', 1) ?? 200;
+  const client = await connectDaemon(context);
+  const { folder } = await client.call('inspect', { name });
+  client.close();
+  const logs = await readLogs(join(folder, 'logs'));
+  if (switchOption(parsed, 'raw')) {
+    if (context.stdout.isTTY) {
+      throw new CasemateError('USAGE', '--raw would send the sandbox\'s bytes to your terminal', { hint: 'Redirect it: casemate logs NAME --raw > file' });
+    }
+    context.stdout.write(Buffer.concat(logs.map((log) => log.bytes)));
+    return 0;
+  }
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, logs.map(({ execution, bytes }) => ({ execution, lines: lastLines(bytes, tail) })));
+    return 0;
+  }
+  const lines = logs.flatMap(({ bytes }) => lastLines(bytes, tail)).slice(-tail);
+  context.stdout.write(lines.map((line) => `${line}\n`).join(''));
+  return 0;
+};
+
+interface Kept {
+  readonly execution: string;
+  readonly bytes: Buffer;
+}
+
+async function readLogs(folder: string): Promise<readonly Kept[]> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => /^ex-[0-9a-f]{16}\.log$/.test(name));
+  const read = await Promise.all(
+    names.map(async (name) => {
+      const file = await open(join(folder, name), constants.O_RDONLY | constants.O_NOFOLLOW);
+      try {
+        const { birthtimeMs } = await file.stat();
+        return { birthtimeMs, execution: name.slice(0, -4), bytes: await file.readFile() };
+      } finally {
+        await file.close();
+      }
+    }),
+  );
+  return read.toSorted((a, b) => a.birthtimeMs - b.birthtimeMs);
+}
+
+function lastLines(bytes: Buffer, count: number): readonly string[] {
+  const lines = visibleLines(bytes.toString('utf8')).split('\n');
+  return (lines.at(-1) === '' ? lines.slice(0, -1) : lines).slice(-count);
+}

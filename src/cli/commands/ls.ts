@@ -1,0 +1,26 @@
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { ago, printJson, table } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+
+/** `casemate ls`. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['ls'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const client = await connectDaemon(context);
+  const views = await client.call('ls', {});
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, views);
+    return 0;
+  }
+  if (views.length === 0) {
+    context.stdout.write('no sandboxes\n');
+    return 0;
+  }
+  const nowMs = Date.now();
+  const rows = views.map((view) => [view.name, view.state, view.level, view.agent ?? '-', view.image, ago(view.createdAt, nowMs), view.workspace]);
+  context.stdout.write(table(['NAME', 'STATE', 'LEVEL', 'AGENT', 'IMAGE', 'AGE', 'WORKSPACE'], rows));
+  return 0;
+};

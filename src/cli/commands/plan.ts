@@ -1,0 +1,58 @@
+import { visible } from '../../base/text.ts';
+import { formatBytes, formatDuration } from '../../base/units.ts';
+import type { Plan } from '../../sandbox/plan.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { makeRequest } from '../make-request.ts';
+import { facts, printJson } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+
+/** `casemate plan`: everything a start would do, and its hash; nothing is started. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['plan'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const client = await connectDaemon(context);
+  const { hash, plan } = await client.call('plan', makeRequest(parsed, context));
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, { hash, plan });
+  } else {
+    print(context, hash, plan);
+  }
+  return 0;
+};
+
+function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
+  const { limits, workspace, image } = plan;
+  stdout.write(
+    facts([
+      ['plan', hash],
+      ['policy', plan.policy.hash],
+      ...plan.policy.files.map(({ layer, path, sha256 }) => [`  ${layer}`, `${path} (sha256 ${sha256.slice(0, 12)})`] as const),
+      ['level', plan.level],
+      ['engine', `${plan.engine} (${plan.runtime})`],
+      ['agent', plan.agent === undefined ? 'none' : `${plan.agent.name} (permissions: ${plan.agent.permissions})`],
+      ['image', `${image.recipe} ${image.digest ?? '(not built)'}`],
+      ['workspace', `${workspace.path} as /workspace (${workspace.mode})`],
+      ['protected', workspace.mode === 'direct' ? workspace.protect.join(' ') : 'everything'],
+      ['home', plan.home.files.concat(plan.home.copied).join(' ') || 'empty'],
+      ...plan.home.leftOut.map(({ path, why }) => ['  left out', `${path}: ${why}`] as const),
+      ['memory', formatBytes(limits.memoryBytes)],
+      ['processors', String(limits.cpus)],
+      ['processes', String(limits.pids)],
+      ['disk', formatBytes(limits.diskBytes)],
+      ['time', limits.timeMs === undefined ? 'no limit' : formatDuration(limits.timeMs)],
+      ['waived', plan.waive.join(' ') || 'nothing'],
+    ]),
+  );
+  stdout.write('network\n');
+  for (const rule of plan.network.rules) {
+    const host = rule.host.kind === 'exact' ? rule.host.host : `*.${rule.host.host}`;
+    const functions = rule.http?.map(({ methods, path }) => `${methods?.join(',') ?? 'any'} ${path}`).join('; ') ?? 'everything';
+    stdout.write(visible(`  ${host}:${rule.ports.join(',')}  ${functions}${rule.credential === undefined ? '' : `  key: ${rule.credential}`}  [${rule.id}]`).concat('\n'));
+  }
+  if (plan.network.rules.length === 0) {
+    stdout.write('  nothing is reachable\n');
+  }
+}

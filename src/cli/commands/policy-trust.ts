@@ -1,0 +1,33 @@
+import { resolve } from 'node:path';
+
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { approve } from '../approve.ts';
+
+/** `casemate policy trust`: a person approves what a project's policy asks for, as it reads now. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['policy trust'] ?? { options: [] }, args);
+  const [file] = optionalPositionals(parsed, ['FILE']);
+  const policyFile = file === undefined ? undefined : resolve(context.cwd, file);
+  const client = await connectDaemon(context);
+  const request = { cwd: context.cwd, policyFile };
+  const asked = await client.call('trust-list', request);
+  const needed = asked.path !== undefined && !asked.approved && asked.grants.length > 0;
+  if (needed && !switchOption(parsed, 'yes')) {
+    await approve(context, { path: asked.path ?? '', grants: asked.grants });
+  }
+  const answer = needed ? await client.call('trust', request) : asked;
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, { path: answer.path, grants: answer.grants, approved: true });
+  } else if (answer.path === undefined) {
+    context.stdout.write('no project policy here: nothing to approve\n');
+  } else {
+    context.stdout.write(`approved: ${visible(answer.path)}\n${answer.grants.map((grant) => `  - ${visible(grant)}\n`).join('')}`);
+  }
+  return 0;
+};

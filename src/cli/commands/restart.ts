@@ -1,0 +1,6 @@
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { changeState } from '../change-state.ts';
+
+/** `casemate restart`. */
+export const run: RunCommand = async (args, context) => await changeState('restart', commands['restart'] ?? { options: [] }, { args, context });

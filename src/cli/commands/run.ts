@@ -1,0 +1,31 @@
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { makeRequest } from '../make-request.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption } from '../parse-options.ts';
+import { hasTerminal, ownIdentity, runSession } from '../session.ts';
+
+/** `casemate run`: a new sandbox for one command, gone afterwards. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['run'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const request = makeRequest(parsed, context);
+  const client = await connectDaemon(context, { trust: request.trust });
+  const tty = hasTerminal(context);
+  const keep = switchOption(parsed, 'keep');
+  const opened = await client.call('run', {
+    ...request,
+    name: textOption(parsed, 'name'),
+    command: parsed.rest.length === 0 ? undefined : parsed.rest,
+    prompt: textOption(parsed, 'prompt'),
+    keep,
+    tty,
+    term: tty ? context.env.get('TERM') : undefined,
+    client: await ownIdentity(),
+  });
+  const code = await runSession(context, client, opened, { tty });
+  if (keep) {
+    context.stderr.write(`casemate: sandbox "${opened.sandbox.name}" is kept (casemate exec ${opened.sandbox.name} -- ..., casemate destroy ${opened.sandbox.name})\n`);
+  }
+  return code;
+};

@@ -1,0 +1,24 @@
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { parseOptions, requiredPositionals } from '../parse-options.ts';
+import { hasTerminal, ownIdentity, runSession } from '../session.ts';
+
+/** `casemate shell`: a login shell as the sandbox's user; with no terminal it reads its commands from standard input. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['shell'] ?? { options: [] }, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const tty = hasTerminal(context);
+  const client = await connectDaemon(context);
+  const term = tty ? context.env.get('TERM') : undefined;
+  const opened = await client.call('exec', {
+    name,
+    command: ['/bin/bash', '-l'],
+    cwd: undefined,
+    env: term === undefined ? {} : { TERM: term },
+    tty,
+    timeoutMs: undefined,
+    client: await ownIdentity(),
+  });
+  return await runSession(context, client, opened, { tty });
+};

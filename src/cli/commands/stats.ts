@@ -1,0 +1,36 @@
+import { formatBytes, formatDuration } from '../../base/units.ts';
+import type { StatsAnswer } from '../../daemon/protocol.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { facts, printJson } from '../output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+
+/** `casemate stats`. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['stats'] ?? { options: [] }, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const client = await connectDaemon(context);
+  const answer = await client.call('stats', { name });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, answer);
+  } else {
+    context.stdout.write(facts(rows(answer)));
+  }
+  return 0;
+};
+
+function rows(stats: StatsAnswer): readonly (readonly [string, string])[] {
+  const bytes = (value: number | undefined): string => (value === undefined ? 'unknown' : formatBytes(value));
+  const { network } = stats;
+  return [
+    ['sandbox', `${stats.name} (${stats.state})`],
+    ['memory', `${bytes(stats.memoryBytes)} of ${formatBytes(stats.memoryLimitBytes)}, peak ${bytes(stats.memoryPeakBytes)}`],
+    ['processor', stats.cpuMs === undefined ? 'unknown' : formatDuration(stats.cpuMs)],
+    ['processes', `${stats.pids ?? 'unknown'} of ${stats.pidsLimit}`],
+    ['network', network === undefined ? 'none' : `${network.open} open, ${network.allowed} allowed, ${network.denied} denied`],
+    ['sent', bytes(network?.bytesOut)],
+    ['received', bytes(network?.bytesIn)],
+  ];
+}

@@ -1,0 +1,6 @@
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { changeState } from '../change-state.ts';
+
+/** `casemate stop`. */
+export const run: RunCommand = async (args, context) => await changeState('stop', commands['stop'] ?? { options: [] }, { args, context });

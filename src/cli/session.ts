@@ -1,0 +1,60 @@
+import { isCasemateError } from '../base/errors.ts';
+import type { Client } from '../daemon/client.ts';
+import type { CloseAnswer, OpenAnswer } from '../daemon/protocol.ts';
+import { identifyProcess, type ProcessIdentity } from '../system/process-identity.ts';
+import { attach } from './attach.ts';
+import type { CommandContext } from './command.ts';
+import { connectDaemon } from './connect.ts';
+
+/** A command in a sandbox from the caller's side: attach, stay in touch with the daemon, report the end. */
+
+export interface SessionOptions {
+  readonly tty: boolean;
+}
+
+/** Resolves to the exit code to leave with: the command's own, 124 when a time limit ended it. */
+export async function runSession(context: CommandContext, client: Client, opened: OpenAnswer, options: SessionOptions): Promise<number> {
+  let current = client;
+  let ended = false;
+  const stayInTouch = async (): Promise<void> => {
+    await current.closed;
+    if (!ended) {
+      current = await connectDaemon(context);
+      await current.call('resume', { executionId: opened.executionId });
+      await stayInTouch();
+    }
+  };
+  // A daemon that cannot be had again is noticed below, when the end is reported.
+  const touch = stayInTouch().catch(() => undefined);
+  const { stdout, stderr } = context;
+  const exitCode = await attach(opened.invocation, { tty: options.tty, logFile: opened.logFile, stdout, stderr });
+  ended = true;
+  const { timedOut } = await reportEnd(context, current, { executionId: opened.executionId, exitCode });
+  await touch;
+  return timedOut ? 124 : exitCode;
+}
+
+async function reportEnd(context: CommandContext, client: Client, end: { executionId: string; exitCode: number }): Promise<CloseAnswer> {
+  try {
+    const answer = await client.call('close', end);
+    client.close();
+    return answer;
+  } catch (error) {
+    if (!isCasemateError(error) || error.code !== 'DAEMON_UNREACHABLE') {
+      throw error;
+    }
+    const again = await connectDaemon(context);
+    const answer = await again.call('close', end);
+    again.close();
+    return answer;
+  }
+}
+
+/** Who we are, so that the daemon can tell whether the owner of a command still lives. */
+export async function ownIdentity(): Promise<ProcessIdentity | undefined> {
+  return await identifyProcess(process.pid);
+}
+
+export function hasTerminal({ stdin, stdout }: CommandContext): boolean {
+  return stdin.isTTY && stdout.isTTY;
+}

@@ -1,0 +1,212 @@
+import { join } from 'node:path';
+
+import { CasemateError } from '../base/errors.ts';
+import { callerVariables } from '../sandbox/bind-credentials.ts';
+import { actorOf, type SandboxContext } from '../sandbox/context.ts';
+import type { Execution } from '../sandbox/executions.ts';
+import { sandboxFolder } from '../sandbox/folder.ts';
+import { parsePlan, type Plan } from '../sandbox/plan.ts';
+import type { MakeRequest, Prepared } from '../sandbox/prepare.ts';
+import { readBack } from '../sandbox/read-back.ts';
+import type { Sandboxes } from '../sandbox/sandboxes.ts';
+import { sandboxFolders } from '../sandbox/spec.ts';
+import type { SandboxRow } from '../sandbox/store.ts';
+import { environmentOf, type Environment } from '../system/environment.ts';
+import type { Timers } from './timers.ts';
+import type { Calling, CallContext } from './server.ts';
+import type { ExecCall, InspectAnswer, OpenAnswer, RunCall, StatsAnswer, StatusAnswer, TrustAnswer } from './protocol.ts';
+import { timeText, viewOf } from './views.ts';
+
+/** The calls of the command line, each a few lines on top of the use cases. */
+export interface CallParts {
+  readonly context: SandboxContext;
+  readonly sandboxes: Sandboxes;
+  readonly timers: Timers;
+  readonly status: () => StatusAnswer;
+  readonly shutdown: (force: boolean) => Promise<readonly string[]>;
+}
+
+export function createCalls(parts: CallParts): Calling {
+  const { context, sandboxes } = parts;
+  const actor = actorOf(context.uid);
+  const view = (row: SandboxRow) => viewOf(context, row);
+  const startNamed = async (name: string, call: CallContext): Promise<SandboxRow> => {
+    const callerEnv = await askEnvironment(parsePlan(sandboxes.find(name).plan), call);
+    return await sandboxes.start(name, { actor, callerEnv });
+  };
+  const stopNamed = async (name: string): Promise<SandboxRow> => await sandboxes.stop(name, { actor, callerEnv: context.env });
+  return {
+    async plan(request) {
+      const { plan, planHash } = await sandboxes.prepare(request);
+      return { hash: planHash, plan };
+    },
+    async create(params, call) {
+      const prepared = await preparedFor(parts, params, call);
+      const callerEnv = await askEnvironment(prepared.plan, call);
+      return view(await sandboxes.make(prepared, { name: params.name, ephemeral: false, client: undefined, actor, callerEnv }));
+    },
+    start: async ({ name }, call) => view(await startNamed(name, call)),
+    stop: async ({ name }) => view(await stopNamed(name)),
+    async restart({ name }, call) {
+      await stopNamed(name);
+      return view(await startNamed(name, call));
+    },
+    'destroy-list': async ({ name }) => destroyAnswer(parts, name),
+    destroy: async ({ name }) => await sandboxes.destroy(name, { actor, callerEnv: context.env }),
+    run: (params, call) => runCall(parts, params, call),
+    exec: (params, call) => execCall(parts, params, call),
+    resume: ({ executionId }, call) => resumeCall(parts, executionId, call),
+    async close({ executionId, exitCode }) {
+      const timedOut = parts.timers.endedByTime(executionId);
+      await sandboxes.close(executionId, { exitCode, reason: timedOut ? 'timed-out' : 'exited' });
+      return { timedOut };
+    },
+    ls: async () => sandboxes.list().map(view),
+    inspect: ({ name }) => inspectCall(parts, name),
+    stats: ({ name }) => statsCall(parts, name),
+    'trust-list': async (request) => trustAnswer(await sandboxes.prepare(request)),
+    trust: async (request) => trustAnswer(await sandboxes.prepare({ ...request, trust: true })),
+    status: async () => parts.status(),
+    shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
+  };
+}
+
+/** The plan of a request; where the project's policy asks for more than anybody approved, a person is asked first. */
+async function preparedFor({ sandboxes }: CallParts, request: MakeRequest, call: CallContext): Promise<Prepared> {
+  const prepared = await sandboxes.prepare(request);
+  const { trust } = prepared;
+  if (trust === undefined || trust.approved) {
+    return prepared;
+  }
+  if ((await call.ask({ kind: 'trust', path: trust.path, grants: trust.grants })) !== true) {
+    throw new CasemateError('POLICY_UNTRUSTED', `${trust.path} asks for what nobody has approved: ${trust.grants.join('; ')}`, {
+      hint: 'Read it, then run: casemate policy trust',
+    });
+  }
+  return await sandboxes.prepare({ ...request, trust: true });
+}
+
+function trustAnswer({ trust }: Prepared): TrustAnswer {
+  return { path: trust?.path, grants: trust?.grants ?? [], approved: trust?.approved ?? true };
+}
+
+async function askEnvironment(plan: Plan, call: CallContext): Promise<Environment> {
+  const names = callerVariables(plan);
+  if (names.length === 0) {
+    return environmentOf({});
+  }
+  const answer = await call.ask({ kind: 'environment', names });
+  const entries = typeof answer === 'object' && answer !== null ? Object.entries(answer) : [];
+  return environmentOf(Object.fromEntries(entries.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : []))));
+}
+
+async function runCall(parts: CallParts, params: RunCall, call: CallContext): Promise<OpenAnswer> {
+  const { context, sandboxes } = parts;
+  const prepared = await preparedFor(parts, params, call);
+  const command = params.command ?? agentCommand(context, prepared.plan, params.prompt);
+  const callerEnv = await askEnvironment(prepared.plan, call);
+  const actor = actorOf(context.uid);
+  const { client, name, keep, tty, term } = params;
+  const row = await sandboxes.make(prepared, { name, ephemeral: !keep, client, actor, callerEnv });
+  try {
+    const started = await sandboxes.start(row.id, { actor, callerEnv });
+    const { execution } = await sandboxes.open(started.id, { command, tty, client, actor, env: termEnv(term) });
+    return openAnswer(parts, { row: started, execution, call });
+  } catch (error) {
+    await sandboxes.destroy(row.id, { actor, callerEnv, reason: 'start-failed' }).catch(() => undefined);
+    throw error;
+  }
+}
+
+function agentCommand(context: SandboxContext, plan: Plan, prompt: string | undefined): readonly string[] {
+  const agent = plan.agent === undefined ? undefined : context.agents[plan.agent.name];
+  if (agent === undefined || plan.agent === undefined) {
+    throw new CasemateError('USAGE', 'no command is given and the policy names no agent', {
+      hint: 'Write a command after --, or choose an agent: casemate run --agent claude',
+    });
+  }
+  return agent.start({ permissions: plan.agent.permissions, prompt, args: [] });
+}
+
+function termEnv(term: string | undefined): Readonly<Record<string, string>> {
+  return term === undefined ? {} : { TERM: /^[a-zA-Z0-9.+_-]{1,64}$/.test(term) ? term : 'xterm' };
+}
+
+async function execCall(parts: CallParts, params: ExecCall, call: CallContext): Promise<OpenAnswer> {
+  const { command, cwd, env, tty, client, timeoutMs } = params;
+  const actor = actorOf(parts.context.uid);
+  const { row, execution } = await parts.sandboxes.open(params.name, { command, cwd, env, tty, client, actor });
+  if (timeoutMs !== undefined) {
+    parts.timers.limit(execution.id, timeoutMs);
+  }
+  return openAnswer(parts, { row, execution, call });
+}
+
+function openAnswer(parts: CallParts, opened: { row: SandboxRow; execution: Execution; call: CallContext }): OpenAnswer {
+  const { row, execution, call } = opened;
+  call.onLost(() => void parts.timers.clientLost(execution.id));
+  const folders = sandboxFolders(sandboxFolder(parts.context.paths, row.id));
+  return {
+    sandbox: viewOf(parts.context, row),
+    executionId: execution.id,
+    invocation: execution.invocation,
+    logFile: join(folders.logs, `${execution.id}.log`),
+  };
+}
+
+async function resumeCall(parts: CallParts, executionId: string, call: CallContext): Promise<{ known: boolean }> {
+  const { context, sandboxes } = parts;
+  const execution = sandboxes.executions.find(executionId);
+  const row = execution === undefined ? undefined : context.store.find(execution.sandbox);
+  if (execution === undefined || row === undefined) {
+    return { known: false };
+  }
+  await sandboxes.rebind(row.id, await askEnvironment(parsePlan(row.plan), call));
+  call.onLost(() => void parts.timers.clientLost(execution.id));
+  return { known: true };
+}
+
+function destroyAnswer({ context, sandboxes }: CallParts, name: string) {
+  const gone = context.store.find(name) === undefined ? context.store.findGone(name) : undefined;
+  return gone === undefined
+    ? { name: sandboxes.find(name).name, alreadyGone: false, ...sandboxes.destroyList(name) }
+    : { name: gone.name, alreadyGone: true, removed: [], kept: [] };
+}
+
+async function inspectCall({ context, sandboxes }: CallParts, name: string): Promise<InspectAnswer> {
+  const row = sandboxes.find(name);
+  const plan = parsePlan(row.plan);
+  return {
+    sandbox: viewOf(context, row),
+    plan,
+    readBack: row.state === 'running' ? await readBack(context, row, plan) : [],
+    folder: sandboxFolder(context.paths, row.id),
+    commands: sandboxes.executions.of(row.id).map((execution) => ({
+      executionId: execution.id,
+      command: execution.subject,
+      startedAt: timeText(execution.startedMs),
+    })),
+  };
+}
+
+async function statsCall({ context, sandboxes }: CallParts, name: string): Promise<StatsAnswer> {
+  const row = sandboxes.find(name);
+  const { limits } = parsePlan(row.plan);
+  const empty = { memoryBytes: undefined, memoryPeakBytes: undefined, cpuMs: undefined, pids: undefined };
+  const stats = row.state === 'running' ? await context.engine.stats(row.id) : empty;
+  const usage = context.gateway.usage(row.id);
+  return {
+    name: row.name,
+    state: row.state,
+    ...stats,
+    memoryLimitBytes: limits.memoryBytes,
+    pidsLimit: limits.pids,
+    network: usage && {
+      open: usage.openConnections,
+      allowed: usage.allowed,
+      denied: usage.denied,
+      bytesOut: usage.bytesOut,
+      bytesIn: usage.bytesIn,
+    },
+  };
+}
