@@ -1,0 +1,74 @@
+import { resolve } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { verifyBundle } from '../../journal/bundle.ts';
+import { keyIdOf, publicKeyPath, readPublicKey } from '../../journal/journal-keys.ts';
+import { verifyJournal, verifySegments, type JournalVerdict } from '../../journal/verify-journal.ts';
+import { readWitness } from '../../journal/witness.ts';
+import type { CommandContext } from '../command.ts';
+import { journalPlace } from '../journal-place.ts';
+import { optionalPositionals, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
+import { parseFor } from '../record-format.ts';
+
+/** `casemate journal verify`: 0 when valid, 1 with the first bad line when not. */
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  const parsed = parseFor('journal verify', args);
+  const { verdict, keyId } = await verdictFor(parsed, context);
+  if (switchOption(parsed, 'json')) {
+    context.stdout.write(`${JSON.stringify({ ...verdict, key: keyId })}\n`);
+  } else if (verdict.fault === undefined) {
+    context.stdout.write(describe(verdict, keyId));
+  } else {
+    const { segment, line, why } = verdict.fault;
+    context.stdout.write(`not valid: ${visible(segment)}${line === 0 ? '' : `:${line}`}: ${visible(why)}\n`);
+  }
+  return verdict.valid ? 0 : 1;
+}
+
+interface Verified {
+  readonly verdict: JournalVerdict;
+  readonly keyId: string | undefined;
+}
+
+async function verdictFor(parsed: ParsedOptions, { paths, cwd }: CommandContext): Promise<Verified> {
+  const [file] = optionalPositionals(parsed, ['FILE']);
+  const bundle = textOption(parsed, 'bundle');
+  if (file !== undefined && bundle !== undefined) {
+    throw new CasemateError('USAGE', 'give a file or --bundle, not both');
+  }
+  if (bundle !== undefined) {
+    const { keyId, ...verdict } = await verifyBundle(resolve(cwd, bundle));
+    return { verdict, keyId };
+  }
+  const { folder, witnessPath } = journalPlace(paths);
+  const publicKey = await readPublicKey(publicKeyPath(folder));
+  const keyId = publicKey === undefined ? undefined : keyIdOf(publicKey);
+  if (file === undefined) {
+    return { verdict: await verifyJournal(folder, { witnessPath }), keyId };
+  }
+  const segment = { name: file, path: resolve(cwd, file) };
+  const verdict = await verifySegments([segment], { witness: await readWitness(witnessPath), publicKey }).catch(readable);
+  return { verdict, keyId };
+}
+
+function readable(error: unknown): never {
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES')) {
+    throw new CasemateError('PATH_INVALID', `cannot read the file: ${error.message}`, { cause: error });
+  }
+  throw error;
+}
+
+function describe(verdict: JournalVerdict, keyId: string | undefined): string {
+  const { records, segments, unsigned, witnessed } = verdict;
+  const lines = [`valid: ${records} records in ${segments} ${segments === 1 ? 'segment' : 'segments'}, signed by key ${keyId ?? 'of the witness'}`];
+  if (unsigned > 0) {
+    lines.push(`the last ${unsigned} are chained but not yet signed; the next checkpoint signs them`);
+  }
+  lines.push(
+    witnessed === undefined
+      ? 'without a witness: a tail that was cut off would not be noticed'
+      : `measured by the witness of record ${witnessed}`,
+  );
+  return `${lines.join('\n')}\n`;
+}
