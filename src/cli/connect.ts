@@ -1,11 +1,11 @@
-import { closeSync, constants, mkdirSync, openSync, realpathSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
+import { CasemateError, isErrorCode } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { connectClient, type Client } from '../daemon/client.ts';
+import { connectClient, type Client, type StartedDaemon } from '../daemon/client.ts';
 import { buildId } from '../daemon/build-id.ts';
-import type { Question } from '../daemon/protocol.ts';
+import { socketPath, startFaultPath, type Question, type WireError } from '../daemon/protocol.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import { spawnProcess } from '../system/process.ts';
 import { askApproval } from './approve.ts';
@@ -30,7 +30,7 @@ export async function connectDaemon(context: CommandContext, options: ConnectOpt
 
 async function open(context: CommandContext, options: ConnectOptions): Promise<Client> {
   return await connectClient({
-    socketPath: join(context.paths.runtime, 'daemon.sock'),
+    socketPath: socketPath(context.paths),
     answer: (question) => answer(question, context, options),
     progress: (text) => void context.stderr.write(`${visible(text)}\n`),
     startDaemon: options.start === 'never' ? undefined : () => startDaemon(context),
@@ -79,7 +79,7 @@ const daemonVariables = [
   'CASEMATE_IDLE_MS',
 ] as const;
 
-function startDaemon({ env, paths }: CommandContext): void {
+function startDaemon({ env, paths }: CommandContext): StartedDaemon {
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
   const log = openSync(join(paths.state, 'daemon.log'), flags, 0o600);
@@ -91,9 +91,24 @@ function startDaemon({ env, paths }: CommandContext): void {
     stdio: ['ignore', log, log],
   });
   // It may lose the race against another caller's daemon; whichever runs is found by connecting.
+  let ended = false;
   child.on('error', () => undefined);
+  child.on('exit', (code) => {
+    ended = code !== 0;
+  });
   child.unref();
   closeSync(log);
+  return { fault: () => (ended ? readFault(startFaultPath(paths)) : undefined) };
+}
+
+function readFault(path: string): CasemateError {
+  try {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- our own file, written by the daemon in its private folder
+    const { code, message, hint } = JSON.parse(readFileSync(path, 'utf8')) as WireError;
+    return new CasemateError(isErrorCode(code) ? code : 'DAEMON_UNREACHABLE', message, { hint });
+  } catch (cause) {
+    return new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended while it started', { cause, hint: 'Its last words are in daemon.log in the state folder.' });
+  }
 }
 
 function daemonEnvironment(env: Environment): Record<string, string> {

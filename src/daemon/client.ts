@@ -19,8 +19,13 @@ export interface ClientOptions {
   readonly answer: (question: Question) => Promise<unknown>;
   readonly progress?: ((text: string) => void) | undefined;
   /** Starts a daemon that will listen on `socketPath`; `undefined`: do not start one. */
-  readonly startDaemon?: (() => void) | undefined;
+  readonly startDaemon?: (() => StartedDaemon) | undefined;
   readonly timeoutMs?: number | undefined;
+}
+
+export interface StartedDaemon {
+  /** why the process that was started has ended already; `undefined` while it lives or when it made way for another */
+  readonly fault: () => CasemateError | undefined;
 }
 
 /** Throws `DAEMON_UNREACHABLE` when none runs and none may be or could be started. */
@@ -33,7 +38,7 @@ export async function connectClient(options: ClientOptions): Promise<Client> {
   if (startDaemon === undefined) {
     throw new CasemateError('DAEMON_UNREACHABLE', 'no daemon is running', { hint: 'It starts with the next command that needs it.' });
   }
-  startDaemon();
+  const started = startDaemon();
   const end = performance.now() + timeoutMs;
   for (let waitMs = 5; performance.now() < end; waitMs = Math.min(waitMs * 1.5, 100)) {
     // oxlint-disable-next-line no-await-in-loop -- waiting is the point
@@ -42,6 +47,10 @@ export async function connectClient(options: ClientOptions): Promise<Client> {
     const socket = await tryConnect(socketPath);
     if (socket !== undefined) {
       return await greet(socket, options);
+    }
+    const fault = started.fault();
+    if (fault !== undefined) {
+      throw fault;
     }
   }
   throw new CasemateError('DAEMON_UNREACHABLE', `the daemon did not start within ${timeoutMs / 1000} s`, {

@@ -1,6 +1,9 @@
+import { join } from 'node:path';
+
 import type { Invocation } from '../engines/engine.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
+import type { Paths } from '../system/paths.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 
 /**
@@ -173,3 +176,12 @@ export interface StatusAnswer {
 
 /** A line longer than this ends the connection: nothing we say is that long. */
 export const maxLineBytes = 4 * 1024 * 1024;
+
+export function socketPath(paths: Paths): string {
+  return join(paths.runtime, 'daemon.sock');
+}
+
+/** A `WireError` as JSON: why the last daemon that was started did not come up. */
+export function startFaultPath(paths: Paths): string {
+  return join(paths.runtime, 'daemon-start-fault.json');
+}

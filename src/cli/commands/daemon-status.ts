@@ -13,7 +13,7 @@ export const run: RunCommand = async (args, context) => {
   optionalPositionals(parsed, []);
   const status = await statusOf(context);
   if (switchOption(parsed, 'json')) {
-    printJson(context.stdout, status === undefined ? { running: false } : { running: true, ...status });
+    printJson(context.stdout, { daemon: status ?? null });
   } else if (status === undefined) {
     context.stdout.write('no daemon is running; it starts with the next command that needs it\n');
   } else {

@@ -1,0 +1,73 @@
+import type { Engine } from '../engines/engine.ts';
+import type { ImageStore } from '../images/image.ts';
+import { baseEnvironment, type Environment } from '../system/environment.ts';
+import { run } from '../system/process.ts';
+import { isCasemateError } from '../base/errors.ts';
+
+/** What this host gives, each row answered by running or reading the thing itself. */
+export interface HostCheck {
+  readonly check: string;
+  /** `missing` stops a start; `absent` only closes a way that is not needed now */
+  readonly verdict: 'ok' | 'missing' | 'absent';
+  readonly detail: string;
+}
+
+export interface ExamineParts {
+  readonly engine: Engine;
+  readonly images: ImageStore;
+  readonly env: Environment;
+  readonly runtime: string;
+  readonly uid: number;
+}
+
+interface Program {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly needed: (uid: number, runtime: string) => boolean;
+  readonly from: string;
+}
+
+const always = (): boolean => true;
+const rootless = (uid: number): boolean => uid !== 0;
+
+const programs: readonly Program[] = [
+  { name: 'runc', args: ['--version'], needed: (_, runtime) => runtime === 'runc', from: 'runc' },
+  { name: 'crun', args: ['--version'], needed: (_, runtime) => runtime === 'crun', from: 'crun' },
+  { name: 'runsc', args: ['--version'], needed: (_, runtime) => runtime === 'runsc', from: 'runsc' },
+  { name: 'unshare', args: ['--version'], needed: always, from: 'util-linux' },
+  { name: 'nsenter', args: ['--version'], needed: always, from: 'util-linux' },
+  { name: 'perl', args: ['-e', 'print "perl $^V"'], needed: always, from: 'perl-base' },
+  { name: 'mmdebstrap', args: ['--version'], needed: always, from: 'mmdebstrap' },
+  { name: 'newuidmap', args: [], needed: rootless, from: 'uidmap' },
+];
+
+export async function examineHost(parts: ExamineParts): Promise<readonly HostCheck[]> {
+  const rows = await Promise.all(programs.map((program) => checkProgram(program, parts)));
+  const layers = await parts.engine.examine(parts.runtime);
+  const images = await parts.images.list();
+  return [
+    { check: 'node', verdict: 'ok', detail: process.versions.node },
+    ...rows,
+    ...layers.map(({ layer, available, detail }): HostCheck => ({ check: layer, verdict: available ? 'ok' : 'missing', detail })),
+    {
+      check: 'images',
+      verdict: images.length > 0 ? 'ok' : 'absent',
+      detail: images.length > 0 ? images.map(({ recipe }) => recipe).join(', ') : 'none is built; run: casemate setup',
+    },
+  ];
+}
+
+async function checkProgram(program: Program, { env, uid, runtime }: ExamineParts): Promise<HostCheck> {
+  const verdict = program.needed(uid, runtime) ? 'missing' : 'absent';
+  const install = `not found; on Debian: apt-get install ${program.from}`;
+  try {
+    const { stdout, stderr } = await run(program.name, program.args, { env: baseEnvironment(env), timeoutMs: 10_000 });
+    const [line = ''] = `${stdout.toString('utf8')}${stderr.toString('utf8')}`.trim().split('\n');
+    return { check: program.name, verdict: 'ok', detail: line };
+  } catch (error) {
+    if (isCasemateError(error) && error.code === 'TOOL_MISSING') {
+      return { check: program.name, verdict, detail: install };
+    }
+    throw error;
+  }
+}
