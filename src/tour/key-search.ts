@@ -1,0 +1,117 @@
+import { constants } from 'node:fs';
+import { open, readFile, readdir, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/**
+ * Looks from outside for texts in a sandbox: in the environment, the arguments and the whole readable memory of its
+ * processes, and in the files of a folder. Every search carries a text that must be found, or its "not found" is void.
+ */
+export interface Needle {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** For each needle, the places where it was seen. */
+export type Sightings = Readonly<Record<string, readonly string[]>>;
+
+export interface SearchReport {
+  readonly seen: Sightings;
+  readonly bytes: number;
+  readonly places: number;
+}
+
+const chunkBytes = 4 * 1024 * 1024;
+
+export function emptyReport(needles: readonly Needle[]): SearchReport {
+  return { seen: Object.fromEntries(needles.map(({ name }) => [name, []])), bytes: 0, places: 0 };
+}
+
+export function joinReports(first: SearchReport, second: SearchReport): SearchReport {
+  const names = new Set([...Object.keys(first.seen), ...Object.keys(second.seen)]);
+  const seen = [...names].map((name) => [name, [...new Set([...(first.seen[name] ?? []), ...(second.seen[name] ?? [])])]] as const);
+  return { seen: Object.fromEntries(seen), bytes: first.bytes + second.bytes, places: first.places + second.places };
+}
+
+/** One process of the host. A process that ends meanwhile counts as far as it was read. */
+export async function searchProcess(pid: number, needles: readonly Needle[]): Promise<SearchReport> {
+  let report = emptyReport(needles);
+  for (const name of ['environ', 'cmdline']) {
+    // oxlint-disable-next-line no-await-in-loop -- two small files
+    const bytes = await readFile(`/proc/${pid}/${name}`).catch(() => Buffer.alloc(0));
+    report = joinReports(report, searchBytes(bytes, needles, `process ${pid} ${name}`));
+  }
+  const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '');
+  const memory = await open(`/proc/${pid}/mem`, 'r').catch(() => undefined);
+  if (memory === undefined) {
+    return report;
+  }
+  try {
+    return joinReports(report, await searchRegions(memory, regionsOf(maps), { needles, place: `process ${pid} memory` }));
+  } finally {
+    await memory.close();
+  }
+}
+
+interface Region {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Readable regions that may hold data: anonymous and private ones (proc(5)); read-only file mappings hold the program. */
+export function regionsOf(maps: string): readonly Region[] {
+  return maps.split('\n').flatMap((line) => {
+    const [, start, end, rights = '', path = ''] = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+\s*(.*)$/.exec(line) ?? [];
+    const special = path.startsWith('[v');
+    const readable = rights.startsWith('r') && (rights[1] === 'w' || path === '');
+    return start === undefined || end === undefined || special || !readable ? [] : [{ start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) }];
+  });
+}
+
+interface Searching {
+  readonly needles: readonly Needle[];
+  readonly place: string;
+}
+
+async function searchRegions(memory: FileHandle, regions: readonly Region[], { needles, place }: Searching): Promise<SearchReport> {
+  const overlap = Math.max(...needles.map(({ text }) => text.length));
+  const buffer = Buffer.alloc(chunkBytes + overlap);
+  let report = emptyReport(needles);
+  for (const { start, end } of regions) {
+    for (let at = start; at < end; at += chunkBytes) {
+      const wanted = Math.min(chunkBytes + overlap, end - at);
+      // oxlint-disable-next-line no-await-in-loop -- one buffer, one region after the other
+      const got = await memory.read(buffer, 0, wanted, at).catch(() => ({ bytesRead: 0 }));
+      report = joinReports(report, searchBytes(buffer.subarray(0, got.bytesRead), needles, place));
+    }
+  }
+  return report;
+}
+
+function searchBytes(bytes: Buffer, needles: readonly Needle[], place: string): SearchReport {
+  const seen = needles.map(({ name, text }) => [name, bytes.includes(text) ? [place] : []] as const);
+  return { seen: Object.fromEntries(seen), bytes: bytes.length, places: bytes.length > 0 ? 1 : 0 };
+}
+
+const maxFileBytes = 64 * 1024 * 1024;
+
+/** Regular files below a folder; links are not followed. */
+export async function searchFolder(folder: string, needles: readonly Needle[]): Promise<SearchReport> {
+  let report = emptyReport(needles);
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+  for (const entry of entries.filter((candidate) => candidate.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    // oxlint-disable-next-line no-await-in-loop -- bounded memory
+    report = joinReports(report, searchBytes(await readRegular(path), needles, path));
+  }
+  return report;
+}
+
+async function readRegular(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => undefined);
+  try {
+    const stats = await file?.stat();
+    return file === undefined || stats === undefined || !stats.isFile() || stats.size > maxFileBytes ? Buffer.alloc(0) : await file.readFile();
+  } finally {
+    await file?.close();
+  }
+}
