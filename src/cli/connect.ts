@@ -64,6 +64,7 @@ async function answer(question: Question, context: CommandContext, options: Conn
 /** Settings of the host that the daemon needs; never a credential, which is asked for when a sandbox starts. */
 const daemonVariables = [
   'CASEMATE_HOME',
+  'CASEMATE_IMAGES',
   'XDG_CONFIG_HOME',
   'XDG_STATE_HOME',
   'XDG_DATA_HOME',

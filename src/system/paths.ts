@@ -3,7 +3,10 @@ import { join } from 'node:path';
 
 import type { Environment } from './environment.ts';
 
-/** Where this program keeps things (XDG Base Directory Specification 0.8; `CASEMATE_HOME` puts all under one root). */
+/**
+ * Where this program keeps things (XDG Base Directory Specification 0.8). `CASEMATE_HOME` puts all under one root,
+ * `CASEMATE_IMAGES` the images elsewhere, e.g. on a larger disk.
+ */
 export interface Paths {
   /** user's policy and settings */
   readonly config: string;
@@ -28,7 +31,7 @@ export function pathsFrom(env: Environment, uid: number): Paths {
     return {
       config: join(root, 'config'),
       state: join(root, 'state'),
-      images: join(root, 'images'),
+      images: env.get('CASEMATE_IMAGES') ?? join(root, 'images'),
       cache: join(root, 'cache'),
       runtime: join(root, 'run'),
       organisation,
@@ -38,7 +41,7 @@ export function pathsFrom(env: Environment, uid: number): Paths {
   return {
     config: xdg('XDG_CONFIG_HOME', '.config'),
     state: xdg('XDG_STATE_HOME', '.local/state'),
-    images: join(xdg('XDG_DATA_HOME', '.local/share'), 'images'),
+    images: env.get('CASEMATE_IMAGES') ?? join(xdg('XDG_DATA_HOME', '.local/share'), 'images'),
     cache: xdg('XDG_CACHE_HOME', '.cache'),
     runtime: runtimeFolder(env, uid, home),
     organisation,
