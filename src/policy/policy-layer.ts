@@ -29,10 +29,22 @@ export type ValuePath = readonly (string | number)[];
 export function originOf(layer: PolicyLayer, path: ValuePath): Origin {
   const { kind, source } = layer;
   if (kind === 'command line') {
-    return { layer: kind, source };
+    return { layer: kind, source: optionNames[path.join('.')] ?? optionNames[String(path[0])] ?? source };
   }
   return { layer: kind, source, ...positionOf(layer.positions, path) };
 }
+
+/** Options of the command line by the path of the value they set. */
+const optionNames: Readonly<Record<string, string>> = {
+  'agent.name': '--agent',
+  'agent.permissions': '--skip-permissions',
+  image: '--image',
+  runtime: '--runtime',
+  'workspace.path': '--workspace',
+  'workspace.mode': '--readonly',
+  waive: '--waive',
+  'limits.time': '--timeout',
+};
 
 export function positionOf(positions: ReadonlyMap<string, Position>, path: ValuePath): Position {
   for (let length = path.length; length >= 0; length -= 1) {

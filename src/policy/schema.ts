@@ -112,7 +112,7 @@ const rule = z.strictObject({
   allow: z
     .array(allowance)
     .min(1)
-    .max(256)
+    .max(64)
     .optional()
     .describe('functions allowed there: methods (optional) and a path; `*` within a segment, `**` across segments. Default: everything'),
   upstream: upstream.optional().describe('dial this instead of the host; the only way to a loopback or private address. Not in a project file'),
@@ -151,13 +151,13 @@ export const policySchema = z
     agent: agent.optional().describe('the agent, by name or with settings; default: none, commands only'),
     image: z
       .string()
-      .regex(/^[^\0]{1,1024}$/, 'is neither the name of a recipe nor the path of a recipe file')
+      .regex(/^[^~\0][^\0]{0,1023}$/, 'is neither the name of a recipe nor the path of a recipe file')
       .optional()
       .describe('image recipe by name, or the path of a recipe file (with a `/` or ending in `.yaml`); default: the agent\'s, else `base`'),
     runtime: z.enum(['runc', 'crun', 'runsc']).optional().describe('container runtime; `runsc` gives the sandbox its own kernel; default `runc`'),
     workspace: z
       .strictObject({
-        path: z.string().regex(/^[^\0]{1,4096}$/, 'is not a path').optional().describe('folder shown as /workspace; default: the folder of the project'),
+        path: z.string().regex(/^[^~\0][^\0]{0,4095}$/, 'is not a path (the shell\'s ~ is not read here)').optional().describe('folder shown as /workspace; default: the folder of the project'),
         mode: z.enum(['direct', 'readonly']).optional().describe('`direct`: changes are made in place; `readonly`: none; default `direct`'),
       })
       .optional()
@@ -167,7 +167,7 @@ export const policySchema = z
       .max(32)
       .optional()
       .describe('named sets of rules: an agent (`claude`, `codex`), `npm`, `debian`, `pypi`, `github`; default: the agent\'s own'),
-    network: z.array(rule).max(1024).optional().describe('what may be reached beside the presets; default: nothing'),
+    network: z.array(rule).max(256).optional().describe('what may be reached beside the presets; default: nothing'),
     credentials: z
       .record(credentialName, credential)
       .optional()

@@ -1,0 +1,128 @@
+import { canonicalHost, type HostName } from '../base/host.ts';
+import { decisiveRules } from './decide.ts';
+import { isIncluded } from './glob-inclusion.ts';
+import { matchesHost } from './host-pattern.ts';
+import { compileGlob } from './match-path.ts';
+import type { HttpAllowance, NetworkRule } from './policy.ts';
+
+/** Whether one set of rules allows no more than another, told exactly: by every kind of host the two can tell apart. */
+
+/** What rules together say about one host and port. */
+interface Grant {
+  readonly rule: NetworkRule;
+  readonly credential: string | undefined;
+  readonly upstream: string | undefined;
+  readonly http: readonly HttpAllowance[] | undefined;
+}
+
+export interface Excess {
+  readonly rule: NetworkRule;
+  readonly host: HostName;
+  readonly port: number;
+  readonly what: 'destination' | 'functions' | 'credential' | 'upstream';
+}
+
+/** The first thing that `lower` allows and `higher` does not. */
+export function firstExcess(lower: readonly NetworkRule[], higher: readonly NetworkRule[]): Excess | undefined {
+  for (const host of representatives([...lower, ...higher])) {
+    for (const port of portsFor(lower, host)) {
+      const grant = grantOf(lower, host, port);
+      const what = grant === undefined ? undefined : excessOf(grant, grantOf(higher, host, port));
+      if (grant !== undefined && what !== undefined) {
+        return { rule: grant.rule, host, port, what };
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Two rules that decide about the same host and port and disagree on where it leads or who is asking there. */
+export function firstContradiction(rules: readonly NetworkRule[]): readonly [NetworkRule, NetworkRule] | undefined {
+  for (const host of representatives(rules)) {
+    for (const port of portsFor(rules, host)) {
+      const [first, ...others] = decisiveRules(rules, host, port);
+      const other = others.find((rule) => rule.credential !== first?.credential || rule.upstream !== first?.upstream);
+      if (first !== undefined && other !== undefined) {
+        return [first, other];
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Fills in what a rule leaves out from the rules above that decide about the same hosts, where those are of one mind. */
+export function inheritFrom(rules: readonly NetworkRule[], above: readonly NetworkRule[]): readonly NetworkRule[] {
+  return rules.map((rule) => {
+    const [host] = representatives([rule]);
+    const grants = host === undefined ? [] : rule.ports.map((port) => grantOf(above, host, port));
+    const [first] = grants;
+    if (first === undefined || grants.some((grant) => grant?.credential !== first.credential || grant?.upstream !== first.upstream)) {
+      return rule;
+    }
+    const http = rule.http ?? (rule.ports.length === 1 || grants.every((grant) => grant?.http === undefined) ? first.http : undefined);
+    return { ...rule, credential: rule.credential ?? first.credential, upstream: rule.upstream ?? first.upstream, http };
+  });
+}
+
+function portsFor(rules: readonly NetworkRule[], host: HostName): ReadonlySet<number> {
+  return new Set(rules.filter((rule) => matchesHost(rule.host, host)).flatMap((rule) => rule.ports));
+}
+
+function excessOf(lower: Grant, higher: Grant | undefined): Excess['what'] | undefined {
+  if (higher === undefined) {
+    return 'destination';
+  }
+  if (lower.credential !== higher.credential) {
+    return 'credential';
+  }
+  if (lower.upstream !== higher.upstream) {
+    return 'upstream';
+  }
+  return areFunctionsWithin(lower.http, higher.http) ? undefined : 'functions';
+}
+
+function areFunctionsWithin(lower: Grant['http'], higher: Grant['http']): boolean {
+  if (higher === undefined) {
+    return true;
+  }
+  return lower?.every((allowance) => isAllowanceWithin(allowance, higher)) ?? false;
+}
+
+function isAllowanceWithin(lower: HttpAllowance, higher: readonly HttpAllowance[]): boolean {
+  const glob = compileGlob(lower.path);
+  const methods: readonly (string | undefined)[] = lower.methods ?? [undefined];
+  return methods.every((method) => {
+    const candidates = higher.filter((one) => one.methods === undefined || (method !== undefined && one.methods.includes(method)));
+    return isIncluded(glob, candidates.map((candidate) => compileGlob(candidate.path)));
+  });
+}
+
+function grantOf(rules: readonly NetworkRule[], host: HostName, port: number): Grant | undefined {
+  const decisive = decisiveRules(rules, host, port);
+  const [rule] = decisive;
+  if (rule === undefined) {
+    return undefined;
+  }
+  const functions = decisive.map(({ http }) => http);
+  const http = functions.includes(undefined) ? undefined : functions.flatMap((some) => some ?? []);
+  return { rule, credential: rule.credential, upstream: rule.upstream, http };
+}
+
+/**
+ * One host for each kind that the rules can tell apart: every exact name, and under every wildcard a name that no rule
+ * mentions. Any other host is decided like one of these.
+ */
+function representatives(rules: readonly NetworkRule[]): readonly HostName[] {
+  const exact = new Set(rules.flatMap(({ host }) => (host.kind === 'exact' ? [host.host] : [])));
+  const below = new Set(rules.flatMap(({ host }) => (host.kind === 'below' ? [host.host] : [])));
+  return [...exact, ...[...below].flatMap((host) => unmentioned(host, exact))];
+}
+
+function unmentioned(parent: HostName, exact: ReadonlySet<HostName>): readonly HostName[] {
+  for (let label = '_'; ; label += '_') {
+    const host = canonicalHost(`${label}.${parent}`);
+    if (host === undefined || !exact.has(host)) {
+      return host === undefined ? [] : [host];
+    }
+  }
+}

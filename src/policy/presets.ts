@@ -1,0 +1,97 @@
+import { CasemateError } from '../base/errors.ts';
+import { nearest, visible } from '../base/text.ts';
+import { registryKinds, type AgentFacts, type Facts, type RegistryKind } from './facts.ts';
+import { readHostPattern } from './parse-host-pattern.ts';
+import { faultAt } from './policy-layer.ts';
+import type { HttpAllowance, NetworkRule, Origin } from './policy.ts';
+
+/** Presets: named sets of rules, as data. An agent is a preset of its own name; package presets only ever read. */
+
+/** A preset and where it was listed. */
+export interface ListedPreset {
+  readonly name: string;
+  readonly origin: Origin;
+}
+
+export interface PresetContext {
+  readonly facts: Facts;
+  readonly telemetry: boolean;
+}
+
+type PresetHost = Pick<NetworkRule, 'ports' | 'http' | 'credential'> & { readonly host: string };
+
+const read: readonly HttpAllowance[] = [{ methods: ['GET', 'HEAD'], path: '/**' }];
+
+/** Fetching by git over HTTPS is two requests, of which one is a POST; pushing would be `git-receive-pack` and is not here. */
+const fetchByGit: readonly HttpAllowance[] = [
+  ...read,
+  { methods: ['POST'], path: '/*/*/git-upload-pack' },
+  { methods: ['POST'], path: '/*/*/info/lfs/objects/batch' },
+];
+
+const github: readonly PresetHost[] = [
+  { host: 'github.com', ports: [443], http: fetchByGit, credential: undefined },
+  ...[
+    'api.github.com',
+    'codeload.github.com',
+    'raw.githubusercontent.com',
+    'objects.githubusercontent.com',
+    'release-assets.githubusercontent.com',
+    'media.githubusercontent.com',
+  ].map((host) => ({ host, ports: [443], http: read, credential: undefined })),
+];
+
+const whereConfigured: Readonly<Record<RegistryKind, string>> = {
+  npm: 'Set it with: npm config set registry URL, or list its hosts under "network".',
+  debian: 'Add a source to /etc/apt/sources.list.d, or list its hosts under "network".',
+  pypi: 'Set it with: pip config set global.index-url URL, or list its hosts under "network".',
+};
+
+export function presetNames(facts: Facts): readonly string[] {
+  return [...Object.keys(facts.agents), ...registryKinds, 'github'];
+}
+
+/** Throws `POLICY_INVALID` for a preset that does not exist, and for one whose hosts this machine does not name. */
+export function presetRules({ name, origin }: ListedPreset, context: PresetContext): readonly NetworkRule[] {
+  const hosts = presetHosts(name, context);
+  if (hosts === undefined) {
+    const near = nearest(name, presetNames(context.facts));
+    throw faultAt('POLICY_INVALID', origin, `there is no preset "${visible(name)}"`, {
+      hint: near === undefined ? `Presets: ${presetNames(context.facts).join(', ')}.` : `Did you mean "${near}"?`,
+    });
+  }
+  const kind = registryKinds.find((candidate) => candidate === name);
+  if (kind !== undefined && hosts.length === 0) {
+    throw faultAt('POLICY_INVALID', origin, `the preset ${name} takes its hosts from this machine's own configuration, which names none`, {
+      hint: whereConfigured[kind],
+    });
+  }
+  return hosts.map((host, index) => ruleOf(host, name, index));
+}
+
+function presetHosts(name: string, { facts, telemetry }: PresetContext): readonly PresetHost[] | undefined {
+  const kind = registryKinds.find((candidate) => candidate === name);
+  if (kind !== undefined) {
+    return facts.registries[kind].map(({ host, port }) => ({ host, ports: [port], http: read, credential: undefined }));
+  }
+  if (name === 'github') {
+    return github;
+  }
+  const agent = agentOf(facts, name);
+  return agent?.hosts
+    .filter((host) => telemetry || !host.telemetry)
+    .map(({ host, ports, http, credential }) => ({ host, ports, http, credential: credential ? agent.provider : undefined }));
+}
+
+export function agentOf(facts: Facts, name: string): AgentFacts | undefined {
+  return Object.hasOwn(facts.agents, name) ? facts.agents[name] : undefined;
+}
+
+function ruleOf({ host, ports, http, credential }: PresetHost, name: string, index: number): NetworkRule {
+  const reading = readHostPattern(host);
+  if ('fault' in reading) {
+    throw new CasemateError('INTERNAL', `preset ${name}: host ${visible(host)} ${reading.fault}`);
+  }
+  const origin: Origin = { layer: 'preset', source: name };
+  return { id: `preset:${name}:${index + 1}`, host: reading.pattern, ports, credential, http, upstream: undefined, origin };
+}

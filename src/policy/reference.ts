@@ -1,0 +1,82 @@
+import { policyJsonSchema, type JsonSchema } from './json-schema.ts';
+
+/** The reference page of the policy file, made from the schema's own descriptions, so that the two cannot drift. */
+
+export function policyReference(): string {
+  return `${introduction}\n## Keys\n\n| key | value | meaning |\n|---|---|---|\n${rowsOf(policyJsonSchema(), '').join('\n')}\n`;
+}
+
+const introduction = `# The policy file
+
+\`casemate.yaml\` says what a sandbox may use and reach. What it does not allow is denied. Unknown keys, repeated keys,
+anchors, tags and second documents are refused with line and column. \`casemate policy schema\` prints the JSON Schema
+for editors; \`casemate policy check\` reads the files as a start would; \`casemate policy explain HOST\` says which rule decides.
+
+## Layers
+
+| layer | file | may |
+|---|---|---|
+| organisation | \`/etc/casemate/policy.yaml\` | bound everything below it |
+| user | \`policy.yaml\` in the configuration folder | narrow the organisation; bound every project |
+| project | \`casemate.yaml\`, from the present folder up to the one that holds \`.git\` | narrow; what it opens beyond a bare sandbox is approved by a human once for each content |
+| command line | options | replace what user and project say, within what the organisation says |
+
+- A key that a layer does not write is no opinion: it bounds nothing and changes nothing.
+- A lower layer may only narrow. Order of strictness: \`level\` personal < team < service < maximum; \`permissions\` skip < ask;
+  \`telemetry\` true < false; \`runtime\` runc, crun < runsc; \`workspace.mode\` direct < readonly; a smaller limit is stricter;
+  a \`workspace.path\` must be the upper one or lie in it.
+- \`agent.name\` and \`image\` are choices: what the organisation writes binds, what the user writes is a default.
+- \`network\` and \`presets\` together are what may be reached. Of each, the lowest layer that writes it holds; where no layer
+  writes \`presets\` it is the agent's own. Once a layer writes either, everything below must lie within both: host, port,
+  functions, credential and upstream. \`presets: []\` with \`network: []\` means nothing at all.
+- A rule takes what it leaves out (\`credential\`, \`allow\`, \`upstream\`) from the rule above that decides about the same host:
+  a preset's rule for the same host and port, or a rule of a higher layer.
+- An exact host beats a wildcard, a longer wildcard a shorter one; rules that say the same are united.
+- A project file must not contain \`waive\`, \`credentials\`, \`upstream\`, nor a path that leaves its folder, and may send the key
+  of a known API only to that API, unless a higher layer binds it elsewhere itself.
+- \`waive\` of a higher file is what lower layers may waive; the command line adds to it.
+
+## Paths of functions
+
+A request path is matched in one canonical form: escapes of letters, digits and \`-._~\` are decoded, the query is left out. A path
+that servers could read in two ways is denied where functions are listed: \`//\`, \`.\` and \`..\` segments (escaped or with
+parameters, too), \`\\\`, \`#\`, broken escapes, escaped slashes, backslashes and control characters, and doubly escaped forms of these.
+\`*\` stands for any run of characters without \`/\`, \`**\` for any run at all. Methods are case-sensitive; \`GET\` does not include \`HEAD\`.
+`;
+
+function rowsOf(schema: JsonSchema, prefix: string): readonly string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, value]) => {
+    const path = `${prefix}${key}`;
+    const required = schema.required?.includes(key) === true ? ' (required)' : '';
+    const row = `| \`${path}\` | ${kindOf(value)}${required} | ${cell(value.description ?? '')} |`;
+    return [row, ...within(value).flatMap(([suffix, inner]) => rowsOf(inner, `${path}${suffix}.`))];
+  });
+}
+
+/** The maps inside a value: itself, the items of a list, the values of a map of names, the alternatives of a choice. */
+function within(schema: JsonSchema): readonly (readonly [string, JsonSchema])[] {
+  return [
+    ...(schema.properties === undefined ? [] : [['', schema] as const]),
+    ...(schema.items === undefined ? [] : within(schema.items).map(([suffix, inner]) => [`[]${suffix}`, inner] as const)),
+    ...(typeof schema.additionalProperties === 'object' ? within(schema.additionalProperties).map(([suffix, inner]) => [`.NAME${suffix}`, inner] as const) : []),
+    ...(schema.anyOf ?? []).flatMap(within),
+  ];
+}
+
+function kindOf(schema: JsonSchema): string {
+  if (schema.anyOf !== undefined) {
+    return [...new Set(schema.anyOf.map(kindOf))].join(' or ');
+  }
+  if (schema.const !== undefined) {
+    return `\`${String(schema.const)}\``;
+  }
+  if (schema.enum !== undefined) {
+    return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  }
+  const words: Readonly<Record<string, string>> = { string: 'text', number: 'number', integer: 'whole number', boolean: '`true`, `false`', object: 'map' };
+  return schema.type === 'array' ? `list of ${kindOf(schema.items ?? {})}` : (words[schema.type ?? ''] ?? 'any');
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}
