@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /** Unit tests share threads; whatever starts real engines, sockets or processes runs one file at a time. */
+const real = { pool: 'forks', fileParallelism: false, testTimeout: 60_000, hookTimeout: 600_000 } as const;
+
 export default defineConfig({
   test: {
     projects: [
@@ -12,16 +14,9 @@ export default defineConfig({
           isolate: false,
         },
       },
-      {
-        test: {
-          name: 'real',
-          include: ['test/{contract,integration,security,e2e}/**/*.test.ts'],
-          pool: 'forks',
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 600_000,
-        },
-      },
+      { test: { ...real, name: 'real', include: ['test/{contract,integration,security,e2e}/**/*.test.ts'] } },
+      // Run by `npm test` as an ordinary user: the same contract, and what only an ordinary user can show.
+      { test: { ...real, name: 'rootless', include: ['test/{contract,rootless}/**/*.test.ts'] } },
     ],
   },
 });

@@ -1,0 +1,70 @@
+import { mkdtemp, mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { run, type RunResult } from '../../src/system/process.ts';
+import { environmentOf } from '../../src/system/environment.ts';
+import { pathsFrom, type Paths } from '../../src/system/paths.ts';
+
+/** The real command line in a home of its own, with the images of this machine. */
+export interface Home {
+  readonly root: string;
+  readonly paths: Paths;
+  /** an empty folder to work in */
+  readonly project: string;
+  readonly env: Record<string, string>;
+  readonly casemate: (args: readonly string[], options?: CallOptions) => Promise<Outcome>;
+  readonly remove: () => Promise<void>;
+}
+
+export interface CallOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+  readonly timeoutMs?: number;
+}
+
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly raw: RunResult;
+}
+
+const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
+
+export async function makeHome(): Promise<Home> {
+  const root = await mkdtemp(join(tmpdir(), 'casemate-home-'));
+  const project = join(root, 'project');
+  await mkdir(project);
+  const images = pathsFrom(environmentOf(process.env), process.geteuid?.() ?? 0).images;
+  const env = {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: join(root, 'user'),
+    LANG: 'C.UTF-8',
+    CASEMATE_HOME: join(root, 'casemate'),
+    CASEMATE_IMAGES: images,
+  };
+  await mkdir(env.HOME);
+  await mkdir(env.CASEMATE_HOME, { mode: 0o700 });
+  const casemate = async (args: readonly string[], options: CallOptions = {}): Promise<Outcome> => {
+    const raw = await run(process.execPath, [entry, ...args], {
+      cwd: options.cwd ?? project,
+      env: { ...env, ...options.env },
+      input: options.input,
+      timeoutMs: options.timeoutMs ?? 60_000,
+    });
+    return { code: raw.exitCode, out: raw.stdout.toString('utf8'), err: raw.stderr.toString('utf8'), raw };
+  };
+  return {
+    root,
+    project,
+    env,
+    paths: pathsFrom(environmentOf(env), process.geteuid?.() ?? 0),
+    casemate,
+    async remove() {
+      await casemate(['daemon', 'stop', '--force']);
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}

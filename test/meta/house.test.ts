@@ -1,0 +1,79 @@
+/** What the checkout promises as a whole: its package, its links, its generated pages, its set-up. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { generatedDocs } from '../../scripts/docs.ts';
+import { version } from '../../src/system/version.ts';
+import { linkFaults, manifestFaults, pathFaults } from './house.ts';
+import { root, tree } from './tree.ts';
+
+const manifest: unknown = JSON.parse(tree.find(({ path }) => path === 'package.json')?.text ?? '');
+const pages = tree.filter(({ path }) => path.endsWith('.md') && !path.startsWith('src/tour/sample/'));
+
+describe('the package', () => {
+  test('has no run-time dependency, no script that runs on installation, and the version of the program', () => {
+    expect(manifestFaults(manifest, version)).toEqual([]);
+  });
+
+  test.each<[string, object, RegExp]>([
+    ['a dependency', { dependencies: { zod: '1' } }, /dependency zod/],
+    ['an install script', { scripts: { postinstall: 'node x' } }, /postinstall/],
+    ['another version', { version: '9.9.9' }, /9\.9\.9/],
+    ['a range', { devDependencies: { zod: '^1.0.0' } }, /zod is not pinned/],
+  ])('would be caught with %s', (_, change, fault) => {
+    expect(manifestFaults({ version: '1.0.0', ...change }, '1.0.0').join('\n')).toMatch(fault);
+  });
+});
+
+describe('links between pages', () => {
+  const present = (path: string): boolean => existsSync(join(root, path));
+
+  test('lead to files that are there, and to headings that are there', () => {
+    expect(linkFaults(pages, present)).toEqual([]);
+  });
+
+  test('name files and folders of ours that are there', () => {
+    expect(pathFaults(pages, (path) => path === 'bench/results/' || present(path))).toEqual([]);
+    expect(pathFaults([{ path: 'a.md', text: 'see `src/no/where.ts`' }], present)).toEqual([
+      'a.md: src/no/where.ts is not there',
+    ]);
+  });
+
+  test('would be caught leading nowhere', () => {
+    const page = {
+      path: 'docs/a.md',
+      text: '# One\n[x](b.md) [y](#two) [z](https://example.com) [ok](#one) [up](../README.md)\n`[code](c.md)`',
+    };
+    expect(linkFaults([page], (path) => path === 'README.md')).toEqual([
+      'docs/a.md: b.md is not there',
+      'docs/a.md: there is no heading #two',
+    ]);
+  });
+});
+
+describe('the changelog', () => {
+  test('opens with what is not released yet', () => {
+    expect(tree.find(({ path }) => path === 'CHANGELOG.md')?.text).toMatch(/^# Changelog\n[\s\S]*?\n## Unreleased\n/);
+  });
+});
+
+describe('generated pages', () => {
+  test.each([...generatedDocs()])('%s is what its source says now (npm run docs)', (path, text) => {
+    expect(tree.find((file) => file.path === path)?.text).toBe(text);
+  });
+});
+
+describe('the set-up scripts', () => {
+  test('import only Node and each other, for they run before anything is installed', () => {
+    const scripts = tree.filter(({ path }) => /^scripts\/(?:start|test|setup\/[^/]+)\.mjs$/.test(path));
+    const foreign = scripts.flatMap(({ path, text }) =>
+      Array.from(text.matchAll(/\bfrom '([^']+)'/g), ([, target = '']) => target)
+        .filter((target) => !target.startsWith('node:') && !existsSync(join(root, dirname(path), target)))
+        .map((target) => `${path}: ${target}`),
+    );
+    expect(scripts.length).toBeGreaterThan(5);
+    expect(foreign).toEqual([]);
+  });
+});

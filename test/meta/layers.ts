@@ -1,0 +1,108 @@
+/** Which folder may import which, and which of Node's modules it may hold. Nothing else in the project repeats this. */
+import { importsOf, resolved, type Import } from './imports.ts';
+import { withoutComments, type SourceFile } from './tree.ts';
+
+/** A folder imports only folders before it. */
+export const order = [
+  'base',
+  'policy',
+  'system',
+  'journal',
+  'credentials',
+  'agents',
+  'gateway',
+  'images',
+  'engines',
+  'workspace',
+  'sandbox',
+  'tour',
+  'daemon',
+  'cli',
+] as const;
+
+/** Narrower than the order: who must not know of whom, and why. */
+const strangers: Readonly<Record<string, { readonly folders: readonly string[]; readonly why: string }>> = {
+  system: { folders: ['policy'], why: 'the hands know no rules' },
+  engines: { folders: ['policy', 'gateway', 'credentials', 'agents'], why: 'an engine gets a finished plan' },
+  gateway: { folders: ['agents'], why: 'the gateway knows rules, not programs' },
+  images: { folders: ['gateway', 'credentials'], why: 'a build has no credential' },
+};
+
+const files = [
+  'system',
+  'journal',
+  'credentials',
+  'agents',
+  'images',
+  'engines',
+  'workspace',
+  'sandbox',
+  'tour',
+  'daemon',
+  'cli',
+];
+const network = ['gateway', 'engines', 'system', 'tour', 'daemon'];
+
+/** Node's modules with power over the outside, and the only folders that may hold them. */
+const powers: Readonly<Record<string, readonly string[]>> = {
+  'node:child_process': ['system'],
+  'node:fs': files,
+  'node:fs/promises': files,
+  'node:net': network,
+  'node:tls': network,
+  'node:http': network,
+  'node:https': network,
+  'node:http2': network,
+  'node:dgram': network,
+  'node:dns': ['gateway', 'system'],
+  'node:dns/promises': ['gateway', 'system'],
+  'node:worker_threads': ['system', 'journal'],
+  'node:cluster': [],
+  'node:vm': [],
+  'node:inspector': [],
+  'node:repl': [],
+};
+
+/** Of `node:net`, what only computes. */
+const harmless = new Set(['isIP', 'isIPv4', 'isIPv6', 'BlockList', 'SocketAddress']);
+
+export function layerFaults(sources: readonly SourceFile[]): readonly string[] {
+  return sources.flatMap((file) => {
+    const from = folderOf(file.path);
+    if (!order.some((name) => name === from)) {
+      return [`${file.path}: ${from} is not a folder of the table`];
+    }
+    return [...importsOf(file.text).flatMap((entry) => importFaults(file.path, from, entry)), ...environmentFaults(file)];
+  });
+}
+
+function importFaults(path: string, from: string, { target, names, kind }: Import): readonly string[] {
+  const local = resolved(path, target);
+  if (local !== undefined) {
+    return folderFaults(path, from, folderOf(local));
+  }
+  const allowed = powers[target];
+  const computes = target === 'node:net' && names.length > 0 && names.every((name) => harmless.has(name));
+  return allowed === undefined || kind === 'type' || computes || allowed.includes(from)
+    ? []
+    : [`${path}: ${from} may not hold ${target}`];
+}
+
+function folderFaults(path: string, from: string, to: string): readonly string[] {
+  const rank = (name: string): number => order.findIndex((row) => row === name);
+  const stranger = strangers[from];
+  if (stranger?.folders.includes(to) === true) {
+    return [`${path}: ${from} may not import ${to}: ${stranger.why}`];
+  }
+  return rank(to) > rank(from) || rank(to) < 0 ? [`${path}: ${from} may not import ${to}, which stands below it`] : [];
+}
+
+/** The environment is read in one file and handed down, so that a test can vary it and nothing reads it in passing. */
+function environmentFaults({ path, text }: SourceFile): readonly string[] {
+  const reads = /\bprocess\s*(?:\.\s*env\b|\[\s*['"]env)/.test(withoutComments(text));
+  return reads && path !== 'src/system/environment.ts' ? [`${path}: reads process.env; only src/system/environment.ts may`] : [];
+}
+
+function folderOf(path: string): string {
+  return path.split('/')[1] ?? '';
+}
