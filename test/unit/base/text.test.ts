@@ -1,0 +1,33 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { nearest, visible, visibleLines } from '../../../src/base/text.ts';
+
+describe('visible', () => {
+  it('shows terminal escapes, C1 controls, bidirectional and zero-width characters as text', () => {
+    expect(visible('\u001b]52;c;eA==\u0007')).toBe('\\x1b]52;c;eA==\\x07');
+    expect(visible('a\u009b31m')).toBe('a\\x9b31m');
+    expect(visible('gpj\u202eexe')).toBe('gpj\\u{202e}exe');
+    expect(visible('.g\u200cit')).toBe('.g\\u{200c}it');
+  });
+
+  it('never lets a control character through, whatever it is given', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        // oxlint-disable-next-line no-control-regex -- the control characters are what is looked for
+        expect(visible(text)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+      }),
+    );
+  });
+
+  it('keeps line feeds and tabs where lines are meant', () => {
+    expect(visibleLines('a\tb\nc\u001b[2J')).toBe('a\tb\nc\\x1b[2J');
+  });
+});
+
+describe('nearest', () => {
+  it('finds the likely meant word and stays silent when nothing is near', () => {
+    expect(nearest('memroy', ['memory', 'cpus'])).toBe('memory');
+    expect(nearest('zzzzzz', ['memory', 'cpus'])).toBeUndefined();
+  });
+});

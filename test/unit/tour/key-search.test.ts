@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+
+import { joinReports, regionsOf } from '../../../src/tour/key-search.ts';
+
+describe('key search', () => {
+  it('reads heap, stack and anonymous memory, and leaves program text and kernel pages out', () => {
+    const maps = [
+      '00400000-00452000 r-xp 00000000 08:02 173521 /usr/bin/dbus-daemon',
+      '00652000-00655000 rw-p 00052000 08:02 173521 /usr/bin/dbus-daemon',
+      '00e03000-00e24000 rw-p 00000000 00:00 0 [heap]',
+      '7f0000000000-7f0000001000 ---p 00000000 00:00 0 ',
+      '7f0000001000-7f0000002000 r--p 00000000 00:00 0 ',
+      'ffffffffff600000-ffffffffff601000 r-xp 00000000 00:00 0 [vsyscall]',
+    ].join('\n');
+    expect(regionsOf(maps).map(({ start }) => start)).toEqual([0x652000, 0xe03000, 0x7f0000001000]);
+  });
+
+  it('joins what was seen without repeating a place', () => {
+    const one = { seen: { key: ['a'], phantom: [] }, bytes: 1, places: 1 };
+    expect(joinReports(one, { seen: { key: ['a', 'b'], phantom: ['c'] }, bytes: 2, places: 1 })).toEqual({
+      seen: { key: ['a', 'b'], phantom: ['c'] },
+      bytes: 3,
+      places: 2,
+    });
+  });
+});
