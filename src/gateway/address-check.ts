@@ -1,0 +1,40 @@
+import { networkInterfaces } from 'node:os';
+import ipaddr from 'ipaddr.js';
+
+/**
+ * Which addresses a name may lead to. Checked on the very address that is dialled, at the moment it is dialled, so
+ * that an answer which changes between check and use (DNS rebinding) gains nothing.
+ */
+export type AddressFault = 'not-an-address' | 'own-host' | 'not-public';
+
+/** `undefined` when `address` is public unicast and none of `own`. */
+export function addressFault(address: string, own: ReadonlySet<string> = ownAddresses()): AddressFault | undefined {
+  // A zone (fe80::1%eth0) or a short form (127.1) never names a public host.
+  if (address.includes('%') || !isWhole(address)) {
+    return 'not-an-address';
+  }
+  const parsed = ipaddr.process(address);
+  // `unicast` leaves out loopback, private, link-local (metadata services), carrier-grade NAT, unique-local,
+  // multicast, unspecified, documentation, and every form that carries an IPv4 address inside: mapped, 6to4, NAT64, Teredo.
+  if (parsed.range() !== 'unicast' || isEmbedding(parsed)) {
+    return 'not-public';
+  }
+  return own.has(parsed.toString()) ? 'own-host' : undefined;
+}
+
+function isWhole(address: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(address) || (address.includes(':') && ipaddr.IPv6.isValid(address));
+}
+
+/** IPv4-compatible (::a.b.c.d, RFC 4291), local-use NAT64 (RFC 8215), site-local and other forms ipaddr.js calls unicast. */
+const more = ['::/96', '64:ff9b:1::/48', 'fec0::/10', '100::/64', '5f00::/16'].map((range) => ipaddr.IPv6.parseCIDR(range));
+
+function isEmbedding(parsed: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  // Only 2000::/3 is handed out as global unicast (IANA).
+  return parsed instanceof ipaddr.IPv6 && (more.some((range) => parsed.match(range)) || ((parsed.parts[0] ?? 0) & 0xe000) !== 0x2000);
+}
+
+export function ownAddresses(): ReadonlySet<string> {
+  const rows = Object.values(networkInterfaces()).flatMap((row) => row ?? []);
+  return new Set(rows.filter((row) => isWhole(row.address)).map((row) => ipaddr.process(row.address).toString()));
+}

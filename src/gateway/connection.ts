@@ -1,0 +1,185 @@
+import type { Socket } from 'node:net';
+
+import type { HostName } from '../base/host.ts';
+import { decideDestination, decisiveRules } from '../policy/decide.ts';
+import type { NetworkRule } from '../policy/policy.ts';
+import type { IngressConnection } from '../system/ingress.ts';
+import { maxHelloBytes, readClientHello, type Hello } from './client-hello.ts';
+import { readOverride } from './destination.ts';
+import type { Http1Server } from './http1-server.ts';
+import { serveHttp2 } from './http2-server.ts';
+import type { LiveSandbox, Site } from './live-sandbox.ts';
+import { openTls } from './open-tls.ts';
+import { peek } from './peek.ts';
+import { splice } from './splice.ts';
+
+/** Decides what one connection is: who is asked for, what is spoken, and whether it is relayed, opened or closed. */
+export interface ConnectionTools {
+  readonly live: LiveSandbox;
+  readonly http1: Http1Server;
+}
+
+/** Never rejects. */
+export async function serveConnection({ socket, localAddress, localPort }: IngressConnection, tools: ConnectionTools): Promise<void> {
+  const { live } = tools;
+  const host = live.names.nameAt(localAddress);
+  if (host === undefined) {
+    await close(socket, live, { subject: `${localAddress}:${localPort}`, reason: 'unknown-address' });
+    return;
+  }
+  const speech = speechOn(localPort, decisiveRules(live.sandbox.rules, host, localPort));
+  if (speech === 'nothing') {
+    await close(socket, live, { subject: `${host}:${localPort}`, reason: deniedReason(live, host, localPort) ?? 'host-not-allowed' });
+    return;
+  }
+  if (speech === 'anything') {
+    await relayBytes(socket, siteOf(tools, host, { port: localPort, scheme: 'https', socket }));
+    return;
+  }
+  await serveHttp(socket, tools, { host, port: localPort, speech });
+}
+
+type Speech = 'http' | 'tls' | 'either' | 'anything' | 'nothing';
+
+/**
+ * What a port carries: 80 HTTP, 443 TLS. On others the first bytes tell, but only where the rule is about HTTP at all:
+ * elsewhere the server may be the one that speaks first (SSH, SMTP, MySQL), so nothing is waited for.
+ */
+function speechOn(port: number, rules: readonly NetworkRule[]): Speech {
+  if (port === 80 || port === 443) {
+    return port === 80 ? 'http' : 'tls';
+  }
+  if (rules.length === 0) {
+    return 'nothing';
+  }
+  return rules.some(isAboutHttp) ? 'either' : 'anything';
+}
+
+function isAboutHttp({ credential, http, upstream }: NetworkRule): boolean {
+  return credential !== undefined || http !== undefined || upstream?.startsWith('http:') === true;
+}
+
+function siteOf({ live }: ConnectionTools, host: HostName, { port, scheme, socket }: { readonly port: number; readonly scheme: Site['scheme']; readonly socket: Socket }): Site {
+  const rules = decisiveRules(live.sandbox.rules, host, port);
+  const denied = deniedReason(live, host, port);
+  let exchanges = 0;
+  if (denied !== undefined) {
+    // A denied connection on which nothing was asked is on record too, as one line.
+    socket.once('close', () => {
+      if (exchanges === 0) {
+        live.counts.denied += 1;
+        void live.recorder.deny({ subject: `${host}:${port}`, detail: { asked: false } }, { reason: denied });
+      }
+    });
+  }
+  return {
+    live,
+    host,
+    port,
+    scheme,
+    // The rule with the credential decides where another one would let the request pass without.
+    rules: rules.toSorted((a, b) => Number(b.credential !== undefined) - Number(a.credential !== undefined)),
+    denied,
+    onExchange: () => void (exchanges += 1),
+  };
+}
+
+function deniedReason(live: LiveSandbox, host: HostName, port: number): Site['denied'] {
+  const decision = decideDestination(live.sandbox.rules, host, port);
+  return decision.verdict === 'deny' ? decision.reason : undefined;
+}
+
+interface HttpPlace {
+  readonly host: HostName;
+  readonly port: number;
+  readonly speech: 'http' | 'tls' | 'either';
+}
+
+async function serveHttp(socket: Socket, tools: ConnectionTools, { host, port, speech }: HttpPlace): Promise<void> {
+  const { live } = tools;
+  const { limits } = live;
+  const first = await peek(socket, { maxBytes: maxHelloBytes, timeoutMs: limits.firstBytesMs, read: (bytes) => firstWords(bytes, speech) });
+  if (first.kind !== 'seen') {
+    await close(socket, live, { subject: `${host}:${port}`, reason: first.kind === 'slow' ? 'nothing-said' : 'hello-unreadable' });
+    return;
+  }
+  const hello = first.value;
+  if (hello === 'http') {
+    tools.http1.serve(socket, siteOf(tools, host, { port, scheme: 'http', socket }));
+    return;
+  }
+  const fault = hello.kind === 'hello' ? (hello.serverName === host ? undefined : 'server-name-mismatch') : 'hello-unreadable';
+  if (fault !== undefined || hello.kind !== 'hello') {
+    await close(socket, live, { subject: `${host}:${port}`, reason: fault ?? 'hello-unreadable', why: hello.kind === 'unreadable' ? hello.why : '' });
+    return;
+  }
+  const site = siteOf(tools, host, { port, scheme: 'https', socket });
+  // An encrypted inner hello could name another server behind the same address: such TLS is never passed on unopened.
+  if (site.denied === undefined && !site.rules.some(isAboutHttp) && !hello.hasEncryptedHello) {
+    await relayBytes(socket, site);
+  } else {
+    await serveOpened(socket, site, tools);
+  }
+}
+
+function firstWords(bytes: Buffer, speech: HttpPlace['speech']): 'http' | Exclude<Hello, { kind: 'incomplete' }> | undefined {
+  if (speech === 'http' || (speech === 'either' && bytes[0] !== 0x16)) {
+    return 'http';
+  }
+  const hello = readClientHello(bytes);
+  return hello.kind === 'incomplete' ? undefined : hello;
+}
+
+async function serveOpened(socket: Socket, site: Site, { live, http1 }: ConnectionTools): Promise<void> {
+  const context = await live.leaves.contextFor(site.host);
+  if (context === undefined) {
+    site.onExchange();
+    await close(socket, live, { subject: `${site.host}:${site.port}`, reason: 'too-many-hosts' });
+    return;
+  }
+  const secure = await openTls(socket, { context, handshakeMs: live.limits.handshakeMs });
+  if (secure === undefined) {
+    return;
+  }
+  if (secure.alpnProtocol === 'h2') {
+    serveHttp2(secure, site);
+  } else {
+    http1.serve(secure, site);
+  }
+}
+
+async function relayBytes(socket: Socket, { live, host, port, rules }: Site): Promise<void> {
+  const [rule] = rules;
+  if (rule === undefined) {
+    socket.resetAndDestroy();
+    return;
+  }
+  live.counts.exchange += 1;
+  const effect = { subject: `${host}:${port}`, rule: rule.id, detail: { exchange: live.counts.exchange } };
+  if (!(await live.recorder.open(effect))) {
+    socket.resetAndDestroy();
+    return;
+  }
+  live.counts.allowed += 1;
+  const startedMs = live.clock.monotonicMs();
+  const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
+  const dialled = await live.dialer.tcp({ host, port, override }, AbortSignal.any([gone.signal, live.closing.signal]));
+  if (!dialled.ok || socket.destroyed) {
+    socket.resetAndDestroy();
+    live.recorder.end(effect, dialled.ok ? 'caller-gone' : dialled.fault.reason, { bytesOut: 0, bytesIn: 0 });
+    return;
+  }
+  const { bytesOut, bytesIn, outcome } = await splice(socket, dialled.value, { idleMs: live.limits.idleMs, signal: live.closing.signal });
+  live.counts.bytesOut += bytesOut;
+  live.counts.bytesIn += bytesIn;
+  live.recorder.end(effect, outcome, { bytesOut, bytesIn, ms: Math.round(live.clock.monotonicMs() - startedMs) });
+}
+
+/** Reset, so that the caller sees at once that nobody is there; recorded before. */
+async function close(socket: Socket, live: LiveSandbox, { subject, reason, why = '' }: { readonly subject: string; readonly reason: string; readonly why?: string }): Promise<void> {
+  live.counts.denied += 1;
+  await live.recorder.deny({ subject, detail: why === '' ? {} : { why } }, { reason });
+  socket.resetAndDestroy();
+}

@@ -1,0 +1,187 @@
+import type { Journal } from '../journal/record.ts';
+import { systemClock, type Clock } from '../system/clock.ts';
+import type { Ingress, IngressConnection, IngressDatagram } from '../system/ingress.ts';
+import { serveConnection } from './connection.ts';
+import { dialOnHost, resolveOnHost, type Dial, type Resolve } from './dial.ts';
+import { createDialer, type Dialer } from './dialer.ts';
+import { answerQuery, type DnsContext } from './dns.ts';
+import { serveDnsStream } from './dns-stream.ts';
+import type { Gateway, GatewaySandbox } from './gateway.ts';
+import { createHttp1Server, type Http1Server } from './http1-server.ts';
+import { createLeafStore } from './leaf-store.ts';
+import { defaultLimits, type GatewayLimits } from './limits.ts';
+import { usageOf, type LiveSandbox } from './live-sandbox.ts';
+import { createNames } from './names.ts';
+import type { UpstreamProxy } from './proxy-settings.ts';
+import { createRate, type Rate } from './rate.ts';
+import { createRecorder } from './records.ts';
+import { createUpstreamStore } from './upstream-store.ts';
+
+/** The gateway of a daemon: any number of sandboxes, each with state and limits of its own. */
+export interface GatewayOptions {
+  readonly journal: Journal;
+  /** opens the TCP connections to upstreams, to addresses that were checked */
+  readonly dial?: Dial | undefined;
+  readonly resolve?: Resolve | undefined;
+  readonly clock?: Clock | undefined;
+  /** the host's own proxy, from `upstreamProxyFrom` */
+  readonly upstreamProxy?: UpstreamProxy | undefined;
+  /** whom to trust upstream, PEM, from `hostTrustStore`; default: Node's own list */
+  readonly trustStorePem?: string | undefined;
+  /** one line about a fault of the gateway itself */
+  readonly log?: ((line: string) => void) | undefined;
+  readonly limits?: Partial<GatewayLimits> | undefined;
+}
+
+interface Attached {
+  readonly live: LiveSandbox;
+  readonly ingress: Ingress;
+}
+
+interface Shared {
+  readonly options: GatewayOptions;
+  readonly limits: GatewayLimits;
+  readonly clock: Clock;
+  readonly dialer: Dialer;
+  readonly http1: Http1Server;
+  readonly log: (line: string) => void;
+}
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const shared = sharedParts(options);
+  const attached = new Map<string, Attached>();
+  const detach = async (sandboxId: string): Promise<void> => {
+    const found = attached.get(sandboxId);
+    if (found === undefined) {
+      return;
+    }
+    attached.delete(sandboxId);
+    await found.ingress.close().catch((error: unknown) => shared.log(`closing the ingress of ${sandboxId}: ${String(error)}`));
+    await cut(found.live);
+  };
+  return {
+    attach(sandbox, ingress) {
+      const live = createLive(sandbox, shared);
+      attached.set(sandbox.id, { live, ingress });
+      const arrivals = createRate(shared.limits.connectionsPerSecond, shared.clock);
+      const dns = dnsContext(live);
+      ingress.serve({
+        connection: (connection) => accept(connection, { live, arrivals, dns, shared }),
+        datagram: (datagram) => answerDatagram(datagram, dns),
+      });
+    },
+    detach,
+    usage(sandboxId) {
+      const found = attached.get(sandboxId);
+      return found === undefined ? undefined : usageOf(found.live);
+    },
+    async close() {
+      await Promise.all([...attached.keys()].map(detach));
+    },
+  };
+}
+
+function sharedParts(options: GatewayOptions): Shared {
+  const limits: GatewayLimits = { ...defaultLimits, ...options.limits };
+  const dialer = createDialer({
+    resolve: options.resolve ?? resolveOnHost,
+    dial: options.dial ?? dialOnHost,
+    proxy: options.upstreamProxy,
+    trustStorePem: options.trustStorePem,
+    dialMs: limits.dialMs,
+    handshakeMs: limits.handshakeMs,
+  });
+  return { options, limits, clock: options.clock ?? systemClock, dialer, http1: createHttp1Server(limits), log: options.log ?? (() => undefined) };
+}
+
+function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, log }: Shared): LiveSandbox {
+  const { journal } = options;
+  return {
+    sandbox,
+    dialer,
+    limits,
+    clock,
+    names: createNames({ sandboxId: sandbox.id, rules: sandbox.rules, limit: limits.names, allowedLimit: limits.allowedNames }),
+    recorder: createRecorder({
+      journal,
+      sandboxId: sandbox.id,
+      policyHash: sandbox.policyHash,
+      clock,
+      onFailure: (error) => log(`the journal did not take a line about ${sandbox.id}: ${String(error)}`),
+    }),
+    leaves: createLeafStore({ authority: sandbox.authority, clock, perSecond: limits.leavesPerSecond, kept: limits.leaves }),
+    upstreams: createUpstreamStore({ dialer, limits }),
+    phantoms: [...sandbox.credentials.values()].map((credential) => credential.phantom),
+    sockets: new Set(),
+    closing: new AbortController(),
+    counts: { exchange: 0, openExchanges: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0 },
+    credentialHash: journal.credentialHash,
+  };
+}
+
+async function cut({ closing, sockets, upstreams, recorder }: LiveSandbox): Promise<void> {
+  closing.abort();
+  for (const socket of sockets) {
+    socket.resetAndDestroy();
+  }
+  upstreams.close();
+  // Ends of exchanges are stated as their sockets close, which is in the next turns of the loop.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await recorder.flush();
+}
+
+interface Reception {
+  readonly live: LiveSandbox;
+  readonly arrivals: Rate;
+  readonly dns: DnsContext;
+  readonly shared: Shared;
+}
+
+function accept(connection: IngressConnection, { live, arrivals, dns, shared }: Reception): void {
+  const { socket, localAddress, localPort } = connection;
+  // Whatever happens to a caller's connection, it must not end the process.
+  socket.on('error', () => undefined);
+  if (live.closing.signal.aborted || live.sockets.size >= live.limits.connections || !arrivals.take()) {
+    live.counts.denied += 1;
+    void live.recorder.deny({ subject: `${localAddress}:${localPort}`, detail: {} }, { reason: 'too-many-connections' });
+    socket.resetAndDestroy();
+    return;
+  }
+  live.sockets.add(socket);
+  socket.once('close', () => live.sockets.delete(socket));
+  socket.setNoDelay(true);
+  if (localPort === 53) {
+    serveDnsStream(socket, (query) => answerQuery(query, dns), { idleMs: live.limits.dnsIdleMs });
+    return;
+  }
+  serveConnection(connection, { live, http1: shared.http1 }).catch((error: unknown) => {
+    shared.log(`a connection of ${live.sandbox.id} to ${localAddress}:${localPort} failed: ${String(error)}`);
+    socket.resetAndDestroy();
+  });
+}
+
+function answerDatagram({ data, localPort, reply }: IngressDatagram, dns: DnsContext): void {
+  const answer = localPort === 53 ? answerQuery(data, dns) : undefined;
+  if (answer !== undefined) {
+    reply(answer);
+  }
+}
+
+function dnsContext({ names, sandbox, phantoms, recorder, counts }: LiveSandbox): DnsContext {
+  let isFull = false;
+  return {
+    names,
+    rules: sandbox.rules,
+    forbidden: phantoms,
+    onForbidden() {
+      counts.denied += 1;
+      void recorder.deny({ subject: 'dns', detail: {} }, { reason: 'phantom-misplaced', action: 'credential.phantom-misplaced' });
+    },
+    onFull() {
+      if (!isFull) {
+        isFull = true;
+        void recorder.deny({ subject: 'dns', detail: { names: names.size() } }, { reason: 'too-many-names' });
+      }
+    },
+  };
+}

@@ -1,0 +1,103 @@
+import { visible } from '../base/text.ts';
+import { tokensOf, valuesOf, type Field } from './fields.ts';
+import { isDenial, statusOf, type Refusal } from './refusal.ts';
+
+/** A refusal put into words that a person, or an agent, can act on. */
+export interface Asked {
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly port: number;
+  readonly method: string;
+  /** without the query, which may hold secrets */
+  readonly path: string;
+  readonly fields: readonly Field[];
+}
+
+export interface Explanation {
+  readonly status: number;
+  readonly fields: readonly Field[];
+  readonly body: Buffer;
+}
+
+export function explain(refusal: Refusal, asked: Asked): Explanation {
+  const isJson = wantsJson(asked.fields);
+  const body = Buffer.from(isJson ? json(refusal, asked) : text(refusal, asked));
+  return {
+    status: statusOf(refusal.reason),
+    fields: [
+      ['content-type', isJson ? 'application/json' : 'text/plain; charset=utf-8'],
+      ['content-length', String(body.length)],
+      ['x-casemate-denied', refusal.reason],
+      ['cache-control', 'no-store'],
+    ],
+    body,
+  };
+}
+
+function text(refusal: Refusal, asked: Asked): string {
+  const rows = [
+    ['asked', urlOf(asked)],
+    ['reason', `${refusal.message} (${refusal.reason})`],
+    ...(refusal.rule === undefined ? [] : [['rule', refusal.rule]]),
+    ['next', nextStep(refusal, asked)],
+  ];
+  return [`casemate: ${title(refusal)}`, ...rows.map(([name = '', value = '']) => `  ${name.padEnd(7)} ${visible(value)}`), ''].join('\n');
+}
+
+/** Readable for clients of model APIs too: they look for `type` and for `error.message`. */
+function json(refusal: Refusal, asked: Asked): string {
+  const { host, port, method, path } = asked;
+  const error = {
+    type: 'casemate_denied',
+    code: refusal.reason,
+    message: `casemate: ${refusal.message}. ${nextStep(refusal, asked)}`,
+    layer: layerOf(refusal),
+    host,
+    port,
+    method,
+    path,
+    rule: refusal.rule ?? null,
+    next: nextStep(refusal, asked),
+  };
+  return `${JSON.stringify({ type: 'error', error })}\n`;
+}
+
+function title(refusal: Refusal): string {
+  return isDenial(refusal.reason) ? `blocked by the ${layerOf(refusal)} of this sandbox` : `the ${layerOf(refusal)} could not carry this out`;
+}
+
+function layerOf(refusal: Refusal): string {
+  return /^(?:host|port|function)-not-allowed$/.test(refusal.reason) ? 'network policy' : 'network gateway';
+}
+
+function nextStep(refusal: Refusal, { host, port }: Asked): string {
+  if (layerOf(refusal) === 'network policy') {
+    return `Do not retry. Whoever runs the sandbox can see why, and which rule is missing, on the host with: casemate policy explain ${host}:${port}`;
+  }
+  switch (refusal.reason) {
+    case 'foreign-key':
+    case 'phantom-misplaced':
+      return 'Use the key that is in the sandbox, only in the header it belongs to; the gateway puts the real one in its place.';
+    case 'slow':
+    case 'unreachable':
+    case 'too-busy':
+    case 'unresolvable':
+      return 'Try again later; the policy allows this.';
+    default:
+      return `The host's journal has the details: casemate journal query`;
+  }
+}
+
+function urlOf({ scheme, host, port, method, path }: Asked): string {
+  const isUsual = port === (scheme === 'https' ? 443 : 80);
+  return `${method} ${scheme}://${host}${isUsual ? '' : `:${port}`}${path}`;
+}
+
+function wantsJson(fields: readonly Field[]): boolean {
+  const accepted = tokensOf(fields, 'accept').map((part) => part.split(';')[0]);
+  if (accepted.includes('text/html') || accepted.includes('text/plain')) {
+    return false;
+  }
+  const sent = valuesOf(fields, 'content-type').some((value) => value.startsWith('application/json'));
+  return sent || accepted.some((type) => type === 'application/json' || type === 'text/event-stream');
+}

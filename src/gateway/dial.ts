@@ -1,0 +1,132 @@
+import { lookup } from 'node:dns/promises';
+import { connect as netConnect, isIP, type Socket } from 'node:net';
+
+import { addressFault } from './address-check.ts';
+import type { Destination } from './destination.ts';
+import { faulty, type Attempt } from './fault.ts';
+
+/** Opens TCP connections to destinations: resolves on the host, checks each address, dials exactly what was checked. */
+
+/** All addresses of a name; rejects when there are none. */
+export type Resolve = (host: string) => Promise<readonly string[]>;
+/** Starts connecting to an address. */
+export type Dial = (target: { readonly address: string; readonly port: number }) => Socket;
+
+export interface DialOptions {
+  readonly resolve: Resolve;
+  readonly dial: Dial;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export const resolveOnHost: Resolve = async (host) => (await lookup(host, { all: true })).map((found) => found.address);
+
+export const dialOnHost: Dial = ({ address, port }) =>
+  netConnect({ host: address, port, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
+
+/** How long one address may keep the next waiting (RFC 8305 section 5). */
+const attemptDelayMs = 250;
+
+/** The connection, or why there is none. An override's address is not checked: a human wrote it into the policy. */
+export async function dialDestination({ host, port, override }: Destination, options: DialOptions): Promise<Attempt<Socket>> {
+  if (override !== undefined) {
+    return dialName(override.host, override.port, { ...options, check: () => true });
+  }
+  return dialName(host, port, { ...options, check: (address) => addressFault(address) === undefined });
+}
+
+/** Dials a name without an address check: only for what a human configured, never for what a sandbox asked for. */
+export function dialConfigured(host: string, port: number, options: DialOptions): Promise<Attempt<Socket>> {
+  return dialName(host, port, { ...options, check: () => true });
+}
+
+interface CheckedOptions extends DialOptions {
+  readonly check: (address: string) => boolean;
+}
+
+async function dialName(host: string, port: number, options: CheckedOptions): Promise<Attempt<Socket>> {
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
+  const found = await abortable(addressesOf(host, options.resolve), signal);
+  if (found === undefined || found.length === 0) {
+    return signal.aborted ? faulty('slow', `${host} was not resolved in time`) : faulty('unresolvable', `${host} has no address`);
+  }
+  const allowed = found.filter(options.check);
+  if (allowed.length === 0) {
+    return faulty('address-refused', `${host} leads to an address that is not public`);
+  }
+  const socket = await firstConnected(allowed.slice(0, 8), { dial: (address) => options.dial({ address, port }), signal });
+  if (socket !== undefined) {
+    return { ok: true, value: socket };
+  }
+  return signal.aborted
+    ? faulty('slow', `${host}:${port} did not answer within ${options.timeoutMs} ms`)
+    : faulty('unreachable', `${host}:${port} cannot be reached`);
+}
+
+async function addressesOf(host: string, resolve: Resolve): Promise<readonly string[] | undefined> {
+  if (isIP(host) !== 0) {
+    return [host];
+  }
+  return resolve(host).catch(() => undefined);
+}
+
+/** The first connection that stands; the others are closed. A further attempt starts on failure or after a short wait. */
+function firstConnected(
+  addresses: readonly string[],
+  { dial, signal }: { readonly dial: (address: string) => Socket; readonly signal: AbortSignal },
+): Promise<Socket | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Socket | undefined>();
+  const open = new Set<Socket>();
+  let next = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const settle = (winner: Socket | undefined): void => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
+    next = addresses.length;
+    for (const socket of open) {
+      if (socket !== winner) {
+        socket.destroy();
+      }
+    }
+    resolve(winner);
+  };
+  const abort = (): void => settle(undefined);
+  const start = (): void => {
+    clearTimeout(timer);
+    const address = addresses[next];
+    next += 1;
+    if (address === undefined) {
+      return;
+    }
+    const socket = dial(address);
+    open.add(socket);
+    socket.once('connect', () => settle(socket));
+    // Stays for the whole life of the socket: an error without a listener would end the process.
+    socket.on('error', () => {
+      if (open.delete(socket) && next < addresses.length) {
+        start();
+      } else if (open.size === 0) {
+        settle(undefined);
+      }
+    });
+    timer = setTimeout(start, attemptDelayMs);
+  };
+  if (signal.aborted) {
+    resolve(undefined);
+    return promise;
+  }
+  signal.addEventListener('abort', abort, { once: true });
+  start();
+  return promise;
+}
+
+async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const abort = (): void => resolve(undefined);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return signal.aborted ? undefined : await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

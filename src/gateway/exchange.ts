@@ -1,0 +1,25 @@
+import type { Readable, Writable } from 'node:stream';
+
+import type { Field } from './fields.ts';
+
+/** One request of a sandbox and the way to answer it, the same for HTTP/1.1 and HTTP/2. */
+export interface Exchange {
+  readonly version: '1.1' | '2';
+  readonly method: string;
+  /** the request target as it was sent */
+  readonly target: string;
+  /** every `Host` and `:authority` that was sent */
+  readonly authorities: readonly string[];
+  readonly fields: readonly Field[];
+  /** `undefined`: the request has no content */
+  readonly body: Readable | undefined;
+  readonly expectsContinue: boolean;
+  /** aborts when the caller has gone before the answer was complete */
+  readonly signal: AbortSignal;
+  readonly sendContinue: () => void;
+  /** Sends the head of the answer, once; its content is written to what is returned. */
+  readonly respond: (status: number, fields: readonly Field[]) => Writable;
+  readonly hasResponded: () => boolean;
+  /** Ends it so that the caller sees a failure and not a short answer. */
+  readonly cut: () => void;
+}

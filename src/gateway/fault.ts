@@ -1,0 +1,21 @@
+/** Why an upstream could not be used. A value and not an error: the caller is told, the gateway goes on. */
+export interface Fault {
+  readonly reason: FaultReason;
+  /** one sentence for the caller; never a secret */
+  readonly message: string;
+}
+
+export type FaultReason =
+  | 'unresolvable'
+  | 'address-refused'
+  | 'unreachable'
+  | 'certificate'
+  | 'proxy-refused'
+  | 'slow'
+  | 'bad-answer';
+
+export type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: Fault };
+
+export function faulty(reason: FaultReason, message: string): { readonly ok: false; readonly fault: Fault } {
+  return { ok: false, fault: { reason, message } };
+}

@@ -1,0 +1,75 @@
+/** HTTP header fields as an ordered list, names in lower case: nothing is merged, lost or reordered on the way. */
+export type Field = readonly [name: string, value: string];
+
+/** From Node's `rawHeaders`: name, value, name, value... Pseudo-headers of HTTP/2 are left out. */
+export function fieldsOf(raw: readonly string[]): readonly Field[] {
+  const fields: Field[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index]?.toLowerCase() ?? '';
+    if (!name.startsWith(':')) {
+      fields.push([name, raw[index + 1] ?? '']);
+    }
+  }
+  return fields;
+}
+
+export function valuesOf(fields: readonly Field[], name: string): readonly string[] {
+  return fields.filter((field) => field[0] === name).map((field) => field[1]);
+}
+
+/** The parts of a list header such as `Connection`, in lower case. */
+export function tokensOf(fields: readonly Field[], name: string): readonly string[] {
+  return valuesOf(fields, name)
+    .flatMap((value) => value.split(','))
+    .map((part) => part.trim().toLowerCase())
+    .filter((part) => part !== '');
+}
+
+/** Belong to one connection (RFC 9110 section 7.6.1), or to framing, which each side of the gateway does anew. */
+const perConnection = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+]);
+
+/** Statements about who asks and from where: the gateway knows that better than the caller. */
+const aboutTheCaller = new Set([
+  'expect',
+  'host',
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-forwarded-server',
+]);
+
+/** What of a request goes on to the upstream; the host is set anew by whoever writes the request. */
+export function forwardedRequestFields(fields: readonly Field[]): readonly Field[] {
+  const named = new Set(tokensOf(fields, 'connection'));
+  const kept = fields.filter(([name]) => !perConnection.has(name) && !aboutTheCaller.has(name) && !named.has(name));
+  // HTTP/2 splits cookies into several fields; HTTP/1.1 wants one (RFC 9113 section 8.2.3).
+  const cookies = valuesOf(kept, 'cookie');
+  return cookies.length < 2 ? kept : [...kept.filter(([name]) => name !== 'cookie'), ['cookie', cookies.join('; ')]];
+}
+
+/** What of a response goes back. `alt-svc` is left out: it would send the client to ways that do not exist here. */
+export function forwardedResponseFields(fields: readonly Field[]): readonly Field[] {
+  const named = new Set(tokensOf(fields, 'connection'));
+  return fields.filter(([name]) => !perConnection.has(name) && !named.has(name) && name !== 'alt-svc');
+}
+
+/** As Node's `writeHead` and `request` take them. */
+export function flat(fields: readonly Field[]): string[] {
+  return fields.flatMap(([name, value]) => [name, value]);
+}

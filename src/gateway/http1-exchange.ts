@@ -1,0 +1,51 @@
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import type { Exchange } from './exchange.ts';
+import { fieldsOf, flat, valuesOf } from './fields.ts';
+
+/** A request of Node's HTTP/1.1 server as an `Exchange`. */
+export function http1Exchange(request: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): Exchange {
+  const fields = fieldsOf(request.rawHeaders);
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) {
+      gone.abort();
+    }
+  });
+  // Faults of the caller's connection end the exchange through `close`; they must not end the process.
+  request.on('error', () => undefined);
+  response.on('error', () => undefined);
+  return {
+    version: '1.1',
+    method: request.method ?? '',
+    target: request.url ?? '',
+    authorities: valuesOf(fields, 'host'),
+    fields,
+    body: hasContent(request) ? request : undefined,
+    expectsContinue: options.expectsContinue,
+    signal: gone.signal,
+    sendContinue: () => response.writeContinue(),
+    respond(status, answer) {
+      response.writeHead(status, flat(answer));
+      return response;
+    },
+    hasResponded: () => response.headersSent,
+    cut: () => void request.socket.destroy(),
+  };
+}
+
+function hasContent({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/** An exchange whose socket Node's server has let go of: `CONNECT` and upgrades. */
+export function detachedExchange(request: IncomingMessage, socket: Duplex): Exchange {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(request.socket);
+  response.once('finish', () => socket.end());
+  socket.on('error', () => undefined);
+  return { ...http1Exchange(request, response, { expectsContinue: false }), body: undefined, cut: () => void socket.destroy() };
+}

@@ -1,0 +1,106 @@
+import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+import { detachedExchange, http1Exchange } from './http1-exchange.ts';
+import type { Exchange } from './exchange.ts';
+import type { Site } from './live-sandbox.ts';
+import { answerRefusal, relay } from './relay.ts';
+import { refuse, statusOf, type RefusalReason } from './refusal.ts';
+import { relayUpgrade } from './websocket.ts';
+
+/**
+ * HTTP/1.1 with callers, on Node's strict parser: one server for all connections, each of which brings its site.
+ * Requests of one connection are carried out one after the other, whatever was sent ahead.
+ */
+export interface Http1Server {
+  readonly serve: (socket: Socket, site: Site) => void;
+}
+
+interface Connection {
+  readonly site: Site;
+  last: Promise<void>;
+  waiting: number;
+  /** bytes read when the last request was complete: more without a request means that a head is on its way */
+  settledBytes: number;
+}
+
+const keepAliveMs = 600_000;
+
+export function createHttp1Server({ headerBytes }: { readonly headerBytes: number }): Http1Server {
+  const connections = new WeakMap<Duplex, Connection>();
+  const server = createServer({ maxHeaderSize: headerBytes, insecureHTTPParser: false, keepAliveTimeout: keepAliveMs, requestTimeout: 0, headersTimeout: 0 });
+  server.maxHeadersCount = 0;
+  const enqueue = (request: IncomingMessage, work: (site: Site) => Promise<void>): void => {
+    const connection = connections.get(request.socket);
+    if (connection === undefined || connection.waiting >= connection.site.live.limits.pipelined) {
+      request.socket.destroy();
+      return;
+    }
+    connection.waiting += 1;
+    connection.last = connection.last.then(() => work(connection.site)).finally(() => {
+      connection.waiting -= 1;
+      connection.settledBytes = request.socket.bytesRead;
+    });
+  };
+  const take = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse): void =>
+    enqueue(request, (site) => relay(http1Exchange(request, response, { expectsContinue }), site));
+  server.on('request', take(false));
+  server.on('checkContinue', take(true));
+  server.on('checkExpectation', (request, response) =>
+    enqueue(request, (site) => refused(http1Exchange(request, response, { expectsContinue: true }), site, 'expectation-unknown')),
+  );
+  server.on('upgrade', (request, socket, head) => enqueue(request, (site) => relayUpgrade({ request, socket, head }, site)));
+  server.on('connect', (request, socket) => enqueue(request, (site) => refused(detachedExchange(request, socket), site, 'target-not-allowed')));
+  server.on('clientError', (error, socket) => refuseUnreadable(error, socket, connections.get(socket)));
+  return {
+    serve(socket, site) {
+      const connection: Connection = { site, last: Promise.resolve(), waiting: 0, settledBytes: 0 };
+      connections.set(socket, connection);
+      watchHeads(socket, connection);
+      server.emit('connection', socket);
+    },
+  };
+}
+
+/** Closes a connection on which a request was begun and not finished in time; being idle is no fault. */
+function watchHeads(socket: Socket, connection: Connection): void {
+  const { headMs } = connection.site.live.limits;
+  let since: number | undefined;
+  const watch = setInterval(() => {
+    const isBegun = connection.waiting === 0 && socket.bytesRead > connection.settledBytes;
+    since = isBegun ? (since ?? connection.site.live.clock.monotonicMs()) : undefined;
+    if (since !== undefined && connection.site.live.clock.monotonicMs() - since >= headMs) {
+      endWith(socket, 408);
+    }
+  }, Math.max(50, headMs / 6));
+  socket.once('close', () => clearInterval(watch));
+}
+
+async function refused(exchange: Exchange, site: Site, reason: RefusalReason): Promise<void> {
+  site.onExchange();
+  await answerRefusal(exchange, site, refuse(reason, 'this kind of request is not carried out here')).catch(() => exchange.cut());
+}
+
+function refuseUnreadable(error: Error, socket: Duplex, connection: Connection | undefined): void {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (connection === undefined || code === 'ECONNRESET' || code === 'EPIPE') {
+    socket.destroy();
+    return;
+  }
+  const { site } = connection;
+  const reason = code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : 'malformed-request';
+  site.onExchange();
+  site.live.counts.denied += 1;
+  void site.live.recorder.deny({ subject: `${site.host}:${site.port}`, detail: { fault: code.slice(0, 64) } }, { reason });
+  endWith(socket, statusOf(reason));
+}
+
+function endWith(socket: Duplex, status: number): void {
+  if (socket.writable) {
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  }
+  // A caller that goes on sending does not keep the connection.
+  setTimeout(() => socket.destroy(), 500).unref();
+}
+

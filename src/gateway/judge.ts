@@ -1,0 +1,75 @@
+import { decideRequest } from '../policy/decide.ts';
+import type { NetworkRule } from '../policy/policy.ts';
+import { readOverride, type Destination } from './destination.ts';
+import type { Exchange } from './exchange.ts';
+import type { Field } from './fields.ts';
+import { inject } from './inject.ts';
+import type { Site } from './live-sandbox.ts';
+import { refuse, type Refusal, type RefusalReason } from './refusal.ts';
+import { readHead, type RequestHead } from './request-head.ts';
+
+/** All decisions about one request, taken before anything of it is carried out. Any fault in it denies. */
+export interface Plan {
+  readonly head: RequestHead;
+  readonly rule: NetworkRule;
+  readonly destination: Destination;
+  readonly secure: boolean;
+  /** what is sent on, the credential included */
+  readonly fields: readonly Field[];
+  /** the real value that `fields` holds */
+  readonly secret: string | undefined;
+}
+
+export type Judgement = { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly refusal: Refusal };
+
+export function judge(exchange: Exchange, site: Site): Judgement {
+  const read = readHead(exchange, site);
+  if (!read.ok) {
+    return read;
+  }
+  const { head } = read;
+  const decision = decideRequest(site.rules, { method: exchange.method, path: head.path });
+  if (decision.verdict === 'deny') {
+    return { ok: false, refusal: refuse(site.rules.length === 0 ? deniedHost(site) : decision.reason, sentence(decision.reason, site), decision.rule?.id) };
+  }
+  return planFor({ exchange, site, head, rule: decision.rule });
+}
+
+function planFor({ exchange, site, head, rule }: { exchange: Exchange; site: Site; head: RequestHead; rule: NetworkRule }): Judgement {
+  const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
+  if (rule.upstream !== undefined && override === undefined) {
+    return { ok: false, refusal: refuse('unresolvable', `the upstream of rule ${rule.id} cannot be read`, rule.id) };
+  }
+  const secure = override?.tls ?? site.scheme === 'https';
+  const credential = rule.credential === undefined ? undefined : site.live.sandbox.credentials.get(rule.credential);
+  if (rule.credential !== undefined && credential === undefined) {
+    return { ok: false, refusal: refuse('credential-unavailable', `the credential "${rule.credential}" is not bound to this sandbox`, rule.id) };
+  }
+  // The caller's own leg stays inside the host; what counts is the leg that leaves it.
+  if (credential !== undefined && !secure && override?.isLoopback !== true) {
+    return { ok: false, refusal: refuse('credential-needs-tls', `${site.host} needs a credential, which is only sent over TLS`, rule.id) };
+  }
+  const injected = inject({ fields: exchange.fields, target: head.target, credential, phantoms: site.live.phantoms });
+  if (!injected.ok) {
+    return { ok: false, refusal: { ...injected.refusal, rule: rule.id } };
+  }
+  const { fields, secret } = injected;
+  const destination: Destination = { host: site.host, port: site.port, override };
+  return { ok: true, plan: { head, rule, destination, secure, fields: secret === undefined ? fields : plainAnswers(fields), secret } };
+}
+
+/** Asks for answers that can be searched for the secret as they come. */
+function plainAnswers(fields: readonly Field[]): readonly Field[] {
+  return [...fields.filter(([name]) => name !== 'accept-encoding'), ['accept-encoding', 'identity']];
+}
+
+function deniedHost(site: Site): RefusalReason {
+  return site.denied ?? 'host-not-allowed';
+}
+
+function sentence(reason: RefusalReason, { host, port, denied }: Site): string {
+  if (reason === 'function-not-allowed') {
+    return `the rules for ${host} do not allow this method and path`;
+  }
+  return denied === 'port-not-allowed' ? `the rules for ${host} do not allow port ${port}` : `no rule allows ${host}`;
+}

@@ -1,0 +1,47 @@
+/** Bounds of one sandbox's traffic. Reaching one affects that sandbox alone. */
+export interface GatewayLimits {
+  readonly connections: number;
+  /** new connections a second, with a burst of the same size */
+  readonly connectionsPerSecond: number;
+  /** HTTP exchanges at the same time, over all connections */
+  readonly exchanges: number;
+  /** requests waiting behind the present one on an HTTP/1.1 connection */
+  readonly pipelined: number;
+  readonly headerBytes: number;
+  /** names that policy does not allow; allowed ones have room of their own */
+  readonly names: number;
+  readonly allowedNames: number;
+  /** certificates for new hosts a second, and how many are kept */
+  readonly leavesPerSecond: number;
+  readonly leaves: number;
+  /** until the first bytes of a connection are complete */
+  readonly firstBytesMs: number;
+  /** until a begun request head is complete */
+  readonly headMs: number;
+  readonly handshakeMs: number;
+  readonly dialMs: number;
+  /** until an upstream has answered the head of a response */
+  readonly answerMs: number;
+  /** without a byte in either direction */
+  readonly idleMs: number;
+  readonly dnsIdleMs: number;
+}
+
+export const defaultLimits: GatewayLimits = {
+  connections: 512,
+  connectionsPerSecond: 200,
+  exchanges: 512,
+  pipelined: 16,
+  headerBytes: 64 * 1024,
+  names: 65_536,
+  allowedNames: 4096,
+  leavesPerSecond: 20,
+  leaves: 512,
+  firstBytesMs: 15_000,
+  headMs: 30_000,
+  handshakeMs: 15_000,
+  dialMs: 15_000,
+  answerMs: 900_000,
+  idleMs: 3_600_000,
+  dnsIdleMs: 10_000,
+};

@@ -1,0 +1,59 @@
+import type { Socket } from 'node:net';
+
+import type { HostName } from '../base/host.ts';
+import type { DenyReason, NetworkRule } from '../policy/policy.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Dialer } from './dialer.ts';
+import type { GatewaySandbox, GatewayUsage } from './gateway.ts';
+import type { LeafStore } from './leaf-store.ts';
+import type { GatewayLimits } from './limits.ts';
+import type { Names } from './names.ts';
+import type { Recorder } from './records.ts';
+import type { UpstreamStore } from './upstream-store.ts';
+
+/** All that the gateway holds for one attached sandbox; nothing of it is shared with another one. */
+export interface LiveSandbox {
+  readonly sandbox: GatewaySandbox;
+  readonly names: Names;
+  readonly dialer: Dialer;
+  readonly recorder: Recorder;
+  readonly leaves: LeafStore;
+  readonly upstreams: UpstreamStore;
+  readonly limits: GatewayLimits;
+  readonly clock: Clock;
+  readonly phantoms: readonly string[];
+  /** every open connection, so that they can be cut at once */
+  readonly sockets: Set<Socket>;
+  /** aborts when the sandbox is detached */
+  readonly closing: AbortController;
+  readonly counts: Counts;
+  readonly credentialHash: (value: string) => string;
+}
+
+export interface Counts {
+  exchange: number;
+  openExchanges: number;
+  allowed: number;
+  denied: number;
+  bytesOut: number;
+  bytesIn: number;
+}
+
+/** Where a connection of the sandbox leads, as its address and port say. */
+export interface Site {
+  readonly live: LiveSandbox;
+  readonly host: HostName;
+  readonly port: number;
+  readonly scheme: 'http' | 'https';
+  /** rules that decide about this host and port, those with a credential first; empty: denied */
+  readonly rules: readonly NetworkRule[];
+  /** why, where no rule decides */
+  readonly denied: DenyReason | undefined;
+  /** called once for each request that was understood or refused */
+  readonly onExchange: () => void;
+}
+
+export function usageOf({ sockets, counts }: LiveSandbox): GatewayUsage {
+  const { allowed, denied, bytesOut, bytesIn } = counts;
+  return { openConnections: sockets.size, allowed, denied, bytesOut, bytesIn };
+}

@@ -1,0 +1,55 @@
+import type { DenyReason } from '../policy/policy.ts';
+import type { FaultReason } from './fault.ts';
+
+/** Why a request was not carried out: by policy, by the rules of the gateway, or for want of an upstream. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  /** one sentence for the caller */
+  readonly message: string;
+  /** id of the rule that decided, where one did */
+  readonly rule?: string | undefined;
+  /** the journal has it already */
+  readonly isRecorded?: true | undefined;
+}
+
+export type RefusalReason = DenyReason | FaultReason | keyof typeof gatewayReasons;
+
+const gatewayReasons = {
+  'authority-mismatch': 421,
+  'target-not-allowed': 400,
+  'malformed-request': 400,
+  'headers-too-large': 431,
+  'expectation-unknown': 417,
+  'upgrade-not-allowed': 403,
+  'foreign-key': 403,
+  'phantom-misplaced': 403,
+  'credential-needs-tls': 403,
+  'credential-unavailable': 502,
+  'too-busy': 503,
+  'journal-unwritable': 503,
+} as const;
+
+const faultStatus: Readonly<Record<FaultReason, number>> = {
+  unresolvable: 502,
+  'address-refused': 403,
+  unreachable: 502,
+  certificate: 502,
+  'proxy-refused': 502,
+  slow: 504,
+  'bad-answer': 502,
+};
+
+export function statusOf(reason: RefusalReason): number {
+  const table: Readonly<Record<string, number>> = { ...gatewayReasons, ...faultStatus };
+  return table[reason] ?? 403;
+}
+
+/** Whether this is a denial, as apart from an upstream or a host that failed. */
+export function isDenial(reason: RefusalReason): boolean {
+  const status = statusOf(reason);
+  return status < 500;
+}
+
+export function refuse(reason: RefusalReason, message: string, rule?: string): Refusal {
+  return { reason, message, rule };
+}

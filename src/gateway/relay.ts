@@ -1,0 +1,268 @@
+import { explain } from './deny.ts';
+import { decodeContent, isKnownCoding } from './decode-content.ts';
+import type { Exchange } from './exchange.ts';
+import { faulty, type Attempt } from './fault.ts';
+import { forwardedResponseFields, valuesOf, type Field } from './fields.ts';
+import { judge, type Plan } from './judge.ts';
+import type { Site } from './live-sandbox.ts';
+import { createMask, maskText, type Mask } from './mask.ts';
+import { needlesOf } from './needles.ts';
+import { pump } from './pump.ts';
+import type { Effect } from './records.ts';
+import { isDenial, refuse, type Refusal } from './refusal.ts';
+import { pathOf } from './request-head.ts';
+import type { UpstreamAnswer, UpstreamRequest } from './upstream.ts';
+
+/** One HTTP exchange from request to record: judged, recorded, carried out, answered. Never rejects. */
+export async function relay(exchange: Exchange, site: Site): Promise<void> {
+  const { live } = site;
+  site.onExchange();
+  live.counts.openExchanges += 1;
+  try {
+    const refusal = live.counts.openExchanges > live.limits.exchanges ? refuse('too-busy', 'too many requests at the same time') : await attempt(exchange, site);
+    if (refusal !== undefined) {
+      await answerRefusal(exchange, site, refusal);
+    }
+  } catch {
+    // Whatever broke, this exchange alone ends by it.
+    exchange.cut();
+  } finally {
+    live.counts.openExchanges -= 1;
+  }
+}
+
+async function attempt(exchange: Exchange, site: Site): Promise<Refusal | undefined> {
+  const judgement = judge(exchange, site);
+  if (!judgement.ok) {
+    return judgement.refusal;
+  }
+  const { live } = site;
+  const effect = effectOf(exchange, site, judgement.plan);
+  if (!(await live.recorder.open(effect))) {
+    return refuse('journal-unwritable', 'the journal of the host cannot be written, so nothing may leave', judgement.plan.rule.id);
+  }
+  live.counts.allowed += 1;
+  return carryOut(createRun(exchange, site, { plan: judgement.plan, effect }));
+}
+
+/** What one exchange that was allowed gathers on its way. */
+export interface Run {
+  readonly exchange: Exchange;
+  readonly site: Site;
+  readonly plan: Plan;
+  readonly effect: Effect;
+  readonly startedMs: number;
+  readonly needles: readonly Buffer[];
+  /** aborts when the caller goes, the sandbox goes, or the request must not go on */
+  readonly stop: AbortController;
+  readonly sent: { bytes: number; misplaced: boolean };
+  readonly received: { bytes: number };
+}
+
+export function createRun(exchange: Exchange, site: Site, { plan, effect }: { readonly plan: Plan; readonly effect: Effect }): Run {
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  exchange.signal.addEventListener('abort', abort, { once: true });
+  if (exchange.signal.aborted) {
+    abort();
+  }
+  return {
+    exchange,
+    site,
+    plan,
+    effect,
+    startedMs: site.live.clock.monotonicMs(),
+    needles: plan.secret === undefined ? [] : needlesOf(plan.secret),
+    stop,
+    sent: { bytes: 0, misplaced: false },
+    received: { bytes: 0 },
+  };
+}
+
+async function carryOut(run: Run): Promise<Refusal | undefined> {
+  const { exchange, site, plan } = run;
+  if (exchange.expectsContinue) {
+    exchange.sendContinue();
+  }
+  const upstream = site.live.upstreams.get({ destination: plan.destination, secure: plan.secure });
+  const answer = readable(await upstream.request(upstreamRequest(run)), run);
+  if (run.sent.misplaced && plan.secret === undefined) {
+    discard(answer);
+    finish(run, 'phantom-misplaced');
+    // Recorded once more, as the alarm that it is.
+    return refuse('phantom-misplaced', 'a key of this sandbox stands in the content of the request', plan.rule.id);
+  }
+  if (!answer.ok) {
+    finish(run, exchange.signal.aborted ? 'caller-gone' : answer.fault.reason);
+    return { ...refuse(answer.fault.reason, answer.fault.message, plan.rule.id), isRecorded: true };
+  }
+  await passOn(run, answer.value);
+  return undefined;
+}
+
+function discard(answer: Attempt<UpstreamAnswer>): void {
+  if (answer.ok) {
+    answer.value.body.destroy();
+  }
+}
+
+/** Answers with the body as it comes. The exchange is over, and on record, when the last byte is handed on. */
+export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
+  const { exchange, needles } = run;
+  const mask = needles.length === 0 ? undefined : createMask(needles);
+  const fields = forwardedResponseFields(answer.fields).map(([name, value]): Field => [name, maskText(value, needles)]);
+  try {
+    const target = exchange.respond(answer.status, fields);
+    await pump(answer.body, target, { step: mask, onBytes: (count) => countReceived(run, count) });
+    finish(run, 'ok', { status: answer.status, ...scrubbed(mask) });
+  } catch {
+    answer.body.destroy();
+    exchange.cut();
+    finish(run, exchange.signal.aborted ? 'caller-gone' : 'answer-cut', { status: answer.status, ...scrubbed(mask) });
+  }
+}
+
+function scrubbed(mask: Mask | undefined): Record<string, number> {
+  const hits = mask?.hits() ?? 0;
+  return hits === 0 ? {} : { scrubbed: hits };
+}
+
+function countReceived(run: Run, count: number): void {
+  run.received.bytes += count;
+  run.site.live.counts.bytesIn += count;
+}
+
+/** The same answer with its content in the clear, where it has to be searched for the secret. */
+export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<UpstreamAnswer> {
+  if (!attempted.ok || run.needles.length === 0) {
+    return attempted;
+  }
+  const { status, fields, body } = attempted.value;
+  const coding = valuesOf(fields, 'content-encoding').join(',').trim().toLowerCase();
+  if (coding === '' || coding === 'identity' || run.exchange.method === 'HEAD' || status === 204 || status === 304) {
+    return attempted;
+  }
+  if (!isKnownCoding(coding)) {
+    body.destroy();
+    return faulty('bad-answer', `${run.site.host} answered in a coding that cannot be searched for the credential`);
+  }
+  const kept = fields.filter(([name]) => name !== 'content-encoding' && name !== 'content-length');
+  return { ok: true, value: { status, fields: kept, body: decodeContent(body, coding) } };
+}
+
+export function upstreamRequest(run: Run): UpstreamRequest {
+  const { exchange, plan, site, stop } = run;
+  const { host, port } = site;
+  const isUsualPort = port === (site.scheme === 'https' ? 443 : 80);
+  return {
+    method: exchange.method,
+    target: plan.head.target,
+    authority: isUsualPort ? host : `${host}:${port}`,
+    fields: plan.fields,
+    body: exchange.body === undefined ? undefined : { stream: exchange.body, options: { step: searchFor(run), onBytes: (count) => countSent(run, count) } },
+    signal: stop.signal,
+    prefersHttp2: exchange.version === '2',
+  };
+}
+
+function countSent(run: Run, count: number): void {
+  run.sent.bytes += count;
+  run.site.live.counts.bytesOut += count;
+}
+
+/**
+ * Finds phantoms in the content of a request. At the host that owns the key they are made unreadable and noted (a
+ * transcript may well hold one); at any other host the request is broken off before the phantom is through.
+ */
+function searchFor(run: Run): Mask | undefined {
+  const { site, effect, plan, sent, stop } = run;
+  if (site.live.phantoms.length === 0) {
+    return undefined;
+  }
+  const mask = createMask(site.live.phantoms.map((phantom) => Buffer.from(phantom)));
+  const look = (bytes: Buffer): Buffer => {
+    if (mask.hits() > 0 && !sent.misplaced) {
+      sent.misplaced = true;
+      if (plan.secret === undefined) {
+        stop.abort();
+      } else {
+        site.live.recorder.note('credential.phantom-misplaced', effect, 'masked');
+      }
+    }
+    return bytes;
+  };
+  return { ...mask, push: (piece) => look(mask.push(piece)) };
+}
+
+export function effectOf(exchange: Exchange, site: Site, plan: Plan): Effect {
+  return {
+    ...bareEffect(exchange, site),
+    rule: plan.rule.id,
+    credential: plan.secret === undefined ? undefined : site.live.credentialHash(plan.secret),
+  };
+}
+
+function bareEffect(exchange: Exchange, { live, host, port }: Site): Effect {
+  live.counts.exchange += 1;
+  // The query is left out: it may hold what must not be written down.
+  const path = pathOf(exchange.target).slice(0, 512);
+  return { subject: `${host}:${port}`, detail: { exchange: live.counts.exchange, method: exchange.method.slice(0, 32), path } };
+}
+
+/** The one line about the end of an exchange that was allowed. */
+export function finish(run: Run, outcome: string, detail: Record<string, string | number | boolean> = {}): void {
+  const { effect, site, sent, received, startedMs } = run;
+  const ms = Math.round(site.live.clock.monotonicMs() - startedMs);
+  site.live.recorder.end(effect, outcome, { ...detail, bytesOut: sent.bytes, bytesIn: received.bytes, ms });
+}
+
+/** How much of a refused upload is read, so that the caller comes to reading the answer. */
+const drainedBytes = 1024 * 1024;
+const drainMs = 2000;
+
+export async function answerRefusal(exchange: Exchange, site: Site, refusal: Refusal): Promise<void> {
+  const { host, port, scheme, live } = site;
+  const path = pathOf(exchange.target);
+  if (isDenial(refusal.reason)) {
+    live.counts.denied += 1;
+  }
+  if (refusal.isRecorded !== true && refusal.reason !== 'journal-unwritable') {
+    const effect: Effect = { ...bareEffect(exchange, site), rule: refusal.rule };
+    await live.recorder.deny(effect, { reason: refusal.reason, action: actionOf(refusal) });
+  }
+  if (exchange.hasResponded() || exchange.signal.aborted) {
+    exchange.cut();
+    return;
+  }
+  const { status, fields, body } = explain(refusal, { scheme, host, port, method: exchange.method, path, fields: exchange.fields });
+  const isDrained = await drain(exchange);
+  const target = exchange.respond(status, isDrained ? fields : [...fields, ['connection', 'close']]);
+  target.end(exchange.method === 'HEAD' ? undefined : body);
+}
+
+function actionOf({ reason }: Refusal): string | undefined {
+  return reason === 'foreign-key' || reason === 'phantom-misplaced' ? `credential.${reason}` : undefined;
+}
+
+async function drain({ body, expectsContinue }: Exchange): Promise<boolean> {
+  if (body === undefined || body.readableEnded) {
+    return true;
+  }
+  if (expectsContinue) {
+    return false;
+  }
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), drainMs);
+  let left = drainedBytes;
+  body.on('data', (piece: Buffer) => {
+    left -= piece.length;
+    if (left < 0) {
+      resolve(false);
+    }
+  });
+  body.once('end', () => resolve(true));
+  body.once('close', () => resolve(false));
+  const isWhole = await promise;
+  clearTimeout(timer);
+  return isWhole;
+}

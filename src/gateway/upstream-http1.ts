@@ -1,0 +1,182 @@
+import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+
+import { faulty, type Attempt } from './fault.ts';
+import { fieldsOf, flat, type Field } from './fields.ts';
+import { pump } from './pump.ts';
+import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
+
+/**
+ * Requests over HTTP/1.1 with kept-alive connections. A connection is dialled, checked and, for TLS, verified before
+ * anything is written to it. Only a request that has no content and changes nothing is sent a second time, when a
+ * kept-alive connection turns out to be dead.
+ */
+export interface Http1Upstream extends Upstream {
+  /** Takes a connection that was opened for HTTP/2 and turned out to speak HTTP/1.1. */
+  readonly adopt: (socket: Socket) => void;
+}
+
+/** How long an unused connection is kept: less than common servers do, so that it is seldom closed under a request. */
+const idleConnectionMs = 4000;
+const repeatable = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
+  const agent = new ReadyAgent();
+  const route = { viaProxy: false, authorization: undefined as string | undefined };
+  const connect = async (signal: AbortSignal): Promise<Attempt<Socket>> => {
+    if (options.secure) {
+      return options.dialer.tls(options.destination, ['http/1.1'], signal);
+    }
+    const dialled = await options.dialer.plainHttp(options.destination, signal);
+    if (!dialled.ok) {
+      return dialled;
+    }
+    route.viaProxy = dialled.value.proxy !== undefined;
+    route.authorization = dialled.value.proxy?.authorization;
+    return { ok: true, value: dialled.value.socket };
+  };
+  const start = async (request: UpstreamRequest): Promise<Attempt<ClientRequest>> => {
+    if (!agent.hasConnection()) {
+      const dialled = await connect(request.signal);
+      if (!dialled.ok) {
+        return dialled;
+      }
+      agent.ready.push(dialled.value);
+    }
+    const target = route.viaProxy ? `http://${request.authority}${request.target}` : request.target;
+    const authorization: readonly Field[] = route.authorization === undefined ? [] : [['proxy-authorization', route.authorization]];
+    return { ok: true, value: open({ ...request, target, fields: [...request.fields, ...authorization] }, agent, options.limits.headerBytes) };
+  };
+  const request = async (asked: UpstreamRequest): Promise<Attempt<UpstreamAnswer>> => {
+    const started = await start(asked);
+    if (!started.ok) {
+      return started;
+    }
+    const answer = await answerOf(started.value, asked, options.limits.answerMs);
+    const isRepeated = !answer.ok && started.value.reusedSocket && repeatable.has(asked.method) && asked.body === undefined && !asked.signal.aborted;
+    return isRepeated ? request(asked) : answer;
+  };
+  return {
+    request,
+    async upgrade(asked) {
+      const started = await start(asked);
+      return started.ok ? upgradeOf(started.value, asked, options.limits.answerMs) : started;
+    },
+    // Unused connections close by themselves after a few seconds.
+    retire: () => undefined,
+    adopt: (socket) => void agent.ready.push(socket),
+    close() {
+      agent.destroy();
+      for (const socket of agent.ready.splice(0)) {
+        socket.destroy();
+      }
+    },
+  };
+}
+
+/** Hands out connections that were opened beforehand; all of them lead to the same place. */
+class ReadyAgent extends Agent {
+  readonly ready: Socket[] = [];
+
+  constructor() {
+    super({ keepAlive: true, timeout: idleConnectionMs, scheduling: 'lifo', maxFreeSockets: 32 });
+  }
+
+  override getName(): string {
+    return 'upstream';
+  }
+
+  override createConnection(): Socket {
+    const socket = this.ready.pop();
+    if (socket === undefined) {
+      throw new Error('no connection was opened for this request');
+    }
+    return socket;
+  }
+
+  /** Forgets connections that have ended meanwhile. */
+  hasConnection(): boolean {
+    const isAlive = (socket: Socket): boolean => !socket.destroyed && socket.writable && !socket.readableEnded;
+    this.ready.splice(0, this.ready.length, ...this.ready.filter(isAlive));
+    return this.ready.length > 0 || (this.freeSockets['upstream'] ?? []).some(isAlive);
+  }
+}
+
+function open({ method, target, authority, fields, body }: UpstreamRequest, agent: Agent, maxHeaderSize: number): ClientRequest {
+  const names = new Set(fields.map(([name]) => name));
+  const framing: Field[] = [];
+  if (body !== undefined && !names.has('content-length')) {
+    framing.push(['transfer-encoding', 'chunked']);
+  }
+  if (body === undefined && !names.has('content-length') && !repeatable.has(method)) {
+    framing.push(['content-length', '0']);
+  }
+  const headers = flat([['host', authority], ...fields, ...framing]);
+  return httpRequest({ agent, method, path: target, headers, maxHeaderSize, insecureHTTPParser: false, setDefaultHeaders: false });
+}
+
+interface Outcome {
+  readonly answer: (message: IncomingMessage) => void;
+  readonly switched?: (message: IncomingMessage, socket: Socket) => void;
+}
+
+/** Sends the body and waits for whatever comes first: an answer, a switch of protocols, a fault. */
+function exchange<T>(request: ClientRequest, asked: UpstreamRequest, options: { readonly answerMs: number; readonly on: (settle: (attempt: Attempt<T>) => void) => Outcome }): Promise<Attempt<T>> {
+  const { promise, resolve } = Promise.withResolvers<Attempt<T>>();
+  const abort = (): void => void request.destroy();
+  const timer = setTimeout(() => {
+    resolve(faulty('slow', `${asked.authority} gave no answer within ${options.answerMs} ms`));
+    request.destroy();
+  }, options.answerMs);
+  const settle = (attempt: Attempt<T>): void => {
+    clearTimeout(timer);
+    resolve(attempt);
+  };
+  const { answer, switched } = options.on(settle);
+  asked.signal.addEventListener('abort', abort, { once: true });
+  request.once('response', answer);
+  if (switched !== undefined) {
+    request.once('upgrade', switched);
+  }
+  request.on('error', (error: Error) => {
+    settle(faulty(isParserError(error) ? 'bad-answer' : 'unreachable', isParserError(error) ? `${asked.authority} answered with something that is not HTTP` : `${asked.authority} closed the connection without an answer`));
+  });
+  request.once('close', () => {
+    asked.signal.removeEventListener('abort', abort);
+    settle(faulty('unreachable', `${asked.authority} closed the connection without an answer`));
+  });
+  if (asked.body === undefined) {
+    request.end();
+  } else {
+    pump(asked.body.stream, request, asked.body.options).catch(() => {
+      if (!request.writableFinished) {
+        request.destroy();
+      }
+    });
+  }
+  return promise;
+}
+
+function answerOf(request: ClientRequest, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
+  return exchange(request, asked, { answerMs, on: (settle) => ({ answer: (message) => settle({ ok: true, value: read(message) }) }) });
+}
+
+function upgradeOf(request: ClientRequest, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpgradeAnswer>> {
+  return exchange<UpgradeAnswer>(request, asked, {
+    answerMs,
+    on: (settle) => ({
+      answer: (message) => settle({ ok: true, value: { kind: 'answered', answer: read(message) } }),
+      switched(message, socket) {
+        settle({ ok: true, value: { kind: 'switched', fields: fieldsOf(message.rawHeaders), socket } });
+      },
+    }),
+  });
+}
+
+function read(message: IncomingMessage): UpstreamAnswer {
+  return { status: message.statusCode ?? 502, fields: fieldsOf(message.rawHeaders), body: message };
+}
+
+function isParserError(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'string' && error.code.startsWith('HPE_');
+}

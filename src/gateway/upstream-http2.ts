@@ -1,0 +1,124 @@
+import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+
+import { faulty, type Attempt } from './fault.ts';
+import { fieldsOf, type Field } from './fields.ts';
+import { pump } from './pump.ts';
+import type { UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
+
+/** Requests over one HTTP/2 session to an upstream that offers it. Nothing is sent a second time. */
+export interface Http2Upstream {
+  /** The live session or a new one; a plain connection where the upstream chose HTTP/1.1; `undefined` where it is known to. */
+  readonly session: (signal: AbortSignal) => Promise<Attempt<Offer> | undefined>;
+  readonly retire: () => void;
+  readonly close: () => void;
+}
+
+export type Offer =
+  | { readonly kind: 'http1'; readonly socket: Socket }
+  | { readonly kind: 'http2'; readonly request: (request: UpstreamRequest) => Promise<Attempt<UpstreamAnswer>> };
+
+/** Larger than the default of 64 KiB, which would slow down every distant download. */
+export const windowBytes = 4 * 1024 * 1024;
+
+export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOptions): Http2Upstream {
+  let live: ClientHttp2Session | undefined;
+  let opening: Promise<Attempt<Offer>> | undefined;
+  let speaksHttp1 = false;
+  const offer = (session: ClientHttp2Session): Attempt<Offer> => ({
+    ok: true,
+    value: { kind: 'http2', request: (request) => send(session, request, limits.answerMs) },
+  });
+  const open = async (): Promise<Attempt<Offer>> => {
+    // Not the caller's signal: others may be waiting for the same session.
+    const dialled = await dialer.tls(destination, ['h2', 'http/1.1'], AbortSignal.timeout(limits.dialMs + limits.handshakeMs));
+    if (!dialled.ok) {
+      return dialled;
+    }
+    if (dialled.value.alpnProtocol !== 'h2') {
+      speaksHttp1 = true;
+      return { ok: true, value: { kind: 'http1', socket: dialled.value } };
+    }
+    live = startSession(dialled.value, destination.host);
+    return offer(live);
+  };
+  return {
+    async session() {
+      if (live !== undefined && !live.closed && !live.destroyed) {
+        return offer(live);
+      }
+      if (speaksHttp1) {
+        return undefined;
+      }
+      const isFirst = opening === undefined;
+      opening ??= open().finally(() => (opening = undefined));
+      const opened = await opening;
+      // The plain connection is one request's; the others open their own.
+      return opened.ok && opened.value.kind === 'http1' && !isFirst ? undefined : opened;
+    },
+    retire: () => live?.close(),
+    close: () => live?.destroy(),
+  };
+}
+
+function startSession(socket: Socket, host: string): ClientHttp2Session {
+  const session = connect(`https://${host}`, {
+    createConnection: () => socket,
+    settings: { enablePush: false, initialWindowSize: windowBytes },
+  });
+  session.on('error', () => undefined);
+  session.once('connect', () => session.setLocalWindowSize(windowBytes));
+  session.once('goaway', () => session.close());
+  return session;
+}
+
+function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
+  const { promise, resolve } = Promise.withResolvers<Attempt<UpstreamAnswer>>();
+  const stream = session.request(headersOf(asked), { endStream: asked.body === undefined });
+  const settle = (attempt: Attempt<UpstreamAnswer>): void => {
+    clearTimeout(timer);
+    resolve(attempt);
+  };
+  const abort = (): void => stream.close(constants.NGHTTP2_CANCEL);
+  const timer = setTimeout(() => {
+    settle(faulty('slow', `${asked.authority} gave no answer within ${answerMs} ms`));
+    abort();
+  }, answerMs);
+  asked.signal.addEventListener('abort', abort, { once: true });
+  stream.once('response', (headers, _flags, raw) => {
+    const status = Number(headers[':status']);
+    settle({ ok: true, value: { status, fields: fieldsOf(raw), body: bodyOf(stream) } });
+  });
+  stream.on('error', () => settle(faulty('unreachable', `${asked.authority} broke off the exchange`)));
+  stream.once('close', () => {
+    asked.signal.removeEventListener('abort', abort);
+    settle(faulty('unreachable', `${asked.authority} broke off the exchange`));
+  });
+  if (asked.body !== undefined) {
+    pump(asked.body.stream, stream, asked.body.options).catch(() => {
+      if (!stream.writableFinished) {
+        stream.close(constants.NGHTTP2_CANCEL);
+      }
+    });
+  }
+  return promise;
+}
+
+/** A stream that is reset ends like one that is complete, so it is given its error here. */
+function bodyOf(stream: ClientHttp2Stream): ClientHttp2Stream {
+  stream.once('aborted', () => stream.destroy(new Error('the upstream broke off its answer')));
+  return stream;
+}
+
+function headersOf({ method, target, authority, fields }: UpstreamRequest): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = { ':method': method, ':path': target, ':scheme': 'https', ':authority': authority };
+  for (const [name, value] of fields) {
+    append(headers, [name, value]);
+  }
+  return headers;
+}
+
+export function append(headers: Record<string, string | string[]>, [name, value]: Field): void {
+  const present = headers[name];
+  headers[name] = present === undefined ? value : [...(Array.isArray(present) ? present : [present]), value];
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import type { Exchange } from './exchange.ts';
+import { faulty } from './fault.ts';
+import { flat, tokensOf, valuesOf, type Field } from './fields.ts';
+import { detachedExchange } from './http1-exchange.ts';
+import { judge } from './judge.ts';
+import type { Site } from './live-sandbox.ts';
+import { createMask, maskText } from './mask.ts';
+import { pump } from './pump.ts';
+import { answerRefusal, createRun, effectOf, finish, passOn, readable, upstreamRequest, type Run } from './relay.ts';
+import { refuse, type Refusal } from './refusal.ts';
+import type { UpgradeAnswer } from './upstream.ts';
+
+/**
+ * WebSocket (RFC 6455), the one protocol a connection may switch to. Bytes are relayed only after the upstream has
+ * proved with its answer that it understood the switch; anything else is answered as a plain response.
+ */
+export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  /** bytes that came behind the request */
+  readonly head: Buffer;
+}
+
+export async function relayUpgrade(upgrade: Upgrade, site: Site): Promise<void> {
+  const exchange = detachedExchange(upgrade.request, upgrade.socket);
+  site.onExchange();
+  try {
+    const refusal = await attempt(upgrade, exchange, site);
+    if (refusal !== undefined) {
+      await answerRefusal(exchange, site, refusal);
+    }
+  } catch {
+    exchange.cut();
+  }
+}
+
+async function attempt(upgrade: Upgrade, exchange: Exchange, site: Site): Promise<Refusal | undefined> {
+  const judgement = judge(exchange, site);
+  const refusal = judgement.ok ? handshakeFault(exchange, upgrade) : judgement.refusal;
+  if (refusal !== undefined || !judgement.ok) {
+    return refusal;
+  }
+  const { plan } = judgement;
+  const effect = effectOf(exchange, site, plan);
+  if (!(await site.live.recorder.open(effect))) {
+    return refuse('journal-unwritable', 'the journal of the host cannot be written, so nothing may leave', plan.rule.id);
+  }
+  site.live.counts.allowed += 1;
+  const run = createRun(exchange, site, { plan, effect });
+  const asked = upstreamRequest(run);
+  const fields: Field[] = [...asked.fields.filter(([name]) => isKept(name, run)), ['connection', 'Upgrade'], ['upgrade', 'websocket']];
+  const answer = await site.live.upstreams.get({ destination: plan.destination, secure: plan.secure }).upgrade({ ...asked, fields });
+  return answer.ok ? settle(upgrade, run, answer.value) : failed(run, answer.fault);
+}
+
+/** Compressed frames could not be searched for the secret. */
+function isKept(name: string, { needles }: Run): boolean {
+  return needles.length === 0 || name !== 'sec-websocket-extensions';
+}
+
+function failed(run: Run, fault: { readonly reason: Refusal['reason']; readonly message: string }): Refusal {
+  finish(run, run.exchange.signal.aborted ? 'caller-gone' : fault.reason);
+  return { ...refuse(fault.reason, fault.message, run.plan.rule.id), isRecorded: true };
+}
+
+function handshakeFault({ method, fields, body }: Exchange, { head }: Upgrade): Refusal | undefined {
+  const upgrades = tokensOf(fields, 'upgrade');
+  if (upgrades.length !== 1 || upgrades[0] !== 'websocket') {
+    return refuse('upgrade-not-allowed', 'a connection may only be switched to WebSocket');
+  }
+  const [key = '', ...more] = valuesOf(fields, 'sec-websocket-key');
+  const isWhole = method === 'GET' && body === undefined && head.length === 0 && more.length === 0;
+  const isValid = /^[A-Za-z0-9+/]{22}==$/.test(key) && valuesOf(fields, 'sec-websocket-version').join() === '13';
+  return isWhole && isValid ? undefined : refuse('malformed-request', 'the WebSocket handshake is not well formed');
+}
+
+async function settle(upgrade: Upgrade, run: Run, answer: UpgradeAnswer): Promise<Refusal | undefined> {
+  if (answer.kind === 'answered') {
+    const plain = readable({ ok: true, value: answer.answer }, run);
+    if (!plain.ok) {
+      return failed(run, plain.fault);
+    }
+    await passOn(run, plain.value);
+    return undefined;
+  }
+  if (!isProved(run.exchange.fields, answer.fields)) {
+    answer.socket.destroy();
+    return failed(run, faulty('bad-answer', `${run.site.host} switched protocols without understanding what was asked`).fault);
+  }
+  await join(upgrade, run, answer);
+  return undefined;
+}
+
+/** RFC 6455 section 4.1: the accept value answers our key, and the subprotocol is one that was offered. */
+function isProved(asked: readonly Field[], answered: readonly Field[]): boolean {
+  const key = valuesOf(asked, 'sec-websocket-key')[0] ?? '';
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  const offered = new Set(tokensOf(asked, 'sec-websocket-protocol'));
+  return (
+    valuesOf(answered, 'sec-websocket-accept').join() === accept &&
+    tokensOf(answered, 'upgrade').join() === 'websocket' &&
+    tokensOf(answered, 'connection').includes('upgrade') &&
+    tokensOf(answered, 'sec-websocket-protocol').every((protocol) => offered.has(protocol))
+  );
+}
+
+async function join({ socket }: Upgrade, run: Run, answer: UpgradeAnswer & { readonly kind: 'switched' }): Promise<void> {
+  const { site, needles, sent, received, stop } = run;
+  const outer = answer.socket;
+  const kept = answer.fields.filter(([name]) => !['connection', 'upgrade', 'alt-svc'].includes(name));
+  const lines = flat([['Connection', 'Upgrade'], ['Upgrade', 'websocket'], ...kept.map(([name, value]): Field => [name, maskText(value, needles)])]);
+  socket.write(headOf(lines));
+  const mask = needles.length === 0 ? undefined : createMask(needles);
+  const cut = (): void => {
+    outer.destroy();
+    socket.destroy();
+  };
+  stop.signal.addEventListener('abort', cut, { once: true });
+  outer.setTimeout(site.live.limits.idleMs, cut);
+  const [inward, outward] = await Promise.allSettled([
+    pump(outer, socket, { step: mask, onBytes: (count) => add(received, count) }),
+    pump(socket, outer, { onBytes: (count) => add(sent, count) }),
+  ]);
+  cut();
+  site.live.counts.bytesIn += received.bytes;
+  site.live.counts.bytesOut += sent.bytes;
+  finish(run, inward.status === 'fulfilled' || outward.status === 'fulfilled' ? 'ok' : 'cut', { status: 101 });
+}
+
+function add(counter: { bytes: number }, count: number): void {
+  counter.bytes += count;
+}
+
+function headOf(lines: readonly string[]): string {
+  const rows = Array.from({ length: lines.length / 2 }, (_, index) => `${lines[index * 2] ?? ''}: ${lines[index * 2 + 1] ?? ''}\r\n`);
+  return `HTTP/1.1 101 Switching Protocols\r\n${rows.join('')}\r\n`;
+}

@@ -1,0 +1,180 @@
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { decode, encode } from 'dns-packet';
+
+import { parseHost } from '../../src/base/host.ts';
+import type { BoundCredential } from '../../src/credentials/credential.ts';
+import { createAuthority, createLeafSigner, type LeafSigner } from '../../src/gateway/authority.ts';
+import { createGateway, type GatewayOptions } from '../../src/gateway/create-gateway.ts';
+import type { Authority, Gateway } from '../../src/gateway/gateway.ts';
+import type { Journal, JournalEntry } from '../../src/journal/record.ts';
+import type { NetworkRule } from '../../src/policy/policy.ts';
+import type { Ingress, IngressReceiver } from '../../src/system/ingress.ts';
+
+/**
+ * A gateway with one sandbox, all on loopback ports of this machine: listeners stand for the sandbox's namespace,
+ * names resolve to public addresses, and a dial to one of those leads to a server of the test.
+ */
+export interface Lab {
+  readonly gateway: Gateway;
+  readonly entries: JournalEntry[];
+  readonly authority: Authority;
+  /** authority of the upstreams, which the gateway trusts */
+  readonly upstreamAuthority: Authority;
+  readonly upstreamLeaves: LeafSigner;
+  /** addresses dialled, `address:port` */
+  readonly dials: string[];
+  /** names resolved on the host */
+  readonly lookups: string[];
+  /** a loopback port that stands for `name:port` inside the sandbox */
+  readonly open: (name: string, port: number) => Promise<number>;
+  /** the same for an address nobody asked a name for */
+  readonly openAddress: (address: string, port: number) => Promise<number>;
+  readonly query: (question: Uint8Array) => Uint8Array | undefined;
+  readonly addressOf: (name: string) => string | undefined;
+  /** from now on, `host:port` leads to this loopback port */
+  readonly route: (host: string, port: number, target: number) => void;
+  readonly failJournal: (fails: boolean) => void;
+  readonly actions: () => string[];
+  readonly settled: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+export interface LabOptions {
+  readonly rules: readonly NetworkRule[];
+  readonly credentials?: readonly BoundCredential[];
+  readonly gateway?: Partial<GatewayOptions>;
+}
+
+export const sandboxId = 'cm-0123456789abcdef';
+
+export async function createLab({ rules, credentials = [], gateway: extra = {} }: LabOptions): Promise<Lab> {
+  const [authority, upstreamAuthority] = await Promise.all([createAuthority({ name: 'lab' }), createAuthority({ name: 'upstreams' })]);
+  const upstreamLeaves = await createLeafSigner(upstreamAuthority);
+  const { journal, entries, fail } = memoryJournal();
+  const routes = new Map<string, number>();
+  const addresses = new Map<string, string>();
+  const dials: string[] = [];
+  const lookups: string[] = [];
+  const publicAddress = (host: string): string => {
+    const known = addresses.get(host) ?? `93.184.216.${addresses.size + 1}`;
+    addresses.set(host, known);
+    return known;
+  };
+  const gateway = createGateway({
+    journal,
+    resolve: async (host) => {
+      lookups.push(host);
+      return [publicAddress(host)];
+    },
+    dial({ address, port }) {
+      dials.push(`${address}:${port}`);
+      return connect({ host: '127.0.0.1', port: routes.get(`${address}:${port}`) ?? (address.startsWith('127.') ? port : 1), allowHalfOpen: true, noDelay: true });
+    },
+    trustStorePem: upstreamAuthority.certificatePem,
+    ...extra,
+  });
+  let receiver: IngressReceiver | undefined;
+  const servers: Server[] = [];
+  const ingress: Ingress = {
+    serve: (given) => void (receiver = given),
+    close: async () => undefined,
+  };
+  gateway.attach(
+    { id: sandboxId, name: 'lab', policyHash: 'f'.repeat(64), rules, credentials: new Map(credentials.map((one) => [one.name, one])), authority },
+    ingress,
+  );
+  const query = (question: Uint8Array): Uint8Array | undefined => {
+    let answer: Uint8Array | undefined;
+    receiver?.datagram({ data: question, localPort: 53, reply: (data) => void (answer = data) });
+    return answer;
+  };
+  const addressOf = (name: string): string | undefined => {
+    const answer = query(encode({ type: 'query', id: 1, flags: 0x100, questions: [{ type: 'A', name }] }));
+    const record = answer === undefined ? undefined : decode(Buffer.from(answer)).answers?.[0];
+    return record?.type === 'A' ? record.data : undefined;
+  };
+  const openAddress = async (localAddress: string, localPort: number): Promise<number> => {
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket: Socket) => receiver?.connection({ socket, localAddress, localPort }));
+    servers.push(server);
+    return listen(server);
+  };
+  return {
+    gateway,
+    entries,
+    authority,
+    upstreamAuthority,
+    upstreamLeaves,
+    dials,
+    lookups,
+    query,
+    addressOf,
+    openAddress,
+    async open(name, port) {
+      const address = addressOf(name);
+      if (address === undefined) {
+        throw new Error(`${name} has no address in the sandbox`);
+      }
+      return openAddress(address, port);
+    },
+    route: (host, port, target) => void routes.set(`${publicAddress(host)}:${port}`, target),
+    failJournal: fail,
+    actions: () => entries.map((entry) => `${entry.action} ${entry.decision} ${entry.outcome} ${entry.subject}`),
+    settled: () => new Promise((resolve) => setTimeout(resolve, 60)),
+    async close() {
+      await gateway.close();
+      await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    },
+  };
+}
+
+export async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+export function rule(host: string, options: Partial<Omit<NetworkRule, 'host'>> = {}): NetworkRule {
+  const below = host.startsWith('*.');
+  return {
+    id: `test:${host}`,
+    host: { kind: below ? 'below' : 'exact', host: parseHost(below ? host.slice(2) : host) },
+    ports: [443],
+    credential: undefined,
+    http: undefined,
+    upstream: undefined,
+    origin: { layer: 'project', source: 'test' },
+    ...options,
+  };
+}
+
+export const canary = 'sk-ant-api03-CANARY-9f8e7d6c5b4a39281706f5e4d3c2b1a0-AA';
+export const phantom = 'sk-ant-api03-phantom-00112233445566778899aabbccddeeff-AA';
+
+export function credential(options: Partial<BoundCredential> = {}): BoundCredential {
+  return {
+    name: 'anthropic',
+    provider: 'anthropic',
+    phantom,
+    identityHeaders: ['authorization', 'proxy-authorization', 'cookie', 'x-api-key', 'api-key'],
+    inject: { header: 'x-api-key', format: '{}' },
+    value: () => ({ reveal: () => canary }),
+    ...options,
+  };
+}
+
+function memoryJournal(): { journal: Journal; entries: JournalEntry[]; fail: (fails: boolean) => void } {
+  const entries: JournalEntry[] = [];
+  let fails = false;
+  const journal: Journal = {
+    async append(entry) {
+      if (fails) {
+        throw new Error('the disk is full');
+      }
+      entries.push(entry);
+      return { ...entry, seq: entries.length, time: new Date(0).toISOString(), previous: '0'.repeat(64) };
+    },
+    credentialHash: () => 'cafecafecafecafe',
+    checkpoint: async () => undefined,
+    close: async () => undefined,
+  };
+  return { journal, entries, fail: (value) => void (fails = value) };
+}
