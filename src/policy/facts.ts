@@ -17,6 +17,8 @@ export type RegistryKind = (typeof registryKinds)[number];
 export interface RegistryFacts {
   readonly host: HostName;
   readonly port: number;
+  /** `scheme://host:port`, only where the host has a private address here: the machine's own configuration vouches for it */
+  readonly upstream: string | undefined;
 }
 
 export interface AgentFacts {

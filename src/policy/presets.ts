@@ -18,7 +18,7 @@ export interface PresetContext {
   readonly telemetry: boolean;
 }
 
-type PresetHost = Pick<NetworkRule, 'ports' | 'http' | 'credential'> & { readonly host: string };
+type PresetHost = Pick<NetworkRule, 'ports' | 'http' | 'credential' | 'upstream'> & { readonly host: string };
 
 const read: readonly HttpAllowance[] = [{ methods: ['GET', 'HEAD'], path: '/**' }];
 
@@ -30,7 +30,7 @@ const fetchByGit: readonly HttpAllowance[] = [
 ];
 
 const github: readonly PresetHost[] = [
-  { host: 'github.com', ports: [443], http: fetchByGit, credential: undefined },
+  { host: 'github.com', ports: [443], http: fetchByGit, credential: undefined, upstream: undefined },
   ...[
     'api.github.com',
     'codeload.github.com',
@@ -38,7 +38,7 @@ const github: readonly PresetHost[] = [
     'objects.githubusercontent.com',
     'release-assets.githubusercontent.com',
     'media.githubusercontent.com',
-  ].map((host) => ({ host, ports: [443], http: read, credential: undefined })),
+  ].map((host) => ({ host, ports: [443], http: read, credential: undefined, upstream: undefined })),
 ];
 
 const whereConfigured: Readonly<Record<RegistryKind, string>> = {
@@ -72,7 +72,7 @@ export function presetRules({ name, origin }: ListedPreset, context: PresetConte
 function presetHosts(name: string, { facts, telemetry }: PresetContext): readonly PresetHost[] | undefined {
   const kind = registryKinds.find((candidate) => candidate === name);
   if (kind !== undefined) {
-    return facts.registries[kind].map(({ host, port }) => ({ host, ports: [port], http: read, credential: undefined }));
+    return facts.registries[kind].map(({ host, port, upstream }) => ({ host, ports: [port], http: read, credential: undefined, upstream }));
   }
   if (name === 'github') {
     return github;
@@ -80,18 +80,18 @@ function presetHosts(name: string, { facts, telemetry }: PresetContext): readonl
   const agent = agentOf(facts, name);
   return agent?.hosts
     .filter((host) => telemetry || !host.telemetry)
-    .map(({ host, ports, http, credential }) => ({ host, ports, http, credential: credential ? agent.provider : undefined }));
+    .map(({ host, ports, http, credential }) => ({ host, ports, http, credential: credential ? agent.provider : undefined, upstream: undefined }));
 }
 
 export function agentOf(facts: Facts, name: string): AgentFacts | undefined {
   return Object.hasOwn(facts.agents, name) ? facts.agents[name] : undefined;
 }
 
-function ruleOf({ host, ports, http, credential }: PresetHost, name: string, index: number): NetworkRule {
+function ruleOf({ host, ports, http, credential, upstream }: PresetHost, name: string, index: number): NetworkRule {
   const reading = readHostPattern(host);
   if ('fault' in reading) {
     throw new CasemateError('INTERNAL', `preset ${name}: host ${visible(host)} ${reading.fault}`);
   }
   const origin: Origin = { layer: 'preset', source: name };
-  return { id: `preset:${name}:${index + 1}`, host: reading.pattern, ports, credential, http, upstream: undefined, origin };
+  return { id: `preset:${name}:${index + 1}`, host: reading.pattern, ports, credential, http, upstream, origin };
 }

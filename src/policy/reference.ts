@@ -74,7 +74,8 @@ function kindOf(schema: JsonSchema): string {
     return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
   }
   const words: Readonly<Record<string, string>> = { string: 'text', number: 'number', integer: 'whole number', boolean: '`true`, `false`', object: 'map' };
-  return schema.type === 'array' ? `list of ${kindOf(schema.items ?? {})}` : (words[schema.type ?? ''] ?? 'any');
+  const types = typeof schema.type === 'string' ? [schema.type] : (schema.type ?? []);
+  return types.map((type) => (type === 'array' ? `list of ${kindOf(schema.items ?? {})}` : (words[type] ?? type))).join(' or ');
 }
 
 function cell(text: string): string {

@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { lstat, open, type FileHandle } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import { commandLineLayer, type CommandLinePolicy } from '../policy/command-line-layer.ts';
+import { registryKinds, type Facts, type RegistryKind } from '../policy/facts.ts';
+import { parsePolicy } from '../policy/parse.ts';
+import type { PolicyLayer } from '../policy/policy-layer.ts';
+import type { Policy } from '../policy/policy.ts';
+import { maxBytes } from '../policy/read-yaml.ts';
+import { resolvePolicy } from '../policy/resolve-policy.ts';
+import { isErrno } from '../system/files.ts';
+import type { Paths } from '../system/paths.ts';
+
+/** Finds, reads and resolves the policy files that hold for a folder. Missing files are no fault; unreadable ones are. */
+
+export interface PolicyRequest {
+  readonly paths: Pick<Paths, 'organisation' | 'config'>;
+  /** absolute; the project policy is looked for from here */
+  readonly cwd: string;
+  /** absolute; taken as the project policy instead of one that is found */
+  readonly explicitFile?: string | undefined;
+  readonly commandLine?: CommandLinePolicy | undefined;
+  /** Called once, with the registries that some layer's presets need. */
+  readonly facts: (registries: readonly RegistryKind[]) => Promise<Facts>;
+}
+
+export interface LoadedPolicy {
+  readonly policy: Policy;
+  /** in the order of the layers; `sha256` of the bytes that were read, hex */
+  readonly files: readonly LoadedFile[];
+}
+
+export interface LoadedFile {
+  readonly layer: PolicyLayer['kind'];
+  readonly path: string;
+  readonly sha256: string;
+}
+
+interface Read {
+  readonly file: LoadedFile;
+  readonly layer: PolicyLayer;
+}
+
+export const projectFileName = 'casemate.yaml';
+
+/** Throws `POLICY_INVALID`, `POLICY_WIDENS` and, for options, `USAGE`. */
+export async function loadPolicy({ paths, cwd, explicitFile, commandLine, facts }: PolicyRequest): Promise<LoadedPolicy> {
+  const organisation = await readLayer('organisation', paths.organisation, cwd);
+  const user = await readLayer('user', join(paths.config, 'policy.yaml'), cwd);
+  const project = explicitFile === undefined ? await findProject(cwd) : await readExplicit(explicitFile, cwd);
+  const options = commandLine === undefined ? undefined : commandLineLayer(commandLine, cwd);
+  const read = [organisation, user, project].filter((layer) => layer !== undefined);
+  const layers = { organisation: organisation?.layer, user: user?.layer, project: project?.layer, commandLine: options };
+  const presets = new Set(Object.values(layers).flatMap((layer) => layer?.written.presets ?? []));
+  const known = await facts(registryKinds.filter((kind) => presets.has(kind)));
+  return { policy: resolvePolicy(layers, known, { folder: cwd }), files: read.map(({ file }) => file) };
+}
+
+async function readExplicit(path: string, cwd: string): Promise<Read> {
+  const read = await readLayer('project', resolve(cwd, path), cwd);
+  if (read === undefined) {
+    throw new CasemateError('POLICY_INVALID', `${visible(path)}: there is no such file`, { hint: 'Name a policy file that exists.' });
+  }
+  return read;
+}
+
+/**
+ * `casemate.yaml` of the folder itself, else of the nearest folder above it up to the one that holds `.git`. Outside any
+ * repository only the folder itself counts: what lies above it, in /tmp say, may be somebody else's.
+ */
+async function findProject(cwd: string): Promise<Read | undefined> {
+  for (const folder of await foldersUpToRepository(cwd)) {
+    // oxlint-disable-next-line no-await-in-loop -- the nearest file decides
+    const read = await readLayer('project', join(folder, projectFileName), folder);
+    if (read !== undefined) {
+      return read;
+    }
+  }
+  return undefined;
+}
+
+async function foldersUpToRepository(cwd: string): Promise<readonly string[]> {
+  const folders: string[] = [];
+  for (let folder = resolve(cwd); ; folder = dirname(folder)) {
+    folders.push(folder);
+    // oxlint-disable-next-line no-await-in-loop -- upwards, one by one
+    if (await exists(join(folder, '.git'))) {
+      return folders;
+    }
+    if (dirname(folder) === folder) {
+      return folders.slice(0, 1);
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function readLayer(kind: 'organisation' | 'user' | 'project', path: string, workspaceFolder: string): Promise<Read | undefined> {
+  const bytes = await readPolicyFile(kind, path);
+  if (bytes === undefined) {
+    return undefined;
+  }
+  const text = decode(bytes, path);
+  const layer = parsePolicy({ kind, source: path, folder: dirname(path), workspaceFolder, text });
+  return { layer, file: { layer: kind, path, sha256: createHash('sha256').update(bytes).digest('hex') } };
+}
+
+function decode(bytes: Uint8Array, path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new CasemateError('POLICY_INVALID', `${visible(path)}: the file is not UTF-8 text`, { cause: error });
+  }
+}
+
+/** A project's file comes from strangers: no link is followed and no pipe waited for. The user's own may be a link. */
+async function readPolicyFile(kind: PolicyLayer['kind'], path: string): Promise<Uint8Array | undefined> {
+  const link = kind === 'project' ? constants.O_NOFOLLOW : 0;
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | link);
+  } catch (error) {
+    const isMissing = isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR');
+    // A link that leads nowhere is not "no policy": somebody meant one to be here.
+    if (isMissing && !(await exists(path))) {
+      return undefined;
+    }
+    const why = isErrno(error, 'ELOOP') ? 'is a symbolic link, which a project policy must not be' : `cannot be read (${codeOf(error)})`;
+    throw new CasemateError('POLICY_INVALID', `${visible(path)}: the file ${why}`, { cause: error, hint: 'Nothing starts on a policy that cannot be read.' });
+  }
+  try {
+    return await readWhole(file, kind, path);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readWhole(file: FileHandle, kind: PolicyLayer['kind'], path: string): Promise<Uint8Array> {
+  const stats = await file.stat();
+  const why = !stats.isFile()
+    ? 'is not a regular file'
+    : stats.size > maxBytes
+      ? `is larger than ${maxBytes / 1024} KiB`
+      : kind !== 'project' && (stats.mode & 0o002) !== 0
+        ? 'can be changed by anybody'
+        : undefined;
+  if (why !== undefined) {
+    throw new CasemateError('POLICY_INVALID', `${visible(path)}: the file ${why}`, { hint: 'Nothing starts on a policy that cannot be trusted.' });
+  }
+  const buffer = Buffer.alloc(maxBytes + 1);
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+  return buffer.subarray(0, bytesRead);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown fault';
+}
