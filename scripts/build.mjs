@@ -12,6 +12,9 @@ import { billOfMaterials, bundledPackages, notices } from './notices.mjs';
 import { inputsDigest, stampFile } from './setup/bundle.mjs';
 import { root } from './setup/places.mjs';
 
+/** Programs that are started by file name: the command line, and threads. */
+const entries = { casemate: 'cli/main.ts', 'scan-worker': 'journal/scan-worker.ts' };
+
 /** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
 const dataFiles = ['**/*.pl', 'tour/sample/**/*', '**/data/**/*'];
 
@@ -21,7 +24,7 @@ const finished = join(root, 'dist');
 const dist = join(root, 'dist.new');
 rmSync(dist, { recursive: true, force: true });
 const bundle = await rolldown({
-  input: { casemate: join(root, 'src/cli/main.ts') },
+  input: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, join(root, 'src', file)])),
   platform: 'node',
   // pkijs reaches for a global `window`-like scope; nothing else of a browser is wanted.
   resolve: { conditionNames: ['node', 'import', 'default'] },

@@ -19,7 +19,7 @@ const rules: readonly { readonly fault: string; readonly broken: (file: SourceFi
   { fault: 'says `any`', broken: ({ text }) => /(?:[:<|&(,]\s*|\bas\s+)any\b(?!\w|\s*[:'])/.test(withoutStrings(text)) },
   { fault: 'asserts with `!`', broken: ({ text }) => /[\w)\]]!(?:[.;,)\][]|\s*$)/m.test(withoutStrings(text)) },
   { fault: 'uses the console', broken: ({ text }) => /\bconsole\s*\./.test(withoutStrings(text)) },
-  { fault: 'asks for a shell', broken: ({ text }) => /\bshell\s*:\s*(?!false\b|\{)\S/.test(withoutStrings(text)) },
+  { fault: 'asks for a shell', broken: ({ text }) => /\bshell\s*:\s*true\b/.test(withoutStrings(text)) },
   { fault: 'leaves work behind', broken: ({ text }) => /\b(?:TODO|FIXME|XXX|HACK)\b/.test(text) },
   {
     fault: 'disables a lint rule without a reason',

@@ -1,0 +1,83 @@
+/**
+ * `npm run bench [-- NAME...]`: runs the measurements one after the other, prints medians, and writes the raw samples with a
+ * description of the machine to `bench/results/`. What could not be measured says why in place of a number.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+
+import { formatBytes } from '../src/base/units.ts';
+import { version } from '../src/system/version.ts';
+import { attempt } from './measure.ts';
+import { blocked, median, type Bench, type BenchResult } from './result.ts';
+
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  cli: async () => (await import('./cli.ts')).benchCli,
+  journal: async () => (await import('./journal.ts')).benchJournal,
+  gateway: async () => (await import('./gateway.ts')).benchGateway,
+  engine: async () => (await import('./engine.ts')).benchEngine,
+  system: async () => (await import('./system.ts')).benchSystem,
+};
+
+async function machine(): Promise<Readonly<Record<string, string | number>>> {
+  const runc = await attempt('runc', ['--version']);
+  return {
+    processor: cpus()[0]?.model ?? 'unknown',
+    processors: cpus().length,
+    memory: formatBytes(totalmem()),
+    kernel: release(),
+    system: /^PRETTY_NAME="(.*)"$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'unknown',
+    node: process.versions.node,
+    runc: runc?.stdout.toString('utf8').split('\n')[0] ?? 'not installed',
+    casemate: version,
+  };
+}
+
+async function measure(name: string): Promise<readonly BenchResult[]> {
+  process.stderr.write(`measuring ${name}\n`);
+  try {
+    const bench = await benches[name]?.();
+    return bench === undefined
+      ? [blocked(name, '', `there is no measurement of this name; known: ${Object.keys(benches).join(', ')}`)]
+      : await bench();
+  } catch (error) {
+    return [blocked(name, '', error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error))];
+  }
+}
+
+function line({ name, unit, samples, note, blocked: reason, aim, against }: BenchResult, all: readonly BenchResult[]): string {
+  if (reason !== undefined) {
+    return `  ${name.padEnd(46)} blocked: ${reason}`;
+  }
+  const value = median(samples);
+  const base = median(all.find((other) => other.name === against)?.samples ?? []);
+  const ratio = base === undefined || value === undefined ? '' : `${figure(value / base)} x ${against ?? ''}`;
+  const spread =
+    samples.length > 1 ? `${figure(Math.min(...samples))} to ${figure(Math.max(...samples))}, ${samples.length} samples` : '';
+  const rest = [ratio, spread, aim === undefined ? '' : `aim ${aim}`, note ?? ''].filter((part) => part !== '').join('; ');
+  return `  ${name.padEnd(46)} ${`${figure(value ?? Number.NaN)} ${unit}`.padStart(16)}  ${rest}`;
+}
+
+function figure(value: number): string {
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+  return Number.isNaN(value) ? '-' : value.toFixed(digits);
+}
+
+const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benches);
+const facts = await machine();
+const results: BenchResult[] = [];
+for (const name of chosen) {
+  results.push(...(await measure(name)));
+}
+const folder = join(import.meta.dirname, 'results');
+mkdirSync(folder, { recursive: true });
+const time = new Date().toISOString();
+const file = join(folder, `${time.replaceAll(':', '-')}.json`);
+writeFileSync(file, `${JSON.stringify({ time, machine: facts, results }, undefined, 2)}\n`);
+process.stdout.write(
+  `${Object.entries(facts)
+    .map(([key, value]) => `${key} ${value}`)
+    .join(', ')}\n\n`,
+);
+process.stdout.write(`${results.map((result) => line(result, results)).join('\n')}\n\nraw samples: ${file}\n`);
+process.exitCode = 0;

@@ -1,0 +1,207 @@
+/** A sandbox from the command line against what else starts one on this host, and the memory of the daemon. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { pathsFrom } from '../src/system/paths.ts';
+import { processEnvironment } from '../src/system/environment.ts';
+import { attempt, hostEnv, timeInRounds, whyNot, type Contender } from './measure.ts';
+import { bareBundle, withBareContainer } from './runc-bundle.ts';
+import { blocked, type BenchResult } from './result.ts';
+
+const program = join(import.meta.dirname, '..', 'dist', 'casemate.js');
+const rounds = 15;
+const idleSandboxes = 5;
+
+/** Where a measurement lives: its own state and daemon, the images of the user. */
+interface Site {
+  readonly folder: string;
+  readonly project: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export async function benchSystem(): Promise<readonly BenchResult[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'casemate-bench-'));
+  const site = {
+    folder,
+    project: join(folder, 'project'),
+    env: {
+      ...hostEnv,
+      CASEMATE_HOME: join(folder, 'state'),
+      CASEMATE_IMAGES: pathsFrom(processEnvironment, process.geteuid?.() ?? 0).images,
+    },
+  };
+  await mkdir(site.project);
+  try {
+    const rootfs = await baseImage(site);
+    if (rootfs === undefined) {
+      return [blocked('run/casemate run -- true', 'ms', 'there is no image "base"; run: casemate setup')];
+    }
+    return [...(await benchRun(site, rootfs)), ...(await benchExec(site, rootfs)), ...(await benchMemory(site))];
+  } finally {
+    await attempt(process.execPath, [program, 'daemon', 'stop', '--force'], { env: site.env });
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function casemate({ env, project }: Site, name: string, args: readonly string[]): Contender {
+  return { name, file: process.execPath, args: [program, ...args], env, cwd: project };
+}
+
+/** Root file system of the image `base`; `undefined` where it was never built. */
+async function baseImage(site: Site): Promise<string | undefined> {
+  const shown = await attempt(process.execPath, [program, 'image', 'show', 'base', '--json'], { env: site.env });
+  return shown?.exitCode === 0 ? /"rootfs":\s*"([^"]+)"/.exec(shown.stdout.toString('utf8'))?.[1] : undefined;
+}
+
+async function benchRun(site: Site, rootfs: string): Promise<readonly BenchResult[]> {
+  const ours = casemate(site, 'run/casemate run -- true', ['run', '--', 'true']);
+  const bundle = await bareBundle(join(site.folder, 'bundle'), { rootfs, command: ['true'] });
+  const bwrap = [
+    '--ro-bind',
+    rootfs,
+    '/',
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--tmpfs',
+    '/tmp',
+    '--unshare-all',
+    '--die-with-parent',
+    'true',
+  ];
+  const settings = join(site.folder, 'srt.json');
+  await writeFile(
+    settings,
+    JSON.stringify({
+      network: { allowedDomains: [], deniedDomains: [] },
+      filesystem: { denyRead: [], allowWrite: ['.'], denyWrite: [] },
+    }),
+  );
+  const image = await dockerImage(site, rootfs);
+  const others: readonly Contender[] = [
+    { name: 'run/runc run true', file: 'runc', args: ['run', '--bundle', bundle, 'casemate-bench-run'] },
+    { name: 'run/bwrap true', file: 'bwrap', args: bwrap },
+    { name: 'run/docker run --rm true', file: 'docker', args: ['run', '--rm', '--network', 'none', image.name, 'true'] },
+    { name: 'run/srt true', file: 'srt', args: ['--settings', settings, '-c', 'true'], cwd: site.project },
+    { name: 'run/node -e 0', file: process.execPath, args: ['-e', '0'] },
+  ];
+  const aims = { 'run/docker run --rm true': '< 0.5', 'run/srt true': '< 0.5' };
+  try {
+    return await compare(ours, others, aims);
+  } finally {
+    await image.remove();
+  }
+}
+
+async function benchExec(site: Site, rootfs: string): Promise<readonly BenchResult[]> {
+  const name = 'bench-exec';
+  const ours = casemate(site, 'exec/casemate exec true', ['exec', name, '--', 'true']);
+  await attempt(process.execPath, [program, 'create', name], { env: site.env, cwd: site.project });
+  await attempt(process.execPath, [program, 'start', name], { env: site.env, cwd: site.project });
+  try {
+    return await withBareContainer(join(site.folder, 'exec-bundle'), rootfs, (id) =>
+      compare(ours, [{ name: 'exec/runc exec true', file: 'runc', args: ['exec', id, 'true'] }], {}),
+    );
+  } finally {
+    await attempt(process.execPath, [program, 'destroy', name, '--confirm', name], { env: site.env, cwd: site.project });
+  }
+}
+
+/** Times what can run in the same rounds; the rest says why not. Each of the others is shown as our time divided by its time. */
+async function compare(
+  ours: Contender,
+  others: readonly Contender[],
+  aims: Readonly<Record<string, string>>,
+): Promise<readonly BenchResult[]> {
+  const reasons = new Map<string, string | undefined>();
+  for (const contender of [ours, ...others]) {
+    reasons.set(contender.name, await whyNot(contender));
+  }
+  const able = [ours, ...others].filter(({ name }) => reasons.get(name) === undefined);
+  const samples = await timeInRounds(able, rounds);
+  const rows = [ours, ...others].map(({ name }): BenchResult => {
+    const reason = reasons.get(name);
+    return reason === undefined ? { name, unit: 'ms', samples: samples.get(name) ?? [] } : blocked(name, 'ms', reason);
+  });
+  const mine = samples.get(ours.name);
+  const ratios = others
+    .filter(({ name }) => mine !== undefined && reasons.get(name) === undefined)
+    .map(({ name }): BenchResult => {
+      const theirs = samples.get(name) ?? [];
+      const ratio = (mine ?? []).map((value, round) => value / (theirs[round] ?? Number.NaN));
+      return {
+        name: `${name}, casemate's share`,
+        unit: 'x',
+        samples: ratio,
+        aim: aims[name],
+        note: 'casemate divided by it, same round',
+      };
+    });
+  return [...rows, ...ratios];
+}
+
+async function benchMemory(site: Site): Promise<readonly BenchResult[]> {
+  const rest = await daemonMemoryKb(site);
+  if (rest === undefined) {
+    return [blocked('memory/daemon at rest', 'KB', 'no daemon answered')];
+  }
+  const names = Array.from({ length: idleSandboxes }, (_, index) => `bench-idle-${index}`);
+  const growth: number[] = [];
+  let before = rest;
+  try {
+    for (const name of names) {
+      await attempt(process.execPath, [program, 'create', name], { env: site.env, cwd: site.project });
+      await attempt(process.execPath, [program, 'start', name], { env: site.env, cwd: site.project });
+      const now = (await daemonMemoryKb(site)) ?? before;
+      growth.push(now - before);
+      before = now;
+    }
+  } finally {
+    for (const name of names) {
+      await attempt(process.execPath, [program, 'destroy', name, '--confirm', name], { env: site.env, cwd: site.project });
+    }
+  }
+  return [
+    { name: 'memory/daemon at rest', unit: 'KB', samples: [rest], note: 'resident, after the runs above' },
+    {
+      name: 'memory/one more idle sandbox',
+      unit: 'KB',
+      samples: growth,
+      aim: '< 1024 KB',
+      note: 'growth of the daemon; no process of ours is inside',
+    },
+  ];
+}
+
+/** Resident memory, `VmRSS` of proc(5). */
+async function daemonMemoryKb(site: Site): Promise<number | undefined> {
+  const status = await attempt(process.execPath, [program, 'daemon', 'status', '--json'], { env: site.env });
+  const pid = /"pid":\s*(\d+)/.exec(status?.stdout.toString('utf8') ?? '')?.[1];
+  if (pid === undefined) {
+    return undefined;
+  }
+  const line = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return line === undefined ? undefined : Number(line);
+}
+
+/** The same root file system as an image of Docker; without an engine the name leads nowhere and the contender says why. */
+async function dockerImage(site: Site, rootfs: string): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
+  const name = 'casemate-bench:local';
+  const absent = { name, remove: async () => undefined };
+  const server = await attempt('docker', ['version', '--format', '{{.Server.Version}}']);
+  if (server?.exitCode !== 0) {
+    return absent;
+  }
+  const archive = join(site.folder, 'rootfs.tar');
+  await attempt('tar', ['-C', rootfs, '-cf', archive, '.']);
+  await attempt('docker', ['import', archive, name]);
+  await rm(archive, { force: true });
+  return {
+    name,
+    async remove() {
+      await attempt('docker', ['image', 'rm', '--force', name]);
+    },
+  };
+}
