@@ -1,5 +1,8 @@
 import { createPrivateKey, webcrypto } from 'node:crypto';
 
+import type * as Asn1js from 'asn1js';
+import type * as Pkijs from 'pkijs';
+
 import type { Authority } from './gateway.ts';
 
 /**
@@ -95,13 +98,13 @@ interface Encodable {
 }
 
 interface Issue {
-  readonly subject: import('pkijs').RelativeDistinguishedNames;
-  readonly issuer: import('pkijs').RelativeDistinguishedNames;
+  readonly subject: Pkijs.RelativeDistinguishedNames;
+  readonly issuer: Pkijs.RelativeDistinguishedNames;
   readonly publicKey: webcrypto.CryptoKey;
   readonly signWith: webcrypto.CryptoKey;
   readonly from: number;
   readonly to: number;
-  readonly extensions: import('pkijs').Extension[];
+  readonly extensions: Pkijs.Extension[];
 }
 
 async function toolkit() {
@@ -112,7 +115,7 @@ async function toolkit() {
     asn1js,
     engine,
     extension: (extnID: string, value: Encodable, critical = false) => new pkijs.Extension({ extnID, critical, extnValue: value.toBER(false) }),
-    async issue({ subject, issuer, publicKey, signWith, from, to, extensions }: Issue): Promise<string> {
+    issue: async ({ subject, issuer, publicKey, signWith, from, to, extensions }: Issue): Promise<string> => {
       const certificate = new pkijs.Certificate({ version: 2, serialNumber: new asn1js.Integer({ valueHex: serial() }), extensions });
       certificate.subject = subject;
       certificate.issuer = issuer;
@@ -125,7 +128,7 @@ async function toolkit() {
   };
 }
 
-function distinguishedName(pkijs: typeof import('pkijs'), asn1js: typeof import('asn1js'), commonName: string) {
+function distinguishedName(pkijs: typeof Pkijs, asn1js: typeof Asn1js, commonName: string) {
   return new pkijs.RelativeDistinguishedNames({
     typesAndValues: [
       new pkijs.AttributeTypeAndValue({ type: oid.organisation, value: new asn1js.Utf8String({ value: 'casemate' }) }),

@@ -103,14 +103,29 @@ async function serveHttp(socket: Socket, tools: ConnectionTools, { host, port, s
     await close(socket, live, { subject: `${host}:${port}`, reason: first.kind === 'slow' ? 'nothing-said' : 'hello-unreadable' });
     return;
   }
-  const hello = first.value;
-  if (hello === 'http') {
+  if (first.value === 'http') {
     tools.http1.serve(socket, siteOf(tools, host, { port, scheme: 'http', socket }));
     return;
   }
-  const fault = hello.kind === 'hello' ? (hello.serverName === host ? undefined : 'server-name-mismatch') : 'hello-unreadable';
-  if (fault !== undefined || hello.kind !== 'hello') {
-    await close(socket, live, { subject: `${host}:${port}`, reason: fault ?? 'hello-unreadable', why: hello.kind === 'unreadable' ? hello.why : '' });
+  await serveTls(socket, tools, { host, port, hello: first.value });
+}
+
+interface TlsPlace {
+  readonly host: HostName;
+  readonly port: number;
+  readonly hello: WholeHello;
+}
+
+type WholeHello = Exclude<Hello, { kind: 'incomplete' }>;
+
+async function serveTls(socket: Socket, tools: ConnectionTools, { host, port, hello }: TlsPlace): Promise<void> {
+  const subject = `${host}:${port}`;
+  if (hello.kind === 'unreadable') {
+    await close(socket, tools.live, { subject, reason: 'hello-unreadable', why: hello.why });
+    return;
+  }
+  if (hello.serverName !== host) {
+    await close(socket, tools.live, { subject, reason: 'server-name-mismatch' });
     return;
   }
   const site = siteOf(tools, host, { port, scheme: 'https', socket });
@@ -122,7 +137,7 @@ async function serveHttp(socket: Socket, tools: ConnectionTools, { host, port, s
   }
 }
 
-function firstWords(bytes: Buffer, speech: HttpPlace['speech']): 'http' | Exclude<Hello, { kind: 'incomplete' }> | undefined {
+function firstWords(bytes: Buffer, speech: HttpPlace['speech']): 'http' | WholeHello | undefined {
   if (speech === 'http' || (speech === 'either' && bytes[0] !== 0x16)) {
     return 'http';
   }

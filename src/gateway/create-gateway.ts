@@ -24,7 +24,7 @@ export interface GatewayOptions {
   readonly dial?: Dial | undefined;
   readonly resolve?: Resolve | undefined;
   readonly clock?: Clock | undefined;
-  /** the host's own proxy, from `upstreamProxyFrom` */
+  /** the host's own proxy, from `proxySettings` */
   readonly upstreamProxy?: UpstreamProxy | undefined;
   /** whom to trust upstream, PEM, from `hostTrustStore`; default: Node's own list */
   readonly trustStorePem?: string | undefined;

@@ -1,6 +1,6 @@
 import { visible } from '../base/text.ts';
 import { tokensOf, valuesOf, type Field } from './fields.ts';
-import { isDenial, statusOf, type Refusal } from './refusal.ts';
+import { isDenial, statusOf, type Refusal, type RefusalReason } from './refusal.ts';
 
 /** A refusal put into words that a person, or an agent, can act on. */
 export interface Asked {
@@ -74,19 +74,14 @@ function nextStep(refusal: Refusal, { host, port }: Asked): string {
   if (layerOf(refusal) === 'network policy') {
     return `Do not retry. Whoever runs the sandbox can see why, and which rule is missing, on the host with: casemate policy explain ${host}:${port}`;
   }
-  switch (refusal.reason) {
-    case 'foreign-key':
-    case 'phantom-misplaced':
-      return 'Use the key that is in the sandbox, only in the header it belongs to; the gateway puts the real one in its place.';
-    case 'slow':
-    case 'unreachable':
-    case 'too-busy':
-    case 'unresolvable':
-      return 'Try again later; the policy allows this.';
-    default:
-      return `The host's journal has the details: casemate journal query`;
+  if (refusal.reason === 'foreign-key' || refusal.reason === 'phantom-misplaced') {
+    return 'Use the key that is in the sandbox, only in the header it belongs to; the gateway puts the real one in its place.';
   }
+  return passing.has(refusal.reason) ? 'Try again later; the policy allows this.' : 'The journal on the host has the details: casemate journal query';
 }
+
+/** What may be gone at the next attempt. */
+const passing: ReadonlySet<RefusalReason> = new Set(['slow', 'unreachable', 'too-busy', 'unresolvable']);
 
 function urlOf({ scheme, host, port, method, path }: Asked): string {
   const isUsual = port === (scheme === 'https' ? 443 : 80);

@@ -1,6 +1,7 @@
+import type { BoundCredential } from '../credentials/credential.ts';
 import { decideRequest } from '../policy/decide.ts';
 import type { NetworkRule } from '../policy/policy.ts';
-import { readOverride, type Destination } from './destination.ts';
+import { readOverride, type Destination, type Override } from './destination.ts';
 import type { Exchange } from './exchange.ts';
 import type { Field } from './fields.ts';
 import { inject } from './inject.ts';
@@ -35,19 +36,20 @@ export function judge(exchange: Exchange, site: Site): Judgement {
   return planFor({ exchange, site, head, rule: decision.rule });
 }
 
-function planFor({ exchange, site, head, rule }: { exchange: Exchange; site: Site; head: RequestHead; rule: NetworkRule }): Judgement {
+interface Allowed {
+  readonly exchange: Exchange;
+  readonly site: Site;
+  readonly head: RequestHead;
+  readonly rule: NetworkRule;
+}
+
+function planFor({ exchange, site, head, rule }: Allowed): Judgement {
   const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
-  if (rule.upstream !== undefined && override === undefined) {
-    return { ok: false, refusal: refuse('unresolvable', `the upstream of rule ${rule.id} cannot be read`, rule.id) };
-  }
-  const secure = override?.tls ?? site.scheme === 'https';
   const credential = rule.credential === undefined ? undefined : site.live.sandbox.credentials.get(rule.credential);
-  if (rule.credential !== undefined && credential === undefined) {
-    return { ok: false, refusal: refuse('credential-unavailable', `the credential "${rule.credential}" is not bound to this sandbox`, rule.id) };
-  }
-  // The caller's own leg stays inside the host; what counts is the leg that leaves it.
-  if (credential !== undefined && !secure && override?.isLoopback !== true) {
-    return { ok: false, refusal: refuse('credential-needs-tls', `${site.host} needs a credential, which is only sent over TLS`, rule.id) };
+  const secure = override?.tls ?? site.scheme === 'https';
+  const refusal = ruleFault(rule, { override, credential }) ?? cleartextFault(site, { credential, secure, override });
+  if (refusal !== undefined) {
+    return { ok: false, refusal: { ...refusal, rule: rule.id } };
   }
   const injected = inject({ fields: exchange.fields, target: head.target, credential, phantoms: site.live.phantoms });
   if (!injected.ok) {
@@ -56,6 +58,26 @@ function planFor({ exchange, site, head, rule }: { exchange: Exchange; site: Sit
   const { fields, secret } = injected;
   const destination: Destination = { host: site.host, port: site.port, override };
   return { ok: true, plan: { head, rule, destination, secure, fields: secret === undefined ? fields : plainAnswers(fields), secret } };
+}
+
+interface Found {
+  readonly override: Override | undefined;
+  readonly credential: BoundCredential | undefined;
+}
+
+/** What a rule names must be there; nothing takes its place. */
+function ruleFault(rule: NetworkRule, { override, credential }: Found): Refusal | undefined {
+  if (rule.upstream !== undefined && override === undefined) {
+    return refuse('unresolvable', `the upstream of rule ${rule.id} cannot be read`);
+  }
+  const isMissing = rule.credential !== undefined && credential === undefined;
+  return isMissing ? refuse('credential-unavailable', `the credential "${rule.credential}" is not bound to this sandbox`) : undefined;
+}
+
+/** The caller's own leg stays inside the host; what counts is the leg that leaves it. */
+function cleartextFault({ host }: Site, { credential, secure, override }: Found & { readonly secure: boolean }): Refusal | undefined {
+  const isInTheClear = credential !== undefined && !secure && override?.isLoopback !== true;
+  return isInTheClear ? refuse('credential-needs-tls', `${host} needs a credential, which is only sent over TLS`) : undefined;
 }
 
 /** Asks for answers that can be searched for the secret as they come. */

@@ -11,7 +11,7 @@ export interface UpstreamProxy {
 }
 
 /** `undefined` when the host has no proxy. A value that is not an http(s) URL counts as none. */
-export function upstreamProxyFrom(env: Environment): UpstreamProxy | undefined {
+export function proxySettings(env: Environment): UpstreamProxy | undefined {
   const value = (...names: string[]): string | undefined => names.map((name) => env.get(name)).find((found) => found !== undefined);
   const all = value('ALL_PROXY', 'all_proxy');
   const secure = proxyUrl(value('HTTPS_PROXY', 'https_proxy') ?? all);

@@ -1,6 +1,7 @@
 import type { Clock } from '../system/clock.ts';
 import type { Journal, JournalEntry } from '../journal/record.ts';
 import { createRate } from './rate.ts';
+import { createTally } from './tally.ts';
 
 /**
  * What the journal says about one sandbox's traffic. The rule: permission is one durable line `net.open` before the
@@ -46,74 +47,68 @@ export interface RecorderOptions {
 
 /** Denials a second that get a line of their own; the others are counted. */
 const deniedLinesPerSecond = 20;
-const summaryMs = 1000;
-/** Different subjects that are counted apart; the rest is counted together. */
-const countedSubjects = 256;
 
-export function createRecorder({ journal, sandboxId, policyHash, clock, onFailure }: RecorderOptions): Recorder {
-  const rate = createRate(deniedLinesPerSecond, clock);
-  const counted = new Map<string, { readonly entry: JournalEntry; count: number }>();
-  const pending = new Set<Promise<unknown>>();
-  let timer: NodeJS.Timeout | undefined;
-
-  const entryOf = ({ subject, rule, credential, detail }: Effect, rest: Pick<JournalEntry, 'action' | 'decision' | 'outcome'>): JournalEntry => ({
-    sandbox: sandboxId,
+export function createRecorder(options: RecorderOptions): Recorder {
+  const rate = createRate(deniedLinesPerSecond, options.clock);
+  const writer = createWriter(options);
+  const tally = createTally((entry) => void writer.write(entry));
+  const entryOf = ({ detail, subject, rule, credential }: Effect, rest: Pick<JournalEntry, 'action' | 'decision' | 'outcome'>): JournalEntry => ({
+    sandbox: options.sandboxId,
     actor: 'sandbox',
     subject,
     ...rest,
-    policy: policyHash,
+    policy: options.policyHash,
     detail,
     ...(rule === undefined ? {} : { rule }),
     ...(credential === undefined ? {} : { credential }),
   });
-  const write = async (entry: JournalEntry): Promise<boolean> => {
-    const writing = journal.append(entry);
-    pending.add(writing);
-    try {
-      await writing;
-      return true;
-    } catch (error) {
-      onFailure(error);
-      return false;
-    } finally {
-      pending.delete(writing);
-    }
-  };
-  const summarise = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
-    for (const [key, { entry, count }] of counted) {
-      counted.delete(key);
-      void write({ ...entry, detail: { repeated: count } });
-    }
-  };
-  const count = (entry: JournalEntry): void => {
-    const exact = `${entry.action} ${entry.outcome} ${entry.subject}`;
-    const isRoom = counted.has(exact) || counted.size < countedSubjects;
-    const key = isRoom ? exact : `${entry.action} ${entry.outcome}`;
-    const row = counted.get(key) ?? { entry: isRoom ? entry : { ...entry, subject: 'several' }, count: 0 };
-    row.count += 1;
-    counted.set(key, row);
-    timer ??= setTimeout(summarise, summaryMs);
-  };
   return {
-    open: (effect) => write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),
+    open: (effect) => writer.write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),
     end(effect, outcome, detail) {
-      void write(entryOf({ ...effect, detail: { ...effect.detail, ...detail } }, { action: 'net.exchange', decision: 'allow', outcome }));
+      const whole = { ...effect, detail: { ...effect.detail, ...detail } };
+      void writer.write(entryOf(whole, { action: 'net.exchange', decision: 'allow', outcome }));
     },
     async deny(effect, { reason, action = 'net.exchange' }) {
       const entry = entryOf(effect, { action, decision: 'deny', outcome: reason });
       if (rate.take()) {
-        await write(entry);
+        await writer.write(entry);
       } else {
-        count(entry);
+        tally.count(entry);
       }
     },
     note(action, effect, outcome) {
-      void write(entryOf(effect, { action, decision: 'none', outcome }));
+      void writer.write(entryOf(effect, { action, decision: 'none', outcome }));
     },
     async flush() {
-      summarise();
+      tally.write();
+      await writer.flush();
+    },
+  };
+}
+
+interface Writer {
+  /** false: the journal did not take it */
+  readonly write: (entry: JournalEntry) => Promise<boolean>;
+  readonly flush: () => Promise<void>;
+}
+
+function createWriter({ journal, onFailure }: RecorderOptions): Writer {
+  const pending = new Set<Promise<unknown>>();
+  return {
+    async write(entry) {
+      const writing = journal.append(entry);
+      pending.add(writing);
+      try {
+        await writing;
+        return true;
+      } catch (error) {
+        onFailure(error);
+        return false;
+      } finally {
+        pending.delete(writing);
+      }
+    },
+    async flush() {
       while (pending.size > 0) {
         // oxlint-disable-next-line no-await-in-loop -- more may have been stated meanwhile
         await Promise.allSettled(pending);

@@ -96,10 +96,13 @@ class ReadyAgent extends Agent {
 
   /** Forgets connections that have ended meanwhile. */
   hasConnection(): boolean {
-    const isAlive = (socket: Socket): boolean => !socket.destroyed && socket.writable && !socket.readableEnded;
     this.ready.splice(0, this.ready.length, ...this.ready.filter(isAlive));
     return this.ready.length > 0 || (this.freeSockets['upstream'] ?? []).some(isAlive);
   }
+}
+
+function isAlive(socket: Socket): boolean {
+  return !socket.destroyed && socket.writable && !socket.readableEnded;
 }
 
 function open({ method, target, authority, fields, body }: UpstreamRequest, agent: Agent, maxHeaderSize: number): ClientRequest {
