@@ -1,0 +1,142 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { answerMessages, countTokens, messageEvents, messageJson } from './messages.ts';
+import { field } from './fields.ts';
+import { answerResponses, responseEvents, responseJson } from './responses.ts';
+import type { Script } from './script.ts';
+
+/**
+ * A stand-in for the model APIs on loopback, for the tour without a credential and for tests. It speaks the Messages API
+ * (and the Responses API for Codex) with streaming and real tool calls, but there is no model: a script decides.
+ */
+export interface ModelApi {
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+  readonly port: number;
+  /** everything that was asked, in order; no header and no body is kept */
+  readonly requests: readonly ModelRequest[];
+  readonly close: () => Promise<void>;
+}
+
+export interface ModelRequest {
+  readonly method: string;
+  /** path with query */
+  readonly path: string;
+  /** it carried the expected key */
+  readonly authorized: boolean;
+  readonly status: number;
+}
+
+export interface ModelApiOptions {
+  readonly expectedKey: string;
+  readonly script: Script;
+  readonly host?: string;
+  /** default: any free port */
+  readonly port?: number;
+}
+
+const maxBodyBytes = 32 * 1024 * 1024;
+
+interface Answer {
+  readonly status: number;
+  readonly type: 'application/json' | 'text/event-stream';
+  readonly parts: readonly string[];
+}
+
+export async function startModelApi(options: ModelApiOptions): Promise<ModelApi> {
+  const requests: ModelRequest[] = [];
+  const server = createServer((request, response) => {
+    void serve(request, response, options).then((record) => requests.push(record));
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
+  server.once('error', reject);
+  server.listen(options.port ?? 0, options.host ?? '127.0.0.1', () => {
+    const address = server.address();
+    if (typeof address === 'object' && address !== null) {
+      resolve(address);
+    }
+  });
+  const { port, address } = await promise;
+  return {
+    url: `http://${address}:${port}`,
+    port,
+    requests,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((ended) => server.close(ended));
+    },
+  };
+}
+
+async function serve(request: IncomingMessage, response: ServerResponse, options: ModelApiOptions): Promise<ModelRequest> {
+  const { method = '', url: path = '/' } = request;
+  const authorized = hasKey(request, options.expectedKey);
+  const answer = await answerFor(request, authorized, options.script).catch(() => fault(400, 'invalid_request_error', 'the body cannot be read'));
+  response.writeHead(answer.status, { 'content-type': answer.type, 'request-id': 'req_standin' });
+  for (const part of answer.parts) {
+    response.write(part);
+  }
+  response.end();
+  return { method, path, authorized, status: answer.status };
+}
+
+function hasKey(request: IncomingMessage, expected: string): boolean {
+  return request.headers['x-api-key'] === expected || request.headers.authorization === `Bearer ${expected}`;
+}
+
+async function answerFor(request: IncomingMessage, authorized: boolean, script: Script): Promise<Answer> {
+  const body = await readBody(request);
+  const route = `${request.method ?? ''} ${(request.url ?? '/').split('?')[0] ?? ''}`;
+  const known = ['POST /v1/messages', 'POST /v1/messages/count_tokens', 'POST /v1/responses'].includes(route);
+  if (!known) {
+    return fault(404, 'not_found_error', `the stand-in has no ${route}`);
+  }
+  if (!authorized) {
+    return fault(401, 'authentication_error', 'invalid x-api-key');
+  }
+  if (body === undefined) {
+    return fault(413, 'request_too_large', `the body is longer than ${maxBodyBytes} bytes`);
+  }
+  const parsed: unknown = JSON.parse(body);
+  if (route === 'POST /v1/messages/count_tokens') {
+    return json(200, { input_tokens: countTokens(parsed) });
+  }
+  return (route === 'POST /v1/responses' ? responses(parsed, script) : messages(parsed, script)) ?? fault(400, 'invalid_request_error', 'a field is missing');
+}
+
+function messages(body: unknown, script: Script): Answer | undefined {
+  const reply = answerMessages(body, script);
+  return reply && (field(body, 'stream') === true ? stream(messageEvents(reply)) : json(200, messageJson(reply)));
+}
+
+function responses(body: unknown, script: Script): Answer | undefined {
+  const reply = answerResponses(body, script);
+  return reply && (field(body, 'stream') === true ? stream(responseEvents(reply)) : json(200, responseJson(reply)));
+}
+
+/** `undefined` when it is too long; the rest is read and dropped, so that the client hears the answer. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of request) {
+    const bytes = Buffer.from(piece);
+    size += bytes.length;
+    if (size <= maxBodyBytes) {
+      pieces.push(bytes);
+    }
+  }
+  return size > maxBodyBytes ? undefined : Buffer.concat(pieces).toString('utf8');
+}
+
+function stream(parts: readonly string[]): Answer {
+  return { status: 200, type: 'text/event-stream', parts };
+}
+
+function json(status: number, body: unknown): Answer {
+  return { status, type: 'application/json', parts: [JSON.stringify(body)] };
+}
+
+function fault(status: number, type: string, message: string): Answer {
+  return json(status, { type: 'error', error: { type, message }, request_id: 'req_standin' });
+}

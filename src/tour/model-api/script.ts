@@ -1,0 +1,26 @@
+/** What the stand-in model does next, as a pure function of what its earlier actions gave. Knows no wire format. */
+
+export type Action =
+  | { readonly kind: 'run'; readonly command: string; readonly about: string }
+  | { readonly kind: 'read'; readonly path: string }
+  | { readonly kind: 'edit'; readonly path: string; readonly before: string; readonly after: string };
+
+/** What the agent's tool answered. */
+export interface Outcome {
+  readonly failed: boolean;
+  readonly text: string;
+}
+
+export interface Turn {
+  readonly say: string;
+  /** `undefined`: the model is done */
+  readonly act: Action | undefined;
+}
+
+/** `outcomes` holds one entry for each action so far, in order. */
+export type Script = (outcomes: readonly Outcome[]) => Turn;
+
+/** Says one sentence and does nothing. */
+export function sayOnly(sentence: string): Script {
+  return () => ({ say: sentence, act: undefined });
+}
