@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { createExecutionsAndUseCases } from './assemble.ts';
+import { assemble } from './assemble.ts';
 import { buildId } from './build-id.ts';
 import { createCalls } from './calls.ts';
 import { takeDaemonLock } from './lock.ts';
@@ -51,7 +51,7 @@ async function live({ env, paths, uid }: ServeOptions): Promise<number> {
   // A fault in one exchange or call must not take the others with it; it is written down and it is a defect.
   process.on('unhandledRejection', (reason) => log(`unhandled: ${describe(reason)}`));
   process.on('uncaughtException', (error) => log(`uncaught: ${describe(error)}`));
-  const { context, sandboxes } = await createExecutionsAndUseCases({ env, paths, uid, log });
+  const { context, sandboxes } = await assemble({ env, paths, uid, log });
   const timers = createTimers({ context, sandboxes, log });
   const { adopted, stopped, removed } = await reconcile(context, sandboxes.executions);
   log(`started; adopted ${adopted.length}, stopped ${stopped.length}, removed ${removed.length}`);

@@ -1,15 +1,30 @@
-import { homePlanOf } from './home-plan.ts';
+import { dirname } from 'node:path';
+
+import type { Agent } from '../agents/agent.ts';
+import { planHome } from '../agents/home.ts';
+import { trustEnvironment } from '../agents/trust.ts';
+import { variableOf } from '../credentials/providers.ts';
+import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
+import type { RegistryKind } from '../policy/facts.ts';
+import type { Policy } from '../policy/policy.ts';
+import { projectGrants } from '../policy/project-grants.ts';
+import { sha256Of } from '../policy/hash.ts';
+import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
 import { loadPolicy } from './load-policy.ts';
-import type { SandboxContext } from './context.ts';
-import { hashPlan, makePlan, type Plan } from './plan.ts';
+import { hashPlan, makePlan, type Plan, type PlannedHome, type PolicyFile } from './plan.ts';
 import { protectedPaths } from './protected-paths.ts';
+import { trustBundlePath } from './spec.ts';
 import { resolveWorkspace } from './workspace-path.ts';
+
+/** From what a person asks for, through policy and host facts, to a plan. Reads; changes nothing but approvals. */
 
 export interface MakeRequest {
   /** absolute; the project policy is looked for from here upwards */
   readonly cwd: string;
   readonly policyFile?: string | undefined;
+  /** folder with the user's `policy.yaml`, where it is not the usual one */
+  readonly userPolicyFolder?: string | undefined;
   readonly runtime?: string | undefined;
   readonly agent?: string | undefined;
   readonly image?: string | undefined;
@@ -17,6 +32,93 @@ export interface MakeRequest {
   readonly readonly?: boolean | undefined;
   readonly skipPermissions?: boolean | undefined;
   readonly waive?: readonly string[] | undefined;
+  /** approve what the project's policy asks for, as it reads now */
   readonly trust?: boolean | undefined;
   readonly timeoutMs?: number | undefined;
+}
+
+export interface Prepared {
+  readonly plan: Plan;
+  readonly planHash: string;
+  readonly agent: Agent | undefined;
+  /** what the project's policy grants beyond the defaults; `undefined` without a project policy */
+  readonly trust: Trust | undefined;
+}
+
+export interface Trust {
+  readonly path: string;
+  readonly grants: readonly string[];
+  readonly approved: boolean;
+}
+
+export async function prepare(context: SandboxContext, request: MakeRequest): Promise<Prepared> {
+  const { policy, files } = await readPolicy(context, request);
+  const agent = policy.agent.name === undefined ? undefined : context.agents[policy.agent.name];
+  const workspacePath = await resolveWorkspace(policy.workspace.path, { paths: context.paths, userHome: context.userHome });
+  const image = await context.images.find(policy.image);
+  const plan = makePlan(policy, {
+    agent,
+    imageDigest: image?.digest,
+    workspacePath,
+    protect: protectedPaths,
+    home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
+    policyFiles: files,
+    trustEnv: trustEnvironment(trustBundlePath),
+    variableOf,
+  });
+  return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, { files, approve: request.trust === true }) };
+}
+
+async function readPolicy(context: SandboxContext, request: MakeRequest): Promise<{ policy: Policy; files: readonly PolicyFile[] }> {
+  const { cwd, policyFile, userPolicyFolder } = request;
+  const { agents, env, userHome } = context;
+  const paths = userPolicyFolder === undefined ? context.paths : { ...context.paths, config: userPolicyFolder };
+  return await loadPolicy({
+    paths,
+    cwd,
+    explicitFile: policyFile,
+    commandLine: commandLineOf(request),
+    facts: (registries) => readFacts({ agents, env, home: userHome, registries }),
+  });
+}
+
+function commandLineOf(request: MakeRequest): CommandLinePolicy {
+  const { agent, image, runtime, workspace, waive, timeoutMs } = request;
+  return {
+    agent,
+    image,
+    runtime,
+    workspace,
+    waive,
+    permissions: request.skipPermissions === true ? 'skip' : undefined,
+    mode: request.readonly === true ? 'readonly' : undefined,
+    limits: timeoutMs === undefined ? undefined : { time: `${timeoutMs}ms` },
+  };
+}
+
+const emptyHome: PlannedHome = { files: [], copied: [], leftOut: [] };
+
+async function plannedHome(context: SandboxContext, agent: Agent, policy: Policy): Promise<PlannedHome> {
+  const { copied, leftOut } = await planHome(agent, policy.level, { userHome: context.userHome });
+  const { permissions, telemetry } = policy.agent;
+  const files = agent.homeFiles({ permissions, telemetry, phantom: undefined }).map((file) => file.path);
+  return { files, copied, leftOut };
+}
+
+/** Approval is of a project file's content and of what it grants: if either changes, a person is asked again. */
+function trustOf(
+  { store }: SandboxContext,
+  policy: Policy,
+  { files, approve }: { readonly files: readonly PolicyFile[]; readonly approve: boolean },
+): Trust | undefined {
+  const project = files.find((file) => file.layer === 'project');
+  if (project === undefined) {
+    return undefined;
+  }
+  const grants = projectGrants(policy);
+  const hash = sha256Of({ folder: dirname(project.path), sha256: project.sha256, grants });
+  if (approve) {
+    store.trust(hash);
+  }
+  return { path: project.path, grants, approved: grants.length === 0 || store.isTrusted(hash) };
 }

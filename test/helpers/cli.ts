@@ -68,3 +68,18 @@ export async function makeHome(): Promise<Home> {
     },
   };
 }
+
+/** What a test of the whole way lacks on this machine, for `engineOrSkip`; `undefined` when nothing. */
+export async function wholeWayLacks(recipes: readonly string[] = ['base']): Promise<string | undefined> {
+  const home = await makeHome();
+  try {
+    const doctor = await home.casemate(['doctor', '--json']);
+    const checks: readonly { check: string; verdict: string; detail: string }[] = JSON.parse(doctor.out || '[]');
+    const missing = checks.find((row) => row.verdict === 'missing');
+    const images: readonly { recipe: string }[] = JSON.parse((await home.casemate(['image', 'ls', '--json'])).out || '[]');
+    const image = recipes.find((recipe) => !images.some((row) => row.recipe === recipe));
+    return missing !== undefined ? `${missing.check}: ${missing.detail}` : image && `image ${image} is not built (casemate setup --image ${image})`;
+  } finally {
+    await home.remove();
+  }
+}

@@ -12,7 +12,7 @@ import { terminalSafeJson } from '../../journal/render.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { CommandContext } from '../command.ts';
 import { readFilters } from '../journal-filters.ts';
-import { journalPlace } from '../journal-place.ts';
+import { journalPlace } from '../../journal/journal-place.ts';
 import { lineOutput } from '../line-output.ts';
 import { numberOption, optionalPositionals, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
 import { parseFor } from '../record-format.ts';
@@ -77,10 +77,16 @@ async function toFile(parsed: ParsedOptions, { format, path, context }: FileTarg
   });
   let count = 0;
   try {
+    let batch = '';
     for await (const { text, isRecord } of pieces(parsed, format, context)) {
-      await file.writeFile(text);
+      batch += text;
       count += isRecord ? 1 : 0;
+      if (batch.length > 256 * 1024) {
+        await file.writeFile(batch);
+        batch = '';
+      }
     }
+    await file.writeFile(batch);
     await file.sync();
   } catch (error) {
     await rm(path, { force: true });

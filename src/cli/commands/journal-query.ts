@@ -2,7 +2,7 @@ import { queryJournal } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { CommandContext } from '../command.ts';
 import { readFilters } from '../journal-filters.ts';
-import { journalPlace } from '../journal-place.ts';
+import { journalPlace } from '../../journal/journal-place.ts';
 import { lineOutput } from '../line-output.ts';
 import { numberOption, optionalPositionals } from '../parse-options.ts';
 import { parseFor, recordFormat } from '../record-format.ts';

@@ -2,7 +2,7 @@ import { cursorNearEnd, followJournal } from '../../journal/follow.ts';
 import { queryJournal } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { CommandContext } from '../command.ts';
-import { journalPlace } from '../journal-place.ts';
+import { journalPlace } from '../../journal/journal-place.ts';
 import { lineOutput } from '../line-output.ts';
 import { numberOption, optionalPositionals, switchOption } from '../parse-options.ts';
 import { parseFor, recordFormat } from '../record-format.ts';

@@ -7,7 +7,7 @@ import { keyIdOf, publicKeyPath, readPublicKey } from '../../journal/journal-key
 import { verifyJournal, verifySegments, type JournalVerdict } from '../../journal/verify-journal.ts';
 import { readWitness } from '../../journal/witness.ts';
 import type { CommandContext } from '../command.ts';
-import { journalPlace } from '../journal-place.ts';
+import { journalPlace } from '../../journal/journal-place.ts';
 import { optionalPositionals, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
 import { parseFor } from '../record-format.ts';
 

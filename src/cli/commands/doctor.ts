@@ -1,0 +1,33 @@
+import { visible } from '../../base/text.ts';
+import { engineNamed } from '../../engines/registry.ts';
+import { imageStore } from '../../images/store.ts';
+import { examineHost, type HostCheck } from '../../sandbox/examine-host.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { dim, mark, printJson } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption } from '../parse-options.ts';
+
+/** `casemate doctor`: every row was probed just now; exit code 1 when something a start needs is missing. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['doctor'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const { paths, env, uid } = context;
+  const engine = await engineNamed('oci', { paths, env, uid });
+  const images = imageStore({ folder: paths.images });
+  const checks = await examineHost({ engine, images, env, uid, runtime: textOption(parsed, 'runtime') ?? 'runc' });
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, checks);
+  } else {
+    print(context, checks);
+  }
+  return checks.some((row) => row.verdict === 'missing') ? 1 : 0;
+};
+
+function print({ stdout, paths }: CommandContext, checks: readonly HostCheck[]): void {
+  const width = Math.max(...checks.map(({ check }) => check.length));
+  for (const { check, verdict, detail } of checks) {
+    const sign = mark(stdout, verdict === 'ok' ? 'yes' : verdict === 'missing' ? 'no' : 'unknown');
+    stdout.write(`${sign} ${check.padEnd(width)}  ${visible(detail)}\n`);
+  }
+  stdout.write(`${dim(stdout, `state ${paths.state}  images ${paths.images}`)}\n`);
+}

@@ -1,0 +1,30 @@
+import { privateFolder } from '../../system/files.ts';
+import { buildDeps } from '../../images/build-deps.ts';
+import { ensureImage } from '../../images/ensure-image.ts';
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { printJson } from '../output.ts';
+import { listOption, optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+
+/** `casemate setup`: folders and images; what is there already is left as it is. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['setup'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const given = listOption(parsed, 'image');
+  const { paths, env, uid } = context;
+  await Promise.all([paths.state, paths.config, paths.runtime].map(privateFolder));
+  const images = [];
+  for (const recipe of given.length === 0 ? ['base'] : given) {
+    const progress = (text: string): void => void context.stderr.write(`${visible(text)}\n`);
+    // oxlint-disable-next-line no-await-in-loop -- the second is made from the first
+    images.push(await ensureImage(recipe, buildDeps({ paths, env, uid, progress })));
+  }
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, { images: images.map(({ recipe, digest }) => ({ recipe, digest })) });
+  } else {
+    context.stdout.write(images.map(({ recipe, digest }) => `image ${recipe} ${digest}\n`).join(''));
+    context.stdout.write('ready; casemate doctor shows what this host protects\n');
+  }
+  return 0;
+};

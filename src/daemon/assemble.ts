@@ -1,0 +1,49 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+import { agents } from '../agents/agents.ts';
+import { engineNamed } from '../engines/registry.ts';
+import { createGateway } from '../gateway/create-gateway.ts';
+import { proxySettings } from '../gateway/proxy-settings.ts';
+import { hostTrustStore } from '../gateway/trust.ts';
+import { imageStore } from '../images/store.ts';
+import { journalPlace } from '../journal/journal-place.ts';
+import { openJournal } from '../journal/open-journal.ts';
+import type { SandboxContext } from '../sandbox/context.ts';
+import { createSandboxes, type Sandboxes } from '../sandbox/sandboxes.ts';
+import { openStore } from '../sandbox/store.ts';
+import { systemClock } from '../system/clock.ts';
+import type { Environment } from '../system/environment.ts';
+import type { Paths } from '../system/paths.ts';
+
+/** Puts the parts together, once, for the daemon. */
+export interface AssembleOptions {
+  readonly env: Environment;
+  readonly paths: Paths;
+  readonly uid: number;
+  readonly log: (text: string) => void;
+}
+
+export async function assemble({ env, paths, uid, log }: AssembleOptions): Promise<{ context: SandboxContext; sandboxes: Sandboxes }> {
+  const journal = await openJournal({ ...journalPlace(paths), clock: systemClock });
+  const store = openStore(join(paths.state, 'state.sqlite'));
+  const hostTrustPem = await hostTrustStore(env);
+  const gateway = createGateway({ journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
+  const engine = await engineNamed('oci', { paths, env, uid });
+  const context: SandboxContext = {
+    engine,
+    gateway,
+    journal,
+    store,
+    images: imageStore({ folder: paths.images }),
+    agents,
+    clock: systemClock,
+    env,
+    paths,
+    userHome: env.get('HOME') ?? homedir(),
+    uid,
+    hostTrustPem,
+    held: new Map(),
+  };
+  return { context, sandboxes: createSandboxes(context) };
+}
