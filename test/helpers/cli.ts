@@ -78,7 +78,9 @@ export async function wholeWayLacks(recipes: readonly string[] = ['base']): Prom
     const missing = checks.find((row) => row.verdict === 'missing');
     const images: readonly { recipe: string }[] = JSON.parse((await home.casemate(['image', 'ls', '--json'])).out || '[]');
     const image = recipes.find((recipe) => !images.some((row) => row.recipe === recipe));
-    return missing !== undefined ? `${missing.check}: ${missing.detail}` : image && `image ${image} is not built (casemate setup --image ${image})`;
+    return missing !== undefined
+      ? `${missing.check}: ${missing.detail}`
+      : image && `image ${image} is not built (casemate setup --image ${image})`;
   } finally {
     await home.remove();
   }

@@ -48,7 +48,10 @@ export interface LabOptions {
 export const sandboxId = 'cm-0123456789abcdef';
 
 export async function createLab({ rules, credentials = [], gateway: extra = {} }: LabOptions): Promise<Lab> {
-  const [authority, upstreamAuthority] = await Promise.all([createAuthority({ name: 'lab' }), createAuthority({ name: 'upstreams' })]);
+  const [authority, upstreamAuthority] = await Promise.all([
+    createAuthority({ name: 'lab' }),
+    createAuthority({ name: 'upstreams' }),
+  ]);
   const upstreamLeaves = await createLeafSigner(upstreamAuthority);
   const { journal, entries, fail } = memoryJournal();
   const routes = new Map<string, number>();
@@ -68,7 +71,12 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
     },
     dial({ address, port }) {
       dials.push(`${address}:${port}`);
-      return connect({ host: '127.0.0.1', port: routes.get(`${address}:${port}`) ?? (address.startsWith('127.') ? port : 1), allowHalfOpen: true, noDelay: true });
+      return connect({
+        host: '127.0.0.1',
+        port: routes.get(`${address}:${port}`) ?? (address.startsWith('127.') ? port : 1),
+        allowHalfOpen: true,
+        noDelay: true,
+      });
     },
     trustStorePem: upstreamAuthority.certificatePem,
     ...extra,
@@ -80,7 +88,14 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
     close: async () => undefined,
   };
   gateway.attach(
-    { id: sandboxId, name: 'lab', policyHash: 'f'.repeat(64), rules, credentials: new Map(credentials.map((one) => [one.name, one])), authority },
+    {
+      id: sandboxId,
+      name: 'lab',
+      policyHash: 'f'.repeat(64),
+      rules,
+      credentials: new Map(credentials.map((one) => [one.name, one])),
+      authority,
+    },
     ingress,
   );
   const query = (question: Uint8Array): Uint8Array | undefined => {
@@ -94,7 +109,9 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
     return record?.type === 'A' ? record.data : undefined;
   };
   const openAddress = async (localAddress: string, localPort: number): Promise<number> => {
-    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket: Socket) => receiver?.connection({ socket, localAddress, localPort }));
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket: Socket) =>
+      receiver?.connection({ socket, localAddress, localPort }),
+    );
     servers.push(server);
     return listen(server);
   };

@@ -32,7 +32,10 @@ export interface MemoryLog {
 }
 
 /** `count` records, every `every`th and the last of them a checkpoint. */
-export function memoryLog(count: number, { every = 7, keys = memoryKeys() }: { every?: number; keys?: JournalKeys } = {}): MemoryLog {
+export function memoryLog(
+  count: number,
+  { every = 7, keys = memoryKeys() }: { every?: number; keys?: JournalKeys } = {},
+): MemoryLog {
   const lines: string[] = [];
   let previous = noLine;
   for (let seq = 1; seq <= count; seq += 1) {

@@ -1,0 +1,52 @@
+/** The set-up on machines that lack something: one clear line, what to do, and the right exit code. */
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { run } from '../../src/system/process.ts';
+import { installProgramsWith, program } from '../helpers/set-up-part.ts';
+
+const scripts = join(import.meta.dirname, '..', '..', 'scripts', 'setup');
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'casemate-setup-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+test('a machine without apt is told which programs to install, in one line', async () => {
+  const { exitCode, lines } = await installProgramsWith(folder);
+  expect(exitCode).toBe(125);
+  expect(lines).toHaveLength(2);
+  expect(lines[0]).toMatch(/^casemate: these programs are not installed: .*newuidmap.*mmdebstrap/);
+  expect(lines[1]).toContain('package manager');
+});
+
+test('where apt fails at first, its lists are fetched once and it is tried once more', async () => {
+  const log = join(folder, 'log');
+  await symlink('/usr/bin/env', join(folder, 'env'));
+  await program(folder, 'sudo', 'shift; exec "$@"');
+  await program(folder, 'true', 'exit 0');
+  await program(
+    'apt-get',
+    `echo "$*" >> ${log}; for word; do [ "$word" = update ] && exit 0; done; echo "E: Unable to locate package runc" >&2; exit 100`,
+  );
+  const { exitCode, lines } = await installProgramsWith(folder);
+  const calls = (await readFile(log, 'utf8')).trimEnd().split('\n');
+  expect(calls.map((call) => /\b(install|update)\b/.exec(call)?.[0])).toEqual(['install', 'update', 'install']);
+  expect(exitCode).toBe(125);
+  expect(lines.some((line) => line.includes('Unable to locate package'))).toBe(true);
+  expect(lines.at(-2)).toBe('casemate: apt-get failed (exit code 100)');
+  expect(lines.at(-1)).toMatch(/Run as root: apt-get install .*uidmap/);
+});
+
+test('an own turn is kept from a second set-up and given up by one that died', async () => {
+  const code = `import { inTurn } from '${scripts}/turn.mjs'; await inTurn(async () => { process.stdout.write('in '); await new Promise((r) => setTimeout(r, 300)); process.stdout.write('out '); });`;
+  const both = await Promise.all(
+    [1, 2].map(() => run(process.execPath, ['--input-type=module', '-e', code], { env: {}, timeoutMs: 30_000 })),
+  );
+  expect(both.map(({ stdout }) => stdout.toString('utf8'))).toEqual(['in out ', 'in out ']);
+  expect(both.filter(({ stderr }) => stderr.toString('utf8').includes('waiting for another set-up'))).toHaveLength(1);
+});
