@@ -1,7 +1,7 @@
 /** One line for each step of the set-up, on standard error: what runs, how long, what it last said. */
 import { Failure } from './failure.mjs';
 
-const tty = Boolean(process.stderr.isTTY);
+const tty = process.stderr.isTTY;
 const heartbeatMs = tty ? 200 : 15_000;
 
 /**

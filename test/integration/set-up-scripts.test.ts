@@ -30,6 +30,7 @@ test('where apt fails at first, its lists are fetched once and it is tried once 
   await program(folder, 'sudo', 'shift; exec "$@"');
   await program(folder, 'true', 'exit 0');
   await program(
+    folder,
     'apt-get',
     `echo "$*" >> ${log}; for word; do [ "$word" = update ] && exit 0; done; echo "E: Unable to locate package runc" >&2; exit 100`,
   );
