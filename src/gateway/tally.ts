@@ -1,3 +1,4 @@
+import { otherKeys, summariser } from '../journal/summarise.ts';
 import type { JournalEntry } from '../journal/record.ts';
 
 /** Counts like entries of a flood and states each kind once a second, with its exact number. */
@@ -8,28 +9,33 @@ export interface Tally {
 }
 
 const everyMs = 1000;
-/** Different subjects that are counted apart; the rest is counted together. */
-const countedSubjects = 256;
 
-export function createTally(state: (entry: JournalEntry) => void): Tally {
-  const rows = new Map<string, { readonly entry: JournalEntry; count: number }>();
+/** `kinds`: how many different entries are counted apart; the rest is counted together. */
+export function createTally(state: (entry: JournalEntry) => void, kinds = 256): Tally {
+  // Whether an entry gets a line of its own was decided before, for all kinds together: here all are counted.
+  const counted = summariser({ perSecond: 0, maxKeys: kinds });
+  const entries = new Map<string, JournalEntry>();
   let timer: NodeJS.Timeout | undefined;
   const write = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    for (const { entry, count } of rows.values()) {
-      state({ ...entry, detail: { repeated: count } });
+    for (const { key, count } of counted.drain(Number.POSITIVE_INFINITY)) {
+      const entry = entries.get(key);
+      if (entry !== undefined) {
+        state({ ...entry, detail: { repeated: count } });
+      }
     }
-    rows.clear();
+    entries.clear();
   };
   return {
     count(entry) {
-      const exact = `${entry.action} ${entry.outcome} ${entry.subject}`;
-      const isApart = rows.has(exact) || rows.size < countedSubjects;
-      const key = isApart ? exact : `${entry.action} ${entry.outcome}`;
-      const row = rows.get(key) ?? { entry: isApart ? entry : { ...entry, subject: 'several' }, count: 0 };
-      row.count += 1;
-      rows.set(key, row);
+      const key = `${entry.action} ${entry.outcome} ${entry.subject}`;
+      counted.allow(key, 0);
+      if (entries.has(key) || entries.size < kinds) {
+        entries.set(key, entry);
+      } else {
+        entries.set(otherKeys, { ...entry, subject: 'several', outcome: 'several' });
+      }
       timer ??= setTimeout(write, everyMs);
     },
     write,
