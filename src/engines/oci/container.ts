@@ -1,0 +1,142 @@
+import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { dataFile } from '../../system/data-file.ts';
+import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../system/files.ts';
+import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+import { run } from '../../system/process.ts';
+import type { Abortable } from '../engine.ts';
+import { ociConfig } from './bundle.ts';
+import type { EngineLayout } from './folders.ts';
+import type { CgroupHost } from './host.ts';
+import { rootMapping, userMapping } from './ids.ts';
+import type { Protection } from './protect.ts';
+import type { EngineRecord } from './records.ts';
+import { globalArgs, runtimeFailure, type RuntimeOptions } from './runtime.ts';
+import type { Machine } from './seccomp.ts';
+import { stagePlan, type Identity, type Owner } from './stage-plan.ts';
+
+/** From a record to a container whose namespaces and mounts exist and whose first process waits. */
+
+export interface ContainerHost {
+  readonly layout: EngineLayout;
+  readonly env: Readonly<Record<string, string>>;
+  readonly machine: Machine;
+  readonly stage: string;
+  readonly cgroup: CgroupHost;
+  readonly seccomp: boolean;
+  readonly identity: Identity;
+  readonly runtime: RuntimeOptions;
+}
+
+/** exit code of `stage.pl` for its own failures */
+const stageFailed = 97;
+
+export async function makeContainer(record: EngineRecord, protections: readonly Protection[], host: ContainerHost, abort: Abortable): Promise<ProcessIdentity> {
+  const { spec } = record;
+  const { layout, env, runtime, stage } = host;
+  const folder = layout.sandbox(spec.id);
+  await rm(folder.folder, { recursive: true, force: true });
+  await privateFolder(folder.bundle);
+  await mkdir(folder.executions, { mode: 0o700 });
+  await privateFolder(runtime.root);
+  await makeHome(spec.home);
+  await writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(record, host))), { mode: 0o600 });
+  const plan = stagePlan(spec, { stage, identity: host.identity, owners: await ownersOf(record), protections, covers: await covers(layout) });
+  const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
+  const result = await run('perl', [dataFile('engines/oci/stage.pl'), runtime.name, ...create], {
+    env,
+    input: plan,
+    timeoutMs: 60_000,
+    signal: abort.signal,
+  });
+  if (result.exitCode === stageFailed) {
+    throw stageFailure(result.stderr.toString('utf8'));
+  }
+  if (result.exitCode !== 0) {
+    throw runtimeFailure(runtime.name, 'create', (await readTextIfPresent(folder.log)) ?? '');
+  }
+  return rememberInit(host, spec.id);
+}
+
+function bundleFacts(record: EngineRecord, { machine, stage, cgroup, seccomp, identity }: ContainerHost) {
+  const usable = cgroup.controllers.length > 0;
+  return {
+    machine,
+    stage,
+    seccomp,
+    idMapping: identity.kind === 'root' ? rootMapping(identity.slot) : userMapping(identity.subuid.count),
+    cgroup: usable ? { path: `/casemate/${record.spec.id}`, swap: cgroup.swap, controllers: cgroup.controllers } : undefined,
+  };
+}
+
+function stageFailure(text: string): CasemateError {
+  const line = /casemate-stage: (.*)/.exec(text)?.[1] ?? text.trim().split('\n').at(-1) ?? '';
+  return new CasemateError('ENGINE_FAILED', `cannot make the sandbox's mounts: ${visible(line)}`);
+}
+
+async function rememberInit({ layout }: ContainerHost, id: string): Promise<ProcessIdentity> {
+  const folder = layout.sandbox(id);
+  const pid = Number((await readFile(folder.pidFile, 'utf8')).trim());
+  const identity = await identifyProcess(pid);
+  if (identity === undefined) {
+    throw new CasemateError('ENGINE_FAILED', 'the first process of the sandbox ended at once');
+  }
+  await writeFile(folder.init, JSON.stringify(identity), { mode: 0o600 });
+  return identity;
+}
+
+/** The sandbox's first process while it lives. */
+export async function liveInit(layout: EngineLayout, id: string): Promise<ProcessIdentity | undefined> {
+  const text = await readTextIfPresent(layout.sandbox(id).init);
+  if (text === undefined || text === '') {
+    return undefined;
+  }
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || !('pid' in value) || !('startTicks' in value)) {
+    return undefined;
+  }
+  const { pid, startTicks } = value;
+  const identity = typeof pid === 'number' && typeof startTicks === 'string' ? { pid, startTicks } : undefined;
+  return identity !== undefined && (await isSameProcess(identity)) ? identity : undefined;
+}
+
+/** A new home belongs to whoever owns the folder around it, so that files in it keep that owner. */
+async function makeHome(home: string): Promise<void> {
+  try {
+    await mkdir(home, { mode: 0o700 });
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) {
+      return;
+    }
+    throw error;
+  }
+  const { uid, gid } = await stat(join(home, '..'));
+  await chown(home, uid, gid);
+}
+
+async function ownersOf({ spec }: EngineRecord) {
+  const [workspace, home, cover, ...files] = await Promise.all(
+    [spec.workspace.path, spec.home, '/proc/self', ...spec.files.map(({ source }) => source)].map(ownerOf),
+  );
+  const nobody = { uid: 0, gid: 0 };
+  return { workspace: workspace ?? nobody, home: home ?? nobody, cover: cover ?? nobody, files };
+}
+
+async function ownerOf(path: string): Promise<Owner> {
+  const { uid, gid } = await stat(path);
+  return { uid, gid };
+}
+
+/** Two small files shown in place of protected files that do not exist. */
+async function covers(layout: EngineLayout): Promise<{ readonly empty: string; readonly json: string }> {
+  const files = { empty: join(layout.covers, 'empty'), json: join(layout.covers, 'empty.json') };
+  await privateFolder(layout.covers);
+  if ((await readTextIfPresent(files.json)) !== '{}\n') {
+    await writeDurably(files.empty, '', 0o444);
+    await writeDurably(files.json, '{}\n', 0o444);
+  }
+  return files;
+}

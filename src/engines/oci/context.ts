@@ -1,0 +1,116 @@
+import { CasemateError } from '../../base/errors.ts';
+import { privateFolder } from '../../system/files.ts';
+import type { Spawn } from '../../system/process.ts';
+import type { Abortable, LayerReport, SandboxSpec } from '../engine.ts';
+import type { ContainerHost } from './container.ts';
+import { examineHost } from './examine.ts';
+import { engineLayout, type EngineFolders, type EngineLayout } from './folders.ts';
+import { cgroupHost, machineOf, stageFolder, subordinateRange } from './host.ts';
+import { oneAtATime } from './one-at-a-time.ts';
+import { engineRecords, type EngineRecord, type Records } from './records.ts';
+import type { RuntimeOptions } from './runtime.ts';
+import { idSlots, type Slots } from './slots.ts';
+import type { Identity, Range } from './stage-plan.ts';
+
+/** What every step of the engine works with, and the facts of the host that a container is made from. */
+
+export interface OciEngineOptions {
+  readonly folders: EngineFolders;
+  /** whole environment of every program the engine starts */
+  readonly env: Readonly<Record<string, string>>;
+  readonly user: EngineUser;
+  readonly arch?: string | undefined;
+  readonly spawn?: Spawn | undefined;
+}
+
+export interface EngineUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly name: string;
+}
+
+export interface EngineContext extends OciEngineOptions {
+  readonly isRoot: boolean;
+  readonly layout: EngineLayout;
+  readonly records: Records;
+  readonly slots: Slots;
+  readonly exclusive: ReturnType<typeof oneAtATime>;
+  /** by runtime: answers that do not change while this process runs */
+  readonly reports: Map<string, Promise<readonly LayerReport[]>>;
+}
+
+export function engineContext(options: OciEngineOptions): EngineContext {
+  const layout = engineLayout(options.folders);
+  const records = engineRecords(layout.records);
+  return {
+    ...options,
+    isRoot: options.user.uid === 0,
+    layout,
+    records,
+    slots: idSlots(layout.slots, async (id) => (await records.read(id)) !== undefined),
+    exclusive: oneAtATime(),
+    reports: new Map(),
+  };
+}
+
+export function runtimeOf({ layout, env }: EngineContext, name: SandboxSpec['runtime']): RuntimeOptions {
+  return { name, root: layout.runtimeRoot(name), env };
+}
+
+export async function examine(context: EngineContext, runtime: string, { signal }: Abortable = {}): Promise<readonly LayerReport[]> {
+  if (runtime !== 'runc' && runtime !== 'crun' && runtime !== 'runsc') {
+    throw new CasemateError('ENGINE_FAILED', `the oci engine knows no runtime ${runtime}`);
+  }
+  const { user, folders, env } = context;
+  await privateFolder(folders.state);
+  const [stage, cgroup, ranges] = await Promise.all([stageFolder(), cgroupHost(user.uid), subordinates(context)]);
+  return examineHost({ runtime, ...user, subordinates: ranges, stage, cgroup, folder: folders.state, env, signal });
+}
+
+/** Examined once for each runtime; a failure is not kept. */
+export async function knownReports(context: EngineContext, runtime: string): Promise<readonly LayerReport[]> {
+  const known = context.reports.get(runtime) ?? examine(context, runtime);
+  context.reports.set(runtime, known);
+  try {
+    return await known;
+  } catch (error) {
+    context.reports.delete(runtime);
+    throw error;
+  }
+}
+
+export async function containerHost(context: EngineContext, record: EngineRecord): Promise<ContainerHost> {
+  const { layout, env, user, arch = process.arch } = context;
+  const machine = machineOf(arch);
+  const [stage, cgroup, identity, reports] = await Promise.all([
+    stageFolder(),
+    cgroupHost(user.uid),
+    identityOf(context, record),
+    knownReports(context, record.spec.runtime),
+  ]);
+  if (machine === undefined || stage === undefined) {
+    throw new CasemateError('ENGINE_FAILED', machine === undefined ? `${arch} is not supported` : 'none of /mnt, /srv, /media, /home exists');
+  }
+  const seccomp = reports.some(({ layer, available }) => layer === 'seccomp' && available);
+  return { layout, env, machine, stage, cgroup, identity, seccomp, runtime: runtimeOf(context, record.spec.runtime) };
+}
+
+async function identityOf(context: EngineContext, { slot }: EngineRecord): Promise<Identity> {
+  if (slot !== undefined) {
+    return { kind: 'root', slot };
+  }
+  const ranges = await subordinates(context);
+  if (ranges === undefined) {
+    throw new CasemateError('LAYER_MISSING', 'user-namespace: no subordinate ids for this user');
+  }
+  const { uid, gid } = context.user;
+  return { kind: 'user', uid, gid, ...ranges };
+}
+
+async function subordinates({ isRoot, user }: EngineContext): Promise<{ subuid: Range; subgid: Range } | undefined> {
+  if (isRoot) {
+    return undefined;
+  }
+  const [subuid, subgid] = await Promise.all(['/etc/subuid', '/etc/subgid'].map((file) => subordinateRange(file, user)));
+  return subuid === undefined || subgid === undefined ? undefined : { subuid, subgid };
+}

@@ -1,0 +1,61 @@
+import { writeFile } from 'node:fs/promises';
+
+import { CasemateError } from '../../base/errors.ts';
+import type { CommandSpec, Engine, Invocation } from '../engine.ts';
+import { commandProcess } from './bundle.ts';
+import { liveInit } from './container.ts';
+import { engineContext, examine, runtimeOf, type EngineContext, type OciEngineOptions } from './context.ts';
+import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox } from './lifecycle.ts';
+import { listenInside } from './listen.ts';
+import { processesInside } from './processes.ts';
+import { globalArgs } from './runtime.ts';
+import { sandboxStats } from './stats.ts';
+
+const graceDefaultMs = 5000;
+
+/** The embedded engine: an OCI runtime (runc, crun, runsc) started directly, without a daemon of its own. */
+export function ociEngine(options: OciEngineOptions): Engine {
+  const context = engineContext(options);
+  const { isRoot, layout, records, exclusive, env, spawn } = context;
+  return {
+    name: 'oci',
+    can: { pauses: false, limitsDisk: false, limitsMemory: isRoot, rootless: true, ownKernel: false },
+    examine: (runtime, abort) => examine(context, runtime, abort),
+    create: (spec, abort = {}) => exclusive(spec.id, () => createSandbox(context, spec, abort)),
+    ingress: (id, ports, abort = {}) =>
+      exclusive(id, async () => {
+        const { pid } = await ensureContainer(context, id, abort);
+        return listenInside(pid, ports, { identity: isRoot ? 'root' : 'user', env, spawn, ...abort });
+      }),
+    start: (id, abort = {}) => exclusive(id, () => startSandbox(context, id, abort)),
+    stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),
+    remove: (id) => exclusive(id, () => removeSandbox(context, id)),
+    async list(owner) {
+      const own = (await records.all()).filter(({ spec }) => spec.owner === owner);
+      return Promise.all(own.map(async ({ spec }) => ({ id: spec.id, state: await stateOf(context, spec) })));
+    },
+    attach: (id, command) => attach(context, id, command),
+    stats: (id) => sandboxStats(id),
+    async processes(id) {
+      const init = await liveInit(layout, id);
+      return init === undefined ? [] : processesInside(init);
+    },
+  };
+}
+
+async function attach(context: EngineContext, id: string, command: CommandSpec): Promise<Invocation> {
+  if (!/^[\w-]{1,64}$/.test(command.executionId)) {
+    throw new CasemateError('NAME_INVALID', 'the id of an execution is not well formed');
+  }
+  const { spec } = await context.records.get(id);
+  if ((await liveInit(context.layout, id)) === undefined) {
+    throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
+  }
+  const folder = context.layout.sandbox(id);
+  const pidFile = folder.executionPid(command.executionId);
+  const processFile = folder.processFile(command.executionId);
+  await writeFile(processFile, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
+  const runtime = runtimeOf(context, spec.runtime);
+  const args = [...globalArgs(runtime), 'exec', '--process', processFile, '--pid-file', pidFile, id];
+  return { file: runtime.name, args, env: context.env, pidFile };
+}

@@ -1,0 +1,141 @@
+import { mkdir, rmdir } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+
+import { isCasemateError } from '../../base/errors.ts';
+import { layers, type LayerName } from '../../base/layers.ts';
+import { visible } from '../../base/text.ts';
+import { dataFile } from '../../system/data-file.ts';
+import { run } from '../../system/process.ts';
+import type { LayerReport, SandboxSpec } from '../engine.ts';
+import type { CgroupHost } from './host.ts';
+import { mountMap, slotBase } from './ids.ts';
+import { examineRuntime } from './runtimes.ts';
+import type { Identity, Range } from './stage-plan.ts';
+
+/** What this host gives, layer by layer: every answer comes from having done the thing, in a process that ends at once. */
+
+export interface ExamineHost {
+  readonly runtime: SandboxSpec['runtime'];
+  readonly uid: number;
+  readonly gid: number;
+  readonly subordinates: { readonly subuid: Range; readonly subgid: Range } | undefined;
+  readonly stage: string | undefined;
+  readonly cgroup: CgroupHost;
+  /** a folder of ours on the file system that holds workspaces' state */
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Answer = Omit<LayerReport, 'layer'>;
+
+export async function examineHost(host: ExamineHost): Promise<readonly LayerReport[]> {
+  const probes: Record<LayerName, () => Promise<Answer>> = {
+    'user-namespace': () => userNamespace(host),
+    'idmapped-mounts': () => mappedMounts(host),
+    seccomp: () => seccomp(host),
+    'memory-limit': () => controller(host, 'memory'),
+    'cpu-limit': () => controller(host, 'cpu'),
+    'pids-limit': () => processLimit(host),
+    'disk-limit': () => diskLimit(),
+    'runtime-floor': () => examineRuntime(host.runtime, host),
+  };
+  const names = Object.keys(layers).filter((name): name is LayerName => name in probes);
+  return Promise.all(names.map(async (layer) => ({ layer, ...(await answered(probes[layer])) })));
+}
+
+async function answered(probe: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await probe();
+  } catch (error) {
+    if (isCasemateError(error) || error instanceof Error) {
+      return missing(error.message);
+    }
+    throw error;
+  }
+}
+
+const present = (detail: string): Answer => ({ available: true, detail });
+const missing = (detail: string): Answer => ({ available: false, detail });
+
+/** `undefined`: done; else what `stage.pl` said. */
+async function tried(host: ExamineHost, lines: readonly string[]): Promise<string | undefined> {
+  const { env, signal } = host;
+  const result = await run('perl', [dataFile('engines/oci/stage.pl')], { env, input: `${lines.join('\n')}\n`, timeoutMs: 10_000, signal });
+  return result.exitCode === 0 ? undefined : visible(result.stderr.toString('utf8').trim()).slice(0, 300);
+}
+
+export function enterFields(identity: Identity): readonly (string | number)[] {
+  if (identity.kind === 'root') {
+    return ['root'];
+  }
+  const { uid, gid, subuid, subgid } = identity;
+  return ['user', uid, gid, subuid.first, subuid.count, subgid.first, subgid.count];
+}
+
+function enter({ uid, gid, subordinates }: ExamineHost): string {
+  const identity: Identity = uid === 0 || subordinates === undefined ? { kind: 'root', slot: 0 } : { kind: 'user', uid, gid, ...subordinates };
+  return enterFields(identity).join('\t');
+}
+
+async function userNamespace(host: ExamineHost): Promise<Answer> {
+  if (host.uid !== 0 && host.subordinates === undefined) {
+    return missing('no 65536 subordinate ids in /etc/subuid and /etc/subgid: an administrator adds them with usermod --add-subuids');
+  }
+  if (host.stage === undefined) {
+    return missing('none of /mnt, /srv, /media, /home is a folder: make one of them');
+  }
+  const lines = host.uid === 0 ? [enter(host), 'map'] : [enter(host), `stage\t${host.stage}`, 'build'];
+  const said = await tried(host, lines);
+  return said === undefined ? present(host.uid === 0 ? 'made and mapped' : 'made and mapped with newuidmap') : missing(said);
+}
+
+async function mappedMounts(host: ExamineHost): Promise<Answer> {
+  if (host.uid !== 0) {
+    return present('not needed: the caller is the agent');
+  }
+  const map = mountMap(host.uid, slotBase(0)).replaceAll(' ', '%20').replaceAll('\n', '%0A');
+  const lines = [enter(host), `stage\t${host.stage ?? '/mnt'}`, `tree\t.\t${encodePath(host.folder)}\t-\t${map}\t${map}`, 'build'];
+  const said = await tried(host, lines);
+  return said === undefined ? present('a folder was mounted with mapped ids') : missing(`${said}; Linux 5.12 and a file system that supports it are needed`);
+}
+
+function encodePath(path: string): string {
+  return encodeURIComponent(path).replaceAll('%2F', '/');
+}
+
+async function seccomp(host: ExamineHost): Promise<Answer> {
+  const said = await tried(host, ['filter']);
+  return said === undefined ? present('a filter was loaded') : missing(`${said}; the kernel needs CONFIG_SECCOMP_FILTER`);
+}
+
+async function controller({ cgroup, uid }: ExamineHost, name: 'memory' | 'cpu' | 'pids'): Promise<Answer> {
+  if (!cgroup.controllers.includes(name)) {
+    return missing(
+      uid === 0
+        ? `no ${name} controller under /sys/fs/cgroup (layout: ${cgroup.layout})`
+        : `an ordinary user has no ${name} controller of his own here (layout: ${cgroup.layout}); run as root for this limit`,
+    );
+  }
+  const root = cgroup.layout === 'unified' ? '/sys/fs/cgroup' : join('/sys/fs/cgroup', name);
+  const folder = join(root, `casemate-probe-${randomBytes(4).toString('hex')}`);
+  await mkdir(folder);
+  await rmdir(folder);
+  return present(`a group was made in ${root}`);
+}
+
+async function processLimit(host: ExamineHost): Promise<Answer> {
+  if (host.cgroup.controllers.includes('pids')) {
+    return controller(host, 'pids');
+  }
+  if (host.uid === 0 || host.subordinates === undefined || host.stage === undefined) {
+    return missing('no pids controller under /sys/fs/cgroup');
+  }
+  const said = await tried(host, [enter(host), 'processes']);
+  return said === undefined ? present('RLIMIT_NPROC counted in the user namespace') : missing(said);
+}
+
+async function diskLimit(): Promise<Answer> {
+  return missing('the size of the home folder is not limited on this host: no project quota; single files are (RLIMIT_FSIZE)');
+}

@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+
+/** Where the engine keeps things: `state` survives a reboot, `run` does not need to. Both are private folders of ours. */
+export interface EngineFolders {
+  readonly state: string;
+  readonly run: string;
+}
+
+export function engineLayout({ state, run }: EngineFolders) {
+  return {
+    records: join(state, 'sandboxes'),
+    slots: join(state, 'slots'),
+    covers: join(state, 'covers'),
+    runtimeRoot: (runtime: string): string => join(run, runtime),
+    sandbox(id: string) {
+      const folder = join(run, 'sandboxes', id);
+      return {
+        folder,
+        bundle: join(folder, 'bundle'),
+        config: join(folder, 'bundle/config.json'),
+        log: join(folder, 'log'),
+        pidFile: join(folder, 'pid'),
+        init: join(folder, 'init.json'),
+        executions: join(folder, 'executions'),
+        processFile: (execution: string): string => join(folder, 'executions', `${execution}.json`),
+        executionPid: (execution: string): string => join(folder, 'executions', `${execution}.pid`),
+      };
+    },
+  } as const;
+}
+
+export type EngineLayout = ReturnType<typeof engineLayout>;

@@ -1,0 +1,86 @@
+import { constants } from 'node:fs';
+import { access, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { readTextIfPresent } from '../../system/files.ts';
+import type { Machine } from './seccomp.ts';
+import type { Range } from './stage-plan.ts';
+
+/** Facts of this host that decide how a sandbox is made. Read, never guessed; each is cheap to read. */
+
+/** `undefined` for a machine nobody has tried. */
+export function machineOf(arch: string): Machine | undefined {
+  return arch === 'x64' || arch === 'arm64' ? arch : undefined;
+}
+
+/** First range of at least 65536 subordinate ids of a user in `/etc/subuid` or `/etc/subgid` (subuid(5)). */
+export async function subordinateRange(file: string, user: { readonly name: string; readonly uid: number }): Promise<Range | undefined> {
+  return parseSubordinates((await readTextIfPresent(file)) ?? '', user);
+}
+
+export function parseSubordinates(text: string, user: { readonly name: string; readonly uid: number }): Range | undefined {
+  return text
+    .split('\n')
+    .map((line) => line.trim().split(':'))
+    .filter(([name]) => name === user.name || name === String(user.uid))
+    .map(([, first, count]) => ({ first: Number(first), count: Number(count) }))
+    .find(({ first, count }) => Number.isSafeInteger(first) && first > 0 && count >= 65536);
+}
+
+export interface CgroupHost {
+  readonly layout: 'unified' | 'separate' | 'none';
+  /** controllers this caller can use for a new group */
+  readonly controllers: readonly string[];
+  /** swap is accounted, so that it can be limited */
+  readonly swap: boolean;
+}
+
+const controllers = ['memory', 'cpu', 'pids'];
+
+/** Where this caller can make groups of processes with limits: root anywhere, an ordinary user nowhere yet. */
+export async function cgroupHost(uid: number, root = '/sys/fs/cgroup'): Promise<CgroupHost> {
+  const unified = await readTextIfPresent(join(root, 'cgroup.controllers'));
+  if (unified !== undefined) {
+    const usable = uid === 0 ? controllers.filter((name) => unified.split(/\s+/).includes(name)) : [];
+    return { layout: 'unified', controllers: usable, swap: uid === 0 };
+  }
+  const usable = await Promise.all(controllers.map(async (name) => ((await isWritable(join(root, name, 'cgroup.procs'))) ? [name] : [])));
+  const swap = (await readTextIfPresent(join(root, 'memory/memory.memsw.limit_in_bytes'))) !== undefined;
+  return { layout: (await exists(root, 'memory')) ? 'separate' : 'none', controllers: usable.flat(), swap };
+}
+
+async function isWritable(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function exists(...parts: readonly string[]): Promise<boolean> {
+  return stat(join(...parts)).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Where the root of a sandbox is mounted, in the runtime's own mount namespace only: a folder that every id may pass
+ * through, which the first process of a sandbox must, and that holds no program the runtime needs.
+ */
+export async function stageFolder(candidates: readonly string[] = ['/mnt', '/srv', '/media', '/home']): Promise<string | undefined> {
+  for (const candidate of candidates) {
+    // oxlint-disable-next-line no-await-in-loop -- the first that is there
+    const stats = await stat(candidate).catch(() => undefined);
+    if (stats?.isDirectory() === true) {
+      return candidate;
+    }
+  }
+  return undefined;
+}
+
+/** Resident facts of a process, `undefined` when it is gone: the fields of `/proc/PID/stat` after the name (proc(5)). */
+export async function isAlive(pid: number): Promise<boolean> {
+  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  const state = text.slice(text.lastIndexOf(')') + 2).at(0);
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}

@@ -1,0 +1,151 @@
+import { rm, writeFile } from 'node:fs/promises';
+
+import { cleanupStack } from '../../base/cleanup.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { parseSandboxId } from '../../base/ids.ts';
+import type { ProcessIdentity } from '../../system/process-identity.ts';
+import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engine.ts';
+import { commandProcess } from './bundle.ts';
+import { liveInit, makeContainer } from './container.ts';
+import { containerHost, knownReports, runtimeOf, type EngineContext } from './context.ts';
+import { removePlaceholders } from './placeholders.ts';
+import { processesInside, waitUntil, waitUntilGone } from './processes.ts';
+import type { Protection } from './protect.ts';
+import { protectionsOf } from './protections.ts';
+import type { EngineRecord } from './records.ts';
+import { containerState, runtimeCall, runtimeFailure, runtimeMust } from './runtime.ts';
+
+/**
+ * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last,
+ * so whatever a kill leaves behind is listed, and `removeSandbox` takes it away.
+ */
+
+export async function createSandbox(context: EngineContext, spec: SandboxSpec, abort: Abortable): Promise<void> {
+  parseSandboxId(spec.id);
+  requireLayers(await knownReports(context, spec.runtime), spec);
+  const protections = await protectionsOf(spec);
+  const undo = cleanupStack();
+  const slot = context.isRoot ? await context.slots.take(spec.id) : undefined;
+  const record: EngineRecord = { version: 1, spec, slot, placeholders: placeholdersOf(protections) };
+  try {
+    undo.add('free the id range', () => freeSlot(context, record));
+    await context.records.add(record);
+    undo.add('remove the sandbox', () => forget(context, record));
+    await makeContainer(record, protections, await containerHost(context, record), abort);
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+}
+
+/** No start on a host that lacks a layer, unless a human accepted that by its name. */
+export function requireLayers(reports: readonly LayerReport[], { waived }: SandboxSpec): void {
+  const lacking = reports.filter(({ layer, available }) => !available && !waived.includes(layer));
+  if (lacking.length > 0) {
+    throw new CasemateError('LAYER_MISSING', lacking.map(({ layer, detail }) => `${layer}: ${detail}`).join('; '), {
+      hint: 'Fix the host (casemate doctor says how), or accept the loss by name under `waive` in your own policy.',
+    });
+  }
+}
+
+function placeholdersOf(protections: readonly Protection[]): EngineRecord['placeholders'] {
+  return protections.flatMap(({ path, placeholder }) => (placeholder === undefined ? [] : [{ path, placeholder }]));
+}
+
+/** The first process of the sandbox; where none lives, the container is made anew from the record. */
+export async function ensureContainer(context: EngineContext, id: string, abort: Abortable): Promise<ProcessIdentity> {
+  const alive = await liveInit(context.layout, id);
+  if (alive !== undefined) {
+    return alive;
+  }
+  const record = await context.records.get(id);
+  await deleteContainer(context, record);
+  const protections = await protectionsOf(record.spec);
+  const current = { ...record, placeholders: placeholdersOf(protections) };
+  await context.records.replace(current);
+  return makeContainer(current, protections, await containerHost(context, current), abort);
+}
+
+export async function startSandbox(context: EngineContext, id: string, abort: Abortable): Promise<void> {
+  await ensureContainer(context, id, abort);
+  const runtime = runtimeOf(context, (await context.records.get(id)).spec.runtime);
+  const result = await runtimeCall(runtime, ['start', id], abort);
+  if (result.exitCode !== 0 && (await containerState(runtime, id, abort))?.status !== 'running') {
+    throw runtimeFailure(runtime.name, 'start', result.stderr.toString('utf8'));
+  }
+}
+
+export async function stopSandbox(context: EngineContext, id: string, graceMs: number): Promise<void> {
+  const record = await context.records.read(id);
+  if (record === undefined) {
+    return;
+  }
+  const init = await liveInit(context.layout, id);
+  if (init !== undefined && graceMs > 0) {
+    await askToEnd(context, record, { init, graceMs });
+  }
+  await tearDown(context, record);
+}
+
+export async function removeSandbox(context: EngineContext, id: string): Promise<void> {
+  const record = await context.records.read(id);
+  if (record !== undefined) {
+    await forget(context, record);
+  }
+}
+
+/** The signal is sent from inside, as the agent: no process id of the host is ever guessed. */
+async function askToEnd(
+  context: EngineContext,
+  { spec }: EngineRecord,
+  { init, graceMs }: { readonly init: ProcessIdentity; readonly graceMs: number },
+): Promise<void> {
+  const isAlone = async (): Promise<boolean> => (await processesInside(init)).length <= 1;
+  if (await isAlone()) {
+    return;
+  }
+  const file = context.layout.sandbox(spec.id).processFile('stop');
+  const command = { command: ['/bin/sh', '-c', 'kill -TERM -1'], cwd: '/', tty: false, executionId: 'stop' };
+  await writeFile(file, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
+  await runtimeCall(runtimeOf(context, spec.runtime), ['exec', '--process', file, spec.id]);
+  await waitUntil(isAlone, graceMs);
+}
+
+async function forget(context: EngineContext, record: EngineRecord): Promise<void> {
+  await tearDown(context, record);
+  await context.records.remove(record.spec.id);
+  await freeSlot(context, record);
+}
+
+async function freeSlot({ slots }: EngineContext, { slot, spec }: EngineRecord): Promise<void> {
+  if (slot !== undefined) {
+    await slots.free(slot, spec.id);
+  }
+}
+
+async function tearDown(context: EngineContext, record: EngineRecord): Promise<void> {
+  await deleteContainer(context, record);
+  await removePlaceholders(record, await context.records.all());
+  await rm(context.layout.sandbox(record.spec.id).folder, { recursive: true, force: true });
+}
+
+async function deleteContainer(context: EngineContext, { spec }: EngineRecord): Promise<void> {
+  const runtime = runtimeOf(context, spec.runtime);
+  const init = await liveInit(context.layout, spec.id);
+  if (init !== undefined) {
+    await runtimeCall(runtime, ['kill', spec.id, 'KILL']);
+    await waitUntilGone(init, 10_000);
+  }
+  const result = await runtimeCall(runtime, ['delete', spec.id]);
+  if (result.exitCode !== 0 && (await containerState(runtime, spec.id)) !== undefined) {
+    await runtimeMust(runtime, ['delete', '--force', spec.id]);
+  }
+}
+
+export async function stateOf(context: EngineContext, { id, runtime }: SandboxSpec): Promise<EngineSandbox['state']> {
+  if ((await liveInit(context.layout, id)) === undefined) {
+    return 'stopped';
+  }
+  const state = await containerState(runtimeOf(context, runtime), id);
+  return state?.status === 'created' || state?.status === 'running' ? state.status : 'stopped';
+}

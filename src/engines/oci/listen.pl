@@ -1,0 +1,74 @@
+# Enters the network namespace of a sandbox, binds its listeners and hands them to Node over the channel that `fork` uses:
+# one line of JSON a handle, with the descriptor beside it (SCM_RIGHTS). Then it waits for Node to hang up, and ends.
+# Arguments: PID "user"|"root" tcp=PORT... udp=PORT... Needs only perl-base.
+use strict;
+use warnings;
+use Fcntl qw(:DEFAULT);
+use POSIX ();
+use Socket qw(:DEFAULT);
+
+my $machine = (POSIX::uname())[4];
+my %nr = $machine eq 'aarch64' ? (setns => 268, sendmsg => 211) : (setns => 308, sendmsg => 46);
+
+sub stop {
+  my ($subject) = @_;
+  print STDERR "casemate-listen: $subject: $!\n";
+  POSIX::_exit(97);
+}
+
+sub enter {
+  my ($pid, $kind) = @_;
+  sysopen(my $namespace, "/proc/$pid/ns/$kind", O_RDONLY) or stop("$kind namespace");
+  syscall($nr{setns}, fileno($namespace), 0) == 0 or stop("$kind namespace");
+}
+
+my ($pid, $identity, @ports) = @ARGV;
+# An ordinary user owns the sandbox's user namespace and has every right in it, but only from inside.
+enter($pid, 'user') if $identity eq 'user';
+enter($pid, 'net');
+
+my $channel = $ENV{NODE_CHANNEL_FD};
+defined $channel or stop('no channel');
+
+sub pointer { return unpack('J', pack('P', $_[0])) }
+
+# struct msghdr with one piece of data and one control message of type SCM_RIGHTS
+sub hand_over {
+  my ($text, $fd) = @_;
+  my $control = pack('JiiiI', 20, SOL_SOCKET, SCM_RIGHTS, $fd, 0);
+  my $piece = pack('JJ', pointer($text), length $text);
+  my $message = pack('JIIJJJJiI', 0, 0, 0, pointer($piece), 1, pointer($control), length $control, 0, 0);
+  while (1) {
+    my $sent = syscall($nr{sendmsg}, $channel + 0, $message, 0x4000);
+    return if $sent == length $text;
+    $sent < 0 && ($!{EAGAIN} || $!{EINTR}) or stop('hand over');
+    my $writable = '';
+    vec($writable, $channel, 1) = 1;
+    select(undef, $writable, undef, 1);
+  }
+}
+
+for (@ports) {
+  my ($protocol, $port) = /^(tcp|udp)=(\d+)$/ or stop("port $_");
+  my $is_tcp = $protocol eq 'tcp';
+  socket(my $socket, AF_INET, $is_tcp ? SOCK_STREAM : SOCK_DGRAM, 0) or stop("$protocol socket");
+  # A daemon that takes its sandboxes back finds ports with connections of the one before it in TIME_WAIT.
+  setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1) or stop("$protocol socket") if $is_tcp;
+  # Names have addresses all over 127.0.0.0/8, and nothing else can reach this namespace; DNS has one address.
+  my $address = $is_tcp ? INADDR_ANY : inet_aton('127.0.0.1');
+  bind($socket, pack_sockaddr_in($port, $address)) or stop("$protocol port $port");
+  listen($socket, 1024) or stop("$protocol port $port") if $is_tcp;
+  my $type = $is_tcp ? '"net.Native"' : '"dgram.Socket","dgramType":"udp4"';
+  hand_over(qq({"cmd":"NODE_HANDLE","type":$type,"msg":{"protocol":"$protocol","port":$port}}\n), fileno($socket));
+}
+
+open(my $done, '<&=', $channel) or stop('channel');
+while (1) {
+  my $count = sysread($done, my $bytes, 4096);
+  last if defined $count && $count == 0;
+  next if defined $count;
+  last unless $!{EAGAIN} || $!{EINTR};
+  my $readable = '';
+  vec($readable, $channel, 1) = 1;
+  select($readable, undef, undef, undef);
+}

@@ -1,0 +1,162 @@
+import type { ChildProcess } from 'node:child_process';
+import type { Socket as DatagramSocket } from 'node:dgram';
+import { createServer, type Server, type Socket } from 'node:net';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { dataFile } from '../../system/data-file.ts';
+import type { Ingress, IngressReceiver } from '../../system/ingress.ts';
+import { spawnProcess, type Spawn } from '../../system/process.ts';
+import type { Abortable, IngressPorts } from '../engine.ts';
+
+/**
+ * Listeners inside a sandbox's network namespace, served by this process: `listen.pl` enters the namespace, binds, hands
+ * the descriptors over and ends. Nothing of ours stays in the sandbox and no byte is copied twice.
+ */
+
+export interface ListenOptions extends Abortable {
+  readonly identity: 'root' | 'user';
+  readonly env: Readonly<Record<string, string>>;
+  readonly spawn?: Spawn | undefined;
+}
+
+const timeoutMs = 10_000;
+
+/** Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
+export async function listenInside(pid: number, ports: IngressPorts, options: ListenOptions): Promise<Ingress> {
+  const { identity, env, spawn = spawnProcess, signal } = options;
+  signal?.throwIfAborted();
+  const wanted = [...ports.tcp.map((port) => `tcp=${port}`), ...ports.udp.map((port) => `udp=${port}`)];
+  const child = spawn('perl', [dataFile('engines/oci/listen.pl'), String(pid), identity, ...wanted], {
+    env: { ...env },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  const sockets = socketSet();
+  try {
+    await received(child, wanted.length, sockets, signal);
+  } catch (error) {
+    await sockets.close();
+    child.kill('SIGKILL');
+    throw error;
+  }
+  child.disconnect();
+  return { serve: sockets.serve, close: sockets.close };
+}
+
+async function received(child: ChildProcess, count: number, sockets: SocketSet, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let said = '';
+  let left = count;
+  const fail = (why: string): void => reject(new CasemateError('ENGINE_FAILED', `cannot listen in the sandbox: ${visible(why)}`));
+  const timer = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
+  const abort = (): void => reject(signal?.reason);
+  signal?.addEventListener('abort', abort, { once: true });
+  child.stderr?.on('data', (piece: Buffer) => {
+    said = (said + piece.toString('utf8')).slice(-500);
+  });
+  child.on('message', (message: unknown, handle: unknown) => {
+    const port = portOf(message);
+    if (port === undefined || handle === undefined || handle === null) {
+      return fail('a listener did not arrive');
+    }
+    sockets.take(port, handle);
+    left -= 1;
+    return left === 0 ? resolve() : undefined;
+  });
+  child.once('error', (error) => fail(error.message));
+  child.once('close', () => fail(said.trim() || 'perl ended early'));
+  if (count === 0) {
+    resolve();
+  }
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+interface HandedPort {
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+}
+
+function portOf(message: unknown): HandedPort | undefined {
+  if (typeof message !== 'object' || message === null || !('protocol' in message) || !('port' in message)) {
+    return undefined;
+  }
+  const { protocol, port } = message;
+  return typeof port === 'number' && (protocol === 'tcp' || protocol === 'udp') ? { protocol, port } : undefined;
+}
+
+type SocketSet = Ingress & { readonly take: (port: HandedPort, handle: unknown) => void };
+
+function socketSet(): SocketSet {
+  const servers: Server[] = [];
+  const datagrams: DatagramSocket[] = [];
+  let receiver: IngressReceiver | undefined;
+  const onConnection = (localPort: number, socket: Socket): void => {
+    const { localAddress } = socket;
+    // Without an error listener a reset of a waiting connection would end this process.
+    socket.on('error', () => undefined);
+    if (receiver === undefined || localAddress === undefined) {
+      socket.destroy();
+    } else {
+      receiver.connection({ socket, localAddress, localPort });
+    }
+  };
+  return {
+    take({ protocol, port }, handle) {
+      if (protocol === 'udp') {
+        datagrams.push(datagramSocket(handle, port, () => receiver));
+        return;
+      }
+      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => onConnection(port, socket));
+      server.on('error', () => undefined);
+      // A second listen() on a descriptor that listens already: Node only starts to accept on it.
+      server.listen(handle, 1024);
+      servers.push(server);
+    },
+    serve(newReceiver) {
+      receiver = newReceiver;
+    },
+    async close() {
+      await Promise.all([...servers.splice(0).map(closeServer), ...datagrams.splice(0).map(closeDatagrams)]);
+    },
+  };
+}
+
+function datagramSocket(handle: unknown, localPort: number, receiver: () => IngressReceiver | undefined): DatagramSocket {
+  if (!isDatagramSocket(handle)) {
+    throw new CasemateError('ENGINE_FAILED', 'a datagram socket did not arrive');
+  }
+  handle.on('error', () => undefined);
+  handle.on('message', (data, { port, address }) => {
+    receiver()?.datagram({ data, localPort, reply: (answer) => answerWith(handle, answer, { port, address }) });
+  });
+  return handle;
+}
+
+/** An answer may come after the sandbox has ended. */
+function answerWith(socket: DatagramSocket, answer: Uint8Array, { port, address }: { port: number; address: string }): void {
+  try {
+    socket.send(answer, port, address, () => undefined);
+  } catch {
+    // The socket is closed, and so is the one that asked.
+  }
+}
+
+function isDatagramSocket(handle: unknown): handle is DatagramSocket {
+  return typeof handle === 'object' && handle !== null && 'send' in handle && 'bind' in handle;
+}
+
+/** Stops accepting and does not wait: connections already handed over are the receiver's to close. */
+async function closeServer(server: Server): Promise<void> {
+  server.close();
+}
+
+async function closeDatagrams(socket: DatagramSocket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.close(() => resolve());
+  await promise;
+}

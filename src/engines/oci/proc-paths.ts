@@ -1,0 +1,32 @@
+/**
+ * Paths of `/proc` that tell of the host or steer it. There is no `/sys` in a sandbox at all. Masked: shown empty;
+ * read-only: shown as they are, never written, whatever the ids (core_pattern, sysrq-trigger).
+ */
+
+export const maskedPaths: readonly string[] = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/config.gz',
+  '/proc/interrupts',
+  '/proc/iomem',
+  '/proc/ioports',
+  '/proc/kallsyms',
+  '/proc/kcore',
+  '/proc/key-users',
+  '/proc/keys',
+  '/proc/kmsg',
+  '/proc/latency_stats',
+  '/proc/modules',
+  '/proc/pagetypeinfo',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/slabinfo',
+  '/proc/swaps',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/vmallocinfo',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+];
+
+export const readonlyPaths: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];

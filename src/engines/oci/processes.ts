@@ -1,0 +1,42 @@
+import { readdir, readlink } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+
+/** Processes of a sandbox as the host sees them: those in the process-id namespace of its first process. */
+
+export async function processesInside(init: ProcessIdentity): Promise<readonly number[]> {
+  const namespace = await namespaceOf(String(init.pid));
+  if (namespace === undefined || !(await isSameProcess(init))) {
+    return [];
+  }
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const inside = await Promise.all(pids.map(async (pid) => ((await namespaceOf(pid)) === namespace ? [Number(pid)] : [])));
+  // the first process first
+  return inside.flat().toSorted((a, b) => Number(b === init.pid) - Number(a === init.pid) || a - b);
+}
+
+async function namespaceOf(pid: string): Promise<string | undefined> {
+  return readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
+}
+
+/** `false` when the process still lives after `limitMs`. */
+export async function waitUntilGone(init: ProcessIdentity, limitMs: number): Promise<boolean> {
+  return waitUntil(async () => !(await isSameProcess(init)), limitMs);
+}
+
+/** Asks in growing steps, from 1 to 20 milliseconds apart. */
+export async function waitUntil(isDone: () => Promise<boolean>, limitMs: number): Promise<boolean> {
+  const end = performance.now() + limitMs;
+  for (let pause = 1; ; pause = Math.min(20, pause * 2)) {
+    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    if (await isDone()) {
+      return true;
+    }
+    if (performance.now() >= end) {
+      return false;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    await sleep(pause);
+  }
+}

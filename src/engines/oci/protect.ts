@@ -1,0 +1,118 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { isErrno } from '../../system/files.ts';
+
+/**
+ * Which mounts keep protected paths of a workspace as they are. A path that exists is mounted onto itself read-only, its
+ * parents onto themselves, so that none of them can be renamed; the name of one that does not exist is taken by a
+ * placeholder. This only plans: `stage.pl` opens each path again, beneath the workspace and past no symbolic link.
+ */
+
+export interface Protection {
+  /** relative to the workspace */
+  readonly path: string;
+  readonly kind: 'folder' | 'file';
+  /** a parent: pinned in its place, its content free */
+  readonly writable: boolean;
+  readonly placeholder: Placeholder | undefined;
+}
+
+/**
+ * What takes the name of an absent path on disk: an empty folder; a socket, which git and readers pass over; or, for
+ * `.git/commondir`, a file that says what its absence says.
+ */
+export type Placeholder = 'folder' | 'socket' | 'commondir';
+
+/** What is at a path; `other`: a device, a FIFO. */
+export type Entry = 'folder' | 'file' | 'socket' | 'link' | 'other' | 'absent';
+
+export type Look = (path: string) => Promise<Entry>;
+
+/** Parents first, each path once; a path below a read-only folder is left out. */
+export async function planProtection(paths: readonly string[], look: Look): Promise<readonly Protection[]> {
+  const found = new Map<string, Protection>();
+  for (const path of paths) {
+    // oxlint-disable-next-line no-await-in-loop -- a handful of paths, and a refusal should name the first
+    for (const protection of await protectionsFor(path, look)) {
+      const known = found.get(protection.path);
+      if (known === undefined || (known.writable && !protection.writable)) {
+        found.set(protection.path, protection);
+      }
+    }
+  }
+  const sealed = [...found.values()].filter(({ writable, kind }) => !writable && kind === 'folder').map(({ path }) => `${path}/`);
+  return [...found.values()]
+    .filter(({ path }) => !sealed.some((folder) => path.startsWith(folder)))
+    .toSorted((a, b) => depth(a.path) - depth(b.path) || (a.path < b.path ? -1 : 1));
+}
+
+async function protectionsFor(path: string, look: Look): Promise<readonly Protection[]> {
+  const names = path.split('/');
+  const result: Protection[] = [];
+  for (const [index] of names.entries()) {
+    const prefix = names.slice(0, index + 1).join('/');
+    const isLast = index === names.length - 1;
+    // oxlint-disable-next-line no-await-in-loop -- a child is looked at only below a parent that is a folder
+    const entry = await look(prefix);
+    if (entry === 'folder' && !isLast) {
+      result.push({ path: prefix, kind: 'folder', writable: true, placeholder: undefined });
+    } else {
+      return [...result, seal(prefix, entry, isLast)];
+    }
+  }
+  return result;
+}
+
+function seal(path: string, entry: Entry, isLast: boolean): Protection {
+  if (entry === 'link' || entry === 'other') {
+    throw refused(path, entry === 'link' ? 'is a symbolic link' : 'is neither a file nor a folder');
+  }
+  if (entry === 'folder' || entry === 'file') {
+    return { path, kind: entry, writable: false, placeholder: undefined };
+  }
+  // A socket is a placeholder that was left, or another sandbox's.
+  const placeholder = entry === 'socket' ? 'socket' : isLast ? placeholderFor(path) : 'folder';
+  return { path, kind: placeholder === 'folder' ? 'folder' : 'file', writable: false, placeholder };
+}
+
+function refused(path: string, why: string): CasemateError {
+  return new CasemateError('PATH_INVALID', `the workspace's ${visible(path)} ${why}, so it cannot be protected`, {
+    hint: 'Replace it by a real file or folder, or use the workspace in another mode.',
+  });
+}
+
+function placeholderFor(path: string): Placeholder {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  if (path === '.git/commondir' || path.endsWith('/.git/commondir')) {
+    return 'commondir';
+  }
+  return name === 'config' || /.\.[a-z]+$/.test(name) || /^\.[a-z]+rc$/.test(name) ? 'socket' : 'folder';
+}
+
+function depth(path: string): number {
+  return path.split('/').length;
+}
+
+/** Looks at paths below `workspace` on disk. */
+export function lookBelow(workspace: string): Look {
+  return async (path) => {
+    try {
+      const stats = await lstat(join(workspace, path));
+      if (stats.isDirectory()) {
+        return 'folder';
+      }
+      if (stats.isFile()) {
+        return 'file';
+      }
+      return stats.isSymbolicLink() ? 'link' : stats.isSocket() ? 'socket' : 'other';
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) {
+        return 'absent';
+      }
+      throw new CasemateError('PATH_INVALID', `cannot look at ${visible(join(workspace, path))}`, { cause: error });
+    }
+  };
+}

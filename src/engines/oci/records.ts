@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { isSandboxId } from '../../base/ids.ts';
+import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../system/files.ts';
+import type { SandboxSpec } from '../engine.ts';
+import type { Placeholder } from './protect.ts';
+
+/**
+ * What the engine knows of its sandboxes, one file each: written before anything is made, removed after everything is
+ * gone. Whatever a kill leaves behind is therefore listed, and can be removed.
+ */
+
+export interface EngineRecord {
+  readonly version: 1;
+  readonly spec: SandboxSpec;
+  /** range of host ids; `undefined` for an ordinary user */
+  readonly slot: number | undefined;
+  /** placeholders that may have been made in the workspace */
+  readonly placeholders: readonly { readonly path: string; readonly placeholder: Placeholder }[];
+}
+
+export interface Records {
+  readonly read: (id: string) => Promise<EngineRecord | undefined>;
+  /** Throws `SANDBOX_NOT_FOUND`. */
+  readonly get: (id: string) => Promise<EngineRecord>;
+  /** Throws `SANDBOX_WRONG_STATE` when the id is taken, also by another process at the same time. */
+  readonly add: (record: EngineRecord) => Promise<void>;
+  readonly replace: (record: EngineRecord) => Promise<void>;
+  readonly remove: (id: string) => Promise<void>;
+  readonly all: () => Promise<readonly EngineRecord[]>;
+}
+
+export function engineRecords(folder: string): Records {
+  const fileOf = (id: string): string => join(folder, `${id}.json`);
+  const read = async (id: string): Promise<EngineRecord | undefined> => {
+    const text = await readTextIfPresent(fileOf(id));
+    return text === undefined ? undefined : parseRecord(text, fileOf(id));
+  };
+  return {
+    read,
+    async get(id) {
+      const record = await read(id);
+      if (record === undefined) {
+        throw new CasemateError('SANDBOX_NOT_FOUND', `the engine has no sandbox ${id}`);
+      }
+      return record;
+    },
+    async add(record) {
+      await privateFolder(folder);
+      const { id } = record.spec;
+      const draft = join(folder, `.${id}.${randomUUID()}`);
+      await writeDurably(draft, JSON.stringify(record));
+      try {
+        // A link cannot replace: of two writers one fails, and the file is whole from its first moment.
+        await link(draft, fileOf(id));
+      } catch (error) {
+        throw isErrno(error, 'EEXIST') ? new CasemateError('SANDBOX_WRONG_STATE', `the engine has a sandbox ${id} already`) : error;
+      } finally {
+        await rm(draft, { force: true });
+      }
+    },
+    replace: (record) => writeDurably(fileOf(record.spec.id), JSON.stringify(record)),
+    remove: (id) => rm(fileOf(id), { force: true }),
+    async all() {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const ids = (await readdir(folder)).map((name) => name.replace(/\.json$/, '')).filter(isSandboxId);
+      const records = await Promise.all(ids.map(read));
+      return records.filter((record) => record !== undefined);
+    },
+  };
+}
+
+function parseRecord(text: string, path: string): EngineRecord {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isRecord(value)) {
+      return value;
+    }
+  } catch (error) {
+    throw new CasemateError('STORE_FAILED', `${path} is not valid`, { cause: error });
+  }
+  throw new CasemateError('STORE_FAILED', `${path} is of another version`);
+}
+
+/** The folder is private and the file was written whole: its version says its form. */
+function isRecord(value: unknown): value is EngineRecord {
+  return typeof value === 'object' && value !== null && 'version' in value && value.version === 1 && 'spec' in value;
+}

@@ -1,0 +1,75 @@
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { run, type RunResult } from '../../system/process.ts';
+import type { Abortable, SandboxSpec } from '../engine.ts';
+
+/** The command line of an OCI runtime (runc, crun, runsc), called with argument lists. */
+
+export interface RuntimeOptions {
+  readonly name: SandboxSpec['runtime'];
+  /** where the runtime keeps its own state */
+  readonly root: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface ContainerState {
+  readonly status: 'creating' | 'created' | 'running' | 'paused' | 'stopped';
+  /** of the first process, host side; 0 when there is none */
+  readonly pid: number;
+}
+
+/** Options before the runtime's command. */
+export function globalArgs({ name, root }: RuntimeOptions, logFile?: string): readonly string[] {
+  const log = logFile === undefined ? [] : ['--log', logFile];
+  // gVisor: no network stack of its own (the namespace's loopback is the network), and no cgroups of ours to rewrite.
+  const own = name === 'runsc' ? ['--platform=ptrace', '--network=host', '--ignore-cgroups'] : [];
+  return ['--root', root, ...log, ...own];
+}
+
+export async function runtimeCall(options: RuntimeOptions, args: readonly string[], { signal }: Abortable = {}): Promise<RunResult> {
+  return run(options.name, [...globalArgs(options), ...args], { env: options.env, timeoutMs: 30_000, signal });
+}
+
+/** Throws `ENGINE_FAILED` with what the runtime said. */
+export async function runtimeMust(options: RuntimeOptions, args: readonly string[], abort: Abortable = {}): Promise<RunResult> {
+  const result = await runtimeCall(options, args, abort);
+  if (result.exitCode !== 0) {
+    throw runtimeFailure(options.name, args[0] ?? '', result.stderr.toString('utf8'));
+  }
+  return result;
+}
+
+export function runtimeFailure(name: string, action: string, text: string): CasemateError {
+  return new CasemateError('ENGINE_FAILED', `${name} ${action} failed: ${visible(lastLine(text)).slice(0, 600)}`);
+}
+
+/** runtimes write a line of log, and the error last, each as text or as `level=error msg="…"` */
+function lastLine(text: string): string {
+  const line = text.trim().split('\n').at(-1) ?? '';
+  return /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]?.replaceAll('\\"', '"') ?? line;
+}
+
+/** `undefined` when the runtime knows no such container. */
+export async function containerState(options: RuntimeOptions, id: string, abort: Abortable = {}): Promise<ContainerState | undefined> {
+  const result = await runtimeCall(options, ['state', id], abort);
+  if (result.exitCode !== 0) {
+    const text = result.stderr.toString('utf8');
+    if (/does not exist|not found|no such|file does not exist/i.test(text)) {
+      return undefined;
+    }
+    throw runtimeFailure(options.name, 'state', text);
+  }
+  return parseState(result.stdout.toString('utf8'), options.name);
+}
+
+function parseState(text: string, name: string): ContainerState {
+  const value: unknown = JSON.parse(text);
+  if (typeof value === 'object' && value !== null && 'status' in value && isStatus(value.status)) {
+    return { status: value.status, pid: 'pid' in value && typeof value.pid === 'number' ? value.pid : 0 };
+  }
+  throw runtimeFailure(name, 'state', 'unreadable answer');
+}
+
+function isStatus(value: unknown): value is ContainerState['status'] {
+  return typeof value === 'string' && ['creating', 'created', 'running', 'paused', 'stopped'].includes(value);
+}

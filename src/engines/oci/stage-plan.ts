@@ -1,0 +1,95 @@
+import type { SandboxSpec } from '../engine.ts';
+import { agentId, mountMap, rangeSize, slotBase } from './ids.ts';
+import type { Protection } from './protect.ts';
+
+/** From a spec to the lines that `stage.pl` carries out. Pure. */
+
+export interface StageFacts {
+  readonly stage: string;
+  readonly identity: Identity;
+  /** owners on disk, which mapped mounts turn into the agent; unused where the caller is an ordinary user */
+  readonly owners: { readonly workspace: Owner; readonly home: Owner; readonly files: readonly Owner[]; readonly cover: Owner };
+  readonly protections: readonly Protection[];
+  /** an empty file of ours, and one that holds `{}` */
+  readonly covers: { readonly empty: string; readonly json: string };
+}
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Who starts the runtime: root with a range of ids for this sandbox, or a user with subordinate ids. */
+export type Identity =
+  | { readonly kind: 'root'; readonly slot: number }
+  | { readonly kind: 'user'; readonly uid: number; readonly gid: number; readonly subuid: Range; readonly subgid: Range };
+
+export interface Range {
+  readonly first: number;
+  readonly count: number;
+}
+
+export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
+  const { stage, owners, protections, covers, identity } = facts;
+  const owner = identity.kind === 'root' ? [owners.workspace.uid, owners.workspace.gid] : [];
+  const coverMaps = agentMaps(identity, owners.cover);
+  return [
+    enterLine(identity),
+    line('stage', stage),
+    line('workspace', spec.workspace.path, ...owner),
+    ...protections.flatMap(({ path, placeholder }) => (placeholder === undefined ? [] : [line('placeholder', path, placeholder)])),
+    line('tree', '.', spec.rootfs, 'r', ...rootMaps(identity)),
+    line('tree', 'home/agent', spec.home, '-', ...agentMaps(identity, owners.home)),
+    line('tree', 'workspace', spec.workspace.path, spec.workspace.mode === 'readonly' ? 'r' : '-', ...agentMaps(identity, owners.workspace)),
+    ...spec.files.map(({ source, target }, index) =>
+      line('tree', target.replace(/^\/+/, ''), source, 'rx', ...agentMaps(identity, owners.files[index] ?? owners.cover)),
+    ),
+    line('source', 'empty', covers.empty, ...coverMaps),
+    line('source', 'json', covers.json, ...coverMaps),
+    line('build'),
+    ...protections.map(protectionLine),
+    '',
+  ].join('\n');
+}
+
+function enterLine(identity: Identity): string {
+  if (identity.kind === 'root') {
+    return line('root');
+  }
+  const { uid, gid, subuid, subgid } = identity;
+  return line('user', uid, gid, subuid.first, subuid.count, subgid.first, subgid.count);
+}
+
+function rootMaps(identity: Identity): readonly string[] {
+  const map = identity.kind === 'root' ? mountMap(0, slotBase(identity.slot), rangeSize) : undefined;
+  return map === undefined ? [] : [map, map];
+}
+
+/** Shows the owner's files as the agent's; what others own is nobody's inside, and no other id can be written. */
+function agentMaps(identity: Identity, owner: Owner): readonly string[] {
+  if (identity.kind === 'user') {
+    return [];
+  }
+  const agent = slotBase(identity.slot) + agentId;
+  return [mountMap(owner.uid, agent), mountMap(owner.gid, agent)];
+}
+
+function protectionLine({ path, kind, writable, placeholder }: Protection): string {
+  if (placeholder === 'socket') {
+    return line('cover', path, path.endsWith('.json') ? 'json' : 'empty');
+  }
+  return line('pin', path, writable ? '-' : 'r', kind);
+}
+
+function line(...fields: readonly (string | number)[]): string {
+  return fields.map((field) => escape(String(field))).join('\t');
+}
+
+function escape(field: string): string {
+  return [...Buffer.from(field, 'utf8')]
+    .map((byte) => {
+      const character = String.fromCodePoint(byte);
+      return /[\w./-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    })
+    .join('');
+}

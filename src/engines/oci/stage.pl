@@ -1,0 +1,276 @@
+# The one hand that makes mounts: Node has no open_tree, openat2 or mount_setattr. Reads a plan from standard input, builds
+# the stage inside a private mount namespace, then becomes the container runtime. After a kill -9 nothing stays mounted.
+# One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts). Needs only perl-base.
+use strict;
+use warnings;
+use Fcntl qw(:DEFAULT :mode);
+use POSIX ();
+
+my $machine = (POSIX::uname())[4];
+my %all = (
+  x86_64  => { unshare => 272, mount => 165, mkdirat => 258, mknodat => 259, fchownat => 260, prctl => 157, prlimit64 => 302 },
+  aarch64 => { unshare => 97,  mount => 40,  mkdirat => 34,  mknodat => 33,  fchownat => 54,  prctl => 167, prlimit64 => 261 },
+);
+my $numbers = $all{$machine} or stop('machine', "$machine is not supported");
+my %nr = (%$numbers, open_tree => 428, move_mount => 429, openat2 => 437, mount_setattr => 442);
+
+use constant {
+  CLONE_NEWNS => 0x20000, CLONE_NEWUSER => 0x10000000,
+  MS_REC => 0x4000, MS_SLAVE => 0x80000,
+  AT_FDCWD => -100, AT_SYMLINK_NOFOLLOW => 0x100, AT_EMPTY_PATH => 0x1000,
+  OPEN_TREE_CLONE => 1, MOVE_MOUNT_BOTH_EMPTY => 0x44,
+  ATTR_RDONLY => 1, ATTR_NOSUID => 2, ATTR_NODEV => 4, ATTR_NOEXEC => 8, ATTR_IDMAP => 0x100000,
+  RESOLVE_NO_MAGICLINKS => 2, RESOLVE_NO_SYMLINKS => 4, RESOLVE_BENEATH => 8, RESOLVE_IN_ROOT => 16,
+  O_PATH => 0x200000, O_CLOEXEC => 0x80000,
+};
+
+# Answers are "casemate-stage: <subject>: <what>"; exit code 97 tells them from the runtime's own failures.
+sub stop {
+  my ($subject, $what) = @_;
+  $what = defined $what ? $what : "$!";
+  print STDERR "casemate-stage: $subject: $what\n";
+  POSIX::_exit(97);
+}
+
+sub call {
+  my ($name, @arguments) = @_;
+  return syscall($nr{$name}, @arguments);
+}
+
+# An O_PATH descriptor of $path below $at; no component may be a symbolic link. -1 and $! when there is none.
+sub look {
+  my ($at, $path, $beneath) = @_;
+  my $how = pack('QQQ', O_PATH | O_CLOEXEC | O_NOFOLLOW, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | ($beneath ? RESOLVE_BENEATH : 0));
+  my $fd = call('openat2', $at, $path, $how, length $how);
+  return $fd;
+}
+
+# Type bits of what an O_PATH descriptor shows.
+sub type_of {
+  my ($fd) = @_;
+  my @stat = stat("/proc/self/fd/$fd") or stop("descriptor $fd");
+  return S_IFMT($stat[2]);
+}
+
+# A descriptor of a user namespace with this mapping, for a mapped mount. Made once for each mapping.
+my %mapped;
+sub mapping {
+  my ($uid_map, $gid_map) = @_;
+  my $key = "$uid_map|$gid_map";
+  return fileno($mapped{$key}) if $mapped{$key};
+  pipe(my $ready_out, my $ready_in) or stop('pipe');
+  pipe(my $go_out, my $go_in) or stop('pipe');
+  my $child = fork();
+  defined $child or stop('fork');
+  if ($child == 0) {
+    close $go_in;
+    call('unshare', CLONE_NEWUSER) == 0 or stop('user namespace');
+    syswrite $ready_in, 'x';
+    sysread $go_out, my $byte, 1;
+    POSIX::_exit(0);
+  }
+  close $ready_in;
+  sysread($ready_out, my $byte, 1) == 1 or POSIX::_exit(97);
+  for (['uid_map', $uid_map], ['gid_map', $gid_map]) {
+    my ($file, $map) = @$_;
+    sysopen(my $handle, "/proc/$child/$file", O_WRONLY) or stop($file);
+    defined syswrite($handle, $map) or stop($file);
+    close $handle;
+  }
+  sysopen(my $namespace, "/proc/$child/ns/user", O_RDONLY) or stop('user namespace');
+  close $go_in;
+  waitpid $child, 0;
+  $mapped{$key} = $namespace;
+  return fileno($namespace);
+}
+
+# A private copy of the one mount at $fd, with its flags and mapping set, attached nowhere yet.
+sub copy_of {
+  my ($subject, $fd, $flags, $namespace) = @_;
+  my $empty = '';
+  my $tree = call('open_tree', $fd, $empty, OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
+  $tree >= 0 or stop($subject, "$! (open_tree)");
+  my $attributes = pack('QQQQ', $flags | (defined $namespace ? ATTR_IDMAP : 0), 0, 0, defined $namespace ? $namespace : 0);
+  call('mount_setattr', $tree, $empty, AT_EMPTY_PATH, $attributes, length $attributes) == 0
+    or stop($subject, "$! (mount_setattr" . (defined $namespace ? ': its file system may not support mapped mounts)' : ')'));
+  return $tree;
+}
+
+sub attach {
+  my ($subject, $tree, $target) = @_;
+  my ($from, $to) = ('', '');
+  call('move_mount', $tree, $from, $target, $to, MOVE_MOUNT_BOTH_EMPTY) == 0 or stop($subject, "$! (move_mount)");
+}
+
+# Makes this process root of a user namespace of its own: 0 is the caller, 1 and up are the caller's subordinate ids.
+sub become_mapped {
+  my ($uid, $gid, $sub_uid, $uid_count, $sub_gid, $gid_count) = @_;
+  my $self = $$;
+  pipe(my $go_out, my $go_in) or stop('pipe');
+  my $child = fork();
+  defined $child or stop('fork');
+  if ($child == 0) {
+    close $go_in;
+    sysread($go_out, my $byte, 1) == 1 or POSIX::_exit(97);
+    system('newuidmap', $self, 0, $uid, 1, 1, $sub_uid, $uid_count) == 0 or stop('newuidmap', 'failed; is the package uidmap installed?');
+    system('newgidmap', $self, 0, $gid, 1, 1, $sub_gid, $gid_count) == 0 or stop('newgidmap', 'failed; is the package uidmap installed?');
+    POSIX::_exit(0);
+  }
+  call('unshare', CLONE_NEWUSER | CLONE_NEWNS) == 0 or stop('user namespace');
+  syswrite $go_in, 'x';
+  waitpid $child, 0;
+  $? == 0 or POSIX::_exit(97);
+}
+
+sub flags_of {
+  my ($flags) = @_;
+  return ATTR_NOSUID | ATTR_NODEV | ($flags =~ /r/ ? ATTR_RDONLY : 0) | ($flags =~ /x/ ? ATTR_NOEXEC : 0);
+}
+
+sub mapping_or_none {
+  my ($uid_map, $gid_map) = @_;
+  return defined $uid_map && $uid_map ne '' ? mapping($uid_map, $gid_map) : undef;
+}
+
+my (@trees, %sources, $stage, $workspace_disk, $workspace_owner);
+
+# A path of the sandbox; links of the image lead nowhere but into the image.
+sub look_inside {
+  my ($path) = @_;
+  my $root = look(AT_FDCWD, $stage, 0);
+  $root >= 0 or stop($stage);
+  my $how = pack('QQQ', O_PATH | O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  my $fd = call('openat2', $root, $path, $how, length $how);
+  my $error = $!;
+  POSIX::close($root);
+  $! = $error;
+  return $fd;
+}
+
+# A path of the workspace as it is mounted, past no symbolic link.
+sub look_in_workspace {
+  my ($path) = @_;
+  my $top = look_inside('workspace');
+  $top >= 0 or stop('workspace');
+  my $fd = look($top, $path, 1);
+  $fd >= 0 or stop("protected path $path", $!{ELOOP} ? 'is or lies behind a symbolic link' : "$!");
+  POSIX::close($top);
+  return $fd;
+}
+
+# Opens the folder above $path and answers its descriptor and the last name.
+sub parent_of {
+  my ($path) = @_;
+  my ($folder, $name) = $path =~ m{^(?:(.*)/)?([^/]+)$};
+  return ($workspace_disk, $name) unless defined $folder;
+  my $fd = look($workspace_disk, $folder, 1);
+  $fd >= 0 or stop("workspace path $folder");
+  return ($fd, $name);
+}
+
+# A placeholder keeps the name of an absent protected path taken: a folder, or a socket nobody listens on (git and most
+# tools pass over one, and no reader hangs on it), or git's own way to say nothing. The workspace's owner owns it.
+sub placeholder {
+  my ($path, $kind) = @_;
+  my ($folder, $name) = parent_of($path);
+  my $type = $kind eq 'socket' ? S_IFSOCK() : S_IFREG();
+  my $made = $kind eq 'folder' ? call('mkdirat', $folder, $name, 0755) : call('mknodat', $folder, $name, $type | 0644, 0);
+  return if $made != 0 && $!{EEXIST};
+  $made == 0 or stop("workspace path $path");
+  if ($kind eq 'commondir') {
+    sysopen(my $file, "/proc/self/fd/$folder/$name", O_WRONLY | O_NOFOLLOW) or stop("workspace path $path");
+    syswrite($file, ".\n") == 2 or stop("workspace path $path");
+  }
+  return unless defined $workspace_owner;
+  call('fchownat', $folder, $name, @$workspace_owner, AT_SYMLINK_NOFOLLOW) == 0 or stop("workspace path $path");
+}
+
+my %operations = (
+  user => sub { become_mapped(map { $_ + 0 } @_) },
+  root => sub { call('unshare', CLONE_NEWNS) == 0 or stop('mount namespace') },
+  # stage PATH: where the root of the sandbox appears, in this mount namespace only
+  stage => sub {
+    my ($none, $slash, $nothing) = ('none', '/', '');
+    call('mount', $none, $slash, $nothing, MS_REC | MS_SLAVE, 0) == 0 or stop('mount namespace');
+    ($stage) = @_;
+  },
+  workspace => sub {
+    my ($path, $uid, $gid) = @_;
+    $workspace_disk = look(AT_FDCWD, $path, 0);
+    $workspace_disk >= 0 or stop("workspace $path");
+    $workspace_owner = [$uid + 0, $gid + 0] if defined $uid && $uid ne '';
+  },
+  placeholder => \&placeholder,
+  # tree TARGET SOURCE FLAGS UID_MAP GID_MAP: TARGET is a path of the sandbox, "." its root
+  tree => sub {
+    my ($target, $source, $flags, $uid_map, $gid_map) = @_;
+    my $fd = look(AT_FDCWD, $source, 0);
+    $fd >= 0 or stop($source);
+    push @trees, [$target, copy_of($source, $fd, flags_of($flags), mapping_or_none($uid_map, $gid_map))];
+  },
+  # source NAME PATH UID_MAP GID_MAP: a file of ours that `cover` shows
+  source => sub {
+    my ($name, $path, $uid_map, $gid_map) = @_;
+    my $fd = look(AT_FDCWD, $path, 0);
+    $fd >= 0 or stop($path);
+    $sources{$name} = [$fd, mapping_or_none($uid_map, $gid_map)];
+  },
+  # Only now: a source may lie below the stage's own path. The first tree is the root of all others.
+  build => sub {
+    for (@trees) {
+      my ($target, $tree) = @$_;
+      my $fd = $target eq '.' ? look(AT_FDCWD, $stage, 0) : look_inside($target);
+      $fd >= 0 or stop($target eq '.' ? $stage : "the image's /$target");
+      attach($target, $tree, $fd);
+      POSIX::close($fd);
+    }
+  },
+  # pin PATH FLAGS KIND: a mount of PATH onto itself, so that it can be neither renamed nor removed nor (r) written
+  pin => sub {
+    my ($path, $flags, $kind) = @_;
+    my $fd = look_in_workspace($path);
+    my $is_folder = type_of($fd) == S_IFDIR;
+    $is_folder == ($kind eq 'folder') or stop("protected path $path", "is not a $kind");
+    attach("protected path $path", copy_of($path, $fd, flags_of($flags), undef), $fd);
+    POSIX::close($fd);
+  },
+  # cover PATH NAME: a file of ours is shown, read-only, in place of PATH
+  cover => sub {
+    my ($path, $name) = @_;
+    my $fd = look_in_workspace($path);
+    my ($source, $namespace) = @{ $sources{$name} };
+    attach("protected path $path", copy_of($name, $source, flags_of('rx'), $namespace), $fd);
+    POSIX::close($fd);
+  },
+);
+
+# Probes: each really does what it asks about, in this short-lived process.
+$operations{filter} = sub {
+  my $allow = pack('SCCL', 0x06, 0, 0, 0x7fff0000);
+  my $program = pack('Sx6J', 1, unpack('J', pack('P', $allow)));
+  call('prctl', 38, 1, 0, 0, 0) == 0 or stop('no new privileges');
+  call('prctl', 22, 2, $program, 0, 0) == 0 or stop('seccomp filter');
+};
+$operations{map} = sub { mapping("0 1879048192 65536\n", "0 1879048192 65536\n") };
+$operations{processes} = sub {
+  my ($none, $limit) = (0, pack('JJ', 1, 1));
+  call('prlimit64', 0, 6, $limit, $none) == 0 or stop('process limit');
+  my $child = fork();
+  POSIX::_exit(0) if defined $child && $child == 0;
+  stop('process limit', 'a second process was not refused') if defined $child;
+};
+
+while (my $line = <STDIN>) {
+  chomp $line;
+  my ($operation, @fields) = map { s/%([0-9A-F]{2})/chr hex $1/ger } split /\t/, $line, -1;
+  my $do = $operations{$operation} or stop('plan', "unknown operation $operation");
+  $do->(@fields);
+}
+
+exit 0 unless @ARGV;
+# The container's first process inherits these three: nothing of the host's terminals or pipes may stay open in it.
+open(STDIN, '<', '/dev/null') or stop('/dev/null');
+open(STDOUT, '>', '/dev/null') or stop('/dev/null');
+open(STDERR, '>', '/dev/null') or stop('/dev/null');
+{ no warnings; exec { $ARGV[0] } @ARGV }
+POSIX::_exit(98);
