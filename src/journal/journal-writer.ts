@@ -50,6 +50,7 @@ export function journalWriter(parts: JournalWriterParts): JournalWriter {
   const now = wallClock(clock, parts.head?.time);
   let timer: NodeJS.Timeout | undefined;
   let witnessFault: unknown;
+  let stated: Promise<void> | undefined;
   let closed = false;
 
   const witness = latestOnly(async (head: Stated) => {
@@ -63,7 +64,12 @@ export function journalWriter(parts: JournalWriterParts): JournalWriter {
   });
 
   /** Signs the present head in the chain, at once; the witness follows when the line is durable. */
-  const stateHead = async (): Promise<void> => {
+  const stateHead = (): Promise<void> => {
+    stated = stateNow();
+    return stated;
+  };
+
+  const stateNow = async (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
     const place = nextPlace(queue.state(), now().time);
@@ -71,6 +77,15 @@ export function journalWriter(parts: JournalWriterParts): JournalWriter {
     const hash = lineHash(line);
     await queue.push(line, { seq: place.seq, hash, unsigned: 0 });
     await witness({ seq: place.seq, hash, time: place.time });
+  };
+
+  /** The same, unless the present head is a checkpoint already. */
+  const stateHeadOnce = async (): Promise<void> => {
+    if (queue.state().unsigned > 0 || stated === undefined) {
+      await stateHead();
+    } else {
+      await stated.catch(() => stateHead());
+    }
   };
 
   // Its failure is kept in `witnessFault` or in the queue, and stops the next append.
@@ -118,7 +133,7 @@ export function journalWriter(parts: JournalWriterParts): JournalWriter {
       if (closed || queue.broken() !== undefined) {
         refuseIfUnable();
       }
-      await stateHead();
+      await stateHeadOnce();
     },
     async close() {
       if (closed) {
@@ -127,7 +142,7 @@ export function journalWriter(parts: JournalWriterParts): JournalWriter {
       closed = true;
       try {
         if (queue.broken() === undefined) {
-          await stateHead();
+          await stateHeadOnce();
         }
       } finally {
         clearTimeout(timer);

@@ -44,22 +44,27 @@ const blockBytes = 256 * 1024;
 /** Runs of whole lines, last first. What stands after the last line feed is still being written and is left out. */
 async function* blocksBackwards(file: FileHandle): AsyncGenerator<Buffer> {
   let end = (await file.stat()).size;
+  // Begins in the block before: the end of a line whose beginning is not yet read.
   let tail: Buffer = Buffer.alloc(0);
-  let isLast = true;
+  let isFinished = false;
   while (end > 0) {
     const start = Math.max(0, end - blockBytes);
-    const block = Buffer.alloc(end - start);
     // oxlint-disable-next-line no-await-in-loop -- one block after the other
-    const { bytesRead } = await file.read(block, 0, block.length, start);
-    const joined = Buffer.concat([block.subarray(0, bytesRead), tail]);
+    const joined = Buffer.concat([await readRange(file, start, end), tail]);
+    const to: number = isFinished ? joined.length : joined.lastIndexOf(0x0a) + 1;
     const from = start === 0 ? 0 : joined.indexOf(0x0a) + 1;
-    const to = isLast ? joined.lastIndexOf(0x0a) + 1 : joined.length;
-    isLast = isLast && to === 0;
+    isFinished ||= to > 0;
     yield joined.subarray(from, Math.max(from, to));
-    // The beginning of the first line lies in the block before. One that is too long for a record is dropped.
+    // One that is too long for a record is dropped.
     tail = from <= maxLineBytes ? Buffer.from(joined.subarray(0, from)) : Buffer.alloc(0);
     end = start;
   }
+}
+
+async function readRange(file: FileHandle, start: number, end: number): Promise<Buffer> {
+  const block = Buffer.alloc(end - start);
+  const { bytesRead } = await file.read(block, 0, block.length, start);
+  return block.subarray(0, bytesRead);
 }
 
 export function* linesOf(bytes: Buffer): Generator<Line> {
