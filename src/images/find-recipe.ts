@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+
+import canonicalize from 'canonicalize';
+
+import { CasemateError } from '../base/errors.ts';
+import { nearest, visible } from '../base/text.ts';
+import { readTextIfPresent } from '../system/files.ts';
+import type { Recipe, RecipeChain } from './image.ts';
+import { builtinRecipes, type RecipeTarget } from './recipes.ts';
+
+/** From what a person writes (a name or a file) to a recipe with everything it adds to. */
+
+/** Changes when the same recipe would be built to other bytes by a newer version of this program. */
+const buildFormat = 1;
+
+/** Debian of the host's own release when the host is Debian, else bookworm; `platform` is this process's. */
+export async function hostTarget(osReleaseFile = '/etc/os-release', architecture: string = process.arch): Promise<RecipeTarget> {
+  if (architecture !== 'x64' && architecture !== 'arm64') {
+    throw new CasemateError('IMAGE_BUILD_FAILED', `images can be built on x64 and arm64; this is ${architecture}`);
+  }
+  const text = (await readTextIfPresent(osReleaseFile)) ?? '';
+  const field = (name: string): string | undefined => new RegExp(`^${name}="?([a-z]+)"?$`, 'm').exec(text)?.[1];
+  const suite = field('ID') === 'debian' ? field('VERSION_CODENAME') : undefined;
+  return { platform: architecture, suite: suite ?? 'bookworm' };
+}
+
+/** A file is meant where the text has a slash or ends in `.yaml` or `.yml`. */
+export function isRecipeFile(text: string): boolean {
+  return text.includes('/') || /\.ya?ml$/.test(text);
+}
+
+/** Throws `IMAGE_NOT_FOUND` for a name that is not built in, `RECIPE_INVALID` and `PATH_INVALID` for a file. */
+export async function findRecipe(text: string, target: RecipeTarget, cwd: string): Promise<RecipeChain> {
+  if (!isRecipeFile(text)) {
+    return builtinChain(text, target);
+  }
+  const path = resolve(cwd, text);
+  const source = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new CasemateError('PATH_INVALID', `cannot read the recipe ${visible(text)}`, { cause, hint: 'Give the path of a recipe file.' });
+  });
+  const { parseRecipe } = await import('./parse-recipe.ts');
+  return chainOf(parseRecipe(source, { file: text, target }), target);
+}
+
+export function builtinChain(name: string, target: RecipeTarget): RecipeChain {
+  const make = Object.hasOwn(builtinRecipes, name) ? builtinRecipes[name] : undefined;
+  if (make === undefined) {
+    throw unknownRecipe(name, Object.keys(builtinRecipes));
+  }
+  return chainOf(make(target), target);
+}
+
+export function unknownRecipe(name: string, known: readonly string[]): CasemateError {
+  const near = nearest(name, known);
+  return new CasemateError('IMAGE_NOT_FOUND', `there is no image recipe "${visible(name)}"`, {
+    hint: near === undefined ? `Known here: ${known.join(', ')}; or give the path of a recipe file.` : `Did you mean ${near}?`,
+  });
+}
+
+function chainOf(recipe: Recipe, target: RecipeTarget): RecipeChain {
+  return recipe.from === undefined ? [recipe] : [...builtinChain(recipe.from, target), recipe];
+}
+
+/** The recipe a chain is for. */
+export function lastOf(chain: RecipeChain): Recipe {
+  return chain.at(-1) ?? chain[0];
+}
+
+/** `sha256:<hex>` of a chain's content: another digest, another image. */
+export function recipeDigest(chain: RecipeChain): string {
+  return `sha256:${createHash('sha256').update(canonicalJson({ buildFormat, chain })).digest('hex')}`;
+}
+
+/** RFC 8785. */
+export function canonicalJson(value: unknown): string {
+  const text = canonicalize(value);
+  if (text === undefined) {
+    throw new CasemateError('INTERNAL', 'a value has no canonical JSON');
+  }
+  return text;
+}
