@@ -1,5 +1,6 @@
 import { CasemateError } from '../../base/errors.ts';
 import { privateFolder } from '../../system/files.ts';
+import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Spawn } from '../../system/process.ts';
 import type { Abortable, LayerReport, SandboxSpec } from '../engine.ts';
 import type { ContainerHost } from './container.ts';
@@ -55,6 +56,12 @@ export function engineContext(options: OciEngineOptions): EngineContext {
 
 export function runtimeOf({ layout, env }: EngineContext, name: SandboxSpec['runtime']): RuntimeOptions {
   return { name, root: layout.runtimeRoot(name), env };
+}
+
+/** The runtime as it must be called for a sandbox whose first process is `init`. */
+export function runtimeBeside(context: EngineContext, name: SandboxSpec['runtime'], init: ProcessIdentity | undefined): RuntimeOptions {
+  const runtime = runtimeOf(context, name);
+  return context.isRoot || init === undefined ? runtime : { ...runtime, beside: init.pid };
 }
 
 export async function examine(context: EngineContext, runtime: string, { signal }: Abortable = {}): Promise<readonly LayerReport[]> {

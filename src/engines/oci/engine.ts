@@ -4,11 +4,11 @@ import { CasemateError } from '../../base/errors.ts';
 import type { CommandSpec, Engine, Invocation } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
 import { liveInit } from './container.ts';
-import { engineContext, examine, runtimeOf, type EngineContext, type OciEngineOptions } from './context.ts';
+import { engineContext, examine, runtimeBeside, type EngineContext, type OciEngineOptions } from './context.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox } from './lifecycle.ts';
 import { listenInside } from './listen.ts';
 import { processesInside } from './processes.ts';
-import { globalArgs } from './runtime.ts';
+import { runtimeCommand } from './runtime.ts';
 import { sandboxStats } from './stats.ts';
 
 const graceDefaultMs = 5000;
@@ -48,14 +48,15 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
     throw new CasemateError('NAME_INVALID', 'the id of an execution is not well formed');
   }
   const { spec } = await context.records.get(id);
-  if ((await liveInit(context.layout, id)) === undefined) {
+  const init = await liveInit(context.layout, id);
+  if (init === undefined) {
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
   const folder = context.layout.sandbox(id);
   const pidFile = folder.executionPid(command.executionId);
   const processFile = folder.processFile(command.executionId);
   await writeFile(processFile, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
-  const runtime = runtimeOf(context, spec.runtime);
-  const args = [...globalArgs(runtime), 'exec', '--process', processFile, '--pid-file', pidFile, id];
-  return { file: runtime.name, args, env: context.env, pidFile };
+  const runtime = runtimeBeside(context, spec.runtime, init);
+  const { file, args } = runtimeCommand(runtime, ['exec', '--process', processFile, '--pid-file', pidFile, id]);
+  return { file, args, env: context.env, pidFile };
 }

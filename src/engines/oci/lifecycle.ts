@@ -7,7 +7,7 @@ import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
 import { liveInit, makeContainer } from './container.ts';
-import { containerHost, knownReports, runtimeOf, type EngineContext } from './context.ts';
+import { containerHost, knownReports, runtimeBeside, runtimeOf, type EngineContext } from './context.ts';
 import { removePlaceholders } from './placeholders.ts';
 import { processesInside, waitUntil, waitUntilGone } from './processes.ts';
 import type { Protection } from './protect.ts';
@@ -67,8 +67,8 @@ export async function ensureContainer(context: EngineContext, id: string, abort:
 }
 
 export async function startSandbox(context: EngineContext, id: string, abort: Abortable): Promise<void> {
-  await ensureContainer(context, id, abort);
-  const runtime = runtimeOf(context, (await context.records.get(id)).spec.runtime);
+  const init = await ensureContainer(context, id, abort);
+  const runtime = runtimeBeside(context, (await context.records.get(id)).spec.runtime, init);
   const result = await runtimeCall(runtime, ['start', id], abort);
   if (result.exitCode !== 0 && (await containerState(runtime, id, abort))?.status !== 'running') {
     throw runtimeFailure(runtime.name, 'start', result.stderr.toString('utf8'));
@@ -107,7 +107,7 @@ async function askToEnd(
   const file = context.layout.sandbox(spec.id).processFile('stop');
   const command = { command: ['/bin/sh', '-c', 'kill -TERM -1'], cwd: '/', tty: false, executionId: 'stop' };
   await writeFile(file, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
-  await runtimeCall(runtimeOf(context, spec.runtime), ['exec', '--process', file, spec.id]);
+  await runtimeCall(runtimeBeside(context, spec.runtime, init), ['exec', '--process', file, spec.id]);
   await waitUntil(isAlone, graceMs);
 }
 
@@ -133,7 +133,7 @@ async function deleteContainer(context: EngineContext, { spec }: EngineRecord): 
   const runtime = runtimeOf(context, spec.runtime);
   const init = await liveInit(context.layout, spec.id);
   if (init !== undefined) {
-    await runtimeCall(runtime, ['kill', spec.id, 'KILL']);
+    await runtimeCall(runtimeBeside(context, spec.runtime, init), ['kill', spec.id, 'KILL']);
     await waitUntilGone(init, 10_000);
   }
   const result = await runtimeCall(runtime, ['delete', spec.id]);
@@ -143,9 +143,10 @@ async function deleteContainer(context: EngineContext, { spec }: EngineRecord): 
 }
 
 export async function stateOf(context: EngineContext, { id, runtime }: SandboxSpec): Promise<EngineSandbox['state']> {
-  if ((await liveInit(context.layout, id)) === undefined) {
+  const init = await liveInit(context.layout, id);
+  if (init === undefined) {
     return 'stopped';
   }
-  const state = await containerState(runtimeOf(context, runtime), id);
+  const state = await containerState(runtimeBeside(context, runtime, init), id);
   return state?.status === 'created' || state?.status === 'running' ? state.status : 'stopped';
 }

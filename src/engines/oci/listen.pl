@@ -16,16 +16,19 @@ sub stop {
   POSIX::_exit(97);
 }
 
-sub enter {
+sub namespace_of {
   my ($pid, $kind) = @_;
   sysopen(my $namespace, "/proc/$pid/ns/$kind", O_RDONLY) or stop("$kind namespace");
-  syscall($nr{setns}, fileno($namespace), 0) == 0 or stop("$kind namespace");
+  return $namespace;
 }
 
 my ($pid, $identity, @ports) = @ARGV;
-# An ordinary user owns the sandbox's user namespace and has every right in it, but only from inside.
-enter($pid, 'user') if $identity eq 'user';
-enter($pid, 'net');
+# An ordinary user owns the sandbox's user namespace and has every right in it, but only from inside; and only from
+# outside may it look at the first process. So both are opened, then both are entered.
+my @namespaces = map { namespace_of($pid, $_) } $identity eq 'user' ? ('user', 'net') : ('net');
+for (@namespaces) {
+  syscall($nr{setns}, fileno($_), 0) == 0 or stop('namespace');
+}
 
 my $channel = $ENV{NODE_CHANNEL_FD};
 defined $channel or stop('no channel');

@@ -1,5 +1,6 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { dataFile } from '../../system/data-file.ts';
 import { run, type RunResult } from '../../system/process.ts';
 import type { Abortable, SandboxSpec } from '../engine.ts';
 
@@ -10,6 +11,8 @@ export interface RuntimeOptions {
   /** where the runtime keeps its own state */
   readonly root: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Host process in the sandbox's user namespace, when the caller is an ordinary user: the runtime is started beside it. */
+  readonly beside?: number | undefined;
 }
 
 export interface ContainerState {
@@ -27,7 +30,15 @@ export function globalArgs({ name, root }: RuntimeOptions, logFile?: string): re
 }
 
 export async function runtimeCall(options: RuntimeOptions, args: readonly string[], { signal }: Abortable = {}): Promise<RunResult> {
-  return run(options.name, [...globalArgs(options), ...args], { env: options.env, timeoutMs: 30_000, signal });
+  const { file, args: all } = runtimeCommand(options, args);
+  return run(file, all, { env: options.env, timeoutMs: 30_000, signal });
+}
+
+/** The program and the arguments that call the runtime. */
+export function runtimeCommand(options: RuntimeOptions, args: readonly string[]): { readonly file: string; readonly args: readonly string[] } {
+  const { name, beside } = options;
+  const own = [...globalArgs(options), ...args];
+  return beside === undefined ? { file: name, args: own } : { file: 'perl', args: [dataFile('engines/oci/enter.pl'), String(beside), name, ...own] };
 }
 
 /** Throws `ENGINE_FAILED` with what the runtime said. */
