@@ -12,6 +12,8 @@ export interface AttachOptions {
   readonly tty: boolean;
   /** output without a terminal is kept here, up to `maxLogBytes` */
   readonly logFile: string;
+  /** `none`: the command finds its standard input closed; default: ours */
+  readonly input?: 'none' | undefined;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
 }
@@ -27,7 +29,7 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
   const child = spawnProcess(file, args, {
     env: { ...env },
     detached: !options.tty,
-    stdio: options.tty ? 'inherit' : ['inherit', 'pipe', 'pipe'],
+    stdio: options.tty ? 'inherit' : [options.input === 'none' ? 'ignore' : 'inherit', 'pipe', 'pipe'],
   });
   const stopForwarding = forwardSignals((signal) => child.kill(signal), options.tty);
   const log = options.tty ? undefined : openLog(options.logFile);

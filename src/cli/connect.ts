@@ -18,6 +18,8 @@ export interface ConnectOptions {
   readonly start?: 'if needed' | 'never';
   /** `--trust`: the answer to the question about a project's policy */
   readonly trust?: boolean | undefined;
+  /** variables that the daemon may ask for beside those of the environment */
+  readonly answers?: Readonly<Record<string, string>> | undefined;
 }
 
 export async function connectDaemon(context: CommandContext, options: ConnectOptions = {}): Promise<Client> {
@@ -53,7 +55,7 @@ async function replaceOld(client: Client, context: CommandContext, options: Conn
 
 async function answer(question: Question, context: CommandContext, options: ConnectOptions): Promise<unknown> {
   if (question.kind === 'environment') {
-    return Object.fromEntries(question.names.flatMap((name) => [[name, context.env.get(name)]]));
+    return Object.fromEntries(question.names.map((name) => [name, options.answers?.[name] ?? context.env.get(name)]));
   }
   if (options.trust === true) {
     return true;

@@ -18,10 +18,19 @@ export type BindOptions = Pick<PhantomOwner, 'sandboxId' | 'installationKey'> & 
 
 /** Reads the source once. Throws `CREDENTIAL_UNAVAILABLE`, or `POLICY_INVALID` for a rule no provider can carry out. */
 export async function bindCredential(rule: CredentialSpec, options: BindOptions): Promise<Binding> {
+  return binding(rule, options, await readValue(rule, options));
+}
+
+/** What is known without the source: `value()` throws until `refresh()` has read it. */
+export function bindWithoutValue(rule: CredentialSpec, options: BindOptions): Binding {
+  return binding(rule, options, undefined);
+}
+
+function binding(rule: CredentialSpec, options: BindOptions, value: Secret | undefined): Binding {
   const provider = providerOf(rule);
   const inject = injectionOf(rule);
   const { sandboxId, installationKey } = options;
-  let held: Secret | undefined = await readValue(rule, options);
+  let held = value;
   return {
     name: rule.name,
     provider: rule.provider,
@@ -30,7 +39,9 @@ export async function bindCredential(rule: CredentialSpec, options: BindOptions)
     inject,
     value() {
       if (held === undefined) {
-        throw new CasemateError('CREDENTIAL_UNAVAILABLE', `credential "${visible(rule.name)}" is no longer held`);
+        throw new CasemateError('CREDENTIAL_UNAVAILABLE', `the value of credential "${visible(rule.name)}" is not held`, {
+          hint: 'Restart the sandbox from a shell where its source can be read.',
+        });
       }
       return held;
     },

@@ -63,6 +63,7 @@ export function createCalls(parts: CallParts): Calling {
     },
     ls: async () => sandboxes.list().map(view),
     inspect: ({ name }) => inspectCall(parts, name),
+    processes: async ({ name }) => ({ pids: await context.engine.processes(sandboxes.find(name).id) }),
     stats: ({ name }) => statsCall(parts, name),
     'trust-list': async (request) => trustAnswer(await sandboxes.prepare(request)),
     trust: async (request) => trustAnswer(await sandboxes.prepare({ ...request, trust: true })),
@@ -181,6 +182,7 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
     plan,
     readBack: row.state === 'running' ? await readBack(context, row, plan) : [],
     folder: sandboxFolder(context.paths, row.id),
+    phantoms: [...(context.held.get(row.id)?.bound.values() ?? [])].map((credential) => credential.phantom),
     commands: sandboxes.executions.of(row.id).map((execution) => ({
       executionId: execution.id,
       command: execution.subject,

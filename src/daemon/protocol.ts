@@ -49,6 +49,8 @@ export interface Calls {
   readonly close: { params: CloseCall; result: CloseAnswer };
   readonly ls: { params: Record<string, never>; result: readonly SandboxView[] };
   readonly inspect: { params: NameCall; result: InspectAnswer };
+  /** host process ids inside */
+  readonly processes: { params: NameCall; result: { readonly pids: readonly number[] } };
   readonly stats: { params: NameCall; result: StatsAnswer };
   readonly 'trust-list': { params: MakeRequest; result: TrustAnswer };
   readonly trust: { params: MakeRequest; result: TrustAnswer };
@@ -147,6 +149,8 @@ export interface InspectAnswer {
   /** what was read back from the running sandbox; empty when it does not run */
   readonly readBack: readonly { readonly what: string; readonly value: string; readonly asPlanned: boolean }[];
   readonly folder: string;
+  /** what the sandbox holds instead of credentials */
+  readonly phantoms: readonly string[];
   readonly commands: readonly { readonly executionId: string; readonly command: string; readonly startedAt: string }[];
 }
 

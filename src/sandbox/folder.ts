@@ -68,7 +68,7 @@ async function ensureAuthority(context: SandboxContext, name: string, folders: R
   if (certificatePem !== undefined) {
     return { certificatePem, privateKeyPem: await readFile(folders.authorityKey, 'utf8') };
   }
-  const authority = await createAuthority({ name, now: new Date(context.clock.nowMs()) });
+  const authority = await createAuthority({ name, nowMs: context.clock.nowMs() });
   await writeDurably(folders.authorityKey, authority.privateKeyPem, 0o600);
   await writeDurably(folders.authorityCertificate, authority.certificatePem, 0o600);
   return authority;

@@ -3,9 +3,8 @@ import { dirname } from 'node:path';
 import type { Agent } from '../agents/agent.ts';
 import { planHome } from '../agents/home.ts';
 import { trustEnvironment } from '../agents/trust.ts';
-import { variableOf } from '../credentials/providers.ts';
+import { phantomVariable } from '../credentials/providers.ts';
 import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
-import type { RegistryKind } from '../policy/facts.ts';
 import type { Policy } from '../policy/policy.ts';
 import { projectGrants } from '../policy/project-grants.ts';
 import { sha256Of } from '../policy/hash.ts';
@@ -64,7 +63,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
     policyFiles: files,
     trustEnv: trustEnvironment(trustBundlePath),
-    variableOf,
+    variableOf: phantomVariable,
   });
   return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, { files, approve: request.trust === true }) };
 }

@@ -1,0 +1,58 @@
+import { resolve } from 'node:path';
+
+import { visible } from '../../base/text.ts';
+import { formatBytes } from '../../base/units.ts';
+import { hashPolicy } from '../../policy/hash.ts';
+import type { Policy } from '../../policy/policy.ts';
+import { projectGrants } from '../../policy/project-grants.ts';
+import type { LoadedPolicy } from '../../sandbox/load-policy.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { facts, printJson } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { readPolicy } from '../read-policy.ts';
+
+/** `casemate policy check`: reads the layers as a start would and says what they come to. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['policy check'] ?? { options: [] }, args);
+  const [file] = optionalPositionals(parsed, ['FILE']);
+  const loaded = await readPolicy(context, { explicitFile: file === undefined ? undefined : resolve(context.cwd, file) });
+  const { policy, files } = loaded;
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, { hash: hashPolicy(policy), files, grants: projectGrants(policy), notes: notesOn(policy), policy });
+  } else {
+    print(context, loaded);
+  }
+  return 0;
+};
+
+function print({ stdout }: CommandContext, { policy, files }: LoadedPolicy): void {
+  const { agent, limits } = policy;
+  stdout.write(
+    facts([
+      ['policy', hashPolicy(policy)],
+      ...files.map(({ layer, path, sha256 }) => [`  ${layer}`, `${path} (sha256 ${sha256.slice(0, 12)})`] as const),
+      ['level', policy.level],
+      ['agent', agent.name === undefined ? 'none' : `${agent.name} (permissions: ${agent.permissions})`],
+      ['image', policy.image],
+      ['runtime', policy.runtime],
+      ['workspace', `${policy.workspace.path} (${policy.workspace.mode})`],
+      ['presets', policy.presets.join(' ') || 'none'],
+      ['rules', String(policy.network.length)],
+      ['limits', `${formatBytes(limits.memoryBytes)} memory, ${limits.cpus} processors, ${limits.pids} processes`],
+      ['waived', policy.waive.join(' ') || 'nothing'],
+    ]),
+  );
+  const grants = projectGrants(policy);
+  if (grants.length > 0) {
+    stdout.write(`the project asks for\n${grants.map((grant) => `  - ${visible(grant)}\n`).join('')}`);
+  }
+  stdout.write(notesOn(policy).map((note) => `note: ${visible(note)}\n`).join(''));
+}
+
+/** What is allowed and yet most likely not meant. */
+function notesOn({ agent, presets }: Policy): readonly string[] {
+  return agent.name === undefined || presets.includes(agent.name)
+    ? []
+    : [`the agent ${agent.name} is used, but its preset is not listed: it reaches only what the rules allow`];
+}

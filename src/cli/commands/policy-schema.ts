@@ -1,0 +1,12 @@
+import { policyJsonSchema } from '../../policy/json-schema.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { printJson } from '../output.ts';
+import { optionalPositionals, parseOptions } from '../parse-options.ts';
+
+/** `casemate policy schema`: the JSON Schema of the policy file. */
+export const run: RunCommand = async (args, context) => {
+  optionalPositionals(parseOptions(commands['policy schema'] ?? { options: [] }, args), []);
+  printJson(context.stdout, policyJsonSchema());
+  return 0;
+};

@@ -1,0 +1,158 @@
+import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+
+import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+
+const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
+
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
+  let home: Home;
+
+  beforeAll(async () => {
+    home = await makeHome();
+  });
+
+  afterAll(async () => {
+    await home.remove();
+  });
+
+  afterEach(async () => {
+    expect(await home.casemate(['journal', 'verify'])).toMatchObject({ code: 0 });
+  });
+
+  async function daemonPid(): Promise<number> {
+    const { daemon } = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out);
+    return daemon.pid;
+  }
+
+  async function names(): Promise<readonly string[]> {
+    const rows: readonly { name: string }[] = JSON.parse((await home.casemate(['ls', '--json'])).out);
+    return rows.map((row) => row.name);
+  }
+
+  it('a killed daemon takes its sandboxes back, and a running command does not notice', async () => {
+    expect(await home.casemate(['create', 'kept'])).toMatchObject({ code: 0 });
+    await home.casemate(['start', 'kept']);
+    const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 4; echo done']);
+    await sleep(1500);
+    process.kill(await daemonPid(), 'SIGKILL');
+    expect(await running).toMatchObject({ code: 0, out: 'done\n' });
+    const [row] = JSON.parse((await home.casemate(['ls', '--json'])).out);
+    expect(row).toMatchObject({ name: 'kept', state: 'running' });
+    const denied = await home.casemate(['exec', 'kept', '--', 'curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', 'http://denied.example.com/']);
+    expect(denied.out).toBe('403');
+    expect(await home.casemate(['destroy', 'kept', '--confirm', 'kept'])).toMatchObject({ code: 0 });
+  });
+
+  it('while the daemon hangs a sandbox has no network, and nothing opens', async () => {
+    await home.casemate(['create', 'cut']);
+    await home.casemate(['start', 'cut']);
+    const pid = await daemonPid();
+    const running = home.casemate(['exec', 'cut', '--', 'sh', '-c', 'sleep 2; curl -sS -m 3 http://denied.example.com/; echo code $?']);
+    await sleep(1200);
+    process.kill(pid, 'SIGSTOP');
+    await sleep(5000);
+    process.kill(pid, 'SIGCONT');
+    expect((await running).out).toMatch(/code (6|28)\n$/);
+    await home.casemate(['destroy', 'cut', '--confirm', 'cut']);
+  });
+
+  it('a killed caller leaves nothing running', async () => {
+    const child = spawn(process.execPath, [entry, 'run', '--name', 'lost', '--', 'sh', '-c', 'echo ready; sleep 300'], {
+      cwd: home.project,
+      env: home.env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    await new Promise((done) => child.stdout.once('data', done));
+    expect(await names()).toContain('lost');
+    child.kill('SIGKILL');
+    await expect.poll(names, { timeout: 10_000 }).not.toContain('lost');
+    await expect.poll(async () => await sleepers('300')).toBe(0);
+  });
+
+  it('caller and daemon killed together: the next daemon removes what nobody owns', async () => {
+    const child = spawn(process.execPath, [entry, 'run', '--name', 'both', '--', 'sh', '-c', 'echo ready; sleep 301'], {
+      cwd: home.project,
+      env: home.env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    await new Promise((done) => child.stdout.once('data', done));
+    const pid = await daemonPid();
+    child.kill('SIGKILL');
+    process.kill(pid, 'SIGKILL');
+    await sleep(200);
+    expect(await names()).toEqual([]);
+    await expect.poll(async () => await sleepers('301')).toBe(0);
+  });
+
+  it('killed at any point of a start, the daemon leaves nothing behind that the next one does not settle', async () => {
+    for (let step = 0; step < 12; step += 1) {
+      await home.casemate(['ls']);
+      const pid = await daemonPid();
+      const child = spawn(process.execPath, [entry, 'run', '--', 'true'], { cwd: home.project, env: home.env, stdio: 'ignore' });
+      await sleep(90 + step * 25);
+      process.kill(pid, 'SIGKILL');
+      await new Promise((done) => child.once('exit', done));
+    }
+    await expect.poll(names, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(async () => (await readdir(join(home.paths.state, 'sandboxes')).catch(() => [])).length, { timeout: 10_000 }).toBe(0);
+  });
+
+  it('two callers at once start one daemon and do not race', async () => {
+    await home.casemate(['daemon', 'stop', '--force']);
+    const results = await Promise.all(Array.from({ length: 4 }, async (_, index) => await home.casemate(['run', '--', 'echo', String(index)])));
+    expect(results.map(({ code, out }) => [code, out])).toEqual([0, 1, 2, 3].map((index) => [0, `${index}\n`]));
+    const same = await Promise.all(['a', 'b'].map(async () => await home.casemate(['create', 'same'])));
+    expect(same.map(({ code }) => code).toSorted()).toEqual([0, 2]);
+    await home.casemate(['destroy', 'same', '--confirm', 'same']);
+  });
+
+  it('starts nothing when the journal cannot be written', async () => {
+    await home.casemate(['daemon', 'stop', '--force']);
+    const folder = join(home.paths.state, 'journal');
+    const saved = join(home.root, 'journal-aside');
+    const { rename } = await import('node:fs/promises');
+    await rename(folder, saved);
+    await writeFile(folder, 'not a folder');
+    const { code, err } = await home.casemate(['run', '--', 'true']);
+    expect({ code, err }).toMatchObject({ code: 125, err: expect.stringContaining('journal') });
+    await rm(folder);
+    await rename(saved, folder);
+    expect(await home.casemate(['run', '--', 'true'])).toMatchObject({ code: 0 });
+  });
+
+  it('refuses to start on a journal that was tampered with', async () => {
+    const second = await makeHome();
+    await second.casemate(['run', '--', 'true']);
+    await second.casemate(['daemon', 'stop', '--force']);
+    const folder = join(second.paths.state, 'journal');
+    const [segment = ''] = (await readdir(folder)).filter((name) => name.endsWith('.jsonl') || name.includes('segment') || /\d/.test(name));
+    const text = await readFile(join(folder, segment), 'utf8');
+    await writeFile(join(folder, segment), text.replace('sandbox.create', 'sandbox.creaet'));
+    expect(await second.casemate(['journal', 'verify'])).toMatchObject({ code: 1 });
+    expect((await second.casemate(['run', '--', 'true'])).code).not.toBe(0);
+    await second.remove();
+  });
+
+  it('refuses folders of ours that others can enter', async () => {
+    const second = await makeHome();
+    await mkdir(second.paths.state, { recursive: true });
+    await chmod(second.paths.state, 0o755);
+    expect(await second.casemate(['run', '--', 'true'])).toMatchObject({ err: expect.stringContaining('chmod 700') });
+    await second.remove();
+  });
+});
+
+/** Processes of the host that sleep for exactly so long, whichever namespace they are in. */
+async function sleepers(seconds: string): Promise<number> {
+  let count = 0;
+  for (const name of (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
+    const words = (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    count += words[0]?.endsWith('sleep') === true && words[1] === seconds ? 1 : 0;
+  }
+  return count;
+}
