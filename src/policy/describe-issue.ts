@@ -21,7 +21,8 @@ export function describeIssue(issue: Issue, value: unknown, keysAt: (path: Value
   const fault = (what: string, hint?: string): readonly SchemaFault[] => [{ path, atKey: false, what: `${subject} ${what}`, hint }];
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownKey(key, path, keysAt(path)));
+      // Only the first fault of a file is shown: thousands of hints would be made for nobody.
+      return issue.keys.map((key, index) => unknownKey(key, path, index === 0 ? keysAt(path) : []));
     case 'invalid_union':
       return describeUnion(issue, value, { path, keysAt });
     case 'invalid_key':

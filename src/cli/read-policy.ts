@@ -1,0 +1,24 @@
+import { homedir } from 'node:os';
+
+import { agents } from '../agents/agents.ts';
+import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
+import { readFacts } from '../sandbox/facts.ts';
+import { loadPolicy, type LoadedPolicy } from '../sandbox/load-policy.ts';
+import type { CommandContext } from './command.ts';
+
+/** The policy that holds where a command was called; reads files and settings, asks no daemon. */
+export interface PolicyChoice {
+  /** absolute */
+  readonly explicitFile: string | undefined;
+  readonly commandLine?: CommandLinePolicy | undefined;
+}
+
+export async function readPolicy({ env, paths, cwd }: CommandContext, { explicitFile, commandLine }: PolicyChoice): Promise<LoadedPolicy> {
+  return loadPolicy({
+    paths,
+    cwd,
+    explicitFile,
+    commandLine,
+    facts: (registries) => readFacts({ agents, env, home: env.get('HOME') ?? homedir(), registries }),
+  });
+}
