@@ -42,12 +42,10 @@ export async function benchJournal(): Promise<BenchResult> {
   try {
     const rows: BenchRow[] = [];
     for (const appenders of [1, 8, 64, 512]) {
-      // oxlint-disable-next-line no-await-in-loop -- measured one after the other
       rows.push(await benchAppend(place, appenders));
     }
     const threads: readonly (number | undefined)[] = [0, undefined];
     for (const count of threads) {
-      // oxlint-disable-next-line no-await-in-loop -- measured one after the other
       rows.push(await benchVerify(place, count));
     }
     return rows;
@@ -68,10 +66,8 @@ async function benchAppend(place: Place, appenders: number): Promise<BenchRow> {
   try {
     for (let round = -1; round < rounds; round += 1) {
       const start = performance.now();
-      // oxlint-disable-next-line no-await-in-loop -- one round after the other
       await Promise.all(Array.from({ length: appenders }, async () => {
         for (let number = 0; number < each; number += 1) {
-          // oxlint-disable-next-line no-await-in-loop -- each waits for its own record
           await journal.append(entry);
         }
       }));
@@ -95,7 +91,6 @@ async function benchVerify(place: Place, threads: number | undefined): Promise<B
   let records = 0;
   for (let round = -1; round < rounds; round += 1) {
     const start = performance.now();
-    // oxlint-disable-next-line no-await-in-loop -- one round after the other
     const verdict = await verifySegments(segments, { witness, publicKey, threads });
     if (!verdict.valid) {
       throw new Error(`the journal is not valid: ${verdict.fault?.why}`);

@@ -16,7 +16,7 @@ export interface AppendQueue<State> {
   readonly state: () => State;
   /** Resolves when the line is durable. `after` becomes the state. */
   readonly push: (line: string, after: State) => Promise<void>;
-  /** Resolves when nothing is under way. */
+  /** Resolves when what has been pushed is settled. */
   readonly idle: () => Promise<void>;
   /** Why nothing can be appended any more. */
   readonly broken: () => CasemateError | undefined;
@@ -82,11 +82,8 @@ export function appendQueue<State>(start: State, store: BatchStore): AppendQueue
       running ??= nextTurn().then(drain);
       return promise;
     },
-    async idle() {
-      while (running !== undefined) {
-        // oxlint-disable-next-line no-await-in-loop -- until nobody appends any more
-        await running;
-      }
+    idle: async () => {
+      await running;
     },
   };
 }

@@ -43,6 +43,7 @@ export async function* followJournal(folder: string, options: FollowOptions): As
     const segments = await listSegments(folder);
     const segment = segments[index];
     if (segment !== undefined) {
+      // oxlint-disable-next-line no-await-in-loop -- in the order of the chain
       for await (const { found, end } of readFrom(segment, position)) {
         position = end;
         if (found !== undefined && found.record.seq > seen) {

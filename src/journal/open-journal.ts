@@ -5,8 +5,9 @@ import { dirname, join, resolve } from 'node:path';
 import { CasemateError } from '../base/errors.ts';
 import { privateFolder, writeDurably } from '../system/files.ts';
 import { systemClock, type Clock } from '../system/clock.ts';
+import type { Witness } from './checkpoint.ts';
 import { openKeys, publicKeyPath, readPublicKey } from './journal-keys.ts';
-import { journalWriter } from './journal-writer.ts';
+import { beginJournal } from './journal-writer.ts';
 import type { Journal } from './record.ts';
 import { segmentAt, listSegments } from './segments.ts';
 import { segmentWriter, unwritable } from './segment-writer.ts';
@@ -72,10 +73,10 @@ async function openLocked(options: OpenJournalOptions, release: () => void): Pro
   const keys = await openKeys(folder, { isNew: found.verdict === undefined }).catch((error: unknown) => {
     throw unwritable(error, folder);
   });
-  const healed = await heal(folder, found.verdict);
+  const healedBytes = await heal(folder, found.verdict);
   const segment = Math.max(1, found.segments);
   const store = await segmentWriter(folder, { segment, maxSegmentBytes, sync });
-  const journal = journalWriter({
+  const parts = {
     store,
     keys,
     clock,
@@ -83,19 +84,19 @@ async function openLocked(options: OpenJournalOptions, release: () => void): Pro
     unsigned: found.verdict?.unsigned ?? 0,
     checkpointEvery: options.checkpointEvery,
     checkpointAfterMs: options.checkpointAfterMs,
-    saveWitness: (witness) =>
-      writeDurably(witnessPath, encodeWitness(witness)).catch((error: unknown) => {
+    saveWitness: async (witness: Witness) => {
+      await writeDurably(witnessPath, encodeWitness(witness)).catch((error: unknown) => {
         throw unwritable(error, witnessPath);
-      }),
+      });
+    },
     release,
-  });
+  };
   try {
-    await journal.begin({ healedBytes: healed, hasWitness: found.hasWitness });
+    return await beginJournal(parts, { healedBytes, hasWitness: found.hasWitness });
   } catch (error) {
     await store.close();
     throw error;
   }
-  return journal.journal;
 }
 
 const dataSync = (file: FileHandle): Promise<void> => file.datasync();

@@ -64,19 +64,19 @@ async function* matching(lines: AsyncGenerator<Line>, { filters, onBadLine }: Qu
 
 /** Times are compared record by record: a clock may have been set back between two. */
 export function matcher(filters: Filters): (record: JournalRecord) => boolean {
-  const { sandboxes, action, decision, sinceMs, untilMs } = filters;
+  const { sandboxes, action, decision, sinceMs = -Infinity, untilMs = Infinity } = filters;
+  const isTimed = filters.sinceMs !== undefined || filters.untilMs !== undefined;
   const text = filters.text?.toLowerCase();
-  return (record) => {
-    const timeMs = Date.parse(record.time);
-    return (
-      (sandboxes === undefined || (record.sandbox !== undefined && sandboxes.has(record.sandbox))) &&
-      (action === undefined || record.action.startsWith(action)) &&
-      (decision === undefined || record.decision === decision) &&
-      (sinceMs === undefined || timeMs >= sinceMs) &&
-      (untilMs === undefined || timeMs <= untilMs) &&
-      (text === undefined || searchText(record).includes(text))
-    );
-  };
+  return (record) =>
+    (sandboxes === undefined || (record.sandbox !== undefined && sandboxes.has(record.sandbox))) &&
+    (action === undefined || record.action.startsWith(action)) &&
+    (decision === undefined || record.decision === decision) &&
+    (!isTimed || isBetween(Date.parse(record.time), sinceMs, untilMs)) &&
+    (text === undefined || searchText(record).includes(text));
+}
+
+function isBetween(timeMs: number, sinceMs: number, untilMs: number): boolean {
+  return timeMs >= sinceMs && timeMs <= untilMs;
 }
 
 function searchText(record: JournalRecord): string {

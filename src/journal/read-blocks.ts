@@ -22,29 +22,41 @@ export interface ReadOptions {
 
 /** Only the last block has a `rest`. A line longer than `maxLineBytes` ends the reading. */
 export async function* readBlocks(file: FileHandle, options: ReadOptions = {}): AsyncGenerator<Block, undefined> {
-  const { blockBytes = 1024 * 1024, patienceMs = 0 } = options;
+  const { blockBytes = 1024 * 1024 } = options;
   let position = options.position ?? 0;
-  let waitedMs = 0;
-  for (;;) {
-    const room = Buffer.allocUnsafeSlow(blockBytes + maxLineBytes);
+  for (let isLast = false; !isLast; ) {
     // oxlint-disable-next-line no-await-in-loop -- one block after the other is the point
-    const read = await readFully(file, room, position);
+    const { bytes, end, isEnd } = await readPatiently(file, { position, size: blockBytes + maxLineBytes, patienceMs: options.patienceMs ?? 0 });
+    isLast = isEnd || bytes.length - end >= maxLineBytes;
+    // The rest is a copy: whoever takes the lines may hand their memory to another thread.
+    yield { bytes: bytes.subarray(0, end), rest: isLast ? Buffer.from(bytes.subarray(end)) : Buffer.alloc(0) };
+    position += end;
+  }
+  return undefined;
+}
+
+interface Piece {
+  readonly bytes: Buffer;
+  /** after the last line feed */
+  readonly end: number;
+  /** whether the file ended here */
+  readonly isEnd: boolean;
+}
+
+/** Reads again while the file ends in an unfinished line, for as long as there is patience. */
+async function readPatiently(file: FileHandle, range: { position: number; size: number; patienceMs: number }): Promise<Piece> {
+  const room = Buffer.allocUnsafeSlow(range.size);
+  for (let waitedMs = 0; ; waitedMs += 20) {
+    // oxlint-disable-next-line no-await-in-loop -- see above
+    const read = await readFully(file, room, range.position);
     const bytes = room.subarray(0, read);
     const end = bytes.lastIndexOf(0x0a) + 1;
     const isEnd = read < room.length;
-    if (isEnd && end < read && waitedMs < patienceMs) {
-      waitedMs += 20;
-      // oxlint-disable-next-line no-await-in-loop -- waiting for the writer
-      await sleep(20);
-      continue;
+    if (!isEnd || end === read || waitedMs >= range.patienceMs) {
+      return { bytes, end, isEnd };
     }
-    const isTooLong = read - end >= maxLineBytes;
-    // The rest is a copy: whoever takes the lines may hand their memory to another thread.
-    yield { bytes: bytes.subarray(0, end), rest: isEnd || isTooLong ? Buffer.from(bytes.subarray(end)) : Buffer.alloc(0) };
-    if (isEnd || isTooLong) {
-      return undefined;
-    }
-    position += end;
+    // oxlint-disable-next-line no-await-in-loop -- waiting for the writer
+    await sleep(20);
   }
 }
 

@@ -16,10 +16,12 @@ export async function* readForwards(segments: readonly Segment[]): AsyncGenerato
     // oxlint-disable-next-line no-await-in-loop -- one segment after the other
     const file = await openSegment(segment);
     try {
+      // oxlint-disable-next-line no-await-in-loop -- in the order of the chain
       for await (const { bytes } of readBlocks(file)) {
         yield* linesOf(bytes);
       }
     } finally {
+      // oxlint-disable-next-line no-await-in-loop -- in the order of the chain
       await file.close();
     }
   }
@@ -30,10 +32,12 @@ export async function* readBackwards(segments: readonly Segment[]): AsyncGenerat
     // oxlint-disable-next-line no-await-in-loop -- one segment after the other
     const file = await openSegment(segment);
     try {
+      // oxlint-disable-next-line no-await-in-loop -- in the order of the chain
       for await (const bytes of blocksBackwards(file)) {
         yield* [...linesOf(bytes)].toReversed();
       }
     } finally {
+      // oxlint-disable-next-line no-await-in-loop -- in the order of the chain
       await file.close();
     }
   }

@@ -43,7 +43,6 @@ function shortened(text: string): string {
  */
 export function terminalSafeJson(json: string): string {
   return json.replace(
-    // oxlint-disable-next-line no-control-regex -- removing control characters is what this is for
     /[\u007f-\u009f\u061c\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

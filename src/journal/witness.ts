@@ -34,17 +34,22 @@ function parseJson(text: string): unknown {
   }
 }
 
+const forms: Readonly<Record<keyof Witness, (value: unknown) => boolean>> = {
+  version: (value) => value === 1,
+  seq: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value > 0,
+  hash: (value) => isHex(value, 64),
+  key: (value) => isHex(value, 16),
+  signature: (value) => isHex(value, 128),
+  time: (value) => typeof value === 'string',
+  publicKey: (value) => typeof value === 'string',
+};
+
 function isWitness(value: unknown): value is Witness {
-  return (
-    typeof value === 'object' && value !== null && Object.keys(value).toSorted().join() === members.join() &&
-    'version' in value && value.version === 1 &&
-    'seq' in value && typeof value.seq === 'number' && Number.isSafeInteger(value.seq) && value.seq > 0 &&
-    'hash' in value && isHex(value.hash, 64) &&
-    'key' in value && isHex(value.key, 16) &&
-    'signature' in value && isHex(value.signature, 128) &&
-    'time' in value && typeof value.time === 'string' &&
-    'publicKey' in value && typeof value.publicKey === 'string'
-  );
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  const found = new Map<string, unknown>(Object.entries(value));
+  return found.size === Object.keys(forms).length && Object.entries(forms).every(([name, isForm]) => isForm(found.get(name)));
 }
 
 function isHex(value: unknown, digits: number): boolean {

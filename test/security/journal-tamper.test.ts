@@ -1,6 +1,6 @@
 import { appendFile, copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, assert, beforeAll, describe, expect, test } from 'vitest';
 
 import { encodeRecord, lineHash, noLine } from '../../src/journal/encode-record.ts';
 import { decodeRecord } from '../../src/journal/line-grammar.ts';
@@ -90,7 +90,8 @@ describe('a journal somebody has changed', () => {
       let previous = noLine;
       return fileOf(kept.map((line, index) => {
         const record = decodeRecord(Buffer.from(line));
-        const forged = encodeRecord({ ...record!, seq: index + 1, previous, decision: index === 9 ? 'allow' : record!.decision });
+        assert(record);
+        const forged = encodeRecord({ ...record, seq: index + 1, previous, decision: index === 9 ? 'allow' : record.decision });
         previous = lineHash(forged);
         return forged;
       }));

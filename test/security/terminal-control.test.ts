@@ -14,7 +14,6 @@ const attack =
   '\u009b31m\u009b2J\r\u001b[1A\u202e\u2066\u200b\u2028\n{"seq":999,"decision":"allow"}\u007f\ufeff';
 
 // Every byte a terminal acts on, save the line feed between records.
-// oxlint-disable-next-line no-control-regex -- that none is there is the point
 const driving = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]/;
 
 let place: JournalFolder;
@@ -63,7 +62,6 @@ describe('text of a sandbox in the journal', () => {
 
   test('is not taken for colour where colours are on', () => {
     const record = { ...entryOf(1), subject: attack, seq: 1, time: attack, previous: '' };
-    // oxlint-disable-next-line no-control-regex -- our own colours are taken away first
     expect(renderRecord(record, { colours: 'on' }).replaceAll(/\u001b\[(?:2|22|31|32|39)m/g, '')).not.toMatch(driving);
   });
 });

@@ -28,7 +28,6 @@ describe('JSON for a terminal', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => {
       const safe = terminalSafeJson(JSON.stringify(text));
       expect(JSON.parse(safe)).toBe(text);
-      // oxlint-disable-next-line no-control-regex -- that none is there is the point
       expect(safe).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b-\u200f]/);
     }));
   });

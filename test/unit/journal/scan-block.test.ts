@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { assert, describe, expect, test } from 'vitest';
 
 import { encodeRecord, lineHash, noLine } from '../../../src/journal/encode-record.ts';
 import { decodeRecord } from '../../../src/journal/line-grammar.ts';
@@ -71,7 +71,8 @@ describe('a log of 20 records', () => {
     let previous = noLine;
     const forged = log.lines.map((line, index) => {
       const record = decodeRecord(Buffer.from(line));
-      const next = encodeRecord({ ...record!, previous, decision: index === 10 ? 'deny' : record!.decision });
+      assert(record);
+      const next = encodeRecord({ ...record, previous, decision: index === 10 ? 'deny' : record.decision });
       previous = lineHash(next);
       return next;
     });
