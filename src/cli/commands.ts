@@ -19,6 +19,7 @@ const makeOptions: readonly OptionRow[] = [
 
 export const commands: CommandTable = {
   run: {
+    group: 'Sandboxes',
     summary: 'Run a command or the agent in a new sandbox, then remove it',
     usage: '[OPTION...] [-- COMMAND ARG...]',
     options: [
@@ -39,6 +40,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/run.ts'),
   },
   create: {
+    group: 'Sandboxes',
     summary: 'Make a sandbox without starting it',
     usage: 'NAME [OPTION...]',
     options: [...makeOptions.filter((option) => option.name !== 'name'), json],
@@ -47,6 +49,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/create.ts'),
   },
   start: {
+    group: 'Sandboxes',
     summary: 'Start a sandbox that was made or stopped',
     usage: 'NAME',
     options: [json],
@@ -55,6 +58,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/start.ts'),
   },
   stop: {
+    group: 'Sandboxes',
     summary: 'Stop a sandbox; workspace and home stay',
     usage: 'NAME',
     options: [json],
@@ -62,6 +66,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/stop.ts'),
   },
   restart: {
+    group: 'Sandboxes',
     summary: 'Stop, then start',
     usage: 'NAME',
     options: [json],
@@ -69,6 +74,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/restart.ts'),
   },
   destroy: {
+    group: 'Sandboxes',
     summary: 'Remove a sandbox and its home; the workspace is never touched',
     usage: 'NAME [--confirm NAME]',
     options: [
@@ -80,6 +86,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/destroy.ts'),
   },
   exec: {
+    group: 'Sandboxes',
     summary: 'Run a command in a running sandbox',
     usage: 'NAME [OPTION...] -- COMMAND ARG...',
     options: [
@@ -93,6 +100,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/exec.ts'),
   },
   shell: {
+    group: 'Sandboxes',
     summary: 'Open a shell in a running sandbox, as its user',
     usage: 'NAME',
     options: [],
@@ -100,6 +108,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/shell.ts'),
   },
   ls: {
+    group: 'Sandboxes',
     summary: 'List sandboxes',
     usage: '',
     options: [json],
@@ -107,6 +116,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/ls.ts'),
   },
   inspect: {
+    group: 'Sandboxes',
     summary: 'Show a sandbox: plan, state, and what was read back from the running one',
     usage: 'NAME',
     options: [json],
@@ -114,6 +124,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/inspect.ts'),
   },
   logs: {
+    group: 'Sandboxes',
     summary: 'Show what commands without a terminal printed',
     usage: 'NAME',
     options: [
@@ -126,6 +137,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/logs.ts'),
   },
   stats: {
+    group: 'Sandboxes',
     summary: 'Show memory, processor, processes and network use of a running sandbox',
     usage: 'NAME',
     options: [json],
@@ -133,6 +145,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/stats.ts'),
   },
   plan: {
+    group: 'Policy',
     summary: 'Print all that a start here would do, with its hash; starts nothing',
     usage: '[OPTION...]',
     options: [...makeOptions.filter((option) => option.name !== 'trust'), json],
@@ -140,6 +153,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/plan.ts'),
   },
   'policy check': {
+    group: 'Policy',
     summary: 'Check a policy file and its layers',
     usage: '[FILE]',
     options: [json],
@@ -147,6 +161,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/policy-check.ts'),
   },
   'policy explain': {
+    group: 'Policy',
     summary: 'Say which rule of which file decides about a destination',
     usage: 'HOST[:PORT] [METHOD PATH]',
     options: [policyFile, { name: 'agent', value: 'AGENT', about: 'as if this agent were used' }, json],
@@ -154,6 +169,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/policy-explain.ts'),
   },
   'policy schema': {
+    group: 'Policy',
     summary: 'Print the JSON Schema of the policy file, for editors',
     usage: '',
     options: [],
@@ -161,6 +177,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/policy-schema.ts'),
   },
   'policy trust': {
+    group: 'Policy',
     summary: 'Approve what the project policy asks for, for its present content',
     usage: '[FILE]',
     options: [{ name: 'yes', about: 'approve without being asked' }, json],
@@ -169,6 +186,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/policy-trust.ts'),
   },
   'image build': {
+    group: 'Images',
     summary: 'Build an image from a recipe',
     usage: '[RECIPE]',
     options: [
@@ -180,6 +198,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/image-build.ts'),
   },
   'image ls': {
+    group: 'Images',
     summary: 'List images',
     usage: '',
     options: [json],
@@ -187,6 +206,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/image-ls.ts'),
   },
   'image show': {
+    group: 'Images',
     summary: 'Show an image: digest, lock, bill of materials',
     usage: 'NAME',
     options: [json],
@@ -194,6 +214,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/image-show.ts'),
   },
   'image verify': {
+    group: 'Images',
     summary: 'Check an image: digest, user, setuid files, secrets, agent version',
     usage: 'NAME',
     options: [json],
@@ -201,6 +222,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/image-verify.ts'),
   },
   'image rm': {
+    group: 'Images',
     summary: 'Remove an image that no sandbox uses',
     usage: 'NAME --confirm NAME',
     options: [{ name: 'confirm', value: 'NAME', about: 'the name once more' }, json],
@@ -208,6 +230,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/image-rm.ts'),
   },
   'journal tail': {
+    group: 'Journal',
     summary: 'Show the newest records',
     usage: '',
     options: [
@@ -219,6 +242,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/journal-tail.ts'),
   },
   'journal query': {
+    group: 'Journal',
     summary: 'Find records',
     usage: '[OPTION...]',
     options: [
@@ -235,6 +259,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/journal-query.ts'),
   },
   'journal verify': {
+    group: 'Journal',
     summary: 'Check that no record was changed, removed, reordered or cut off',
     usage: '[FILE]',
     options: [{ name: 'bundle', value: 'FILE', about: 'check an exported evidence bundle' }, json],
@@ -242,6 +267,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/journal-verify.ts'),
   },
   'journal export': {
+    group: 'Journal',
     summary: 'Write records to a file: json, csv, or a bundle that verifies offline',
     usage: '[OPTION...]',
     options: [
@@ -256,6 +282,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/journal-export.ts'),
   },
   tour: {
+    group: 'This host',
     summary: 'Show the whole way once: an agent mends a sample project in a sandbox',
     usage: '',
     options: [
@@ -267,6 +294,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/tour.ts'),
   },
   setup: {
+    group: 'This host',
     summary: 'Prepare this host: check programs, make folders and keys, build images',
     usage: '',
     options: [{ name: 'image', value: 'RECIPE', repeats: true, about: 'images to build (default: base)' }, json],
@@ -274,6 +302,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/setup.ts'),
   },
   doctor: {
+    group: 'This host',
     summary: 'Say what this host can protect and what is missing, each by a probe',
     usage: '',
     options: [{ name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime to examine' }, json],
@@ -282,6 +311,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/doctor.ts'),
   },
   'daemon status': {
+    group: 'This host',
     summary: 'Show the daemon: process, uptime, sandboxes, memory',
     usage: '',
     options: [json],
@@ -289,6 +319,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/daemon-status.ts'),
   },
   'daemon stop': {
+    group: 'This host',
     summary: 'Stop the daemon and the sandboxes it holds',
     usage: '',
     options: [{ name: 'force', about: 'stop running sandboxes, too' }, json],
@@ -296,6 +327,7 @@ export const commands: CommandTable = {
     load: () => import('./commands/daemon-stop.ts'),
   },
   completion: {
+    group: 'This host',
     summary: 'Print completion for a shell',
     usage: 'bash|zsh|fish',
     options: [],
