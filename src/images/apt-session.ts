@@ -80,7 +80,7 @@ function configuration({ folder, architecture }: AptRequest): string {
 
 async function hostSources(etcApt: string, suite: string): Promise<ChosenSources> {
   const parts = await readdir(join(etcApt, 'sources.list.d')).catch(() => []);
-  const paths = [join(etcApt, 'sources.list'), ...parts.toSorted().map((name) => join(etcApt, 'sources.list.d', name))];
+  const paths = [join(etcApt, 'sources.list'), ...parts.toSorted((a, b) => (a < b ? -1 : 1)).map((name) => join(etcApt, 'sources.list.d', name))];
   const files = await Promise.all(
     paths.map(async (name): Promise<SourceFile> => ({ name, text: await readFile(name, 'utf8').catch(() => '') })),
   );

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
@@ -6,7 +7,6 @@ import canonicalize from 'canonicalize';
 
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
-import { readTextIfPresent } from '../system/files.ts';
 import type { Recipe, RecipeChain } from './image.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
@@ -16,14 +16,22 @@ import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 const buildFormat = 1;
 
 /** Debian of the host's own release when the host is Debian, else bookworm; `platform` is this process's. */
-export async function hostTarget(osReleaseFile = '/etc/os-release', architecture: string = process.arch): Promise<RecipeTarget> {
+export function hostTarget(osRelease: string = readOsRelease(), architecture: string = process.arch): RecipeTarget {
   if (architecture !== 'x64' && architecture !== 'arm64') {
     throw new CasemateError('IMAGE_BUILD_FAILED', `images can be built on x64 and arm64; this is ${architecture}`);
   }
-  const text = (await readTextIfPresent(osReleaseFile)) ?? '';
-  const field = (name: string): string | undefined => new RegExp(`^${name}="?([a-z]+)"?$`, 'm').exec(text)?.[1];
+  const field = (name: string): string | undefined => new RegExp(`^${name}="?([a-z]+)"?$`, 'm').exec(osRelease)?.[1];
   const suite = field('ID') === 'debian' ? field('VERSION_CODENAME') : undefined;
   return { platform: architecture, suite: suite ?? 'bookworm' };
+}
+
+/** `os-release(5)`; nothing on a host that has none. */
+function readOsRelease(): string {
+  try {
+    return readFileSync('/etc/os-release', 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** A file is meant where the text has a slash or ends in `.yaml` or `.yml`. */

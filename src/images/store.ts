@@ -60,8 +60,8 @@ export interface StoreOptions {
 
 const folderName = /^sha256-([0-9a-f]{64})$/;
 
-export function imageStore({ folder: root, target: given }: StoreOptions): LocalImageStore {
-  const openHere = async (folder: string): Promise<StoredImage | undefined> => open(folder, given ?? (await hostTarget()));
+export function imageStore({ folder: root, target = hostTarget() }: StoreOptions): LocalImageStore {
+  const openHere = (folder: string): Promise<StoredImage | undefined> => open(folder, target);
   const store: LocalImageStore = {
     async find(recipe) {
       return (await store.list()).find((image) => image.recipe === recipe && image.current);
@@ -105,21 +105,23 @@ export function imageStore({ folder: root, target: given }: StoreOptions): Local
       await keepLock(root, await store.lockOf(image));
       return known(await openHere(image.folder), image.folder);
     },
-    async remove(image, { tools, inUse }) {
-      const users = await inUse(image);
-      if (users.length > 0) {
-        throw new CasemateError('SANDBOX_WRONG_STATE', `the image ${image.recipe} is used by ${users.map(visible).join(', ')}`, {
-          hint: `Destroy first: ${users.map((name) => `casemate destroy ${visible(name)}`).join('; ')}`,
-        });
-      }
-      // First out of its name, so that an interrupted removal leaves no half image; the next build sweeps the rest.
-      const leaving = join(root, `.build-removed-${image.digest.slice(7, 23)}`);
-      await rename(image.folder, leaving);
-      await syncFolder(root);
-      await tools.run('rm', ['-rf', '--one-file-system', '--', leaving]);
-    },
+    remove: (image, options) => removeImage(root, image, options),
   };
   return store;
+}
+
+async function removeImage(root: string, image: StoredImage, { tools, inUse }: RemoveOptions): Promise<void> {
+  const users = await inUse(image);
+  if (users.length > 0) {
+    throw new CasemateError('SANDBOX_WRONG_STATE', `the image ${image.recipe} is used by ${users.map(visible).join(', ')}`, {
+      hint: `Destroy first: ${users.map((name) => `casemate destroy ${visible(name)}`).join('; ')}`,
+    });
+  }
+  // First out of its name, so that an interrupted removal leaves no half image; the next build sweeps the rest.
+  const leaving = join(root, `.build-removed-${image.digest.slice(7, 23)}`);
+  await rename(image.folder, leaving);
+  await syncFolder(root);
+  await tools.run('rm', ['-rf', '--one-file-system', '--', leaving]);
 }
 
 async function writeContent(folder: string, { record, lock, bom, manifest }: ImageContent): Promise<void> {

@@ -45,7 +45,7 @@ export async function verifyRootfs(rootfs: string, options: VerifyOptions): Prom
 }
 
 export function failedRows(rows: readonly VerifyRow[]): readonly VerifyRow[] {
-  return rows.filter((row) => row.verdict === 'fail');
+  return rows.filter(({ verdict }) => verdict === 'fail');
 }
 
 function row(check: string, faults: readonly string[], fine: string): VerifyRow {

@@ -1,0 +1,32 @@
+import { formatBytes } from '../../base/units.ts';
+import { imageStore } from '../../images/store.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { ago, printJson, table } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+
+/** `casemate image ls`: newest first; an image whose recipe has changed since is marked, for nothing starts from it. */
+export const run: RunCommand = async (args, { paths, stdout }) => {
+  const parsed = parseOptions(commands['image ls'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const images = await imageStore({ folder: paths.images }).list();
+  if (switchOption(parsed, 'json')) {
+    const rows = images.map(({ recipe, digest, createdAt, bytes, lockDigest, current, rootfs }) => ({ recipe, digest, createdAt, bytes, lockDigest, current, rootfs }));
+    printJson(stdout, rows);
+    return 0;
+  }
+  if (images.length === 0) {
+    stdout.write('no images; casemate image build makes one\n');
+    return 0;
+  }
+  const nowMs = Date.now();
+  const rows = images.map((image) => [
+    image.recipe,
+    image.digest.slice('sha256:'.length, 'sha256:'.length + 12),
+    formatBytes(image.bytes),
+    ago(image.createdAt, nowMs),
+    image.current ? 'current' : 'recipe changed',
+  ]);
+  stdout.write(table(['RECIPE', 'DIGEST', 'SIZE', 'AGE', 'STATE'], rows));
+  return 0;
+};

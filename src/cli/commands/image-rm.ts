@@ -1,0 +1,59 @@
+import { CasemateError, isCasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { formatBytes } from '../../base/units.ts';
+import type { Client } from '../../daemon/client.ts';
+import { buildDeps } from '../../images/build-deps.ts';
+import type { ImageRecord } from '../../images/image.ts';
+import { removeImage } from '../../images/remove-image.ts';
+import { imageStore } from '../../images/store.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { parseOptions, requiredPositionals, switchOption, textOption } from '../parse-options.ts';
+
+/** `casemate image rm NAME --confirm NAME`. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['image rm'] ?? { options: [] }, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const { paths, env, uid, stdout, stderr } = context;
+  const found = await imageStore({ folder: paths.images }).need(name);
+  const confirmed = textOption(parsed, 'confirm');
+  if (confirmed !== name) {
+    throw new CasemateError('CONFIRMATION_MISSING', `nothing was removed: ${visible(name)} is ${found.digest.slice(0, 19)}, ${formatBytes(found.bytes)}`, {
+      hint: `Run: casemate image rm ${visible(name)} --confirm ${visible(name)}`,
+    });
+  }
+  const progress = (line: string): void => void stderr.write(`${visible(line)}\n`);
+  const image = await removeImage(name, buildDeps({ paths, env, uid, progress }), (candidate) => sandboxesOf(candidate, context));
+  if (switchOption(parsed, 'json')) {
+    printJson(stdout, { removed: { recipe: image.recipe, digest: image.digest, bytes: image.bytes } });
+  } else {
+    stdout.write(`removed ${image.recipe} ${image.digest} (${formatBytes(image.bytes)}); its lock stays\n`);
+  }
+  return 0;
+};
+
+/** The daemon knows the sandboxes; it is started for the question, because a stopped sandbox needs its image, too. */
+async function sandboxesOf(image: ImageRecord, context: CommandContext): Promise<readonly string[]> {
+  const client = await connectDaemon(context);
+  try {
+    const views = await client.call('ls', {});
+    const digests = await Promise.all(views.map((view) => digestOf(client, view.name)));
+    return views.filter((_, index) => digests[index] === image.digest).map((view) => view.name);
+  } finally {
+    client.close();
+  }
+}
+
+async function digestOf(client: Client, name: string): Promise<string | undefined> {
+  try {
+    return (await client.call('inspect', { name })).plan.image.digest;
+  } catch (error) {
+    // Removed since it was listed.
+    if (isCasemateError(error) && error.code === 'SANDBOX_NOT_FOUND') {
+      return undefined;
+    }
+    throw error;
+  }
+}

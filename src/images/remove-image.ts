@@ -1,0 +1,27 @@
+import type { BuildDeps } from './build.ts';
+import { lockBuilds } from './build-lock.ts';
+import type { ImageRecord } from './image.ts';
+import { imageTools } from './image-tools.ts';
+import { imageStore, type StoredImage } from './store.ts';
+
+/**
+ * Removes an image from disk; its lock stays, so that the same image can be built again. Waits for a build that may be
+ * reading it. Throws `IMAGE_NOT_FOUND`, and `SANDBOX_WRONG_STATE` when `inUse` names sandboxes made from it.
+ */
+export async function removeImage(
+  name: string,
+  { paths, env, uid, target, progress, signal }: BuildDeps,
+  inUse: (image: ImageRecord) => Promise<readonly string[]>,
+): Promise<StoredImage> {
+  const tools = imageTools({ uid, env, signal });
+  const store = imageStore({ folder: paths.images, target });
+  await store.need(name);
+  const unlock = await lockBuilds(paths.images, { env: tools.env, progress, signal });
+  try {
+    const image = await store.need(name);
+    await store.remove(image, { tools, inUse });
+    return image;
+  } finally {
+    await unlock();
+  }
+}

@@ -1,0 +1,24 @@
+import type { BuildDeps } from './build.ts';
+import type { VerifyRow } from './image.ts';
+import { imageTools } from './image-tools.ts';
+import { imageStore, type StoredImage } from './store.ts';
+import { verifyRootfs } from './verify.ts';
+
+export interface ImageVerification {
+  readonly image: StoredImage;
+  readonly rows: readonly VerifyRow[];
+}
+
+/** Checks a stored image, file by file against its digest and as a whole against what every image promises. */
+export async function verifyImage(name: string, { paths, env, uid, target, runInside, signal }: BuildDeps): Promise<ImageVerification> {
+  const store = imageStore({ folder: paths.images, target });
+  const image = await store.need(name);
+  const { rows } = await verifyRootfs(image.rootfs, {
+    tools: imageTools({ uid, env, signal }),
+    checks: image.chain.flatMap((recipe) => recipe.checks),
+    expected: { digest: image.digest, manifest: await store.manifestOf(image) },
+    runInside,
+    signal,
+  });
+  return { image, rows };
+}
