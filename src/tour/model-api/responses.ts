@@ -8,8 +8,15 @@ export interface ResponseReply {
   readonly id: string;
   readonly model: string;
   readonly say: string;
-  readonly call: { readonly id: string; readonly name: string; readonly arguments: string } | undefined;
+  readonly call: ({ readonly id: string } & Call) | undefined;
   readonly inputTokens: number;
+}
+
+/** A tool takes JSON arguments (`function`) or a text of its own form (`custom`). */
+interface Call {
+  readonly kind: 'function' | 'custom';
+  readonly name: string;
+  readonly input: string;
 }
 
 const idPrefix = 'call_standin_';
@@ -22,27 +29,37 @@ export function answerResponses(body: unknown, script: Script): ResponseReply | 
   }
   const outcomes = outcomesOf(input);
   const { say, act } = script(outcomes);
-  const call = act && { id: `${idPrefix}${outcomes.length}`, ...functionCall(act, body) };
+  const call = act && { id: `${idPrefix}${outcomes.length}`, ...callOf(act, body) };
   return { id: `resp_standin_${outcomes.length}`, model, say, call, inputTokens: countTokens({ messages: input }) };
 }
 
 function outcomesOf(input: readonly unknown[]): readonly Outcome[] {
   return input
-    .filter((item) => textField(item, 'type') === 'function_call_output' && textField(item, 'call_id').startsWith(idPrefix))
+    .filter((item) => textField(item, 'type').endsWith('_call_output') && textField(item, 'call_id').startsWith(idPrefix))
     .map((item) => contentText(field(item, 'output')))
-    .map((text) => ({ text, failed: /(?:exited with code|exit code:?) [1-9]|rejected|"exit_code":\s*[1-9]/i.test(text) }));
+    .map((text) => ({ text, failed: /(?:exited with code|exit code:?) [1-9]|unsupported call|rejected|"exit_code":\s*[1-9]/i.test(text) }));
 }
 
-/** Codex works on files through its shell tool, whose name and arguments differ by model family. */
-function functionCall(action: Action, body: unknown): { readonly name: string; readonly arguments: string } {
+/** Codex works on files through its shell tool, whose name and form differ by model family. */
+function callOf(action: Action, body: unknown): Call {
   const command = shellText(action);
-  const names = listField(body, 'tools').map((tool) => textField(tool, 'name'));
+  const names = toolNames(body);
+  if (names.includes('exec')) {
+    const program = `const r = await tools.exec_command(${JSON.stringify({ cmd: command, login: false, yield_time_ms: 30_000 })});`;
+    return { kind: 'custom', name: 'exec', input: `${program}\ntext(r.output); text(JSON.stringify({ exit_code: r.exit_code }));` };
+  }
   if (names.includes('exec_command')) {
-    return { name: 'exec_command', arguments: JSON.stringify({ cmd: command }) };
+    return { kind: 'function', name: 'exec_command', input: JSON.stringify({ cmd: command }) };
   }
   return names.includes('shell_command')
-    ? { name: 'shell_command', arguments: JSON.stringify({ command }) }
-    : { name: 'shell', arguments: JSON.stringify({ command: ['sh', '-c', command] }) };
+    ? { kind: 'function', name: 'shell_command', input: JSON.stringify({ command }) }
+    : { kind: 'function', name: 'shell', input: JSON.stringify({ command: ['sh', '-c', command] }) };
+}
+
+/** Tools stand in `tools`, or in items of the input, there grouped by name spaces. */
+function toolNames(body: unknown): readonly string[] {
+  const added = listField(body, 'input').flatMap((item) => listField(item, 'tools'));
+  return [...listField(body, 'tools'), ...added].flatMap((tool) => [tool, ...listField(tool, 'tools')]).map((tool) => textField(tool, 'name'));
 }
 
 function shellText(action: Action): string {
@@ -77,8 +94,9 @@ function itemsOf(reply: ResponseReply): readonly Item[] {
   if (reply.call === undefined) {
     return [message];
   }
-  const { id, name } = reply.call;
-  return [message, { type: 'function_call', id: `${reply.id}_call`, call_id: id, name, arguments: reply.call.arguments, status: 'completed' }];
+  const { id, kind, name, input } = reply.call;
+  const form = kind === 'function' ? { type: 'function_call', arguments: input } : { type: 'custom_tool_call', input };
+  return [message, { ...form, id: `${reply.id}_call`, call_id: id, name, status: 'completed' }];
 }
 
 export function responseJson(reply: ResponseReply): Readonly<Record<string, unknown>> {
