@@ -35,7 +35,7 @@ export async function whyNot({ file, args, env, cwd }: Contender): Promise<strin
   if (result === undefined) {
     return `${file} is not installed`;
   }
-  const said = result.stderr.toString('utf8').trim().split('\n').at(-1) ?? '';
+  const said = result.stderr.toString('utf8').trim().split('\n')[0] ?? '';
   return result.exitCode === 0 ? undefined : `${file} ended with ${result.exitCode}: ${said.slice(0, 160)}`;
 }
 

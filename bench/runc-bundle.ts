@@ -1,8 +1,10 @@
 /** A bare bundle for `runc`: what its own default specification gives, on our root file system. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import { attempt } from './measure.ts';
+import { run, type RunResult } from '../src/system/process.ts';
+import { attempt, hostEnv } from './measure.ts';
 
 interface BundleOptions {
   readonly rootfs: string;
@@ -27,15 +29,32 @@ export async function bareBundle(folder: string, { rootfs, command }: BundleOpti
   return folder;
 }
 
-/** Runs `work` while a bare container sleeps; it is removed whatever happens. */
+/** Runs `work` while a bare container sleeps; it is removed whatever happens. Throws where it does not start. */
 export async function withBareContainer<T>(folder: string, rootfs: string, work: (id: string) => Promise<T>): Promise<T> {
   const id = `casemate-bench-${process.pid}`;
   await bareBundle(folder, { rootfs, command: ['sleep', '600'] });
-  // Detached, a runtime leaves its output pipes to the container; it must not hold ours open.
-  await attempt('runc', ['run', '--detach', '--bundle', folder, id]);
+  // Not detached: a detached container would keep our end of its output pipes open.
+  const running = run('runc', ['run', '--bundle', folder, id], { env: hostEnv });
   try {
+    await Promise.race([untilRunning(id), running.then(endedEarly)]);
     return await work(id);
   } finally {
     await attempt('runc', ['delete', '--force', id]);
+    await running;
   }
+}
+
+async function untilRunning(id: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const state = await attempt('runc', ['state', id]);
+    if (state?.stdout.includes('"status": "running"') === true) {
+      return;
+    }
+    await sleep(50);
+  }
+  throw new Error('a bare container did not start within 5 s');
+}
+
+function endedEarly({ stderr }: RunResult): never {
+  throw new Error(`a bare container did not start: ${stderr.toString('utf8').trim().slice(-200)}`);
 }
