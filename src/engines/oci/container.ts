@@ -46,7 +46,7 @@ export async function makeContainer(record: EngineRecord, protections: readonly 
   await writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(record, host))), { mode: 0o600 });
   const plan = stagePlan(spec, { stage, identity: host.identity, owners: await ownersOf(record), protections, covers: await covers(layout) });
   const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
-  const result = await run('perl', [dataFile('engines/oci/stage.pl'), runtime.name, ...create], {
+  const result = await run('perl', [dataFile('engines/oci/stage.pl'), host.machine, runtime.name, ...create], {
     env,
     input: plan,
     timeoutMs: 60_000,

@@ -64,7 +64,29 @@ export function runtimeBeside(context: EngineContext, name: SandboxSpec['runtime
   return context.isRoot || init === undefined ? runtime : { ...runtime, beside: init.pid };
 }
 
-export async function examine(context: EngineContext, runtime: string, { signal }: Abortable = {}): Promise<readonly LayerReport[]> {
+/** Asks the host again. What it says stands for every start from then on. */
+export async function examine(context: EngineContext, runtime: string, abort: Abortable = {}): Promise<readonly LayerReport[]> {
+  const asked = ask(context, runtime, abort);
+  context.reports.set(runtime, asked);
+  return forgetFailure(context, runtime, asked);
+}
+
+/** Asked once for each runtime. */
+export async function knownReports(context: EngineContext, runtime: string): Promise<readonly LayerReport[]> {
+  const known = context.reports.get(runtime);
+  return known === undefined ? examine(context, runtime) : forgetFailure(context, runtime, known);
+}
+
+async function forgetFailure(context: EngineContext, runtime: string, asked: Promise<readonly LayerReport[]>): Promise<readonly LayerReport[]> {
+  try {
+    return await asked;
+  } catch (error) {
+    context.reports.delete(runtime);
+    throw error;
+  }
+}
+
+async function ask(context: EngineContext, runtime: string, { signal }: Abortable): Promise<readonly LayerReport[]> {
   if (runtime !== 'runc' && runtime !== 'crun' && runtime !== 'runsc') {
     throw new CasemateError('ENGINE_FAILED', `the oci engine knows no runtime ${runtime}`);
   }
@@ -72,18 +94,6 @@ export async function examine(context: EngineContext, runtime: string, { signal 
   await privateFolder(folders.state);
   const [stage, cgroup, ranges] = await Promise.all([stageFolder(), cgroupHost(user.uid), subordinates(context)]);
   return examineHost({ runtime, ...user, subordinates: ranges, stage, cgroup, folder: folders.state, env, signal });
-}
-
-/** Examined once for each runtime; a failure is not kept. */
-export async function knownReports(context: EngineContext, runtime: string): Promise<readonly LayerReport[]> {
-  const known = context.reports.get(runtime) ?? examine(context, runtime);
-  context.reports.set(runtime, known);
-  try {
-    return await known;
-  } catch (error) {
-    context.reports.delete(runtime);
-    throw error;
-  }
 }
 
 export async function containerHost(context: EngineContext, record: EngineRecord): Promise<ContainerHost> {

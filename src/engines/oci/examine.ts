@@ -62,7 +62,7 @@ const missing = (detail: string): Answer => ({ available: false, detail });
 /** `undefined`: done; else what `stage.pl` said. */
 async function tried(host: ExamineHost, lines: readonly string[]): Promise<string | undefined> {
   const { env, signal } = host;
-  const result = await run('perl', [dataFile('engines/oci/stage.pl')], { env, input: `${lines.join('\n')}\n`, timeoutMs: 10_000, signal });
+  const result = await run('perl', [dataFile('engines/oci/stage.pl'), process.arch], { env, input: `${lines.join('\n')}\n`, timeoutMs: 10_000, signal });
   return result.exitCode === 0 ? undefined : visible(result.stderr.toString('utf8').trim()).slice(0, 300);
 }
 

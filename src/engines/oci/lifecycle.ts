@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 
 import { cleanupStack } from '../../base/cleanup.ts';
 import { CasemateError } from '../../base/errors.ts';
@@ -9,7 +9,7 @@ import { commandProcess } from './bundle.ts';
 import { liveInit, makeContainer } from './container.ts';
 import { containerHost, knownReports, runtimeBeside, runtimeOf, type EngineContext } from './context.ts';
 import { removePlaceholders } from './placeholders.ts';
-import { processesInside, waitUntil, waitUntilGone } from './processes.ts';
+import { killProcess, processesInside, waitUntil, waitUntilGone } from './processes.ts';
 import type { Protection } from './protect.ts';
 import { protectionsOf } from './protections.ts';
 import type { EngineRecord } from './records.ts';
@@ -130,16 +130,28 @@ async function tearDown(context: EngineContext, record: EngineRecord): Promise<v
 }
 
 async function deleteContainer(context: EngineContext, { spec }: EngineRecord): Promise<void> {
+  // The folder is made before the container and removed after it.
+  if (!(await hasFolder(context.layout.sandbox(spec.id).folder))) {
+    return;
+  }
   const runtime = runtimeOf(context, spec.runtime);
   const init = await liveInit(context.layout, spec.id);
   if (init !== undefined) {
-    await runtimeCall(runtimeBeside(context, spec.runtime, init), ['kill', spec.id, 'KILL']);
+    // The first process takes the others with it. Its identity was read just now.
+    killProcess(init.pid);
     await waitUntilGone(init, 10_000);
   }
   const result = await runtimeCall(runtime, ['delete', spec.id]);
   if (result.exitCode !== 0 && (await containerState(runtime, spec.id)) !== undefined) {
     await runtimeMust(runtime, ['delete', '--force', spec.id]);
   }
+}
+
+async function hasFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 export async function stateOf(context: EngineContext, { id, runtime }: SandboxSpec): Promise<EngineSandbox['state']> {

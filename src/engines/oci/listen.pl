@@ -1,28 +1,26 @@
 # Enters the network namespace of a sandbox, binds its listeners and hands them to Node over the channel that `fork` uses:
 # one line of JSON a handle, with the descriptor beside it (SCM_RIGHTS). Then it waits for Node to hang up, and ends.
-# Arguments: PID "user"|"root" tcp=PORT... udp=PORT... Needs only perl-base.
+# Arguments: x64|arm64 PID user|root tcp=PORT... udp=PORT... No module is loaded: that takes longer than all the rest.
 use strict;
 use warnings;
-use Fcntl qw(:DEFAULT);
-use POSIX ();
-use Socket qw(:DEFAULT);
 
-my $machine = (POSIX::uname())[4];
-my %nr = $machine eq 'aarch64' ? (setns => 268, sendmsg => 211) : (setns => 308, sendmsg => 46);
+my ($machine, $pid, $identity, @ports) = @ARGV;
+my %nr = $machine eq 'arm64' ? (setns => 268, sendmsg => 211) : (setns => 308, sendmsg => 46);
+use constant { AF_INET => 2, SOCK_STREAM => 1, SOCK_DGRAM => 2, SOL_SOCKET => 1, SO_REUSEADDR => 2, SCM_RIGHTS => 1 };
+use constant { EINTR => 4, EAGAIN => 11, MSG_NOSIGNAL => 0x4000 };
 
 sub stop {
   my ($subject) = @_;
   print STDERR "casemate-listen: $subject: $!\n";
-  POSIX::_exit(97);
+  exit 97;
 }
 
 sub namespace_of {
   my ($pid, $kind) = @_;
-  sysopen(my $namespace, "/proc/$pid/ns/$kind", O_RDONLY) or stop("$kind namespace");
+  sysopen(my $namespace, "/proc/$pid/ns/$kind", 0) or stop("$kind namespace");
   return $namespace;
 }
 
-my ($pid, $identity, @ports) = @ARGV;
 # An ordinary user owns the sandbox's user namespace and has every right in it, but only from inside; and only from
 # outside may it look at the first process. So both are opened, then both are entered.
 my @namespaces = map { namespace_of($pid, $_) } $identity eq 'user' ? ('user', 'net') : ('net');
@@ -42,9 +40,9 @@ sub hand_over {
   my $piece = pack('JJ', pointer($text), length $text);
   my $message = pack('JIIJJJJiI', 0, 0, 0, pointer($piece), 1, pointer($control), length $control, 0, 0);
   while (1) {
-    my $sent = syscall($nr{sendmsg}, $channel + 0, $message, 0x4000);
+    my $sent = syscall($nr{sendmsg}, $channel + 0, $message, MSG_NOSIGNAL);
     return if $sent == length $text;
-    $sent < 0 && ($!{EAGAIN} || $!{EINTR}) or stop('hand over');
+    $sent < 0 && ($! == EAGAIN || $! == EINTR) or stop('hand over');
     my $writable = '';
     vec($writable, $channel, 1) = 1;
     select(undef, $writable, undef, 1);
@@ -58,8 +56,8 @@ for (@ports) {
   # A daemon that takes its sandboxes back finds ports with connections of the one before it in TIME_WAIT.
   setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1) or stop("$protocol socket") if $is_tcp;
   # Names have addresses all over 127.0.0.0/8, and nothing else can reach this namespace; DNS has one address.
-  my $address = $is_tcp ? INADDR_ANY : inet_aton('127.0.0.1');
-  bind($socket, pack_sockaddr_in($port, $address)) or stop("$protocol port $port");
+  my @address = $is_tcp ? (0, 0, 0, 0) : (127, 0, 0, 1);
+  bind($socket, pack('SnC4x8', AF_INET, $port, @address)) or stop("$protocol port $port");
   listen($socket, 1024) or stop("$protocol port $port") if $is_tcp;
   my $type = $is_tcp ? '"net.Native"' : '"dgram.Socket","dgramType":"udp4"';
   hand_over(qq({"cmd":"NODE_HANDLE","type":$type,"msg":{"protocol":"$protocol","port":$port}}\n), fileno($socket));
@@ -70,7 +68,7 @@ while (1) {
   my $count = sysread($done, my $bytes, 4096);
   last if defined $count && $count == 0;
   next if defined $count;
-  last unless $!{EAGAIN} || $!{EINTR};
+  last unless $! == EAGAIN || $! == EINTR;
   my $readable = '';
   vec($readable, $channel, 1) = 1;
   select($readable, undef, undef, undef);

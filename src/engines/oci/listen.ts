@@ -27,7 +27,7 @@ export async function listenInside(pid: number, ports: IngressPorts, options: Li
   const { identity, env, spawn = spawnProcess, signal } = options;
   signal?.throwIfAborted();
   const wanted = [...ports.tcp.map((port) => `tcp=${port}`), ...ports.udp.map((port) => `udp=${port}`)];
-  const child = spawn('perl', [dataFile('engines/oci/listen.pl'), String(pid), identity, ...wanted], {
+  const child = spawn('perl', [dataFile('engines/oci/listen.pl'), process.arch, String(pid), identity, ...wanted], {
     env: { ...env },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

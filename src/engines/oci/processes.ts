@@ -1,6 +1,7 @@
 import { readdir, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { isErrno } from '../../system/files.ts';
 import { isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 
 /** Processes of a sandbox as the host sees them: those in the process-id namespace of its first process. */
@@ -18,6 +19,17 @@ export async function processesInside(init: ProcessIdentity): Promise<readonly n
 
 async function namespaceOf(pid: string): Promise<string | undefined> {
   return readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
+}
+
+/** Of a process that may have ended in the meantime. */
+export function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) {
+      throw error;
+    }
+  }
 }
 
 /** `false` when the process still lives after `limitMs`. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, rm } from 'node:fs/promises';
+import { link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { isSandboxId } from '../../base/ids.ts';
-import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../system/files.ts';
+import { isErrno, privateFolder, readTextIfPresent } from '../../system/files.ts';
 import type { SandboxSpec } from '../engine.ts';
 import type { Placeholder } from './protect.ts';
 
@@ -52,9 +52,10 @@ export function engineRecords(folder: string): Records {
       await privateFolder(folder);
       const { id } = record.spec;
       const draft = join(folder, `.${id}.${randomUUID()}`);
-      await writeDurably(draft, JSON.stringify(record));
+      await writeFile(draft, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
       try {
-        // A link cannot replace: of two writers one fails, and the file is whole from its first moment.
+        // A link cannot replace: of two writers one fails, and the file is whole from its first moment. It need not
+        // outlive a power cut: the sandbox does not either.
         await link(draft, fileOf(id));
       } catch (error) {
         throw isErrno(error, 'EEXIST') ? new CasemateError('SANDBOX_WRONG_STATE', `the engine has a sandbox ${id} already`) : error;
@@ -62,7 +63,11 @@ export function engineRecords(folder: string): Records {
         await rm(draft, { force: true });
       }
     },
-    replace: (record) => writeDurably(fileOf(record.spec.id), JSON.stringify(record)),
+    async replace(record) {
+      const draft = join(folder, `.${record.spec.id}.${randomUUID()}`);
+      await writeFile(draft, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
+      await rename(draft, fileOf(record.spec.id));
+    },
     remove: (id) => rm(fileOf(id), { force: true }),
     async all() {
       await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -38,7 +38,7 @@ export async function runtimeCall(options: RuntimeOptions, args: readonly string
 export function runtimeCommand(options: RuntimeOptions, args: readonly string[]): { readonly file: string; readonly args: readonly string[] } {
   const { name, beside } = options;
   const own = [...globalArgs(options), ...args];
-  return beside === undefined ? { file: name, args: own } : { file: 'perl', args: [dataFile('engines/oci/enter.pl'), String(beside), name, ...own] };
+  return beside === undefined ? { file: name, args: own } : { file: 'perl', args: [dataFile('engines/oci/enter.pl'), process.arch, String(beside), name, ...own] };
 }
 
 /** Throws `ENGINE_FAILED` with what the runtime said. */

@@ -1,17 +1,20 @@
 # The one hand that makes mounts: Node has no open_tree, openat2 or mount_setattr. Reads a plan from standard input, builds
 # the stage inside a private mount namespace, then becomes the container runtime. After a kill -9 nothing stays mounted.
-# One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts). Needs only perl-base.
+# One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts). Arguments: x64|arm64, then the
+# runtime and its own. No module is loaded: loading POSIX takes longer than all the rest.
 use strict;
 use warnings;
-use Fcntl qw(:DEFAULT :mode);
-use POSIX ();
 
-my $machine = (POSIX::uname())[4];
+my $machine = shift @ARGV;
 my %all = (
-  x86_64  => { unshare => 272, mount => 165, mkdirat => 258, mknodat => 259, fchownat => 260, prctl => 157, prlimit64 => 302 },
-  aarch64 => { unshare => 97,  mount => 40,  mkdirat => 34,  mknodat => 33,  fchownat => 54,  prctl => 167, prlimit64 => 261 },
+  x64 => {
+    close => 3, prctl => 157, mount => 165, mkdirat => 258, mknodat => 259, fchownat => 260, unshare => 272, prlimit64 => 302,
+  },
+  arm64 => {
+    close => 57, prctl => 167, mount => 40, mkdirat => 34, mknodat => 33, fchownat => 54, unshare => 97, prlimit64 => 261,
+  },
 );
-my $numbers = $all{$machine} or stop('machine', "$machine is not supported");
+my $numbers = $all{ $machine // '' } or stop('machine', 'is not supported');
 my %nr = (%$numbers, open_tree => 428, move_mount => 429, openat2 => 437, mount_setattr => 442);
 
 use constant {
@@ -21,15 +24,18 @@ use constant {
   OPEN_TREE_CLONE => 1, MOVE_MOUNT_BOTH_EMPTY => 0x44,
   ATTR_RDONLY => 1, ATTR_NOSUID => 2, ATTR_NODEV => 4, ATTR_NOEXEC => 8, ATTR_IDMAP => 0x100000,
   RESOLVE_NO_MAGICLINKS => 2, RESOLVE_NO_SYMLINKS => 4, RESOLVE_BENEATH => 8, RESOLVE_IN_ROOT => 16,
-  O_PATH => 0x200000, O_CLOEXEC => 0x80000,
+  O_WRONLY => 1, O_CREAT => 0100, O_EXCL => 0200, O_PATH => 0x200000, O_CLOEXEC => 0x80000,
+  S_IFMT => 0170000, S_IFDIR => 0040000, S_IFREG => 0100000, S_IFSOCK => 0140000,
+  EINTR => 4, EEXIST => 17, ELOOP => 40,
 };
+my $O_NOFOLLOW = $machine eq 'arm64' ? 0100000 : 0400000;
 
 # Answers are "casemate-stage: <subject>: <what>"; exit code 97 tells them from the runtime's own failures.
 sub stop {
   my ($subject, $what) = @_;
   $what = defined $what ? $what : "$!";
   print STDERR "casemate-stage: $subject: $what\n";
-  POSIX::_exit(97);
+  exit 97;
 }
 
 sub call {
@@ -40,7 +46,7 @@ sub call {
 # An O_PATH descriptor of $path below $at; no component may be a symbolic link. -1 and $! when there is none.
 sub look {
   my ($at, $path, $beneath) = @_;
-  my $how = pack('QQQ', O_PATH | O_CLOEXEC | O_NOFOLLOW, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | ($beneath ? RESOLVE_BENEATH : 0));
+  my $how = pack('QQQ', O_PATH | O_CLOEXEC | $O_NOFOLLOW, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | ($beneath ? RESOLVE_BENEATH : 0));
   my $fd = call('openat2', $at, $path, $how, length $how);
   return $fd;
 }
@@ -49,7 +55,7 @@ sub look {
 sub type_of {
   my ($fd) = @_;
   my @stat = stat("/proc/self/fd/$fd") or stop("descriptor $fd");
-  return S_IFMT($stat[2]);
+  return $stat[2] & S_IFMT;
 }
 
 # A descriptor of a user namespace with this mapping, for a mapped mount. Made once for each mapping.
@@ -67,17 +73,17 @@ sub mapping {
     call('unshare', CLONE_NEWUSER) == 0 or stop('user namespace');
     syswrite $ready_in, 'x';
     sysread $go_out, my $byte, 1;
-    POSIX::_exit(0);
+    exit 0;
   }
   close $ready_in;
-  sysread($ready_out, my $byte, 1) == 1 or POSIX::_exit(97);
+  sysread($ready_out, my $byte, 1) == 1 or exit 97;
   for (['uid_map', $uid_map], ['gid_map', $gid_map]) {
     my ($file, $map) = @$_;
     sysopen(my $handle, "/proc/$child/$file", O_WRONLY) or stop($file);
     defined syswrite($handle, $map) or stop($file);
     close $handle;
   }
-  sysopen(my $namespace, "/proc/$child/ns/user", O_RDONLY) or stop('user namespace');
+  sysopen(my $namespace, "/proc/$child/ns/user", 0) or stop('user namespace');
   close $go_in;
   waitpid $child, 0;
   $mapped{$key} = $namespace;
@@ -111,15 +117,15 @@ sub become_mapped {
   defined $child or stop('fork');
   if ($child == 0) {
     close $go_in;
-    sysread($go_out, my $byte, 1) == 1 or POSIX::_exit(97);
+    sysread($go_out, my $byte, 1) == 1 or exit 97;
     system('newuidmap', $self, 0, $uid, 1, 1, $sub_uid, $uid_count) == 0 or stop('newuidmap', 'failed; is the package uidmap installed?');
     system('newgidmap', $self, 0, $gid, 1, 1, $sub_gid, $gid_count) == 0 or stop('newgidmap', 'failed; is the package uidmap installed?');
-    POSIX::_exit(0);
+    exit 0;
   }
   call('unshare', CLONE_NEWUSER | CLONE_NEWNS) == 0 or stop('user namespace');
   syswrite $go_in, 'x';
   waitpid $child, 0;
-  $? == 0 or POSIX::_exit(97);
+  $? == 0 or exit 97;
 }
 
 sub flags_of {
@@ -142,7 +148,7 @@ sub look_inside {
   my $how = pack('QQQ', O_PATH | O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   my $fd = call('openat2', $root, $path, $how, length $how);
   my $error = $!;
-  POSIX::close($root);
+  call('close', $root);
   $! = $error;
   return $fd;
 }
@@ -153,8 +159,8 @@ sub look_in_workspace {
   my $top = look_inside('workspace');
   $top >= 0 or stop('workspace');
   my $fd = look($top, $path, 1);
-  $fd >= 0 or stop("protected path $path", $!{ELOOP} ? 'is or lies behind a symbolic link' : "$!");
-  POSIX::close($top);
+  $fd >= 0 or stop("protected path $path", $! == ELOOP ? 'is or lies behind a symbolic link' : "$!");
+  call('close', $top);
   return $fd;
 }
 
@@ -173,12 +179,12 @@ sub parent_of {
 sub placeholder {
   my ($path, $kind) = @_;
   my ($folder, $name) = parent_of($path);
-  my $type = $kind eq 'socket' ? S_IFSOCK() : S_IFREG();
+  my $type = $kind eq 'socket' ? S_IFSOCK : S_IFREG;
   my $made = $kind eq 'folder' ? call('mkdirat', $folder, $name, 0755) : call('mknodat', $folder, $name, $type | 0644, 0);
-  return if $made != 0 && $!{EEXIST};
+  return if $made != 0 && $! == EEXIST;
   $made == 0 or stop("workspace path $path");
   if ($kind eq 'commondir') {
-    sysopen(my $file, "/proc/self/fd/$folder/$name", O_WRONLY | O_NOFOLLOW) or stop("workspace path $path");
+    sysopen(my $file, "/proc/self/fd/$folder/$name", O_WRONLY | $O_NOFOLLOW) or stop("workspace path $path");
     syswrite($file, ".\n") == 2 or stop("workspace path $path");
   }
   return unless defined $workspace_owner;
@@ -222,7 +228,7 @@ my %operations = (
       my $fd = $target eq '.' ? look(AT_FDCWD, $stage, 0) : look_inside($target);
       $fd >= 0 or stop($target eq '.' ? $stage : "the image's /$target");
       attach($target, $tree, $fd);
-      POSIX::close($fd);
+      call('close', $fd);
     }
   },
   # pin PATH FLAGS KIND: a mount of PATH onto itself, so that it can be neither renamed nor removed nor (r) written
@@ -232,7 +238,7 @@ my %operations = (
     my $is_folder = type_of($fd) == S_IFDIR;
     $is_folder == ($kind eq 'folder') or stop("protected path $path", "is not a $kind");
     attach("protected path $path", copy_of($path, $fd, flags_of($flags), undef), $fd);
-    POSIX::close($fd);
+    call('close', $fd);
   },
   # cover PATH NAME: a file of ours is shown, read-only, in place of PATH
   cover => sub {
@@ -240,7 +246,7 @@ my %operations = (
     my $fd = look_in_workspace($path);
     my ($source, $namespace) = @{ $sources{$name} };
     attach("protected path $path", copy_of($name, $source, flags_of('rx'), $namespace), $fd);
-    POSIX::close($fd);
+    call('close', $fd);
   },
 );
 
@@ -256,7 +262,7 @@ $operations{processes} = sub {
   my ($none, $limit) = (0, pack('JJ', 1, 1));
   call('prlimit64', 0, 6, $limit, $none) == 0 or stop('process limit');
   my $child = fork();
-  POSIX::_exit(0) if defined $child && $child == 0;
+  exit 0 if defined $child && $child == 0;
   stop('process limit', 'a second process was not refused') if defined $child;
 };
 
@@ -273,4 +279,4 @@ open(STDIN, '<', '/dev/null') or stop('/dev/null');
 open(STDOUT, '>', '/dev/null') or stop('/dev/null');
 open(STDERR, '>', '/dev/null') or stop('/dev/null');
 { no warnings; exec { $ARGV[0] } @ARGV }
-POSIX::_exit(98);
+exit 98;
