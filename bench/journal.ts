@@ -66,11 +66,13 @@ async function benchAppend(place: Place, appenders: number): Promise<BenchRow> {
   try {
     for (let round = -1; round < rounds; round += 1) {
       const start = performance.now();
-      await Promise.all(Array.from({ length: appenders }, async () => {
-        for (let number = 0; number < each; number += 1) {
-          await journal.append(entry);
-        }
-      }));
+      await Promise.all(
+        Array.from({ length: appenders }, async () => {
+          for (let number = 0; number < each; number += 1) {
+            await journal.append(entry);
+          }
+        }),
+      );
       const rate = (appenders * each * 1000) / (performance.now() - start);
       if (round >= 0) {
         samples.push(Math.round(rate));
@@ -101,7 +103,12 @@ async function benchVerify(place: Place, threads: number | undefined): Promise<B
     }
   }
   const how = threads === 0 ? 'one thread' : 'as by default (threads from 16 MiB on)';
-  return { name: `verify, ${how}`, unit: 'records/s', samples, note: `${records} records, form, chain and signatures; start of threads counted` };
+  return {
+    name: `verify, ${how}`,
+    unit: 'records/s',
+    samples,
+    note: `${records} records, form, chain and signatures; start of threads counted`,
+  };
 }
 
 if (import.meta.main) {

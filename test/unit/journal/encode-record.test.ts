@@ -62,6 +62,18 @@ describe('a line of the journal', () => {
     }), { numRuns: 2000 });
   });
 
+  test('is not read when the details stand in another order or a number is spelt otherwise', () => {
+    const names = fc.uniqueArray(detailName, { minLength: 1, maxLength: 5 });
+    const value = fc.oneof(fact.map((one) => JSON.stringify(one)), fc.constantFrom('-0', '1e5', '1.0', '2e+2', '1E+21', '01', '1e-7', '1e+21'));
+    fc.assert(fc.property(names, fc.array(value, { minLength: 5, maxLength: 5 }), (keys, values) => {
+      const detail = `{${keys.map((key, index) => `"${key}":${values[index]}`).join()}}`;
+      const line = encodeRecord({ ...entryOf(1), detail: {}, seq: 1, time: '2026-01-01T00:00:00.000Z', previous: noLine }).replace('{}', () => detail);
+      const isCanonical = keys.every((key, index) => index === 0 || key > (keys[index - 1] ?? '')) &&
+        values.slice(0, keys.length).every((one) => !['-0', '1e5', '1.0', '2e+2', '1E+21', '01'].includes(one));
+      expect(decodeRecord(Buffer.from(line)) !== undefined).toBe(isCanonical);
+    }), { numRuns: 3000 });
+  });
+
   test('is one line whatever a text holds', () => {
     fc.assert(fc.property(text, (subject) => {
       const { line } = placeEntry({ ...entryOf(1), subject }, { seq: 1, time: '2026-01-01T00:00:00.000Z', previous: noLine });
