@@ -1,0 +1,94 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { CasemateError } from '../../src/base/errors.ts';
+import { connectClient } from '../../src/daemon/client.ts';
+import { takeDaemonLock } from '../../src/daemon/lock.ts';
+import { maxLineBytes } from '../../src/daemon/protocol.ts';
+import { listenForCalls, type Calling, type Control } from '../../src/daemon/server.ts';
+
+const refuse = async (): Promise<never> => {
+  throw new CasemateError('SANDBOX_NOT_FOUND', 'no sandbox is named "x"', { hint: 'Run: casemate ls' });
+};
+
+describe('the control socket', () => {
+  let folder: string;
+  let path: string;
+  let control: Control;
+  const lost: string[] = [];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'casemate-control-'));
+    path = join(folder, 'daemon.sock');
+    const calls = {
+      ls: async () => [],
+      start: refuse,
+      trust: async (_: unknown, call: { ask: (question: never) => Promise<unknown> }) => {
+        const answer = await call.ask({ kind: 'environment', names: ['KEY'] } as never);
+        return { path: JSON.stringify(answer), grants: [], approved: true };
+      },
+      stop: async (_: unknown, call: { onLost: (work: () => void) => void; progress: (text: string) => void }) => {
+        call.progress('waiting');
+        call.onLost(() => void lost.push('stop'));
+        return await new Promise<never>(() => undefined);
+      },
+    } as unknown as Calling;
+    control = await listenForCalls({ path, calls, hello: { version: '1', build: 'b' }, onActivity: () => undefined });
+  });
+
+  afterEach(async () => {
+    await control.close();
+    await rm(folder, { recursive: true });
+  });
+
+  const client = async (progress?: (text: string) => void) =>
+    await connectClient({ socketPath: path, answer: async () => ({ KEY: 'value' }), progress });
+
+  it('can be opened by its owner only', async () => {
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it('carries results, errors with their code and hint, and questions back to the caller', async () => {
+    const caller = await client();
+    expect(caller.hello).toMatchObject({ version: '1', build: 'b' });
+    expect(await caller.call('ls', {})).toEqual([]);
+    await expect(caller.call('start', { name: 'x' })).rejects.toMatchObject({ code: 'SANDBOX_NOT_FOUND', hint: 'Run: casemate ls' });
+    expect(await caller.call('trust', { cwd: '/' })).toMatchObject({ path: '{"KEY":"value"}' });
+    await expect(caller.call('no-such-call' as 'ls', {})).rejects.toThrow('no call');
+    caller.close();
+  });
+
+  it('tells the daemon that a caller is gone, and the caller that the daemon is', async () => {
+    const told: string[] = [];
+    const caller = await client((text) => told.push(text));
+    const waiting = caller.call('stop', { name: 'x' });
+    await expect.poll(() => told).toEqual(['waiting']);
+    caller.close();
+    await expect(waiting).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
+    await expect.poll(() => lost).toContain('stop');
+  });
+
+  it.each([
+    ['what is not JSON', Buffer.from('hello\n')],
+    ['a line without end', Buffer.alloc(maxLineBytes + 1024, 0x61)],
+  ])('ends the connection on %s, and serves the next', async (_, bytes) => {
+    const socket = connect(path);
+    socket.on('error', () => undefined);
+    socket.write(bytes);
+    await new Promise((done) => socket.once('close', done).resume());
+    const caller = await client();
+    expect(await caller.call('ls', {})).toEqual([]);
+    caller.close();
+  });
+
+  it('is one daemon\'s: the second does not get the lock while the first holds it', () => {
+    const first = takeDaemonLock(join(folder, 'lock'));
+    expect(first).toBeDefined();
+    expect(takeDaemonLock(join(folder, 'lock'))).toBeUndefined();
+    first?.release();
+    takeDaemonLock(join(folder, 'lock'))?.release();
+  });
+});
