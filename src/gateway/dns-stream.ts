@@ -31,6 +31,7 @@ export function serveDnsStream(
     }
   });
   socket.on('end', () => socket.end());
+  socket.resume();
 }
 
 function writeFramed(socket: Socket, message: Uint8Array): void {

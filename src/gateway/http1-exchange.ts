@@ -8,11 +8,10 @@ import { fieldsOf, flat, valuesOf } from './fields.ts';
 export function http1Exchange(request: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): Exchange {
   const fields = fieldsOf(request.rawHeaders);
   const gone = new AbortController();
-  response.once('close', () => {
-    if (!response.writableFinished) {
-      gone.abort();
-    }
-  });
+  // The socket's own end: a response that waits behind another one is not told of it.
+  const leave = (): void => gone.abort();
+  request.socket.once('close', leave);
+  response.once('finish', () => request.socket.off('close', leave));
   // Faults of the caller's connection end the exchange through `close`; they must not end the process.
   request.on('error', () => undefined);
   response.on('error', () => undefined);

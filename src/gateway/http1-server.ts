@@ -38,7 +38,9 @@ export function createHttp1Server({ headerBytes }: { readonly headerBytes: numbe
       return;
     }
     connection.waiting += 1;
-    connection.last = connection.last.then(() => work(connection.site)).finally(() => {
+    // What was sent ahead by a caller that has gone is not carried out.
+    const workIfThere = (): Promise<void> => (request.socket.destroyed ? Promise.resolve() : work(connection.site));
+    connection.last = connection.last.then(workIfThere).finally(() => {
       connection.waiting -= 1;
       connection.settledBytes = request.socket.bytesRead;
     });

@@ -205,7 +205,8 @@ export function effectOf(exchange: Exchange, site: Site, plan: Plan): Effect {
 function bareEffect(exchange: Exchange, { live, host, port }: Site): Effect {
   live.counts.exchange += 1;
   // The query is left out: it may hold what must not be written down.
-  const path = pathOf(exchange.target).slice(0, 512);
+  const phantoms = live.phantoms.map((phantom) => Buffer.from(phantom));
+  const path = maskText(pathOf(exchange.target), phantoms).slice(0, 512);
   return { subject: `${host}:${port}`, detail: { exchange: live.counts.exchange, method: exchange.method.slice(0, 32), path } };
 }
 
@@ -262,6 +263,7 @@ async function drain({ body, expectsContinue }: Exchange): Promise<boolean> {
   });
   body.once('end', () => resolve(true));
   body.once('close', () => resolve(false));
+  body.resume();
   const isWhole = await promise;
   clearTimeout(timer);
   return isWhole;
