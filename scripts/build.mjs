@@ -15,6 +15,9 @@ import { root } from './setup/places.mjs';
 /** Programs that are started by file name: the command line, and threads. */
 const entries = { casemate: 'cli/main.ts', 'scan-worker': 'journal/scan-worker.ts' };
 
+/** What every command line loads, `--help` included, in one file: each further file costs about a millisecond. */
+const core = /\/src\/(?:base\/(?:errors|text)\.ts|cli\/(?:commands|help|parse-options)\.ts|system\/(?:environment|paths|version)\.ts)/;
+
 /** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
 const dataFiles = ['**/*.pl', 'tour/sample/**/*', '**/data/**/*'];
 
@@ -34,10 +37,12 @@ const { output } = await bundle.write({
   dir: dist,
   format: 'esm',
   minify: { compress: true, mangle: false },
+  codeSplitting: { groups: [{ name: 'core', test: core }] },
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
 });
 await bundle.close();
+refuseImportsOfEntries(output);
 chmodSync(join(dist, 'casemate.js'), 0o755);
 copyData();
 const packages = bundledPackages(output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : [])));
@@ -48,6 +53,15 @@ renameSync(dist, finished);
 writeFileSync(stampFile, `${digest}\n`);
 const bytes = output.reduce((sum, part) => sum + Buffer.byteLength(part.type === 'chunk' ? part.code : part.source), 0);
 process.stdout.write(`dist: ${output.length} files, ${Math.round(bytes / 1024)} KiB, ${packages.length} packages inside\n`);
+
+/** The entry awaits what it loads; a chunk that imported the entry would wait for it, and both for ever. */
+function refuseImportsOfEntries(parts) {
+  const names = new Set(parts.filter((part) => part.type === 'chunk' && part.isEntry).map((part) => part.fileName));
+  const importer = parts.find((part) => part.type === 'chunk' && part.imports.some((name) => names.has(name)));
+  if (importer !== undefined) {
+    throw new Error(`${importer.fileName} imports an entry of the bundle`);
+  }
+}
 
 /** An import that is left open would fail on the user's machine, where there is no `node_modules`. */
 function refuseUnresolved(level, log, handle) {
