@@ -13,7 +13,10 @@ export interface PolicyChoice {
   readonly commandLine?: CommandLinePolicy | undefined;
 }
 
-export async function readPolicy({ env, paths, cwd }: CommandContext, { explicitFile, commandLine }: PolicyChoice): Promise<LoadedPolicy> {
+export async function readPolicy(
+  { env, paths, cwd }: CommandContext,
+  { explicitFile, commandLine }: PolicyChoice,
+): Promise<LoadedPolicy> {
   return loadPolicy({
     paths,
     cwd,

@@ -20,10 +20,18 @@ export function checkProject(layer: PolicyLayer): void {
   }
   const redirected = network?.findIndex((rule) => rule.upstream !== undefined) ?? -1;
   if (redirected >= 0) {
-    refuse(['network', redirected, 'upstream'], 'send a host elsewhere', 'Write the rule with "upstream" in your own policy file.');
+    refuse(
+      ['network', redirected, 'upstream'],
+      'send a host elsewhere',
+      'Write the rule with "upstream" in your own policy file.',
+    );
   }
   if (workspace?.path !== undefined && leaves(workspace.path)) {
-    refuse(['workspace', 'path'], `name a workspace outside its folder: ${visible(workspace.path)}`, 'Use a relative path without "..", or --workspace.');
+    refuse(
+      ['workspace', 'path'],
+      `name a workspace outside its folder: ${visible(workspace.path)}`,
+      'Use a relative path without "..", or --workspace.',
+    );
   }
   if (image !== undefined && isRecipePath(image) && leaves(image)) {
     refuse(['image'], `name a recipe outside its folder: ${visible(image)}`, 'Use a relative path without "..", or --image.');

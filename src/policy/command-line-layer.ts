@@ -32,7 +32,13 @@ export function commandLineLayer(options: CommandLinePolicy, cwd: string): Polic
     limits,
     waive: waive?.length === 0 ? undefined : waive,
   });
-  const layer = { kind: 'command line', source: 'the command line', folder: cwd, workspaceFolder: cwd, positions: new Map() } as const;
+  const layer = {
+    kind: 'command line',
+    source: 'the command line',
+    folder: cwd,
+    workspaceFolder: cwd,
+    positions: new Map(),
+  } as const;
   const parsed = policySchema.safeParse(written);
   if (parsed.success) {
     return { ...layer, written: parsed.data };
@@ -42,6 +48,6 @@ export function commandLineLayer(options: CommandLinePolicy, cwd: string): Polic
   throw new CasemateError('USAGE', `${source}: ${fault?.what ?? 'is not valid'}`, { hint: fault?.hint });
 }
 
-function present<T extends object>(values: T): Partial<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
+function present(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

@@ -40,7 +40,9 @@ function uniqueId(wanted: string, taken: Set<string>): string {
  */
 export function composeNetwork(presets: readonly NetworkRule[], written: readonly NetworkRule[]): readonly NetworkRule[] {
   const filled = written.map((rule) => {
-    const preset = presets.find((candidate) => isSameHost(candidate, rule) && candidate.ports.some((port) => rule.ports.includes(port)));
+    const preset = presets.find(
+      (candidate) => isSameHost(candidate, rule) && candidate.ports.some((port) => rule.ports.includes(port)),
+    );
     return preset === undefined ? rule : fillIn(rule, preset);
   });
   const remaining = presets.flatMap((preset) => {

@@ -56,10 +56,14 @@ export function inheritFrom(rules: readonly NetworkRule[], above: readonly Netwo
     const [host] = representatives([rule]);
     const grants = host === undefined ? [] : rule.ports.map((port) => grantOf(above, host, port));
     const [first] = grants;
-    if (first === undefined || grants.some((grant) => grant?.credential !== first.credential || grant?.upstream !== first.upstream)) {
+    if (
+      first === undefined ||
+      grants.some((grant) => grant?.credential !== first.credential || grant?.upstream !== first.upstream)
+    ) {
       return rule;
     }
-    const http = rule.http ?? (rule.ports.length === 1 || grants.every((grant) => grant?.http === undefined) ? first.http : undefined);
+    const http =
+      rule.http ?? (rule.ports.length === 1 || grants.every((grant) => grant?.http === undefined) ? first.http : undefined);
     return { ...rule, credential: rule.credential ?? first.credential, upstream: rule.upstream ?? first.upstream, http };
   });
 }
@@ -92,8 +96,13 @@ function isAllowanceWithin(lower: HttpAllowance, higher: readonly HttpAllowance[
   const glob = compileGlob(lower.path);
   const methods: readonly (string | undefined)[] = lower.methods ?? [undefined];
   return methods.every((method) => {
-    const candidates = higher.filter((one) => one.methods === undefined || (method !== undefined && one.methods.includes(method)));
-    return isIncluded(glob, candidates.map((candidate) => compileGlob(candidate.path)));
+    const candidates = higher.filter(
+      (one) => one.methods === undefined || (method !== undefined && one.methods.includes(method)),
+    );
+    return isIncluded(
+      glob,
+      candidates.map((candidate) => compileGlob(candidate.path)),
+    );
   });
 }
 

@@ -39,7 +39,9 @@ export function decideDestination(rules: readonly NetworkRule[], host: HostName,
  */
 export function decideRequest(rules: readonly NetworkRule[], request: RequestLine): Decision {
   const path = canonicalPath(request.path);
-  const rule = rules.find(({ http }) => http === undefined || (path !== undefined && http.some((one) => allows(one, request.method, path))));
+  const rule = rules.find(
+    ({ http }) => http === undefined || (path !== undefined && http.some((one) => allows(one, request.method, path))),
+  );
   if (rule !== undefined) {
     return { verdict: 'allow', rule };
   }

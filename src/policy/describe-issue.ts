@@ -15,10 +15,17 @@ export interface SchemaFault {
 type Issue = z.core.$ZodIssue;
 
 /** `keysAt` names the keys that are allowed at a path, for the nearest one. */
-export function describeIssue(issue: Issue, value: unknown, keysAt: (path: ValuePath) => readonly string[]): readonly SchemaFault[] {
+export function describeIssue(
+  issue: Issue,
+  value: unknown,
+  keysAt: (path: ValuePath) => readonly string[],
+): readonly SchemaFault[] {
   const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
   const subject = subjectOf(path);
-  const fault = (what: string, hint?: string): readonly SchemaFault[] => [{ path, atKey: false, what: `${subject} ${what}`, hint }];
+  const actual = valueAt(value, path);
+  const fault = (what: string, hint?: string): readonly SchemaFault[] => [
+    { path, atKey: false, what: `${subject} ${what}`, hint },
+  ];
   switch (issue.code) {
     case 'unrecognized_keys':
       // Only the first fault of a file is shown: thousands of hints would be made for nobody.
@@ -26,26 +33,44 @@ export function describeIssue(issue: Issue, value: unknown, keysAt: (path: Value
     case 'invalid_union':
       return describeUnion(issue, value, { path, keysAt });
     case 'invalid_key':
-      return [{ path, atKey: true, what: `"${visible(String(path.at(-1)))}" ${issue.issues[0]?.message ?? 'is not a name'}`, hint: undefined }];
+      return [{ path, atKey: true, what: `"${visible(String(path.at(-1)))}" ${wordsOf(issue.issues)}`, hint: undefined }];
     case 'invalid_type':
-      return fault(typeWords(issue.expected, valueAt(value, path)));
+      return fault(typeWords(issue.expected, actual));
     case 'invalid_value':
-      return fault(...choiceWords(issue.values.map(String), valueAt(value, path)));
+      return fault(...choiceWords(issue.values.map(String), actual));
     case 'too_small':
-      return fault(typeof issue.minimum === 'number' && issue.origin === 'number' ? `must be at least ${issue.minimum}` : 'must not be empty');
     case 'too_big':
-      return fault(`must be at most ${String(issue.maximum)}${issue.origin === 'number' ? '' : ' long'}`);
+      return fault(boundWords(issue));
     default:
-      return fault(wordsWithValue(issue.message, valueAt(value, path)));
+      return fault(wordsWithValue(issue.message, actual));
   }
 }
 
 function subjectOf(path: ValuePath): string {
-  return path.length === 0 ? 'the policy' : visible(path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('').replace(/^\./, ''));
+  return path.length === 0
+    ? 'the policy'
+    : visible(
+        path
+          .map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`))
+          .join('')
+          .replace(/^\./, ''),
+      );
+}
+
+function wordsOf(issues: readonly Issue[]): string {
+  return issues[0]?.message ?? 'is not a name';
 }
 
 function wordsWithValue(message: string, value: unknown): string {
   return typeof value === 'string' && value.length <= 80 ? `"${visible(value)}": ${message}` : message;
+}
+
+function boundWords(issue: Extract<Issue, { code: 'too_small' | 'too_big' }>): string {
+  const isNumber = issue.origin === 'number';
+  if (issue.code === 'too_big') {
+    return `must be at most ${String(issue.maximum)}${isNumber ? '' : ' long'}`;
+  }
+  return isNumber ? `must be at least ${String(issue.minimum)}` : 'must not be empty';
 }
 
 function unknownKey(key: string, path: ValuePath, known: readonly string[]): SchemaFault {
@@ -64,10 +89,16 @@ interface Place {
 }
 
 /** The alternative that the writer meant is the one whose kind of value fits. */
-function describeUnion(issue: Extract<Issue, { code: 'invalid_union' }>, value: unknown, { path, keysAt }: Place): readonly SchemaFault[] {
+function describeUnion(
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  value: unknown,
+  { path, keysAt }: Place,
+): readonly SchemaFault[] {
   const meant = issue.errors.find((issues) => !issues.some((inner) => inner.path.length === 0 && inner.code === 'invalid_type'));
   if (meant === undefined) {
-    const expected = issue.errors.flatMap((issues) => issues.flatMap((inner) => (inner.code === 'invalid_type' ? [kindWords[inner.expected] ?? inner.expected] : [])));
+    const expected = issue.errors.flatMap((issues) =>
+      issues.flatMap((inner) => (inner.code === 'invalid_type' ? [kindWords[inner.expected] ?? inner.expected] : [])),
+    );
     const what = `must be ${[...new Set(expected)].join(' or ')}, not ${kindOf(valueAt(value, path))}`;
     return [{ path, atKey: false, what: `${subjectOf(path)} ${what}`, hint: undefined }];
   }
@@ -103,8 +134,14 @@ function choiceWords(choices: readonly string[], actual: unknown): [string, stri
     return [`is missing; write ${choices.join(' or ')}`, undefined];
   }
   const near = typeof actual === 'string' ? nearest(actual, choices) : undefined;
-  const shown = typeof actual === 'string' || typeof actual === 'number' || typeof actual === 'boolean' ? `"${visible(String(actual)).slice(0, 80)}"` : kindOf(actual);
-  return [`must be ${choices.length === 1 ? '' : 'one of '}${choices.join(', ')}, not ${shown}`, near === undefined || near === actual ? undefined : `Did you mean "${near}"?`];
+  const shown =
+    typeof actual === 'string' || typeof actual === 'number' || typeof actual === 'boolean'
+      ? `"${visible(String(actual)).slice(0, 80)}"`
+      : kindOf(actual);
+  return [
+    `must be ${choices.length === 1 ? '' : 'one of '}${choices.join(', ')}, not ${shown}`,
+    near === undefined || near === actual ? undefined : `Did you mean "${near}"?`,
+  ];
 }
 
 export function valueAt(value: unknown, path: ValuePath): unknown {

@@ -46,7 +46,9 @@ export function explain(policy: Policy, { host, port, request }: Question): Expl
   const destination = decideDestination(policy.network, host, port);
   const decision = destination.verdict === 'deny' || request === undefined ? destination : decideRequest(decisive, request);
   const show = (rule: NetworkRule): ExplainedRule => explainRule(rule, policy);
-  const overruled = policy.network.filter((rule) => rule.ports.includes(port) && matchesHost(rule.host, host) && !decisive.includes(rule));
+  const overruled = policy.network.filter(
+    (rule) => rule.ports.includes(port) && matchesHost(rule.host, host) && !decisive.includes(rule),
+  );
   return {
     host,
     port,
@@ -99,6 +101,9 @@ function ruleLines(rule: ExplainedRule, label: string): readonly string[] {
 
 function hintOf({ host, port, request, reason }: Explanation): string {
   const ports = port === 443 ? '' : `, ports: [${port}]`;
-  const allow = reason === 'function-not-allowed' && request !== undefined ? `, allow: ["${visible(request.method)} ${visible(request.path.split('?', 1)[0] ?? '')}"]` : '';
+  const allow =
+    reason === 'function-not-allowed' && request !== undefined
+      ? `, allow: ["${visible(request.method)} ${visible(request.path.split('?', 1)[0] ?? '')}"]`
+      : '';
   return `  to allow it, add under "network":  - { host: ${host}${ports}${allow} }`;
 }

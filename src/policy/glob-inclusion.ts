@@ -18,7 +18,10 @@ export function isIncluded(inner: PathGlob, outers: readonly PathGlob[]): boolea
   const queue: Pair[] = followStars(inner.tokens, [0]).map((position) => ({ position, others: start }));
   const seen = new Set(queue.map(keyOf));
   for (let pair = queue.pop(); pair !== undefined; pair = queue.pop()) {
-    if (pair.position === inner.tokens.length && !outers.some((outer, index) => pair.others[index]?.at(-1) === outer.tokens.length)) {
+    if (
+      pair.position === inner.tokens.length &&
+      !outers.some((outer, index) => pair.others[index]?.at(-1) === outer.tokens.length)
+    ) {
       return false;
     }
     for (const next of successors(pair, { inner, outers, alphabet })) {

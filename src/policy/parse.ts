@@ -28,9 +28,18 @@ export function parsePolicy({ text, kind, source, folder, workspaceFolder }: Pol
   if (!parsed.success) {
     const faults = parsed.error.issues.flatMap((issue) => describeIssue(issue, yaml.value, keysAt));
     // A misspelt key is also a missing one; its own fault says more, so it comes first.
-    throw firstOf(source, faults.toSorted((a, b) => Number(b.atKey) - Number(a.atKey)).map(({ path, atKey, what, hint }) => {
-      return { what, hint, position: (atKey ? yaml.keys.get(path.join('/')) : undefined) ?? positionOf(yaml.positions, path) };
-    }));
+    throw firstOf(
+      source,
+      faults
+        .toSorted((a, b) => Number(b.atKey) - Number(a.atKey))
+        .map(({ path, atKey, what, hint }) => {
+          return {
+            what,
+            hint,
+            position: (atKey ? yaml.keys.get(path.join('/')) : undefined) ?? positionOf(yaml.positions, path),
+          };
+        }),
+    );
   }
   return { kind, source, folder, workspaceFolder, written: parsed.data, positions: yaml.positions };
 }

@@ -62,9 +62,14 @@ export function presetRules({ name, origin }: ListedPreset, context: PresetConte
   }
   const kind = registryKinds.find((candidate) => candidate === name);
   if (kind !== undefined && hosts.length === 0) {
-    throw faultAt('POLICY_INVALID', origin, `the preset ${name} takes its hosts from this machine's own configuration, which names none`, {
-      hint: whereConfigured[kind],
-    });
+    throw faultAt(
+      'POLICY_INVALID',
+      origin,
+      `the preset ${name} takes its hosts from this machine's own configuration, which names none`,
+      {
+        hint: whereConfigured[kind],
+      },
+    );
   }
   return hosts.map((host, index) => ruleOf(host, name, index));
 }
@@ -72,7 +77,13 @@ export function presetRules({ name, origin }: ListedPreset, context: PresetConte
 function presetHosts(name: string, { facts, telemetry }: PresetContext): readonly PresetHost[] | undefined {
   const kind = registryKinds.find((candidate) => candidate === name);
   if (kind !== undefined) {
-    return facts.registries[kind].map(({ host, port, upstream }) => ({ host, ports: [port], http: read, credential: undefined, upstream }));
+    return facts.registries[kind].map(({ host, port, upstream }) => ({
+      host,
+      ports: [port],
+      http: read,
+      credential: undefined,
+      upstream,
+    }));
   }
   if (name === 'github') {
     return github;
@@ -80,7 +91,13 @@ function presetHosts(name: string, { facts, telemetry }: PresetContext): readonl
   const agent = agentOf(facts, name);
   return agent?.hosts
     .filter((host) => telemetry || !host.telemetry)
-    .map(({ host, ports, http, credential }) => ({ host, ports, http, credential: credential ? agent.provider : undefined, upstream: undefined }));
+    .map(({ host, ports, http, credential }) => ({
+      host,
+      ports,
+      http,
+      credential: credential ? agent.provider : undefined,
+      upstream: undefined,
+    }));
 }
 
 export function agentOf(facts: Facts, name: string): AgentFacts | undefined {

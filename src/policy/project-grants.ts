@@ -17,7 +17,13 @@ export function projectGrants(policy: Policy): readonly string[] {
     ...(isAsked('agent.name') && agent.name !== undefined ? [`starts the agent ${visible(agent.name)}`] : []),
     ...(isAsked('agent.permissions') && agent.permissions === 'skip' ? ['lets the agent act without asking'] : []),
     ...(isAsked('agent.telemetry') && agent.telemetry ? ['lets the agent report its use to its maker'] : []),
-    ...(isAsked('image') ? [isRecipePath(image) ? `builds and uses the image of its own recipe ${visible(image)}` : `uses the image ${visible(image)}`] : []),
+    ...(isAsked('image')
+      ? [
+          isRecipePath(image)
+            ? `builds and uses the image of its own recipe ${visible(image)}`
+            : `uses the image ${visible(image)}`,
+        ]
+      : []),
     ...policy.network.filter((rule) => isGranted(rule, policy)).map(describeRule),
     ...limitGrants(policy, isAsked),
   ];

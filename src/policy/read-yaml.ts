@@ -22,6 +22,8 @@ export interface YamlValue {
 export const maxBytes = 256 * 1024;
 const maxDepth = 16;
 const maxLine = 4096;
+const maxBrackets = 64;
+const maxIndent = 200;
 
 /** Either the value or the faults, first first. Refused: anchors, aliases, tags, several documents, keys that are not text. */
 export function readYaml(text: string): YamlValue | { readonly faults: readonly YamlFault[] } {
@@ -39,7 +41,11 @@ export function readYaml(text: string): YamlValue | { readonly faults: readonly 
     return { faults: errors.map((error) => syntaxFault(error, lines)) };
   }
   if (document.contents === null) {
-    return { faults: [{ what: 'the file is empty', hint: 'A policy starts with the line: version: 1', position: { line: 1, column: 1 } }] };
+    return {
+      faults: [
+        { what: 'the file is empty', hint: 'A policy starts with the line: version: 1', position: { line: 1, column: 1 } },
+      ],
+    };
   }
   return collect(document.contents, lines);
 }
@@ -57,31 +63,54 @@ function sizeFault(text: string): YamlFault | undefined {
  */
 function nestingFault(text: string): YamlFault | undefined {
   let depth = 0;
-  let deepest = 0;
   for (const [index, line] of text.split('\n').entries()) {
-    for (const character of line) {
-      if (character === '[' || character === '{') {
-        depth += 1;
-        deepest = Math.max(deepest, depth);
-      } else if ((character === ']' || character === '}') && depth > 0) {
-        depth -= 1;
-      }
-    }
     const position = { line: index + 1, column: 1 };
     if (line.length > maxLine) {
       return { what: `the line is longer than ${maxLine} characters`, position };
     }
-    const indicators = /^[\s?:-]*/.exec(line)?.[0].replaceAll(/\s/g, '').length ?? 0;
-    if (deepest > 4 * maxDepth || (indicators > maxDepth && !/^-+\s*$/.test(line)) || /^ {200}/.test(line)) {
+    const { deepest, end } = bracketsOf(line, depth);
+    depth = end;
+    if (deepest > maxBrackets || indicatorsOf(line) > maxDepth || line.startsWith(' '.repeat(maxIndent))) {
       return { what: 'the file is nested too deeply', position };
     }
   }
   return undefined;
 }
 
+function bracketsOf(line: string, start: number): { readonly deepest: number; readonly end: number } {
+  let end = start;
+  let deepest = start;
+  for (const character of line) {
+    if (character === '[' || character === '{') {
+      end += 1;
+      deepest = Math.max(deepest, end);
+    } else if (character === ']' || character === '}') {
+      end = Math.max(0, end - 1);
+    }
+  }
+  return { deepest, end };
+}
+
+/** `- - ? :` at the start of a line each open a level; `---` and longer are text. */
+function indicatorsOf(line: string): number {
+  return (
+    /^[\s?:-]*/
+      .exec(line)?.[0]
+      .split(/\s+/)
+      .filter((part) => part.length === 1).length ?? 0
+  );
+}
+
 function parseSafely(text: string, lineCounter: LineCounter): Document.Parsed | YamlFault {
   try {
-    return parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false, version: '1.2', schema: 'core', merge: false });
+    return parseDocument(text, {
+      lineCounter,
+      prettyErrors: false,
+      uniqueKeys: false,
+      version: '1.2',
+      schema: 'core',
+      merge: false,
+    });
   } catch {
     // A range error of the parser: the reader learns no more from its words.
     return { what: 'the file is not readable as YAML', position: { line: 1, column: 1 } };
@@ -89,7 +118,7 @@ function parseSafely(text: string, lineCounter: LineCounter): Document.Parsed | 
 }
 
 function syntaxFault(error: YAMLError, lines: LineCounter): YamlFault {
-  const position = place(lines, error.pos[0]);
+  const position = positionAt(lines, error.pos[0]);
   switch (error.code) {
     case 'MULTIPLE_DOCS':
       return { what: 'a second document starts here; a policy file holds one', hint: 'Remove the line "---".', position };
@@ -100,7 +129,7 @@ function syntaxFault(error: YAMLError, lines: LineCounter): YamlFault {
   }
 }
 
-function place(lines: LineCounter, offset: number): Position {
+function positionAt(lines: LineCounter, offset: number): Position {
   const { line, col } = lines.linePos(offset);
   return { line: Math.max(line, 1), column: Math.max(col, 1) };
 }
@@ -109,7 +138,7 @@ function collect(root: Node, lines: LineCounter): YamlValue | { readonly faults:
   const positions = new Map<string, Position>();
   const keys = new Map<string, Position>();
   const faults: YamlFault[] = [];
-  const placeOf = (node: Node): Position => place(lines, node.range?.[0] ?? 0);
+  const placeOf = (node: Node): Position => positionAt(lines, node.range?.[0] ?? 0);
 
   function visit(node: unknown, path: ValuePath): unknown {
     if (!isScalar(node) && !isMap(node) && !isSeq(node) && !isAlias(node)) {
@@ -121,7 +150,9 @@ function collect(root: Node, lines: LineCounter): YamlValue | { readonly faults:
     if (refusal !== undefined) {
       faults.push({ what: refusal, position });
     } else if (isMap(node)) {
-      return Object.fromEntries(node.items.map((pair) => [visitKey(pair.key, path), visit(pair.value, [...path, keyText(pair.key)])]));
+      return Object.fromEntries(
+        node.items.map((pair) => [visitKey(pair.key, path), visit(pair.value, [...path, keyText(pair.key)])]),
+      );
     } else if (isSeq(node)) {
       return node.items.map((item, index) => visit(item, [...path, index]));
     } else if (isScalar(node)) {
@@ -133,13 +164,13 @@ function collect(root: Node, lines: LineCounter): YamlValue | { readonly faults:
   /** The parser's own search for repeated keys takes quadratic time: a minute for a file of full size. */
   function visitKey(key: unknown, path: ValuePath): string {
     const position = positionOfKey(key);
-    const place = [...path, keyText(key)].join('/');
+    const name = [...path, keyText(key)].join('/');
     if (!isScalar(key) || typeof key.value !== 'string' || key.anchor !== undefined) {
       faults.push({ what: 'a key must be plain text', position });
-    } else if (keys.has(place)) {
+    } else if (keys.has(name)) {
       faults.push({ what: `the key "${visible(key.value)}" is written twice`, hint: 'Keep one of them.', position });
     }
-    keys.set(place, position);
+    keys.set(name, position);
     return keyText(key);
   }
 

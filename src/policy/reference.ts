@@ -58,7 +58,9 @@ function within(schema: JsonSchema): readonly (readonly [string, JsonSchema])[] 
   return [
     ...(schema.properties === undefined ? [] : [['', schema] as const]),
     ...(schema.items === undefined ? [] : within(schema.items).map(([suffix, inner]) => [`[]${suffix}`, inner] as const)),
-    ...(typeof schema.additionalProperties === 'object' ? within(schema.additionalProperties).map(([suffix, inner]) => [`.NAME${suffix}`, inner] as const) : []),
+    ...(typeof schema.additionalProperties === 'object'
+      ? within(schema.additionalProperties).map(([suffix, inner]) => [`.NAME${suffix}`, inner] as const)
+      : []),
     ...(schema.anyOf ?? []).flatMap(within),
   ];
 }
@@ -68,12 +70,18 @@ function kindOf(schema: JsonSchema): string {
     return [...new Set(schema.anyOf.map(kindOf))].join(' or ');
   }
   if (schema.const !== undefined) {
-    return `\`${String(schema.const)}\``;
+    return `\`${JSON.stringify(schema.const)}\``;
   }
   if (schema.enum !== undefined) {
     return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
   }
-  const words: Readonly<Record<string, string>> = { string: 'text', number: 'number', integer: 'whole number', boolean: '`true`, `false`', object: 'map' };
+  const words: Readonly<Record<string, string>> = {
+    string: 'text',
+    number: 'number',
+    integer: 'whole number',
+    boolean: '`true`, `false`',
+    object: 'map',
+  };
   const types = typeof schema.type === 'string' ? [schema.type] : (schema.type ?? []);
   return types.map((type) => (type === 'array' ? `list of ${kindOf(schema.items ?? {})}` : (words[type] ?? type))).join(' or ');
 }

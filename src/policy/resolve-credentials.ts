@@ -22,7 +22,9 @@ export type KnownCredentials = ReadonlyMap<string, KnownCredential>;
 
 /** Throws `POLICY_WIDENS` where a user changes what the organisation has defined. */
 export function resolveCredentials({ organisation, user }: PolicyLayers, facts: Facts): KnownCredentials {
-  const known = new Map<string, KnownCredential>(Object.entries(policyProviders).map(([name, { env }]) => [name, builtIn(name, env)]));
+  const known = new Map<string, KnownCredential>(
+    Object.entries(policyProviders).map(([name, { env }]) => [name, builtIn(name, env)]),
+  );
   for (const layer of [organisation, user]) {
     for (const [name, written] of Object.entries(layer?.written.credentials ?? {})) {
       if (layer !== undefined) {
@@ -48,7 +50,8 @@ function define(known: Map<string, KnownCredential>, credential: KnownCredential
 }
 
 function isSame(a: KnownCredential, b: KnownCredential): boolean {
-  const plain = ({ rule, hosts }: KnownCredential): string => JSON.stringify([rule.provider, rule.source, rule.header, rule.variable, hosts]);
+  const plain = ({ rule, hosts }: KnownCredential): string =>
+    JSON.stringify([rule.provider, rule.source, rule.header, rule.variable, hosts]);
   return plain(a) === plain(b);
 }
 
@@ -71,14 +74,21 @@ function sourceOf(source: WrittenCredential['source'], folder: string, home: str
     return { kind: 'command', command: source.command };
   }
   const path = source.file ?? '';
-  return { kind: 'file', path: path.startsWith('~/') ? resolve(home, path.slice(2)) : isAbsolute(path) ? path : resolve(folder, path) };
+  return {
+    kind: 'file',
+    path: path.startsWith('~/') ? resolve(home, path.slice(2)) : isAbsolute(path) ? path : resolve(folder, path),
+  };
 }
 
 /**
  * Throws when a rule names a credential that does not exist, or binds one to a host it may not go to. A project may
  * bind the key of a known API to that API only, unless `trusted` rules (of the layers above it) bind it so themselves.
  */
-export function checkBinding(rule: NetworkRule, known: KnownCredentials, options: { readonly facts: Facts; readonly trusted: readonly NetworkRule[] }): void {
+export function checkBinding(
+  rule: NetworkRule,
+  known: KnownCredentials,
+  options: { readonly facts: Facts; readonly trusted: readonly NetworkRule[] },
+): void {
   if (rule.credential === undefined) {
     return;
   }
@@ -93,7 +103,11 @@ export function checkBinding(rule: NetworkRule, known: KnownCredentials, options
   if (credential.hosts?.every((pattern) => !covers(pattern, rule.host)) === true) {
     const code = rule.origin.layer === 'project' ? 'POLICY_WIDENS' : 'POLICY_INVALID';
     throw code === 'POLICY_WIDENS'
-      ? widens(rule.origin, credential.rule.origin, `the credential "${rule.credential}" is bound to ${host}, which is not one of the hosts that`)
+      ? widens(
+          rule.origin,
+          credential.rule.origin,
+          `the credential "${rule.credential}" is bound to ${host}, which is not one of the hosts that`,
+        )
       : faultAt(code, rule.origin, `the credential "${rule.credential}" is bound to ${host}, which is not one of its hosts`);
   }
   const provider = policyProviders[credential.rule.provider];
@@ -112,5 +126,8 @@ function isTrusted(rule: NetworkRule, trusted: readonly NetworkRule[]): boolean 
 }
 
 function covers(outer: HostPattern, inner: HostPattern): boolean {
-  return (inner.kind === 'exact' && matchesHost(outer, inner.host)) || (outer.kind === 'below' && inner.kind === 'below' && (outer.host === inner.host || matchesHost(outer, inner.host)));
+  return (
+    (inner.kind === 'exact' && matchesHost(outer, inner.host)) ||
+    (outer.kind === 'below' && inner.kind === 'below' && (outer.host === inner.host || matchesHost(outer, inner.host)))
+  );
 }

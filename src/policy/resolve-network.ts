@@ -102,7 +102,11 @@ function agentPreset({ agent, agentOrigin }: NetworkContext): readonly ListedPre
   return agent.name === undefined ? [] : [{ name: agent.name, origin: agentOrigin }];
 }
 
-function expand(presets: readonly ListedPreset[] | undefined, written: readonly NetworkRule[], context: NetworkContext): readonly NetworkRule[] {
+function expand(
+  presets: readonly ListedPreset[] | undefined,
+  written: readonly NetworkRule[],
+  context: NetworkContext,
+): readonly NetworkRule[] {
   const { facts, agent } = context;
   const rules = (presets ?? agentPreset(context)).flatMap((preset) => presetRules(preset, { facts, telemetry: agent.telemetry }));
   return composeNetwork(rules, written);
@@ -114,9 +118,15 @@ function refuseExcess(excess: Excess | undefined, bound: Origin, presets: readon
   }
   const { rule, host, port, what } = excess;
   const shown = host.startsWith('_') ? formatHostPattern(rule.host) : host;
-  const place = presets.find((preset) => rule.origin.layer === 'preset' && preset.name === rule.origin.source)?.origin ?? rule.origin;
+  const place =
+    presets.find((preset) => rule.origin.layer === 'preset' && preset.name === rule.origin.source)?.origin ?? rule.origin;
   const by = rule.origin.layer === 'preset' ? `the preset ${rule.origin.source} opens ` : '';
-  const differs = { destination: 'which is not what', functions: 'with more functions than', credential: 'not with the credential that', upstream: 'not by the upstream that' };
+  const differs = {
+    destination: 'which is not what',
+    functions: 'with more functions than',
+    credential: 'not with the credential that',
+    upstream: 'not by the upstream that',
+  };
   throw widens(place, bound, `${by}${shown}:${port}, ${differs[what]}`);
 }
 
@@ -125,9 +135,14 @@ function refuseContradiction(rules: readonly NetworkRule[]): void {
   if (pair !== undefined) {
     const [first, second] = pair;
     const key = first.credential === second.credential ? 'upstream' : 'credential';
-    throw faultAt('POLICY_INVALID', second.origin, `this rule and the one of ${formatOrigin(first.origin)} decide about the same host and port with different values of "${key}"`, {
-      hint: `Give both the same ${key}, or narrow the host of one.`,
-    });
+    throw faultAt(
+      'POLICY_INVALID',
+      second.origin,
+      `this rule and the one of ${formatOrigin(first.origin)} decide about the same host and port with different values of "${key}"`,
+      {
+        hint: `Give both the same ${key}, or narrow the host of one.`,
+      },
+    );
   }
 }
 
@@ -138,7 +153,9 @@ function originsOf(layers: PolicyLayers, state: State, presets: readonly ListedP
   return {
     network: state.origin ?? byDefault,
     presets: lister === undefined ? byDefault : originOf(lister, ['presets']),
-    ...(bound === undefined || bound.kind === 'project' ? {} : { 'network.bound': originOf(bound, [bound.written.network === undefined ? 'presets' : 'network']) }),
+    ...(bound === undefined || bound.kind === 'project'
+      ? {}
+      : { 'network.bound': originOf(bound, [bound.written.network === undefined ? 'presets' : 'network']) }),
     ...Object.fromEntries(presets.map(({ name, origin }) => [`presets.${name}`, origin])),
   };
 }

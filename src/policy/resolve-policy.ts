@@ -88,7 +88,11 @@ function checkWaivers(layer: PolicyLayer, stated: readonly LayerName[], organisa
   const allowed = organisation?.written.waive;
   const extra = stated.find((name) => allowed?.includes(name) === false);
   if (organisation !== undefined && extra !== undefined) {
-    throw widens(originOf(layer, ['waive', stated.indexOf(extra)]), originOf(organisation, ['waive']), `waiving ${extra} is more than`);
+    throw widens(
+      originOf(layer, ['waive', stated.indexOf(extra)]),
+      originOf(organisation, ['waive']),
+      `waiving ${extra} is more than`,
+    );
   }
 }
 

@@ -53,17 +53,13 @@ export function resolveScalars(layers: PolicyLayers, folder: string): Scalars {
     return held?.value ?? fallback;
   }
   return {
-    level: pick(ordered(['level'], (written) => written.level, (level) => levels.indexOf(level)), 'personal'),
-    agent: {
-      name: pick(choice(['agent', 'name'], (layer) => layer.written.agent?.name), undefined),
-      permissions: pick(ordered(['agent', 'permissions'], ({ agent }) => agent?.permissions, (mode) => (mode === 'ask' ? 1 : 0)), 'ask'),
-      telemetry: pick(ordered(['agent', 'telemetry'], ({ agent }) => agent?.telemetry, (on) => (on ? 0 : 1)), false),
-    },
-    image: pick(choice(['image'], imageOf), undefined),
-    runtime: pick(ordered(['runtime'], (written) => written.runtime, (runtime) => (runtime === 'runsc' ? 1 : 0)), 'runc'),
+    level: pick(level, 'personal'),
+    agent: { name: pick(agentName, undefined), permissions: pick(permissions, 'ask'), telemetry: pick(telemetry, false) },
+    image: pick(image, undefined),
+    runtime: pick(runtime, 'runc'),
     workspace: {
       path: pick(workspacePath, layers.project?.workspaceFolder ?? folder),
-      mode: pick(ordered(['workspace', 'mode'], ({ workspace }) => workspace?.mode, (mode) => (mode === 'readonly' ? 1 : 0)), 'direct'),
+      mode: pick(workspaceMode, 'direct'),
     },
     limits: pickLimits(pick),
     origins,
@@ -97,15 +93,17 @@ function pickLimits(pick: <T, F>(scalar: Scalar<T>, fallback: F) => T | F): Limi
 function resolveScalar<T>(scalar: Scalar<T>, layers: PolicyLayers): Held<T> | undefined {
   let held: Held<T> | undefined;
   for (const layer of filesOf(layers)) {
-    const bound = scalar.isChoice === true && held?.origin.layer !== 'organisation' ? undefined : held;
-    held = statedIn(scalar, layer, bound) ?? held;
+    const isDefault = scalar.isChoice === true && held?.origin.layer !== 'organisation';
+    const stated: Held<T> | undefined = statedIn(scalar, layer, isDefault ? undefined : held);
+    // The same value again keeps the place where it was first allowed.
+    held = stated === undefined || stated.value === held?.value ? held : stated;
   }
   const { organisation, commandLine } = layers;
-  const limit = organisation === undefined ? undefined : statedIn(scalar, organisation, undefined);
-  return (commandLine === undefined ? undefined : statedIn(scalar, commandLine, limit)) ?? held;
+  const bound = organisation === undefined ? undefined : statedIn(scalar, organisation, undefined);
+  return (commandLine === undefined ? undefined : statedIn(scalar, commandLine, bound)) ?? held;
 }
 
-/** What the layer writes, checked against the bound. The same value again keeps the origin of the bound. */
+/** What the layer writes, checked against the bound. */
 function statedIn<T>(scalar: Scalar<T>, layer: PolicyLayer, bound: Held<T> | undefined): Held<T> | undefined {
   const value = scalar.read(layer);
   if (value === undefined) {
@@ -114,12 +112,20 @@ function statedIn<T>(scalar: Scalar<T>, layer: PolicyLayer, bound: Held<T> | und
   const origin = originOf(layer, scalar.path);
   if (bound !== undefined && scalar.isLooser(value, bound.value)) {
     const relation = scalar.isChoice === true ? 'is not the' : 'is more than the';
-    throw widens(origin, bound.origin, `${scalar.path.join('.')} ${scalar.show(value)} ${relation} ${scalar.show(bound.value)} that`);
+    throw widens(
+      origin,
+      bound.origin,
+      `${scalar.path.join('.')} ${scalar.show(value)} ${relation} ${scalar.show(bound.value)} that`,
+    );
   }
-  return bound?.value === value ? bound : { value, origin };
+  return { value, origin };
 }
 
-function ordered<T extends string | boolean>(path: ValuePath, read: (written: WrittenPolicy) => T | undefined, strictness: (value: T) => number): Scalar<T> {
+function ordered<T extends string | boolean>(
+  path: ValuePath,
+  read: (written: WrittenPolicy) => T | undefined,
+  strictness: (value: T) => number,
+): Scalar<T> {
   return {
     path,
     read: (layer) => read(layer.written),
@@ -129,16 +135,51 @@ function ordered<T extends string | boolean>(path: ValuePath, read: (written: Wr
 }
 
 function limit(key: keyof NonNullable<WrittenPolicy['limits']>, show: (value: number) => string): Scalar<number> {
-  return { path: ['limits', key], read: ({ written }) => written.limits?.[key], isLooser: (lower, higher) => lower > higher, show };
+  return {
+    path: ['limits', key],
+    read: ({ written }) => written.limits?.[key],
+    isLooser: (lower, higher) => lower > higher,
+    show,
+  };
 }
 
 function choice(path: ValuePath, read: (layer: PolicyLayer) => string | undefined): Scalar<string> {
   return { path, read, isLooser: (lower, higher) => lower !== higher, show: (value) => `"${visible(value)}"`, isChoice: true };
 }
 
+/** Each with how strict a value is: the larger the number, the less it allows. */
+const level = ordered(
+  ['level'],
+  (written) => written.level,
+  (value) => levels.indexOf(value),
+);
+const permissions = ordered(
+  ['agent', 'permissions'],
+  ({ agent }) => agent?.permissions,
+  (mode) => (mode === 'ask' ? 1 : 0),
+);
+const telemetry = ordered(
+  ['agent', 'telemetry'],
+  ({ agent }) => agent?.telemetry,
+  (isOn) => (isOn ? 0 : 1),
+);
+const runtime = ordered(
+  ['runtime'],
+  (written) => written.runtime,
+  (value) => (value === 'runsc' ? 1 : 0),
+);
+const workspaceMode = ordered(
+  ['workspace', 'mode'],
+  ({ workspace }) => workspace?.mode,
+  (mode) => (mode === 'readonly' ? 1 : 0),
+);
+const agentName = choice(['agent', 'name'], (layer) => layer.written.agent?.name);
+const image = choice(['image'], imageOf);
+
 const workspacePath: Scalar<string> = {
   path: ['workspace', 'path'],
-  read: ({ written, workspaceFolder }) => (written.workspace?.path === undefined ? undefined : resolve(workspaceFolder, written.workspace.path)),
+  read: ({ written, workspaceFolder }) =>
+    written.workspace?.path === undefined ? undefined : resolve(workspaceFolder, written.workspace.path),
   isLooser: (lower, higher) => !isWithin(lower, higher),
   show: (value) => `"${visible(value)}"`,
 };

@@ -18,11 +18,16 @@ const nonEmpty = z.string().min(1).max(4096);
 
 const byteSize = z
   .union([z.string(), z.number()])
-  .transform((value, ctx) => parseBytes(value) ?? refuse(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB'));
+  .transform(
+    (value, ctx) => parseBytes(value) ?? refuse(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB'),
+  );
 
 const duration = z
   .string()
-  .transform((value, ctx) => parseDurationMs(value) ?? refuse(ctx, value, 'is not a time; write a number with a unit, such as 90s, 30m or 2h'));
+  .transform(
+    (value, ctx) =>
+      parseDurationMs(value) ?? refuse(ctx, value, 'is not a time; write a number with a unit, such as 90s, 30m or 2h'),
+  );
 
 const hostPattern = z.string().transform((value, ctx) => {
   const reading = readHostPattern(value);
@@ -36,7 +41,8 @@ const allowance = z.string().transform((value, ctx) => {
 
 const upstream = z.string().transform((value, ctx) => {
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  const plain = url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hostname !== '';
+  const plain =
+    url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hostname !== '';
   return plain && url.pathname === '/' && url.search === '' && url.hash === '' && !value.includes('@')
     ? url.origin
     : refuse(ctx, value, 'is not an upstream; write scheme, host and port only, such as http://127.0.0.1:8080');
@@ -50,13 +56,21 @@ const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'is not the n
 const reservedVariable = /^(?:PATH|HOME|SHELL|USER|LOGNAME|IFS|ENV|BASH_ENV|LD_.*|NODE_.*|PYTHON.*|GIT_.*|SSL_.*)$/;
 
 /** Header fields that frame or route a message (RFC 9110 section 7.6, RFC 9112 section 6): never a place for a credential. */
-const reservedHeader = /^(?:host|connection|content-length|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|keep-alive|cookie2?|:.*)$/i;
+const reservedHeader =
+  /^(?:host|connection|content-length|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|keep-alive|cookie2?|:.*)$/i;
 
 const source = z
   .strictObject({
     env: envName.optional().describe('variable of the host that holds the value'),
-    file: nonEmpty.optional().describe('file that holds the value, yours and mode 0600 or stricter; absolute, `~/` or beside this file'),
-    command: z.array(nonEmpty).min(1).max(64).optional().describe('program and its arguments, no shell; what it prints is the value'),
+    file: nonEmpty
+      .optional()
+      .describe('file that holds the value, yours and mode 0600 or stricter; absolute, `~/` or beside this file'),
+    command: z
+      .array(nonEmpty)
+      .min(1)
+      .max(64)
+      .optional()
+      .describe('program and its arguments, no shell; what it prints is the value'),
   })
   .refine((value) => Object.values(value).filter((one) => one !== undefined).length === 1, {
     error: 'must have exactly one of env, file and command',
@@ -67,7 +81,9 @@ const header = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'is not the name of a header')
-    .refine((value) => !reservedHeader.test(value), { error: 'is a header that frames or routes messages; a credential cannot be there' })
+    .refine((value) => !reservedHeader.test(value), {
+      error: 'is a header that frames or routes messages; a credential cannot be there',
+    })
     .describe('name of the header'),
   format: z
     .string()
@@ -79,11 +95,15 @@ const header = z.strictObject({
 
 const credential = z
   .strictObject({
-    provider: z.enum(['anthropic', 'openai', 'header']).describe('how the credential goes on the wire: a known API, or any `header`'),
+    provider: z
+      .enum(['anthropic', 'openai', 'header'])
+      .describe('how the credential goes on the wire: a known API, or any `header`'),
     source: source.describe('where the real value is on the host; exactly one of env, file, command'),
     header: header.optional().describe('only for the provider `header`: the header that carries it'),
     variable: envName
-      .refine((value) => !reservedVariable.test(value), { error: 'is a variable that changes how programs start; choose another' })
+      .refine((value) => !reservedVariable.test(value), {
+        error: 'is a variable that changes how programs start; choose another',
+      })
       .optional()
       .describe('only for the provider `header`: variable of the sandbox that holds the phantom'),
     hosts: z.array(hostPattern).min(1).max(64).optional().describe('the only hosts that rules may bind this credential to'),
@@ -94,7 +114,12 @@ const credential = z
     }
     for (const key of ['header', 'variable'] as const) {
       if (value.provider !== 'header' && value[key] !== undefined) {
-        ctx.addIssue({ code: 'custom', message: `belongs to the provider header; ${value.provider} has its own`, path: [key], input: value });
+        ctx.addIssue({
+          code: 'custom',
+          message: `belongs to the provider header; ${value.provider} has its own`,
+          path: [key],
+          input: value,
+        });
       }
     }
   });
@@ -108,14 +133,20 @@ const rule = z.strictObject({
     .transform((ports) => [...new Set(ports)].toSorted((a, b) => a - b))
     .optional()
     .describe('TCP ports; default `[443]`'),
-  credential: credentialName.optional().describe('name of the credential the gateway puts on the wire here; the sandbox holds a phantom'),
+  credential: credentialName
+    .optional()
+    .describe('name of the credential the gateway puts on the wire here; the sandbox holds a phantom'),
   allow: z
     .array(allowance)
     .min(1)
     .max(64)
     .optional()
-    .describe('functions allowed there: methods (optional) and a path; `*` within a segment, `**` across segments. Default: everything'),
-  upstream: upstream.optional().describe('dial this instead of the host; the only way to a loopback or private address. Not in a project file'),
+    .describe(
+      'functions allowed there: methods (optional) and a path; `*` within a segment, `**` across segments. Default: everything',
+    ),
+  upstream: upstream
+    .optional()
+    .describe('dial this instead of the host; the only way to a loopback or private address. Not in a project file'),
 });
 
 const limits = z.strictObject({
@@ -136,7 +167,10 @@ const agent = z
     agentName,
     z.strictObject({
       name: agentName.optional(),
-      permissions: z.enum(['ask', 'skip']).optional().describe('`ask`: the agent asks before it acts; `skip`: it does not; default `ask`'),
+      permissions: z
+        .enum(['ask', 'skip'])
+        .optional()
+        .describe('`ask`: the agent asks before it acts; `skip`: it does not; default `ask`'),
       telemetry: z.boolean().optional().describe('whether the agent may report its use to its maker; default `false`'),
     }),
   ])
@@ -147,18 +181,33 @@ const layerNames = Object.keys(layers).filter((key): key is keyof typeof layers 
 export const policySchema = z
   .strictObject({
     version: z.literal(1).describe('version of this format: `1`'),
-    level: z.enum(levels).optional().describe('how much of your own configuration the agent gets, from most to nothing; default `personal`'),
+    level: z
+      .enum(levels)
+      .optional()
+      .describe('how much of your own configuration the agent gets, from most to nothing; default `personal`'),
     agent: agent.optional().describe('the agent, by name or with settings; default: none, commands only'),
     image: z
       .string()
       .regex(/^[^~\0][^\0]{0,1023}$/, 'is neither the name of a recipe nor the path of a recipe file')
       .optional()
-      .describe('image recipe by name, or the path of a recipe file (with a `/` or ending in `.yaml`); default: the agent\'s, else `base`'),
-    runtime: z.enum(['runc', 'crun', 'runsc']).optional().describe('container runtime; `runsc` gives the sandbox its own kernel; default `runc`'),
+      .describe(
+        "image recipe by name, or the path of a recipe file (with a `/` or ending in `.yaml`); default: the agent's, else `base`",
+      ),
+    runtime: z
+      .enum(['runc', 'crun', 'runsc'])
+      .optional()
+      .describe('container runtime; `runsc` gives the sandbox its own kernel; default `runc`'),
     workspace: z
       .strictObject({
-        path: z.string().regex(/^[^~\0][^\0]{0,4095}$/, 'is not a path (the shell\'s ~ is not read here)').optional().describe('folder shown as /workspace; default: the folder of the project'),
-        mode: z.enum(['direct', 'readonly']).optional().describe('`direct`: changes are made in place; `readonly`: none; default `direct`'),
+        path: z
+          .string()
+          .regex(/^[^~\0][^\0]{0,4095}$/, "is not a path (the shell's ~ is not read here)")
+          .optional()
+          .describe('folder shown as /workspace; default: the folder of the project'),
+        mode: z
+          .enum(['direct', 'readonly'])
+          .optional()
+          .describe('`direct`: changes are made in place; `readonly`: none; default `direct`'),
       })
       .optional()
       .describe('the folder that the sandbox works in'),
@@ -166,7 +215,7 @@ export const policySchema = z
       .array(z.string().regex(name, 'is not the name of a preset'))
       .max(32)
       .optional()
-      .describe('named sets of rules: an agent (`claude`, `codex`), `npm`, `debian`, `pypi`, `github`; default: the agent\'s own'),
+      .describe("named sets of rules: an agent (`claude`, `codex`), `npm`, `debian`, `pypi`, `github`; default: the agent's own"),
     network: z.array(rule).max(256).optional().describe('what may be reached beside the presets; default: nothing'),
     credentials: z
       .record(credentialName, credential)

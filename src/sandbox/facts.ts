@@ -22,7 +22,14 @@ export interface FactsHost {
   readonly runTool?: (file: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 }
 
-export async function readFacts({ agents, env, home, registries, aptFolder = '/etc/apt', runTool = run }: FactsHost): Promise<Facts> {
+export async function readFacts({
+  agents,
+  env,
+  home,
+  registries,
+  aptFolder = '/etc/apt',
+  runTool = run,
+}: FactsHost): Promise<Facts> {
   const tools = { env, runTool };
   const readers: Readonly<Record<RegistryKind, () => Promise<readonly string[]>>> = {
     npm: async () => npmUrls(await outputOf('npm', ['config', 'list', '--json'], tools)),
@@ -40,14 +47,19 @@ export async function readFacts({ agents, env, home, registries, aptFolder = '/e
 type Tools = Required<Pick<FactsHost, 'env' | 'runTool'>>;
 
 /** Variables that settle where npm and pip look; neither holds a secret by design. */
-const toolVariables = /^(?:npm_config_(?:registry|userconfig|globalconfig|prefix)|pip_(?:index_url|extra_index_url|config_file))$/i;
+const toolVariables =
+  /^(?:npm_config_(?:registry|userconfig|globalconfig|prefix)|pip_(?:index_url|extra_index_url|config_file))$/i;
 
 /** From `/`, so that no settings of a project are read: a project does not choose where packages come from. */
 async function outputOf(file: string, args: readonly string[], { env, runTool }: Tools): Promise<string> {
   const settings = env.names().filter((name) => toolVariables.test(name));
   const values = Object.fromEntries(settings.map((name) => [name, env.get(name) ?? '']));
   try {
-    const { exitCode, stdout } = await runTool(file, args, { cwd: '/', env: { ...baseEnvironment(env), ...values }, timeoutMs: 20_000 });
+    const { exitCode, stdout } = await runTool(file, args, {
+      cwd: '/',
+      env: { ...baseEnvironment(env), ...values },
+      timeoutMs: 20_000,
+    });
     return exitCode === 0 ? stdout.toString('utf8') : '';
   } catch (error) {
     if (isCasemateError(error) && (error.code === 'TOOL_MISSING' || error.code === 'TIMED_OUT')) {
@@ -60,7 +72,10 @@ async function outputOf(file: string, args: readonly string[], { env, runTool }:
 /** A registry inside a private network is dialled there, because this machine's own settings say so; no project's can. */
 async function vouchFor({ host, port, origin }: FoundRegistry, tools: Tools): Promise<RegistryFacts> {
   const answer = await outputOf('getent', ['ahosts', host], tools);
-  const addresses = answer.split('\n').flatMap((line) => line.split(/\s+/, 1)[0] ?? []).filter((address) => ipaddr.isValid(address));
+  const addresses = answer
+    .split('\n')
+    .flatMap((line) => line.split(/\s+/, 1)[0] ?? [])
+    .filter((address) => ipaddr.isValid(address));
   const isPublic = addresses.every((address) => ipaddr.process(address).range() === 'unicast');
   return { host, port, upstream: isPublic ? undefined : origin };
 }
@@ -68,9 +83,16 @@ async function vouchFor({ host, port, origin }: FoundRegistry, tools: Tools): Pr
 async function aptUrls(folder: string): Promise<readonly string[]> {
   const parts = join(folder, 'sources.list.d');
   const names = await readdir(parts).catch(() => []);
-  const lists = [join(folder, 'sources.list'), ...names.filter((name) => name.endsWith('.list')).map((name) => join(parts, name))];
+  const lists = [
+    join(folder, 'sources.list'),
+    ...names.filter((name) => name.endsWith('.list')).map((name) => join(parts, name)),
+  ];
   const stanzas = names.filter((name) => name.endsWith('.sources')).map((name) => join(parts, name));
-  const read = (path: string): Promise<string> => readTextIfPresent(path).then((text) => text ?? '', () => '');
+  const read = (path: string): Promise<string> =>
+    readTextIfPresent(path).then(
+      (text) => text ?? '',
+      () => '',
+    );
   const [oneLine, deb822] = await Promise.all([Promise.all(lists.map(read)), Promise.all(stanzas.map(read))]);
   return [...oneLine.flatMap(aptLineUrls), ...deb822.flatMap(aptStanzaUrls)];
 }

@@ -63,7 +63,9 @@ export async function loadPolicy({ paths, cwd, explicitFile, commandLine, facts 
 async function readExplicit(path: string, cwd: string): Promise<Read> {
   const read = await readLayer('project', resolve(cwd, path), cwd);
   if (read === undefined) {
-    throw new CasemateError('POLICY_INVALID', `${visible(path)}: there is no such file`, { hint: 'Name a policy file that exists.' });
+    throw new CasemateError('POLICY_INVALID', `${visible(path)}: there is no such file`, {
+      hint: 'Name a policy file that exists.',
+    });
   }
   return read;
 }
@@ -104,7 +106,11 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function readLayer(kind: 'organisation' | 'user' | 'project', path: string, workspaceFolder: string): Promise<Read | undefined> {
+async function readLayer(
+  kind: 'organisation' | 'user' | 'project',
+  path: string,
+  workspaceFolder: string,
+): Promise<Read | undefined> {
   const bytes = await readPolicyFile(kind, path);
   if (bytes === undefined) {
     return undefined;
@@ -134,8 +140,13 @@ async function readPolicyFile(kind: PolicyLayer['kind'], path: string): Promise<
     if (isMissing && !(await exists(path))) {
       return undefined;
     }
-    const why = isErrno(error, 'ELOOP') ? 'is a symbolic link, which a project policy must not be' : `cannot be read (${codeOf(error)})`;
-    throw new CasemateError('POLICY_INVALID', `${visible(path)}: the file ${why}`, { cause: error, hint: 'Nothing starts on a policy that cannot be read.' });
+    const why = isErrno(error, 'ELOOP')
+      ? 'is a symbolic link, which a project policy must not be'
+      : `cannot be read (${codeOf(error)})`;
+    throw new CasemateError('POLICY_INVALID', `${visible(path)}: the file ${why}`, {
+      cause: error,
+      hint: 'Nothing starts on a policy that cannot be read.',
+    });
   }
   try {
     return await readWhole(file, kind, path);
@@ -154,7 +165,9 @@ async function readWhole(file: FileHandle, kind: PolicyLayer['kind'], path: stri
         ? 'can be changed by anybody'
         : undefined;
   if (why !== undefined) {
-    throw new CasemateError('POLICY_INVALID', `${visible(path)}: the file ${why}`, { hint: 'Nothing starts on a policy that cannot be trusted.' });
+    throw new CasemateError('POLICY_INVALID', `${visible(path)}: the file ${why}`, {
+      hint: 'Nothing starts on a policy that cannot be trusted.',
+    });
   }
   const buffer = Buffer.alloc(maxBytes + 1);
   const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);

@@ -31,7 +31,9 @@ export function npmUrls(json: string): readonly string[] {
   if (typeof settings !== 'object' || settings === null) {
     return [];
   }
-  return Object.entries(settings).flatMap(([key, value]) => (/^(?:@[^:]+:)?registry$/.test(key) && typeof value === 'string' ? [value] : []));
+  return Object.entries(settings).flatMap(([key, value]) =>
+    /^(?:@[^:]+:)?registry$/.test(key) && typeof value === 'string' ? [value] : [],
+  );
 }
 
 function parseJson(text: string): unknown {
@@ -47,7 +49,12 @@ export function pipUrls(listing: string): readonly string[] {
   return listing.split('\n').flatMap((line) => {
     const match = /^[^=\s]*\.(?:extra-)?index-url=(['"])(.*)\1$/.exec(line.trim());
     // pip shows the value as a Python literal, in which several addresses are parted by \n.
-    return match?.[2]?.replaceAll('\\n', ' ').split(/\s+/).filter((url) => url !== '') ?? [];
+    return (
+      match?.[2]
+        ?.replaceAll('\\n', ' ')
+        .split(/\s+/)
+        .filter((url) => url !== '') ?? []
+    );
   });
 }
 
@@ -61,16 +68,21 @@ export function aptLineUrls(text: string): readonly string[] {
 
 /** The deb822 form of sources.list(5): stanzas with `Types`, `URIs`, `Enabled`. */
 export function aptStanzaUrls(text: string): readonly string[] {
-  return withoutComments(text).split(/\n[ \t]*\n/).flatMap((stanza) => {
-    const fields = fieldsOf(stanza);
-    const isOff = /^(?:no|false|without|off|disable|0)$/i.test(fields.get('enabled') ?? 'yes');
-    const isBinary = (fields.get('types') ?? '').split(/\s+/).includes('deb');
-    return isOff || !isBinary ? [] : (fields.get('uris') ?? '').split(/\s+/).filter((uri) => uri !== '');
-  });
+  return withoutComments(text)
+    .split(/\n[ \t]*\n/)
+    .flatMap((stanza) => {
+      const fields = fieldsOf(stanza);
+      const isOff = /^(?:no|false|without|off|disable|0)$/i.test(fields.get('enabled') ?? 'yes');
+      const isBinary = (fields.get('types') ?? '').split(/\s+/).includes('deb');
+      return isOff || !isBinary ? [] : (fields.get('uris') ?? '').split(/\s+/).filter((uri) => uri !== '');
+    });
 }
 
 function withoutComments(text: string): string {
-  return text.split('\n').filter((line) => !line.startsWith('#')).join('\n');
+  return text
+    .split('\n')
+    .filter((line) => !line.startsWith('#'))
+    .join('\n');
 }
 
 function fieldsOf(stanza: string): ReadonlyMap<string, string> {

@@ -47,7 +47,11 @@ function print({ stdout }: CommandContext, { policy, files }: LoadedPolicy): voi
   if (grants.length > 0) {
     stdout.write(`the project asks for\n${grants.map((grant) => `  - ${visible(grant)}\n`).join('')}`);
   }
-  stdout.write(notesOn(policy).map((note) => `note: ${visible(note)}\n`).join(''));
+  stdout.write(
+    notesOn(policy)
+      .map((note) => `note: ${visible(note)}\n`)
+      .join(''),
+  );
 }
 
 /** What is allowed and yet most likely not meant. */

@@ -23,7 +23,11 @@ export const run: RunCommand = async (args, context) => {
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, explanation);
   } else {
-    context.stdout.write(explainLines(explanation).map((line) => `${line}\n`).join(''));
+    context.stdout.write(
+      explainLines(explanation)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
   }
   return 0;
 };

@@ -42,7 +42,11 @@ describe('decideRequest', () => {
   test('unites the functions of rules that say the same about the host', () => {
     expect(decideRequest([reads, writes], { method: 'GET', path: '/v1/x?y' })).toEqual({ verdict: 'allow', rule: reads });
     expect(decideRequest([reads, writes], { method: 'DELETE', path: '/v2/jobs' })).toEqual({ verdict: 'allow', rule: writes });
-    expect(decideRequest([reads, writes], { method: 'POST', path: '/v1/x' })).toEqual({ verdict: 'deny', rule: reads, reason: 'function-not-allowed' });
+    expect(decideRequest([reads, writes], { method: 'POST', path: '/v1/x' })).toEqual({
+      verdict: 'deny',
+      rule: reads,
+      reason: 'function-not-allowed',
+    });
   });
 
   test('takes methods as they are written', () => {
@@ -50,31 +54,51 @@ describe('decideRequest', () => {
     expect(decideRequest([reads], { method: 'HEAD', path: '/v1/x' }).verdict).toBe('deny');
   });
 
-  test.each(['/v1/../v2', '/v1//x', '/v1/%2e%2e/x', '/v1/a%2fb', '/v1\\x', 'v1/x', '*', ''])('denies the ambiguous path %j where functions are listed', (path) => {
-    expect(decideRequest([reads], { method: 'GET', path }).verdict).toBe('deny');
-  });
+  test.each(['/v1/../v2', '/v1//x', '/v1/%2e%2e/x', '/v1/a%2fb', '/v1\\x', 'v1/x', '*', ''])(
+    'denies the ambiguous path %j where functions are listed',
+    (path) => {
+      expect(decideRequest([reads], { method: 'GET', path }).verdict).toBe('deny');
+    },
+  );
 
   test('asks nothing of the path where everything is allowed', () => {
     expect(decideRequest([rule('api.example.com')], { method: 'GET', path: '/a//b/..' }).verdict).toBe('allow');
   });
 
   test('denies without rules', () => {
-    expect(decideRequest([], { method: 'GET', path: '/' })).toEqual({ verdict: 'deny', rule: undefined, reason: 'host-not-allowed' });
+    expect(decideRequest([], { method: 'GET', path: '/' })).toEqual({
+      verdict: 'deny',
+      rule: undefined,
+      reason: 'host-not-allowed',
+    });
   });
 });
 
 test('the judgement is total and denies whatever no rule names', () => {
   const names = fc.constantFrom('a.example', 'b.a.example', 'c.b.a.example', 'z.example');
   const rules = fc.array(
-    fc.record({ pattern: fc.constantFrom('a.example', '*.a.example', 'b.a.example', '*.b.a.example'), ports: fc.subarray([80, 443], { minLength: 1 }), path: fc.option(fc.constantFrom('/', '/**', '/a/*'), { nil: undefined }) }),
+    fc.record({
+      pattern: fc.constantFrom('a.example', '*.a.example', 'b.a.example', '*.b.a.example'),
+      ports: fc.subarray([80, 443], { minLength: 1 }),
+      path: fc.option(fc.constantFrom('/', '/**', '/a/*'), { nil: undefined }),
+    }),
     { maxLength: 4 },
   );
   fc.assert(
     fc.property(rules, names, fc.constantFrom(22, 80, 443), fc.string(), fc.string(), (written, name, port, method, path) => {
-      const made = written.map((one) => rule(one.pattern, { ports: one.ports, http: one.path === undefined ? undefined : [{ methods: undefined, path: one.path }] }));
+      const made = written.map((one) =>
+        rule(one.pattern, {
+          ports: one.ports,
+          http: one.path === undefined ? undefined : [{ methods: undefined, path: one.path }],
+        }),
+      );
       const decision = decideExchange(made, parseHost(name), port, { method, path });
       expect(['allow', 'deny']).toContain(decision.verdict);
-      const isNamed = written.some((one) => one.ports.includes(port) && (one.pattern === name || (one.pattern.startsWith('*.') && name.endsWith(one.pattern.slice(1)))));
+      const isNamed = written.some(
+        (one) =>
+          one.ports.includes(port) &&
+          (one.pattern === name || (one.pattern.startsWith('*.') && name.endsWith(one.pattern.slice(1)))),
+      );
       if (!isNamed) {
         expect(decision.verdict).toBe('deny');
       }

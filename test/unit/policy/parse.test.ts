@@ -67,7 +67,11 @@ describe('parsePolicy', () => {
     ['no version', 'level: team', '1:1: version is missing; write 1'],
     ['another version', 'version: 2', '1:10: version must be 1, not "2"'],
     ['an unknown key', 'version: 1\nnetwrok: []', '2:1: unknown key "netwrok" | Did you mean "network"?'],
-    ['an unknown key within', 'version: 1\nnetwork:\n  - host: a.example\n    port: [1]', '4:5: unknown key "port" | Did you mean "ports"?'],
+    [
+      'an unknown key within',
+      'version: 1\nnetwork:\n  - host: a.example\n    port: [1]',
+      '4:5: unknown key "port" | Did you mean "ports"?',
+    ],
     ['an unknown key of an agent', 'version: 1\nagent: { nme: x }', '2:10: unknown key "nme" | Did you mean "name"?'],
     ['a key like no other', 'version: 1\nxylophone: 1', '2:1: unknown key "xylophone" | Known here: version, level,'],
     ['a key twice', 'version: 1\nlevel: team\nlevel: team', '3:1: the key "level" is written twice'],
@@ -78,7 +82,11 @@ describe('parsePolicy', () => {
     ['a key of an object', 'version: 1\n__proto__: { level: team }', '2:1: unknown key "__proto__"'],
     ['a tab', 'version: 1\nlimits:\n\tcpus: 1', '3:1: not readable as YAML: Tabs are not allowed'],
     ['a key without a value', 'version: 1\nnetwork:', '2:9: network must be a list, not nothing'],
-    ['a wrong choice', 'version: 1\nlevel: tem', '2:8: level must be one of personal, team, service, maximum, not "tem" | Did you mean "team"?'],
+    [
+      'a wrong choice',
+      'version: 1\nlevel: tem',
+      '2:8: level must be one of personal, team, service, maximum, not "tem" | Did you mean "team"?',
+    ],
     ['a number for an agent', 'version: 1\nagent: 3', '2:8: agent must be text or a map of keys, not a number'],
     ['everything', 'version: 1\nnetwork: [{ host: "*" }]', '2:19: network[0].host "*": a host of "*" would allow everything'],
     ['a whole top level', 'version: 1\nnetwork: [{ host: "*.com" }]', '*.com would allow names of many owners'],
@@ -92,18 +100,46 @@ describe('parsePolicy', () => {
     ['port 0', 'version: 1\nnetwork: [{ host: a.example, ports: [0] }]', '2:38: network[0].ports[0] must be at least 1'],
     ['no port', 'version: 1\nnetwork: [{ host: a.example, ports: [] }]', '2:37: network[0].ports must not be empty'],
     ['a method in small letters', 'version: 1\nnetwork: [{ host: a.example, allow: ["get /"] }]', 'methods are capital letters'],
-    ['a path that leaves', 'version: 1\nnetwork: [{ host: a.example, allow: ["/a/../b"] }]', 'has a path that no request can have'],
+    [
+      'a path that leaves',
+      'version: 1\nnetwork: [{ host: a.example, allow: ["/a/../b"] }]',
+      'has a path that no request can have',
+    ],
     ['a query', 'version: 1\nnetwork: [{ host: a.example, allow: ["/a?b"] }]', 'has a path that no request can have'],
-    ['an upstream with a password', 'version: 1\nnetwork: [{ host: a.example, upstream: "http://u:p@h/" }]', 'is not an upstream'],
+    [
+      'an upstream with a password',
+      'version: 1\nnetwork: [{ host: a.example, upstream: "http://u:p@h/" }]',
+      'is not an upstream',
+    ],
     ['an upstream with a path', 'version: 1\nnetwork: [{ host: a.example, upstream: "http://h/x" }]', 'is not an upstream'],
     ['a size without sense', 'version: 1\nlimits: { memory: 4x }', '2:19: limits.memory "4x": is not a size'],
     ['a time without a unit', 'version: 1\nlimits: { time: "30" }', 'is not a time'],
     ['a fraction of a process', 'version: 1\nlimits: { pids: 9.5 }', 'limits.pids must be a whole number'],
-    ['two sources', 'version: 1\ncredentials: { a: { provider: anthropic, source: { env: A, file: b } } }', 'must have exactly one of env, file and command'],
-    ['a header that routes', 'version: 1\ncredentials: { a: { provider: header, source: { env: A }, header: { name: Host } } }', 'frames or routes messages'],
-    ['a format without a place', 'version: 1\ncredentials: { a: { provider: header, source: { env: A }, header: { name: X, format: y } } }', 'must hold {} once'],
-    ['a header for a known API', 'version: 1\ncredentials: { a: { provider: openai, source: { env: A }, header: { name: X } } }', 'belongs to the provider header'],
-    ['a variable that loads code', 'version: 1\ncredentials: { a: { provider: header, source: { env: A }, header: { name: X }, variable: LD_PRELOAD } }', 'changes how programs start'],
+    [
+      'two sources',
+      'version: 1\ncredentials: { a: { provider: anthropic, source: { env: A, file: b } } }',
+      'must have exactly one of env, file and command',
+    ],
+    [
+      'a header that routes',
+      'version: 1\ncredentials: { a: { provider: header, source: { env: A }, header: { name: Host } } }',
+      'frames or routes messages',
+    ],
+    [
+      'a format without a place',
+      'version: 1\ncredentials: { a: { provider: header, source: { env: A }, header: { name: X, format: y } } }',
+      'must hold {} once',
+    ],
+    [
+      'a header for a known API',
+      'version: 1\ncredentials: { a: { provider: openai, source: { env: A }, header: { name: X } } }',
+      'belongs to the provider header',
+    ],
+    [
+      'a variable that loads code',
+      'version: 1\ncredentials: { a: { provider: header, source: { env: A }, header: { name: X }, variable: LD_PRELOAD } }',
+      'changes how programs start',
+    ],
     ['a layer nobody knows', 'version: 1\nwaive: [disk-limits]', 'Did you mean "disk-limit"?'],
   ])('refuses %s with its place', (_, text, expected) => {
     const message = fault(text);
@@ -112,18 +148,25 @@ describe('parsePolicy', () => {
   });
 
   test('reports the first fault in the file and counts the others', () => {
-    expect(fault('version: 1\nruntime: x\nlevle: team\nagent: 3')).toMatch(/^POLICY_INVALID \/p\.yaml:2:10: runtime .* \(and 2 more faults\)$/);
+    expect(fault('version: 1\nruntime: x\nlevle: team\nagent: 3')).toMatch(
+      /^POLICY_INVALID \/p\.yaml:2:10: runtime .* \(and 2 more faults\)$/,
+    );
   });
 
   test('shows control characters as escapes', () => {
     const message = fault('version: 1\n"\\e]0;x\\a": 1\n');
     expect(message).toContain('unknown key "\\x1b]0;x\\x07"');
-    // oxlint-disable-next-line no-control-regex -- none may be there
     expect(message).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
   });
 
   test.each<[string, string]>([
-    ['an alias bomb', ['a: &a [x,x,x,x,x,x,x,x,x]', ...'bcdefghij'.split('').map((name, index) => `${name}: &${name} [${`*${'abcdefghij'[index]},`.repeat(9)}]`)].join('\n')],
+    [
+      'an alias bomb',
+      [
+        'a: &a [x,x,x,x,x,x,x,x,x]',
+        ...'bcdefghij'.split('').map((name, index) => `${name}: &${name} [${`*${'abcdefghij'[index]},`.repeat(9)}]`),
+      ].join('\n'),
+    ],
     ['100 000 open brackets', '['.repeat(100_000)],
     ['open brackets over many lines', '[\n'.repeat(50_000)],
     ['open maps', '{a: '.repeat(50_000)],
@@ -134,15 +177,52 @@ describe('parsePolicy', () => {
     ['as many keys as fit', Array.from({ length: 25_000 }, (_, index) => `k${index}: 1`).join('\n')],
     ['as many items as fit', `version: 1\npresets:\n${' - npm\n'.repeat(30_000)}`],
     ['a line without end', `version: ${'1'.repeat(100_000)}`],
-  ])('stays alive and quick with %s', (_, text) => {
-    const started = performance.now();
-    expect(fault(text)).toMatch(/^POLICY_INVALID /);
-    expect(performance.now() - started).toBeLessThan(20_000);
-  }, 30_000);
+  ])(
+    'stays alive and quick with %s',
+    (_, text) => {
+      const started = performance.now();
+      expect(fault(text)).toMatch(/^POLICY_INVALID /);
+      expect(performance.now() - started).toBeLessThan(20_000);
+    },
+    30_000,
+  );
 
   test('throws nothing but its own errors, whatever the text', () => {
-    const fragment = fc.constantFrom('version: 1\n', 'network:\n', ' - host: ', 'a.example', '\n', '  ', '[', ']', '{', '}', ':', '"', "'", '&a ', '*a', '!t ', '|', '>', '---\n', '%', '\u0000', '\u202e', '? ', '#', '\t', '<<: ', '__proto__: ', 'limits: ', 'null');
-    const texts = fc.oneof(fc.string({ unit: 'binary' }), fc.array(fragment, { maxLength: 20 }).map((parts) => parts.join('')));
+    const fragment = fc.constantFrom(
+      'version: 1\n',
+      'network:\n',
+      ' - host: ',
+      'a.example',
+      '\n',
+      '  ',
+      '[',
+      ']',
+      '{',
+      '}',
+      ':',
+      '"',
+      "'",
+      '&a ',
+      '*a',
+      '!t ',
+      '|',
+      '>',
+      '---\n',
+      '%',
+      '\u0000',
+      '\u202e',
+      '? ',
+      '#',
+      '\t',
+      '<<: ',
+      '__proto__: ',
+      'limits: ',
+      'null',
+    );
+    const texts = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(fragment, { maxLength: 20 }).map((parts) => parts.join('')),
+    );
     fc.assert(
       fc.property(texts, (text) => {
         try {

@@ -33,7 +33,11 @@ describe('without any file', () => {
 
   test('an agent of the command line brings its image, its preset and its credential', () => {
     const policy = resolveTexts({}, commandLineLayer({ agent: 'claude' }, '/work/here'));
-    expect(policy).toMatchObject({ image: 'claude', presets: ['claude'], credentials: [{ name: 'anthropic', source: { kind: 'env', name: 'ANTHROPIC_API_KEY' } }] });
+    expect(policy).toMatchObject({
+      image: 'claude',
+      presets: ['claude'],
+      credentials: [{ name: 'anthropic', source: { kind: 'env', name: 'ANTHROPIC_API_KEY' } }],
+    });
     expect(reaches(policy, 'api.anthropic.com', { method: 'POST', path: '/v1/messages' })).toBe(true);
     expect(reaches(policy, 'api.anthropic.com', { method: 'GET', path: '/v1/files' })).toBe(false);
     expect(reaches(policy, 'telemetry.example')).toBe(false);
@@ -41,7 +45,8 @@ describe('without any file', () => {
 
   test('the result is frozen to the last value and its hash is stable', () => {
     const policy = resolveTexts({ user: 'agent: claude\nlimits: { memory: 1GiB }' });
-    const isFrozen = (value: unknown): boolean => typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isFrozen));
+    const isFrozen = (value: unknown): boolean =>
+      typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isFrozen));
     expect(isFrozen(policy)).toBe(true);
     expect(hashPolicy(policy)).toBe(hashPolicy(resolveTexts({ user: 'agent: claude\nlimits: { memory: 1GiB }' })));
     expect(hashPolicy(policy)).not.toBe(hashPolicy(resolveTexts({ user: 'agent: claude\nlimits: { memory: 2GiB }' })));
@@ -54,9 +59,18 @@ describe('without any file', () => {
 
 describe('single values', () => {
   test('the lowest layer that writes one holds, and its origin is kept', () => {
-    const policy = resolveTexts({ organisation: 'limits: { memory: 8GiB, pids: 100 }', user: 'limits: { memory: 6GiB }', project: 'limits: { memory: 2GiB }' });
+    const policy = resolveTexts({
+      organisation: 'limits: { memory: 8GiB, pids: 100 }',
+      user: 'limits: { memory: 6GiB }',
+      project: 'limits: { memory: 2GiB }',
+    });
     expect(policy.limits).toMatchObject({ memoryBytes: 2 * 1024 ** 3, pids: 100 });
-    expect(policy.origins['limits.memory']).toEqual({ layer: 'project', source: '/work/project/casemate.yaml', line: 2, column: 19 });
+    expect(policy.origins['limits.memory']).toEqual({
+      layer: 'project',
+      source: '/work/project/casemate.yaml',
+      line: 2,
+      column: 19,
+    });
     expect(policy.origins['limits.pids']).toMatchObject({ layer: 'organisation', line: 2 });
     expect(policy.origins['limits.cpus']).toMatchObject({ layer: 'default' });
   });
@@ -77,7 +91,11 @@ describe('single values', () => {
     ['limits: { time: 1h }', 'limits: { time: 2h }', 'limits.time 2 h 0 min is more than the 1 h 0 min'],
     ['limits: { idle: 1m }', 'limits: { idle: 2m }', 'limits.idle'],
   ])('%s refuses %s below it, naming both places, and the other way round is well', (higher, lower, words) => {
-    for (const [top, bottom] of [['organisation', 'user'], ['organisation', 'project'], ['user', 'project']] as const) {
+    for (const [top, bottom] of [
+      ['organisation', 'user'],
+      ['organisation', 'project'],
+      ['user', 'project'],
+    ] as const) {
       const message = refusal({ [top]: higher, [bottom]: lower });
       expect(message).toMatch(/^POLICY_WIDENS /);
       expect(message).toContain(words);
@@ -89,21 +107,32 @@ describe('single values', () => {
   });
 
   test('an organisation bounds a project across a user that says nothing', () => {
-    expect(refusal({ organisation: 'level: team', user: 'limits: { cpus: 1 }', project: 'level: personal' })).toMatch(/^POLICY_WIDENS/);
+    expect(refusal({ organisation: 'level: team', user: 'limits: { cpus: 1 }', project: 'level: personal' })).toMatch(
+      /^POLICY_WIDENS/,
+    );
   });
 
-  test.each(['agent: claude', 'image: base'])('%s binds when the organisation writes it and is a default when the user does', (choice) => {
-    const other = choice.startsWith('agent') ? 'agent: codex' : 'image: codex';
-    expect(refusal({ organisation: choice, project: other })).toContain('is not the');
-    expect(refusal({ organisation: choice, user: other })).toMatch(/^POLICY_WIDENS/);
-    expect(refusal({ user: choice, project: other })).toBe('nothing was thrown');
-    expect(refusal({ organisation: choice, user: choice, project: other })).toMatch(/^POLICY_WIDENS/);
-  });
+  test.each(['agent: claude', 'image: base'])(
+    '%s binds when the organisation writes it and is a default when the user does',
+    (choice) => {
+      const other = choice.startsWith('agent') ? 'agent: codex' : 'image: codex';
+      expect(refusal({ organisation: choice, project: other })).toContain('is not the');
+      expect(refusal({ organisation: choice, user: other })).toMatch(/^POLICY_WIDENS/);
+      expect(refusal({ user: choice, project: other })).toBe('nothing was thrown');
+      expect(refusal({ organisation: choice, user: choice, project: other })).toMatch(/^POLICY_WIDENS/);
+    },
+  );
 
   test('a workspace must lie in the one written above', () => {
-    expect(refusal({ organisation: 'workspace: { path: /work }', project: 'workspace: { path: src }' })).toBe('nothing was thrown');
-    expect(refusal({ organisation: 'workspace: { path: /home/work }', project: 'workspace: { path: src }' })).toMatch(/^POLICY_WIDENS/);
-    expect(refusal({ organisation: 'workspace: { path: /work/pro }', project: 'workspace: { path: src }' })).toMatch(/^POLICY_WIDENS/);
+    expect(refusal({ organisation: 'workspace: { path: /work }', project: 'workspace: { path: src }' })).toBe(
+      'nothing was thrown',
+    );
+    expect(refusal({ organisation: 'workspace: { path: /home/work }', project: 'workspace: { path: src }' })).toMatch(
+      /^POLICY_WIDENS/,
+    );
+    expect(refusal({ organisation: 'workspace: { path: /work/pro }', project: 'workspace: { path: src }' })).toMatch(
+      /^POLICY_WIDENS/,
+    );
     expect(resolveTexts({ project: 'workspace: { path: src }' }).workspace.path).toBe('/work/project/src');
     expect(resolveTexts({ project: 'level: team' }).workspace.path).toBe('/work/project');
     expect(resolveTexts({ user: 'level: team' }).workspace.path).toBe('/work/here');
@@ -113,7 +142,7 @@ describe('single values', () => {
     ['agent: cluade', 'there is no agent "cluade" | Did you mean "claude"?'],
     ['image: Bad Name', '"Bad Name" is not the name of a recipe'],
     ['presets: [nmp]', 'there is no preset "nmp" | Did you mean "npm"?'],
-    ['presets: [pypi]', 'this machine\'s own configuration, which names none | Set it with: pip config'],
+    ['presets: [pypi]', "this machine's own configuration, which names none | Set it with: pip config"],
     ['network: [{ host: a.example, credential: antropic }]', 'there is no credential "antropic" | Did you mean "anthropic"?'],
   ])('refuses %s', (text, words) => {
     expect(refusal({ user: text })).toContain(words);
@@ -131,14 +160,23 @@ describe('the network', () => {
     expect(reaches(policy, 'api.github.com', { method: 'POST', path: '/gists' })).toBe(false);
   });
 
-  test('a written rule takes the place of a preset\'s and keeps what it leaves out', () => {
-    const policy = resolveTexts({ user: 'presets: [claude]\nnetwork:\n  - { host: api.anthropic.com, upstream: "http://127.0.0.1:9" }' });
+  test("a written rule takes the place of a preset's and keeps what it leaves out", () => {
+    const policy = resolveTexts({
+      user: 'presets: [claude]\nnetwork:\n  - { host: api.anthropic.com, upstream: "http://127.0.0.1:9" }',
+    });
     expect(policy.network).toHaveLength(1);
-    expect(policy.network[0]).toMatchObject({ credential: 'anthropic', upstream: 'http://127.0.0.1:9', http: [{ methods: ['POST'], path: '/v1/messages' }] });
+    expect(policy.network[0]).toMatchObject({
+      credential: 'anthropic',
+      upstream: 'http://127.0.0.1:9',
+      http: [{ methods: ['POST'], path: '/v1/messages' }],
+    });
   });
 
-  test('presets that a layer does not write are those above, or the agent\'s own', () => {
-    expect(resolveTexts({ user: 'presets: [claude, npm]\nnetwork: [{ host: a.example }]', project: 'network: [{ host: a.example }]' }).presets).toEqual(['claude', 'npm']);
+  test("presets that a layer does not write are those above, or the agent's own", () => {
+    expect(
+      resolveTexts({ user: 'presets: [claude, npm]\nnetwork: [{ host: a.example }]', project: 'network: [{ host: a.example }]' })
+        .presets,
+    ).toEqual(['claude', 'npm']);
     expect(resolveTexts({ user: 'agent: claude', project: 'network: [{ host: a.example }]' }).presets).toEqual(['claude']);
     expect(resolveTexts({ user: 'agent: claude\npresets: []' }).network).toEqual([]);
   });
@@ -148,9 +186,21 @@ describe('the network', () => {
     ['network: [{ host: a.example.com }]', 'network: [{ host: "*.example.com" }]', '*.example.com:443'],
     ['network: [{ host: "*.a.example.com" }]', 'network: [{ host: a.example.com }]', 'a.example.com:443'],
     ['network: [{ host: a.example.com }]', 'network: [{ host: a.example.com, ports: [443, 80] }]', 'a.example.com:80'],
-    ['network: [{ host: a.example.com, allow: [/v1/**] }]', 'network: [{ host: a.example.com, allow: [/**] }]', 'with more functions than'],
-    ['network: [{ host: a.example.com, allow: ["GET /v1/**"] }]', 'network: [{ host: a.example.com, allow: [/v1/x] }]', 'with more functions than'],
-    ['network: [{ host: "*.example.com" }, { host: x.example.com, allow: ["GET /"] }]', 'network: [{ host: "*.example.com" }]', 'x.example.com:443, with more functions'],
+    [
+      'network: [{ host: a.example.com, allow: [/v1/**] }]',
+      'network: [{ host: a.example.com, allow: [/**] }]',
+      'with more functions than',
+    ],
+    [
+      'network: [{ host: a.example.com, allow: ["GET /v1/**"] }]',
+      'network: [{ host: a.example.com, allow: [/v1/x] }]',
+      'with more functions than',
+    ],
+    [
+      'network: [{ host: "*.example.com" }, { host: x.example.com, allow: ["GET /"] }]',
+      'network: [{ host: "*.example.com" }]',
+      'x.example.com:443, with more functions',
+    ],
     ['network: [{ host: a.example.com }]', 'network: [{ host: a.example.com, credential: openai }]', ''],
     ['network: []\npresets: []', 'presets: [npm]', 'the preset npm opens registry.example:443'],
     ['presets: [npm]', 'network: [{ host: a.example.com }]', 'a.example.com:443'],
@@ -168,8 +218,14 @@ describe('the network', () => {
     ['network: [{ host: "*.example.com" }]', 'network: [{ host: a.example.com }, { host: "*.b.example.com" }]'],
     ['network: [{ host: a.example.com, ports: [80, 443] }]', 'network: [{ host: a.example.com, ports: [80] }]'],
     ['network: [{ host: a.example.com }]', 'network: [{ host: a.example.com, allow: [/x] }]'],
-    ['network: [{ host: a.example.com, allow: [/a/**, "GET,HEAD /b"] }]', 'network: [{ host: a.example.com, allow: ["POST /a/x*", "GET /b"] }]'],
-    ['network: [{ host: a.example.com, allow: [/a] }, { host: a.example.com, allow: [/b] }]', 'network: [{ host: a.example.com, allow: [/a, /b] }]'],
+    [
+      'network: [{ host: a.example.com, allow: [/a/**, "GET,HEAD /b"] }]',
+      'network: [{ host: a.example.com, allow: ["POST /a/x*", "GET /b"] }]',
+    ],
+    [
+      'network: [{ host: a.example.com, allow: [/a] }, { host: a.example.com, allow: [/b] }]',
+      'network: [{ host: a.example.com, allow: [/a, /b] }]',
+    ],
     ['presets: [npm]', 'network: [{ host: registry.example, allow: ["GET /**"] }]\npresets: []'],
     ['presets: [npm, github]', 'presets: [github]'],
   ])('%s has room for %s', (higher, lower) => {
@@ -179,12 +235,19 @@ describe('the network', () => {
   test('a lower rule takes credential, functions and upstream from the rule above when it leaves them out', () => {
     const user = 'network: [{ host: a.example, credential: openai, allow: ["GET /x"], upstream: "http://127.0.0.1:9" }]';
     expect(resolveTexts({ user, project: 'network: [{ host: a.example }]' }).network).toMatchObject([
-      { origin: { layer: 'project' }, credential: 'openai', upstream: 'http://127.0.0.1:9', http: [{ methods: ['GET'], path: '/x' }] },
+      {
+        origin: { layer: 'project' },
+        credential: 'openai',
+        upstream: 'http://127.0.0.1:9',
+        http: [{ methods: ['GET'], path: '/x' }],
+      },
     ]);
   });
 
   test('two rules that contradict each other on one host are refused with both places', () => {
-    const message = refusal({ user: 'network:\n  - { host: a.example, credential: openai }\n  - { host: a.example, credential: anthropic, allow: [/x] }' });
+    const message = refusal({
+      user: 'network:\n  - { host: a.example, credential: openai }\n  - { host: a.example, credential: anthropic, allow: [/x] }',
+    });
     expect(message).toMatch(/^POLICY_INVALID .*policy\.yaml:4:5: .*policy\.yaml:3:5 decide .* "credential"/);
   });
 });
@@ -193,8 +256,16 @@ describe('the command line', () => {
   const options = (more: Parameters<typeof commandLineLayer>[0]) => commandLineLayer(more, '/work/here');
 
   test('overrides user and project', () => {
-    const policy = resolveTexts({ user: 'runtime: runsc\nagent: { permissions: ask }', project: 'image: codex' }, options({ runtime: 'runc', permissions: 'skip', image: 'base', workspace: '/other' }));
-    expect(policy).toMatchObject({ runtime: 'runc', agent: { permissions: 'skip' }, image: 'base', workspace: { path: '/other' } });
+    const policy = resolveTexts(
+      { user: 'runtime: runsc\nagent: { permissions: ask }', project: 'image: codex' },
+      options({ runtime: 'runc', permissions: 'skip', image: 'base', workspace: '/other' }),
+    );
+    expect(policy).toMatchObject({
+      runtime: 'runc',
+      agent: { permissions: 'skip' },
+      image: 'base',
+      workspace: { path: '/other' },
+    });
     expect(policy.origins['agent.permissions']).toEqual({ layer: 'command line', source: '--skip-permissions' });
   });
 
@@ -210,7 +281,10 @@ describe('the command line', () => {
   });
 
   test('adds presets and waivers to those of the files', () => {
-    const policy = resolveTexts({ user: 'presets: [npm]\nwaive: [disk-limit]' }, options({ agent: 'claude', waive: ['cpu-limit'] }));
+    const policy = resolveTexts(
+      { user: 'presets: [npm]\nwaive: [disk-limit]' },
+      options({ agent: 'claude', waive: ['cpu-limit'] }),
+    );
     expect(policy.presets).toEqual(['npm', 'claude']);
     expect(policy.waive).toEqual(['cpu-limit', 'disk-limit']);
   });
@@ -227,21 +301,41 @@ describe('the command line', () => {
 describe('whatever the resolved policy allows', () => {
   const hosts = ['a.example.com', 'b.example.com', 'x.b.example.com', 'example.com', 'registry.example', 'github.com'];
   const patterns = fc.constantFrom('a.example.com', '*.example.com', 'b.example.com', '*.b.example.com', 'x.b.example.com');
-  const allow = fc.option(fc.array(fc.constantFrom('/a', '/**', 'GET /*', 'GET,POST /a/**', '/a/*'), { minLength: 1, maxLength: 2 }), { nil: undefined });
+  const allow = fc.option(
+    fc.array(fc.constantFrom('/a', '/**', 'GET /*', 'GET,POST /a/**', '/a/*'), { minLength: 1, maxLength: 2 }),
+    { nil: undefined },
+  );
   const ports = fc.option(fc.subarray([80, 443], { minLength: 1 }), { nil: undefined });
   const network = fc.option(fc.array(fc.record({ host: patterns, allow, ports }), { maxLength: 3 }), { nil: undefined });
   const presets = fc.option(fc.subarray(['npm', 'github']), { nil: undefined });
   const limits = fc.option(fc.record({ cpus: fc.integer({ min: 1, max: 3 }) }), { nil: undefined });
   const level = fc.option(fc.constantFrom('personal', 'team', 'service', 'maximum'), { nil: undefined });
-  const file = fc.option(fc.record({ network, presets, limits, level }).map((value) => JSON.stringify(value).slice(1, -1).replaceAll(/,"/g, ', "').replaceAll('":', '": ')), { nil: undefined });
+  const file = fc.option(
+    fc
+      .record({ network, presets, limits, level })
+      .map((value) => JSON.stringify(value).slice(1, -1).replaceAll(/,"/g, ', "').replaceAll('":', '": ')),
+    { nil: undefined },
+  );
 
   test('each layer that writes about it allows as well', () => {
     let resolved = 0;
-    const asYaml = (text: string | undefined) => (text === undefined ? undefined : text === '' ? '' : JSON.parse(`{${text}}`) as Record<string, unknown>);
-    const toText = (value: ReturnType<typeof asYaml>) => (value === undefined ? undefined : value === '' ? '' : Object.entries(value).map(([key, inner]) => `${key}: ${JSON.stringify(inner)}`).join('\n'));
+    const asYaml = (text: string | undefined) =>
+      text === undefined ? undefined : text === '' ? '' : (JSON.parse(`{${text}}`) as Record<string, unknown>);
+    const toText = (value: ReturnType<typeof asYaml>) =>
+      value === undefined
+        ? undefined
+        : value === ''
+          ? ''
+          : Object.entries(value)
+              .map(([key, inner]) => `${key}: ${JSON.stringify(inner)}`)
+              .join('\n');
     fc.assert(
       fc.property(file, file, file, (organisation, user, project) => {
-        const texts = { organisation: toText(asYaml(organisation)), user: toText(asYaml(user)), project: toText(asYaml(project)) };
+        const texts = {
+          organisation: toText(asYaml(organisation)),
+          user: toText(asYaml(user)),
+          project: toText(asYaml(project)),
+        };
         let policy: Policy;
         try {
           policy = resolveTexts(texts);

@@ -8,7 +8,13 @@ import { resolvePolicy } from '../../../src/policy/resolve-policy.ts';
 /** Facts, layers and rules for the tests of policy/. */
 
 const host = (name: string, options: { telemetry?: boolean; credential?: boolean } = {}) => {
-  return { host: name, ports: [443], http: undefined, credential: options.credential ?? false, telemetry: options.telemetry ?? false };
+  return {
+    host: name,
+    ports: [443],
+    http: undefined,
+    credential: options.credential ?? false,
+    telemetry: options.telemetry ?? false,
+  };
 };
 
 export const facts: Facts = {
@@ -31,7 +37,11 @@ export const facts: Facts = {
   },
 };
 
-const sources = { organisation: '/etc/casemate/policy.yaml', user: '/home/user/.config/casemate/policy.yaml', project: '/work/project/casemate.yaml' };
+const sources = {
+  organisation: '/etc/casemate/policy.yaml',
+  user: '/home/user/.config/casemate/policy.yaml',
+  project: '/work/project/casemate.yaml',
+};
 const folders = { organisation: '/etc/casemate', user: '/home/user/.config/casemate', project: '/work/project' };
 
 export function layer(kind: keyof typeof sources, text: string): PolicyLayer {
