@@ -53,6 +53,17 @@ describe('links between pages', () => {
   });
 });
 
+describe('the threat model', () => {
+  const rows = (tree.find(({ path }) => path === 'docs/threat-model.md')?.text ?? '')
+    .split('\n')
+    .filter((line) => /^\| G\d+ \|/.test(line));
+
+  test('names for each guarantee it says is held the test that attacks it', () => {
+    expect(rows).toHaveLength(25);
+    expect(rows.filter((row) => row.includes('| held |') && !/`test\/[\w/-]+\.test\.ts`/.test(row))).toEqual([]);
+  });
+});
+
 describe('the changelog', () => {
   test('opens with what is not released yet', () => {
     expect(tree.find(({ path }) => path === 'CHANGELOG.md')?.text).toMatch(/^# Changelog\n[\s\S]*?\n## Unreleased\n/);
