@@ -1,10 +1,10 @@
 import { assert, describe, expect, test } from 'vitest';
 
-import { encodeRecord, lineHash, noLine } from '../../../src/journal/encode-record.ts';
+import { encodeRecord, lineHash, noLine, placeEntry } from '../../../src/journal/encode-record.ts';
 import { decodeRecord } from '../../../src/journal/line-grammar.ts';
 import { emptyChain, linkScan } from '../../../src/journal/link-scans.ts';
 import { scanBlock } from '../../../src/journal/scan-block.ts';
-import { bytesOf, memoryKeys, memoryLog } from '../../helpers/journal-log.ts';
+import { bytesOf, entryOf, memoryKeys, memoryLog } from '../../helpers/journal-log.ts';
 
 const log = memoryLog(20);
 const whole = bytesOf(log.lines);
@@ -85,6 +85,12 @@ describe('a log of 20 records', () => {
 });
 
 describe('a chain', () => {
+  test('may not leave out a number, even where its hashes fit', () => {
+    const first = log.lines[0] ?? '';
+    const place = { seq: 3, time: '2026-01-01T00:00:02.000Z', previous: lineHash(first) };
+    expect(faultOf([first, placeEntry(entryOf(3), place).line])).toEqual({ line: 2, why: expect.stringContaining('record 3 stands where record 2 belongs') });
+  });
+
   test('may not go on for more than 1,000 records without a checkpoint', () => {
     const { lines, keys } = memoryLog(1200, { every: 5000 });
     expect(faultOf(lines, keys)?.line).toBe(1001);
