@@ -10,6 +10,7 @@ import { run } from '../../system/process.ts';
 import type { Abortable } from '../engine.ts';
 import { ociConfig } from './bundle.ts';
 import type { EngineLayout } from './folders.ts';
+import { ensureHomeDisk } from './home-disk.ts';
 import type { CgroupHost } from './host.ts';
 import { rootMapping, userMapping } from './ids.ts';
 import type { Protection } from './protect.ts';
@@ -27,6 +28,8 @@ export interface ContainerHost {
   readonly stage: string;
   readonly cgroup: CgroupHost;
   readonly seccomp: boolean;
+  /** the home gets a file system of its own, of limited size */
+  readonly limitsHome: boolean;
   readonly identity: Identity;
   readonly runtime: RuntimeOptions;
 }
@@ -44,7 +47,10 @@ export async function makeContainer(record: EngineRecord, protections: readonly 
   await privateFolder(runtime.root);
   await makeHome(spec.home);
   await writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(record, host))), { mode: 0o600 });
-  const plan = stagePlan(spec, { stage, identity: host.identity, owners: await ownersOf(record), protections, covers: await covers(layout) });
+  const homeDisk = host.limitsHome
+    ? await ensureHomeDisk(spec.home, { env, sizeBytes: spec.limits.diskBytes, mountPoint: folder.home })
+    : undefined;
+  const plan = stagePlan(spec, { stage, identity: host.identity, owners: await ownersOf(record), homeDisk, protections, covers: await covers(layout) });
   const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
   const result = await run('perl', [dataFile('engines/oci/stage.pl'), host.machine, runtime.name, ...create], {
     env,

@@ -1,3 +1,4 @@
+import type { LayerName } from '../../base/layers.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { privateFolder } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
@@ -92,7 +93,7 @@ async function ask(context: EngineContext, runtime: string, { signal }: Abortabl
   }
   const { user, folders, env } = context;
   await privateFolder(folders.state);
-  const [stage, cgroup, ranges] = await Promise.all([stageFolder(), cgroupHost(user.uid), subordinates(context)]);
+  const [stage, cgroup, ranges] = await Promise.all([stageFolder([context.folders.run, context.folders.state]), cgroupHost(user.uid), subordinates(context)]);
   return examineHost({ runtime, ...user, subordinates: ranges, stage, cgroup, folder: folders.state, env, signal });
 }
 
@@ -100,7 +101,7 @@ export async function containerHost(context: EngineContext, record: EngineRecord
   const { layout, env, user, arch = process.arch } = context;
   const machine = machineOf(arch);
   const [stage, cgroup, identity, reports] = await Promise.all([
-    stageFolder(),
+    stageFolder([context.folders.run, context.folders.state]),
     cgroupHost(user.uid),
     identityOf(context, record),
     knownReports(context, record.spec.runtime),
@@ -108,8 +109,9 @@ export async function containerHost(context: EngineContext, record: EngineRecord
   if (machine === undefined || stage === undefined) {
     throw new CasemateError('ENGINE_FAILED', machine === undefined ? `${arch} is not supported` : 'none of /mnt, /srv, /media, /home exists');
   }
-  const seccomp = reports.some(({ layer, available }) => layer === 'seccomp' && available);
-  return { layout, env, machine, stage, cgroup, identity, seccomp, runtime: runtimeOf(context, record.spec.runtime) };
+  const has = (name: LayerName): boolean => reports.some(({ layer, available }) => layer === name && available);
+  const limits = { seccomp: has('seccomp'), limitsHome: has('disk-limit') };
+  return { layout, env, machine, stage, cgroup, identity, ...limits, runtime: runtimeOf(context, record.spec.runtime) };
 }
 
 async function identityOf(context: EngineContext, { slot }: EngineRecord): Promise<Identity> {

@@ -19,7 +19,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
   const { isRoot, layout, records, exclusive, env, spawn } = context;
   return {
     name: 'oci',
-    can: { pauses: false, limitsDisk: false, limitsMemory: isRoot, rootless: true, ownKernel: false },
+    can: { pauses: false, limitsDisk: isRoot, limitsMemory: isRoot, rootless: true, ownKernel: false },
     examine: (runtime, abort) => examine(context, runtime, abort),
     create: (spec, abort = {}) => exclusive(spec.id, () => createSandbox(context, spec, abort)),
     ingress: (id, ports, abort = {}) =>
@@ -32,7 +32,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
     remove: (id) => exclusive(id, () => removeSandbox(context, id)),
     async list(owner) {
       const own = (await records.all()).filter(({ spec }) => spec.owner === owner);
-      return Promise.all(own.map(async ({ spec }) => ({ id: spec.id, state: await stateOf(context, spec) })));
+      return Promise.all(own.map(async ({ spec }) => ({ id: spec.id, state: await stateOf(context, spec.id) })));
     },
     attach: (id, command) => attach(context, id, command),
     stats: (id) => sandboxStats(id),
@@ -49,7 +49,7 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
   }
   const { spec } = await context.records.get(id);
   const init = await liveInit(context.layout, id);
-  if (init === undefined) {
+  if (init === undefined || (await stateOf(context, id)) !== 'running') {
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
   const folder = context.layout.sandbox(id);

@@ -1,4 +1,4 @@
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
@@ -9,6 +9,7 @@ import { dataFile } from '../../system/data-file.ts';
 import { run } from '../../system/process.ts';
 import type { LayerReport, SandboxSpec } from '../engine.ts';
 import type { CgroupHost } from './host.ts';
+import { makeImage } from './home-disk.ts';
 import { mountMap, slotBase } from './ids.ts';
 import { examineRuntime } from './runtimes.ts';
 import type { Identity, Range } from './stage-plan.ts';
@@ -38,8 +39,8 @@ export async function examineHost(host: ExamineHost): Promise<readonly LayerRepo
     'memory-limit': () => controller(host, 'memory'),
     'cpu-limit': () => controller(host, 'cpu'),
     'pids-limit': () => processLimit(host),
-    'disk-limit': () => diskLimit(),
-    'runtime-floor': () => examineRuntime(host.runtime, host),
+    'disk-limit': () => diskLimit(host),
+    'runtime-floor': () => examineRuntime(host.runtime, { ...host, isHybrid: host.cgroup.layout === 'separate' }),
   };
   const names = Object.keys(layers).filter((name): name is LayerName => name in probes);
   return Promise.all(names.map(async (layer) => ({ layer, ...(await answered(probes[layer])) })));
@@ -136,6 +137,20 @@ async function processLimit(host: ExamineHost): Promise<Answer> {
   return said === undefined ? present('RLIMIT_NPROC counted in the user namespace') : missing(said);
 }
 
-async function diskLimit(): Promise<Answer> {
-  return missing('the size of the home folder is not limited on this host: no project quota; single files are (RLIMIT_FSIZE)');
+async function diskLimit(host: ExamineHost): Promise<Answer> {
+  if (host.uid !== 0) {
+    return missing('an ordinary user cannot limit the size of a folder here; single files are limited (RLIMIT_FSIZE)');
+  }
+  const name = `probe-${randomBytes(4).toString('hex')}`;
+  const image = join(host.folder, `${name}.ext4`);
+  const folder = join(host.folder, name);
+  try {
+    await mkdir(folder, { mode: 0o700 });
+    await makeImage(image, [], { env: host.env, sizeBytes: 0 });
+    const said = await tried(host, [enter(host), `stage\t${host.stage ?? '/mnt'}`, `disk\t${encodePath(image)}\t${encodePath(folder)}\t1`]);
+    return said === undefined ? present('a file system in a file was mounted') : missing(`${said}; loop devices are needed`);
+  } finally {
+    await rm(image, { force: true });
+    await rmdir(folder).catch(() => undefined);
+  }
 }

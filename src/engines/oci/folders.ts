@@ -21,6 +21,8 @@ export function engineLayout({ state, run }: EngineFolders) {
         log: join(folder, 'log'),
         pidFile: join(folder, 'pid'),
         init: join(folder, 'init.json'),
+        home: join(folder, 'home'),
+        started: join(folder, 'started'),
         executions: join(folder, 'executions'),
         processFile: (execution: string): string => join(folder, 'executions', `${execution}.json`),
         executionPid: (execution: string): string => join(folder, 'executions', `${execution}.pid`),

@@ -65,10 +65,11 @@ async function exists(...parts: readonly string[]): Promise<boolean> {
 
 /**
  * Where the root of a sandbox is mounted, in the runtime's own mount namespace only: a folder that every id may pass
- * through, which the first process of a sandbox must, and that holds no program the runtime needs.
+ * through, which the first process of a sandbox must, and that holds nothing of `ours` or of the runtime.
  */
-export async function stageFolder(candidates: readonly string[] = ['/mnt', '/srv', '/media', '/home']): Promise<string | undefined> {
-  for (const candidate of candidates) {
+export async function stageFolder(ours: readonly string[], candidates: readonly string[] = ['/mnt', '/srv', '/media', '/home']): Promise<string | undefined> {
+  const free = candidates.filter((candidate) => ours.every((path) => path !== candidate && !path.startsWith(`${candidate}/`)));
+  for (const candidate of free) {
     // oxlint-disable-next-line no-await-in-loop -- the first that is there
     const stats = await stat(candidate).catch(() => undefined);
     if (stats?.isDirectory() === true) {

@@ -73,6 +73,8 @@ export async function startSandbox(context: EngineContext, id: string, abort: Ab
   if (result.exitCode !== 0 && (await containerState(runtime, id, abort))?.status !== 'running') {
     throw runtimeFailure(runtime.name, 'start', result.stderr.toString('utf8'));
   }
+  // Whoever dies before this line leaves a sandbox that counts as not started.
+  await writeFile(context.layout.sandbox(id).started, '', { mode: 0o600 });
 }
 
 export async function stopSandbox(context: EngineContext, id: string, graceMs: number): Promise<void> {
@@ -131,7 +133,7 @@ async function tearDown(context: EngineContext, record: EngineRecord): Promise<v
 
 async function deleteContainer(context: EngineContext, { spec }: EngineRecord): Promise<void> {
   // The folder is made before the container and removed after it.
-  if (!(await hasFolder(context.layout.sandbox(spec.id).folder))) {
+  if (!(await exists(context.layout.sandbox(spec.id).folder))) {
     return;
   }
   const runtime = runtimeOf(context, spec.runtime);
@@ -147,18 +149,17 @@ async function deleteContainer(context: EngineContext, { spec }: EngineRecord): 
   }
 }
 
-async function hasFolder(path: string): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,
   );
 }
 
-export async function stateOf(context: EngineContext, { id, runtime }: SandboxSpec): Promise<EngineSandbox['state']> {
-  const init = await liveInit(context.layout, id);
-  if (init === undefined) {
+/** From the process itself: a record or a file alone proves nothing. */
+export async function stateOf({ layout }: EngineContext, id: string): Promise<EngineSandbox['state']> {
+  if ((await liveInit(layout, id)) === undefined) {
     return 'stopped';
   }
-  const state = await containerState(runtimeBeside(context, runtime, init), id);
-  return state?.status === 'created' || state?.status === 'running' ? state.status : 'stopped';
+  return (await exists(layout.sandbox(id).started)) ? 'running' : 'created';
 }

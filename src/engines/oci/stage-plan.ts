@@ -1,4 +1,5 @@
 import type { SandboxSpec } from '../engine.ts';
+import type { HomeDisk } from './home-disk.ts';
 import { agentId, mountMap, rangeSize, slotBase } from './ids.ts';
 import type { Protection } from './protect.ts';
 
@@ -9,6 +10,8 @@ export interface StageFacts {
   readonly identity: Identity;
   /** owners on disk, which mapped mounts turn into the agent; unused where the caller is an ordinary user */
   readonly owners: { readonly workspace: Owner; readonly home: Owner; readonly files: readonly Owner[]; readonly cover: Owner };
+  /** the home's own file system; `undefined`: the folder itself */
+  readonly homeDisk: HomeDisk | undefined;
   readonly protections: readonly Protection[];
   /** an empty file of ours, and one that holds `{}` */
   readonly covers: { readonly empty: string; readonly json: string };
@@ -30,16 +33,17 @@ export interface Range {
 }
 
 export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
-  const { stage, owners, protections, covers, identity } = facts;
+  const { stage, owners, protections, covers, identity, homeDisk } = facts;
   const owner = identity.kind === 'root' ? [owners.workspace.uid, owners.workspace.gid] : [];
   const coverMaps = agentMaps(identity, owners.cover);
   return [
     enterLine(identity),
     line('stage', stage),
+    ...(homeDisk === undefined ? [] : [line('disk', homeDisk.image, homeDisk.mountPoint, homeDisk.isFresh ? 1 : 0)]),
     line('workspace', spec.workspace.path, ...owner),
     ...protections.flatMap(({ path, placeholder }) => (placeholder === undefined ? [] : [line('placeholder', path, placeholder)])),
     line('tree', '.', spec.rootfs, 'r', ...rootMaps(identity)),
-    line('tree', 'home/agent', spec.home, '-', ...agentMaps(identity, owners.home)),
+    line('tree', 'home/agent', homeDisk?.mountPoint ?? spec.home, '-', ...agentMaps(identity, owners.home)),
     line('tree', 'workspace', spec.workspace.path, spec.workspace.mode === 'readonly' ? 'r' : '-', ...agentMaps(identity, owners.workspace)),
     ...spec.files.map(({ source, target }, index) =>
       line('tree', target.replace(/^\/+/, ''), source, 'rx', ...agentMaps(identity, owners.files[index] ?? owners.cover)),
@@ -47,6 +51,7 @@ export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
     line('source', 'empty', covers.empty, ...coverMaps),
     line('source', 'json', covers.json, ...coverMaps),
     line('build'),
+    line('image'),
     ...protections.map(protectionLine),
     '',
   ].join('\n');

@@ -206,6 +206,12 @@ my %operations = (
     $workspace_disk >= 0 or stop("workspace $path");
     $workspace_owner = [$uid + 0, $gid + 0] if defined $uid && $uid ne '';
   },
+  # disk IMAGE FOLDER FRESH: mounts a file system of ours in this mount namespace; with its last mount its device goes
+  disk => sub {
+    my ($image, $folder, $fresh) = @_;
+    system('mount', '-n', '-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime,discard', $image, $folder) == 0 or stop("home $image", 'cannot be mounted');
+    rmdir "$folder/lost+found" if $fresh;
+  },
   placeholder => \&placeholder,
   # tree TARGET SOURCE FLAGS UID_MAP GID_MAP: TARGET is a path of the sandbox, "." its root
   tree => sub {
@@ -230,6 +236,16 @@ my %operations = (
       attach($target, $tree, $fd);
       call('close', $fd);
     }
+  },
+  # The runtime mounts in these folders; an image that leads it elsewhere is refused (CVE-2026-41579).
+  image => sub {
+    my $top = look(AT_FDCWD, $stage, 0);
+    for my $folder ('dev', 'proc', 'run', 'tmp', 'var/tmp') {
+      my $fd = look($top, $folder, 1);
+      $fd >= 0 && type_of($fd) == S_IFDIR or stop("the image's /$folder", 'is not a folder');
+      call('close', $fd);
+    }
+    call('close', $top);
   },
   # pin PATH FLAGS KIND: a mount of PATH onto itself, so that it can be neither renamed nor removed nor (r) written
   pin => sub {

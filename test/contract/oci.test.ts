@@ -1,0 +1,10 @@
+/** The `oci` engine, by whoever runs this: root, or an ordinary user with subordinate ids. */
+import { describe } from 'vitest';
+
+import { ociLab, ociLacks } from '../helpers/oci-lab.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+import { engineContract } from './engine.ts';
+
+describe.skipIf(!engineOrSkip('oci', await ociLacks()))('with a real runtime', () => {
+  engineContract('oci', ociLab, { runs: true });
+});
