@@ -16,7 +16,8 @@ import { root } from './setup/places.mjs';
 const entries = { casemate: 'cli/main.ts', 'scan-worker': 'journal/scan-worker.ts' };
 
 /** What every command line loads, `--help` included, in one file: each further file costs about a millisecond. */
-const core = /\/src\/(?:base\/(?:errors|text)\.ts|cli\/(?:commands|help|parse-options)\.ts|system\/(?:environment|paths|version)\.ts)/;
+const core =
+  /\/src\/(?:base\/(?:errors|text)\.ts|cli\/(?:commands|help|parse-options)\.ts|system\/(?:environment|paths|version)\.ts)/;
 
 /** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
 const dataFiles = ['**/*.pl', 'tour/sample/**/*', '**/data/**/*'];

@@ -6,15 +6,17 @@
 import { join } from 'node:path';
 
 import { checkCommand, checkTests, total } from './setup/checks.mjs';
-import { Failure, main } from './setup/failure.mjs';
+import { Failure, main, report } from './setup/failure.mjs';
 import { copyFor, ordinaryUser } from './setup/ordinary-user.mjs';
-import { childEnvironment, nodeProgram } from './setup/places.mjs';
+import { bundle, childEnvironment, nodeProgram } from './setup/places.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { runOpen } from './setup/processes.mjs';
 
 const chosen = process.argv.slice(2);
 // In CI an engine that is not there is a failure: a suite that skips everything must not be green.
-const env = process.env.CI === 'true' ? { REQUIRE_ENGINES: process.env.REQUIRE_ENGINES ?? 'oci' } : {};
+const required = process.env.CI === 'true' ? { REQUIRE_ENGINES: process.env.REQUIRE_ENGINES ?? 'oci' } : {};
+// Tests of the whole way run what was built, as a user would.
+const env = { ...required, CASEMATE_TEST_ENTRY: bundle };
 
 await main(async () => {
   await prepare({ images: ['base', 'claude'] });
@@ -35,9 +37,15 @@ async function checkAll() {
   ];
   const counts = [];
   for (const part of parts) {
-    counts.push(await part());
+    counts.push(await part().catch(failedPart));
   }
   return counts;
+}
+
+/** A part that could not be run is one failure, told like any other; the parts behind it still run. */
+function failedPart(error) {
+  report(error);
+  return { passed: 0, failed: 1, skipped: 0 };
 }
 
 /** The same promises without root: an ordinary user with subordinate ids builds its own image and runs its own sandboxes. */
@@ -45,17 +53,31 @@ async function rootlessPart() {
   const user = await ordinaryUser();
   const copy = await copyFor(user);
   const modules = join(copy.folder, 'node_modules');
-  const own = { HOME: user.home, USER: user.name, LOGNAME: user.name, XDG_RUNTIME_DIR: '', TMPDIR: '/tmp' };
+  const own = { ...forgotten(), HOME: user.home, USER: user.name, LOGNAME: user.name, TMPDIR: '/tmp' };
   const options = { cwd: copy.folder, uid: user.uid, gid: user.gid };
   try {
-    const setup = [join(copy.folder, 'dist/casemate.js'), 'setup', '--image', 'base'];
-    const code = await runOpen(nodeProgram(modules), setup, { ...options, stdout: 2, env: childEnvironment(own, modules) });
+    const entry = join(copy.folder, 'dist/casemate.js');
+    const code = await runOpen(nodeProgram(modules), [entry, 'setup', '--image', 'base'], {
+      ...options,
+      stdout: 2,
+      env: childEnvironment(own, modules),
+    });
     if (code !== 0) {
       throw new Failure(`casemate setup as the ordinary user ${user.name} failed`, { exitCode: code });
     }
     const title = 'Rootless part, as an ordinary user';
-    return await checkTests(title, ['--project', 'rootless'], { ...options, reports: copy.folder, env: { ...env, ...own } });
+    return await checkTests(title, ['--project', 'rootless'], {
+      ...options,
+      reports: copy.folder,
+      env: { ...required, ...own, CASEMATE_TEST_ENTRY: entry },
+    });
   } finally {
     copy.remove();
   }
+}
+
+/** Root's own places, emptied: an empty variable counts as absent. */
+function forgotten() {
+  const names = Object.keys(process.env).filter((name) => /^(?:XDG|CASEMATE)_/.test(name));
+  return Object.fromEntries(names.map((name) => [name, '']));
 }

@@ -9,19 +9,20 @@ export class Failure extends Error {
   }
 }
 
-/** Runs `work`; prints a fault once, on standard error, and sets the exit code. No stack: it would hide the line that helps. */
-export async function main(work) {
-  try {
-    process.exitCode = await work();
-  } catch (error) {
-    const known = error instanceof Failure;
-    for (const line of known ? error.details : []) {
-      process.stderr.write(`    ${line}\n`);
-    }
-    process.stderr.write(`casemate: ${known ? error.message : (error?.stack ?? String(error))}\n`);
-    if (known && error.hint !== undefined) {
-      process.stderr.write(`  ${error.hint}\n`);
-    }
-    process.exitCode = known ? error.exitCode : 125;
+/** Prints a fault on standard error and answers with its exit code. No stack: it would hide the line that helps. */
+export function report(error) {
+  const known = error instanceof Failure;
+  for (const line of known ? error.details : []) {
+    process.stderr.write(`    ${line}\n`);
   }
+  process.stderr.write(`casemate: ${known ? error.message : (error?.stack ?? String(error))}\n`);
+  if (known && error.hint !== undefined) {
+    process.stderr.write(`  ${error.hint}\n`);
+  }
+  return known ? error.exitCode : 125;
+}
+
+/** Runs `work` and ends with its exit code, or with that of its fault, told once. */
+export async function main(work) {
+  process.exitCode = await work().catch(report);
 }
