@@ -44,6 +44,9 @@ async function checkAll() {
 
 /** A part that could not be run is one failure, told like any other; the parts behind it still run. */
 function failedPart(error) {
+  if (error.message === 'interrupted') {
+    throw error;
+  }
   report(error);
   return { passed: 0, failed: 1, skipped: 0 };
 }

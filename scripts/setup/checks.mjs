@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { Failure } from './failure.mjs';
 import { childEnvironment, nodeModules, nodeProgram, root } from './places.mjs';
 import { runOpen } from './processes.mjs';
 
@@ -62,7 +63,7 @@ async function announced(title, work) {
     `== ${title}: ${code === 0 ? 'ok' : `FAILED (exit code ${code})`}, ${((Date.now() - started) / 1000).toFixed(1)} s\n`,
   );
   if (code === 130 || code === 143) {
-    process.exit(code);
+    throw new Failure('interrupted', { exitCode: code });
   }
   return code;
 }
