@@ -73,6 +73,7 @@ export const claude: Agent = {
     personal: [
       { path: '.claude/settings.json', kind: 'file', filter: 'settings' },
       { path: '.claude/CLAUDE.md', kind: 'file', filter: 'none' },
+      { path: '.claude/rules', kind: 'folder', filter: 'none' },
       { path: '.claude/commands', kind: 'folder', filter: 'none' },
       { path: '.claude/agents', kind: 'folder', filter: 'none' },
       { path: '.claude/skills', kind: 'folder', filter: 'none' },

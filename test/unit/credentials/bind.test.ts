@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { bindCredential, type BindOptions } from '../../../src/credentials/bind.ts';
+import { bindCredential, bindWithoutValue, type BindOptions } from '../../../src/credentials/bind.ts';
 import { isPhantom, makePhantom } from '../../../src/credentials/phantom.ts';
 import { isProviderName, phantomVariable, providers, type CredentialSpec } from '../../../src/credentials/providers.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
@@ -48,7 +48,16 @@ test('a refresh reads the source again; a failed one keeps the value in use', as
 test('a forgotten value is not given out any more', async () => {
   const bound = await bindCredential(rule(), options());
   bound.forget();
-  expect(() => bound.value()).toThrow('no longer held');
+  expect(() => bound.value()).toThrow('is not held');
+});
+
+test('a binding without a value has the same phantom, and gets its value by a refresh', async () => {
+  const bound = await bindCredential(rule(), options());
+  const without = bindWithoutValue(rule(), options());
+  expect(without.phantom).toBe(bound.phantom);
+  expect(() => without.value()).toThrow('is not held');
+  await without.refresh();
+  expect(without.value().reveal()).toBe('real-1');
 });
 
 test('a phantom is refused as a real value', async () => {

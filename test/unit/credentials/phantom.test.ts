@@ -9,6 +9,10 @@ import { providers } from '../../../src/credentials/providers.ts';
 const installationKey = Buffer.alloc(32, 7);
 const owner = { sandboxId: 'cm-0123456789abcdef', credentialName: 'anthropic', installationKey };
 
+function phantomFor(sandboxId: string, credentialName: string): string {
+  return makePhantom(providers.header.phantom, { sandboxId, credentialName, installationKey });
+}
+
 test.each([
   // The forms that secret scanners know these keys by.
   ['anthropic', /^sk-ant-api03-[A-Za-z0-9_-]{93}AA$/],
@@ -40,9 +44,7 @@ test('names that run together do not give the same phantom', () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), fc.string(), fc.string(), (a, b, c, d) => {
       fc.pre(a !== c || b !== d);
-      const of = (sandboxId: string, credentialName: string) =>
-        makePhantom(providers.header.phantom, { sandboxId, credentialName, installationKey });
-      expect(of(a, b)).not.toBe(of(c, d));
+      expect(phantomFor(a, b)).not.toBe(phantomFor(c, d));
     }),
     { numRuns: 200 },
   );

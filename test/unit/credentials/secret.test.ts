@@ -9,9 +9,9 @@ import { secret } from '../../../src/credentials/secret.ts';
 const value = 'sk-ant-api03-the-real-one';
 
 test.each([
-  ['a template', (given: unknown) => `${given as string}`],
+  ['a template', (given: unknown) => `<${given as string}>`],
   ['String()', String],
-  ['concatenation', (given: unknown) => '' + (given as string)],
+  ['concatenation', (given: unknown) => 'key '.concat(given as string)],
   ['JSON', (given: unknown) => JSON.stringify({ given })],
   ['inspect', (given: unknown) => inspect({ given }, { depth: 9, showHidden: true, getters: true })],
   ['an error message', (given: unknown) => new Error(`failed with ${given as string}`).stack ?? ''],

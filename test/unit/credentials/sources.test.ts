@@ -34,6 +34,14 @@ const fromEnv = { kind: 'env', name: 'KEY' } as const;
 const fromCommand = { kind: 'command', command: ['/usr/bin/op', 'read', `op://${key}`] } as const;
 const fromFile = { kind: 'file', path: '/home/me/.key' } as const;
 
+function failing(error: Error): Pick<SourceAccess, 'run'> {
+  return {
+    async run() {
+      throw error;
+    },
+  };
+}
+
 test('a variable gives its value', async () => {
   const value = await readSource(fromEnv, access({}, { KEY: key }));
   expect(value.reveal()).toBe(key);
@@ -104,7 +112,6 @@ test('a command that prints nothing, two lines or too much is refused', async ()
 });
 
 test('a command that hangs or cannot start is named', async () => {
-  const failing = (error: Error): Pick<SourceAccess, 'run'> => ({ run: () => Promise.reject(error) });
   expect((await faultOf(fromCommand, access(failing(new CasemateError('TIMED_OUT', key))))).message).toContain('did not end within 30 s');
   expect((await faultOf(fromCommand, access(failing(new Error(key))))).message).toContain('could not be started');
 });

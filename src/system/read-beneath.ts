@@ -1,0 +1,142 @@
+import { constants } from 'node:fs';
+import { open, readdir, type FileHandle } from 'node:fs/promises';
+
+import { isErrno } from './files.ts';
+
+/**
+ * Reads files below a folder, component by component through open handles: no symbolic link is followed, nothing but
+ * regular files is opened to its content, and amounts are bounded. What was not read is reported by name.
+ */
+export type Found =
+  | { readonly kind: 'file'; readonly path: string; readonly content: Buffer; readonly executable: boolean }
+  | { readonly kind: 'refused'; readonly path: string; readonly why: string };
+
+export interface ReadLimits {
+  readonly maxFiles: number;
+  readonly maxFileBytes: number;
+  readonly maxBytes: number;
+  readonly maxDepth: number;
+}
+
+interface Walk {
+  readonly limits: ReadLimits;
+  readonly found: Found[];
+  files: number;
+  bytes: number;
+}
+
+/** `path` is relative to `root`, without `..`; a path that is not there gives nothing. */
+export async function readBeneath(root: string, path: string, limits: ReadLimits): Promise<readonly Found[]> {
+  const parts = path.split('/');
+  if (parts.some((part) => part === '' || part === '.' || part === '..')) {
+    throw new RangeError(`"${path}" is not a plain relative path`);
+  }
+  const walk: Walk = { limits, found: [], files: 0, bytes: 0 };
+  const top = await openFollowing(root);
+  if (top !== undefined) {
+    await descend(walk, { handle: top, path: '' }, parts);
+  }
+  return walk.found;
+}
+
+interface Place {
+  readonly handle: FileHandle;
+  /** relative to the root */
+  readonly path: string;
+}
+
+/** The root itself is the caller's word and may be reached through links. */
+async function openFollowing(root: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Goes down the given names, then takes everything below the last. Closes the handle it was given. */
+async function descend(walk: Walk, place: Place, names: readonly string[]): Promise<void> {
+  try {
+    const [name, ...rest] = names;
+    if (name === undefined) {
+      await take(walk, place);
+      return;
+    }
+    const next = await openEntry(walk, place, name);
+    if (next !== undefined) {
+      await descend(walk, next, rest);
+    }
+  } finally {
+    await place.handle.close();
+  }
+}
+
+async function openEntry(walk: Walk, place: Place, name: string): Promise<Place | undefined> {
+  const path = place.path === '' ? name : `${place.path}/${name}`;
+  try {
+    // Through the handle's own entry in /proc the kernel looks the name up in that very folder, wherever it is now.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    return { handle: await open(`/proc/self/fd/${place.handle.fd}/${name}`, flags), path };
+  } catch (error) {
+    if (isErrno(error, 'ELOOP')) {
+      walk.found.push({ kind: 'refused', path, why: 'a symbolic link' });
+    } else if (!isErrno(error, 'ENOENT') && !isErrno(error, 'ENOTDIR')) {
+      walk.found.push({ kind: 'refused', path, why: 'cannot be opened' });
+    }
+    return undefined;
+  }
+}
+
+async function take(walk: Walk, place: Place): Promise<void> {
+  const stats = await place.handle.stat();
+  if (stats.isDirectory()) {
+    await takeFolder(walk, place);
+  } else if (!stats.isFile()) {
+    refuse(walk, place, 'neither a file nor a folder');
+  } else if (stats.size > walk.limits.maxFileBytes) {
+    refuse(walk, place, `longer than ${walk.limits.maxFileBytes} bytes`);
+  } else {
+    await takeFile(walk, place, (stats.mode & 0o100) !== 0);
+  }
+}
+
+async function takeFolder(walk: Walk, place: Place): Promise<void> {
+  if (place.path.split('/').length > walk.limits.maxDepth) {
+    refuse(walk, place, 'too deep');
+    return;
+  }
+  const names = await readdir(`/proc/self/fd/${place.handle.fd}`);
+  for (const name of names.toSorted()) {
+    if (walk.files >= walk.limits.maxFiles) {
+      refuse(walk, place, `more than ${walk.limits.maxFiles} files`);
+      return;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- one open handle a level, whatever the folder holds
+    const entry = await openEntry(walk, place, name);
+    if (entry !== undefined) {
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await descend(walk, entry, []);
+    }
+  }
+}
+
+async function takeFile(walk: Walk, place: Place, executable: boolean): Promise<void> {
+  const buffer = Buffer.alloc(walk.limits.maxFileBytes + 1);
+  const { bytesRead } = await place.handle.read(buffer, 0, buffer.length, 0);
+  if (bytesRead > walk.limits.maxFileBytes) {
+    refuse(walk, place, `longer than ${walk.limits.maxFileBytes} bytes`);
+  } else if (walk.bytes + bytesRead > walk.limits.maxBytes) {
+    refuse(walk, place, `beyond ${walk.limits.maxBytes} bytes in all`);
+  } else {
+    walk.files += 1;
+    walk.bytes += bytesRead;
+    walk.found.push({ kind: 'file', path: place.path, content: Buffer.from(buffer.subarray(0, bytesRead)), executable });
+  }
+}
+
+function refuse(walk: Walk, place: Place, why: string): void {
+  walk.found.push({ kind: 'refused', path: place.path, why });
+}
