@@ -35,12 +35,13 @@ export function decideDestination(rules: readonly NetworkRule[], host: HostName,
 
 /**
  * Whether a request may pass. `rules` are the `decisiveRules` of its destination; they are united: one that allows is
- * enough. A rule without functions allows everything; where all have functions, a path without a canonical form is denied.
+ * enough. A rule without functions allows everything. A path without a canonical form matches `/**` alone, which allows
+ * every path however it is read (npm asks for `/@scope%2fname`).
  */
 export function decideRequest(rules: readonly NetworkRule[], request: RequestLine): Decision {
   const path = canonicalPath(request.path);
   const rule = rules.find(
-    ({ http }) => http === undefined || (path !== undefined && http.some((one) => allows(one, request.method, path))),
+    ({ http }) => http === undefined || http.some((one) => isMethodOf(one, request.method) && isPathOf(one, path, request)),
   );
   if (rule !== undefined) {
     return { verdict: 'allow', rule };
@@ -57,9 +58,13 @@ export function decideExchange(rules: readonly NetworkRule[], host: HostName, po
 
 const compiled = new WeakMap<HttpAllowance, PathGlob>();
 
-function allows(allowance: HttpAllowance, method: string, path: string): boolean {
-  if (allowance.methods !== undefined && !allowance.methods.includes(method)) {
-    return false;
+function isMethodOf({ methods }: HttpAllowance, method: string): boolean {
+  return methods === undefined || methods.includes(method);
+}
+
+function isPathOf(allowance: HttpAllowance, path: string | undefined, request: RequestLine): boolean {
+  if (path === undefined) {
+    return allowance.path === '/**' && request.path.startsWith('/');
   }
   const glob = compiled.get(allowance) ?? compileGlob(allowance.path);
   compiled.set(allowance, glob);

@@ -91,11 +91,11 @@ export function explainLines(explanation: Explanation): readonly string[] {
 function ruleLines(rule: ExplainedRule, label: string): readonly string[] {
   const { id, place, host, ports, credential, upstream, functions } = rule;
   return [
-    `  ${label.padEnd(12)}${visible(id)}  (${place})`,
-    `  ${''.padEnd(12)}${host} on port ${ports.join(', ')}`,
-    ...(functions ?? ['everything']).map((one) => `  ${''.padEnd(12)}  ${visible(one)}`),
-    ...(credential === undefined ? [] : [`  ${''.padEnd(12)}with the credential ${credential}`]),
-    ...(upstream === undefined ? [] : [`  ${''.padEnd(12)}dialled at ${visible(upstream)}`]),
+    `  ${label.padEnd(14)}${visible(id)}  (${place})`,
+    `  ${''.padEnd(14)}${host} on port ${ports.join(', ')}`,
+    ...(functions ?? ['everything']).map((one) => `  ${''.padEnd(14)}  ${visible(one)}`),
+    ...(credential === undefined ? [] : [`  ${''.padEnd(14)}with the credential ${credential}`]),
+    ...(upstream === undefined ? [] : [`  ${''.padEnd(14)}dialled at ${visible(upstream)}`]),
   ];
 }
 

@@ -39,7 +39,7 @@ for editors; \`casemate policy check\` reads the files as a start would; \`casem
 ## Paths of functions
 
 A request path is matched in one canonical form: escapes of letters, digits and \`-._~\` are decoded, the query is left out. A path
-that servers could read in two ways is denied where functions are listed: \`//\`, \`.\` and \`..\` segments (escaped or with
+that servers could read in two ways matches no function but \`/**\`, which allows every path: \`//\`, \`.\` and \`..\` segments (escaped or with
 parameters, too), \`\\\`, \`#\`, broken escapes, escaped slashes, backslashes and control characters, and doubly escaped forms of these.
 \`*\` stands for any run of characters without \`/\`, \`**\` for any run at all. Methods are case-sensitive; \`GET\` does not include \`HEAD\`.
 `;

@@ -55,7 +55,7 @@ export function resolveScalars(layers: PolicyLayers, folder: string): Scalars {
   return {
     level: pick(level, 'personal'),
     agent: { name: pick(agentName, undefined), permissions: pick(permissions, 'ask'), telemetry: pick(telemetry, false) },
-    image: pick(image, undefined),
+    image: pick(imageChoice, undefined),
     runtime: pick(runtime, 'runc'),
     workspace: {
       path: pick(workspacePath, layers.project?.workspaceFolder ?? folder),
@@ -174,7 +174,7 @@ const workspaceMode = ordered(
   (mode) => (mode === 'readonly' ? 1 : 0),
 );
 const agentName = choice(['agent', 'name'], (layer) => layer.written.agent?.name);
-const image = choice(['image'], imageOf);
+const imageChoice = choice(['image'], imageOf);
 
 const workspacePath: Scalar<string> = {
   path: ['workspace', 'path'],

@@ -61,6 +61,13 @@ describe('decideRequest', () => {
     },
   );
 
+  test('lets /** stand for every path, ambiguous ones too, and keeps to its methods', () => {
+    const all = rule('registry.example', { http: [{ methods: ['GET'], path: '/**' }] });
+    expect(decideRequest([all], { method: 'GET', path: '/@scope%2fname' }).verdict).toBe('allow');
+    expect(decideRequest([all], { method: 'PUT', path: '/@scope%2fname' }).verdict).toBe('deny');
+    expect(decideRequest([all], { method: 'GET', path: '*' }).verdict).toBe('deny');
+  });
+
   test('asks nothing of the path where everything is allowed', () => {
     expect(decideRequest([rule('api.example.com')], { method: 'GET', path: '/a//b/..' }).verdict).toBe('allow');
   });

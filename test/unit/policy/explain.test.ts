@@ -26,10 +26,10 @@ describe('explain', () => {
   test('says for a preset which file lists it', () => {
     expect(explainLines(ask('api.anthropic.com'))).toEqual([
       'allowed  api.anthropic.com:443',
-      '  rule        preset:claude:1  (preset claude, from /home/user/.config/casemate/policy.yaml:3:11)',
-      '              api.anthropic.com on port 443',
-      '                POST /v1/messages',
-      '              with the credential anthropic',
+      '  rule          preset:claude:1  (preset claude, from /home/user/.config/casemate/policy.yaml:3:11)',
+      '                api.anthropic.com on port 443',
+      '                  POST /v1/messages',
+      '                with the credential anthropic',
     ]);
   });
 
