@@ -70,8 +70,8 @@ function isCanonicalValue(written: string, start: number, end: number): boolean 
   if (!isNumber || (end - start === 1 && first !== 0x2d)) {
     return true;
   }
-  const text = written.slice(start, end);
-  return String(Number(text)) === text;
+  const spelt = written.slice(start, end);
+  return String(Number(spelt)) === spelt;
 }
 
 const matchOne = lineGrammar();

@@ -32,7 +32,6 @@ export interface JournalVerdict {
   readonly unsigned: number;
   /** sequence of the record the witness names; `undefined` without a witness */
   readonly witnessed: number | undefined;
-  /** id of the key the signatures were checked with */
   readonly fault: JournalFault | undefined;
 }
 
