@@ -11,6 +11,7 @@ import { serveHttp2 } from './http2-server.ts';
 import type { LiveSandbox, Site } from './live-sandbox.ts';
 import { openTls } from './open-tls.ts';
 import { peek } from './peek.ts';
+import { reset } from './reset.ts';
 import { splice } from './splice.ts';
 
 /** Decides what one connection is: who is asked for, what is spoken, and whether it is relayed, opened or closed. */
@@ -166,13 +167,13 @@ async function serveOpened(socket: Socket, site: Site, { live, http1 }: Connecti
 async function relayBytes(socket: Socket, { live, host, port, rules }: Site): Promise<void> {
   const [rule] = rules;
   if (rule === undefined) {
-    socket.resetAndDestroy();
+    reset(socket);
     return;
   }
   live.counts.exchange += 1;
   const effect = { subject: `${host}:${port}`, rule: rule.id, detail: { exchange: live.counts.exchange } };
   if (!(await live.recorder.open(effect))) {
-    socket.resetAndDestroy();
+    reset(socket);
     return;
   }
   live.counts.allowed += 1;
@@ -182,7 +183,7 @@ async function relayBytes(socket: Socket, { live, host, port, rules }: Site): Pr
   socket.once('close', () => gone.abort());
   const dialled = await live.dialer.tcp({ host, port, override }, AbortSignal.any([gone.signal, live.closing.signal]));
   if (!dialled.ok || socket.destroyed) {
-    socket.resetAndDestroy();
+    reset(socket);
     live.recorder.end(effect, dialled.ok ? 'caller-gone' : dialled.fault.reason, { bytesOut: 0, bytesIn: 0 });
     return;
   }
@@ -196,5 +197,5 @@ async function relayBytes(socket: Socket, { live, host, port, rules }: Site): Pr
 async function close(socket: Socket, live: LiveSandbox, { subject, reason, why = '' }: { readonly subject: string; readonly reason: string; readonly why?: string }): Promise<void> {
   live.counts.denied += 1;
   await live.recorder.deny({ subject, detail: why === '' ? {} : { why } }, { reason });
-  socket.resetAndDestroy();
+  reset(socket);
 }

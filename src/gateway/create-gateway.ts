@@ -15,6 +15,7 @@ import { createNames } from './names.ts';
 import type { UpstreamProxy } from './proxy-settings.ts';
 import { createRate, type Rate } from './rate.ts';
 import { createRecorder } from './records.ts';
+import { reset } from './reset.ts';
 import { createUpstreamStore } from './upstream-store.ts';
 
 /** The gateway of a daemon: any number of sandboxes, each with state and limits of its own. */
@@ -122,7 +123,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
 async function cut({ closing, sockets, upstreams, recorder }: LiveSandbox): Promise<void> {
   closing.abort();
   for (const socket of sockets) {
-    socket.resetAndDestroy();
+    reset(socket);
   }
   upstreams.close();
   // Ends of exchanges are stated as their sockets close, which is in the next turns of the loop.
@@ -144,7 +145,7 @@ function accept(connection: IngressConnection, { live, arrivals, dns, shared }: 
   if (live.closing.signal.aborted || live.sockets.size >= live.limits.connections || !arrivals.take()) {
     live.counts.denied += 1;
     void live.recorder.deny({ subject: `${localAddress}:${localPort}`, detail: {} }, { reason: 'too-many-connections' });
-    socket.resetAndDestroy();
+    reset(socket);
     return;
   }
   live.sockets.add(socket);
@@ -156,7 +157,7 @@ function accept(connection: IngressConnection, { live, arrivals, dns, shared }: 
   }
   serveConnection(connection, { live, http1: shared.http1 }).catch((error: unknown) => {
     shared.log(`a connection of ${live.sandbox.id} to ${localAddress}:${localPort} failed: ${String(error)}`);
-    socket.resetAndDestroy();
+    reset(socket);
   });
 }
 

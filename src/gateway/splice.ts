@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 
+import { reset } from './reset.ts';
+
 /** Relays bytes both ways as they are, with back-pressure and half-close, and counts them. */
 export interface Spliced {
   /** from the sandbox */
@@ -24,8 +26,8 @@ export function splice(inner: Socket, outer: Socket, options: { readonly idleMs:
   };
   const cut = (why: 'cut' | 'idle') => (): void => {
     outcome = why;
-    inner.resetAndDestroy();
-    outer.resetAndDestroy();
+    reset(inner);
+    reset(outer);
   };
   const abort = cut('cut');
   options.signal.addEventListener('abort', abort, { once: true });
