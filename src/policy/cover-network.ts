@@ -9,7 +9,6 @@ import type { HttpAllowance, NetworkRule } from './policy.ts';
 
 /** What rules together say about one host and port. */
 interface Grant {
-  readonly rule: NetworkRule;
   readonly credential: string | undefined;
   readonly upstream: string | undefined;
   readonly http: readonly HttpAllowance[] | undefined;
@@ -24,12 +23,17 @@ export interface Excess {
 
 /** The first thing that `lower` allows and `higher` does not. */
 export function firstExcess(lower: readonly NetworkRule[], higher: readonly NetworkRule[]): Excess | undefined {
+  // The same rules on both sides give the same answer: a hundred hosts and ports of one rule are compared once.
+  const compared = new Set<string>();
   for (const host of representatives([...lower, ...higher])) {
     for (const port of portsFor(lower, host)) {
-      const grant = grantOf(lower, host, port);
-      const what = grant === undefined ? undefined : excessOf(grant, grantOf(higher, host, port));
-      if (grant !== undefined && what !== undefined) {
-        return { rule: grant.rule, host, port, what };
+      const below = decisiveRules(lower, host, port);
+      const above = decisiveRules(higher, host, port);
+      const key = JSON.stringify([below.map(({ id }) => id), above.map(({ id }) => id)]);
+      const what = compared.has(key) ? undefined : excessOf(grantOf(below), grantOf(above));
+      compared.add(key);
+      if (what !== undefined && below[0] !== undefined) {
+        return { rule: below[0], host, port, what };
       }
     }
   }
@@ -54,7 +58,7 @@ export function firstContradiction(rules: readonly NetworkRule[]): readonly [Net
 export function inheritFrom(rules: readonly NetworkRule[], above: readonly NetworkRule[]): readonly NetworkRule[] {
   return rules.map((rule) => {
     const [host] = representatives([rule]);
-    const grants = host === undefined ? [] : rule.ports.map((port) => grantOf(above, host, port));
+    const grants = host === undefined ? [] : rule.ports.map((port) => grantOf(decisiveRules(above, host, port)));
     const [first] = grants;
     if (
       first === undefined ||
@@ -72,7 +76,10 @@ function portsFor(rules: readonly NetworkRule[], host: HostName): ReadonlySet<nu
   return new Set(rules.filter((rule) => matchesHost(rule.host, host)).flatMap((rule) => rule.ports));
 }
 
-function excessOf(lower: Grant, higher: Grant | undefined): Excess['what'] | undefined {
+function excessOf(lower: Grant | undefined, higher: Grant | undefined): Excess['what'] | undefined {
+  if (lower === undefined) {
+    return undefined;
+  }
   if (higher === undefined) {
     return 'destination';
   }
@@ -106,15 +113,14 @@ function isAllowanceWithin(lower: HttpAllowance, higher: readonly HttpAllowance[
   });
 }
 
-function grantOf(rules: readonly NetworkRule[], host: HostName, port: number): Grant | undefined {
-  const decisive = decisiveRules(rules, host, port);
+function grantOf(decisive: readonly NetworkRule[]): Grant | undefined {
   const [rule] = decisive;
   if (rule === undefined) {
     return undefined;
   }
   const functions = decisive.map(({ http }) => http);
   const http = functions.includes(undefined) ? undefined : functions.flatMap((some) => some ?? []);
-  return { rule, credential: rule.credential, upstream: rule.upstream, http };
+  return { credential: rule.credential, upstream: rule.upstream, http };
 }
 
 /**

@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, type FileHandle } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { lstat, open, realpath, type FileHandle } from 'node:fs/promises';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { commandLineLayer, type CommandLinePolicy } from '../policy/command-line-layer.ts';
 import { registryKinds, type Facts, type RegistryKind } from '../policy/facts.ts';
 import { parsePolicy } from '../policy/parse.ts';
-import type { PolicyLayer } from '../policy/policy-layer.ts';
+import { faultAt, originOf, type PolicyLayer } from '../policy/policy-layer.ts';
 import type { Policy } from '../policy/policy.ts';
 import { maxBytes } from '../policy/read-yaml.ts';
 import { resolvePolicy } from '../policy/resolve-policy.ts';
+import { isWithin } from '../policy/resolve-scalars.ts';
 import { isErrno } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
 
@@ -57,7 +58,35 @@ export async function loadPolicy({ paths, cwd, explicitFile, commandLine, facts 
   const layers = { organisation: organisation?.layer, user: user?.layer, project: project?.layer, commandLine: options };
   const presets = new Set(Object.values(layers).flatMap((layer) => layer?.written.presets ?? []));
   const known = await facts(registryKinds.filter((kind) => presets.has(kind)));
-  return { policy: resolvePolicy(layers, known, { folder: cwd }), files: read.map(({ file }) => file) };
+  const policy = resolvePolicy(layers, known, { folder: cwd });
+  if (project !== undefined) {
+    await refuseLinksOut(policy, project.layer);
+  }
+  return { policy, files: read.map(({ file }) => file) };
+}
+
+/** A relative path without `..` can still leave the project: by a link that came with it. */
+async function refuseLinksOut({ workspace, image, origins }: Policy, layer: PolicyLayer): Promise<void> {
+  const paths = [
+    { key: ['workspace', 'path'], path: workspace.path, folder: layer.workspaceFolder, what: 'workspace' },
+    { key: ['image'], path: image, folder: layer.folder, what: 'recipe' },
+  ];
+  for (const { key, path, folder, what } of paths) {
+    if (origins[key.join('.')]?.layer === 'project' && isAbsolute(path)) {
+      // oxlint-disable-next-line no-await-in-loop -- two at most, and the first fault is the one to report
+      const [real, within] = await Promise.all([realpath(path).catch(() => path), realpath(folder)]);
+      if (!isWithin(real, within)) {
+        throw faultAt(
+          'POLICY_INVALID',
+          originOf(layer, key),
+          `a project file must not name a ${what} that links outside its folder: ${visible(path)}`,
+          {
+            hint: 'Name the real folder or file on the command line, where you mean it.',
+          },
+        );
+      }
+    }
+  }
 }
 
 async function readExplicit(path: string, cwd: string): Promise<Read> {

@@ -95,6 +95,20 @@ describe('a policy file that cannot be trusted stops everything', () => {
     await expect(load()).rejects.toMatchObject({ code: 'POLICY_INVALID', message: expect.stringMatching(words) });
   });
 
+  test.each(['workspace: { path: link }', 'workspace: { path: link/inner }', 'image: link/recipe.yaml'])(
+    'a project that leaves its folder by a link: %s',
+    async (text) => {
+      await mkdir(join(root, 'outside', 'inner'), { recursive: true });
+      await write('outside/recipe.yaml', 'name: x\n');
+      await symlink(join(root, 'outside'), join(project, 'link'));
+      await write('work/project/casemate.yaml', `version: 1\n${text}\n`);
+      await expect(load()).rejects.toMatchObject({
+        code: 'POLICY_INVALID',
+        message: expect.stringMatching(/casemate\.yaml:2:\d+: .*links outside/),
+      });
+    },
+  );
+
   test('an explicit file that is not there', async () => {
     await expect(load({ explicitFile: join(root, 'none.yaml') })).rejects.toMatchObject({ code: 'POLICY_INVALID' });
   });
