@@ -73,7 +73,9 @@ async function serve(request: IncomingMessage, response: ServerResponse, options
   const { method = '', url: path = '/' } = request;
   const authorized = hasKey(request, options.expectedKey);
   const answer = await answerFor(request, authorized, options.script).catch(() => fault(400, 'invalid_request_error', 'the body cannot be read'));
-  response.writeHead(answer.status, { 'content-type': answer.type, 'request-id': 'req_standin' });
+  // As the real API: without the last header clients repeat a request ten times that will fail ten times.
+  const retry = answer.status < 400 ? {} : { 'x-should-retry': 'false' };
+  response.writeHead(answer.status, { 'content-type': answer.type, 'request-id': 'req_standin', ...retry });
   for (const part of answer.parts) {
     response.write(part);
   }
