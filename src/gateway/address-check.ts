@@ -13,7 +13,7 @@ export function addressFault(address: string, own: ReadonlySet<string> = ownAddr
   if (address.includes('%') || !isWhole(address)) {
     return 'not-an-address';
   }
-  const parsed = ipaddr.process(address);
+  const parsed = ipaddr.parse(address);
   // `unicast` leaves out loopback, private, link-local (metadata services), carrier-grade NAT, unique-local,
   // multicast, unspecified, documentation, and every form that carries an IPv4 address inside: mapped, 6to4, NAT64, Teredo.
   if (parsed.range() !== 'unicast' || isEmbedding(parsed)) {

@@ -1,7 +1,6 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { decode, encode } from 'dns-packet';
 
-import { parseHost } from '../../src/base/host.ts';
 import type { BoundCredential } from '../../src/credentials/credential.ts';
 import { createAuthority, createLeafSigner, type LeafSigner } from '../../src/gateway/authority.ts';
 import { createGateway, type GatewayOptions } from '../../src/gateway/create-gateway.ts';
@@ -149,19 +148,7 @@ export async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-export function rule(host: string, options: Partial<Omit<NetworkRule, 'host'>> = {}): NetworkRule {
-  const below = host.startsWith('*.');
-  return {
-    id: `test:${host}`,
-    host: { kind: below ? 'below' : 'exact', host: parseHost(below ? host.slice(2) : host) },
-    ports: [443],
-    credential: undefined,
-    http: undefined,
-    upstream: undefined,
-    origin: { layer: 'project', source: 'test' },
-    ...options,
-  };
-}
+export { rule } from './network-rule.ts';
 
 export const canary = 'sk-ant-api03-CANARY-9f8e7d6c5b4a39281706f5e4d3c2b1a0-AA';
 export const phantom = 'sk-ant-api03-phantom-00112233445566778899aabbccddeeff-AA';

@@ -22,9 +22,9 @@ export interface Sink {
   readonly close: () => void;
 }
 
-export type Respond = (request: IncomingMessage | Http2ServerRequest, response: ServerResponse & Http2ServerResponse, seen: Seen) => void;
+export type Respond = (request: IncomingMessage | Http2ServerRequest, response: ServerResponse & Http2ServerResponse, seen: Seen) => void | Promise<void>;
 
-const plainAnswer: Respond = (_request, response, seen) => response.end(`hello from ${seen.host} ${seen.url}\n`);
+const plainAnswer: Respond = (_request, response, seen) => void response.end(`hello from ${seen.host} ${seen.url}\n`);
 
 export interface SinkOptions {
   readonly respond?: Respond;
@@ -43,7 +43,7 @@ export async function sinkAt(lab: Lab, host: string, port: number, options: Sink
     seen.push(row);
     request.on('data', (piece: Buffer) => (row.body += piece.toString('latin1')));
     request.on('error', () => undefined);
-    const answer = (): void => (options.respond ?? plainAnswer)(request, response as ServerResponse & Http2ServerResponse, row);
+    const answer = (): void => void (options.respond ?? plainAnswer)(request, response as ServerResponse & Http2ServerResponse, row);
     if (options.respond === undefined) {
       request.on('end', answer);
     } else {
