@@ -58,7 +58,10 @@ export interface SandboxSpec {
   /** absolute path of the read-only root file system */
   readonly rootfs: string;
   readonly workspace: WorkspaceMount;
-  /** host folder that becomes `/home/agent`, writable; made by the engine if absent, kept by `remove` */
+  /**
+   * Host folder that becomes `/home/agent`, writable; made by the engine if absent, kept by `remove`. Where the disk limit
+   * holds, the first start puts its files into a file system of limited size beside it (`<home>.ext4`), which then is the home.
+   */
   readonly home: string;
   /** single files shown read-only, e.g. `/etc/resolv.conf`; `source` is ours, never a sandbox's */
   readonly files: readonly { readonly source: string; readonly target: string }[];

@@ -23,7 +23,7 @@ export interface HomeDiskOptions {
   readonly mountPoint: string;
 }
 
-const smallestBytes = 8 * 1024 * 1024;
+const smallestBytes = 32 * 1024 * 1024;
 
 export function homeImage(home: string): string {
   return `${home}.ext4`;

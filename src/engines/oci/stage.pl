@@ -206,10 +206,11 @@ my %operations = (
     $workspace_disk >= 0 or stop("workspace $path");
     $workspace_owner = [$uid + 0, $gid + 0] if defined $uid && $uid ne '';
   },
-  # disk IMAGE FOLDER FRESH: mounts a file system of ours in this mount namespace; with its last mount its device goes
+  # disk IMAGE FOLDER FRESH: mounts a file system of ours in this mount namespace; with its last mount its device goes.
+  # mount(8) takes the device the file may still have: two devices for one file would destroy what is in it.
   disk => sub {
     my ($image, $folder, $fresh) = @_;
-    system('mount', '-n', '-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime,discard', $image, $folder) == 0 or stop("home $image", 'cannot be mounted');
+    system('mount', '-n', '-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime,discard,noinit_itable', $image, $folder) == 0 or stop("home $image", 'cannot be mounted');
     rmdir "$folder/lost+found" if $fresh;
   },
   placeholder => \&placeholder,
