@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
+import { readTextIfPresent } from '../system/files.ts';
 import { run, type RunResult } from '../system/process.ts';
 import { chooseSources, isEmpty, type ChosenSources, type SourceFile } from './apt-sources.ts';
 import { toolFailure, type ImageTools } from './image-tools.ts';
@@ -32,11 +33,11 @@ export async function aptSession(request: AptRequest): Promise<AptSession> {
   await Promise.all(['state/lists/partial', 'cache/archives/partial', 'log', 'sources'].map((name) => mkdir(join(folder, name), { recursive: true })));
   const hosts = await hostSources(request.etcApt ?? '/etc/apt', request.suite);
   const chosen = isEmpty(hosts) ? await defaultSources(request) : hosts;
-  await writeFile(join(folder, 'sources/host.list'), chosen.list, { mode: 0o600 });
-  await writeFile(join(folder, 'sources/host.sources'), chosen.sources, { mode: 0o600 });
-  await writeFile(join(folder, 'status'), '');
+  await writeIfChanged(join(folder, 'sources/host.list'), chosen.list);
+  await writeIfChanged(join(folder, 'sources/host.sources'), chosen.sources);
+  await writeIfChanged(join(folder, 'status'), '');
   const config = join(folder, 'apt.conf');
-  await writeFile(config, configuration(request), { mode: 0o600 });
+  await writeIfChanged(config, configuration(request));
   const start = (program: string, args: readonly string[], { cwd = folder }: { cwd?: string } = {}): Promise<RunResult> =>
     run('setpriv', ['--pdeathsig', 'KILL', '--', program, '-c', config, ...args], { cwd, env: tools.env, signal });
   return {
@@ -49,6 +50,13 @@ export async function aptSession(request: AptRequest): Promise<AptSession> {
       return result.stdout.toString('utf8');
     },
   };
+}
+
+/** apt keeps its digested package lists only as long as none of these files is newer. */
+async function writeIfChanged(path: string, content: string): Promise<void> {
+  if ((await readTextIfPresent(path)) !== content) {
+    await writeFile(path, content, { mode: 0o600 });
+  }
 }
 
 /** `apt.conf(5)`. Read after the host's own files, so it may clear what they set: hooks of the host are not run. */
@@ -68,6 +76,8 @@ function configuration({ folder, architecture }: AptRequest): string {
     'APT::Default-Release': '',
     'APT::Sandbox::User': 'root',
     'Acquire::Languages': 'none',
+    // Some hosts keep lists packed, which costs seconds at every reading.
+    'Acquire::GzipIndexes': 'false',
     'Acquire::Retries': '2',
   };
   const hooks = ['APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success', 'DPkg::Pre-Invoke', 'DPkg::Post-Invoke', 'DPkg::Pre-Install-Pkgs'];

@@ -1,3 +1,4 @@
+/** What building on this very host takes, put together for commands. */
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import type { BuildDeps } from './build.ts';

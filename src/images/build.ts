@@ -182,6 +182,7 @@ async function buildLayer(chain: RecipeChain, input: LayerInput, build: Build): 
     const checks = chain.flatMap((recipe) => recipe.checks);
     const { rows, manifest, bytes } = await verifyRootfs(rootfs, { tools, checks, runInside: deps.runInside, signal: deps.signal });
     refuseFailed(lastOf(chain).name, failedRows(rows).map((row) => `${row.check}: ${row.detail}`));
+    await tools.run('sync', ['--file-system', rootfs]);
     return await keep(folder, { chain, input, manifest, bytes, store, mode: tools.mode, progress: deps.progress });
   } catch (error) {
     await tools.run('rm', ['-rf', '--one-file-system', '--', folder], { anyExit: true }).catch(() => undefined);

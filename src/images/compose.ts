@@ -23,11 +23,11 @@ export async function addRecipe(recipe: Recipe, layer: Layer, tarball: (npmPacka
     await addPackage(npmPackage, await tarball(npmPackage), layer);
   }
   for (const file of recipe.files) {
-    // oxlint-disable-next-line no-await-in-loop
+    // oxlint-disable-next-line no-await-in-loop -- in order
     await addFile(file, layer);
   }
   for (const [name, target] of Object.entries(recipe.bin)) {
-    // oxlint-disable-next-line no-await-in-loop
+    // oxlint-disable-next-line no-await-in-loop -- in order
     await addLink(name, target, layer);
   }
   // Two recipes are two images, even where the second adds nothing.
@@ -88,7 +88,7 @@ async function makeParents(path: string, { rootfs, tools }: Layer): Promise<void
     const stats = await lstatIfPresent(join(rootfs, current));
     if (stats === undefined) {
       const id = String(tools.diskId(0));
-      // oxlint-disable-next-line no-await-in-loop
+      // oxlint-disable-next-line no-await-in-loop -- in order
       await tools.run('install', ['-d', '-m', '0755', '-o', id, '-g', id, join(rootfs, current)]);
     } else if (!stats.isDirectory()) {
       throw new CasemateError('IMAGE_BUILD_FAILED', `${path} cannot be added: ${current} is not a folder in the image`, {

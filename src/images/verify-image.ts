@@ -1,3 +1,4 @@
+/** Verification of an image in the store, by name. */
 import type { BuildDeps } from './build.ts';
 import type { VerifyRow } from './image.ts';
 import { imageTools } from './image-tools.ts';

@@ -141,7 +141,7 @@ async function secretRow(rootfs: string, entries: readonly ManifestEntry[], tool
   const named = entries.filter(({ path, type, size }) => type === 'f' && size > 0 && secretFileNames.test(path)).map((entry) => `${shownPath(entry)} (by name)`);
   const expressions = secretPatterns.flatMap(({ expression }) => ['-e', expression]);
   // Exit 1 is "nothing found"; binary files are left out, they are hashed inputs of the lock.
-  const found = await tools.run('grep', ['-rIlZE', '--devices=skip', ...expressions, '--', rootfs], { anyExit: true });
+  const found = await tools.run('grep', ['-rIlZE', '--devices=skip', ...expressions, '--', rootfs], { anyExit: true, env: { LC_ALL: 'C' } });
   if (found.exitCode > 1) {
     throw new CasemateError('IMAGE_CORRUPT', 'the image cannot be searched for secrets', { cause: new Error(found.stderr.toString('utf8')) });
   }
