@@ -96,7 +96,7 @@ export const codex: Agent = {
       credential: true,
       telemetry: false,
       // Seen: WebSocket handshakes to /v1/responses, then POST there. It also sends the key to chatgpt.com (a list of
-      // models) and works without the answer, so that host is not here.
+      // models) and fetches a tip of the day from raw.githubusercontent.com; it works without, so neither is here.
       http: [
         { methods: ['POST', 'GET'], path: '/v1/responses' },
         { methods: ['POST'], path: '/v1/responses/compact' },
