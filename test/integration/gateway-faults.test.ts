@@ -140,7 +140,7 @@ describe('a caller', () => {
 
   test('a head of just under the limit passes', async () => {
     const lab = await labWith();
-    const sink = await sinkAt(lab, 'up.example.com', 80, { plain: true, respond: (request, response) => response.end(String(String(request.headers['x-long']).length)) });
+    const sink = await sinkAt(lab, 'up.example.com', 80, { plain: true, respond: (request, response) => void response.end(String(String(request.headers['x-long']).length)) });
     const answer = await talk(await rawConnect(await lab.open('up.example.com', 80)), [`GET / HTTP/1.1\r\nHost: up.example.com\r\nConnection: close\r\nX-Long: ${'y'.repeat(14_000)}\r\n\r\n`]);
     expect(answer.text).toContain('14000');
     sink.close();

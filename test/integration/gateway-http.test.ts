@@ -218,7 +218,7 @@ describe('WebSocket', () => {
         client.send(`echo ${canary}`);
       });
       client.on('message', (data) => {
-        messages.push(Buffer.from(data as never).toString('latin1'));
+        messages.push(Buffer.from(data as Uint8Array).toString('latin1'));
         if (messages.length === 3) {
           client.close();
         }

@@ -26,7 +26,7 @@ beforeAll(async () => {
       credential({ name: 'gone', phantom: 'phantom-of-gone', value: () => { throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'no such variable'); } }),
     ],
   });
-  sink = await sinkAt(lab, 'mitm.example.com', 443, { respond: (request, response, seen) => void request.once('end', () => (respond === undefined ? response.end('fine') : respond(request, response, seen))) });
+  sink = await sinkAt(lab, 'mitm.example.com', 443, { respond: (request, response, seen) => void request.once('end', () => void (respond === undefined ? response.end('fine') : respond(request, response, seen))) });
   other = await sinkAt(lab, 'other.example.com', 443);
 });
 beforeEach(() => {
