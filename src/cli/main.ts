@@ -30,7 +30,8 @@ async function main(words: readonly string[]): Promise<number> {
     const { run } = await found.row.load();
     return await run(found.args, context());
   } catch (thrown) {
-    return report(thrown, words);
+    // A command that failed may have left its connection to the daemon open, which would keep this process for ever.
+    process.exit(report(thrown, words));
   }
 }
 
