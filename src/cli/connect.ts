@@ -49,7 +49,7 @@ async function replaceOld(client: Client, context: CommandContext, options: Conn
       hint: 'Run: casemate daemon stop --force, then this command again.',
     });
   }
-  await client.closed;
+  await client.whenClosed();
   return await open(context, options);
 }
 

@@ -30,8 +30,7 @@ async function main(words: readonly string[]): Promise<number> {
     const { run } = await found.row.load();
     return await run(found.args, context());
   } catch (thrown) {
-    // A command that failed may have left its connection to the daemon open, which would keep this process for ever.
-    process.exit(report(thrown, words));
+    return report(thrown, words);
   }
 }
 

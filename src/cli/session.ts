@@ -17,7 +17,7 @@ export async function runSession(context: CommandContext, client: Client, opened
   let current = client;
   let ended = false;
   const stayInTouch = async (): Promise<void> => {
-    await current.closed;
+    await current.whenClosed();
     if (!ended) {
       current = await connectDaemon(context);
       await current.call('resume', { executionId: opened.executionId });

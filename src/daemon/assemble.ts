@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { agents } from '../agents/agents.ts';
-import { engineHere } from '../sandbox/engine-here.ts';
+import { engineNamed } from '../engines/registry.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
 import { proxySettings } from '../gateway/proxy-settings.ts';
 import { hostTrustStore } from '../gateway/trust.ts';
@@ -29,7 +29,7 @@ export async function assemble({ env, paths, uid, log }: AssembleOptions): Promi
   const store = openStore(join(paths.state, 'state.sqlite'));
   const hostTrustPem = await hostTrustStore(env);
   const gateway = createGateway({ journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
-  const engine = await engineHere({ paths, env });
+  const engine = await engineNamed('oci', { paths, env, uid });
   const context: SandboxContext = {
     engine,
     gateway,

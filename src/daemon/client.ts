@@ -10,7 +10,7 @@ export interface Client {
   readonly call: <M extends Method>(method: M, params: Calls[M]['params']) => Promise<Calls[M]['result']>;
   readonly hello: Extract<FromDaemon, { type: 'hello' }>;
   /** Resolves when the connection has ended, whoever ended it. */
-  readonly closed: Promise<void>;
+  readonly whenClosed: () => Promise<void>;
   readonly close: () => void;
 }
 
@@ -92,7 +92,10 @@ async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
   let nextId = 1;
   return {
     hello: await hello.promise,
-    closed: closed.promise,
+    async whenClosed() {
+      socket.ref();
+      await closed.promise;
+    },
     close: () => void socket.end(),
     async call(method, params) {
       const id = nextId;
@@ -102,6 +105,7 @@ async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
         throw new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended before it was asked');
       }
       pending.set(id, { resolve, reject });
+      socket.ref();
       writeLine(socket, { type: 'call', id, method, params });
       // oxlint-disable-next-line no-unsafe-type-assertion -- the table of calls is shared with the daemon of the same build
       return (await promise) as never;
@@ -134,6 +138,10 @@ function receive(message: FromDaemon, { pending, hello, socket, options }: Recei
   }
   const waiting = pending.get(message.id);
   pending.delete(message.id);
+  if (pending.size === 0) {
+    // An idle connection does not keep a command from ending.
+    socket.unref();
+  }
   if (message.type === 'result') {
     waiting?.resolve(message.value);
   } else {

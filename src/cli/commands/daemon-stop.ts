@@ -22,7 +22,7 @@ async function stop(context: CommandContext, force: boolean): Promise<readonly s
   try {
     const client = await connectDaemon(context, { start: 'never' });
     const { stopped } = await client.call('shutdown', { force });
-    await client.closed;
+    await client.whenClosed();
     return stopped;
   } catch (error) {
     if (isCasemateError(error) && error.code === 'DAEMON_UNREACHABLE') {

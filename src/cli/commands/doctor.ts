@@ -1,5 +1,5 @@
 import { visible } from '../../base/text.ts';
-import { engineHere } from '../../sandbox/engine-here.ts';
+import { engineNamed } from '../../engines/registry.ts';
 import { imageStore } from '../../images/store.ts';
 import { examineHost, type HostCheck } from '../../sandbox/examine-host.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
@@ -12,7 +12,7 @@ export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['doctor'] ?? { options: [] }, args);
   optionalPositionals(parsed, []);
   const { paths, env, uid } = context;
-  const engine = await engineHere({ paths, env });
+  const engine = await engineNamed('oci', { paths, env, uid });
   const images = imageStore({ folder: paths.images });
   const checks = await examineHost({ engine, images, env, uid, runtime: textOption(parsed, 'runtime') ?? 'runc' });
   if (switchOption(parsed, 'json')) {
