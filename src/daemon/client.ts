@@ -75,9 +75,12 @@ async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
   const pending = new Map<number, Pending>();
   const hello = Promise.withResolvers<Extract<FromDaemon, { type: 'hello' }>>();
   const closed = Promise.withResolvers<void>();
+  let awaited = false;
+  // An idle connection does not keep a command from ending, unless its end is what the command waits for.
+  const idle = (): void => void (awaited || socket.unref());
   readLines(socket, (message) => {
     // oxlint-disable-next-line no-unsafe-type-assertion -- our own daemon, behind a socket only this user can open
-    receive(message as FromDaemon, { pending, hello: hello.resolve, socket, options });
+    receive(message as FromDaemon, { pending, hello: hello.resolve, socket, options, idle });
   });
   socket.on('error', () => undefined);
   socket.once('close', () => {
@@ -93,6 +96,7 @@ async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
   return {
     hello: await hello.promise,
     async whenClosed() {
+      awaited = true;
       socket.ref();
       await closed.promise;
     },
@@ -118,9 +122,11 @@ interface Receiving {
   readonly hello: (message: Extract<FromDaemon, { type: 'hello' }>) => void;
   readonly socket: Socket;
   readonly options: ClientOptions;
+  /** Nothing is waited for any more. */
+  readonly idle: () => void;
 }
 
-function receive(message: FromDaemon, { pending, hello, socket, options }: Receiving): void {
+function receive(message: FromDaemon, { pending, hello, socket, options, idle }: Receiving): void {
   if (message.type === 'hello') {
     hello(message);
     return;
@@ -139,8 +145,7 @@ function receive(message: FromDaemon, { pending, hello, socket, options }: Recei
   const waiting = pending.get(message.id);
   pending.delete(message.id);
   if (pending.size === 0) {
-    // An idle connection does not keep a command from ending.
-    socket.unref();
+    idle();
   }
   if (message.type === 'result') {
     waiting?.resolve(message.value);
