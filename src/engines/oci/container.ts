@@ -37,7 +37,12 @@ export interface ContainerHost {
 /** exit code of `stage.pl` for its own failures */
 const stageFailed = 97;
 
-export async function makeContainer(record: EngineRecord, protections: readonly Protection[], host: ContainerHost, abort: Abortable): Promise<ProcessIdentity> {
+export async function makeContainer(
+  record: EngineRecord,
+  protections: readonly Protection[],
+  host: ContainerHost,
+  abort: Abortable,
+): Promise<ProcessIdentity> {
   const { spec } = record;
   const { layout, env, runtime, stage } = host;
   const folder = layout.sandbox(spec.id);
@@ -50,7 +55,14 @@ export async function makeContainer(record: EngineRecord, protections: readonly 
   const homeDisk = host.limitsHome
     ? await ensureHomeDisk(spec.home, { env, sizeBytes: spec.limits.diskBytes, mountPoint: folder.home })
     : undefined;
-  const plan = stagePlan(spec, { stage, identity: host.identity, owners: await ownersOf(record), homeDisk, protections, covers: await covers(layout) });
+  const plan = stagePlan(spec, {
+    stage,
+    identity: host.identity,
+    owners: await ownersOf(record),
+    homeDisk,
+    protections,
+    covers: await covers(layout),
+  });
   const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
   const result = await run('perl', [dataFile('engines/oci/stage.pl'), host.machine, runtime.name, ...create], {
     env,

@@ -60,7 +60,11 @@ export function runtimeOf({ layout, env }: EngineContext, name: SandboxSpec['run
 }
 
 /** The runtime as it must be called for a sandbox whose first process is `init`. */
-export function runtimeBeside(context: EngineContext, name: SandboxSpec['runtime'], init: ProcessIdentity | undefined): RuntimeOptions {
+export function runtimeBeside(
+  context: EngineContext,
+  name: SandboxSpec['runtime'],
+  init: ProcessIdentity | undefined,
+): RuntimeOptions {
   const runtime = runtimeOf(context, name);
   return context.isRoot || init === undefined ? runtime : { ...runtime, beside: init.pid };
 }
@@ -78,7 +82,11 @@ export async function knownReports(context: EngineContext, runtime: string): Pro
   return known === undefined ? examine(context, runtime) : forgetFailure(context, runtime, known);
 }
 
-async function forgetFailure(context: EngineContext, runtime: string, asked: Promise<readonly LayerReport[]>): Promise<readonly LayerReport[]> {
+async function forgetFailure(
+  context: EngineContext,
+  runtime: string,
+  asked: Promise<readonly LayerReport[]>,
+): Promise<readonly LayerReport[]> {
   try {
     return await asked;
   } catch (error) {
@@ -93,7 +101,11 @@ async function ask(context: EngineContext, runtime: string, { signal }: Abortabl
   }
   const { user, folders, env } = context;
   await privateFolder(folders.state);
-  const [stage, cgroup, ranges] = await Promise.all([stageFolder([context.folders.run, context.folders.state]), cgroupHost(user.uid), subordinates(context)]);
+  const [stage, cgroup, ranges] = await Promise.all([
+    stageFolder([context.folders.run, context.folders.state]),
+    cgroupHost(user.uid),
+    subordinates(context),
+  ]);
   return examineHost({ runtime, ...user, subordinates: ranges, stage, cgroup, folder: folders.state, env, signal });
 }
 
@@ -107,7 +119,10 @@ export async function containerHost(context: EngineContext, record: EngineRecord
     knownReports(context, record.spec.runtime),
   ]);
   if (machine === undefined || stage === undefined) {
-    throw new CasemateError('ENGINE_FAILED', machine === undefined ? `${arch} is not supported` : 'none of /mnt, /srv, /media, /home exists');
+    throw new CasemateError(
+      'ENGINE_FAILED',
+      machine === undefined ? `${arch} is not supported` : 'none of /mnt, /srv, /media, /home exists',
+    );
   }
   const has = (name: LayerName): boolean => reports.some(({ layer, available }) => layer === name && available);
   const limits = { seccomp: has('seccomp'), limitsHome: has('disk-limit') };

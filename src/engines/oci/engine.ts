@@ -7,6 +7,7 @@ import { liveInit } from './container.ts';
 import { engineContext, examine, runtimeBeside, type EngineContext, type OciEngineOptions } from './context.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox } from './lifecycle.ts';
 import { listenInside } from './listen.ts';
+import { requireProtections } from './protections.ts';
 import { processesInside } from './processes.ts';
 import { runtimeCommand } from './runtime.ts';
 import { sandboxStats } from './stats.ts';
@@ -47,11 +48,13 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
   if (!/^[\w-]{1,64}$/.test(command.executionId)) {
     throw new CasemateError('NAME_INVALID', 'the id of an execution is not well formed');
   }
-  const { spec } = await context.records.get(id);
+  const record = await context.records.get(id);
+  const { spec } = record;
   const init = await liveInit(context.layout, id);
   if (init === undefined || (await stateOf(context, id)) !== 'running') {
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
+  await requireProtections(record, init.pid);
   const folder = context.layout.sandbox(id);
   const pidFile = folder.executionPid(command.executionId);
   const processFile = folder.processFile(command.executionId);

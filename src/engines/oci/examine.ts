@@ -63,7 +63,12 @@ const missing = (detail: string): Answer => ({ available: false, detail });
 /** `undefined`: done; else what `stage.pl` said. */
 async function tried(host: ExamineHost, lines: readonly string[]): Promise<string | undefined> {
   const { env, signal } = host;
-  const result = await run('perl', [dataFile('engines/oci/stage.pl'), process.arch], { env, input: `${lines.join('\n')}\n`, timeoutMs: 10_000, signal });
+  const result = await run('perl', [dataFile('engines/oci/stage.pl'), process.arch], {
+    env,
+    input: `${lines.join('\n')}\n`,
+    timeoutMs: 10_000,
+    signal,
+  });
   return result.exitCode === 0 ? undefined : visible(result.stderr.toString('utf8').trim()).slice(0, 300);
 }
 
@@ -76,13 +81,16 @@ export function enterFields(identity: Identity): readonly (string | number)[] {
 }
 
 function enter({ uid, gid, subordinates }: ExamineHost): string {
-  const identity: Identity = uid === 0 || subordinates === undefined ? { kind: 'root', slot: 0 } : { kind: 'user', uid, gid, ...subordinates };
+  const identity: Identity =
+    uid === 0 || subordinates === undefined ? { kind: 'root', slot: 0 } : { kind: 'user', uid, gid, ...subordinates };
   return enterFields(identity).join('\t');
 }
 
 async function userNamespace(host: ExamineHost): Promise<Answer> {
   if (host.uid !== 0 && host.subordinates === undefined) {
-    return missing('no 65536 subordinate ids in /etc/subuid and /etc/subgid: an administrator adds them with usermod --add-subuids');
+    return missing(
+      'no 65536 subordinate ids in /etc/subuid and /etc/subgid: an administrator adds them with usermod --add-subuids',
+    );
   }
   if (host.stage === undefined) {
     return missing('none of /mnt, /srv, /media, /home is a folder: make one of them');
@@ -97,9 +105,16 @@ async function mappedMounts(host: ExamineHost): Promise<Answer> {
     return present('not needed: the caller is the agent');
   }
   const map = mountMap(host.uid, slotBase(0)).replaceAll(' ', '%20').replaceAll('\n', '%0A');
-  const lines = [enter(host), `stage\t${host.stage ?? '/mnt'}`, `tree\t.\t${encodePath(host.folder)}\t-\t${map}\t${map}`, 'build'];
+  const lines = [
+    enter(host),
+    `stage\t${host.stage ?? '/mnt'}`,
+    `tree\t.\t${encodePath(host.folder)}\t-\t${map}\t${map}`,
+    'build',
+  ];
   const said = await tried(host, lines);
-  return said === undefined ? present('a folder was mounted with mapped ids') : missing(`${said}; Linux 5.12 and a file system that supports it are needed`);
+  return said === undefined
+    ? present('a folder was mounted with mapped ids')
+    : missing(`${said}; Linux 5.12 and a file system that supports it are needed`);
 }
 
 function encodePath(path: string): string {
@@ -147,7 +162,11 @@ async function diskLimit(host: ExamineHost): Promise<Answer> {
   try {
     await mkdir(folder, { mode: 0o700 });
     await makeImage(image, [], { env: host.env, sizeBytes: 0 });
-    const said = await tried(host, [enter(host), `stage\t${host.stage ?? '/mnt'}`, `disk\t${encodePath(image)}\t${encodePath(folder)}\t1`]);
+    const said = await tried(host, [
+      enter(host),
+      `stage\t${host.stage ?? '/mnt'}`,
+      `disk\t${encodePath(image)}\t${encodePath(folder)}\t1`,
+    ]);
     return said === undefined ? present('a file system in a file was mounted') : missing(`${said}; loop devices are needed`);
   } finally {
     await rm(image, { force: true });

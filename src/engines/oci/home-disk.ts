@@ -47,7 +47,11 @@ export async function ensureHomeDisk(home: string, { env, sizeBytes, mountPoint 
 }
 
 /** Throws `ENGINE_FAILED` with what mke2fs said, `TOOL_MISSING` when there is none. */
-export async function makeImage(path: string, source: readonly string[], { env, sizeBytes }: Omit<HomeDiskOptions, 'mountPoint'>): Promise<void> {
+export async function makeImage(
+  path: string,
+  source: readonly string[],
+  { env, sizeBytes }: Omit<HomeDiskOptions, 'mountPoint'>,
+): Promise<void> {
   const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   try {
     await file.truncate(Math.max(sizeBytes, smallestBytes));
@@ -58,6 +62,9 @@ export async function makeImage(path: string, source: readonly string[], { env, 
   const result = await run('mke2fs', ['-q', '-F', '-t', 'ext4', ...features, ...source, path], { env, timeoutMs: 60_000 });
   if (result.exitCode !== 0) {
     await rm(path, { force: true });
-    throw new CasemateError('ENGINE_FAILED', `cannot make the sandbox's home: mke2fs: ${visible(result.stderr.toString('utf8').trim()).slice(0, 300)}`);
+    throw new CasemateError(
+      'ENGINE_FAILED',
+      `cannot make the sandbox's home: mke2fs: ${visible(result.stderr.toString('utf8').trim()).slice(0, 300)}`,
+    );
   }
 }

@@ -14,7 +14,10 @@ export function machineOf(arch: string): Machine | undefined {
 }
 
 /** First range of at least 65536 subordinate ids of a user in `/etc/subuid` or `/etc/subgid` (subuid(5)). */
-export async function subordinateRange(file: string, user: { readonly name: string; readonly uid: number }): Promise<Range | undefined> {
+export async function subordinateRange(
+  file: string,
+  user: { readonly name: string; readonly uid: number },
+): Promise<Range | undefined> {
   return parseSubordinates((await readTextIfPresent(file)) ?? '', user);
 }
 
@@ -44,7 +47,9 @@ export async function cgroupHost(uid: number, root = '/sys/fs/cgroup'): Promise<
     const usable = uid === 0 ? controllers.filter((name) => unified.split(/\s+/).includes(name)) : [];
     return { layout: 'unified', controllers: usable, swap: uid === 0 };
   }
-  const usable = await Promise.all(controllers.map(async (name) => ((await isWritable(join(root, name, 'cgroup.procs'))) ? [name] : [])));
+  const usable = await Promise.all(
+    controllers.map(async (name) => ((await isWritable(join(root, name, 'cgroup.procs'))) ? [name] : [])),
+  );
   const swap = (await readTextIfPresent(join(root, 'memory/memory.memsw.limit_in_bytes'))) !== undefined;
   return { layout: (await exists(root, 'memory')) ? 'separate' : 'none', controllers: usable.flat(), swap };
 }
@@ -67,7 +72,10 @@ async function exists(...parts: readonly string[]): Promise<boolean> {
  * Where the root of a sandbox is mounted, in the runtime's own mount namespace only: a folder that every id may pass
  * through, which the first process of a sandbox must, and that holds nothing of `ours` or of the runtime.
  */
-export async function stageFolder(ours: readonly string[], candidates: readonly string[] = ['/mnt', '/srv', '/media', '/home']): Promise<string | undefined> {
+export async function stageFolder(
+  ours: readonly string[],
+  candidates: readonly string[] = ['/mnt', '/srv', '/media', '/home'],
+): Promise<string | undefined> {
   const free = candidates.filter((candidate) => ours.every((path) => path !== candidate && !path.startsWith(`${candidate}/`)));
   for (const candidate of free) {
     // oxlint-disable-next-line no-await-in-loop -- the first that is there

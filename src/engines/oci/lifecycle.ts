@@ -23,19 +23,39 @@ import { containerState, runtimeCall, runtimeFailure, runtimeMust } from './runt
 export async function createSandbox(context: EngineContext, spec: SandboxSpec, abort: Abortable): Promise<void> {
   parseSandboxId(spec.id);
   requireLayers(await knownReports(context, spec.runtime), spec);
-  const protections = await protectionsOf(spec);
   const undo = cleanupStack();
-  const slot = context.isRoot ? await context.slots.take(spec.id) : undefined;
-  const record: EngineRecord = { version: 1, spec, slot, placeholders: placeholdersOf(protections) };
   try {
-    undo.add('free the id range', () => freeSlot(context, record));
-    await context.records.add(record);
+    const slot = context.isRoot ? await context.slots.take(spec.id) : undefined;
+    undo.add('free the id range', () => freeSlot(context, spec.id, slot));
+    const { record, protections } = await planned(
+      context,
+      { version: 1, spec, slot, protections: [], placeholders: [] },
+      context.records.add,
+    );
     undo.add('remove the sandbox', () => forget(context, record));
     await makeContainer(record, protections, await containerHost(context, record), abort);
   } catch (error) {
     await undo.run();
     throw error;
   }
+}
+
+interface Planned {
+  readonly record: EngineRecord;
+  readonly protections: readonly Protection[];
+}
+
+/** No placeholder of another sandbox may go between looking at the workspace and writing down what is protected. */
+function planned(context: EngineContext, base: EngineRecord, write: (record: EngineRecord) => Promise<void>): Promise<Planned> {
+  return context.exclusive('placeholders', async () => {
+    const protections = await protectionsOf(base.spec);
+    // What an earlier start made, or another sandbox handed over, is still to be removed.
+    const made = protections.flatMap(({ path, placeholder }) => (placeholder === undefined ? [] : [{ path, placeholder }]));
+    const kept = base.placeholders.filter(({ path }) => !made.some((row) => row.path === path));
+    const record = { ...base, protections: protections.map(({ path }) => path), placeholders: [...kept, ...made] };
+    await write(record);
+    return { record, protections };
+  });
 }
 
 /** No start on a host that lacks a layer, unless a human accepted that by its name. */
@@ -48,22 +68,16 @@ export function requireLayers(reports: readonly LayerReport[], { waived }: Sandb
   }
 }
 
-function placeholdersOf(protections: readonly Protection[]): EngineRecord['placeholders'] {
-  return protections.flatMap(({ path, placeholder }) => (placeholder === undefined ? [] : [{ path, placeholder }]));
-}
-
 /** The first process of the sandbox; where none lives, the container is made anew from the record. */
 export async function ensureContainer(context: EngineContext, id: string, abort: Abortable): Promise<ProcessIdentity> {
   const alive = await liveInit(context.layout, id);
   if (alive !== undefined) {
     return alive;
   }
-  const record = await context.records.get(id);
-  await deleteContainer(context, record);
-  const protections = await protectionsOf(record.spec);
-  const current = { ...record, placeholders: placeholdersOf(protections) };
-  await context.records.replace(current);
-  return makeContainer(current, protections, await containerHost(context, current), abort);
+  const before = await context.records.get(id);
+  await deleteContainer(context, before);
+  const { record, protections } = await planned(context, before, context.records.replace);
+  return makeContainer(record, protections, await containerHost(context, record), abort);
 }
 
 export async function startSandbox(context: EngineContext, id: string, abort: Abortable): Promise<void> {
@@ -116,19 +130,32 @@ async function askToEnd(
 async function forget(context: EngineContext, record: EngineRecord): Promise<void> {
   await tearDown(context, record);
   await context.records.remove(record.spec.id);
-  await freeSlot(context, record);
+  await freeSlot(context, record.spec.id, record.slot);
 }
 
-async function freeSlot({ slots }: EngineContext, { slot, spec }: EngineRecord): Promise<void> {
+async function freeSlot({ slots }: EngineContext, id: string, slot: number | undefined): Promise<void> {
   if (slot !== undefined) {
-    await slots.free(slot, spec.id);
+    await slots.free(slot, id);
   }
 }
 
 async function tearDown(context: EngineContext, record: EngineRecord): Promise<void> {
   await deleteContainer(context, record);
-  await removePlaceholders(record, await context.records.all());
+  await context.exclusive('placeholders', () => clearWorkspace(context, record.spec.id));
   await rm(context.layout.sandbox(record.spec.id).folder, { recursive: true, force: true });
+}
+
+/** The record as it is now: another sandbox may have handed something over. */
+async function clearWorkspace({ records }: EngineContext, id: string): Promise<void> {
+  const record = await records.get(id);
+  const { handOver } = await removePlaceholders(record, await records.all());
+  await records.replace({ ...record, protections: [], placeholders: [] });
+  for (const { to, placeholders } of handOver) {
+    // oxlint-disable-next-line no-await-in-loop -- several may go to one
+    const heir = await records.get(to.spec.id);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await records.replace({ ...heir, placeholders: [...heir.placeholders, ...placeholders] });
+  }
 }
 
 async function deleteContainer(context: EngineContext, { spec }: EngineRecord): Promise<void> {

@@ -111,7 +111,9 @@ function socketSet(): SocketSet {
         datagrams.push(datagramSocket(handle, port, () => receiver));
         return;
       }
-      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => onConnection(port, socket));
+      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
+        onConnection(port, socket),
+      );
       server.on('error', () => undefined);
       // A second listen() on a descriptor that listens already: Node only starts to accept on it.
       server.listen(handle, 1024);

@@ -18,6 +18,8 @@ export interface EngineRecord {
   readonly spec: SandboxSpec;
   /** range of host ids; `undefined` for an ordinary user */
   readonly slot: number | undefined;
+  /** paths of the workspace that are mounts of their own */
+  readonly protections: readonly string[];
   /** placeholders that may have been made in the workspace */
   readonly placeholders: readonly { readonly path: string; readonly placeholder: Placeholder }[];
 }
@@ -58,7 +60,9 @@ export function engineRecords(folder: string): Records {
         // outlive a power cut: the sandbox does not either.
         await link(draft, fileOf(id));
       } catch (error) {
-        throw isErrno(error, 'EEXIST') ? new CasemateError('SANDBOX_WRONG_STATE', `the engine has a sandbox ${id} already`) : error;
+        throw isErrno(error, 'EEXIST')
+          ? new CasemateError('SANDBOX_WRONG_STATE', `the engine has a sandbox ${id} already`)
+          : error;
       } finally {
         await rm(draft, { force: true });
       }

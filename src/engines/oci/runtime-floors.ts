@@ -17,7 +17,8 @@ export interface Flaw {
   readonly outOfReach?: string;
 }
 
-const ownDev = 'needs a /dev, /proc or mount that another container writes to; here each is fresh, private and made before anything of the image runs';
+const ownDev =
+  'needs a /dev, /proc or mount that another container writes to; here each is fresh, private and made before anything of the image runs';
 
 /** From the projects' security advisories and the Debian changelogs. */
 export const knownFlaws: Readonly<Record<SandboxSpec['runtime'], readonly Flaw[]>> = {
@@ -36,7 +37,13 @@ export const knownFlaws: Readonly<Record<SandboxSpec['runtime'], readonly Flaw[]
   ],
   crun: [
     { id: 'CVE-2022-27650', fixedIn: ['1.4.4'], packages: [] },
-    { id: 'CVE-2026-30892', since: '1.19', fixedIn: ['1.27'], packages: [], outOfReach: 'the user is given in process.json, not by --user' },
+    {
+      id: 'CVE-2026-30892',
+      since: '1.19',
+      fixedIn: ['1.27'],
+      packages: [],
+      outOfReach: 'the user is given in process.json, not by --user',
+    },
   ],
   runsc: [],
 };
@@ -62,7 +69,10 @@ export function judgeRuntime(installed: InstalledRuntime): { readonly available:
     return { available: false, detail: `${shown} has ${blocking.map(({ id }) => id).join(', ')}; fixed in ${fixes}` };
   }
   const reasons = [...new Set(open.flatMap(({ outOfReach }) => outOfReach ?? []))].join('; ');
-  return { available: true, detail: open.length === 0 ? shown : `${shown}; without ${open.map(({ id }) => id).join(', ')}, out of reach here: ${reasons}` };
+  return {
+    available: true,
+    detail: open.length === 0 ? shown : `${shown}; without ${open.map(({ id }) => id).join(', ')}, out of reach here: ${reasons}`,
+  };
 }
 
 function hasFlaw(flaw: Flaw, { version, package: debian }: InstalledRuntime): boolean {

@@ -29,16 +29,25 @@ export function globalArgs({ name, root }: RuntimeOptions, logFile?: string): re
   return ['--root', root, ...log, ...own];
 }
 
-export async function runtimeCall(options: RuntimeOptions, args: readonly string[], { signal }: Abortable = {}): Promise<RunResult> {
+export async function runtimeCall(
+  options: RuntimeOptions,
+  args: readonly string[],
+  { signal }: Abortable = {},
+): Promise<RunResult> {
   const { file, args: all } = runtimeCommand(options, args);
   return run(file, all, { env: options.env, timeoutMs: 30_000, signal });
 }
 
 /** The program and the arguments that call the runtime. */
-export function runtimeCommand(options: RuntimeOptions, args: readonly string[]): { readonly file: string; readonly args: readonly string[] } {
+export function runtimeCommand(
+  options: RuntimeOptions,
+  args: readonly string[],
+): { readonly file: string; readonly args: readonly string[] } {
   const { name, beside } = options;
   const own = [...globalArgs(options), ...args];
-  return beside === undefined ? { file: name, args: own } : { file: 'perl', args: [dataFile('engines/oci/enter.pl'), process.arch, String(beside), name, ...own] };
+  return beside === undefined
+    ? { file: name, args: own }
+    : { file: 'perl', args: [dataFile('engines/oci/enter.pl'), process.arch, String(beside), name, ...own] };
 }
 
 /** Throws `ENGINE_FAILED` with what the runtime said. */
@@ -61,7 +70,11 @@ function lastLine(text: string): string {
 }
 
 /** `undefined` when the runtime knows no such container. */
-export async function containerState(options: RuntimeOptions, id: string, abort: Abortable = {}): Promise<ContainerState | undefined> {
+export async function containerState(
+  options: RuntimeOptions,
+  id: string,
+  abort: Abortable = {},
+): Promise<ContainerState | undefined> {
   const result = await runtimeCall(options, ['state', id], abort);
   if (result.exitCode !== 0) {
     const text = result.stderr.toString('utf8');

@@ -32,7 +32,10 @@ const EPERM = 1;
 const ENOSYS = 38;
 
 // Only the machine's own ABI: i386 and x32 calls would pass every rule on arguments (CVE-2026-31431 through int 0x80).
-const architectures = { x64: ['SCMP_ARCH_X86_64'], arm64: ['SCMP_ARCH_AARCH64'] } as const satisfies Record<Machine, readonly string[]>;
+const architectures = { x64: ['SCMP_ARCH_X86_64'], arm64: ['SCMP_ARCH_AARCH64'] } as const satisfies Record<
+  Machine,
+  readonly string[]
+>;
 
 export function seccompProfile(machine: Machine): Seccomp {
   return {

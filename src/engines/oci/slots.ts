@@ -29,7 +29,9 @@ export function idSlots(folder: string, isKnown: (id: string) => Promise<boolean
           return slot;
         }
       }
-      throw new CasemateError('ENGINE_FAILED', `all ${slotCount} id ranges are in use`, { hint: 'Destroy sandboxes you no longer need.' });
+      throw new CasemateError('ENGINE_FAILED', `all ${slotCount} id ranges are in use`, {
+        hint: 'Destroy sandboxes you no longer need.',
+      });
     },
     async free(slot, id) {
       if ((await ownerOf(fileOf(slot))) === id) {

@@ -41,10 +41,18 @@ export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
     line('stage', stage),
     ...(homeDisk === undefined ? [] : [line('disk', homeDisk.image, homeDisk.mountPoint, homeDisk.isFresh ? 1 : 0)]),
     line('workspace', spec.workspace.path, ...owner),
-    ...protections.flatMap(({ path, placeholder }) => (placeholder === undefined ? [] : [line('placeholder', path, placeholder)])),
+    ...protections.flatMap(({ path, placeholder }) =>
+      placeholder === undefined ? [] : [line('placeholder', path, placeholder)],
+    ),
     line('tree', '.', spec.rootfs, 'r', ...rootMaps(identity)),
     line('tree', 'home/agent', homeDisk?.mountPoint ?? spec.home, '-', ...agentMaps(identity, owners.home)),
-    line('tree', 'workspace', spec.workspace.path, spec.workspace.mode === 'readonly' ? 'r' : '-', ...agentMaps(identity, owners.workspace)),
+    line(
+      'tree',
+      'workspace',
+      spec.workspace.path,
+      spec.workspace.mode === 'readonly' ? 'r' : '-',
+      ...agentMaps(identity, owners.workspace),
+    ),
     ...spec.files.map(({ source, target }, index) =>
       line('tree', target.replace(/^\/+/, ''), source, 'rx', ...agentMaps(identity, owners.files[index] ?? owners.cover)),
     ),
