@@ -155,6 +155,10 @@ async function serveOpened(socket: Socket, site: Site, { live, http1 }: Connecti
   }
   const secure = await openTls(socket, { context, handshakeMs: live.limits.handshakeMs });
   if (secure === undefined) {
+    // Most often a program that does not trust the sandbox's authority; a denied site is on record by itself.
+    if (site.denied === undefined) {
+      await live.recorder.deny({ subject: `${site.host}:${site.port}`, detail: {} }, { reason: 'handshake-broken' });
+    }
     return;
   }
   if (secure.alpnProtocol === 'h2') {

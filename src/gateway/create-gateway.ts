@@ -1,3 +1,4 @@
+import { CasemateError } from '../base/errors.ts';
 import type { Journal } from '../journal/record.ts';
 import { systemClock, type Clock } from '../system/clock.ts';
 import type { Ingress, IngressConnection, IngressDatagram } from '../system/ingress.ts';
@@ -11,7 +12,9 @@ import { createHttp1Server, type Http1Server } from './http1-server.ts';
 import { createLeafStore } from './leaf-store.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
 import { usageOf, type LiveSandbox } from './live-sandbox.ts';
+import { prepareNeedles } from './mask.ts';
 import { createNames } from './names.ts';
+import { createNeedleCache } from './needles.ts';
 import type { UpstreamProxy } from './proxy-settings.ts';
 import { createRate, type Rate } from './rate.ts';
 import { createRecorder } from './records.ts';
@@ -62,6 +65,9 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
   return {
     attach(sandbox, ingress) {
+      if (attached.has(sandbox.id)) {
+        throw new CasemateError('GATEWAY_FAILED', `the gateway serves the sandbox ${sandbox.id} already`);
+      }
       const live = createLive(sandbox, shared);
       attached.set(sandbox.id, { live, ingress });
       const arrivals = createRate(shared.limits.connectionsPerSecond, shared.clock);
@@ -97,6 +103,7 @@ function sharedParts(options: GatewayOptions): Shared {
 
 function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, log }: Shared): LiveSandbox {
   const { journal } = options;
+  const phantoms = [...sandbox.credentials.values()].map((credential) => credential.phantom);
   return {
     sandbox,
     dialer,
@@ -112,7 +119,9 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
     }),
     leaves: createLeafStore({ authority: sandbox.authority, clock, perSecond: limits.leavesPerSecond, kept: limits.leaves }),
     upstreams: createUpstreamStore({ dialer, limits }),
-    phantoms: [...sandbox.credentials.values()].map((credential) => credential.phantom),
+    phantoms,
+    phantomNeedles: prepareNeedles(phantoms.map((phantom) => Buffer.from(phantom))),
+    needlesOf: createNeedleCache(),
     sockets: new Set(),
     closing: new AbortController(),
     counts: { exchange: 0, openExchanges: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0 },
@@ -151,6 +160,7 @@ function accept(connection: IngressConnection, { live, arrivals, dns, shared }: 
   live.sockets.add(socket);
   socket.once('close', () => live.sockets.delete(socket));
   socket.setNoDelay(true);
+  socket.setTimeout(live.limits.idleMs, () => reset(socket));
   if (localPort === 53) {
     serveDnsStream(socket, (query) => answerQuery(query, dns), { idleMs: live.limits.dnsIdleMs });
     return;

@@ -27,6 +27,12 @@ export function http1Exchange(request: IncomingMessage, response: ServerResponse
     sendContinue: () => response.writeContinue(),
     respond(status, answer) {
       response.writeHead(status, flat(answer));
+      // Head and first content in one packet where both are there; the head alone where content is not.
+      response.cork();
+      setImmediate(() => {
+        response.flushHeaders();
+        response.uncork();
+      });
       return response;
     },
     hasResponded: () => response.headersSent,

@@ -59,24 +59,28 @@ export function createHttp1Server({ headerBytes }: { readonly headerBytes: numbe
     serve(socket, site) {
       const connection: Connection = { site, last: Promise.resolve(), waiting: 0, settledBytes: 0 };
       connections.set(socket, connection);
-      watchHeads(socket, connection);
+      watch(socket, connection);
       server.emit('connection', socket);
     },
   };
 }
 
-/** Closes a connection on which a request was begun and not finished in time; being idle is no fault. */
-function watchHeads(socket: Socket, connection: Connection): void {
-  const { headMs } = connection.site.live.limits;
-  let since: number | undefined;
-  const watch = setInterval(() => {
+/** Closes a connection on which a request was begun and not finished in time, or nothing has moved for very long. */
+function watch(socket: Socket, connection: Connection): void {
+  const { limits, clock } = connection.site.live;
+  let begunMs: number | undefined;
+  let moved = { bytes: 0, atMs: clock.monotonicMs() };
+  const timer = setInterval(() => {
+    const now = clock.monotonicMs();
     const isBegun = connection.waiting === 0 && socket.bytesRead > connection.settledBytes;
-    since = isBegun ? (since ?? connection.site.live.clock.monotonicMs()) : undefined;
-    if (since !== undefined && connection.site.live.clock.monotonicMs() - since >= headMs) {
+    begunMs = isBegun ? (begunMs ?? now) : undefined;
+    const bytes = socket.bytesRead + socket.bytesWritten;
+    moved = bytes === moved.bytes ? moved : { bytes, atMs: now };
+    if ((begunMs !== undefined && now - begunMs >= limits.headMs) || now - moved.atMs >= limits.idleMs) {
       endWith(socket, 408);
     }
-  }, Math.max(50, headMs / 6));
-  socket.once('close', () => clearInterval(watch));
+  }, Math.max(50, limits.headMs / 6));
+  socket.once('close', () => clearInterval(timer));
 }
 
 async function refused(exchange: Exchange, site: Site, reason: RefusalReason): Promise<void> {

@@ -2,7 +2,7 @@ import { constants, performServerHandshake, type IncomingHttpHeaders, type Serve
 import type { Socket } from 'node:net';
 
 import type { Exchange } from './exchange.ts';
-import { fieldsOf, valuesOf } from './fields.ts';
+import { fieldsOf, tokensOf, valuesOf } from './fields.ts';
 import type { Site } from './live-sandbox.ts';
 import { relay } from './relay.ts';
 import { append, windowBytes } from './upstream-http2.ts';
@@ -56,7 +56,7 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
     authorities: [...(authority === undefined ? [] : [String(authority)]), ...valuesOf(fields, 'host')],
     fields,
     body: hasContent ? stream : undefined,
-    expectsContinue: valuesOf(fields, 'expect').length > 0,
+    expectsContinue: tokensOf(fields, 'expect').includes('100-continue'),
     signal: gone.signal,
     sendContinue: () => stream.additionalHeaders({ ':status': 100 }),
     respond(status, answer) {
@@ -66,6 +66,12 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
       }
       delete head['connection'];
       stream.respond({ ...head, ':status': status });
+      // A caller that is still sending when its answer is complete is told to stop (RFC 9113 section 8.1).
+      stream.once('finish', () => {
+        if (!stream.readableEnded) {
+          stream.close(constants.NGHTTP2_NO_ERROR);
+        }
+      });
       return stream;
     },
     hasResponded: () => stream.headersSent || stream.destroyed,

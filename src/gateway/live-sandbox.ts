@@ -7,6 +7,7 @@ import type { Dialer } from './dialer.ts';
 import type { GatewaySandbox, GatewayUsage } from './gateway.ts';
 import type { LeafStore } from './leaf-store.ts';
 import type { GatewayLimits } from './limits.ts';
+import type { Needles } from './mask.ts';
 import type { Names } from './names.ts';
 import type { Recorder } from './records.ts';
 import type { UpstreamStore } from './upstream-store.ts';
@@ -22,6 +23,9 @@ export interface LiveSandbox {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly phantoms: readonly string[];
+  readonly phantomNeedles: Needles;
+  /** forms of a real value to search answers for */
+  readonly needlesOf: (value: string) => Needles;
   /** every open connection, so that they can be cut at once */
   readonly sockets: Set<Socket>;
   /** aborts when the sandbox is detached */

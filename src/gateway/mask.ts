@@ -13,10 +13,23 @@ export interface Mask {
 const asterisk = 0x2a;
 const nothing = Buffer.alloc(0);
 
-/** `needles` are searched leftmost first. `push` may write into the piece it is given. */
-export function createMask(needles: readonly Buffer[]): Mask {
-  const sought = withoutLonger(needles);
-  const longest = Math.max(0, ...sought.map((needle) => needle.length));
+/** What is searched for, made ready once for many streams. */
+export interface Needles {
+  readonly sought: readonly Buffer[];
+  readonly longest: number;
+}
+
+export const noNeedles: Needles = { sought: [], longest: 0 };
+
+/** A needle that holds another one is found by it, and left out. */
+export function prepareNeedles(needles: readonly Buffer[]): Needles {
+  const unique = [...new Map(needles.map((needle) => [needle.toString('latin1'), needle])).values()].filter((needle) => needle.length > 0);
+  const sought = unique.filter((needle) => !unique.some((other) => other !== needle && needle.includes(other)));
+  return { sought, longest: Math.max(0, ...sought.map((needle) => needle.length)) };
+}
+
+/** The needle that comes first wins. `push` may write into the piece it is given. */
+export function createMask({ sought, longest }: Needles): Mask {
   let held = nothing;
   let hits = 0;
   const advance = (data: Buffer): number => {
@@ -58,7 +71,10 @@ export function createMask(needles: readonly Buffer[]): Mask {
 }
 
 /** The same for a short text, such as the value of a header. */
-export function maskText(text: string, needles: readonly Buffer[]): string {
+export function maskText(text: string, needles: Needles): string {
+  if (needles.sought.length === 0) {
+    return text;
+  }
   const mask = createMask(needles);
   const masked = mask.push(Buffer.from(text, 'latin1'));
   return mask.hits() === 0 ? text : Buffer.concat([masked, mask.finish()]).toString('latin1');
@@ -73,10 +89,4 @@ function partialAt(data: Buffer, needles: readonly Buffer[], from: number): numb
     }
   }
   return data.length;
-}
-
-/** A needle that holds another one is found by it. */
-function withoutLonger(needles: readonly Buffer[]): readonly Buffer[] {
-  const unique = [...new Map(needles.map((needle) => [needle.toString('latin1'), needle])).values()].filter((needle) => needle.length > 0);
-  return unique.filter((needle) => !unique.some((other) => other !== needle && needle.includes(other)));
 }

@@ -1,11 +1,13 @@
+import { noNeedles, prepareNeedles, type Needles } from './mask.ts';
+
 /** The forms in which a secret may come back: itself, escaped, and inside base64 or hexadecimal text. */
 
 /** Shorter values are not searched for: they would be found by chance. */
 const shortest = 8;
 
-export function needlesOf(value: string): readonly Buffer[] {
+export function needlesOf(value: string): Needles {
   if (value.length < shortest) {
-    return [];
+    return noNeedles;
   }
   const bytes = Buffer.from(value);
   const forms = [
@@ -16,7 +18,7 @@ export function needlesOf(value: string): readonly Buffer[] {
     bytes.toString('hex').toUpperCase(),
     ...[0, 1, 2].flatMap((offset) => insideBase64(bytes, offset)),
   ];
-  return [...new Set(forms)].map((form) => Buffer.from(form));
+  return prepareNeedles(forms.map((form) => Buffer.from(form)));
 }
 
 /** The part of the base64 text that depends on the secret alone, when it starts `offset` bytes after a group of three. */
@@ -26,4 +28,18 @@ function insideBase64(bytes: Buffer, offset: number): readonly string[] {
   const end = Math.floor(((offset + bytes.length) * 8) / 6);
   const core = text.slice(start, end);
   return [core, core.replaceAll('+', '-').replaceAll('/', '_')];
+}
+
+/** The same, remembered for the secrets seen last: they are the same ones for every request. */
+export function createNeedleCache(kept = 16): (value: string) => Needles {
+  const known = new Map<string, Needles>();
+  return (value) => {
+    const needles = known.get(value) ?? needlesOf(value);
+    const [oldest] = known.keys();
+    if (!known.has(value) && known.size >= kept && oldest !== undefined) {
+      known.delete(oldest);
+    }
+    known.set(value, needles);
+    return needles;
+  };
 }

@@ -52,6 +52,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const rate = createRate(deniedLinesPerSecond, options.clock);
   const writer = createWriter(options);
   const tally = createTally((entry) => void writer.write(entry));
+  const ends = createBatch((entry) => void writer.write(entry));
   const entryOf = ({ detail, subject, rule, credential }: Effect, rest: Pick<JournalEntry, 'action' | 'decision' | 'outcome'>): JournalEntry => ({
     sandbox: options.sandboxId,
     actor: 'sandbox',
@@ -66,7 +67,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     open: (effect) => writer.write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),
     end(effect, outcome, detail) {
       const whole = { ...effect, detail: { ...effect.detail, ...detail } };
-      void writer.write(entryOf(whole, { action: 'net.exchange', decision: 'allow', outcome }));
+      ends.add(entryOf(whole, { action: 'net.exchange', decision: 'allow', outcome }));
     },
     async deny(effect, { reason, action = 'net.exchange' }) {
       const entry = entryOf(effect, { action, decision: 'deny', outcome: reason });
@@ -81,8 +82,38 @@ export function createRecorder(options: RecorderOptions): Recorder {
     },
     async flush() {
       tally.write();
+      ends.write();
       await writer.flush();
     },
+  };
+}
+
+interface Batch {
+  readonly add: (entry: JournalEntry) => void;
+  readonly write: () => void;
+}
+
+/** Nobody waits for the end of an exchange to be durable, so it does not stand in the way of the next permission. */
+const endsWaitMs = 10;
+const endsWaiting = 256;
+
+function createBatch(state: (entry: JournalEntry) => void): Batch {
+  const waiting: JournalEntry[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const write = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    waiting.splice(0).forEach(state);
+  };
+  return {
+    add(entry) {
+      waiting.push(entry);
+      timer ??= setTimeout(write, endsWaitMs);
+      if (waiting.length >= endsWaiting) {
+        write();
+      }
+    },
+    write,
   };
 }
 

@@ -5,8 +5,7 @@ import { faulty, type Attempt } from './fault.ts';
 import { forwardedResponseFields, valuesOf, type Field } from './fields.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from './live-sandbox.ts';
-import { createMask, maskText, type Mask } from './mask.ts';
-import { needlesOf } from './needles.ts';
+import { createMask, maskText, noNeedles, type Mask, type Needles } from './mask.ts';
 import { pump } from './pump.ts';
 import type { Effect } from './records.ts';
 import { isDenial, refuse, type Refusal } from './refusal.ts';
@@ -52,7 +51,7 @@ export interface Run {
   readonly plan: Plan;
   readonly effect: Effect;
   readonly startedMs: number;
-  readonly needles: readonly Buffer[];
+  readonly needles: Needles;
   /** aborts when the caller goes, the sandbox goes, or the request must not go on */
   readonly stop: AbortController;
   readonly sent: { bytes: number; misplaced: boolean };
@@ -72,7 +71,7 @@ export function createRun(exchange: Exchange, site: Site, { plan, effect }: { re
     plan,
     effect,
     startedMs: site.live.clock.monotonicMs(),
-    needles: plan.secret === undefined ? [] : needlesOf(plan.secret),
+    needles: plan.secret === undefined ? noNeedles : site.live.needlesOf(plan.secret),
     stop,
     sent: { bytes: 0, misplaced: false },
     received: { bytes: 0 },
@@ -109,7 +108,7 @@ function discard(answer: Attempt<UpstreamAnswer>): void {
 /** Answers with the body as it comes. The exchange is over, and on record, when the last byte is handed on. */
 export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const { exchange, needles } = run;
-  const mask = needles.length === 0 ? undefined : createMask(needles);
+  const mask = needles.sought.length === 0 ? undefined : createMask(needles);
   const fields = forwardedResponseFields(answer.fields).map(([name, value]): Field => [name, maskText(value, needles)]);
   try {
     const target = exchange.respond(answer.status, fields);
@@ -134,7 +133,7 @@ function countReceived(run: Run, count: number): void {
 
 /** The same answer with its content in the clear, where it has to be searched for the secret. */
 export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<UpstreamAnswer> {
-  if (!attempted.ok || run.needles.length === 0) {
+  if (!attempted.ok || run.needles.sought.length === 0) {
     return attempted;
   }
   const { status, fields, body } = attempted.value;
@@ -179,7 +178,7 @@ function searchFor(run: Run): Mask | undefined {
   if (site.live.phantoms.length === 0) {
     return undefined;
   }
-  const mask = createMask(site.live.phantoms.map((phantom) => Buffer.from(phantom)));
+  const mask = createMask(site.live.phantomNeedles);
   const look = (bytes: Buffer): Buffer => {
     if (mask.hits() > 0 && !sent.misplaced) {
       sent.misplaced = true;
@@ -205,8 +204,7 @@ export function effectOf(exchange: Exchange, site: Site, plan: Plan): Effect {
 function bareEffect(exchange: Exchange, { live, host, port }: Site): Effect {
   live.counts.exchange += 1;
   // The query is left out: it may hold what must not be written down.
-  const phantoms = live.phantoms.map((phantom) => Buffer.from(phantom));
-  const path = maskText(pathOf(exchange.target), phantoms).slice(0, 512);
+  const path = maskText(pathOf(exchange.target), live.phantomNeedles).slice(0, 512);
   return { subject: `${host}:${port}`, detail: { exchange: live.counts.exchange, method: exchange.method.slice(0, 32), path } };
 }
 

@@ -137,6 +137,9 @@ function exchange<T>(request: ClientRequest, asked: UpstreamRequest, options: { 
   };
   const { answer, switched } = options.on(settle);
   asked.signal.addEventListener('abort', abort, { once: true });
+  if (asked.signal.aborted) {
+    abort();
+  }
   request.once('response', answer);
   if (switched !== undefined) {
     request.once('upgrade', switched);

@@ -85,6 +85,9 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
     abort();
   }, answerMs);
   asked.signal.addEventListener('abort', abort, { once: true });
+  if (asked.signal.aborted) {
+    abort();
+  }
   stream.once('response', (headers, _flags, raw) => {
     const status = Number(headers[':status']);
     settle({ ok: true, value: { status, fields: fieldsOf(raw), body: bodyOf(stream) } });

@@ -59,7 +59,7 @@ async function attempt(upgrade: Upgrade, exchange: Exchange, site: Site): Promis
 
 /** Compressed frames could not be searched for the secret. */
 function isKept(name: string, { needles }: Run): boolean {
-  return needles.length === 0 || name !== 'sec-websocket-extensions';
+  return needles.sought.length === 0 || name !== 'sec-websocket-extensions';
 }
 
 function failed(run: Run, fault: { readonly reason: Refusal['reason']; readonly message: string }): Refusal {
@@ -114,7 +114,7 @@ async function join({ socket }: Upgrade, run: Run, answer: UpgradeAnswer & { rea
   const kept = answer.fields.filter(([name]) => !['connection', 'upgrade', 'alt-svc'].includes(name));
   const lines = flat([['Connection', 'Upgrade'], ['Upgrade', 'websocket'], ...kept.map(([name, value]): Field => [name, maskText(value, needles)])]);
   socket.write(headOf(lines));
-  const mask = needles.length === 0 ? undefined : createMask(needles);
+  const mask = needles.sought.length === 0 ? undefined : createMask(needles);
   const cut = (): void => {
     outer.destroy();
     socket.destroy();

@@ -34,6 +34,8 @@ export interface Lab {
   readonly route: (host: string, port: number, target: number) => void;
   readonly failJournal: (fails: boolean) => void;
   readonly actions: () => string[];
+  /** the newest line about a denial */
+  readonly lastDenial: () => JournalEntry | undefined;
   readonly settled: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -135,6 +137,7 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
     route: (host, port, target) => void routes.set(`${publicAddress(host)}:${port}`, target),
     failJournal: fail,
     actions: () => entries.map((entry) => `${entry.action} ${entry.decision} ${entry.outcome} ${entry.subject}`),
+    lastDenial: () => entries.findLast((entry) => entry.decision === 'deny'),
     settled: () => new Promise((resolve) => setTimeout(resolve, 60)),
     async close() {
       await gateway.close();

@@ -135,6 +135,26 @@ describe('streams', () => {
     expect((times[0] ?? Infinity) + 300).toBeLessThan(times.at(-1) ?? 0);
   });
 
+  test.each(['1.1', '2'])('the head of an answer over HTTP/%s comes before its content does', async (version) => {
+    respond = (_request, response) => {
+      response.writeHead(200, { 'x-early': 'yes' });
+      response.flushHeaders();
+      setTimeout(() => response.end('late'), 600);
+    };
+    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', { ca: lab.authority.certificatePem, ...(version === '2' ? { alpn: ['h2'] } : {}) });
+    const started = performance.now();
+    if (version === '2') {
+      const session = http2Connect('https://keyed.example.com', { createConnection: () => socket });
+      await new Promise((resolve) => session.request({ ':path': '/' }).on('response', resolve));
+      session.destroy();
+    } else {
+      socket.write('GET / HTTP/1.1\r\nHost: keyed.example.com\r\n\r\n');
+      await new Promise((resolve) => socket.once('data', resolve));
+    }
+    expect(performance.now() - started).toBeLessThan(450);
+    socket.destroy();
+  });
+
   test.each([['HTTP/1.1', '--http1.1'], ['HTTP/2', '--http2']])('large bodies arrive whole both ways over %s', async (_name, option) => {
     const body = randomBytes(5_000_000);
     const file = join(folder, 'large');
@@ -209,7 +229,7 @@ describe('WebSocket', () => {
     const port = await listen(web);
     const own = await createLab({ rules: [rule('ws.example.com', { credential: 'anthropic', upstream: `http://127.0.0.1:${port}` })], credentials: [credential()] });
     const target = await own.open('ws.example.com', 443);
-    const client = new WebSocket('wss://ws.example.com/live', { ca: own.authority.certificatePem, createConnection: (options: object) => httpsSocket(target, options), headers: { 'x-api-key': phantom } } as never);
+    const client = new WebSocket('wss://ws.example.com/live', { ca: own.authority.certificatePem, createConnection: (options: object) => httpsSocket(target, options), headers: { 'x-api-key': phantom } });
     const messages: string[] = [];
     await new Promise<void>((resolve, reject) => {
       client.on('open', () => {
@@ -217,8 +237,8 @@ describe('WebSocket', () => {
         client.send(Buffer.from([1, 2, 3]));
         client.send(`echo ${canary}`);
       });
-      client.on('message', (data) => {
-        messages.push(Buffer.from(data as Uint8Array).toString('latin1'));
+      client.on('message', (data: Uint8Array) => {
+        messages.push(Buffer.from(data).toString('latin1'));
         if (messages.length === 3) {
           client.close();
         }

@@ -52,7 +52,7 @@ describe('any TCP protocol, by name and port', () => {
 
   test('a port no rule names is reset and recorded', async () => {
     expect(await talk(await rawConnect(await lab.open('db.example.com', 25)), ['EHLO x\r\n'])).toEqual({ text: '', end: 'reset' });
-    expect(lab.entries.at(-1)).toMatchObject({ decision: 'deny', outcome: 'port-not-allowed', subject: 'db.example.com:25' });
+    expect(lab.lastDenial()).toMatchObject({ decision: 'deny', outcome: 'port-not-allowed', subject: 'db.example.com:25' });
   });
 
   test('a reset of the server reaches the client', async () => {

@@ -70,7 +70,7 @@ describe('SEC-04: the caller\'s own key', () => {
     const before = sink.seen.length;
     expect(await send(lines)).toMatch(/^HTTP\/1\.1 403 [\s\S]*x-casemate-denied: foreign-key/);
     expect(sink.seen).toHaveLength(before);
-    expect(lab.entries.at(-1)).toMatchObject({ action: 'credential.foreign-key', decision: 'deny', subject: 'mitm.example.com:443' });
+    expect(lab.lastDenial()).toMatchObject({ action: 'credential.foreign-key', decision: 'deny', subject: 'mitm.example.com:443' });
   });
 
   test('a key in the query is refused too', async () => {
@@ -90,8 +90,8 @@ describe('SEC-07: the phantom where it does not belong', () => {
     const before = sink.seen.length;
     expect(await send(lines, { target })).toMatch(/^HTTP\/1\.1 403 [\s\S]*x-casemate-denied: phantom-misplaced/);
     expect(sink.seen).toHaveLength(before);
-    expect(lab.entries.at(-1)).toMatchObject({ action: 'credential.phantom-misplaced', decision: 'deny' });
-    expect(JSON.stringify(lab.entries.at(-1)?.subject)).not.toContain(phantom);
+    expect(lab.lastDenial()).toMatchObject({ action: 'credential.phantom-misplaced', decision: 'deny' });
+    expect(JSON.stringify(lab.lastDenial()?.subject)).not.toContain(phantom);
   });
 
   test('in the content for its own host it is made unreadable and recorded; it is never replaced by the key', async () => {

@@ -104,7 +104,7 @@ describe('inside TLS that is opened', () => {
     const answer = await talk(await rawConnect(await lab.open('mitm.example.com', 443)), ['SSH-2.0-x\r\n']);
     expect(answer.text).toBe('');
     expect(mitm.connections()).toBe(before);
-    expect(lab.entries.at(-1)).toMatchObject({ decision: 'deny', outcome: 'hello-unreadable', subject: 'mitm.example.com:443' });
+    expect(lab.lastDenial()).toMatchObject({ decision: 'deny', outcome: 'hello-unreadable', subject: 'mitm.example.com:443' });
   });
 });
 
@@ -112,6 +112,6 @@ test('an address that no name was given is reset and recorded', async () => {
   for (const address of ['127.0.0.1', '127.64.0.1', '127.100.1.2', '10.0.0.1', '::1', '']) {
     const answer = await talk(await rawConnect(await lab.openAddress(address, 80)), [get('/', ['allowed.example.com'])]);
     expect(answer).toEqual({ text: '', end: 'reset' });
-    expect(lab.entries.at(-1)).toMatchObject({ decision: 'deny', outcome: 'unknown-address', subject: `${address}:80` });
+    expect(lab.lastDenial()).toMatchObject({ decision: 'deny', outcome: 'unknown-address', subject: `${address}:80` });
   }
 });
