@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import type { Readable } from 'node:stream';
 
@@ -14,11 +14,15 @@ export interface AttachOptions {
   readonly logFile: string;
   /** `none`: the command finds its standard input closed; default: ours */
   readonly input?: 'none' | undefined;
+  /** time limit of the command, which the daemon keeps */
+  readonly timeoutMs?: number | undefined;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WritableStream;
 }
 
 const maxLogBytes = 4 * 1024 * 1024;
+/** how long after its time limit a command may take to end */
+const graceMs = 3000;
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** Resolves to the exit code of the command: its own, or 128 + n when signal n ended it. */
@@ -40,10 +44,16 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
   child.once('error', (cause) => {
     reject(new CasemateError('TOOL_MISSING', `cannot start ${file}: ${cause.message}`, { cause }));
   });
-  child.once('close', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : osConstants.signals[signal])));
+  child.once('close', (code, signal) => {
+    const exitCode = code ?? 128 + (signal === null ? 0 : osConstants.signals[signal]);
+    resolve(startFailure(invocation, exitCode) ?? exitCode);
+  });
+  // The daemon ends the command in time; a process it left behind may still hold the pipes open.
+  const giveUp = options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), options.timeoutMs + graceMs);
   try {
     return await promise;
   } finally {
+    clearTimeout(giveUp);
     stopForwarding();
     log?.close();
   }
@@ -94,4 +104,19 @@ function pass(from: Readable, to: NodeJS.WritableStream, log: Log | undefined): 
       to.once('drain', () => from.resume());
     }
   });
+}
+
+/** Exit code of a command that the runtime could not start, as shells have it (POSIX 2.8.2); ours where it is neither. */
+function startFailure({ errorLog }: Invocation, exitCode: number): number | undefined {
+  if (exitCode === 0 || !existsSync(errorLog)) {
+    return undefined;
+  }
+  const text = readFileSync(errorLog, 'utf8');
+  if (!text.includes('exec failed') && !text.includes('executing processes')) {
+    return undefined;
+  }
+  if (/executable file not found|no such file or directory|not found in \$PATH/.test(text)) {
+    return 127;
+  }
+  return /permission denied|exec format error|is a directory/.test(text) ? 126 : 125;
 }

@@ -10,6 +10,7 @@ import { connectDaemon } from './connect.ts';
 
 export interface SessionOptions {
   readonly tty: boolean;
+  readonly timeoutMs?: number | undefined;
 }
 
 /** Resolves to the exit code to leave with: the command's own, 124 when a time limit ended it. */
@@ -27,7 +28,7 @@ export async function runSession(context: CommandContext, client: Client, opened
   // A daemon that cannot be had again is noticed below, when the end is reported.
   const touch = stayInTouch().catch(() => undefined);
   const { stdout, stderr } = context;
-  const exitCode = await attach(opened.invocation, { tty: options.tty, logFile: opened.logFile, stdout, stderr });
+  const exitCode = await attach(opened.invocation, { ...options, logFile: opened.logFile, stdout, stderr });
   ended = true;
   const { timedOut } = await reportEnd(context, current, { executionId: opened.executionId, exitCode });
   await touch;

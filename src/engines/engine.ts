@@ -114,6 +114,8 @@ export interface Invocation {
   readonly env: Readonly<Record<string, string>>;
   /** Written by the runtime once the command runs: the host process id, decimal. */
   readonly pidFile: string;
+  /** Written by the runtime when the command could not be started: its log, the error last. */
+  readonly errorLog: string;
 }
 
 export interface Stats {

@@ -81,7 +81,7 @@ export function createExecutions(context: SandboxContext): Executions {
     of: (sandbox) => [...open.values()].filter((execution) => execution.sandbox === sandbox),
     all: () => [...open.values()],
     adopt: (execution) => void open.set(execution.id, execution),
-    kill: killExecution,
+    kill: (execution) => killExecution(context, execution),
   };
 }
 
@@ -121,26 +121,31 @@ async function recordEnd(context: SandboxContext, execution: Execution, outcome:
 }
 
 /**
- * The runtime wrote the host process id of the command. It is used only while that process is inside a process
- * namespace of its own: a number that was reused on the host is left alone.
+ * The runtime wrote the host process id of the command, which leads a session of its own; what it started is in that
+ * session unless it left on purpose. Only processes inside the sandbox are looked at: no number of the host is guessed.
  */
-async function killExecution(execution: Execution): Promise<void> {
-  const pid = Number(await readFile(execution.invocation.pidFile, 'utf8').catch(() => ''));
-  if (!Number.isSafeInteger(pid) || pid <= 1 || !(await isInside(pid))) {
-    return;
+async function killExecution({ engine }: SandboxContext, execution: Execution): Promise<void> {
+  const leader = (await readFile(execution.invocation.pidFile, 'utf8').catch(() => '')).trim();
+  for (const pid of await engine.processes(execution.sandbox)) {
+    // oxlint-disable-next-line no-await-in-loop -- a handful, and each is killed as soon as it is known
+    if (leader !== '' && (await sessionOf(pid)) === leader) {
+      kill(pid);
+    }
   }
+}
+
+/** Field 6 of `/proc/PID/stat` (proc(5)). */
+async function sessionOf(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3];
+}
+
+function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
     // It ended by itself between the look and the signal.
   }
-}
-
-/** A process in a nested process namespace has more than one number in the `NSpid` line (proc(5), Linux 4.1). */
-async function isInside(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  const numbers = /^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split(/\s+/) ?? [];
-  return numbers.length > 1;
 }
 
 export async function clientLives(client: ProcessIdentity | undefined): Promise<boolean> {

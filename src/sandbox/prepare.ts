@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, isAbsolute, relative } from 'node:path';
 
 import type { Agent } from '../agents/agent.ts';
 import { planHome } from '../agents/home.ts';
@@ -59,7 +59,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     agent,
     imageDigest: image?.digest,
     workspacePath,
-    protect: protectedPaths,
+    protect: [...protectedPaths, ...policyInside(files, workspacePath)],
     home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
     policyFiles: files,
     trustEnv: trustEnvironment(trustBundlePath),
@@ -78,6 +78,17 @@ async function readPolicy(context: SandboxContext, request: MakeRequest): Promis
     explicitFile: policyFile,
     commandLine: commandLineOf(request),
     facts: (registries) => readFacts({ agents, env, home: userHome, registries }),
+  });
+}
+
+/**
+ * A project policy that lies in the workspace is protected like what tools of the host load: taking a line out of it
+ * could widen the next start. Where there is none, one that appears grants nothing before a person approved it.
+ */
+function policyInside(files: readonly PolicyFile[], workspacePath: string): readonly string[] {
+  return files.flatMap(({ layer, path }) => {
+    const inside = relative(workspacePath, path);
+    return layer === 'project' && inside !== '' && !inside.startsWith('..') && !isAbsolute(inside) ? [inside] : [];
   });
 }
 

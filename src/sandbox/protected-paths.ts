@@ -31,6 +31,4 @@ export const protectedPaths: readonly string[] = [
   '.devcontainer.json',
   // direnv, on entering the folder
   '.envrc',
-  // our own policy for the next start
-  'casemate.yaml',
 ];

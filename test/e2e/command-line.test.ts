@@ -38,6 +38,17 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the command line',
     expect(code).toBe(124);
   });
 
+  it('ends a command in a kept sandbox with 124, with all it started', async () => {
+    await home.casemate(['create', 'slow']);
+    await home.casemate(['start', 'slow']);
+    const started = performance.now();
+    const { code } = await home.casemate(['exec', 'slow', '--timeout', '1s', '--', 'sh', '-c', 'sleep 61 & sleep 62']);
+    expect(code).toBe(124);
+    expect(performance.now() - started).toBeLessThan(10_000);
+    expect((await home.casemate(['exec', 'slow', '--', 'sh', '-c', 'ps -e -o args= | grep -c "[s]leep 6"'])).out).toBe('0\n');
+    await home.casemate(['destroy', 'slow', '--confirm', 'slow']);
+  });
+
   it('passes bytes through as they are, both ways, and closes standard input', async () => {
     const input = randomBytes(2_000_000);
     const { raw } = await home.casemate(['run', '--', 'cat'], { input });

@@ -65,7 +65,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a terminal', () =>
   });
 
   it('passes signals on to the command', async () => {
-    const child = spawn(process.execPath, [entry, 'exec', 'term', '--', 'sh', '-c', "trap 'echo got; exit 3' TERM; echo ready; sleep 20 & wait"], { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn(process.execPath, [entry, 'exec', 'term', '--', 'sh', '-c', "trap 'kill $!; echo got; exit 3' TERM; echo ready; sleep 20 & wait"], { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'ignore'] });
     let out = '';
     child.stdout.on('data', (piece: Buffer) => {
       out += piece.toString('utf8');

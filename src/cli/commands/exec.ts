@@ -26,7 +26,7 @@ export const run: RunCommand = async (args, context) => {
     timeoutMs,
     client: await ownIdentity(),
   });
-  return await runSession(context, client, opened, { tty });
+  return await runSession(context, client, opened, { tty, timeoutMs });
 };
 
 function variable(text: string): readonly [string, string] {

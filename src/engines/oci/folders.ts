@@ -25,6 +25,7 @@ export function engineLayout({ state, run }: EngineFolders) {
         started: join(folder, 'started'),
         executions: join(folder, 'executions'),
         processFile: (execution: string): string => join(folder, 'executions', `${execution}.json`),
+        executionLog: (execution: string): string => join(folder, 'executions', `${execution}.log`),
         executionPid: (execution: string): string => join(folder, 'executions', `${execution}.pid`),
       };
     },
