@@ -27,7 +27,7 @@ export async function bootstrapDebian(request: BootstrapRequest): Promise<void> 
   await writeFlatRepository({ debs, cache: request.debCache, folder: repository, suite, architecture, tools });
   progress(`installing ${debs.length} Debian packages`);
   const names = debs.map((deb) => deb.name).join(',');
-  const options = ['--mode=root', '--quiet', '--variant=minbase', `--architectures=${architecture}`, `--include=${names}`];
+  const options = ['--mode=root', '--variant=minbase', `--architectures=${architecture}`, `--include=${names}`];
   // No network in there: all that is needed lies in the folder, and the scripts of packages have nobody to talk to.
   await tools.run(
     'mmdebstrap',
@@ -97,9 +97,16 @@ async function addUser(rootfs: string, scratch: string, tools: ImageTools): Prom
     { path: 'etc/hostname', content: 'sandbox\n', mode: '0644', gid: 0 },
     { path: 'etc/hosts', content: '127.0.0.1 localhost\n::1 localhost\n', mode: '0644', gid: 0 },
   ];
+  // The gateway's trust bundle lies over this one.
+  const bundle = 'etc/ssl/certs/ca-certificates.crt';
+  const hasBundle = await tools.run('test', ['-f', join(rootfs, bundle)], { anyExit: true });
+  if (hasBundle.exitCode !== 0) {
+    await tools.run('install', ['-d', '-m', '0755', '-o', '0', '-g', '0', join(rootfs, 'etc/ssl'), join(rootfs, 'etc/ssl/certs')]);
+  }
+  const trust: readonly SystemFile[] = hasBundle.exitCode === 0 ? [] : [{ path: bundle, content: '', mode: '0644', gid: 0 }];
   const staging = join(scratch, 'system');
   await mkdir(staging, { recursive: true });
-  for (const { path, content, mode, gid: owner } of files) {
+  for (const { path, content, mode, gid: owner } of [...files, ...trust]) {
     const source = join(staging, path.replaceAll('/', '-'));
     // oxlint-disable-next-line no-await-in-loop -- in order
     await writeFile(source, content);

@@ -13,7 +13,7 @@ import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 /** From what a person writes (a name or a file) to a recipe with everything it adds to. */
 
 /** Changes when the same recipe would be built to other bytes by a newer version of this program. */
-const buildFormat = 1;
+const buildFormat = 2;
 
 /** Debian of the host's own release when the host is Debian, else bookworm; `platform` is this process's. */
 export function hostTarget(osRelease: string = readOsRelease(), architecture: string = process.arch): RecipeTarget {

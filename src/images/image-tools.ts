@@ -92,7 +92,7 @@ function toolEnvironment(env: Environment): Record<string, string> {
 /** One line out of a program's complaint, without the addresses of package sources. */
 export function toolFailure(file: string, stderr: string): CasemateError {
   const lines = stderr.split('\n').map((line) => line.trim()).filter((line) => line !== '');
-  if (/no space left on device/i.test(stderr)) {
+  if (/no space left on device|enough free space|disk quota exceeded/i.test(stderr)) {
     return diskFull();
   }
   if (/newuidmap|newgidmap|no line matching user/i.test(stderr)) {
@@ -100,7 +100,9 @@ export function toolFailure(file: string, stderr: string): CasemateError {
       hint: 'Install uidmap and give the user ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER',
     });
   }
-  const telling = lines.findLast((line) => /^(?:E:|npm error|.*error)/i.test(line)) ?? lines.at(-1) ?? 'it said nothing';
+  // apt, dpkg and mmdebstrap say the cause first and then, layer by layer, that something failed.
+  const cause = lines.find((line) => /^(?:E:|dpkg(?:-deb)?: error)/.test(line) && !line.endsWith('failed to run'));
+  const telling = cause ?? lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? 'it said nothing';
   return new CasemateError('IMAGE_BUILD_FAILED', `${file} failed: ${withoutAddresses(visible(telling))}`);
 }
 

@@ -53,6 +53,8 @@ export const builtinRecipes: Readonly<Record<string, (target: RecipeTarget) => R
         content: '[safe]\n\tdirectory = *\n',
         mode: 0o644,
       },
+      // The root is read-only: what is installed globally goes into the home, where PATH looks first.
+      { path: `${modules}/npm/npmrc`, content: 'prefix=${HOME}/.local\nupdate-notifier=false\n', mode: 0o644 },
     ],
     bin: {
       node: `${modules}/node-linux-${platform}/bin/node`,

@@ -2,7 +2,7 @@ import type { BuildDeps } from './build.ts';
 import { lockBuilds } from './build-lock.ts';
 import type { ImageRecord } from './image.ts';
 import { imageTools } from './image-tools.ts';
-import { imageStore, type StoredImage } from './store.ts';
+import { imageStore, isDigestOf, type DamagedImage, type LocalImageStore, type StoredImage } from './store.ts';
 
 /**
  * Removes an image from disk; its lock stays, so that the same image can be built again. Waits for a build that may be
@@ -11,17 +11,23 @@ import { imageStore, type StoredImage } from './store.ts';
 export async function removeImage(
   name: string,
   { paths, env, uid, target, progress, signal }: BuildDeps,
-  inUse: (image: ImageRecord) => Promise<readonly string[]>,
-): Promise<StoredImage> {
+  inUse: (image: Pick<ImageRecord, 'digest'>) => Promise<readonly string[]>,
+): Promise<StoredImage | DamagedImage> {
   const tools = imageTools({ uid, env, signal });
   const store = imageStore({ folder: paths.images, target });
-  await store.need(name);
+  await removable(store, name);
   const unlock = await lockBuilds(paths.images, { env: tools.env, progress, signal });
   try {
-    const image = await store.need(name);
+    const image = await removable(store, name);
     await store.remove(image, { tools, inUse });
     return image;
   } finally {
     await unlock();
   }
+}
+
+/** Also one that must not be used any more, by its digest. */
+export async function removable(store: LocalImageStore, name: string): Promise<StoredImage | DamagedImage> {
+  const damaged = (await store.damaged()).find((image) => isDigestOf(name, image.digest));
+  return damaged ?? (await store.need(name));
 }

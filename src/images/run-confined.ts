@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,18 +33,20 @@ export const runConfined: RunInside = async (rootfs, commands, { tools, timeoutM
     const failed = once(holder, 'error').then(([error]) => Promise.reject(new CasemateError('TOOL_MISSING', `cannot start ${first}`, { cause: error })));
     const stderr: Buffer[] = [];
     holder.stderr?.on('data', (piece: Buffer) => stderr.push(piece));
-    const ended = once(holder, 'close').then(() => Promise.reject(toolFailure('unshare', Buffer.concat(stderr).toString('utf8'))));
+    const closed = once(holder, 'close').then(() => Promise.reject(toolFailure('unshare', Buffer.concat(stderr).toString('utf8'))));
     failed.catch(() => undefined);
-    ended.catch(() => undefined);
+    closed.catch(() => undefined);
     holder.stdin?.write('\n');
-    await Promise.race([once(holder.stdout ?? holder, 'data'), failed, ended]);
+    await Promise.race([once(holder.stdout ?? holder, 'data'), failed, closed]);
     const pid = await childOf(holder.pid ?? 0);
     const inside = ['--target', String(pid), ...(tools.mode === 'user' ? ['--user', '--preserve-credentials'] : []), '--mount', '--net', '--pid', '--ipc', '--uts', '--'];
     await prepareMounts(rootfs, (file, args) => need(['nsenter', ...inside, file, ...args], { tools, timeoutMs, signal }));
     const results: RunResult[] = [];
     for (const command of commands) {
+      const ended = killedAfter(holder, { timeoutMs, signal });
       // oxlint-disable-next-line no-await-in-loop -- one at a time
-      results.push(await run('nsenter', [...inside, ...unprivileged(rootfs, command)], { env: insideEnv, timeoutMs, signal }));
+      results.push(await run('nsenter', [...inside, ...unprivileged(rootfs, command)], { env: insideEnv }));
+      ended(command[0] ?? '');
     }
     return results;
   } finally {
@@ -51,6 +54,28 @@ export const runConfined: RunInside = async (rootfs, commands, { tools, timeoutM
     holder.kill('SIGKILL');
   }
 };
+
+/**
+ * Ends the namespaces, and with them all that runs there, when the time is over: `nsenter` alone would leave its child
+ * behind. The function it returns stops the clock and throws `TIMED_OUT` if it had run out, or the abort reason.
+ */
+function killedAfter(holder: ChildProcess, { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined }): (program: string) => void {
+  let expired = false;
+  const kill = (): void => void holder.kill('SIGKILL');
+  const timer = setTimeout(() => {
+    expired = true;
+    kill();
+  }, timeoutMs);
+  signal?.addEventListener('abort', kill, { once: true });
+  return (program) => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', kill);
+    signal?.throwIfAborted();
+    if (expired) {
+      throw new CasemateError('TIMED_OUT', `${program} did not end within ${timeoutMs} ms`);
+    }
+  };
+}
 
 const insideEnv = {
   PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin',

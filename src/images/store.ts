@@ -1,14 +1,15 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
 import { readTextIfPresent, syncFolder, writeDurably } from '../system/files.ts';
-import { builtinChain, hostTarget, recipeDigest } from './find-recipe.ts';
+import { builtinChain, canonicalJson, hostTarget, recipeDigest } from './find-recipe.ts';
 import { openRecord, sealRecord, textDigest, type ImageFile } from './image-record.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
 import type { ImageTools } from './image-tools.ts';
-import { lockDigest, parseLock, type Lock } from './lock.ts';
+import { parseLock, type Lock } from './lock.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
 /** Images on disk: one folder for each digest, named by it, complete from the moment it has its name. */
@@ -19,10 +20,21 @@ export interface StoredImage extends ImageRecord, Omit<ImageFile, 'digest' | 're
   readonly current: boolean;
 }
 
+export interface DamagedImage {
+  /** from the name of the folder */
+  readonly digest: string;
+  readonly folder: string;
+  /** what the damaged record says it is, if anything */
+  readonly recipe: string | undefined;
+  readonly fault: string;
+}
+
 export interface LocalImageStore extends ImageStore {
   readonly find: (recipe: string) => Promise<StoredImage | undefined>;
-  /** newest first. Throws `IMAGE_CORRUPT` */
+  /** newest first, without damaged ones */
   readonly list: () => Promise<readonly StoredImage[]>;
+  /** Folders whose record, lock or bill of materials is not as it was written: never used, only removed. */
+  readonly damaged: () => Promise<readonly DamagedImage[]>;
   /** By recipe name, digest, or a beginning of its hex digits of 6 or more. Throws `IMAGE_NOT_FOUND` with the nearest name. */
   readonly need: (name: string) => Promise<StoredImage>;
   readonly lockOf: (image: StoredImage) => Promise<Lock>;
@@ -35,7 +47,7 @@ export interface LocalImageStore extends ImageStore {
   /** Makes an image the one that `find` gives for its recipe. */
   readonly renew: (image: StoredImage, createdAt: string) => Promise<StoredImage>;
   /** Throws `SANDBOX_WRONG_STATE` when `inUse` names a sandbox. */
-  readonly remove: (image: StoredImage, options: RemoveOptions) => Promise<void>;
+  readonly remove: (image: StoredImage | DamagedImage, options: RemoveOptions) => Promise<void>;
 }
 
 export interface ImageContent {
@@ -48,7 +60,7 @@ export interface ImageContent {
 export interface RemoveOptions {
   readonly tools: ImageTools;
   /** Names of sandboxes that were made from this image. */
-  readonly inUse: (image: ImageRecord) => Promise<readonly string[]>;
+  readonly inUse: (image: Pick<ImageRecord, 'digest'>) => Promise<readonly string[]>;
 }
 
 export interface StoreOptions {
@@ -61,21 +73,17 @@ export interface StoreOptions {
 const folderName = /^sha256-([0-9a-f]{64})$/;
 
 export function imageStore({ folder: root, target = hostTarget() }: StoreOptions): LocalImageStore {
-  const openHere = (folder: string): Promise<StoredImage | undefined> => open(folder, target);
+  const openHere = (folder: string): Promise<StoredImage | DamagedImage | undefined> => open(folder, target);
   const store: LocalImageStore = {
-    async find(recipe) {
-      return (await store.list()).find((image) => image.recipe === recipe && image.current);
-    },
-    async list() {
-      const names = await readdir(root).catch(() => []);
-      const images = await Promise.all(names.filter((name) => folderName.test(name)).map((name) => openHere(join(root, name))));
-      return images.flatMap((image) => image ?? []).toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
-    },
+    find: async (recipe) => findIn(await listImages(root, target), recipe),
+    list: async () => (await listImages(root, target)).sound,
+    damaged: async () => (await listImages(root, target)).damaged,
     async need(name) {
-      const images = await store.list();
-      const image = (await store.find(name)) ?? images.find((each) => each.recipe === name || isDigestOf(name, each.digest));
+      const listing = await listImages(root, target);
+      const image = findIn(listing, name) ?? listing.sound.find((each) => each.recipe === name || isDigestOf(name, each.digest));
+      const fault = listing.damaged.find((each) => isDigestOf(name, each.digest));
       if (image === undefined) {
-        throw notBuilt(name, images);
+        throw fault === undefined ? notBuilt(name, listing.sound) : corrupt(fault);
       }
       return image;
     },
@@ -90,13 +98,12 @@ export function imageStore({ folder: root, target = hostTarget() }: StoreOptions
     async add(built, content) {
       await writeContent(built, content);
       const folder = join(root, content.record.digest.replace(':', '-'));
-      if ((await readdir(folder).catch(() => [])).length === 0) {
-        await rename(built, folder);
-        await syncFolder(root);
-      } else {
-        // The same bytes are there already, perhaps from a recipe that has changed in what it checks.
-        await writeContent(folder, content);
+      if ((await readdir(folder).catch(() => [])).length > 0) {
+        // What has this name may have been changed since; the new one is certain. The old one goes with the next sweep.
+        await rename(folder, join(root, `.build-replaced-${randomBytes(6).toString('hex')}`));
       }
+      await rename(built, folder);
+      await syncFolder(root);
       await keepLock(root, content.lock);
       return known(await openHere(folder), folder);
     },
@@ -110,10 +117,38 @@ export function imageStore({ folder: root, target = hostTarget() }: StoreOptions
   return store;
 }
 
-async function removeImage(root: string, image: StoredImage, { tools, inUse }: RemoveOptions): Promise<void> {
+interface Listing {
+  /** newest first */
+  readonly sound: readonly StoredImage[];
+  readonly damaged: readonly DamagedImage[];
+}
+
+async function listImages(root: string, target: RecipeTarget): Promise<Listing> {
+  const names = (await readdir(root).catch(() => [])).filter((name) => folderName.test(name));
+  const opened = await Promise.all(names.map((name) => open(join(root, name), target)));
+  const images = opened.flatMap((image) => image ?? []);
+  const sound = images.flatMap((image) => (isDamaged(image) ? [] : [image]));
+  return { sound: sound.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1)), damaged: images.filter(isDamaged) };
+}
+
+function isDamaged(image: StoredImage | DamagedImage): image is DamagedImage {
+  return 'fault' in image;
+}
+
+/** A damaged image is not passed over for an older one of its recipe: that would be a way to bring the older one back. */
+function findIn({ sound, damaged }: Listing, recipe: string): StoredImage | undefined {
+  const image = sound.find((each) => each.recipe === recipe && each.current);
+  const fault = damaged.find((each) => each.recipe === recipe || (image === undefined && each.recipe === undefined));
+  if (fault !== undefined) {
+    throw corrupt(fault);
+  }
+  return image;
+}
+
+async function removeImage(root: string, image: StoredImage | DamagedImage, { tools, inUse }: RemoveOptions): Promise<void> {
   const users = await inUse(image);
   if (users.length > 0) {
-    throw new CasemateError('SANDBOX_WRONG_STATE', `the image ${image.recipe} is used by ${users.map(visible).join(', ')}`, {
+    throw new CasemateError('SANDBOX_WRONG_STATE', `the image ${image.recipe ?? image.digest} is used by ${users.map(visible).join(', ')}`, {
       hint: `Destroy first: ${users.map((name) => `casemate destroy ${visible(name)}`).join('; ')}`,
     });
   }
@@ -125,7 +160,7 @@ async function removeImage(root: string, image: StoredImage, { tools, inUse }: R
 }
 
 async function writeContent(folder: string, { record, lock, bom, manifest }: ImageContent): Promise<void> {
-  await writeDurably(join(folder, 'lock.json'), `${JSON.stringify(lock, undefined, 2)}\n`);
+  await writeDurably(join(folder, 'lock.json'), `${canonicalJson(lock)}\n`);
   await writeDurably(join(folder, 'bom.json'), bom);
   await writeDurably(join(folder, 'manifest'), Buffer.from(manifest, 'latin1'));
   await writeDurably(join(folder, 'image.json'), sealRecord(record));
@@ -133,24 +168,32 @@ async function writeContent(folder: string, { record, lock, bom, manifest }: Ima
 
 async function keepLock(root: string, lock: Lock): Promise<void> {
   await mkdir(join(root, 'locks'), { recursive: true, mode: 0o700 });
-  await writeDurably(join(root, 'locks', `${lock.recipe}.json`), `${JSON.stringify(lock, undefined, 2)}\n`);
+  await writeDurably(join(root, 'locks', `${lock.recipe}.json`), `${canonicalJson(lock)}\n`);
 }
 
 /** `undefined` when the folder was removed meanwhile. */
-async function open(folder: string, target: RecipeTarget): Promise<StoredImage | undefined> {
-  const [text, lockText, bomText] = await Promise.all(['image.json', 'lock.json', 'bom.json'].map((name) => readTextIfPresent(join(folder, name))));
-  if (text === undefined && lockText === undefined && bomText === undefined) {
+async function open(folder: string, target: RecipeTarget): Promise<StoredImage | DamagedImage | undefined> {
+  const [text, lock, bom] = await Promise.all(['image.json', 'lock.json', 'bom.json'].map((name) => readTextIfPresent(join(folder, name))));
+  if (text === undefined && lock === undefined && bom === undefined) {
     return undefined;
   }
-  const record = text === undefined ? undefined : openRecord(text);
-  const hex = folderName.exec(folder.slice(folder.lastIndexOf('/') + 1))?.[1];
-  if (record === undefined || lockText === undefined || bomText === undefined || record.digest !== `sha256:${hex}`) {
-    throw corrupt(folder, 'its record was changed');
+  const digest = `sha256:${folderName.exec(basename(folder))?.[1] ?? ''}`;
+  const record = openRecord(text ?? '');
+  if (record === undefined || record.digest !== digest) {
+    return { digest, folder, recipe: claimedRecipe(text ?? ''), fault: 'its record was changed' };
   }
-  if (lockDigest(parseLock(lockText, join(folder, 'lock.json'))) !== record.lockDigest || textDigest(bomText) !== record.bomDigest) {
-    throw corrupt(folder, 'its lock or its bill of materials was changed');
+  if (!belongsTo(record, { lock: lock ?? '', bom: bom ?? '' })) {
+    return { digest, folder, recipe: record.recipe, fault: 'its lock or its bill of materials was changed' };
   }
   return { ...record, folder, rootfs: join(folder, 'rootfs'), current: isCurrent(record, target) };
+}
+
+function belongsTo({ lockDigest, bomDigest }: ImageFile, { lock, bom }: { lock: string; bom: string }): boolean {
+  return textDigest(lock.trimEnd()) === lockDigest && textDigest(bom) === bomDigest;
+}
+
+function claimedRecipe(text: string): string | undefined {
+  return /"recipe":\s*"([a-z0-9-]{1,40})"/.exec(text)?.[1];
 }
 
 function isCurrent({ builtin, recipe, recipeDigest: built }: ImageFile, target: RecipeTarget): boolean {
@@ -162,20 +205,22 @@ function recordOf({ format, digest, recipe, recipeDigest: built, builtin, chain,
   return { format, digest, recipe, recipeDigest: built, builtin, chain, createdAt, bytes, lockDigest: lock, bomDigest, mode };
 }
 
-function known(image: StoredImage | undefined, folder: string): StoredImage {
-  if (image === undefined) {
-    throw corrupt(folder, 'it is gone');
+function known(image: StoredImage | DamagedImage | undefined, folder: string): StoredImage {
+  if (image === undefined || isDamaged(image)) {
+    throw corrupt(image ?? { digest: '', folder, recipe: undefined, fault: 'it is gone' });
   }
   return image;
 }
 
-function corrupt(folder: string, what: string): CasemateError {
-  return new CasemateError('IMAGE_CORRUPT', `the image in ${folder} cannot be trusted: ${what}`, {
-    hint: 'Remove this folder and build the image again.',
+function corrupt({ folder, digest, recipe, fault }: DamagedImage): CasemateError {
+  const name = digest.slice('sha256:'.length, 'sha256:'.length + 12);
+  return new CasemateError('IMAGE_CORRUPT', `the image in ${folder} cannot be trusted: ${fault}`, {
+    hint: `Remove it, then build again: casemate image rm ${name} --confirm ${name}; casemate image build ${recipe ?? 'RECIPE'}`,
   });
 }
 
-function isDigestOf(text: string, digest: string): boolean {
+/** Whether a person may have meant this digest: all of it, or 6 or more of its first hex digits. */
+export function isDigestOf(text: string, digest: string): boolean {
   const hex = text.startsWith('sha256:') ? text.slice('sha256:'.length) : text;
   return /^[0-9a-f]{6,64}$/.test(hex) && digest.slice('sha256:'.length).startsWith(hex);
 }

@@ -1,7 +1,7 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
+import { CasemateError, isCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { agentUser, type Recipe, type VerifyRow } from './image.ts';
 import type { ImageTools } from './image-tools.ts';
@@ -129,6 +129,7 @@ const mountPoints: Readonly<Record<string, 'd' | 'f'>> = {
   'etc/resolv.conf': 'f',
   'etc/hosts': 'f',
   'etc/hostname': 'f',
+  'etc/ssl/certs/ca-certificates.crt': 'f',
 };
 
 function mountRow(entries: readonly ManifestEntry[]): VerifyRow {
@@ -166,7 +167,16 @@ async function checkRows(rootfs: string, { checks, tools, runInside = runConfine
   if (missing) {
     return [{ check: 'programs', verdict: 'fail', detail: '/usr/bin/env is missing, nothing can be run' }];
   }
-  const results = await runInside(rootfs, checks.map((check) => check.command), { tools, timeoutMs: checkTimeoutMs, signal });
+  const commands = checks.map((check) => check.command);
+  const results = await runInside(rootfs, commands, { tools, timeoutMs: checkTimeoutMs, signal }).catch((error: unknown) => {
+    if (isCasemateError(error) && error.code === 'TIMED_OUT') {
+      return error.message;
+    }
+    throw error;
+  });
+  if (typeof results === 'string') {
+    return [{ check: 'programs', verdict: 'fail', detail: results }];
+  }
   return checks.map(({ command, contains }, index): VerifyRow => {
     const result = results[index];
     const output = `${result?.stdout.toString('utf8') ?? ''}${result?.stderr.toString('utf8') ?? ''}`.trim();

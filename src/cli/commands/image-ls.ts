@@ -9,13 +9,14 @@ import { optionalPositionals, parseOptions, switchOption } from '../parse-option
 export const run: RunCommand = async (args, { paths, stdout }) => {
   const parsed = parseOptions(commands['image ls'] ?? { options: [] }, args);
   optionalPositionals(parsed, []);
-  const images = await imageStore({ folder: paths.images }).list();
+  const store = imageStore({ folder: paths.images });
+  const [images, damaged] = await Promise.all([store.list(), store.damaged()]);
   if (switchOption(parsed, 'json')) {
     const rows = images.map(({ recipe, digest, createdAt, bytes, lockDigest, current, rootfs }) => ({ recipe, digest, createdAt, bytes, lockDigest, current, rootfs }));
-    printJson(stdout, rows);
+    printJson(stdout, [...rows, ...damaged]);
     return 0;
   }
-  if (images.length === 0) {
+  if (images.length + damaged.length === 0) {
     stdout.write('no images; casemate image build makes one\n');
     return 0;
   }
@@ -27,6 +28,7 @@ export const run: RunCommand = async (args, { paths, stdout }) => {
     ago(image.createdAt, nowMs),
     image.current ? 'current' : 'recipe changed',
   ]);
-  stdout.write(table(['RECIPE', 'DIGEST', 'SIZE', 'AGE', 'STATE'], rows));
+  const broken = damaged.map(({ recipe = '-', digest, fault }) => [recipe, digest.slice('sha256:'.length, 'sha256:'.length + 12), '-', '-', `damaged: ${fault}`]);
+  stdout.write(table(['RECIPE', 'DIGEST', 'SIZE', 'AGE', 'STATE'], [...rows, ...broken]));
   return 0;
 };

@@ -4,8 +4,8 @@ import { formatBytes } from '../../base/units.ts';
 import type { Client } from '../../daemon/client.ts';
 import { buildDeps } from '../../images/build-deps.ts';
 import type { ImageRecord } from '../../images/image.ts';
-import { removeImage } from '../../images/remove-image.ts';
-import { imageStore } from '../../images/store.ts';
+import { removable, removeImage } from '../../images/remove-image.ts';
+import { imageStore, type DamagedImage, type StoredImage } from '../../images/store.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
@@ -17,25 +17,29 @@ export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['image rm'] ?? { options: [] }, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const { paths, env, uid, stdout, stderr } = context;
-  const found = await imageStore({ folder: paths.images }).need(name);
+  const found = await removable(imageStore({ folder: paths.images }), name);
   const confirmed = textOption(parsed, 'confirm');
   if (confirmed !== name) {
-    throw new CasemateError('CONFIRMATION_MISSING', `nothing was removed: ${visible(name)} is ${found.digest.slice(0, 19)}, ${formatBytes(found.bytes)}`, {
+    throw new CasemateError('CONFIRMATION_MISSING', `nothing was removed: ${visible(name)} is ${shown(found)}`, {
       hint: `Run: casemate image rm ${visible(name)} --confirm ${visible(name)}`,
     });
   }
   const progress = (line: string): void => void stderr.write(`${visible(line)}\n`);
   const image = await removeImage(name, buildDeps({ paths, env, uid, progress }), (candidate) => sandboxesOf(candidate, context));
   if (switchOption(parsed, 'json')) {
-    printJson(stdout, { removed: { recipe: image.recipe, digest: image.digest, bytes: image.bytes } });
+    printJson(stdout, { removed: { recipe: image.recipe, digest: image.digest } });
   } else {
-    stdout.write(`removed ${image.recipe} ${image.digest} (${formatBytes(image.bytes)}); its lock stays\n`);
+    stdout.write(`removed ${visible(name)}: ${shown(image)}; its lock stays\n`);
   }
   return 0;
 };
 
+function shown(image: StoredImage | DamagedImage): string {
+  return `${image.recipe ?? 'an image'} ${image.digest.slice(0, 19)}, ${'bytes' in image ? formatBytes(image.bytes) : image.fault}`;
+}
+
 /** The daemon knows the sandboxes; it is started for the question, because a stopped sandbox needs its image, too. */
-async function sandboxesOf(image: ImageRecord, context: CommandContext): Promise<readonly string[]> {
+async function sandboxesOf(image: Pick<ImageRecord, 'digest'>, context: CommandContext): Promise<readonly string[]> {
   const client = await connectDaemon(context);
   try {
     const views = await client.call('ls', {});
