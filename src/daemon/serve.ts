@@ -30,10 +30,10 @@ const defaultIdleMs = 10 * 60_000;
 /** Resolves to the exit code when the daemon has ended in order. 0 also when another daemon was faster. */
 export async function serve(options: ServeOptions): Promise<number> {
   const { paths } = options;
-  await privateFolder(paths.state);
   await privateFolder(paths.runtime);
   await rm(startFaultPath(paths), { force: true });
   try {
+    await privateFolder(paths.state);
     return await live(options);
   } catch (error) {
     // Whoever started us is waiting for the socket; it reads this instead.
