@@ -110,5 +110,11 @@ function ingressOf(entry: Entry): Ingress {
 }
 
 function nothing(_id: string, { executionId }: CommandSpec): Invocation {
-  return { file: 'true', args: [], env: { PATH: '/usr/bin:/bin' }, pidFile: `/nonexistent/${executionId}.pid`, errorLog: `/nonexistent/${executionId}.log` };
+  return {
+    file: 'true',
+    args: [],
+    env: { PATH: '/usr/bin:/bin' },
+    pidFile: `/nonexistent/${executionId}.pid`,
+    errorLog: `/nonexistent/${executionId}.log`,
+  };
 }

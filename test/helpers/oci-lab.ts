@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { layers, type LayerName } from '../../src/base/layers.ts';
 import { newSandboxId } from '../../src/base/ids.ts';
 import type { CommandSpec, Engine, SandboxSpec } from '../../src/engines/engine.ts';
+import type { OciEngineOptions } from '../../src/engines/oci/context.ts';
 import { ociEngine } from '../../src/engines/oci/engine.ts';
 import { imageStore } from '../../src/images/store.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
@@ -16,6 +17,7 @@ export interface OciLab {
   readonly engine: Engine;
   /** a second engine on the same folders: what another process, or the same one after a kill, would see */
   readonly other: () => Engine;
+  readonly options: OciEngineOptions;
   readonly folder: string;
   readonly owner: string;
   readonly spec: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
@@ -70,7 +72,8 @@ export async function ociLab(): Promise<OciLab> {
   const rootfs = await testRootfs();
   const folders = { state: join(folder, 'state'), run: join(folder, 'run') };
   const user = { uid, gid: process.getegid?.() ?? 0, name: userInfo().username };
-  const other = (): Engine => ociEngine({ folders, env, user });
+  const options = { folders, env, user };
+  const other = (): Engine => ociEngine(options);
   const engine = other();
   const owner = 'test';
   let executions = 0;
@@ -98,6 +101,7 @@ export async function ociLab(): Promise<OciLab> {
   return {
     engine,
     other,
+    options,
     folder,
     owner,
     spec,

@@ -64,12 +64,16 @@ export async function makeContainer(
     covers: await covers(layout),
   });
   const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
-  const result = await run('perl', [dataFile('engines/oci/stage.pl'), host.machine, runtime.name, ...create], {
-    env,
-    input: plan,
-    timeoutMs: 60_000,
-    signal: abort.signal,
-  });
+  const result = await run(
+    'perl',
+    [dataFile('engines/oci/stage.pl'), host.machine, String(process.pid), runtime.name, ...create],
+    {
+      env,
+      input: plan,
+      timeoutMs: 60_000,
+      signal: abort.signal,
+    },
+  );
   if (result.exitCode === stageFailed) {
     throw stageFailure(result.stderr.toString('utf8'));
   }

@@ -61,6 +61,15 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
   const errorLog = folder.executionLog(command.executionId);
   await writeFile(processFile, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
   const runtime = runtimeBeside(context, spec.runtime, init);
-  const { file, args } = runtimeCommand(runtime, ['--log', errorLog, 'exec', '--process', processFile, '--pid-file', pidFile, id]);
+  const { file, args } = runtimeCommand(runtime, [
+    '--log',
+    errorLog,
+    'exec',
+    '--process',
+    processFile,
+    '--pid-file',
+    pidFile,
+    id,
+  ]);
   return { file, args, env: context.env, pidFile, errorLog };
 }

@@ -63,7 +63,7 @@ const missing = (detail: string): Answer => ({ available: false, detail });
 /** `undefined`: done; else what `stage.pl` said. */
 async function tried(host: ExamineHost, lines: readonly string[]): Promise<string | undefined> {
   const { env, signal } = host;
-  const result = await run('perl', [dataFile('engines/oci/stage.pl'), process.arch], {
+  const result = await run('perl', [dataFile('engines/oci/stage.pl'), process.arch, String(process.pid)], {
     env,
     input: `${lines.join('\n')}\n`,
     timeoutMs: 10_000,

@@ -6,6 +6,7 @@ import { parseSandboxId } from '../../base/ids.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
+import { clearCgroups } from './cgroups.ts';
 import { liveInit, makeContainer } from './container.ts';
 import { containerHost, knownReports, runtimeBeside, runtimeOf, type EngineContext } from './context.ts';
 import { removePlaceholders } from './placeholders.ts';
@@ -173,6 +174,9 @@ async function deleteContainer(context: EngineContext, { spec }: EngineRecord): 
   const result = await runtimeCall(runtime, ['delete', spec.id]);
   if (result.exitCode !== 0 && (await containerState(runtime, spec.id)) !== undefined) {
     await runtimeMust(runtime, ['delete', '--force', spec.id]);
+  }
+  if (context.isRoot) {
+    await clearCgroups(spec.id);
   }
 }
 

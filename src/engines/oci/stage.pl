@@ -1,11 +1,11 @@
 # The one hand that makes mounts: Node has no open_tree, openat2 or mount_setattr. Reads a plan from standard input, builds
 # the stage inside a private mount namespace, then becomes the container runtime. After a kill -9 nothing stays mounted.
-# One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts). Arguments: x64|arm64, then the
-# runtime and its own. No module is loaded: loading POSIX takes longer than all the rest.
+# One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts). Arguments: x64|arm64, the process
+# id of the caller, then the runtime and its own. No module is loaded: loading POSIX takes longer than all the rest.
 use strict;
 use warnings;
 
-my $machine = shift @ARGV;
+my ($machine, $caller) = splice(@ARGV, 0, 2);
 my %all = (
   x64 => {
     close => 3, prctl => 157, mount => 165, mkdirat => 258, mknodat => 259, fchownat => 260, unshare => 272, prlimit64 => 302,
@@ -198,6 +198,9 @@ my %operations = (
   stage => sub {
     my ($none, $slash, $nothing) = ('none', '/', '');
     call('mount', $none, $slash, $nothing, MS_REC | MS_SLAVE, 0) == 0 or stop('mount namespace');
+    # When the caller dies this ends too, and so does the runtime after it: a container made later would have no owner.
+    # Only here, because a new user namespace takes the request back.
+    call('prctl', 1, 9, 0, 0, 0) == 0 && getppid() == $caller or stop('caller', 'has ended');
     ($stage) = @_;
   },
   workspace => sub {
