@@ -23,7 +23,8 @@ export interface ConnectionTools {
 /** Never rejects. */
 export async function serveConnection({ socket, localAddress, localPort }: IngressConnection, tools: ConnectionTools): Promise<void> {
   const { live } = tools;
-  const host = live.names.nameAt(localAddress);
+  // A listener for both families tells IPv4 addresses in their mapped form.
+  const host = live.names.nameAt(localAddress.replace(/^::ffff:/, ''));
   if (host === undefined) {
     await close(socket, live, { subject: `${localAddress}:${localPort}`, reason: 'unknown-address' });
     return;

@@ -60,8 +60,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       return;
     }
     attached.delete(sandboxId);
+    // First what is open, at once: a listener may wait for its connections before it calls itself closed.
+    cut(found.live);
     await found.ingress.close().catch((error: unknown) => shared.log(`closing the ingress of ${sandboxId}: ${String(error)}`));
-    await cut(found.live);
+    await settle(found.live);
   };
   return {
     attach(sandbox, ingress) {
@@ -129,14 +131,25 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
   };
 }
 
-async function cut({ closing, sockets, upstreams, recorder }: LiveSandbox): Promise<void> {
+/** From here on nothing of the sandbox is accepted, and what it had open is gone. */
+function cut({ closing, sockets, upstreams }: LiveSandbox): void {
   closing.abort();
   for (const socket of sockets) {
     reset(socket);
   }
   upstreams.close();
-  // Ends of exchanges are stated as their sockets close, which is in the next turns of the loop.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Resolves when the ends of all exchanges are on record; how long that may take. */
+const settleMs = 2000;
+
+async function settle({ sockets, counts, recorder }: LiveSandbox): Promise<void> {
+  const startedMs = performance.now();
+  // An exchange states its end in a later turn than its socket closes in.
+  do {
+    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  } while ((sockets.size > 0 || counts.openExchanges > 0) && performance.now() - startedMs < settleMs);
   await recorder.flush();
 }
 

@@ -13,6 +13,8 @@ export interface Exchange {
   readonly fields: readonly Field[];
   /** `undefined`: the request has no content */
   readonly body: Readable | undefined;
+  /** whether the content came to its own end; streams of HTTP/2 that are reset end like those that are complete */
+  readonly isWhole: () => boolean;
   readonly expectsContinue: boolean;
   /** aborts when the caller has gone before the answer was complete */
   readonly signal: AbortSignal;

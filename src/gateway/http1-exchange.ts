@@ -22,6 +22,7 @@ export function http1Exchange(request: IncomingMessage, response: ServerResponse
     authorities: valuesOf(fields, 'host'),
     fields,
     body: hasContent(request) ? request : undefined,
+    isWhole: () => request.complete,
     expectsContinue: options.expectsContinue,
     signal: gone.signal,
     sendContinue: () => response.writeContinue(),

@@ -56,6 +56,7 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
     authorities: [...(authority === undefined ? [] : [String(authority)]), ...valuesOf(fields, 'host')],
     fields,
     body: hasContent ? stream : undefined,
+    isWhole: () => stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.aborted,
     expectsContinue: tokensOf(fields, 'expect').includes('100-continue'),
     signal: gone.signal,
     sendContinue: () => stream.additionalHeaders({ ':status': 100 }),
@@ -75,7 +76,8 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
       return stream;
     },
     hasResponded: () => stream.headersSent || stream.destroyed,
-    cut: () => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    // Not `close`: that ends the content properly first, and a short answer would look complete.
+    cut: () => void stream.destroy(new Error('the exchange was broken off')),
   };
 }
 

@@ -3,11 +3,13 @@ import type { Readable, Writable } from 'node:stream';
 /** Moves a body from one stream to another with back-pressure, through a step that may change the bytes. */
 export interface PumpOptions {
   readonly step?: { readonly push: (piece: Buffer) => Buffer; readonly finish: () => Buffer } | undefined;
+  /** asked at the end of the source: whether it really was complete */
+  readonly isWhole?: (() => boolean) | undefined;
   readonly onBytes?: ((count: number) => void) | undefined;
 }
 
 /** Ends `to` when `from` has ended. Rejects when either breaks before; then `to` is left as it is. */
-export function pump(from: Readable, to: Writable, { step, onBytes }: PumpOptions = {}): Promise<void> {
+export function pump(from: Readable, to: Writable, { step, isWhole, onBytes }: PumpOptions = {}): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let isDone = false;
   const finish = (error?: Error): void => {
@@ -36,7 +38,9 @@ export function pump(from: Readable, to: Writable, { step, onBytes }: PumpOption
   };
   from.on('data', take);
   from.once('end', () => {
-    if (!isDone) {
+    if (isWhole?.() === false) {
+      finish(new Error('the source was cut'));
+    } else if (!isDone) {
       to.end(step?.finish());
       finish();
     }

@@ -112,7 +112,7 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const fields = forwardedResponseFields(answer.fields).map(([name, value]): Field => [name, maskText(value, needles)]);
   try {
     const target = exchange.respond(answer.status, fields);
-    await pump(answer.body, target, { step: mask, onBytes: (count) => countReceived(run, count) });
+    await pump(answer.body, target, { step: mask, isWhole: answer.isWhole, onBytes: (count) => countReceived(run, count) });
     finish(run, 'ok', { status: answer.status, ...scrubbed(mask) });
   } catch {
     answer.body.destroy();
@@ -136,7 +136,7 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
   if (!attempted.ok || run.needles.sought.length === 0) {
     return attempted;
   }
-  const { status, fields, body } = attempted.value;
+  const { status, fields, body, isWhole } = attempted.value;
   const coding = valuesOf(fields, 'content-encoding').join(',').trim().toLowerCase();
   if (coding === '' || coding === 'identity' || run.exchange.method === 'HEAD' || status === 204 || status === 304) {
     return attempted;
@@ -146,7 +146,7 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
     return faulty('bad-answer', `${run.site.host} answered in a coding that cannot be searched for the credential`);
   }
   const kept = fields.filter(([name]) => name !== 'content-encoding' && name !== 'content-length');
-  return { ok: true, value: { status, fields: kept, body: decodeContent(body, coding) } };
+  return { ok: true, value: { status, fields: kept, body: decodeContent(body, coding), isWhole } };
 }
 
 export function upstreamRequest(run: Run): UpstreamRequest {
@@ -158,7 +158,7 @@ export function upstreamRequest(run: Run): UpstreamRequest {
     target: plan.head.target,
     authority: isUsualPort ? host : `${host}:${port}`,
     fields: plan.fields,
-    body: exchange.body === undefined ? undefined : { stream: exchange.body, options: { step: searchFor(run), onBytes: (count) => countSent(run, count) } },
+    body: exchange.body === undefined ? undefined : { stream: exchange.body, options: { step: searchFor(run), isWhole: exchange.isWhole, onBytes: (count) => countSent(run, count) } },
     signal: stop.signal,
     prefersHttp2: exchange.version === '2',
   };

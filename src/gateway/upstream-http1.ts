@@ -180,7 +180,7 @@ function upgradeOf(request: ClientRequest, asked: UpstreamRequest, answerMs: num
 }
 
 function read(message: IncomingMessage): UpstreamAnswer {
-  return { status: message.statusCode ?? 502, fields: fieldsOf(message.rawHeaders), body: message };
+  return { status: message.statusCode ?? 502, fields: fieldsOf(message.rawHeaders), body: message, isWhole: () => message.complete };
 }
 
 function isParserError(error: Error): boolean {

@@ -1,4 +1,4 @@
-import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 
 import { faulty, type Attempt } from './fault.ts';
@@ -79,7 +79,8 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
     clearTimeout(timer);
     resolve(attempt);
   };
-  const abort = (): void => stream.close(constants.NGHTTP2_CANCEL);
+  // Not `close`: that ends the content properly first, and half an upload would look complete.
+  const abort = (): void => void stream.destroy(new Error('the exchange was broken off'));
   const timer = setTimeout(() => {
     settle(faulty('slow', `${asked.authority} gave no answer within ${answerMs} ms`));
     abort();
@@ -90,7 +91,7 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
   }
   stream.once('response', (headers, _flags, raw) => {
     const status = Number(headers[':status']);
-    settle({ ok: true, value: { status, fields: fieldsOf(raw), body: bodyOf(stream) } });
+    settle({ ok: true, value: { status, fields: fieldsOf(raw), body: stream, isWhole: () => !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR } });
   });
   stream.on('error', () => settle(faulty('unreachable', `${asked.authority} broke off the exchange`)));
   stream.once('close', () => {
@@ -100,17 +101,11 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
   if (asked.body !== undefined) {
     pump(asked.body.stream, stream, asked.body.options).catch(() => {
       if (!stream.writableFinished) {
-        stream.close(constants.NGHTTP2_CANCEL);
+        abort();
       }
     });
   }
   return promise;
-}
-
-/** A stream that is reset ends like one that is complete, so it is given its error here. */
-function bodyOf(stream: ClientHttp2Stream): ClientHttp2Stream {
-  stream.once('aborted', () => stream.destroy(new Error('the upstream broke off its answer')));
-  return stream;
 }
 
 function headersOf({ method, target, authority, fields }: UpstreamRequest): Record<string, string | string[]> {

@@ -36,6 +36,8 @@ export interface UpstreamAnswer {
   readonly status: number;
   readonly fields: readonly Field[];
   readonly body: Readable;
+  /** asked when the body has ended: whether it came to its own end */
+  readonly isWhole: () => boolean;
 }
 
 export type UpgradeAnswer =

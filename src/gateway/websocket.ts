@@ -28,6 +28,7 @@ export interface Upgrade {
 export async function relayUpgrade(upgrade: Upgrade, site: Site): Promise<void> {
   const exchange = detachedExchange(upgrade.request, upgrade.socket);
   site.onExchange();
+  site.live.counts.openExchanges += 1;
   try {
     const refusal = await attempt(upgrade, exchange, site);
     if (refusal !== undefined) {
@@ -35,6 +36,8 @@ export async function relayUpgrade(upgrade: Upgrade, site: Site): Promise<void> 
     }
   } catch {
     exchange.cut();
+  } finally {
+    site.live.counts.openExchanges -= 1;
   }
 }
 

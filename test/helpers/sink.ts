@@ -1,6 +1,6 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
-import type { Server } from 'node:net';
+import { createServer as createHttpsServer } from 'node:https';
 
 import { listen, type Lab } from './gateway-lab.ts';
 
@@ -31,7 +31,8 @@ export interface SinkOptions {
   /** certificate for another name than `host` */
   readonly certificateFor?: string;
   readonly plain?: boolean;
-  readonly alpn?: string[];
+  /** TLS that offers HTTP/1.1 alone */
+  readonly onlyHttp1?: boolean;
 }
 
 /** Starts one and makes `host:port` lead to it. */
@@ -50,11 +51,8 @@ export async function sinkAt(lab: Lab, host: string, port: number, options: Sink
       answer();
     }
   };
-  const key = lab.upstreamLeaves.privateKeyPem;
-  const server: Server =
-    options.plain === true
-      ? createHttpServer(take)
-      : createSecureServer({ allowHTTP1: true, key, cert: await lab.upstreamLeaves.sign(options.certificateFor ?? host), ...(options.alpn === undefined ? {} : { ALPNProtocols: options.alpn }) }, take);
+  const certificate = { key: lab.upstreamLeaves.privateKeyPem, cert: await lab.upstreamLeaves.sign(options.certificateFor ?? host) };
+  const server = options.plain === true ? createHttpServer(take) : options.onlyHttp1 === true ? createHttpsServer(certificate, take) : createSecureServer({ ...certificate, allowHTTP1: true }, take);
   server.on('connection', () => (connections += 1));
   const target = await listen(server);
   lab.route(host, port, target);

@@ -14,7 +14,7 @@ const asked = { host: parseHost('api.example.com'), port: 443 };
 
 function exchange(parts: Partial<Exchange>): Exchange {
   return {
-    version: '1.1', method: 'GET', target: '/', authorities: ['api.example.com'], fields: [], body: undefined, expectsContinue: false, signal: new AbortController().signal,
+    version: '1.1', method: 'GET', target: '/', authorities: ['api.example.com'], fields: [], body: undefined, isWhole: () => true, expectsContinue: false, signal: new AbortController().signal,
     sendContinue: () => undefined, respond: () => expect.fail('nothing is answered here'), hasResponded: () => false, cut: () => undefined, ...parts,
   };
 }
