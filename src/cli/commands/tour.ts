@@ -47,8 +47,8 @@ function report({ stdout }: CommandContext, findings: TourFindings): void {
   line(findings.reached.length > 0, `reached: ${findings.reached.map(visible).join(', ') || 'nothing'}`);
   line(findings.refused.length > 0, `refused: ${findings.refused.map(visible).join(', ') || 'nothing was tried'}`);
   line(findings.keyOnTheWire, `the key was put on the wire outside, ${findings.keyUses} times`);
-  const { places, mebibytes, phantomSeen, keySeen } = findings.search;
-  line(phantomSeen > 0 && keySeen.length === 0, `the key was not inside: ${mebibytes} MiB of memory, environment and files searched in ${places} places; the phantom was found in ${phantomSeen}, the key in ${keySeen.length}`);
+  const { processes, mebibytes, phantomSeen, keySeen } = findings.search;
+  line(phantomSeen > 0 && keySeen.length === 0, `the key was not inside: ${mebibytes} MiB searched (memory and environment of ${processes} processes, home, workspace): the phantom was found in ${phantomSeen} places, the key in ${keySeen.length}`);
   line(findings.journal.valid, `journal: ${findings.journal.records} records, ${findings.journal.valid ? 'verified' : `broken: ${visible(findings.journal.fault ?? '')}`}`);
   stdout.write(`\nNext: cd into a project of yours and run  casemate run --agent claude\n`);
 }

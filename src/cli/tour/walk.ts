@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -11,6 +12,7 @@ import { journalPlace } from '../../journal/journal-place.ts';
 import { listSegments } from '../../journal/segments.ts';
 import { queryJournal } from '../../journal/query.ts';
 import { verifyJournal } from '../../journal/verify-journal.ts';
+import { stepsOf } from '../../tour/agent-steps.ts';
 import { emptyReport, joinReports, searchFolder, searchProcess, type Needle, type SearchReport } from '../../tour/key-search.ts';
 import { attach } from '../attach.ts';
 import type { CommandContext } from '../command.ts';
@@ -28,7 +30,7 @@ export interface TourFindings {
   readonly refused: readonly string[];
   readonly keyOnTheWire: boolean;
   readonly keyUses: number;
-  readonly search: { readonly places: number; readonly mebibytes: number; readonly phantomSeen: number; readonly keySeen: readonly string[] };
+  readonly search: { readonly processes: number; readonly mebibytes: number; readonly phantomSeen: number; readonly keySeen: readonly string[] };
   readonly journal: { readonly valid: boolean; readonly records: number; readonly fault: string | undefined };
 }
 
@@ -51,7 +53,7 @@ export async function walk(context: CommandContext, parts: WalkParts): Promise<T
     const testsBefore = await runInside(context, parts, { name, command: ['node', '--test'], show: false });
     say(`\ntests before: ${testsBefore === 0 ? 'green' : 'red, as they should be'}; now the agent works:\n`);
     const search = await searchWhile(parts, name, async () => {
-      const command = claude.start({ permissions: 'skip', prompt: task, args: [] });
+      const command = claude.start({ permissions: 'skip', prompt: task, args: ['--output-format', 'stream-json', '--verbose'] });
       await runInside(context, parts, { name, command, show: true });
     });
     const testsAfter = await runInside(context, parts, { name, command: ['node', '--test'], show: false });
@@ -72,23 +74,27 @@ interface Inside {
 async function runInside(context: CommandContext, { client, say }: WalkParts, { name, command, show }: Inside): Promise<number> {
   const opened = await client.call('exec', { name, command, cwd: undefined, env: {}, tty: false, timeoutMs: 300_000, client: await ownIdentity() });
   const output = new PassThrough();
-  const lines: Buffer[] = [];
-  output.on('data', (piece: Buffer) => lines.push(piece));
+  const shown = showLines(output, show ? (line) => say(`  ${dim(context.stdout, '│')} ${visible(line)}`) : () => undefined);
   const exitCode = await attach(opened.invocation, { tty: false, logFile: opened.logFile, stdout: output, stderr: output, input: 'none' });
   await client.call('close', { executionId: opened.executionId, exitCode });
-  if (show || (exitCode !== 0 && exitCode !== 1)) {
-    for (const line of Buffer.concat(lines).toString('utf8').trimEnd().split('\n')) {
-      say(`  ${dim(context.stdout, '│')} ${visible(line)}`);
-    }
-  }
+  output.end();
+  await shown;
   return exitCode;
+}
+
+/** Each step of the agent as it happens. */
+async function showLines(output: PassThrough, show: (line: string) => void): Promise<void> {
+  for await (const line of createInterface({ input: output })) {
+    stepsOf(line).forEach(show);
+  }
 }
 
 /** Looks for the key again and again while the agent works, from outside; the phantom is the proof that looking works. */
 async function searchWhile({ client, stage }: WalkParts, name: string, work: () => Promise<void>): Promise<TourFindings['search']> {
-  const { phantoms, folder } = await client.call('inspect', { name });
+  const { phantoms } = await client.call('inspect', { name });
   const needles: readonly Needle[] = [{ name: 'key', text: stage.key }, ...phantoms.map((text) => ({ name: 'phantom', text }))];
   let report: SearchReport = emptyReport(needles);
+  const processes = new Set<number>();
   let done = false;
   const searching = (async () => {
     while (!done) {
@@ -97,6 +103,7 @@ async function searchWhile({ client, stage }: WalkParts, name: string, work: () 
       for (const pid of pids) {
         // oxlint-disable-next-line no-await-in-loop -- as above
         report = joinReports(report, await searchProcess(pid, needles));
+        processes.add(pid);
       }
       // oxlint-disable-next-line no-await-in-loop -- as above
       await sleep(300);
@@ -106,10 +113,15 @@ async function searchWhile({ client, stage }: WalkParts, name: string, work: () 
     done = true;
   });
   await searching;
-  report = joinReports(report, await searchFolder(join(folder, 'home'), needles));
+  const [pid] = (await client.call('processes', { name })).pids;
+  for (const folder of ['home/agent', 'tmp', 'run', 'var/tmp', 'etc']) {
+    // As the sandbox sees them, through its first process; links are not followed.
+    // oxlint-disable-next-line no-await-in-loop -- one folder after the other
+    report = joinReports(report, pid === undefined ? emptyReport(needles) : await searchFolder(`/proc/${pid}/root/${folder}`, needles));
+  }
   report = joinReports(report, await searchFolder(stage.workspace, needles));
-  const { seen, bytes, places } = report;
-  return { places, mebibytes: Math.round(bytes / 1024 / 1024), phantomSeen: seen['phantom']?.length ?? 0, keySeen: seen['key'] ?? [] };
+  const { seen, bytes } = report;
+  return { processes: processes.size, mebibytes: Math.round(bytes / 1024 / 1024), phantomSeen: seen['phantom']?.length ?? 0, keySeen: seen['key'] ?? [] };
 }
 
 async function hashTree(root: string): Promise<ReadonlyMap<string, string>> {
@@ -133,7 +145,7 @@ async function networkRecords({ paths }: CommandContext, sandbox: string): Promi
   const segments = await listSegments(journalPlace(paths).folder);
   for await (const { record } of queryJournal(segments, { filters: { sandboxes: new Set([sandbox]), action: 'net.' } })) {
     (record.decision === 'allow' ? reached : refused).add(record.subject);
-    keyUses += record.credential === undefined ? 0 : 1;
+    keyUses += record.action === 'net.exchange' && record.credential !== undefined ? 1 : 0;
   }
   return { reached: [...reached], refused: [...refused], keyOnTheWire: keyUses > 0, keyUses };
 }
