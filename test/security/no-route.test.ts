@@ -29,7 +29,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('the network of a sandbo
       },
       datagram: ({ data, localPort, reply }) => {
         seen.push({ localAddress: 'udp', localPort });
-        reply(Buffer.from(data).reverse());
+        reply(Uint8Array.from(data).toReversed());
       },
     });
   }

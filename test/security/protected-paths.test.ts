@@ -134,6 +134,35 @@ answer([libc.renameat2(-100, a, -100, b, 2) for a, b in ((b'/workspace/mine', b'
     expect(await lab.engine.list(lab.owner)).toEqual([]);
   });
 
+  it('hold deeper in the tree: packages, submodules, linked worktrees, and the hooks folder that git is told of', async () => {
+    const spec = await started(async (path) => {
+      await repository(path);
+      await git(path, 'config', 'core.hooksPath', '.githooks');
+      for (const folder of ['packages/a/.vscode', '.githooks', 'sub/.git/hooks', '.git/worktrees/w', 'node_modules/x/.vscode']) {
+        await mkdir(join(path, folder), { recursive: true });
+      }
+      await writeFile(join(path, 'sub/.git/config'), '[core]\n');
+      await writeFile(join(path, '.githooks/pre-commit'), 'mine\n');
+      await mkdir(join(path, 'linked'));
+      await writeFile(join(path, 'linked/.git'), 'gitdir: elsewhere\n');
+    });
+    const { path } = spec.workspace;
+    await sh(
+      spec,
+      'cd /workspace; for f in packages/a/.vscode/tasks.json .githooks/pre-commit sub/.git/hooks/x sub/.git/config .git/worktrees/w/commondir linked/.git; do ' +
+        'echo planted > $f; rm -rf $f; echo planted > $f; done; mv packages/a packages/b; mv packages p2; mv sub s2; mv linked l2; mv .githooks h2; echo x > node_modules/x/.vscode/ok; mkdir .git/worktrees/new',
+    );
+    expect(await readdir(join(path, 'packages/a/.vscode'))).toEqual([]);
+    expect(await readdir(join(path, 'sub/.git/hooks'))).toEqual([]);
+    expect(await readdir(join(path, '.git/worktrees/w'))).toEqual([]);
+    expect(await readFile(join(path, '.githooks/pre-commit'), 'utf8')).toBe('mine\n');
+    expect(await readFile(join(path, 'sub/.git/config'), 'utf8')).toBe('[core]\n');
+    expect(await readFile(join(path, 'linked/.git'), 'utf8')).toBe('gitdir: elsewhere\n');
+    expect(await readdir(join(path, 'node_modules/x/.vscode'))).toEqual(['ok']);
+    expect(await readdir(join(path, '.git/worktrees'))).toContain('new');
+    await lab.engine.remove(spec.id);
+  });
+
   it('keep what the user put into a placeholder while the sandbox ran', async () => {
     const spec = await started(async () => undefined, ['.vscode', '.mcp.json']);
     const { path } = spec.workspace;

@@ -3,12 +3,17 @@ import { readFile } from 'node:fs/promises';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { SandboxSpec } from '../engine.ts';
+import { nestedPaths } from './nested-paths.ts';
 import { lookBelow, planProtection, type Protection } from './protect.ts';
 import type { EngineRecord } from './records.ts';
 
 /** The protections of a spec's workspace as it is now. A read-only workspace needs none. */
 export async function protectionsOf({ workspace }: SandboxSpec): Promise<readonly Protection[]> {
-  return workspace.mode === 'readonly' ? [] : planProtection(workspace.protect, lookBelow(workspace.path));
+  if (workspace.mode === 'readonly' || workspace.protect.length === 0) {
+    return [];
+  }
+  const nested = await nestedPaths(workspace.path, workspace.protect);
+  return planProtection([...workspace.protect, ...nested], lookBelow(workspace.path));
 }
 
 /**

@@ -1,0 +1,118 @@
+import { opendir, readFile, lstat } from 'node:fs/promises';
+import { isAbsolute, join, normalize } from 'node:path';
+
+import { isErrno } from '../../system/files.ts';
+
+/**
+ * Protected names deeper in a workspace: those that exist in a package, a submodule or a linked worktree, and the places
+ * that the workspace's own git settings name. Only what is there can be found; a name that the agent makes in a folder of
+ * its own cannot be foreseen. No symbolic link is followed.
+ */
+export async function nestedPaths(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
+  const found = await scan(workspace, protect);
+  const worktrees = await foldersIn(workspace, '.git/worktrees');
+  const named = protect.includes('.git/config') ? await placesNamedByGit(workspace) : [];
+  return [...found, ...worktrees, ...named];
+}
+
+/** A start must not wait for a walk through everything: so deep and so many entries, nearest first. */
+const bounds = { depth: 6, entries: 20_000 } as const;
+
+/** Large, made by tools, and never opened as a project of their own. */
+const passedOver = new Set(['node_modules', '.venv', '__pycache__', '.cache', 'target']);
+
+async function scan(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  let level = [''];
+  let left: number = bounds.entries;
+  for (let depth = 0; depth < bounds.depth && level.length > 0; depth += 1) {
+    const next: string[] = [];
+    for (const folder of level) {
+      // oxlint-disable-next-line no-await-in-loop -- one folder at a time: the walk must not take the machine
+      for await (const { name, isFolder } of entriesOf(join(workspace, folder))) {
+        left -= 1;
+        if (left < 0) {
+          return found;
+        }
+        const path = folder === '' ? name : `${folder}/${name}`;
+        const matching = protect.filter((row) => row === name || row.startsWith(`${name}/`));
+        if (matching.length > 0) {
+          // those of the workspace itself are in the list already
+          found.push(...(folder === '' ? [] : isFolder ? matching.map((row) => `${folder}/${row}`) : [path]));
+        } else if (isFolder && !passedOver.has(name)) {
+          next.push(path);
+        }
+      }
+    }
+    level = next;
+  }
+  return found;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly isFolder: boolean;
+}
+
+/** Files and folders of a folder; nothing of one that cannot be read or is gone. */
+async function* entriesOf(path: string): AsyncGenerator<Entry> {
+  try {
+    for await (const entry of await opendir(path)) {
+      if (entry.isDirectory() || entry.isFile()) {
+        yield { name: entry.name, isFolder: entry.isDirectory() };
+      }
+    }
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'].some((code) => isErrno(error, code))) {
+      throw error;
+    }
+  }
+}
+
+/** Each linked worktree's own settings; a new one may be added. */
+async function foldersIn(workspace: string, folder: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  if (await isPlainPath(workspace, folder)) {
+    for await (const { name, isFolder } of entriesOf(join(workspace, folder))) {
+      found.push(...(isFolder ? [`${folder}/${name}`] : []));
+    }
+  }
+  return found;
+}
+
+/** `core.hooksPath` and included settings, where they lie in the workspace (git-config(1)). */
+async function placesNamedByGit(workspace: string): Promise<readonly string[]> {
+  if (!(await isPlainPath(workspace, '.git/config'))) {
+    return [];
+  }
+  const text = await readFile(join(workspace, '.git/config'), 'utf8');
+  return placesIn(text.slice(0, 1024 * 1024));
+}
+
+/** Pure: paths relative to the workspace. Those outside of it are not the sandbox's to write. */
+export function placesIn(config: string): readonly string[] {
+  const places: string[] = [];
+  for (const line of config.split('\n')) {
+    const match = /^\s*(hookspath|path)\s*=\s*"?([^"#;\n]+?)"?\s*$/i.exec(line);
+    const written = match?.[2];
+    if (written !== undefined && !isAbsolute(written) && !written.startsWith('~')) {
+      // hooks are found from the top of the tree, included files from the file that includes them
+      const path = normalize(join(match?.[1]?.toLowerCase() === 'hookspath' ? '' : '.git', written)).replace(/\/+$/, '');
+      places.push(...(path === '.' || path.startsWith('..') || path === '.git' ? [] : [path]));
+    }
+  }
+  return places;
+}
+
+/** Whether a path is there and no part of it is a symbolic link. */
+async function isPlainPath(workspace: string, path: string): Promise<boolean> {
+  const names = path.split('/');
+  for (const [index] of names.entries()) {
+    // oxlint-disable-next-line no-await-in-loop -- from the top down
+    const stats = await lstat(join(workspace, ...names.slice(0, index + 1))).catch(() => undefined);
+    if (stats === undefined || stats.isSymbolicLink()) {
+      return false;
+    }
+  }
+  return true;
+}
