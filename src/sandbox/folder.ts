@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { copyHome, planHome } from '../agents/home.ts';
@@ -77,7 +77,8 @@ async function ensureAuthority(context: SandboxContext, name: string, folders: R
 /** Readable by every id, because the sandbox's user is a mapped one; nothing secret is ever in these. */
 async function writeShown(path: string, content: string): Promise<void> {
   if ((await readTextIfPresent(path)) !== content) {
-    await writeDurably(path, content, 0o644);
+    // Made anew at every start, so not worth a wait for the disk.
+    await writeFile(path, content, { mode: 0o644 });
     await chmod(path, 0o644);
   }
 }

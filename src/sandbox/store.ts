@@ -1,12 +1,15 @@
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { randomBytes } from 'node:crypto';
 
-import { CasemateError } from '../base/errors.ts';
+import { CasemateError, isCasemateError, toCasemateError } from '../base/errors.ts';
 import { parseSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
 import type { Invocation } from '../engines/engine.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 
-/** What is known of every sandbox, in one SQLite file. Each transition is one transaction; only the daemon writes. */
+/**
+ * What is known of every sandbox, in one SQLite file. Each transition is one transaction; only the daemon writes. A
+ * killed process loses none; a power cut may lose the last ones, and with them went the sandboxes they were about.
+ */
 
 export const sandboxStates = ['created', 'starting', 'running', 'stopping', 'stopped', 'removing', 'gone'] as const;
 export type SandboxState = (typeof sandboxStates)[number];
@@ -45,7 +48,7 @@ export interface Store {
   readonly endExecution: (id: string) => void;
   /** Executions whose end nobody recorded. */
   readonly openExecutions: () => readonly StoredExecution[];
-  readonly trust: (hash: string) => void;
+  readonly trust: (hash: string, nowMs: number) => void;
   readonly isTrusted: (hash: string) => boolean;
   readonly close: () => void;
 }
@@ -59,6 +62,8 @@ export interface StoredExecution {
   readonly actor: string;
   readonly subject: string;
   readonly startedMs: number;
+  /** wall clock, when its own time limit ends it */
+  readonly deadlineMs?: number | undefined;
 }
 
 export interface SandboxChange {
@@ -93,7 +98,7 @@ export function openStore(path: string): Store {
 }
 
 function storeOn(database: DatabaseSync): Store {
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;');
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;');
   database.exec(schema);
   const ownerId = metaValue(database, 'owner', () => Buffer.from(`own-${randomBytes(8).toString('hex')}`)).toString('utf8');
   const installationKey = metaValue(database, 'installation-key', () => randomBytes(32));
@@ -125,12 +130,20 @@ function storeOn(database: DatabaseSync): Store {
         .prepare('SELECT value FROM executions')
         .all()
         .map(({ value }) => storedExecution(String(value))),
-    trust(hash) {
-      database.prepare('INSERT OR IGNORE INTO trusted VALUES (?, ?)').run(hash, Date.now());
+    trust(hash, nowMs) {
+      database.prepare('INSERT OR IGNORE INTO trusted VALUES (?, ?)').run(hash, nowMs);
     },
     isTrusted: (hash) => database.prepare('SELECT 1 FROM trusted WHERE hash = ?').get(hash) !== undefined,
     close: () => database.close(),
   };
+}
+
+function prepareSchema(database: DatabaseSync): void {
+  const found = numberOf(database.prepare('PRAGMA user_version').get()?.['user_version']) ?? 0;
+  if (found > schemaVersion) {
+    throw new Error(`it was written by a later version of casemate (form ${found})`);
+  }
+  database.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
 }
 
 function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | 'expiresMs'>): void {
@@ -174,9 +187,10 @@ function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow |
     throw new CasemateError('STORE_FAILED', `the state file holds an unknown state "${String(values['state'])}"`);
   }
   const pid = numberOf(values['client_pid']);
+  const { id, name } = identityOf(values);
   return {
-    id: parseSandboxId(String(values['id'])),
-    name: parseSandboxName(String(values['name'])),
+    id,
+    name,
     state,
     ephemeral: values['ephemeral'] === 1,
     plan: String(values['plan']),
@@ -187,6 +201,14 @@ function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow |
     reason: String(values['reason']),
     client: pid === undefined ? undefined : { pid, startTicks: String(values['client_start']) },
   };
+}
+
+function identityOf(values: Record<string, SQLOutputValue>): Pick<SandboxRow, 'id' | 'name'> {
+  try {
+    return { id: parseSandboxId(String(values['id'])), name: parseSandboxName(String(values['name'])) };
+  } catch (error) {
+    throw new CasemateError('STORE_FAILED', `the state file holds a sandbox without a usable name: ${toCasemateError(error).message}`, { cause: error });
+  }
 }
 
 function numberOf(value: SQLOutputValue | undefined): number | undefined {
