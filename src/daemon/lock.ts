@@ -1,5 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 
+import { CasemateError } from '../base/errors.ts';
+
 /**
  * One daemon per state folder. The lock is a write transaction of SQLite that is never ended: the kernel drops it with
  * the process, however that dies, so there is no stale lock to judge.
@@ -8,14 +10,25 @@ export interface DaemonLock {
   readonly release: () => void;
 }
 
-/** `undefined` when another process holds it. */
+/** SQLITE_BUSY: somebody else has it. Anything else is a fault, and no proof that a daemon runs. */
+const busy = 5;
+
+/** `undefined` when another process holds it. Throws `STORE_FAILED` when the file cannot be used. */
 export function takeDaemonLock(path: string): DaemonLock | undefined {
-  const database = new DatabaseSync(path, { timeout: 0 });
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(path, { timeout: 0 });
     database.exec('BEGIN EXCLUSIVE');
-  } catch {
-    database.close();
-    return undefined;
+  } catch (cause) {
+    database?.close();
+    if (cause instanceof Error && 'errcode' in cause && cause.errcode === busy) {
+      return undefined;
+    }
+    throw new CasemateError('STORE_FAILED', `cannot lock ${path}: ${cause instanceof Error ? cause.message : ''}`, {
+      cause,
+      hint: 'Check free space and permissions of that folder; the file itself holds nothing and may be removed.',
+    });
   }
-  return { release: () => database.close() };
+  const held = database;
+  return { release: () => held.close() };
 }

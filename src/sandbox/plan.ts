@@ -1,4 +1,5 @@
 import type { Agent } from '../agents/agent.ts';
+import { CasemateError } from '../base/errors.ts';
 import type { LayerName } from '../base/layers.ts';
 import type { CredentialRule, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
 import { sha256Of } from '../policy/hash.ts';
@@ -96,10 +97,14 @@ export function hashPlan(plan: Plan): string {
   return sha256Of(plan);
 }
 
-/** A plan from the state file, where `create` wrote it. */
+/** A plan from the state file, where `create` wrote it. Throws `STORE_FAILED`. */
 export function parsePlan(text: string): Plan {
-  // oxlint-disable-next-line no-unsafe-type-assertion -- the state file is private and this is the form it was written in
-  return JSON.parse(text) as Plan;
+  try {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- the state file is private and this is the form it was written in
+    return JSON.parse(text) as Plan;
+  } catch (cause) {
+    throw new CasemateError('STORE_FAILED', 'the state file holds a plan that cannot be read', { cause });
+  }
 }
 
 const sandboxEnv = {

@@ -117,7 +117,7 @@ async function plannedHome(context: SandboxContext, agent: Agent, policy: Policy
 
 /** Approval is of a project file's content and of what it grants: if either changes, a person is asked again. */
 function trustOf(
-  { store }: SandboxContext,
+  { store, clock }: SandboxContext,
   policy: Policy,
   { files, approve }: { readonly files: readonly PolicyFile[]; readonly approve: boolean },
 ): Trust | undefined {
@@ -128,7 +128,7 @@ function trustOf(
   const grants = projectGrants(policy);
   const hash = sha256Of({ folder: dirname(project.path), sha256: project.sha256, grants });
   if (approve) {
-    store.trust(hash);
+    store.trust(hash, clock.nowMs());
   }
   return { path: project.path, grants, approved: grants.length === 0 || store.isTrusted(hash) };
 }

@@ -85,21 +85,56 @@ const schema = `
   CREATE TABLE IF NOT EXISTS trusted (hash TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT;
 `;
 
-/** Opens or makes the state file. Throws `STORE_FAILED` with the path. */
+/** Goes up with every change of the tables; a file of a later one is refused, not guessed at. */
+const schemaVersion = 1;
+
+/** Opens or makes the state file. Throws `STORE_FAILED` with the path, here and in every method. */
 export function openStore(path: string): Store {
+  const database = guarded(path, 'open', () => new DatabaseSync(path));
   try {
-    return storeOn(new DatabaseSync(path));
+    return guardAll(path, guarded(path, 'open', () => storeOn(database)));
   } catch (error) {
-    throw new CasemateError('STORE_FAILED', `cannot open the state file ${path}: ${error instanceof Error ? error.message : ''}`, {
+    database.close();
+    throw error;
+  }
+}
+
+/** What SQLite says (a full disk, a damaged file) becomes one clear line. */
+function guarded<T>(path: string, verb: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (isCasemateError(error)) {
+      throw error;
+    }
+    throw new CasemateError('STORE_FAILED', `cannot ${verb} the state file ${path}: ${error instanceof Error ? error.message : ''}`, {
       cause: error,
-      hint: 'Check free space and permissions of that folder.',
+      hint: 'Check free space and permissions of that folder. A file that is damaged must be moved away; its sandboxes are then unknown.',
     });
   }
 }
 
+function guardAll(path: string, store: Store): Store {
+  const read = <A extends readonly unknown[], T>(method: (...args: A) => T) => (...args: A): T => guarded(path, 'read', () => method(...args));
+  const write = <A extends readonly unknown[], T>(method: (...args: A) => T) => (...args: A): T => guarded(path, 'write', () => method(...args));
+  return {
+    ...store,
+    insert: write(store.insert),
+    find: read(store.find),
+    findGone: read(store.findGone),
+    list: read(store.list),
+    move: write(store.move),
+    beginExecution: write(store.beginExecution),
+    endExecution: write(store.endExecution),
+    openExecutions: read(store.openExecutions),
+    trust: write(store.trust),
+    isTrusted: read(store.isTrusted),
+  };
+}
+
 function storeOn(database: DatabaseSync): Store {
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;');
-  database.exec(schema);
+  prepareSchema(database);
   const ownerId = metaValue(database, 'owner', () => Buffer.from(`own-${randomBytes(8).toString('hex')}`)).toString('utf8');
   const installationKey = metaValue(database, 'installation-key', () => randomBytes(32));
   const byLive = database.prepare("SELECT * FROM sandboxes WHERE (id = ? OR name = ?) AND state <> 'gone'");

@@ -54,7 +54,7 @@ describe('the state file', () => {
     const store = openStore(':memory:');
     expect(store.ownerId).toMatch(/^own-[0-9a-f]{16}$/);
     expect(store.installationKey).toHaveLength(32);
-    store.trust('abc');
+    store.trust('abc', 1);
     expect([store.isTrusted('abc'), store.isTrusted('abd')]).toEqual([true, false]);
   });
 });
