@@ -12,9 +12,17 @@ import { toolFailure, type ImageTools } from './image-tools.ts';
  * system and changes nothing on the host. Runs as the caller.
  */
 export interface AptSession {
-  readonly run: (program: 'apt-get' | 'apt-cache', args: readonly string[], options?: { readonly cwd?: string }) => Promise<RunResult>;
+  readonly run: (
+    program: 'apt-get' | 'apt-cache',
+    args: readonly string[],
+    options?: { readonly cwd?: string },
+  ) => Promise<RunResult>;
   /** Throws `IMAGE_BUILD_FAILED` when apt says so or was killed. */
-  readonly need: (program: 'apt-get' | 'apt-cache', args: readonly string[], options?: { readonly cwd?: string }) => Promise<string>;
+  readonly need: (
+    program: 'apt-get' | 'apt-cache',
+    args: readonly string[],
+    options?: { readonly cwd?: string },
+  ) => Promise<string>;
 }
 
 export interface AptRequest {
@@ -30,7 +38,11 @@ export interface AptRequest {
 
 export async function aptSession(request: AptRequest): Promise<AptSession> {
   const { folder, tools, signal } = request;
-  await Promise.all(['state/lists/partial', 'cache/archives/partial', 'log', 'sources'].map((name) => mkdir(join(folder, name), { recursive: true })));
+  await Promise.all(
+    ['state/lists/partial', 'cache/archives/partial', 'log', 'sources'].map((name) =>
+      mkdir(join(folder, name), { recursive: true }),
+    ),
+  );
   const hosts = await hostSources(request.etcApt ?? '/etc/apt', request.suite);
   const chosen = isEmpty(hosts) ? await defaultSources(request) : hosts;
   await writeIfChanged(join(folder, 'sources/host.list'), chosen.list);
@@ -80,7 +92,14 @@ function configuration({ folder, architecture }: AptRequest): string {
     'Acquire::GzipIndexes': 'false',
     'Acquire::Retries': '2',
   };
-  const hooks = ['APT::Update::Pre-Invoke', 'APT::Update::Post-Invoke', 'APT::Update::Post-Invoke-Success', 'DPkg::Pre-Invoke', 'DPkg::Post-Invoke', 'DPkg::Pre-Install-Pkgs'];
+  const hooks = [
+    'APT::Update::Pre-Invoke',
+    'APT::Update::Post-Invoke',
+    'APT::Update::Post-Invoke-Success',
+    'DPkg::Pre-Invoke',
+    'DPkg::Post-Invoke',
+    'DPkg::Pre-Install-Pkgs',
+  ];
   return [
     ...[...hooks, 'APT::Architectures', 'Acquire::Languages'].map((name) => `#clear ${name};`),
     ...Object.entries(settings).map(([name, value]) => `${name} "${value.replaceAll('"', '')}";`),
@@ -90,7 +109,10 @@ function configuration({ folder, architecture }: AptRequest): string {
 
 async function hostSources(etcApt: string, suite: string): Promise<ChosenSources> {
   const parts = await readdir(join(etcApt, 'sources.list.d')).catch(() => []);
-  const paths = [join(etcApt, 'sources.list'), ...parts.toSorted((a, b) => (a < b ? -1 : 1)).map((name) => join(etcApt, 'sources.list.d', name))];
+  const paths = [
+    join(etcApt, 'sources.list'),
+    ...parts.toSorted((a, b) => (a < b ? -1 : 1)).map((name) => join(etcApt, 'sources.list.d', name)),
+  ];
   const files = await Promise.all(
     paths.map(async (name): Promise<SourceFile> => ({ name, text: await readFile(name, 'utf8').catch(() => '') })),
   );
@@ -103,7 +125,11 @@ async function defaultSources({ tools, folder, suite }: AptRequest): Promise<Cho
   const list = join(probe, 'etc/apt/sources.list');
   await tools.run('rm', ['-rf', '--one-file-system', probe]);
   try {
-    await tools.run('mmdebstrap', ['--mode=root', '--quiet', '--variant=custom', '--skip=update,download,install', suite, probe], { isolated: true });
+    await tools.run(
+      'mmdebstrap',
+      ['--mode=root', '--quiet', '--variant=custom', '--skip=update,download,install', suite, probe],
+      { isolated: true },
+    );
     return { list: await readFile(list, 'utf8'), sources: '' };
   } catch (cause) {
     throw new CasemateError('IMAGE_BUILD_FAILED', `this host has no package sources of Debian ${suite}`, {

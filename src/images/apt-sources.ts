@@ -65,10 +65,18 @@ function chooseStanza(fields: Stanza, wanted: ReadonlySet<string>): string | und
   const suites = words('suites').filter((suite) => wanted.has(suite));
   const uris = words('uris').filter((uri) => !uri.startsWith('cdrom:'));
   const enabled = !/^(?:no|false|without|off|disable)$/i.test(fields.get('enabled') ?? 'yes');
-  if (!enabled || suites.length === 0 || uris.length === 0 || !words('types').includes('deb') || !words('components').includes('main')) {
+  if (
+    !enabled ||
+    suites.length === 0 ||
+    uris.length === 0 ||
+    !words('types').includes('deb') ||
+    !words('components').includes('main')
+  ) {
     return undefined;
   }
-  const kept = [...fields].filter(([name]) => !['types', 'uris', 'suites', 'components', 'enabled', 'architectures'].includes(name));
+  const kept = [...fields].filter(
+    ([name]) => !['types', 'uris', 'suites', 'components', 'enabled', 'architectures'].includes(name),
+  );
   const own = [['types', 'deb'], ['uris', uris.join(' ')], ['suites', suites.join(' ')], ['components', 'main'], ...kept];
   return `${own.map(([name, value]) => `${name}: ${value}`).join('\n')}\n`;
 }

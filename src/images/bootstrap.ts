@@ -52,14 +52,44 @@ const dpkgRules = [
 ];
 
 /** Paths below the root whose content is removed. */
-const emptied = ['dev', 'run', 'tmp', 'var/tmp', 'proc', 'sys', 'var/cache/apt', 'var/cache/ldconfig', 'var/cache/man', 'var/lib/apt/lists', 'etc/apt/sources.list.d', 'root'];
+const emptied = [
+  'dev',
+  'run',
+  'tmp',
+  'var/tmp',
+  'proc',
+  'sys',
+  'var/cache/apt',
+  'var/cache/ldconfig',
+  'var/cache/man',
+  'var/lib/apt/lists',
+  'etc/apt/sources.list.d',
+  'root',
+];
 /** Files that say when or where the build was, or hold keys. */
 const removed = [
-  'etc/apt/sources.list', 'etc/machine-id', 'var/lib/dbus/machine-id', 'etc/hostname', 'etc/resolv.conf', 'etc/hosts', 'etc/.pwd.lock',
-  'etc/passwd-', 'etc/group-', 'etc/shadow-', 'etc/gshadow-', 'etc/subuid-', 'etc/subgid-', 'etc/subuid', 'etc/subgid',
+  'etc/apt/sources.list',
+  'etc/machine-id',
+  'var/lib/dbus/machine-id',
+  'etc/hostname',
+  'etc/resolv.conf',
+  'etc/hosts',
+  'etc/.pwd.lock',
+  'etc/passwd-',
+  'etc/group-',
+  'etc/shadow-',
+  'etc/gshadow-',
+  'etc/subuid-',
+  'etc/subgid-',
+  'etc/subuid',
+  'etc/subgid',
   'etc/dpkg/dpkg.cfg.d/99mmdebstrap',
-  'var/lib/dpkg/status-old', 'var/lib/dpkg/diversions-old', 'var/lib/dpkg/statoverride-old', 'var/lib/dpkg/available-old',
-  'var/cache/debconf/config.dat-old', 'var/cache/debconf/templates.dat-old',
+  'var/lib/dpkg/status-old',
+  'var/lib/dpkg/diversions-old',
+  'var/lib/dpkg/statoverride-old',
+  'var/lib/dpkg/available-old',
+  'var/cache/debconf/config.dat-old',
+  'var/cache/debconf/templates.dat-old',
 ];
 
 async function removeTraces(rootfs: string, tools: ImageTools): Promise<void> {
@@ -69,7 +99,21 @@ async function removeTraces(rootfs: string, tools: ImageTools): Promise<void> {
   }
   await tools.run('rm', ['-f', '--', ...removed.map((file) => join(rootfs, file))]);
   await tools.run('find', [join(rootfs, 'var/log'), '-xdev', '-type', 'f', '-delete']);
-  await tools.run('find', [rootfs, '-xdev', '-depth', '-type', 'd', '-name', '__pycache__', '-exec', 'rm', '-rf', '--', '{}', '+']);
+  await tools.run('find', [
+    rootfs,
+    '-xdev',
+    '-depth',
+    '-type',
+    'd',
+    '-name',
+    '__pycache__',
+    '-exec',
+    'rm',
+    '-rf',
+    '--',
+    '{}',
+    '+',
+  ]);
   await tools.run('find', [rootfs, '-xdev', '-path', '*/etc/ssh/ssh_host_*', '-delete']);
 }
 
@@ -82,14 +126,25 @@ interface SystemFile {
 }
 
 async function addUser(rootfs: string, scratch: string, tools: ImageTools): Promise<void> {
-  const read = async (path: string): Promise<string> => (await tools.run('cat', ['--', join(rootfs, path)])).stdout.toString('utf8');
+  const read = async (path: string): Promise<string> =>
+    (await tools.run('cat', ['--', join(rootfs, path)])).stdout.toString('utf8');
   const { name, uid, gid, home, shell } = agentUser;
   const group = await read('etc/group');
   const shadowGid = Number(/^shadow:[^:]*:(\d+):/m.exec(group)?.[1] ?? 42);
   const files: readonly SystemFile[] = [
-    { path: 'etc/passwd', content: `${await read('etc/passwd')}${name}:x:${uid}:${gid}:${name}:${home}:${shell}\n`, mode: '0644', gid: 0 },
+    {
+      path: 'etc/passwd',
+      content: `${await read('etc/passwd')}${name}:x:${uid}:${gid}:${name}:${home}:${shell}\n`,
+      mode: '0644',
+      gid: 0,
+    },
     { path: 'etc/group', content: `${group}${name}:x:${gid}:\n`, mode: '0644', gid: 0 },
-    { path: 'etc/shadow', content: `${withoutPasswords(await read('etc/shadow'))}${name}:!:19675:0:99999:7:::\n`, mode: '0640', gid: shadowGid },
+    {
+      path: 'etc/shadow',
+      content: `${withoutPasswords(await read('etc/shadow'))}${name}:!:19675:0:99999:7:::\n`,
+      mode: '0640',
+      gid: shadowGid,
+    },
     { path: 'etc/gshadow', content: `${await read('etc/gshadow')}${name}:!::\n`, mode: '0640', gid: shadowGid },
     { path: 'etc/machine-id', content: '', mode: '0644', gid: 0 },
     // The engine puts its own over these three; a mount needs a file to lie on.
@@ -101,7 +156,17 @@ async function addUser(rootfs: string, scratch: string, tools: ImageTools): Prom
   const bundle = 'etc/ssl/certs/ca-certificates.crt';
   const hasBundle = await tools.run('test', ['-f', join(rootfs, bundle)], { anyExit: true });
   if (hasBundle.exitCode !== 0) {
-    await tools.run('install', ['-d', '-m', '0755', '-o', '0', '-g', '0', join(rootfs, 'etc/ssl'), join(rootfs, 'etc/ssl/certs')]);
+    await tools.run('install', [
+      '-d',
+      '-m',
+      '0755',
+      '-o',
+      '0',
+      '-g',
+      '0',
+      join(rootfs, 'etc/ssl'),
+      join(rootfs, 'etc/ssl/certs'),
+    ]);
   }
   const trust: readonly SystemFile[] = hasBundle.exitCode === 0 ? [] : [{ path: bundle, content: '', mode: '0644', gid: 0 }];
   const staging = join(scratch, 'system');
@@ -142,6 +207,9 @@ async function ownByImageIds(rootfs: string, tools: ImageTools): Promise<void> {
   }
   for (const [owner, paths] of groups) {
     // oxlint-disable-next-line no-await-in-loop -- in order
-    await tools.run('xargs', ['-0', 'chown', '--no-dereference', owner, '--'], { cwd: rootfs, input: Buffer.from(paths.join(''), 'latin1') });
+    await tools.run('xargs', ['-0', 'chown', '--no-dereference', owner, '--'], {
+      cwd: rootfs,
+      input: Buffer.from(paths.join(''), 'latin1'),
+    });
   }
 }

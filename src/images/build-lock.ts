@@ -25,7 +25,9 @@ export async function lockBuilds(folder: string, { env, progress, signal }: Buil
   const holder = spawnProcess('setpriv', args, { env: { ...env }, stdio: ['pipe', 'pipe', 'ignore'] });
   holder.stdin?.on('error', () => undefined);
   const closed = once(holder, 'close');
-  const failed = once(holder, 'error').then(([cause]) => Promise.reject(new CasemateError('TOOL_MISSING', 'cannot start setpriv', { cause })));
+  const failed = once(holder, 'error').then(([cause]) =>
+    Promise.reject(new CasemateError('TOOL_MISSING', 'cannot start setpriv', { cause })),
+  );
   const ended = closed.then(() => Promise.reject(new CasemateError('IMAGE_BUILD_FAILED', `cannot lock ${folder}`)));
   failed.catch(() => undefined);
   ended.catch(() => undefined);

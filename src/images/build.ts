@@ -75,8 +75,24 @@ interface Build {
 }
 
 function programsFor(chain: RecipeChain, { mode }: ImageTools): readonly string[] {
-  const always = ['mmdebstrap', 'apt-get', 'apt-cache', 'dpkg-deb', 'unshare', 'setpriv', 'nsenter', 'flock', 'tar', 'find', 'xargs'];
-  return [...always, ...(mode === 'user' ? ['newuidmap'] : []), ...(chain.some((recipe) => recipe.npm.length > 0) ? ['npm'] : [])];
+  const always = [
+    'mmdebstrap',
+    'apt-get',
+    'apt-cache',
+    'dpkg-deb',
+    'unshare',
+    'setpriv',
+    'nsenter',
+    'flock',
+    'tar',
+    'find',
+    'xargs',
+  ];
+  return [
+    ...always,
+    ...(mode === 'user' ? ['newuidmap'] : []),
+    ...(chain.some((recipe) => recipe.npm.length > 0) ? ['npm'] : []),
+  ];
 }
 
 /** What killed builds and removals left. We hold the lock, so none of it is in use. */
@@ -92,10 +108,14 @@ async function neededLock(chain: RecipeChain, store: LocalImageStore): Promise<L
   const { name } = lastOf(chain);
   const lock = await store.lastLock(name);
   if (lock === undefined) {
-    throw new CasemateError('IMAGE_NOT_FOUND', `there is no lock of "${name}" yet`, { hint: `Build once without --locked: casemate image build ${name}` });
+    throw new CasemateError('IMAGE_NOT_FOUND', `there is no lock of "${name}" yet`, {
+      hint: `Build once without --locked: casemate image build ${name}`,
+    });
   }
   if (lock.recipeDigest !== recipeDigest(chain)) {
-    throw new CasemateError('IMAGE_BUILD_FAILED', `the recipe "${name}" has changed since its lock was written`, { hint: 'Build without --locked.' });
+    throw new CasemateError('IMAGE_BUILD_FAILED', `the recipe "${name}" has changed since its lock was written`, {
+      hint: 'Build without --locked.',
+    });
   }
   return lock;
 }
@@ -148,7 +168,9 @@ async function resolveLock(chain: RecipeChain, parent: StoredImage | undefined, 
     suite,
     ...(parent === undefined ? {} : { from: await store.lockOf(parent) }),
     debian: parent === undefined ? await resolveDebs(await freshApt({ deps, tools, suite }), packages) : [],
-    npm: layer.flatMap((recipe) => recipe.npm).map(({ name, version, integrity, folder }) => ({ name, version, integrity, folder: folder ?? name })),
+    npm: layer
+      .flatMap((recipe) => recipe.npm)
+      .map(({ name, version, integrity, folder }) => ({ name, version, integrity, folder: folder ?? name })),
   };
 }
 
@@ -158,7 +180,14 @@ function architectureOf(target: RecipeTarget): string {
 
 async function freshApt({ deps, tools, suite }: { deps: BuildDeps; tools: ImageTools; suite: string }): Promise<AptSession> {
   const folder = join(deps.paths.cache, 'apt', suite);
-  const session = await aptSession({ suite, architecture: architectureOf(deps.target), folder, tools, etcApt: deps.etcApt, signal: deps.signal });
+  const session = await aptSession({
+    suite,
+    architecture: architectureOf(deps.target),
+    folder,
+    tools,
+    etcApt: deps.etcApt,
+    signal: deps.signal,
+  });
   await session.need('apt-get', ['-q', 'update']);
   return session;
 }
@@ -180,8 +209,16 @@ async function buildLayer(chain: RecipeChain, input: LayerInput, build: Build): 
     await tools.run('rm', ['-rf', '--one-file-system', '--', scratch]);
     deps.progress('checking and hashing all files');
     const checks = chain.flatMap((recipe) => recipe.checks);
-    const { rows, manifest, bytes } = await verifyRootfs(rootfs, { tools, checks, runInside: deps.runInside, signal: deps.signal });
-    refuseFailed(lastOf(chain).name, failedRows(rows).map((row) => `${row.check}: ${row.detail}`));
+    const { rows, manifest, bytes } = await verifyRootfs(rootfs, {
+      tools,
+      checks,
+      runInside: deps.runInside,
+      signal: deps.signal,
+    });
+    refuseFailed(
+      lastOf(chain).name,
+      failedRows(rows).map((row) => `${row.check}: ${row.detail}`),
+    );
     await tools.run('sync', ['--file-system', rootfs]);
     return await keep(folder, { chain, input, manifest, bytes, store, mode: tools.mode, progress: deps.progress });
   } catch (error) {
@@ -203,14 +240,27 @@ interface Filling extends Build {
   readonly scratch: string;
 }
 
-async function fillRootfs(chain: RecipeChain, { lock, parent }: LayerInput, { deps, tools, rootfs, scratch }: Filling): Promise<void> {
+async function fillRootfs(
+  chain: RecipeChain,
+  { lock, parent }: LayerInput,
+  { deps, tools, rootfs, scratch }: Filling,
+): Promise<void> {
   const { progress } = deps;
   const npmFolder = join(deps.paths.cache, 'npm');
   if (parent === undefined) {
     const debCache = join(deps.paths.cache, 'debs');
     const { suite } = lock;
     await fetchDebs(lock.debian, { apt: () => freshApt({ deps, tools, suite }), folder: debCache, progress });
-    await bootstrapDebian({ rootfs, scratch, debs: lock.debian, debCache, suite, architecture: architectureOf(deps.target), tools, progress });
+    await bootstrapDebian({
+      rootfs,
+      scratch,
+      debs: lock.debian,
+      debCache,
+      suite,
+      architecture: architectureOf(deps.target),
+      tools,
+      progress,
+    });
   } else {
     progress(`adding to ${parent.recipe} (${parent.digest.slice(0, 19)})`);
     await tools.run('cp', ['--archive', '--link', '--', parent.rootfs, rootfs]);
@@ -234,7 +284,10 @@ interface Finished {
   readonly progress: Progress;
 }
 
-async function keep(folder: string, { chain, input: { lock, createdAt }, manifest, bytes, store, mode, progress }: Finished): Promise<StoredImage> {
+async function keep(
+  folder: string,
+  { chain, input: { lock, createdAt }, manifest, bytes, store, mode, progress }: Finished,
+): Promise<StoredImage> {
   const digest = manifestDigest(manifest);
   const { name } = lastOf(chain);
   const bom = `${canonicalJson(billOfMaterials(lock, digest))}\n`;

@@ -17,7 +17,11 @@ export interface Layer {
 export const moduleFolder = '/usr/local/lib/node_modules';
 
 /** `tarball` gives the checked file of a package. Throws `IMAGE_BUILD_FAILED`. */
-export async function addRecipe(recipe: Recipe, layer: Layer, tarball: (npmPackage: NpmPackage) => Promise<string>): Promise<void> {
+export async function addRecipe(
+  recipe: Recipe,
+  layer: Layer,
+  tarball: (npmPackage: NpmPackage) => Promise<string>,
+): Promise<void> {
   for (const npmPackage of recipe.npm) {
     // oxlint-disable-next-line no-await-in-loop -- in order
     await addPackage(npmPackage, await tarball(npmPackage), layer);
@@ -41,7 +45,17 @@ async function addPackage(npmPackage: NpmPackage, tarball: string, layer: Layer)
   const target = join(layer.rootfs, path);
   await tools.run('rm', ['-rf', '--one-file-system', '--', target]);
   await tools.run('mkdir', ['--', target]);
-  await tools.run('tar', ['--extract', '--gzip', '--file', tarball, '--directory', target, '--strip-components=1', '--no-same-owner', '--no-same-permissions']);
+  await tools.run('tar', [
+    '--extract',
+    '--gzip',
+    '--file',
+    tarball,
+    '--directory',
+    target,
+    '--strip-components=1',
+    '--no-same-owner',
+    '--no-same-permissions',
+  ]);
   await tools.run('chmod', ['-R', 'a-st,u=rwX,go=rX', '--', target]);
   await tools.run('chown', ['-R', '--no-dereference', rootOwner(tools), '--', target]);
 }
@@ -55,7 +69,17 @@ async function addFile({ path, content, mode }: RecipeFile, layer: Layer): Promi
   await writeFile(source, content);
   const id = String(tools.diskId(0));
   // `install` removes what was there first, so a file shared with another image keeps its content.
-  await tools.run('install', ['-m', mode.toString(8).padStart(4, '0'), '-o', id, '-g', id, '--no-target-directory', source, join(rootfs, path)]);
+  await tools.run('install', [
+    '-m',
+    mode.toString(8).padStart(4, '0'),
+    '-o',
+    id,
+    '-g',
+    id,
+    '--no-target-directory',
+    source,
+    join(rootfs, path),
+  ]);
 }
 
 async function addLink(name: string, target: string, layer: Layer): Promise<void> {
@@ -80,7 +104,9 @@ function rootOwner(tools: ImageTools): string {
  * out of the image.
  */
 async function makeParents(path: string, { rootfs, tools }: Layer): Promise<void> {
-  const parts = dirname(path).split('/').filter((part) => part !== '');
+  const parts = dirname(path)
+    .split('/')
+    .filter((part) => part !== '');
   let current = '';
   for (const part of parts) {
     current = `${current}/${part}`;

@@ -22,11 +22,21 @@ export async function resolveDebs(apt: AptSession, packages: readonly string[]):
   if (unknown !== null) {
     throw new CasemateError('RECIPE_INVALID', `Debian has no package "${unknown[1] ?? unknown[2] ?? ''}" in this release`);
   }
-  const chosen = [...simulated.stdout.toString('utf8').matchAll(/^Inst (\S+) \((\S+) /gm)].map(([, name = '', version = '']) => `${name}=${version}`);
+  const chosen = [...simulated.stdout.toString('utf8').matchAll(/^Inst (\S+) \((\S+) /gm)].map(
+    ([, name = '', version = '']) => `${name}=${version}`,
+  );
   if (simulated.exitCode !== 0 || chosen.length === 0) {
-    throw new CasemateError('IMAGE_BUILD_FAILED', `apt cannot choose packages: ${complaint.split('\n').findLast((line) => line.startsWith('E:')) ?? 'no reason given'}`);
+    throw new CasemateError(
+      'IMAGE_BUILD_FAILED',
+      `apt cannot choose packages: ${complaint.split('\n').findLast((line) => line.startsWith('E:')) ?? 'no reason given'}`,
+    );
   }
-  const described = new Map(parseStanzas(await apt.need('apt-cache', ['show', '--no-all-versions', ...chosen])).map((deb) => [`${deb.name}=${deb.version}`, deb]));
+  const described = new Map(
+    parseStanzas(await apt.need('apt-cache', ['show', '--no-all-versions', ...chosen])).map((deb) => [
+      `${deb.name}=${deb.version}`,
+      deb,
+    ]),
+  );
   return chosen.map((key) => described.get(key) ?? notDescribed(key)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -40,7 +50,15 @@ export function parseStanzas(text: string): readonly LockedDeb[] {
     const field = (name: string): string => new RegExp(`^${name}: *(\\S+)`, 'm').exec(stanza)?.[1] ?? '';
     const sha256 = field('SHA256').toLowerCase();
     return /^[0-9a-f]{64}$/.test(sha256)
-      ? [{ name: field('Package'), version: field('Version'), architecture: field('Architecture'), sha256, size: Number(field('Size')) }]
+      ? [
+          {
+            name: field('Package'),
+            version: field('Version'),
+            architecture: field('Architecture'),
+            sha256,
+            size: Number(field('Size')),
+          },
+        ]
       : [];
   });
 }
@@ -66,7 +84,11 @@ export async function fetchDebs(debs: readonly LockedDeb[], { apt, folder, progr
   await mkdir(incoming);
   try {
     const session = await apt();
-    const fetched = await session.run('apt-get', ['-q', 'download', ...missing.map(({ name, version }) => `${name}=${version}`)], { cwd: incoming });
+    const fetched = await session.run(
+      'apt-get',
+      ['-q', 'download', ...missing.map(({ name, version }) => `${name}=${version}`)],
+      { cwd: incoming },
+    );
     for (const deb of missing) {
       // oxlint-disable-next-line no-await-in-loop -- one disk
       await takeIn(deb, { incoming, folder, complaint: fetched.stderr.toString('utf8') });
@@ -76,16 +98,23 @@ export async function fetchDebs(debs: readonly LockedDeb[], { apt, folder, progr
   }
 }
 
-async function takeIn(deb: LockedDeb, { incoming, folder, complaint }: { incoming: string; folder: string; complaint: string }): Promise<void> {
+async function takeIn(
+  deb: LockedDeb,
+  { incoming, folder, complaint }: { incoming: string; folder: string; complaint: string },
+): Promise<void> {
   const file = join(incoming, debFileName(deb));
   const actual = await hashFile(file, 'sha256').catch((error: unknown) => {
     if (/no space left/i.test(complaint)) {
       throw error;
     }
-    throw new CasemateError('IMAGE_BUILD_FAILED', `the package ${deb.name} ${deb.version} cannot be fetched from the host's package sources`, {
-      cause: error,
-      hint: 'Check the network, or build without --locked if this version is no longer offered.',
-    });
+    throw new CasemateError(
+      'IMAGE_BUILD_FAILED',
+      `the package ${deb.name} ${deb.version} cannot be fetched from the host's package sources`,
+      {
+        cause: error,
+        hint: 'Check the network, or build without --locked if this version is no longer offered.',
+      },
+    );
   });
   if (actual.toString('hex') !== deb.sha256) {
     throw new CasemateError('IMAGE_BUILD_FAILED', `the package ${deb.name} ${deb.version} has another hash than the lock says`);

@@ -14,6 +14,10 @@ export async function ensureImage(recipe: string, deps: BuildDeps): Promise<Stor
   }
   const chain = builtinChain(recipe, deps.target);
   const old = (await store.list()).find((image) => image.recipe === recipe);
-  deps.progress(old === undefined ? `building the image ${recipe}` : `building the image ${recipe}: its recipe has changed since ${old.createdAt}`);
+  deps.progress(
+    old === undefined
+      ? `building the image ${recipe}`
+      : `building the image ${recipe}: its recipe has changed since ${old.createdAt}`,
+  );
   return buildImage(chain, deps);
 }

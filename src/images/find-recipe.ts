@@ -46,7 +46,10 @@ export async function findRecipe(text: string, target: RecipeTarget, cwd: string
   }
   const path = resolve(cwd, text);
   const source = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new CasemateError('PATH_INVALID', `cannot read the recipe ${visible(text)}`, { cause, hint: 'Give the path of a recipe file.' });
+    throw new CasemateError('PATH_INVALID', `cannot read the recipe ${visible(text)}`, {
+      cause,
+      hint: 'Give the path of a recipe file.',
+    });
   });
   const { parseRecipe } = await import('./parse-recipe.ts');
   return chainOf(parseRecipe(source, { file: text, target }), target);

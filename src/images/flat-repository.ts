@@ -51,7 +51,9 @@ async function addPackage(deb: LockedDeb, { cache, folder, tools }: RepositoryRe
   const name = debFileName(deb);
   const kept = join(cache, `${deb.sha256}.deb`);
   if ((await hashFile(kept, 'sha256')).toString('hex') !== deb.sha256) {
-    throw new CasemateError('IMAGE_BUILD_FAILED', `the kept package ${name} is damaged`, { hint: `Remove ${kept} and build again.` });
+    throw new CasemateError('IMAGE_BUILD_FAILED', `the kept package ${name} is damaged`, {
+      hint: `Remove ${kept} and build again.`,
+    });
   }
   await linkOrCopy(kept, join(folder, name));
   const control = await run('dpkg-deb', ['--field', join(folder, name)], { env: tools.env });

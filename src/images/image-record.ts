@@ -9,15 +9,17 @@ import type { Recipe } from './image.ts';
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 
-const recipeShape: z.ZodType<Recipe> = z.strictObject({
-  name: z.string(),
-  from: z.string().optional(),
-  debian: z.strictObject({ suite: z.string(), packages: z.array(z.string()) }).optional(),
-  npm: z.array(z.strictObject({ name: z.string(), version: z.string(), integrity: z.string(), folder: z.string().optional() })),
-  files: z.array(z.strictObject({ path: z.string(), content: z.string(), mode: z.number() })),
-  bin: z.record(z.string(), z.string()),
-  checks: z.array(z.strictObject({ command: z.array(z.string()), contains: z.string() })),
-}).transform((recipe): Recipe => ({ ...recipe, from: recipe.from, debian: recipe.debian }));
+const recipeShape: z.ZodType<Recipe> = z
+  .strictObject({
+    name: z.string(),
+    from: z.string().optional(),
+    debian: z.strictObject({ suite: z.string(), packages: z.array(z.string()) }).optional(),
+    npm: z.array(z.strictObject({ name: z.string(), version: z.string(), integrity: z.string(), folder: z.string().optional() })),
+    files: z.array(z.strictObject({ path: z.string(), content: z.string(), mode: z.number() })),
+    bin: z.record(z.string(), z.string()),
+    checks: z.array(z.strictObject({ command: z.array(z.string()), contains: z.string() })),
+  })
+  .transform((recipe): Recipe => ({ ...recipe, from: recipe.from, debian: recipe.debian }));
 
 const recordShape = z.strictObject({
   format: z.literal(1),

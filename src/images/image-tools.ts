@@ -33,7 +33,15 @@ export interface ToolOptions extends Omit<RunOptions, 'env' | 'uid' | 'gid'> {
 const sourceDateEpoch = '1700000000';
 const isolation = ['--mount', '--net', '--pid', '--ipc', '--uts', '--fork', '--kill-child'];
 
-export function imageTools({ uid, env, signal }: { uid: number; env: Environment; signal?: AbortSignal | undefined }): ImageTools {
+export function imageTools({
+  uid,
+  env,
+  signal,
+}: {
+  uid: number;
+  env: Environment;
+  signal?: AbortSignal | undefined;
+}): ImageTools {
   const mode = uid === 0 ? 'root' : 'user';
   const toolEnv = toolEnvironment(env);
   const prefix = ({ isolated = false }: { isolated?: boolean | undefined } = {}): readonly [string, ...string[]] => {
@@ -86,12 +94,22 @@ function toolEnvironment(env: Environment): Record<string, string> {
     }
   }
   const path = `${base['PATH'] ?? ''}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
-  return { ...base, ...own, PATH: path, LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive', SOURCE_DATE_EPOCH: sourceDateEpoch };
+  return {
+    ...base,
+    ...own,
+    PATH: path,
+    LC_ALL: 'C.UTF-8',
+    DEBIAN_FRONTEND: 'noninteractive',
+    SOURCE_DATE_EPOCH: sourceDateEpoch,
+  };
 }
 
 /** One line out of a program's complaint, without the addresses of package sources. */
 export function toolFailure(file: string, stderr: string): CasemateError {
-  const lines = stderr.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   if (/no space left on device|enough free space|disk quota exceeded/i.test(stderr)) {
     return diskFull();
   }
@@ -137,7 +155,9 @@ export async function requirePrograms(names: readonly string[], env: Readonly<Re
   const missing = names.filter((_, index) => found[index] === undefined);
   if (missing.length > 0) {
     const install = [...new Set(missing.map((name) => debianPackages[name] ?? name))].join(' ');
-    throw new CasemateError('TOOL_MISSING', `building images needs ${missing.join(', ')}`, { hint: `Run: apt-get install ${install}` });
+    throw new CasemateError('TOOL_MISSING', `building images needs ${missing.join(', ')}`, {
+      hint: `Run: apt-get install ${install}`,
+    });
   }
 }
 

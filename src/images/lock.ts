@@ -58,7 +58,10 @@ export function parseLock(text: string, where: string): Lock {
   try {
     return lockShape.parse(JSON.parse(text));
   } catch (cause) {
-    throw new CasemateError('IMAGE_CORRUPT', `the lock ${where} is malformed`, { cause, hint: 'Build the image again without --locked.' });
+    throw new CasemateError('IMAGE_CORRUPT', `the lock ${where} is malformed`, {
+      cause,
+      hint: 'Build the image again without --locked.',
+    });
   }
 }
 

@@ -27,7 +27,10 @@ export interface ManifestEntry {
 export function canonicalManifest(entries: readonly ManifestEntry[]): string {
   return entries
     .toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
-    .map(({ path, type, mode, uid, gid, size, sha256, link }) => `${[path, type, mode, uid, gid, size, sha256, link].join('\0')}\0\n`)
+    .map(
+      ({ path, type, mode, uid, gid, size, sha256, link }) =>
+        `${[path, type, mode, uid, gid, size, sha256, link].join('\0')}\0\n`,
+    )
     .join('');
 }
 
@@ -103,12 +106,19 @@ async function hashIfReadable(path: Buffer): Promise<string | undefined> {
 }
 
 /** Files such as `/etc/shadow`, which the caller may read only through the namespace of the image's ids. */
-async function hashClosed(paths: readonly string[], rootfs: string, tools: ImageTools): Promise<readonly (readonly [string, string])[]> {
+async function hashClosed(
+  paths: readonly string[],
+  rootfs: string,
+  tools: ImageTools,
+): Promise<readonly (readonly [string, string])[]> {
   if (paths.length === 0) {
     return [];
   }
   const input = Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
   const sums = await tools.run('xargs', ['-0', 'sha256sum', '--zero', '--'], { cwd: rootfs, input });
-  const lines = sums.stdout.toString('latin1').split('\0').filter((line) => line !== '');
+  const lines = sums.stdout
+    .toString('latin1')
+    .split('\0')
+    .filter((line) => line !== '');
   return lines.map((line) => [line.slice(66), line.slice(0, 64)] as const);
 }

@@ -31,9 +31,13 @@ export async function fetchNpm(wanted: NpmPackage, options: NpmOptions): Promise
   try {
     const file = await pack(wanted, incoming, options);
     if (!(await isWhole(file, wanted.integrity))) {
-      throw new CasemateError('IMAGE_BUILD_FAILED', `${wanted.name} ${wanted.version} from npm has another hash than the recipe pins`, {
-        hint: 'Nothing of it was used. If the package was published anew, the recipe must be changed by hand.',
-      });
+      throw new CasemateError(
+        'IMAGE_BUILD_FAILED',
+        `${wanted.name} ${wanted.version} from npm has another hash than the recipe pins`,
+        {
+          hint: 'Nothing of it was used. If the package was published anew, the recipe must be changed by hand.',
+        },
+      );
     }
     await rename(file, kept);
     return kept;
@@ -43,7 +47,16 @@ export async function fetchNpm(wanted: NpmPackage, options: NpmOptions): Promise
 }
 
 async function pack({ name, version }: NpmPackage, incoming: string, { tools, signal }: NpmOptions): Promise<string> {
-  const args = ['pack', `${name}@${version}`, '--pack-destination', incoming, '--ignore-scripts', '--prefer-offline', '--loglevel=error', '--update-notifier=false'];
+  const args = [
+    'pack',
+    `${name}@${version}`,
+    '--pack-destination',
+    incoming,
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--loglevel=error',
+    '--update-notifier=false',
+  ];
   // Not in the caller's folder: a project's .npmrc has no say in where images come from.
   const result = await run('setpriv', ['--pdeathsig', 'KILL', '--', 'npm', ...args], { cwd: incoming, env: tools.env, signal });
   const [file, ...more] = (await readdir(incoming)).filter((each) => each.endsWith('.tgz'));
@@ -54,7 +67,10 @@ async function pack({ name, version }: NpmPackage, incoming: string, { tools, si
 }
 
 async function isWhole(path: string, integrity: string): Promise<boolean> {
-  const present = await stat(path).then((stats) => stats.isFile(), () => false);
+  const present = await stat(path).then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
   return present && (await hashFile(path, 'sha512')).toString('hex') === integrityHex(integrity);
 }
 

@@ -15,29 +15,53 @@ const npmName = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*$/;
 const place = z
   .string()
   .regex(/^\/(?:etc|opt|srv|usr)\/[A-Za-z0-9@._+/-]+$/, 'must be an absolute path below /etc, /opt, /srv or /usr')
-  .refine((path) => path.split('/').slice(1).every((part) => part !== '' && part !== '.' && part !== '..'), 'must be a plain path without . or ..');
+  .refine(
+    (path) =>
+      path
+        .split('/')
+        .slice(1)
+        .every((part) => part !== '' && part !== '.' && part !== '..'),
+    'must be a plain path without . or ..',
+  );
 
 const npmPackage = z.strictObject({
   name: z.string().max(214).regex(npmName, 'is not the name of an npm package'),
   version: z.string().regex(/^\d+\.\d+\.\d+[0-9A-Za-z.+-]*$/, 'must be one exact version such as 1.2.3'),
-  integrity: z.string().regex(/^sha512-[A-Za-z0-9+/]{86}==$/, 'must be the sha512 of the tarball: npm view NAME@VERSION dist.integrity'),
+  integrity: z
+    .string()
+    .regex(/^sha512-[A-Za-z0-9+/]{86}==$/, 'must be the sha512 of the tarball: npm view NAME@VERSION dist.integrity'),
   folder: z.string().max(214).regex(npmName, 'is not a folder below node_modules').optional(),
 });
 
 const file = z.strictObject({
   path: place,
   content: z.string().max(1024 * 1024),
-  mode: z.string().regex(/^0[0-7]{3}$/, 'must be written as "0644"').transform((text) => Number.parseInt(text, 8)).default(0o644),
+  mode: z
+    .string()
+    .regex(/^0[0-7]{3}$/, 'must be written as "0644"')
+    .transform((text) => Number.parseInt(text, 8))
+    .default(0o644),
 });
 
 const recipeSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/, 'must be 1 to 40 lower-case letters, digits and hyphens'),
   from: z.string().optional(),
-  debian: z.strictObject({ suite: z.string().regex(/^[a-z]+$/, 'must be a code name such as bookworm').optional(), packages: z.array(debianPackage).max(500) }).optional(),
+  debian: z
+    .strictObject({
+      suite: z
+        .string()
+        .regex(/^[a-z]+$/, 'must be a code name such as bookworm')
+        .optional(),
+      packages: z.array(debianPackage).max(500),
+    })
+    .optional(),
   npm: z.array(npmPackage).max(100).default([]),
   files: z.array(file).max(100).default([]),
   bin: z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]*$/, 'is not the name of a program'), place).default({}),
-  checks: z.array(z.strictObject({ command: z.array(z.string().min(1)).min(1), contains: z.string() })).max(50).default([]),
+  checks: z
+    .array(z.strictObject({ command: z.array(z.string().min(1)).min(1), contains: z.string() }))
+    .max(50)
+    .default([]),
 });
 
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
@@ -63,7 +87,7 @@ export function parseRecipe(text: string, { file: name, target }: RecipeOrigin):
   if (fault !== undefined) {
     throw invalid(at(fault.pos[0]), fault.message.split('\n')[0] ?? 'is not YAML');
   }
-  const parsed = recipeSchema.safeParse(document.toJS({ maxAliasCount: 100 }));
+  const parsed = recipeSchema.safeParse(plainValue(document, at(0)));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw issue === undefined ? invalid(at(0), 'is not a recipe') : faultOf(issue, document, at);
@@ -71,15 +95,31 @@ export function parseRecipe(text: string, { file: name, target }: RecipeOrigin):
   return completeRecipe(parsed.data, { target, at: (path) => at(offsetOf(document, path)) });
 }
 
+/** An alias without an anchor, or too many of them, is only found here. */
+function plainValue(document: Document, where: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw invalid(where, error instanceof Error ? visible(error.message) : 'is not YAML');
+  }
+}
+
 type WrittenRecipe = z.infer<typeof recipeSchema>;
 
-function completeRecipe(written: WrittenRecipe, { target, at }: { target: RecipeTarget; at: (path: PropertyKey[]) => string }): Recipe {
+function completeRecipe(
+  written: WrittenRecipe,
+  { target, at }: { target: RecipeTarget; at: (path: PropertyKey[]) => string },
+): Recipe {
   const { from, debian } = written;
   if (Object.hasOwn(builtinRecipes, written.name)) {
     throw invalid(at(['name']), `"${written.name}" is the name of a built-in recipe`);
   }
   if (from !== undefined && !Object.hasOwn(builtinRecipes, from)) {
-    throw invalid(at(['from']), `there is no recipe "${visible(from)}" to start from`, hintFor(from, Object.keys(builtinRecipes)));
+    throw invalid(
+      at(['from']),
+      `there is no recipe "${visible(from)}" to start from`,
+      hintFor(from, Object.keys(builtinRecipes)),
+    );
   }
   if (from === undefined && debian === undefined) {
     throw invalid(at([]), 'either "from" or "debian" is needed', 'Write "from: base" to add to the base image.');

@@ -85,7 +85,9 @@ export const builtinRecipes: Readonly<Record<string, (target: RecipeTarget) => R
       name: 'codex',
       from: 'base',
       debian: undefined,
-      npm: [{ name: '@openai/codex', version: `${codexVersion}-linux-${platform}`, integrity: integrity.codex[platform], folder }],
+      npm: [
+        { name: '@openai/codex', version: `${codexVersion}-linux-${platform}`, integrity: integrity.codex[platform], folder },
+      ],
       files: [],
       bin: { codex: `${modules}/${folder}/vendor/${triple}/bin/codex` },
       checks: [{ command: ['codex', '--version'], contains: codexVersion }],

@@ -12,7 +12,11 @@ import { toolFailure, type ImageTools } from './image-tools.ts';
  * Runs programs of an image on the host for its checks: without a network, in namespaces of their own, with the image
  * read-only, as a user without privileges. Only host programs run before that, so nothing of the image runs as root.
  */
-export type RunInside = (rootfs: string, commands: readonly (readonly string[])[], options: InsideOptions) => Promise<readonly RunResult[]>;
+export type RunInside = (
+  rootfs: string,
+  commands: readonly (readonly string[])[],
+  options: InsideOptions,
+) => Promise<readonly RunResult[]>;
 
 export interface InsideOptions {
   readonly tools: ImageTools;
@@ -30,16 +34,30 @@ export const runConfined: RunInside = async (rootfs, commands, { tools, timeoutM
   const holder = spawnProcess(first, [...prefix, 'cat'], { env: tools.env, stdio: ['pipe', 'pipe', 'pipe'] });
   try {
     holder.stdin?.on('error', () => undefined);
-    const failed = once(holder, 'error').then(([error]) => Promise.reject(new CasemateError('TOOL_MISSING', `cannot start ${first}`, { cause: error })));
+    const failed = once(holder, 'error').then(([error]) =>
+      Promise.reject(new CasemateError('TOOL_MISSING', `cannot start ${first}`, { cause: error })),
+    );
     const stderr: Buffer[] = [];
     holder.stderr?.on('data', (piece: Buffer) => stderr.push(piece));
-    const closed = once(holder, 'close').then(() => Promise.reject(toolFailure('unshare', Buffer.concat(stderr).toString('utf8'))));
+    const closed = once(holder, 'close').then(() =>
+      Promise.reject(toolFailure('unshare', Buffer.concat(stderr).toString('utf8'))),
+    );
     failed.catch(() => undefined);
     closed.catch(() => undefined);
     holder.stdin?.write('\n');
     await Promise.race([once(holder.stdout ?? holder, 'data'), failed, closed]);
     const pid = await childOf(holder.pid ?? 0);
-    const inside = ['--target', String(pid), ...(tools.mode === 'user' ? ['--user', '--preserve-credentials'] : []), '--mount', '--net', '--pid', '--ipc', '--uts', '--'];
+    const inside = [
+      '--target',
+      String(pid),
+      ...(tools.mode === 'user' ? ['--user', '--preserve-credentials'] : []),
+      '--mount',
+      '--net',
+      '--pid',
+      '--ipc',
+      '--uts',
+      '--',
+    ];
     await prepareMounts(rootfs, (file, args) => need(['nsenter', ...inside, file, ...args], { tools, timeoutMs, signal }));
     const results: RunResult[] = [];
     for (const command of commands) {
@@ -59,7 +77,10 @@ export const runConfined: RunInside = async (rootfs, commands, { tools, timeoutM
  * Ends the namespaces, and with them all that runs there, when the time is over: `nsenter` alone would leave its child
  * behind. The function it returns stops the clock and throws `TIMED_OUT` if it had run out, or the abort reason.
  */
-function killedAfter(holder: ChildProcess, { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined }): (program: string) => void {
+function killedAfter(
+  holder: ChildProcess,
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
+): (program: string) => void {
   let expired = false;
   const kill = (): void => void holder.kill('SIGKILL');
   const timer = setTimeout(() => {
@@ -90,7 +111,19 @@ const insideEnv = {
  */
 function unprivileged(rootfs: string, command: readonly string[]): readonly string[] {
   const capabilities = '--bounding-set=-all,+sys_chroot,+setuid,+setgid';
-  return ['setpriv', '--no-new-privs', capabilities, '--', 'chroot', `--userspec=${visitor}`, '--groups=', rootfs, '/usr/bin/env', '--', ...command];
+  return [
+    'setpriv',
+    '--no-new-privs',
+    capabilities,
+    '--',
+    'chroot',
+    `--userspec=${visitor}`,
+    '--groups=',
+    rootfs,
+    '/usr/bin/env',
+    '--',
+    ...command,
+  ];
 }
 
 async function prepareMounts(rootfs: string, inside: (file: string, args: readonly string[]) => Promise<void>): Promise<void> {
@@ -99,7 +132,10 @@ async function prepareMounts(rootfs: string, inside: (file: string, args: readon
   await inside('mount', ['-t', 'proc', '-o', 'nosuid,nodev,noexec', 'proc', join(rootfs, 'proc')]);
   await inside('mount', ['-t', 'tmpfs', '-o', 'nosuid,nodev,mode=1777,size=64m', 'tmpfs', join(rootfs, 'tmp')]);
   await inside('mount', ['-t', 'tmpfs', '-o', 'nosuid,noexec,mode=755,size=1m', 'tmpfs', join(rootfs, 'dev')]);
-  await inside('touch', devices.map((name) => join(rootfs, 'dev', name)));
+  await inside(
+    'touch',
+    devices.map((name) => join(rootfs, 'dev', name)),
+  );
   for (const name of devices) {
     // oxlint-disable-next-line no-await-in-loop -- in order
     await inside('mount', ['--bind', `/dev/${name}`, join(rootfs, 'dev', name)]);

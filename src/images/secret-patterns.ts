@@ -21,4 +21,5 @@ export const secretPatterns: readonly SecretPattern[] = [
 ];
 
 /** Files that hold secrets by their name. */
-export const secretFileNames = /(?:^|\/)(?:\.env(?:\.(?:local|production|development))?|id_(?:rsa|dsa|ecdsa|ed25519)|\.netrc|\.git-credentials|\.pgpass|\.credentials\.json|\.docker\/config\.json|\.aws\/credentials)$/;
+export const secretFileNames =
+  /(?:^|\/)(?:\.env(?:\.(?:local|production|development))?|id_(?:rsa|dsa|ecdsa|ed25519)|\.netrc|\.git-credentials|\.pgpass|\.credentials\.json|\.docker\/config\.json|\.aws\/credentials)$/;

@@ -148,9 +148,13 @@ function findIn({ sound, damaged }: Listing, recipe: string): StoredImage | unde
 async function removeImage(root: string, image: StoredImage | DamagedImage, { tools, inUse }: RemoveOptions): Promise<void> {
   const users = await inUse(image);
   if (users.length > 0) {
-    throw new CasemateError('SANDBOX_WRONG_STATE', `the image ${image.recipe ?? image.digest} is used by ${users.map(visible).join(', ')}`, {
-      hint: `Destroy first: ${users.map((name) => `casemate destroy ${visible(name)}`).join('; ')}`,
-    });
+    throw new CasemateError(
+      'SANDBOX_WRONG_STATE',
+      `the image ${image.recipe ?? image.digest} is used by ${users.map(visible).join(', ')}`,
+      {
+        hint: `Destroy first: ${users.map((name) => `casemate destroy ${visible(name)}`).join('; ')}`,
+      },
+    );
   }
   // First out of its name, so that an interrupted removal leaves no half image; the next build sweeps the rest.
   const leaving = join(root, `.build-removed-${image.digest.slice(7, 23)}`);
@@ -173,14 +177,16 @@ async function keepLock(root: string, lock: Lock): Promise<void> {
 
 /** `undefined` when the folder was removed meanwhile. */
 async function open(folder: string, target: RecipeTarget): Promise<StoredImage | DamagedImage | undefined> {
-  const [text, lock, bom] = await Promise.all(['image.json', 'lock.json', 'bom.json'].map((name) => readTextIfPresent(join(folder, name))));
+  const [text, lock, bom] = await Promise.all(
+    ['image.json', 'lock.json', 'bom.json'].map((name) => readTextIfPresent(join(folder, name))),
+  );
   if (text === undefined && lock === undefined && bom === undefined) {
     return undefined;
   }
   const digest = `sha256:${folderName.exec(basename(folder))?.[1] ?? ''}`;
   const record = openRecord(text ?? '');
   if (record === undefined || record.digest !== digest) {
-    return { digest, folder, recipe: claimedRecipe(text ?? ''), fault: 'its record was changed' };
+    return { digest, folder, recipe: claimedRecipe(text), fault: 'its record was changed' };
   }
   if (!belongsTo(record, { lock: lock ?? '', bom: bom ?? '' })) {
     return { digest, folder, recipe: record.recipe, fault: 'its lock or its bill of materials was changed' };
@@ -192,7 +198,7 @@ function belongsTo({ lockDigest, bomDigest }: ImageFile, { lock, bom }: { lock: 
   return textDigest(lock.trimEnd()) === lockDigest && textDigest(bom) === bomDigest;
 }
 
-function claimedRecipe(text: string): string | undefined {
+function claimedRecipe(text = ''): string | undefined {
   return /"recipe":\s*"([a-z0-9-]{1,40})"/.exec(text)?.[1];
 }
 
@@ -201,7 +207,19 @@ function isCurrent({ builtin, recipe, recipeDigest: built }: ImageFile, target: 
   return !builtin || (Object.hasOwn(builtinRecipes, recipe) && recipeDigest(builtinChain(recipe, target)) === built);
 }
 
-function recordOf({ format, digest, recipe, recipeDigest: built, builtin, chain, createdAt, bytes, lockDigest: lock, bomDigest, mode }: StoredImage): ImageFile {
+function recordOf({
+  format,
+  digest,
+  recipe,
+  recipeDigest: built,
+  builtin,
+  chain,
+  createdAt,
+  bytes,
+  lockDigest: lock,
+  bomDigest,
+  mode,
+}: StoredImage): ImageFile {
   return { format, digest, recipe, recipeDigest: built, builtin, chain, createdAt, bytes, lockDigest: lock, bomDigest, mode };
 }
 
@@ -227,7 +245,9 @@ export function isDigestOf(text: string, digest: string): boolean {
 
 function notBuilt(name: string, images: readonly StoredImage[]): CasemateError {
   if (Object.hasOwn(builtinRecipes, name)) {
-    return new CasemateError('IMAGE_NOT_FOUND', `the image ${name} is not built on this host`, { hint: `Run: casemate image build ${name}` });
+    return new CasemateError('IMAGE_NOT_FOUND', `the image ${name} is not built on this host`, {
+      hint: `Run: casemate image build ${name}`,
+    });
   }
   const near = nearest(name, [...images.map((image) => image.recipe), ...Object.keys(builtinRecipes)]);
   return new CasemateError('IMAGE_NOT_FOUND', `there is no image "${visible(name)}"`, {

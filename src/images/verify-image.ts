@@ -11,7 +11,10 @@ export interface ImageVerification {
 }
 
 /** Checks a stored image, file by file against its digest and as a whole against what every image promises. */
-export async function verifyImage(name: string, { paths, env, uid, target, runInside, signal }: BuildDeps): Promise<ImageVerification> {
+export async function verifyImage(
+  name: string,
+  { paths, env, uid, target, runInside, signal }: BuildDeps,
+): Promise<ImageVerification> {
   const store = imageStore({ folder: paths.images, target });
   const image = await store.need(name);
   const { rows } = await verifyRootfs(image.rootfs, {

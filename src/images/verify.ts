@@ -67,19 +67,33 @@ function digestRow(manifest: string, expected: { digest: string; manifest: strin
 }
 
 async function userRows(rootfs: string, entries: readonly ManifestEntry[], tools: ImageTools): Promise<readonly VerifyRow[]> {
-  const read = async (path: string): Promise<string> => (await tools.run('cat', ['--', join(rootfs, path)], { anyExit: true })).stdout.toString('utf8');
+  const read = async (path: string): Promise<string> =>
+    (await tools.run('cat', ['--', join(rootfs, path)], { anyExit: true })).stdout.toString('utf8');
   const { name, uid, gid, home, shell } = agentUser;
-  const accounts = (await read('etc/passwd')).split('\n').map((line) => line.split(':')).filter((parts) => parts.length > 1);
+  const accounts = (await read('etc/passwd'))
+    .split('\n')
+    .map((line) => line.split(':'))
+    .filter((parts) => parts.length > 1);
   const agents = accounts.filter((parts) => parts[0] === name || parts[2] === String(uid));
   const expected = [name, 'x', String(uid), String(gid)].join(':');
   const [agent] = agents;
   const right = agents.length === 1 && agent?.slice(0, 4).join(':') === expected && agent[5] === home && agent[6] === shell;
   const roots = accounts.filter((parts) => parts[2] === '0' && parts[0] !== 'root').map((parts) => `${parts[0] ?? ''} has uid 0`);
-  const open = (await read('etc/shadow')).split('\n').filter((line) => /^[^:]+:[^*!:]?[^*!]*:/.test(line) && !/^[^:]+:[*!]/.test(line));
+  const open = (await read('etc/shadow'))
+    .split('\n')
+    .filter((line) => /^[^:]+:[^*!:]?[^*!]*:/.test(line) && !/^[^:]+:[*!]/.test(line));
   const sudo = entries.filter(({ path }) => /^(?:usr\/)?s?bin\/(?:sudo|doas|pkexec)$/.test(path)).map(shownPath);
   return [
-    row('user', right ? roots : [`/etc/passwd does not have ${name} with uid ${uid} as the only one`, ...roots], `${name}, uid ${uid}`),
-    row('passwords', open.map((line) => `${line.split(':')[0] ?? ''} can log in`), 'no account has one'),
+    row(
+      'user',
+      right ? roots : [`/etc/passwd does not have ${name} with uid ${uid} as the only one`, ...roots],
+      `${name}, uid ${uid}`,
+    ),
+    row(
+      'passwords',
+      open.map((line) => `${line.split(':')[0] ?? ''} can log in`),
+      'no account has one',
+    ),
     row('no sudo', sudo, 'none of sudo, doas, pkexec'),
   ];
 }
@@ -97,15 +111,26 @@ async function capabilityRow(rootfs: string, tools: ImageTools): Promise<VerifyR
     if (/failed to execute getcap/.test(complaint)) {
       return { check, verdict: 'skipped', detail: 'needs getcap (libcap2-bin); mounts are nosuid, which voids them' };
     }
-    const lines = found.stdout.toString('utf8').split('\n').filter((line) => line !== '');
-    return row(check, lines.map((line) => line.slice(rootfs.length)), 'none');
+    const lines = found.stdout
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+    return row(
+      check,
+      lines.map((line) => line.slice(rootfs.length)),
+      'none',
+    );
   } catch (error) {
     throw new CasemateError('IMAGE_CORRUPT', 'the image cannot be searched for file capabilities', { cause: error });
   }
 }
 
 function deviceRow(entries: readonly ManifestEntry[]): VerifyRow {
-  return row('device files', entries.filter(({ type }) => !['f', 'd', 'l'].includes(type)).map(shownPath), 'only files, folders and links');
+  return row(
+    'device files',
+    entries.filter(({ type }) => !['f', 'd', 'l'].includes(type)).map(shownPath),
+    'only files, folders and links',
+  );
 }
 
 function writableRow(entries: readonly ManifestEntry[]): VerifyRow {
@@ -135,18 +160,32 @@ const mountPoints: Readonly<Record<string, 'd' | 'f'>> = {
 function mountRow(entries: readonly ManifestEntry[]): VerifyRow {
   const types = new Map(entries.map(({ path, type }) => [path, type]));
   const faults = Object.entries(mountPoints).filter(([path, type]) => types.get(path) !== type);
-  return row('mount points', faults.map(([path, type]) => `/${path} is not a ${type === 'd' ? 'folder' : 'file'}`), 'all there');
+  return row(
+    'mount points',
+    faults.map(([path, type]) => `/${path} is not a ${type === 'd' ? 'folder' : 'file'}`),
+    'all there',
+  );
 }
 
 async function secretRow(rootfs: string, entries: readonly ManifestEntry[], tools: ImageTools): Promise<VerifyRow> {
-  const named = entries.filter(({ path, type, size }) => type === 'f' && size > 0 && secretFileNames.test(path)).map((entry) => `${shownPath(entry)} (by name)`);
+  const named = entries
+    .filter(({ path, type, size }) => type === 'f' && size > 0 && secretFileNames.test(path))
+    .map((entry) => `${shownPath(entry)} (by name)`);
   const expressions = secretPatterns.flatMap(({ expression }) => ['-e', expression]);
   // Exit 1 is "nothing found"; binary files are left out, they are hashed inputs of the lock.
-  const found = await tools.run('grep', ['-rIlZE', '--devices=skip', ...expressions, '--', rootfs], { anyExit: true, env: { LC_ALL: 'C' } });
+  const found = await tools.run('grep', ['-rIlZE', '--devices=skip', ...expressions, '--', rootfs], {
+    anyExit: true,
+    env: { LC_ALL: 'C' },
+  });
   if (found.exitCode > 1) {
-    throw new CasemateError('IMAGE_CORRUPT', 'the image cannot be searched for secrets', { cause: new Error(found.stderr.toString('utf8')) });
+    throw new CasemateError('IMAGE_CORRUPT', 'the image cannot be searched for secrets', {
+      cause: new Error(found.stderr.toString('utf8')),
+    });
   }
-  const paths = found.stdout.toString('utf8').split('\0').filter((path) => path !== '');
+  const paths = found.stdout
+    .toString('utf8')
+    .split('\0')
+    .filter((path) => path !== '');
   const written = await Promise.all(paths.map(async (path) => `${path.slice(rootfs.length)} (${await kindOfSecret(path)})`));
   return row('secrets', [...named, ...written], 'none found');
 }
@@ -159,11 +198,17 @@ async function kindOfSecret(path: string): Promise<string> {
 
 const checkTimeoutMs = 60_000;
 
-async function checkRows(rootfs: string, { checks, tools, runInside = runConfined, signal }: VerifyOptions): Promise<readonly VerifyRow[]> {
+async function checkRows(
+  rootfs: string,
+  { checks, tools, runInside = runConfined, signal }: VerifyOptions,
+): Promise<readonly VerifyRow[]> {
   if (checks.length === 0) {
     return [];
   }
-  const missing = await lstat(join(rootfs, 'usr/bin/env')).then(() => false, () => true);
+  const missing = await lstat(join(rootfs, 'usr/bin/env')).then(
+    () => false,
+    () => true,
+  );
   if (missing) {
     return [{ check: 'programs', verdict: 'fail', detail: '/usr/bin/env is missing, nothing can be run' }];
   }

@@ -44,7 +44,13 @@ export async function imageLab(): Promise<ImageLab> {
   const tinyFile = join(folder, 'tiny.yaml');
   await writeFile(tinyFile, tinyRecipe);
   const lines: string[] = [];
-  const deps: BuildDeps = { paths, env: processEnvironment, uid, target: hostTarget(), progress: (line) => void lines.push(line) };
+  const deps: BuildDeps = {
+    paths,
+    env: processEnvironment,
+    uid,
+    target: hostTarget(),
+    progress: (line) => void lines.push(line),
+  };
   return {
     folder,
     deps,
@@ -63,7 +69,11 @@ export async function seed(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 });
   for (const name of ['debs', 'apt']) {
     if ((await readdir(join(from, name)).catch(() => [])).length > 0) {
-      await cp(join(from, name), join(to, name), { recursive: true, preserveTimestamps: true, filter: (path) => !path.includes('.incoming') });
+      await cp(join(from, name), join(to, name), {
+        recursive: true,
+        preserveTimestamps: true,
+        filter: (path) => !path.includes('.incoming'),
+      });
     }
   }
 }
@@ -82,7 +92,11 @@ export async function sharedTiny(): Promise<{ image: StoredImage; deps: BuildDep
   const file = join(root, 'tiny.yaml');
   await writeFile(file, tinyRecipe);
   const chain = await findRecipe(file, deps.target, root);
-  const known = await imageStore({ folder: deps.paths.images }).lastLock('tiny').catch(() => undefined);
+  const store = imageStore({ folder: deps.paths.images });
+  for (const damaged of await store.damaged()) {
+    await store.remove(damaged, { tools, inUse: async () => [] });
+  }
+  const known = await store.lastLock('tiny').catch(() => undefined);
   const image = await buildImage(chain, deps, { locked: known !== undefined }).catch(() => buildImage(chain, deps));
   return { image, deps };
 }

@@ -39,7 +39,17 @@ test('an image as built passes every row, and a copy of its files, too', async (
   const { rows } = await verifyImage('tiny', deps);
   expect(rows.filter((row) => row.verdict !== 'pass' && row.check !== 'file capabilities')).toEqual([]);
   expect(rows.map((row) => row.check)).toEqual([
-    'digest', 'user', 'passwords', 'no sudo', 'set-id files', 'file capabilities', 'device files', 'world-writable', 'mount points', 'secrets', 'tq --version',
+    'digest',
+    'user',
+    'passwords',
+    'no sudo',
+    'set-id files',
+    'file capabilities',
+    'device files',
+    'world-writable',
+    'mount points',
+    'secrets',
+    'tq --version',
   ]);
   expect(await failures()).toEqual([]);
 });
@@ -53,17 +63,44 @@ describe.skipIf(uid !== 0)('each broken promise turns its row red and says where
     ['set-id files', /^\/usr\/bin\/jq$/, () => chmod(jq(), 0o4755), () => chmod(jq(), 0o755)],
     ['digest', /^\/usr\/bin\/jq differs$/, () => chmod(jq(), 0o700), () => chmod(jq(), 0o755)],
     ['world-writable', /^\/opt$/, () => chmod(join(rootfs, 'opt'), 0o777), () => chmod(join(rootfs, 'opt'), 0o755)],
-    ['secrets', /^\/opt\/note \(GitHub token\)$/, () => writeFile(join(rootfs, 'opt/note'), `token ${token}\n`), () => rm(join(rootfs, 'opt/note'))],
-    ['secrets', /^\/srv\/\.env \(by name\)$/, () => writeFile(join(rootfs, 'srv/.env'), 'A=1\n'), () => rm(join(rootfs, 'srv/.env'))],
-    ['device files', /^\/opt\/null$/, () => tools.run('mknod', [join(rootfs, 'opt/null'), 'c', '1', '3']), () => rm(join(rootfs, 'opt/null'))],
+    [
+      'secrets',
+      /^\/opt\/note \(GitHub token\)$/,
+      () => writeFile(join(rootfs, 'opt/note'), `token ${token}\n`),
+      () => rm(join(rootfs, 'opt/note')),
+    ],
+    [
+      'secrets',
+      /^\/srv\/\.env \(by name\)$/,
+      () => writeFile(join(rootfs, 'srv/.env'), 'A=1\n'),
+      () => rm(join(rootfs, 'srv/.env')),
+    ],
+    [
+      'device files',
+      /^\/opt\/null$/,
+      () => tools.run('mknod', [join(rootfs, 'opt/null'), 'c', '1', '3']),
+      () => rm(join(rootfs, 'opt/null')),
+    ],
     ['device files', /^\/opt\/pipe$/, () => tools.run('mkfifo', [join(rootfs, 'opt/pipe')]), () => rm(join(rootfs, 'opt/pipe'))],
     ['no sudo', /^\/usr\/bin\/sudo$/, () => writeFile(join(rootfs, 'usr/bin/sudo'), ''), () => rm(join(rootfs, 'usr/bin/sudo'))],
-    ['mount points', /^\/workspace is not a folder$/, () => rename(join(rootfs, 'workspace'), join(rootfs, 'w')), () => rename(join(rootfs, 'w'), join(rootfs, 'workspace'))],
-    ['tq --version', /expected "jq-1", got exit code 127/, () => rename(jq(), `${jq()}-away`), () => rename(`${jq()}-away`, jq())],
+    [
+      'mount points',
+      /^\/workspace is not a folder$/,
+      () => rename(join(rootfs, 'workspace'), join(rootfs, 'w')),
+      () => rename(join(rootfs, 'w'), join(rootfs, 'workspace')),
+    ],
+    [
+      'tq --version',
+      /expected "jq-1", got exit code 127/,
+      () => rename(jq(), `${jq()}-away`),
+      () => rename(`${jq()}-away`, jq()),
+    ],
   ])('%s: %s', async (check, detail, plant, undo) => {
     await plant();
     try {
-      expect((await failures()).filter((row) => row.check === check)).toEqual([{ check, verdict: 'fail', detail: expect.stringMatching(detail) }]);
+      expect((await failures()).filter((row) => row.check === check)).toEqual([
+        { check, verdict: 'fail', detail: expect.stringMatching(detail) },
+      ]);
     } finally {
       await undo();
     }
@@ -116,10 +153,14 @@ describe('programs of an image, while they are checked,', () => {
   });
 
   test('do not get the environment of this program', async () => {
-    expect((await ask('env | cut -d= -f1 | sort | tr "\\n" " "')).split(' ').filter((name) => !['_', 'PWD'].includes(name))).toEqual(['HOME', 'LANG', 'PATH', 'USER']);
+    expect(
+      (await ask('env | cut -d= -f1 | sort | tr "\\n" " "')).split(' ').filter((name) => !['_', 'PWD'].includes(name)),
+    ).toEqual(['HOME', 'LANG', 'PATH', 'USER']);
   });
 
   test('are ended when they do not end', async () => {
-    await expect(runConfined(image.rootfs, [['sleep', '60']], { tools, timeoutMs: 500 })).rejects.toMatchObject({ code: 'TIMED_OUT' });
+    await expect(runConfined(image.rootfs, [['sleep', '60']], { tools, timeoutMs: 500 })).rejects.toMatchObject({
+      code: 'TIMED_OUT',
+    });
   });
 });

@@ -70,7 +70,10 @@ test('an image of a recipe that has changed since is listed as such and never fo
 test.each([
   ['image.json', (text: string) => text.replace('"bytes": 1', '"bytes": 2')],
   ['image.json', (text: string) => text.slice(0, 100)],
-  ['lock.json', (text: string) => text.replace('"npm":[]', '"npm":[{"name":"x","version":"1","integrity":"sha512-","folder":"x"}]')],
+  [
+    'lock.json',
+    (text: string) => text.replace('"npm":[]', '"npm":[{"name":"x","version":"1","integrity":"sha512-","folder":"x"}]'),
+  ],
   ['lock.json', (text: string) => text.replace(target.suite, 'other')],
   ['bom.json', () => '{"components":[]}\n'],
 ])('a changed %s is refused', async (name, change) => {
@@ -91,7 +94,10 @@ test('a damaged image does not bring an older one of its recipe back, does not t
   await stored('a', { createdAt: '2026-01-01T00:00:00.000Z' });
   const newer = await stored('b', { createdAt: '2026-01-02T00:00:00.000Z' });
   await writeFile(join(newer.folder, 'bom.json'), '{}');
-  await expect(store.find('claude')).rejects.toMatchObject({ code: 'IMAGE_CORRUPT', hint: expect.stringContaining('casemate image rm bbbbbbbbbbbb') });
+  await expect(store.find('claude')).rejects.toMatchObject({
+    code: 'IMAGE_CORRUPT',
+    hint: expect.stringContaining('casemate image rm bbbbbbbbbbbb'),
+  });
   expect(await store.find('base')).toBeUndefined();
   const tools = imageTools({ uid: process.getuid?.() ?? 0, env: environmentOf(process.env) });
   await store.remove(await removable(store, 'bbbbbb'), { tools, inUse: async () => [] });
@@ -108,7 +114,10 @@ test('a build of the same digest replaces what was stored under it', async () =>
 test('an image that a sandbox uses is not removed; a removed one leaves its lock', async () => {
   const image = await stored('a', { createdAt: '2026-01-01T00:00:00.000Z' });
   const tools = imageTools({ uid: process.getuid?.() ?? 0, env: environmentOf(process.env) });
-  await expect(store.remove(image, { tools, inUse: async () => ['work'] })).rejects.toMatchObject({ code: 'SANDBOX_WRONG_STATE', message: 'the image claude is used by work' });
+  await expect(store.remove(image, { tools, inUse: async () => ['work'] })).rejects.toMatchObject({
+    code: 'SANDBOX_WRONG_STATE',
+    message: 'the image claude is used by work',
+  });
   await store.remove(image, { tools, inUse: async () => [] });
   expect(await store.list()).toEqual([]);
   expect((await store.lastLock('claude'))?.recipe).toBe('claude');

@@ -11,7 +11,10 @@ export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['image build'] ?? { options: [] }, args);
   const [recipe = 'base'] = optionalPositionals(parsed, ['RECIPE']);
   const { paths, env, uid, cwd, stderr, stdout } = context;
-  const [{ buildImage }, { findRecipe }] = await Promise.all([import('../../images/build.ts'), import('../../images/find-recipe.ts')]);
+  const [{ buildImage }, { findRecipe }] = await Promise.all([
+    import('../../images/build.ts'),
+    import('../../images/find-recipe.ts'),
+  ]);
   const progress = buildProgress(stderr);
   const interrupted = new AbortController();
   const stop = (): void => interrupted.abort(new Error('interrupted'));

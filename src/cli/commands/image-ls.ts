@@ -12,7 +12,15 @@ export const run: RunCommand = async (args, { paths, stdout }) => {
   const store = imageStore({ folder: paths.images });
   const [images, damaged] = await Promise.all([store.list(), store.damaged()]);
   if (switchOption(parsed, 'json')) {
-    const rows = images.map(({ recipe, digest, createdAt, bytes, lockDigest, current, rootfs }) => ({ recipe, digest, createdAt, bytes, lockDigest, current, rootfs }));
+    const rows = images.map(({ recipe, digest, createdAt, bytes, lockDigest, current, rootfs }) => ({
+      recipe,
+      digest,
+      createdAt,
+      bytes,
+      lockDigest,
+      current,
+      rootfs,
+    }));
     printJson(stdout, [...rows, ...damaged]);
     return 0;
   }
@@ -28,7 +36,13 @@ export const run: RunCommand = async (args, { paths, stdout }) => {
     ago(image.createdAt, nowMs),
     image.current ? 'current' : 'recipe changed',
   ]);
-  const broken = damaged.map(({ recipe = '-', digest, fault }) => [recipe, digest.slice('sha256:'.length, 'sha256:'.length + 12), '-', '-', `damaged: ${fault}`]);
+  const broken = damaged.map(({ recipe = '-', digest, fault }) => [
+    recipe,
+    digest.slice('sha256:'.length, 'sha256:'.length + 12),
+    '-',
+    '-',
+    `damaged: ${fault}`,
+  ]);
   stdout.write(table(['RECIPE', 'DIGEST', 'SIZE', 'AGE', 'STATE'], [...rows, ...broken]));
   return 0;
 };

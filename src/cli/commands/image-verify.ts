@@ -18,8 +18,16 @@ export const run: RunCommand = async (args, { paths, env, uid, stdout, stderr })
     printJson(stdout, { recipe: image.recipe, digest: image.digest, verdict, rows });
   } else {
     const width = Math.max(...rows.map((row) => row.check.length));
-    stdout.write(rows.map((row) => `${mark(stdout, marks[row.verdict])} ${visible(row.check).padEnd(width)}  ${visible(row.detail)}\n`).join(''));
-    stdout.write(verdict === 'pass' ? `${image.recipe} holds what it promises\n` : `${image.recipe} must not be used: build it again with --no-cache\n`);
+    stdout.write(
+      rows
+        .map((row) => `${mark(stdout, marks[row.verdict])} ${visible(row.check).padEnd(width)}  ${visible(row.detail)}\n`)
+        .join(''),
+    );
+    stdout.write(
+      verdict === 'pass'
+        ? `${image.recipe} holds what it promises\n`
+        : `${image.recipe} must not be used: build it again with --no-cache\n`,
+    );
   }
   return verdict === 'pass' ? 0 : 1;
 };

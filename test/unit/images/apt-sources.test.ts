@@ -10,8 +10,14 @@ const sources = (text: string): string => chooseSources([{ name: 'debian.sources
 
 test.each([
   ['deb https://m.test/debian bookworm main contrib', 'deb https://m.test/debian bookworm main\n'],
-  ['deb [signed-by=/k.gpg arch=amd64] https://m.test/d bookworm-updates main', 'deb [signed-by=/k.gpg arch=amd64] https://m.test/d bookworm-updates main\n'],
-  ['deb https://m.test/debian-security bookworm-security main # note', 'deb https://m.test/debian-security bookworm-security main\n'],
+  [
+    'deb [signed-by=/k.gpg arch=amd64] https://m.test/d bookworm-updates main',
+    'deb [signed-by=/k.gpg arch=amd64] https://m.test/d bookworm-updates main\n',
+  ],
+  [
+    'deb https://m.test/debian-security bookworm-security main # note',
+    'deb https://m.test/debian-security bookworm-security main\n',
+  ],
   ['deb-src https://m.test/debian bookworm main', ''],
   ['# deb https://m.test/debian bookworm main', ''],
   ['deb https://m.test/debian bookworm-backports main', ''],
@@ -57,13 +63,22 @@ signed-by:
 });
 
 test('a host without a source of the release is known as such, and files of another kind are not read', () => {
-  expect(isEmpty(chooseSources([{ name: 'x.list.save', text: 'deb https://m.test/debian bookworm main' }], 'bookworm'))).toBe(true);
+  expect(isEmpty(chooseSources([{ name: 'x.list.save', text: 'deb https://m.test/debian bookworm main' }], 'bookworm'))).toBe(
+    true,
+  );
 });
 
-test('a program\'s complaint becomes one line without addresses', () => {
-  expect(withoutAddresses('E: Failed to fetch https://user:pw@m.test/x.deb  404')).toBe('E: Failed to fetch <package source>  404');
-  expect(toolFailure('apt-get', 'W: a\nE: Cannot https://m.test/y\nbye\n').message).toBe('apt-get failed: E: Cannot <package source>');
-  expect(toolFailure('cp', 'cp: write: No space left on device')).toMatchObject({ code: 'IMAGE_BUILD_FAILED', message: 'the disk is full' });
+test("a program's complaint becomes one line without addresses", () => {
+  expect(withoutAddresses('E: Failed to fetch https://user:pw@m.test/x.deb  404')).toBe(
+    'E: Failed to fetch <package source>  404',
+  );
+  expect(toolFailure('apt-get', 'W: a\nE: Cannot https://m.test/y\nbye\n').message).toBe(
+    'apt-get failed: E: Cannot <package source>',
+  );
+  expect(toolFailure('cp', 'cp: write: No space left on device')).toMatchObject({
+    code: 'IMAGE_BUILD_FAILED',
+    message: 'the disk is full',
+  });
   expect(toolFailure('unshare', 'unshare: failed to execute newuidmap: No such file')).toMatchObject({ code: 'TOOL_MISSING' });
   expect(toolFailure('x', 'a\u001b[31mb').message).toBe('x failed: a\\x1b[31mb');
 });

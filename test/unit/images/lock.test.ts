@@ -43,9 +43,17 @@ test.each([
 
 test('the bill of materials has every component with a hash and no address but its package URLs', () => {
   const bom = billOfMaterials(child, digest);
-  expect(bom).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6', serialNumber: expect.stringMatching(/^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/) });
+  expect(bom).toMatchObject({
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+    serialNumber: expect.stringMatching(/^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/),
+  });
   expect(bom['components']).toMatchObject([
-    { name: 'libstdc++6', purl: 'pkg:deb/debian/libstdc%2B%2B6@1%3A12.2.0-14%2Bdeb12u1?arch=amd64&distro=bookworm', hashes: [{ alg: 'SHA-256' }] },
+    {
+      name: 'libstdc++6',
+      purl: 'pkg:deb/debian/libstdc%2B%2B6@1%3A12.2.0-14%2Bdeb12u1?arch=amd64&distro=bookworm',
+      hashes: [{ alg: 'SHA-256' }],
+    },
     { name: 'npm', hashes: [{ alg: 'SHA-512', content: '01'.repeat(64) }] },
     { name: '@a/b', purl: 'pkg:npm/%40a/b@1.0.0' },
   ]);
@@ -78,7 +86,12 @@ test('the record of an image with one changed character is not opened', () => {
   };
   const text = sealRecord(record);
   expect(openRecord(text)).toMatchObject({ digest, recipe: 'claude', bytes: 1234 });
-  for (const [from, to] of [['1234', '1235'], ['"root"', '"user"'], ['"claude"', '"claudf"'], ['sha256:1', 'sha256:2']] as const) {
+  for (const [from, to] of [
+    ['1234', '1235'],
+    ['"root"', '"user"'],
+    ['"claude"', '"claudf"'],
+    ['sha256:1', 'sha256:2'],
+  ] as const) {
     expect(openRecord(text.replace(from, to))).toBeUndefined();
   }
   expect(openRecord(text.slice(0, -20))).toBeUndefined();

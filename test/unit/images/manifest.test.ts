@@ -31,29 +31,62 @@ test('the order in which files are found does not matter', () => {
 test('two lists that differ in anything have different texts', () => {
   fc.assert(
     fc.property(entries, entries, (a, b) => {
-      const key = (list: readonly ManifestEntry[]): string => JSON.stringify(list.toSorted((x, y) => (x.path < y.path ? -1 : 1)).map((each) => Object.values(each)));
-      const order = ({ path, type, mode, uid, gid, size, sha256, link }: ManifestEntry): ManifestEntry => ({ path, type, mode, uid, gid, size, sha256, link });
+      const key = (list: readonly ManifestEntry[]): string =>
+        JSON.stringify(list.toSorted((x, y) => (x.path < y.path ? -1 : 1)).map((each) => Object.values(each)));
+      const order = ({ path, type, mode, uid, gid, size, sha256, link }: ManifestEntry): ManifestEntry => ({
+        path,
+        type,
+        mode,
+        uid,
+        gid,
+        size,
+        sha256,
+        link,
+      });
       expect(canonicalManifest(a) === canonicalManifest(b)).toBe(key(a.map(order)) === key(b.map(order)));
     }),
   );
 });
 
 test('paths are sorted by their bytes, and the digest is of the bytes', () => {
-  const list = ['b', 'B', '\xff', 'a/b', 'a', 'a.b'].map((path): ManifestEntry => ({ path, type: 'd', mode: '755', uid: 0, gid: 0, size: 0, sha256: '', link: '' }));
+  const list = ['b', 'B', '\xff', 'a/b', 'a', 'a.b'].map((path): ManifestEntry => ({
+    path,
+    type: 'd',
+    mode: '755',
+    uid: 0,
+    gid: 0,
+    size: 0,
+    sha256: '',
+    link: '',
+  }));
   const text = canonicalManifest(list);
-  expect(text.split('\0\n').slice(0, -1).map((line) => line.split('\0')[0])).toEqual(['B', 'a', 'a.b', 'a/b', 'b', '\xff']);
+  expect(
+    text
+      .split('\0\n')
+      .slice(0, -1)
+      .map((line) => line.split('\0')[0]),
+  ).toEqual(['B', 'a', 'a.b', 'a/b', 'b', '\xff']);
   expect(manifestDigest(text)).toMatch(/^sha256:[0-9a-f]{64}$/);
   expect(manifestDigest('\xff')).toBe('sha256:a8100ae6aa1940d0b663bb31cd466142ebbdbd5187131b92d93818987832eb89');
 });
 
 test('what differs is named: changed, added and removed', () => {
-  const file = (path: string, sha256: string): ManifestEntry => ({ path, type: 'f', mode: '644', uid: 0, gid: 0, size: 1, sha256, link: '' });
+  const file = (path: string, sha256: string): ManifestEntry => ({
+    path,
+    type: 'f',
+    mode: '644',
+    uid: 0,
+    gid: 0,
+    size: 1,
+    sha256,
+    link: '',
+  });
   const before = canonicalManifest([file('same', 'a'), file('changed', 'a'), file('gone', 'a')]);
   const after = canonicalManifest([file('same', 'a'), file('changed', 'b'), file('new', 'a')]);
   expect([...differingPaths(before, after, 10)].toSorted()).toEqual(['/changed', '/gone', '/new']);
 });
 
-test('ids on disk and ids of the image translate both ways, and the agent\'s files are the caller\'s', () => {
+test("ids on disk and ids of the image translate both ways, and the agent's files are the caller's", () => {
   for (const uid of [0, 1000]) {
     const tools = imageTools({ uid, env: environmentOf({}) });
     fc.assert(

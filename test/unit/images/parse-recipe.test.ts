@@ -40,16 +40,29 @@ checks: [{ command: [tool, --version], contains: 1.2.3 }]
 
 test.each([
   ['name: mine\nfrom: base\ndebain: {}\n', 'r.yaml:3:1: unknown key "debain"', 'Did you mean "debian"?'],
-  ['name: mine\nfrom: base\ndebian: { packages: [a-] }\n', 'r.yaml:3:22: "debian.packages.0" is not the name of a Debian package', undefined],
+  [
+    'name: mine\nfrom: base\ndebian: { packages: [a-] }\n',
+    'r.yaml:3:22: "debian.packages.0" is not the name of a Debian package',
+    undefined,
+  ],
   ['name: mine\nfrom: bse\n', 'r.yaml:2:7: there is no recipe "bse" to start from', 'Did you mean "base"?'],
   ['name: base\ndebian: { packages: [jq] }\n', 'r.yaml:1:7: "base" is the name of a built-in recipe', undefined],
+  ['name: *nobody\nfrom: base\n', /^r\.yaml:1:1: Unresolved alias/, undefined],
   ['name: mine\n', 'r.yaml:1:1: either "from" or "debian" is needed', 'Write "from: base" to add to the base image.'],
   ['name: mine\nfrom: base\nname: twice\n', /^r\.yaml:3:1: /, undefined],
-  ['name: mine\nfrom: base\nfiles: [{ path: /home/agent/x, content: "" }]\n', /r\.yaml:3:17: "files.0.path" must be an absolute path below/, undefined],
+  [
+    'name: mine\nfrom: base\nfiles: [{ path: /home/agent/x, content: "" }]\n',
+    /r\.yaml:3:17: "files.0.path" must be an absolute path below/,
+    undefined,
+  ],
   ['name: mine\nfrom: base\nfiles: [{ path: /etc/../root/x, content: "" }]\n', /plain path/, undefined],
   ['name: mine\nfrom: base\nfiles: [{ path: /etc/x, content: "", mode: "4755" }]\n', /must be written as "0644"/, undefined],
   ['name: mine\nfrom: base\nnpm: [{ name: x, version: ^1, integrity: y }]\n', /must be one exact version/, undefined],
-  ['name: mine\nfrom: base\ndebian: { suite: trixie, packages: [] }\n', /r\.yaml:3:18: "base" is built from bookworm, not trixie/, 'Leave "suite" out.'],
+  [
+    'name: mine\nfrom: base\ndebian: { suite: trixie, packages: [] }\n',
+    /r\.yaml:3:18: "base" is built from bookworm, not trixie/,
+    'Leave "suite" out.',
+  ],
 ])('a fault in %j is told with its place', (text, message, hint) => {
   const told = fault(text);
   if (typeof message === 'string') {
@@ -63,15 +76,21 @@ test.each([
 });
 
 test('no text makes the parser fail otherwise than with RECIPE_INVALID', () => {
-  const piece = fc.oneof(fc.constantFrom('name: ', 'from: base\n', 'debian:', ' {', '}', '[', ']', '&a ', '*a ', '\n', '- ', '? ', '!!js ', '\t'), fc.string());
+  const piece = fc.oneof(
+    fc.constantFrom('name: ', 'from: base\n', 'debian:', ' {', '}', '[', ']', '&a ', '*a ', '\n', '- ', '? ', '!!js ', '\t'),
+    fc.string(),
+  );
   fc.assert(
-    fc.property(fc.array(piece).map((pieces) => pieces.join('')), (text) => {
-      try {
-        parseRecipe(text, { file: 'r.yaml', target });
-      } catch (error) {
-        expect(isCasemateError(error) && error.code).toBe('RECIPE_INVALID');
-      }
-    }),
+    fc.property(
+      fc.array(piece).map((pieces) => pieces.join('')),
+      (text) => {
+        try {
+          parseRecipe(text, { file: 'r.yaml', target });
+        } catch (error) {
+          expect(isCasemateError(error) && error.code).toBe('RECIPE_INVALID');
+        }
+      },
+    ),
   );
 });
 
@@ -79,7 +98,10 @@ test('no Debian package name that is accepted can be taken for an option, a remo
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom(...'-+.~?*/=:%a1'.split('')), minLength: 1, maxLength: 6 }), (name) => {
       try {
-        const recipe = parseRecipe(`name: mine\nfrom: base\ndebian: { packages: [${JSON.stringify(name)}] }\n`, { file: 'r.yaml', target });
+        const recipe = parseRecipe(`name: mine\nfrom: base\ndebian: { packages: [${JSON.stringify(name)}] }\n`, {
+          file: 'r.yaml',
+          target,
+        });
         expect(recipe.debian?.packages[0]).toMatch(/^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$/);
       } catch (error) {
         expect(isCasemateError(error) && error.code).toBe('RECIPE_INVALID');
@@ -110,7 +132,7 @@ test('the digest of a recipe changes with its own content and with that of the r
   expect(recipeDigest(builtinChain('claude', target))).toBe(recipeDigest(claude));
 });
 
-test('the release is the host\'s own where the host is Debian', () => {
+test("the release is the host's own where the host is Debian", () => {
   expect(hostTarget('ID=debian\nVERSION_CODENAME=trixie\n', 'x64')).toEqual({ platform: 'x64', suite: 'trixie' });
   expect(hostTarget('ID=ubuntu\nVERSION_CODENAME=noble\n', 'arm64')).toEqual({ platform: 'arm64', suite: 'bookworm' });
   expect(hostTarget('', 'x64').suite).toBe('bookworm');
@@ -118,7 +140,10 @@ test('the release is the host\'s own where the host is Debian', () => {
 });
 
 test('an unknown recipe gets the nearest name', async () => {
-  await expect(findRecipe('cluade', target, '/')).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', hint: 'Did you mean claude?' });
+  await expect(findRecipe('cluade', target, '/')).rejects.toMatchObject({
+    code: 'IMAGE_NOT_FOUND',
+    hint: 'Did you mean claude?',
+  });
   expect(isRecipeFile('./x')).toBe(true);
   expect(isRecipeFile('x.yml')).toBe(true);
   expect(isRecipeFile('claude')).toBe(false);

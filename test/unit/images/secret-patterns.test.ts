@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 
 import { secretFileNames, secretPatterns } from '../../../src/images/secret-patterns.ts';
 
-const matching = (text: string): string | undefined => secretPatterns.find(({ expression }) => new RegExp(expression, 'm').test(text))?.name;
+const matching = (text: string): string | undefined =>
+  secretPatterns.find(({ expression }) => new RegExp(expression, 'm').test(text))?.name;
 
 // Put together here, so that no scanner of this repository takes them for real.
 const dashes = '-'.repeat(5);
