@@ -29,7 +29,11 @@ const rounds = 7;
 const smallRequests = 300;
 const ways = ['direct', 'splice', 'injection'] as const;
 type Way = (typeof ways)[number];
-const hosts: Readonly<Record<Way, string>> = { direct: 'direct.example.com', splice: 'splice.example.com', injection: 'inject.example.com' };
+const hosts: Readonly<Record<Way, string>> = {
+  direct: 'direct.example.com',
+  splice: 'splice.example.com',
+  injection: 'inject.example.com',
+};
 const secret = 'sk-bench-0123456789abcdef0123456789abcdef0123456789abcdef';
 
 type Call = (way: Way, task: Pick<Task, 'method' | 'bytes' | 'requests'>) => Promise<number[]>;
@@ -50,7 +54,8 @@ async function measure(call: Call): Promise<readonly BenchResult[]> {
   const up = new Map<Way, number[]>();
   const small = new Map<Way, number[]>();
   const bytes = megabytes * 1e6;
-  const add = (to: Map<Way, number[]>, way: Way, samples: number[]): void => void to.set(way, [...(to.get(way) ?? []), ...samples]);
+  const add = (to: Map<Way, number[]>, way: Way, samples: number[]): void =>
+    void to.set(way, [...(to.get(way) ?? []), ...samples]);
   for (let round = 0; round <= rounds; round += 1) {
     for (const way of ways) {
       const latency = await call(way, { method: 'GET', bytes: 100, requests: smallRequests / 5 });
@@ -87,7 +92,13 @@ function latencies(samples: ReadonlyMap<Way, number[]>): BenchResult[] {
   return ways.flatMap((way): BenchResult[] => {
     const own = samples.get(way) ?? [];
     const row: BenchResult = { name: `gateway/small request ${way}`, unit: 'ms', samples: own, note: 'kept alive, 100 bytes' };
-    const added: BenchResult = { name: `gateway/added by ${way}`, unit: 'ms', samples: own.map((ms) => ms - direct), aim: '< 1 ms', note: 'over the direct median; every request durable in the journal where it is opened' };
+    const added: BenchResult = {
+      name: `gateway/added by ${way}`,
+      unit: 'ms',
+      samples: own.map((ms) => ms - direct),
+      aim: '< 1 ms',
+      note: 'over the direct median; every request durable in the journal where it is opened',
+    };
     return way === 'direct' ? [row] : [row, added];
   });
 }
@@ -103,13 +114,22 @@ async function start(folder: string): Promise<{ call: Call; stop: () => Promise<
   }
   const ca: ClientData = { ca: [inner.certificatePem, outer.certificatePem] };
   const client = new Worker(new URL('gateway-client.ts', import.meta.url), { workerData: ca });
-  const journal = await openJournal({ ...journalPlace(pathsFrom(environmentOf({ CASEMATE_HOME: folder, HOME: folder }), 0)), clock: systemClock });
+  const journal = await openJournal({
+    ...journalPlace(pathsFrom(environmentOf({ CASEMATE_HOME: folder, HOME: folder }), 0)),
+    clock: systemClock,
+  });
   const names = [...upstreams.keys()];
   const gateway = createGateway({
     journal,
     trustStorePem: outer.certificatePem,
     resolve: async (host) => [`93.184.216.${names.indexOf(host) + 1}`],
-    dial: ({ address }) => connect({ host: '127.0.0.1', port: upstreams.get(names[Number(address.split('.')[3]) - 1] ?? '')?.port ?? 1, allowHalfOpen: true, noDelay: true }),
+    dial: ({ address }) =>
+      connect({
+        host: '127.0.0.1',
+        port: upstreams.get(names[Number(address.split('.')[3]) - 1] ?? '')?.port ?? 1,
+        allowHalfOpen: true,
+        noDelay: true,
+      }),
   });
   let receiver: IngressReceiver | undefined;
   gateway.attach(
@@ -120,7 +140,17 @@ async function start(folder: string): Promise<{ call: Call; stop: () => Promise<
       rules: [rule(hosts.splice), rule(hosts.injection, 'key')],
       authority: inner,
       credentials: new Map([
-        ['key', { name: 'key', provider: 'header', phantom: 'phantom-of-the-bench', identityHeaders: ['x-api-key'], inject: { header: 'x-api-key', format: '{}' }, value: () => ({ reveal: () => secret }) }],
+        [
+          'key',
+          {
+            name: 'key',
+            provider: 'header',
+            phantom: 'phantom-of-the-bench',
+            identityHeaders: ['x-api-key'],
+            inject: { header: 'x-api-key', format: '{}' },
+            value: () => ({ reveal: () => secret }),
+          },
+        ],
       ]),
     },
     { serve: (given) => void (receiver = given), close: async () => undefined },
@@ -128,9 +158,13 @@ async function start(folder: string): Promise<{ call: Call; stop: () => Promise<
   const listeners = await Promise.all(
     ways.map((way) => {
       const localAddress = way === 'direct' ? '' : addressOf(receiver, hosts[way]);
-      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => receiver?.connection({ socket, localAddress, localPort: 443 }));
+      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
+        receiver?.connection({ socket, localAddress, localPort: 443 }),
+      );
       return new Promise<{ close: () => void; port: number }>((resolve) => {
-        server.listen(0, '127.0.0.1', () => resolve({ close: () => server.close(), port: (server.address() as AddressInfo).port }));
+        server.listen(0, '127.0.0.1', () =>
+          resolve({ close: () => server.close(), port: (server.address() as AddressInfo).port }),
+        );
       });
     }),
   );
@@ -171,7 +205,15 @@ function addressOf(receiver: IngressReceiver | undefined, name: string): string 
 }
 
 function rule(host: string, credential?: string): NetworkRule {
-  return { id: `bench:${host}`, host: { kind: 'exact', host: parseHost(host) }, ports: [443], credential, http: undefined, upstream: undefined, origin: { layer: 'project', source: 'bench' } };
+  return {
+    id: `bench:${host}`,
+    host: { kind: 'exact', host: parseHost(host) },
+    ports: [443],
+    credential,
+    http: undefined,
+    upstream: undefined,
+    origin: { layer: 'project', source: 'bench' },
+  };
 }
 
 function message<T>(worker: Worker): Promise<T> {

@@ -31,7 +31,9 @@ const more = ['::/96', '64:ff9b:1::/48', 'fec0::/10', '100::/64', '5f00::/16'].m
 
 function isEmbedding(parsed: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   // Only 2000::/3 is handed out as global unicast (IANA).
-  return parsed instanceof ipaddr.IPv6 && (more.some((range) => parsed.match(range)) || ((parsed.parts[0] ?? 0) & 0xe000) !== 0x2000);
+  return (
+    parsed instanceof ipaddr.IPv6 && (more.some((range) => parsed.match(range)) || ((parsed.parts[0] ?? 0) & 0xe000) !== 0x2000)
+  );
 }
 
 export function ownAddresses(): ReadonlySet<string> {

@@ -85,9 +85,15 @@ export async function createLeafSigner(authority: Authority): Promise<LeafSigner
           extension(oid.basicConstraints, new pkijs.BasicConstraints({ cA: false }).toSchema(), true),
           extension(oid.keyUsage, new asn1js.BitString({ valueHex: bytes(usage.digitalSignature), unusedBits: 7 }), true),
           extension(oid.extendedKeyUsage, new pkijs.ExtKeyUsage({ keyPurposes: [oid.serverAuth] }).toSchema()),
-          extension(oid.alternativeName, new pkijs.GeneralNames({ names: [new pkijs.GeneralName({ type: 2, value: host })] }).toSchema()),
+          extension(
+            oid.alternativeName,
+            new pkijs.GeneralNames({ names: [new pkijs.GeneralName({ type: 2, value: host })] }).toSchema(),
+          ),
           extension(oid.subjectKeyId, new asn1js.OctetString({ valueHex: keyId })),
-          extension(oid.authorityKeyId, new pkijs.AuthorityKeyIdentifier({ keyIdentifier: new asn1js.OctetString({ valueHex: parentKeyId }) }).toSchema()),
+          extension(
+            oid.authorityKeyId,
+            new pkijs.AuthorityKeyIdentifier({ keyIdentifier: new asn1js.OctetString({ valueHex: parentKeyId }) }).toSchema(),
+          ),
         ],
       }),
   };
@@ -114,9 +120,14 @@ async function toolkit() {
     pkijs,
     asn1js,
     engine,
-    extension: (extnID: string, value: Encodable, critical = false) => new pkijs.Extension({ extnID, critical, extnValue: value.toBER(false) }),
+    extension: (extnID: string, value: Encodable, critical = false) =>
+      new pkijs.Extension({ extnID, critical, extnValue: value.toBER(false) }),
     issue: async ({ subject, issuer, publicKey, signWith, from, to, extensions }: Issue): Promise<string> => {
-      const certificate = new pkijs.Certificate({ version: 2, serialNumber: new asn1js.Integer({ valueHex: serial() }), extensions });
+      const certificate = new pkijs.Certificate({
+        version: 2,
+        serialNumber: new asn1js.Integer({ valueHex: serial() }),
+        extensions,
+      });
       certificate.subject = subject;
       certificate.issuer = issuer;
       certificate.notBefore.value = new Date(from);
@@ -164,6 +175,9 @@ function der(text: string): Buffer {
 }
 
 function pem(label: string, content: ArrayBuffer): string {
-  const lines = Buffer.from(content).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(content)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }

@@ -65,7 +65,11 @@ function readHello(hello: Cursor): Hello {
   if (serverName === undefined) {
     throw new Unreadable('no server name');
   }
-  return { kind: 'hello', serverName: readServerName(serverName), hasEncryptedHello: seen.has(extensionType.encryptedClientHello) };
+  return {
+    kind: 'hello',
+    serverName: readServerName(serverName),
+    hasEncryptedHello: seen.has(extensionType.encryptedClientHello),
+  };
 }
 
 function readServerName(extension: Cursor): HostName {

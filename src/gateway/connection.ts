@@ -21,7 +21,10 @@ export interface ConnectionTools {
 }
 
 /** Never rejects. */
-export async function serveConnection({ socket, localAddress, localPort }: IngressConnection, tools: ConnectionTools): Promise<void> {
+export async function serveConnection(
+  { socket, localAddress, localPort }: IngressConnection,
+  tools: ConnectionTools,
+): Promise<void> {
   const { live } = tools;
   // A listener for both families tells IPv4 addresses in their mapped form.
   const host = live.names.nameAt(localAddress.replace(/^::ffff:/, ''));
@@ -31,7 +34,10 @@ export async function serveConnection({ socket, localAddress, localPort }: Ingre
   }
   const speech = speechOn(localPort, decisiveRules(live.sandbox.rules, host, localPort));
   if (speech === 'nothing') {
-    await close(socket, live, { subject: `${host}:${localPort}`, reason: deniedReason(live, host, localPort) ?? 'host-not-allowed' });
+    await close(socket, live, {
+      subject: `${host}:${localPort}`,
+      reason: deniedReason(live, host, localPort) ?? 'host-not-allowed',
+    });
     return;
   }
   if (speech === 'anything') {
@@ -61,7 +67,11 @@ function isAboutHttp({ credential, http, upstream }: NetworkRule): boolean {
   return credential !== undefined || http !== undefined || upstream?.startsWith('http:') === true;
 }
 
-function siteOf({ live }: ConnectionTools, host: HostName, { port, scheme, socket }: { readonly port: number; readonly scheme: Site['scheme']; readonly socket: Socket }): Site {
+function siteOf(
+  { live }: ConnectionTools,
+  host: HostName,
+  { port, scheme, socket }: { readonly port: number; readonly scheme: Site['scheme']; readonly socket: Socket },
+): Site {
   const rules = decisiveRules(live.sandbox.rules, host, port);
   const denied = deniedReason(live, host, port);
   let exchanges = 0;
@@ -100,9 +110,16 @@ interface HttpPlace {
 async function serveHttp(socket: Socket, tools: ConnectionTools, { host, port, speech }: HttpPlace): Promise<void> {
   const { live } = tools;
   const { limits } = live;
-  const first = await peek(socket, { maxBytes: maxHelloBytes, timeoutMs: limits.firstBytesMs, read: (bytes) => firstWords(bytes, speech) });
+  const first = await peek(socket, {
+    maxBytes: maxHelloBytes,
+    timeoutMs: limits.firstBytesMs,
+    read: (bytes) => firstWords(bytes, speech),
+  });
   if (first.kind !== 'seen') {
-    await close(socket, live, { subject: `${host}:${port}`, reason: first.kind === 'slow' ? 'nothing-said' : 'hello-unreadable' });
+    await close(socket, live, {
+      subject: `${host}:${port}`,
+      reason: first.kind === 'too-long' ? 'hello-unreadable' : 'nothing-said',
+    });
     return;
   }
   if (first.value === 'http') {
@@ -192,14 +209,21 @@ async function relayBytes(socket: Socket, { live, host, port, rules }: Site): Pr
     live.recorder.end(effect, dialled.ok ? 'caller-gone' : dialled.fault.reason, { bytesOut: 0, bytesIn: 0 });
     return;
   }
-  const { bytesOut, bytesIn, outcome } = await splice(socket, dialled.value, { idleMs: live.limits.idleMs, signal: live.closing.signal });
+  const { bytesOut, bytesIn, outcome } = await splice(socket, dialled.value, {
+    idleMs: live.limits.idleMs,
+    signal: live.closing.signal,
+  });
   live.counts.bytesOut += bytesOut;
   live.counts.bytesIn += bytesIn;
   live.recorder.end(effect, outcome, { bytesOut, bytesIn, ms: Math.round(live.clock.monotonicMs() - startedMs) });
 }
 
 /** Reset, so that the caller sees at once that nobody is there; recorded before. */
-async function close(socket: Socket, live: LiveSandbox, { subject, reason, why = '' }: { readonly subject: string; readonly reason: string; readonly why?: string }): Promise<void> {
+async function close(
+  socket: Socket,
+  live: LiveSandbox,
+  { subject, reason, why = '' }: { readonly subject: string; readonly reason: string; readonly why?: string },
+): Promise<void> {
   live.counts.denied += 1;
   await live.recorder.deny({ subject, detail: why === '' ? {} : { why } }, { reason });
   reset(socket);

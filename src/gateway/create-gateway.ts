@@ -100,11 +100,19 @@ function sharedParts(options: GatewayOptions): Shared {
     dialMs: limits.dialMs,
     handshakeMs: limits.handshakeMs,
   });
-  return { options, limits, clock: options.clock ?? systemClock, dialer, http1: createHttp1Server(limits), log: options.log ?? (() => undefined) };
+  return {
+    options,
+    limits,
+    clock: options.clock ?? systemClock,
+    dialer,
+    http1: createHttp1Server(limits),
+    log: options.log ?? (() => undefined),
+  };
 }
 
 function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, log }: Shared): LiveSandbox {
   const { journal } = options;
+  const complaints = createRate(1, clock);
   const phantoms = [...sandbox.credentials.values()].map((credential) => credential.phantom);
   return {
     sandbox,
@@ -117,7 +125,12 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
       sandboxId: sandbox.id,
       policyHash: sandbox.policyHash,
       clock,
-      onFailure: (error) => log(`the journal did not take a line about ${sandbox.id}: ${String(error)}`),
+      onFailure(error) {
+        // A full disk fails every line; one of them a second is enough to read.
+        if (complaints.take()) {
+          log(`the journal did not take a line about ${sandbox.id}: ${String(error)}`);
+        }
+      },
     }),
     leaves: createLeafStore({ authority: sandbox.authority, clock, perSecond: limits.leavesPerSecond, kept: limits.leaves }),
     upstreams: createUpstreamStore({ dialer, limits }),
@@ -191,12 +204,14 @@ function answerDatagram({ data, localPort, reply }: IngressDatagram, dns: DnsCon
   }
 }
 
-function dnsContext({ names, sandbox, phantoms, recorder, counts }: LiveSandbox): DnsContext {
+function dnsContext({ names, sandbox, phantoms, recorder, counts, limits, clock }: LiveSandbox): DnsContext {
   let isFull = false;
+  const rate = createRate(limits.queriesPerSecond, clock);
   return {
     names,
     rules: sandbox.rules,
     forbidden: phantoms,
+    mayAnswer: rate.take,
     onForbidden() {
       counts.denied += 1;
       void recorder.deny({ subject: 'dns', detail: {} }, { reason: 'phantom-misplaced', action: 'credential.phantom-misplaced' });

@@ -41,7 +41,11 @@ function text(refusal: Refusal, asked: Asked): string {
     ...(refusal.rule === undefined ? [] : [['rule', refusal.rule]]),
     ['next', nextStep(refusal, asked)],
   ];
-  return [`casemate: ${title(refusal)}`, ...rows.map(([name = '', value = '']) => `  ${name.padEnd(7)} ${visible(value)}`), ''].join('\n');
+  return [
+    `casemate: ${title(refusal)}`,
+    ...rows.map(([name = '', value = '']) => `  ${name.padEnd(7)} ${visible(value)}`),
+    '',
+  ].join('\n');
 }
 
 /** Readable for clients of model APIs too: they look for `type` and for `error.message`. */
@@ -63,7 +67,9 @@ function json(refusal: Refusal, asked: Asked): string {
 }
 
 function title(refusal: Refusal): string {
-  return isDenial(refusal.reason) ? `blocked by the ${layerOf(refusal)} of this sandbox` : `the ${layerOf(refusal)} could not carry this out`;
+  return isDenial(refusal.reason)
+    ? `blocked by the ${layerOf(refusal)} of this sandbox`
+    : `the ${layerOf(refusal)} could not carry this out`;
 }
 
 function layerOf(refusal: Refusal): string {
@@ -77,7 +83,9 @@ function nextStep(refusal: Refusal, { host, port }: Asked): string {
   if (refusal.reason === 'foreign-key' || refusal.reason === 'phantom-misplaced') {
     return 'Use the key that is in the sandbox, only in the header it belongs to; the gateway puts the real one in its place.';
   }
-  return passing.has(refusal.reason) ? 'Try again later; the policy allows this.' : 'The journal on the host has the details: casemate journal query';
+  return passing.has(refusal.reason)
+    ? 'Try again later; the policy allows this.'
+    : 'The journal on the host has the details: casemate journal query';
 }
 
 /** What may be gone at the next attempt. */

@@ -25,5 +25,7 @@ export function readOverride(upstream: string): Override | undefined {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const port = url.port === '' ? (url.protocol === 'http:' ? 80 : 443) : Number(url.port);
   const isLoopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-  return isIP(host) === 0 && canonicalHost(host) === undefined ? undefined : { tls: url.protocol === 'https:', host, port, isLoopback };
+  return isIP(host) === 0 && canonicalHost(host) === undefined
+    ? undefined
+    : { tls: url.protocol === 'https:', host, port, isLoopback };
 }

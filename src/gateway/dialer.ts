@@ -39,11 +39,19 @@ export function createDialer(options: DialerOptions): Dialer {
     made ??= createSecureContext(options.trustStorePem === undefined ? {} : { ca: splitPem(options.trustStorePem) });
     return made;
   };
-  const dialOptions = (signal: AbortSignal) => ({ resolve: options.resolve, dial: options.dial, timeoutMs: options.dialMs, signal, context });
+  const dialOptions = (signal: AbortSignal) => ({
+    resolve: options.resolve,
+    dial: options.dial,
+    timeoutMs: options.dialMs,
+    signal,
+    context,
+  });
   const tcp = (destination: Destination, signal: AbortSignal): Promise<Attempt<Socket>> => {
     const { host, port, override } = destination;
     const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'secure') : undefined;
-    return proxy === undefined ? dialDestination(destination, dialOptions(signal)) : tunnel(proxy, { host, port }, dialOptions(signal));
+    return proxy === undefined
+      ? dialDestination(destination, dialOptions(signal))
+      : tunnel(proxy, { host, port }, dialOptions(signal));
   };
   return {
     tcp,
@@ -52,16 +60,29 @@ export function createDialer(options: DialerOptions): Dialer {
       if (!dialled.ok) {
         return dialled;
       }
-      return startTls(dialled.value, { serverName: serverNameOf(destination), context: context(), alpn, timeoutMs: options.handshakeMs });
+      return startTls(wholeOnly(dialled.value), {
+        serverName: serverNameOf(destination),
+        context: context(),
+        alpn,
+        timeoutMs: options.handshakeMs,
+      });
     },
     async plainHttp(destination, signal) {
       const { host, port, override } = destination;
       const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'plain') : undefined;
-      const dialled = await (proxy === undefined ? dialDestination(destination, dialOptions(signal)) : dialProxy(proxy, dialOptions(signal)));
+      const dialled = await (proxy === undefined
+        ? dialDestination(destination, dialOptions(signal))
+        : dialProxy(proxy, dialOptions(signal)));
       const through = proxy === undefined ? undefined : { authorization: proxyAuthorization(proxy) };
-      return dialled.ok ? { ok: true, value: { socket: dialled.value, proxy: through } } : dialled;
+      return dialled.ok ? { ok: true, value: { socket: wholeOnly(dialled.value), proxy: through } } : dialled;
     },
   };
+}
+
+/** A connection for HTTP: its other side ending is its end, or a kept one would seem usable. */
+function wholeOnly(socket: Socket): Socket {
+  socket.allowHalfOpen = false;
+  return socket;
 }
 
 /** An override by name is verified as that name; one by address stands in for the host that was asked for. */

@@ -13,6 +13,8 @@ export interface DnsContext {
   readonly rules: readonly NetworkRule[];
   /** texts that must not appear in a name: the phantoms */
   readonly forbidden: readonly string[];
+  /** false: too many queries; the asker gets no answer and comes again */
+  readonly mayAnswer: () => boolean;
   readonly onForbidden: (name: string) => void;
   readonly onFull: () => void;
 }
@@ -24,7 +26,7 @@ const headerBytes = 12;
 export function answerQuery(data: Uint8Array, context: DnsContext): Uint8Array | undefined {
   const query = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   // An answer to an answer would let two servers talk for ever.
-  if (query.length < headerBytes || (query.readUInt8(2) & 0x80) !== 0) {
+  if (query.length < headerBytes || (query.readUInt8(2) & 0x80) !== 0 || !context.mayAnswer()) {
     return undefined;
   }
   if ((query.readUInt8(2) & 0x78) !== 0) {
@@ -80,7 +82,20 @@ function response(packet: DecodedPacket, rcode: number): Packet {
     id: packet.id ?? 0,
     flags: flags.authoritative | flags.recursionAvailable | desired | rcode,
     questions: packet.questions ?? [],
-    additionals: hasOpt ? [{ type: 'OPT', name: '.', udpPayloadSize: 1232, extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] }] : [],
+    additionals: hasOpt
+      ? [
+          {
+            type: 'OPT',
+            name: '.',
+            udpPayloadSize: 1232,
+            extendedRcode: 0,
+            ednsVersion: 0,
+            flags: 0,
+            flag_do: false,
+            options: [],
+          },
+        ]
+      : [],
   };
 }
 

@@ -5,7 +5,11 @@ import type { Exchange } from './exchange.ts';
 import { fieldsOf, flat, valuesOf } from './fields.ts';
 
 /** A request of Node's HTTP/1.1 server as an `Exchange`. */
-export function http1Exchange(request: IncomingMessage, response: ServerResponse, options: { readonly expectsContinue: boolean }): Exchange {
+export function http1Exchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: { readonly expectsContinue: boolean },
+): Exchange {
   const fields = fieldsOf(request.rawHeaders);
   const gone = new AbortController();
   // The socket's own end: a response that waits behind another one is not told of it.

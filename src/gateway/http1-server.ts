@@ -29,7 +29,13 @@ const keepAliveMs = 600_000;
 
 export function createHttp1Server({ headerBytes }: { readonly headerBytes: number }): Http1Server {
   const connections = new WeakMap<Duplex, Connection>();
-  const server = createServer({ maxHeaderSize: headerBytes, insecureHTTPParser: false, keepAliveTimeout: keepAliveMs, requestTimeout: 0, headersTimeout: 0 });
+  const server = createServer({
+    maxHeaderSize: headerBytes,
+    insecureHTTPParser: false,
+    keepAliveTimeout: keepAliveMs,
+    requestTimeout: 0,
+    headersTimeout: 0,
+  });
   server.maxHeadersCount = 0;
   const enqueue = (request: IncomingMessage, work: (site: Site) => Promise<void>): void => {
     const connection = connections.get(request.socket);
@@ -45,15 +51,19 @@ export function createHttp1Server({ headerBytes }: { readonly headerBytes: numbe
       connection.settledBytes = request.socket.bytesRead;
     });
   };
-  const take = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse): void =>
-    enqueue(request, (site) => relay(http1Exchange(request, response, { expectsContinue }), site));
+  const take =
+    (expectsContinue: boolean) =>
+    (request: IncomingMessage, response: ServerResponse): void =>
+      enqueue(request, (site) => relay(http1Exchange(request, response, { expectsContinue }), site));
   server.on('request', take(false));
   server.on('checkContinue', take(true));
   server.on('checkExpectation', (request, response) =>
     enqueue(request, (site) => refused(http1Exchange(request, response, { expectsContinue: true }), site, 'expectation-unknown')),
   );
   server.on('upgrade', (request, socket, head) => enqueue(request, (site) => relayUpgrade({ request, socket, head }, site)));
-  server.on('connect', (request, socket) => enqueue(request, (site) => refused(detachedExchange(request, socket), site, 'target-not-allowed')));
+  server.on('connect', (request, socket) =>
+    enqueue(request, (site) => refused(detachedExchange(request, socket), site, 'target-not-allowed')),
+  );
   server.on('clientError', (error, socket) => refuseUnreadable(error, socket, connections.get(socket)));
   return {
     serve(socket, site) {
@@ -70,16 +80,19 @@ function watch(socket: Socket, connection: Connection): void {
   const { limits, clock } = connection.site.live;
   let begunMs: number | undefined;
   let moved = { bytes: 0, atMs: clock.monotonicMs() };
-  const timer = setInterval(() => {
-    const now = clock.monotonicMs();
-    const isBegun = connection.waiting === 0 && socket.bytesRead > connection.settledBytes;
-    begunMs = isBegun ? (begunMs ?? now) : undefined;
-    const bytes = socket.bytesRead + socket.bytesWritten;
-    moved = bytes === moved.bytes ? moved : { bytes, atMs: now };
-    if ((begunMs !== undefined && now - begunMs >= limits.headMs) || now - moved.atMs >= limits.idleMs) {
-      endWith(socket, 408);
-    }
-  }, Math.max(50, limits.headMs / 6));
+  const timer = setInterval(
+    () => {
+      const now = clock.monotonicMs();
+      const isBegun = connection.waiting === 0 && socket.bytesRead > connection.settledBytes;
+      begunMs = isBegun ? (begunMs ?? now) : undefined;
+      const bytes = socket.bytesRead + socket.bytesWritten;
+      moved = bytes === moved.bytes ? moved : { bytes, atMs: now };
+      if ((begunMs !== undefined && now - begunMs >= limits.headMs) || now - moved.atMs >= limits.idleMs) {
+        endWith(socket, 408);
+      }
+    },
+    Math.max(50, limits.headMs / 6),
+  );
   socket.once('close', () => clearInterval(timer));
 }
 
@@ -109,4 +122,3 @@ function endWith(socket: Duplex, status: number): void {
   // A caller that goes on sending does not keep the connection.
   setTimeout(() => socket.destroy(), 500).unref();
 }
-

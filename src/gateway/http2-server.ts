@@ -1,4 +1,10 @@
-import { constants, performServerHandshake, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  constants,
+  performServerHandshake,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Socket } from 'node:net';
 
 import type { Exchange } from './exchange.ts';
@@ -16,7 +22,12 @@ export function serveHttp2(socket: Socket, site: Site): void {
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
     unknownProtocolTimeout: limits.headMs,
-    settings: { maxConcurrentStreams: 100, initialWindowSize: windowBytes, maxHeaderListSize: limits.headerBytes, enableConnectProtocol: false },
+    settings: {
+      maxConcurrentStreams: 100,
+      initialWindowSize: windowBytes,
+      maxHeaderListSize: limits.headerBytes,
+      enableConnectProtocol: false,
+    },
   });
   session.setLocalWindowSize(windowBytes);
   session.on('error', () => undefined);

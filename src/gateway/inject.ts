@@ -22,7 +22,8 @@ export type InjectResult =
 
 export function inject({ fields, target, credential, phantoms }: InjectInput): InjectResult {
   const identity = new Set(credential?.identityHeaders.map((name) => name.toLowerCase()));
-  const refusal = identityFault(fields, credential) ?? queryFault(target, credential) ?? misplaced({ fields, target, identity, phantoms });
+  const refusal =
+    identityFault(fields, credential) ?? queryFault(target, credential) ?? misplaced({ fields, target, identity, phantoms });
   if (refusal !== undefined) {
     return { ok: false, refusal };
   }
@@ -43,16 +44,25 @@ function reveal(credential: BoundCredential): string | Refusal {
   try {
     const secret = credential.value().reveal();
     // A line break would let the secret end the header.
-    return /^[\x20-\x7e]+$/.test(secret) ? secret : refuse('credential-unavailable', `the value of the credential "${credential.name}" does not fit into a header`);
+    return /^[\x20-\x7e]+$/.test(secret)
+      ? secret
+      : refuse('credential-unavailable', `the value of the credential "${credential.name}" does not fit into a header`);
   } catch (thrown) {
-    return refuse('credential-unavailable', `the credential "${credential.name}" cannot be read on the host (${toCasemateError(thrown).code})`);
+    return refuse(
+      'credential-unavailable',
+      `the credential "${credential.name}" cannot be read on the host (${toCasemateError(thrown).code})`,
+    );
   }
 }
 
 /** Every header that carries an identity holds the phantom, or is not there. */
 function identityFault(fields: readonly Field[], credential: BoundCredential | undefined): Refusal | undefined {
-  const foreign = credential?.identityHeaders.find((name) => valuesOf(fields, name.toLowerCase()).some((value) => !isPhantom(value, credential)));
-  return foreign === undefined ? undefined : refuse('foreign-key', `the header ${foreign.toLowerCase()} holds a key that is not this sandbox's own`);
+  const foreign = credential?.identityHeaders.find((name) =>
+    valuesOf(fields, name.toLowerCase()).some((value) => !isPhantom(value, credential)),
+  );
+  return foreign === undefined
+    ? undefined
+    : refuse('foreign-key', `the header ${foreign.toLowerCase()} holds a key that is not this sandbox's own`);
 }
 
 function isPhantom(value: string, { phantom, inject: { format } }: BoundCredential): boolean {
@@ -94,7 +104,9 @@ function misplaced({ fields, target, identity, phantoms }: Places): Refusal | un
     if (target.includes(phantom) || decodedTarget.includes(phantom)) {
       return refuse('phantom-misplaced', 'a key of this sandbox stands in the address of the request');
     }
-    const field = fields.find(([name, value]) => !identity.has(name) && (holds(value, phantom) || name.includes(phantom.toLowerCase())));
+    const field = fields.find(
+      ([name, value]) => !identity.has(name) && (holds(value, phantom) || name.includes(phantom.toLowerCase())),
+    );
     if (field !== undefined) {
       return refuse('phantom-misplaced', `a key of this sandbox stands in the header ${field[0]}, where it does not belong`);
     }
@@ -104,7 +116,11 @@ function misplaced({ fields, target, identity, phantoms }: Places): Refusal | un
 
 function holds(value: string, phantom: string): boolean {
   const basic = /^basic +(\S+)$/i.exec(value.trim())?.[1];
-  return value.includes(phantom) || (value.includes('%') && decodeLeniently(value).includes(phantom)) || (basic !== undefined && Buffer.from(basic, 'base64').includes(phantom));
+  return (
+    value.includes(phantom) ||
+    (value.includes('%') && decodeLeniently(value).includes(phantom)) ||
+    (basic !== undefined && Buffer.from(basic, 'base64').includes(phantom))
+  );
 }
 
 function decodeLeniently(text: string): string {

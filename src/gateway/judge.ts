@@ -31,7 +31,14 @@ export function judge(exchange: Exchange, site: Site): Judgement {
   const { head } = read;
   const decision = decideRequest(site.rules, { method: exchange.method, path: head.path });
   if (decision.verdict === 'deny') {
-    return { ok: false, refusal: refuse(site.rules.length === 0 ? deniedHost(site) : decision.reason, sentence(decision.reason, site), decision.rule?.id) };
+    return {
+      ok: false,
+      refusal: refuse(
+        site.rules.length === 0 ? deniedHost(site) : decision.reason,
+        sentence(decision.reason, site),
+        decision.rule?.id,
+      ),
+    };
   }
   return planFor({ exchange, site, head, rule: decision.rule });
 }
@@ -57,7 +64,10 @@ function planFor({ exchange, site, head, rule }: Allowed): Judgement {
   }
   const { fields, secret } = injected;
   const destination: Destination = { host: site.host, port: site.port, override };
-  return { ok: true, plan: { head, rule, destination, secure, fields: secret === undefined ? fields : plainAnswers(fields), secret } };
+  return {
+    ok: true,
+    plan: { head, rule, destination, secure, fields: secret === undefined ? fields : plainAnswers(fields), secret },
+  };
 }
 
 interface Found {
@@ -71,11 +81,16 @@ function ruleFault(rule: NetworkRule, { override, credential }: Found): Refusal 
     return refuse('unresolvable', `the upstream of rule ${rule.id} cannot be read`);
   }
   const isMissing = rule.credential !== undefined && credential === undefined;
-  return isMissing ? refuse('credential-unavailable', `the credential "${rule.credential}" is not bound to this sandbox`) : undefined;
+  return isMissing
+    ? refuse('credential-unavailable', `the credential "${rule.credential}" is not bound to this sandbox`)
+    : undefined;
 }
 
 /** The caller's own leg stays inside the host; what counts is the leg that leaves it. */
-function cleartextFault({ host }: Site, { credential, secure, override }: Found & { readonly secure: boolean }): Refusal | undefined {
+function cleartextFault(
+  { host }: Site,
+  { credential, secure, override }: Found & { readonly secure: boolean },
+): Refusal | undefined {
   const isInTheClear = credential !== undefined && !secure && override?.isLoopback !== true;
   return isInTheClear ? refuse('credential-needs-tls', `${host} needs a credential, which is only sent over TLS`) : undefined;
 }

@@ -3,6 +3,7 @@ export interface GatewayLimits {
   readonly connections: number;
   /** new connections a second, with a burst of the same size */
   readonly connectionsPerSecond: number;
+  readonly queriesPerSecond: number;
   /** HTTP exchanges at the same time, over all connections */
   readonly exchanges: number;
   /** requests waiting behind the present one on an HTTP/1.1 connection */
@@ -30,6 +31,7 @@ export interface GatewayLimits {
 export const defaultLimits: GatewayLimits = {
   connections: 512,
   connectionsPerSecond: 200,
+  queriesPerSecond: 2000,
   exchanges: 512,
   pipelined: 16,
   headerBytes: 64 * 1024,
@@ -37,7 +39,7 @@ export const defaultLimits: GatewayLimits = {
   allowedNames: 4096,
   leavesPerSecond: 20,
   leaves: 512,
-  firstBytesMs: 15_000,
+  firstBytesMs: 60_000,
   headMs: 30_000,
   handshakeMs: 15_000,
   dialMs: 15_000,

@@ -23,7 +23,9 @@ export const noNeedles: Needles = { sought: [], longest: 0 };
 
 /** A needle that holds another one is found by it, and left out. */
 export function prepareNeedles(needles: readonly Buffer[]): Needles {
-  const unique = [...new Map(needles.map((needle) => [needle.toString('latin1'), needle])).values()].filter((needle) => needle.length > 0);
+  const unique = [...new Map(needles.map((needle) => [needle.toString('latin1'), needle])).values()].filter(
+    (needle) => needle.length > 0,
+  );
   const sought = unique.filter((needle) => !unique.some((other) => other !== needle && needle.includes(other)));
   return { sought, longest: Math.max(0, ...sought.map((needle) => needle.length)) };
 }
@@ -34,7 +36,7 @@ export function createMask({ sought, longest }: Needles): Mask {
   let hits = 0;
   const advance = (data: Buffer): number => {
     const matches = sought.map((needle) => ({ needle, at: data.indexOf(needle) }));
-    for (let from = 0; ; ) {
+    for (let from = 0; ;) {
       const partial = partialAt(data, sought, Math.max(from, data.length - longest + 1));
       const first = matches.reduce<{ needle: Buffer; at: number } | undefined>(
         (best, match) => (match.at !== -1 && (best === undefined || match.at < best.at) ? match : best),
@@ -84,7 +86,11 @@ export function maskText(text: string, needles: Needles): string {
 function partialAt(data: Buffer, needles: readonly Buffer[], from: number): number {
   for (let at = Math.max(0, from); at < data.length; at += 1) {
     const length = data.length - at;
-    if (needles.some((needle) => needle[0] === data[at] && length < needle.length && needle.compare(data, at, data.length, 0, length) === 0)) {
+    if (
+      needles.some(
+        (needle) => needle[0] === data[at] && length < needle.length && needle.compare(data, at, data.length, 0, length) === 0,
+      )
+    ) {
       return at;
     }
   }

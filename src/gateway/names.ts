@@ -98,4 +98,3 @@ export function isServed(host: HostName, rules: readonly NetworkRule[]): boolean
 
 /** RFC 6761, RFC 6762, RFC 7686 and reverse lookups: names that no resolver should answer for. */
 const reserved = new Set(['localhost', 'local', 'arpa', 'invalid', 'onion', 'internal', 'lan', 'home', 'localdomain']);
-

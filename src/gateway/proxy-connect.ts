@@ -11,14 +11,22 @@ import { startTls } from './start-tls.ts';
  * Tunnels through the host's HTTP proxy (RFC 9110 section 9.3.6). The name goes to the proxy, so the address of the
  * destination cannot be checked here: the proxy decides where it leads. The proxy itself may have a private address.
  */
-export async function dialProxy(proxy: URL, options: DialOptions & { readonly context: () => SecureContext }): Promise<Attempt<Socket>> {
+export async function dialProxy(
+  proxy: URL,
+  options: DialOptions & { readonly context: () => SecureContext },
+): Promise<Attempt<Socket>> {
   const port = proxy.port === '' ? (proxy.protocol === 'https:' ? 443 : 80) : Number(proxy.port);
   const host = proxy.hostname.replace(/^\[(.*)\]$/, '$1');
   const dialled = await dialConfigured(host, port, options);
   if (!dialled.ok || proxy.protocol === 'http:') {
     return dialled;
   }
-  return startTls(dialled.value, { serverName: host, context: options.context(), alpn: ['http/1.1'], timeoutMs: options.timeoutMs });
+  return startTls(dialled.value, {
+    serverName: host,
+    context: options.context(),
+    alpn: ['http/1.1'],
+    timeoutMs: options.timeoutMs,
+  });
 }
 
 export async function tunnel(

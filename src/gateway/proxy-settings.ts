@@ -12,12 +12,15 @@ export interface UpstreamProxy {
 
 /** `undefined` when the host has no proxy. A value that is not an http(s) URL counts as none. */
 export function proxySettings(env: Environment): UpstreamProxy | undefined {
-  const value = (...names: string[]): string | undefined => names.map((name) => env.get(name)).find((found) => found !== undefined);
+  const value = (...names: string[]): string | undefined =>
+    names.map((name) => env.get(name)).find((found) => found !== undefined);
   const all = value('ALL_PROXY', 'all_proxy');
   const secure = proxyUrl(value('HTTPS_PROXY', 'https_proxy') ?? all);
   const plain = proxyUrl(value('http_proxy', 'HTTP_PROXY') ?? all);
   const direct = (value('NO_PROXY', 'no_proxy') ?? '').split(/[\s,]+/).filter((part) => part !== '');
-  return secure === undefined && plain === undefined ? undefined : { secure, plain, direct: direct.map((part) => part.toLowerCase()) };
+  return secure === undefined && plain === undefined
+    ? undefined
+    : { secure, plain, direct: direct.map((part) => part.toLowerCase()) };
 }
 
 function proxyUrl(text: string | undefined): URL | undefined {
@@ -30,7 +33,10 @@ function proxyUrl(text: string | undefined): URL | undefined {
 export function proxyFor(proxy: UpstreamProxy | undefined, host: string, port: number, use: 'secure' | 'plain'): URL | undefined {
   const isDirect = proxy?.direct.some((entry) => {
     const [, name = '', onlyPort] = /^\*?\.?([^:]*)(?::(\d+))?$/.exec(entry) ?? [];
-    return entry === '*' || (name !== '' && (onlyPort === undefined || Number(onlyPort) === port) && (host === name || host.endsWith(`.${name}`)));
+    return (
+      entry === '*' ||
+      (name !== '' && (onlyPort === undefined || Number(onlyPort) === port) && (host === name || host.endsWith(`.${name}`)))
+    );
   });
   return isDirect === true ? undefined : proxy?.[use];
 }

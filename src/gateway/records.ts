@@ -53,7 +53,10 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const writer = createWriter(options);
   const tally = createTally((entry) => void writer.write(entry));
   const ends = createBatch((entry) => void writer.write(entry));
-  const entryOf = ({ detail, subject, rule, credential }: Effect, rest: Pick<JournalEntry, 'action' | 'decision' | 'outcome'>): JournalEntry => ({
+  const entryOf = (
+    { detail, subject, rule, credential }: Effect,
+    rest: Pick<JournalEntry, 'action' | 'decision' | 'outcome'>,
+  ): JournalEntry => ({
     sandbox: options.sandboxId,
     actor: 'sandbox',
     subject,

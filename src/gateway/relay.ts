@@ -18,7 +18,10 @@ export async function relay(exchange: Exchange, site: Site): Promise<void> {
   site.onExchange();
   live.counts.openExchanges += 1;
   try {
-    const refusal = live.counts.openExchanges > live.limits.exchanges ? refuse('too-busy', 'too many requests at the same time') : await attempt(exchange, site);
+    const refusal =
+      live.counts.openExchanges > live.limits.exchanges
+        ? refuse('too-busy', 'too many requests at the same time')
+        : await attempt(exchange, site);
     if (refusal !== undefined) {
       await answerRefusal(exchange, site, refusal);
     }
@@ -38,7 +41,11 @@ async function attempt(exchange: Exchange, site: Site): Promise<Refusal | undefi
   const { live } = site;
   const effect = effectOf(exchange, site, judgement.plan);
   if (!(await live.recorder.open(effect))) {
-    return refuse('journal-unwritable', 'the journal of the host cannot be written, so nothing may leave', judgement.plan.rule.id);
+    return refuse(
+      'journal-unwritable',
+      'the journal of the host cannot be written, so nothing may leave',
+      judgement.plan.rule.id,
+    );
   }
   live.counts.allowed += 1;
   return carryOut(createRun(exchange, site, { plan: judgement.plan, effect }));
@@ -58,7 +65,11 @@ export interface Run {
   readonly received: { bytes: number };
 }
 
-export function createRun(exchange: Exchange, site: Site, { plan, effect }: { readonly plan: Plan; readonly effect: Effect }): Run {
+export function createRun(
+  exchange: Exchange,
+  site: Site,
+  { plan, effect }: { readonly plan: Plan; readonly effect: Effect },
+): Run {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
   exchange.signal.addEventListener('abort', abort, { once: true });
@@ -115,9 +126,10 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
     await pump(answer.body, target, { step: mask, isWhole: answer.isWhole, onBytes: (count) => countReceived(run, count) });
     finish(run, 'ok', { status: answer.status, ...scrubbed(mask) });
   } catch {
+    const outcome = exchange.signal.aborted ? 'caller-gone' : 'answer-cut';
     answer.body.destroy();
     exchange.cut();
-    finish(run, exchange.signal.aborted ? 'caller-gone' : 'answer-cut', { status: answer.status, ...scrubbed(mask) });
+    finish(run, outcome, { status: answer.status, ...scrubbed(mask) });
   }
 }
 
@@ -158,7 +170,13 @@ export function upstreamRequest(run: Run): UpstreamRequest {
     target: plan.head.target,
     authority: isUsualPort ? host : `${host}:${port}`,
     fields: plan.fields,
-    body: exchange.body === undefined ? undefined : { stream: exchange.body, options: { step: searchFor(run), isWhole: exchange.isWhole, onBytes: (count) => countSent(run, count) } },
+    body:
+      exchange.body === undefined
+        ? undefined
+        : {
+            stream: exchange.body,
+            options: { step: searchFor(run), isWhole: exchange.isWhole, onBytes: (count) => countSent(run, count) },
+          },
     signal: stop.signal,
     prefersHttp2: exchange.version === '2',
   };
@@ -233,7 +251,14 @@ export async function answerRefusal(exchange: Exchange, site: Site, refusal: Ref
     exchange.cut();
     return;
   }
-  const { status, fields, body } = explain(refusal, { scheme, host, port, method: exchange.method, path, fields: exchange.fields });
+  const { status, fields, body } = explain(refusal, {
+    scheme,
+    host,
+    port,
+    method: exchange.method,
+    path,
+    fields: exchange.fields,
+  });
   const isDrained = await drain(exchange);
   const target = exchange.respond(status, isDrained ? fields : [...fields, ['connection', 'close']]);
   target.end(exchange.method === 'HEAD' ? undefined : body);

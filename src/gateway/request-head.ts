@@ -42,7 +42,9 @@ function methodFault({ method, version }: Exchange): Refusal | undefined {
   if (method === 'CONNECT' || method === 'TRACE') {
     return refuse('target-not-allowed', `${method} is not carried out here`);
   }
-  return /^[A-Z][A-Z-]{0,31}$/.test(method) && (version === '1.1' || version === '2') ? undefined : refuse('malformed-request', 'the method is not well formed');
+  return /^[A-Z][A-Z-]{0,31}$/.test(method) && (version === '1.1' || version === '2')
+    ? undefined
+    : refuse('malformed-request', 'the method is not well formed');
 }
 
 function authorityFault({ authorities }: Exchange, asked: AskedFor): Refusal | undefined {
@@ -65,7 +67,9 @@ function targetFault({ target }: Exchange): Refusal | undefined {
   if (!target.startsWith('/')) {
     return refuse('target-not-allowed', 'the request target is not a path');
   }
-  return /^[\x21-\x22\x24-\x7e]*$/.test(target) ? undefined : refuse('malformed-request', 'the request target holds characters that do not belong there');
+  return /^[\x21-\x22\x24-\x7e]*$/.test(target)
+    ? undefined
+    : refuse('malformed-request', 'the request target holds characters that do not belong there');
 }
 
 function framingFault({ fields }: Exchange): Refusal | undefined {

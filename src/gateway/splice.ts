@@ -12,7 +12,11 @@ export interface Spliced {
 }
 
 /** Resolves when both sides are closed; never rejects. `inner` may hold bytes that were put back. */
-export function splice(inner: Socket, outer: Socket, options: { readonly idleMs: number; readonly signal: AbortSignal }): Promise<Spliced> {
+export function splice(
+  inner: Socket,
+  outer: Socket,
+  options: { readonly idleMs: number; readonly signal: AbortSignal },
+): Promise<Spliced> {
   const { promise, resolve } = Promise.withResolvers<Spliced>();
   let outcome: Spliced['outcome'] = 'ok';
   let open = 2;
@@ -31,7 +35,10 @@ export function splice(inner: Socket, outer: Socket, options: { readonly idleMs:
   };
   const abort = cut('cut');
   options.signal.addEventListener('abort', abort, { once: true });
-  for (const [from, to] of [[inner, outer], [outer, inner]] as const) {
+  for (const [from, to] of [
+    [inner, outer],
+    [outer, inner],
+  ] as const) {
     // The engine's listener decided this when it accepted; a relay must let each direction end by itself.
     from.allowHalfOpen = true;
     from.setNoDelay(true);

@@ -18,7 +18,11 @@ export async function hostTrustStore(env: Environment): Promise<string> {
   const base = (named === undefined ? await firstPresent(bundles) : await readTextIfPresent(named)) ?? builtIn();
   const extra = env.get('NODE_EXTRA_CA_CERTS');
   const added = extra === undefined ? undefined : await readTextIfPresent(extra);
-  return [base, added ?? ''].map((text) => text.trim()).filter((text) => text !== '').join('\n').concat('\n');
+  return [base, added ?? '']
+    .map((text) => text.trim())
+    .filter((text) => text !== '')
+    .join('\n')
+    .concat('\n');
 }
 
 async function firstPresent(paths: readonly string[]): Promise<string | undefined> {

@@ -44,8 +44,12 @@ export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
       agent.ready.push(dialled.value);
     }
     const target = route.viaProxy ? `http://${request.authority}${request.target}` : request.target;
-    const authorization: readonly Field[] = route.authorization === undefined ? [] : [['proxy-authorization', route.authorization]];
-    return { ok: true, value: open({ ...request, target, fields: [...request.fields, ...authorization] }, agent, options.limits.headerBytes) };
+    const authorization: readonly Field[] =
+      route.authorization === undefined ? [] : [['proxy-authorization', route.authorization]];
+    return {
+      ok: true,
+      value: open({ ...request, target, fields: [...request.fields, ...authorization] }, agent, options.limits.headerBytes),
+    };
   };
   const request = async (asked: UpstreamRequest): Promise<Attempt<UpstreamAnswer>> => {
     const started = await start(asked);
@@ -53,7 +57,12 @@ export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
       return started;
     }
     const answer = await answerOf(started.value, asked, options.limits.answerMs);
-    const isRepeated = !answer.ok && started.value.reusedSocket && repeatable.has(asked.method) && asked.body === undefined && !asked.signal.aborted;
+    const isRepeated =
+      !answer.ok &&
+      started.value.reusedSocket &&
+      repeatable.has(asked.method) &&
+      asked.body === undefined &&
+      !asked.signal.aborted;
     return isRepeated ? request(asked) : answer;
   };
   return {
@@ -115,7 +124,15 @@ function open({ method, target, authority, fields, body }: UpstreamRequest, agen
     framing.push(['content-length', '0']);
   }
   const headers = flat([['host', authority], ...fields, ...framing]);
-  return httpRequest({ agent, method, path: target, headers, maxHeaderSize, insecureHTTPParser: false, setDefaultHeaders: false });
+  return httpRequest({
+    agent,
+    method,
+    path: target,
+    headers,
+    maxHeaderSize,
+    insecureHTTPParser: false,
+    setDefaultHeaders: false,
+  });
 }
 
 interface Outcome {
@@ -124,7 +141,11 @@ interface Outcome {
 }
 
 /** Sends the body and waits for whatever comes first: an answer, a switch of protocols, a fault. */
-function exchange<T>(request: ClientRequest, asked: UpstreamRequest, options: { readonly answerMs: number; readonly on: (settle: (attempt: Attempt<T>) => void) => Outcome }): Promise<Attempt<T>> {
+function exchange<T>(
+  request: ClientRequest,
+  asked: UpstreamRequest,
+  options: { readonly answerMs: number; readonly on: (settle: (attempt: Attempt<T>) => void) => Outcome },
+): Promise<Attempt<T>> {
   const { promise, resolve } = Promise.withResolvers<Attempt<T>>();
   const abort = (): void => void request.destroy();
   const timer = setTimeout(() => {
@@ -145,7 +166,14 @@ function exchange<T>(request: ClientRequest, asked: UpstreamRequest, options: { 
     request.once('upgrade', switched);
   }
   request.on('error', (error: Error) => {
-    settle(faulty(isParserError(error) ? 'bad-answer' : 'unreachable', isParserError(error) ? `${asked.authority} answered with something that is not HTTP` : `${asked.authority} closed the connection without an answer`));
+    settle(
+      faulty(
+        isParserError(error) ? 'bad-answer' : 'unreachable',
+        isParserError(error)
+          ? `${asked.authority} answered with something that is not HTTP`
+          : `${asked.authority} closed the connection without an answer`,
+      ),
+    );
   });
   request.once('close', () => {
     asked.signal.removeEventListener('abort', abort);
@@ -164,7 +192,10 @@ function exchange<T>(request: ClientRequest, asked: UpstreamRequest, options: { 
 }
 
 function answerOf(request: ClientRequest, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
-  return exchange(request, asked, { answerMs, on: (settle) => ({ answer: (message) => settle({ ok: true, value: read(message) }) }) });
+  return exchange(request, asked, {
+    answerMs,
+    on: (settle) => ({ answer: (message) => settle({ ok: true, value: read(message) }) }),
+  });
 }
 
 function upgradeOf(request: ClientRequest, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpgradeAnswer>> {
@@ -180,7 +211,12 @@ function upgradeOf(request: ClientRequest, asked: UpstreamRequest, answerMs: num
 }
 
 function read(message: IncomingMessage): UpstreamAnswer {
-  return { status: message.statusCode ?? 502, fields: fieldsOf(message.rawHeaders), body: message, isWhole: () => message.complete };
+  return {
+    status: message.statusCode ?? 502,
+    fields: fieldsOf(message.rawHeaders),
+    body: message,
+    isWhole: () => message.complete,
+  };
 }
 
 function isParserError(error: Error): boolean {

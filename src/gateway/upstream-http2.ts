@@ -91,7 +91,15 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
   }
   stream.once('response', (headers, _flags, raw) => {
     const status = Number(headers[':status']);
-    settle({ ok: true, value: { status, fields: fieldsOf(raw), body: stream, isWhole: () => !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR } });
+    settle({
+      ok: true,
+      value: {
+        status,
+        fields: fieldsOf(raw),
+        body: stream,
+        isWhole: () => !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR,
+      },
+    });
   });
   stream.on('error', () => settle(faulty('unreachable', `${asked.authority} broke off the exchange`)));
   stream.once('close', () => {
@@ -109,7 +117,12 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
 }
 
 function headersOf({ method, target, authority, fields }: UpstreamRequest): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = { ':method': method, ':path': target, ':scheme': 'https', ':authority': authority };
+  const headers: Record<string, string | string[]> = {
+    ':method': method,
+    ':path': target,
+    ':scheme': 'https',
+    ':authority': authority,
+  };
   for (const [name, value] of fields) {
     append(headers, [name, value]);
   }

@@ -55,8 +55,14 @@ async function attempt(upgrade: Upgrade, exchange: Exchange, site: Site): Promis
   site.live.counts.allowed += 1;
   const run = createRun(exchange, site, { plan, effect });
   const asked = upstreamRequest(run);
-  const fields: Field[] = [...asked.fields.filter(([name]) => isKept(name, run)), ['connection', 'Upgrade'], ['upgrade', 'websocket']];
-  const answer = await site.live.upstreams.get({ destination: plan.destination, secure: plan.secure }).upgrade({ ...asked, fields });
+  const fields: Field[] = [
+    ...asked.fields.filter(([name]) => isKept(name, run)),
+    ['connection', 'Upgrade'],
+    ['upgrade', 'websocket'],
+  ];
+  const answer = await site.live.upstreams
+    .get({ destination: plan.destination, secure: plan.secure })
+    .upgrade({ ...asked, fields });
   return answer.ok ? settle(upgrade, run, answer.value) : failed(run, answer.fault);
 }
 
@@ -115,7 +121,11 @@ async function join({ socket }: Upgrade, run: Run, answer: UpgradeAnswer & { rea
   const { site, needles, sent, received, stop } = run;
   const outer = answer.socket;
   const kept = answer.fields.filter(([name]) => !['connection', 'upgrade', 'alt-svc'].includes(name));
-  const lines = flat([['Connection', 'Upgrade'], ['Upgrade', 'websocket'], ...kept.map(([name, value]): Field => [name, maskText(value, needles)])]);
+  const lines = flat([
+    ['Connection', 'Upgrade'],
+    ['Upgrade', 'websocket'],
+    ...kept.map(([name, value]): Field => [name, maskText(value, needles)]),
+  ]);
   socket.write(headOf(lines));
   const mask = needles.sought.length === 0 ? undefined : createMask(needles);
   const cut = (): void => {
@@ -139,6 +149,9 @@ function add(counter: { bytes: number }, count: number): void {
 }
 
 function headOf(lines: readonly string[]): string {
-  const rows = Array.from({ length: lines.length / 2 }, (_, index) => `${lines[index * 2] ?? ''}: ${lines[index * 2 + 1] ?? ''}\r\n`);
+  const rows = Array.from(
+    { length: lines.length / 2 },
+    (_, index) => `${lines[index * 2] ?? ''}: ${lines[index * 2 + 1] ?? ''}\r\n`,
+  );
   return `HTTP/1.1 101 Switching Protocols\r\n${rows.join('')}\r\n`;
 }

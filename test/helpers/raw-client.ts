@@ -40,7 +40,11 @@ export function tlsTo(port: number, host: string, { ca, serverName = host, alpn 
 }
 
 /** Writes the pieces and reads on until the other side ends, or nothing has come for `quietMs`. */
-export async function talk(socket: Socket, pieces: readonly (string | Buffer)[], options: { readonly quietMs?: number } = {}): Promise<RawAnswer> {
+export async function talk(
+  socket: Socket,
+  pieces: readonly (string | Buffer)[],
+  options: { readonly quietMs?: number } = {},
+): Promise<RawAnswer> {
   const { promise, resolve } = Promise.withResolvers<RawAnswer['end']>();
   const parts: Buffer[] = [];
   if (socket.destroyed) {

@@ -22,7 +22,11 @@ export interface Sink {
   readonly close: () => void;
 }
 
-export type Respond = (request: IncomingMessage | Http2ServerRequest, response: ServerResponse & Http2ServerResponse, seen: Seen) => void | Promise<void>;
+export type Respond = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse & Http2ServerResponse,
+  seen: Seen,
+) => void | Promise<void>;
 
 const plainAnswer: Respond = (_request, response, seen) => void response.end(`hello from ${seen.host} ${seen.url}\n`);
 
@@ -40,19 +44,35 @@ export async function sinkAt(lab: Lab, host: string, port: number, options: Sink
   const seen: Seen[] = [];
   let connections = 0;
   const take = (request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse): void => {
-    const row: Seen = { host, method: request.method ?? '', url: request.url ?? '', version: request.httpVersion, headers: request.headers, body: '' };
+    const row: Seen = {
+      host,
+      method: request.method ?? '',
+      url: request.url ?? '',
+      version: request.httpVersion,
+      headers: request.headers,
+      body: '',
+    };
     seen.push(row);
     request.on('data', (piece: Buffer) => (row.body += piece.toString('latin1')));
     request.on('error', () => undefined);
-    const answer = (): void => void (options.respond ?? plainAnswer)(request, response as ServerResponse & Http2ServerResponse, row);
+    const answer = (): void =>
+      void (options.respond ?? plainAnswer)(request, response as ServerResponse & Http2ServerResponse, row);
     if (options.respond === undefined) {
       request.on('end', answer);
     } else {
       answer();
     }
   };
-  const certificate = { key: lab.upstreamLeaves.privateKeyPem, cert: await lab.upstreamLeaves.sign(options.certificateFor ?? host) };
-  const server = options.plain === true ? createHttpServer(take) : options.onlyHttp1 === true ? createHttpsServer(certificate, take) : createSecureServer({ ...certificate, allowHTTP1: true }, take);
+  const certificate = {
+    key: lab.upstreamLeaves.privateKeyPem,
+    cert: await lab.upstreamLeaves.sign(options.certificateFor ?? host),
+  };
+  const server =
+    options.plain === true
+      ? createHttpServer(take)
+      : options.onlyHttp1 === true
+        ? createHttpsServer(certificate, take)
+        : createSecureServer({ ...certificate, allowHTTP1: true }, take);
   server.on('connection', () => (connections += 1));
   const target = await listen(server);
   lab.route(host, port, target);

@@ -10,7 +10,15 @@ import { sinkAt } from '../helpers/sink.ts';
 
 const labs: Lab[] = [];
 async function labWith(options: Partial<LabOptions> = {}): Promise<Lab> {
-  const lab = await createLab({ rules: [rule('up.example.com', { ports: [80] }), rule('keyed.example.com', { credential: 'anthropic' }), rule('opaque.example.com')], credentials: [credential()], ...options });
+  const lab = await createLab({
+    rules: [
+      rule('up.example.com', { ports: [80] }),
+      rule('keyed.example.com', { credential: 'anthropic' }),
+      rule('opaque.example.com'),
+    ],
+    credentials: [credential()],
+    ...options,
+  });
   labs.push(lab);
   return lab;
 }
@@ -38,7 +46,11 @@ describe('an upstream that lies', () => {
     ['an early end', '', /^HTTP\/1\.1 502 [\s\S]*unreachable/],
     ['an end in the head', `${ok}Content-Le`, /^HTTP\/1\.1 502 /],
     ['a head without end', `${ok}X: ${'y'.repeat(100_000)}`, /^HTTP\/1\.1 502 /],
-    ['an unasked switch of protocols', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\nraw', /^HTTP\/1\.1 502 /],
+    [
+      'an unasked switch of protocols',
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\nraw',
+      /^HTTP\/1\.1 502 /,
+    ],
   ])('with %s gets its caller an explained 502', async (_what, bytes, expected) => {
     const lab = await labWith();
     const server = createServer((socket) => {
@@ -75,7 +87,12 @@ describe('an upstream that lies', () => {
 
   test('early hints and informational answers do not end the exchange', async () => {
     const lab = await labWith();
-    const server = createServer((socket) => void socket.once('data', () => socket.end(`HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${ok}Content-Length: 2\r\n\r\nok`)));
+    const server = createServer(
+      (socket) =>
+        void socket.once('data', () =>
+          socket.end(`HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${ok}Content-Length: 2\r\n\r\nok`),
+        ),
+    );
     lab.route('up.example.com', 80, await listen(server));
     const answer = await talk(await rawConnect(await lab.open('up.example.com', 80)), [get]);
     expect(answer.text).toMatch(/^HTTP\/1\.1 200 [\s\S]*ok/);
@@ -98,8 +115,12 @@ describe('an upstream that is slow or gone', () => {
     let heard = '';
     const server = createServer((socket) => void socket.on('data', (piece) => (heard += piece.toString('latin1'))));
     lab.route('keyed.example.com', 443, await listen(server));
-    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', { ca: lab.authority.certificatePem });
-    const answer = await talk(socket, ['GET / HTTP/1.1\r\nHost: keyed.example.com\r\nConnection: close\r\n\r\n'], { quietMs: 2000 });
+    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', {
+      ca: lab.authority.certificatePem,
+    });
+    const answer = await talk(socket, ['GET / HTTP/1.1\r\nHost: keyed.example.com\r\nConnection: close\r\n\r\n'], {
+      quietMs: 2000,
+    });
     expect(answer.text).toMatch(/^HTTP\/1\.1 504 /);
     expect(heard).not.toContain('GET');
     server.close();
@@ -118,7 +139,12 @@ describe('an upstream that is slow or gone', () => {
 describe('a caller', () => {
   test('that never sends is closed after the limit, on every kind of port', async () => {
     const lab = await labWith({ gateway: { limits: { firstBytesMs: 150, headMs: 150 } } });
-    for (const [host, port, first] of [['up.example.com', 80, ''], ['opaque.example.com', 443, ''], ['opaque.example.com', 443, '\x16\x03\x01'], ['up.example.com', 80, 'GET / HT']] as const) {
+    for (const [host, port, first] of [
+      ['up.example.com', 80, ''],
+      ['opaque.example.com', 443, ''],
+      ['opaque.example.com', 443, '\x16\x03\x01'],
+      ['up.example.com', 80, 'GET / HT'],
+    ] as const) {
       const answer = await talk(await rawConnect(await lab.open(host, port)), [first], { quietMs: 3000 });
       expect(answer.end, first).not.toBe('timeout');
     }
@@ -140,21 +166,30 @@ describe('a caller', () => {
 
   test('a head of just under the limit passes', async () => {
     const lab = await labWith();
-    const sink = await sinkAt(lab, 'up.example.com', 80, { plain: true, respond: (request, response) => void response.end(String(String(request.headers['x-long']).length)) });
-    const answer = await talk(await rawConnect(await lab.open('up.example.com', 80)), [`GET / HTTP/1.1\r\nHost: up.example.com\r\nConnection: close\r\nX-Long: ${'y'.repeat(14_000)}\r\n\r\n`]);
+    const sink = await sinkAt(lab, 'up.example.com', 80, {
+      plain: true,
+      respond: (request, response) => void response.end(String(String(request.headers['x-long']).length)),
+    });
+    const answer = await talk(await rawConnect(await lab.open('up.example.com', 80)), [
+      `GET / HTTP/1.1\r\nHost: up.example.com\r\nConnection: close\r\nX-Long: ${'y'.repeat(14_000)}\r\n\r\n`,
+    ]);
     expect(answer.text).toContain('14000');
     sink.close();
   });
 
   test('DOS-23: that resets at any stage harms nobody else', async () => {
     const lab = await labWith();
-    const sink = await sinkAt(lab, 'keyed.example.com', 443, { respond: (_request, response) => void setTimeout(() => response.end('x'.repeat(100_000)), 30) });
+    const sink = await sinkAt(lab, 'keyed.example.com', 443, {
+      respond: (_request, response) => void setTimeout(() => response.end('x'.repeat(100_000)), 30),
+    });
     await sinkAt(lab, 'opaque.example.com', 443);
     const request = Buffer.from('POST / HTTP/1.1\r\nHost: keyed.example.com\r\nContent-Length: 100\r\n\r\nhalf');
     for (let waitMs = 0; waitMs <= 60; waitMs += 6) {
       const plain = await rawConnect(await lab.open('opaque.example.com', 443));
       plain.write('\x16\x03\x01\x02\x00\x01');
-      const opened = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', { ca: lab.authority.certificatePem });
+      const opened = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', {
+        ca: lab.authority.certificatePem,
+      });
       opened.on('error', () => undefined);
       opened.write(request.subarray(0, 1 + (waitMs * request.length) / 60));
       await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -182,7 +217,10 @@ describe('limits of one sandbox', () => {
   });
 
   test('DOS-17: certificates for new hosts are made at a bounded rate', async () => {
-    const lab = await labWith({ rules: [rule('*.wild.example.com', { credential: 'anthropic' })], gateway: { limits: { leavesPerSecond: 4 } } });
+    const lab = await labWith({
+      rules: [rule('*.wild.example.com', { credential: 'anthropic' })],
+      gateway: { limits: { leavesPerSecond: 4 } },
+    });
     const attempts = await Promise.allSettled(
       Array.from({ length: 20 }, async (_, index) => {
         const host = `h${index}.wild.example.com`;
@@ -216,7 +254,9 @@ describe('the journal', () => {
     lab.failJournal(true);
     const answer = await talk(await rawConnect(await lab.open('up.example.com', 80)), [get]);
     expect(answer.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*journal-unwritable/);
-    await expect(tlsTo(await lab.open('opaque.example.com', 443), 'opaque.example.com', { ca: lab.upstreamAuthority.certificatePem })).rejects.toThrow();
+    await expect(
+      tlsTo(await lab.open('opaque.example.com', 443), 'opaque.example.com', { ca: lab.upstreamAuthority.certificatePem }),
+    ).rejects.toThrow();
     expect([plain.connections(), opaque.connections(), lab.dials.length]).toEqual([0, 0, 0]);
     lab.failJournal(false);
     const again = await talk(await rawConnect(await lab.open('up.example.com', 80)), [get]);
@@ -228,10 +268,18 @@ describe('the journal', () => {
   test('holds each effect once, with bytes and time', async () => {
     const lab = await labWith();
     const sink = await sinkAt(lab, 'up.example.com', 80, { plain: true });
-    await talk(await rawConnect(await lab.open('up.example.com', 80)), ['POST /p?q=secret HTTP/1.1\r\nHost: up.example.com\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc']);
+    await talk(await rawConnect(await lab.open('up.example.com', 80)), [
+      'POST /p?q=secret HTTP/1.1\r\nHost: up.example.com\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc',
+    ]);
     await lab.settled();
     expect(lab.entries).toMatchObject([
-      { action: 'net.open', decision: 'allow', subject: 'up.example.com:80', rule: 'test:up.example.com', detail: { exchange: 1, method: 'POST', path: '/p' } },
+      {
+        action: 'net.open',
+        decision: 'allow',
+        subject: 'up.example.com:80',
+        rule: 'test:up.example.com',
+        detail: { exchange: 1, method: 'POST', path: '/p' },
+      },
       { action: 'net.exchange', decision: 'allow', outcome: 'ok', detail: { exchange: 1, status: 200, bytesOut: 3 } },
     ]);
     expect(JSON.stringify(lab.entries)).not.toContain('secret');
@@ -240,22 +288,33 @@ describe('the journal', () => {
 });
 
 test('GWP-30: detaching a sandbox cuts everything at once', async () => {
-  const lab = await labWith({ rules: [rule('opaque.example.com'), rule('keyed.example.com', { credential: 'anthropic' }), rule('raw.example.com', { ports: [2222] })] });
+  const lab = await labWith({
+    rules: [
+      rule('opaque.example.com'),
+      rule('keyed.example.com', { credential: 'anthropic' }),
+      rule('raw.example.com', { ports: [2222] }),
+    ],
+  });
   await sinkAt(lab, 'opaque.example.com', 443);
   const held = await sinkAt(lab, 'keyed.example.com', 443, { respond: () => undefined });
   const server = createServer((socket) => void socket.on('error', () => undefined));
   lab.route('raw.example.com', 2222, await listen(server));
-  const spliced = await tlsTo(await lab.open('opaque.example.com', 443), 'opaque.example.com', { ca: lab.upstreamAuthority.certificatePem });
+  const spliced = await tlsTo(await lab.open('opaque.example.com', 443), 'opaque.example.com', {
+    ca: lab.upstreamAuthority.certificatePem,
+  });
   const opened = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', { ca: lab.authority.certificatePem });
   const raw = await rawConnect(await lab.open('raw.example.com', 2222));
   opened.write('GET / HTTP/1.1\r\nHost: keyed.example.com\r\n\r\n');
   const idle = await rawConnect(await lab.open('opaque.example.com', 443));
   await lab.settled();
-  const closed = [spliced, opened, raw, idle].map((socket) => new Promise<void>((resolve) => {
-    socket.on('error', () => undefined);
-    socket.resume();
-    socket.once('close', () => resolve());
-  }));
+  const closed = [spliced, opened, raw, idle].map(
+    (socket) =>
+      new Promise<void>((resolve) => {
+        socket.on('error', () => undefined);
+        socket.resume();
+        socket.once('close', () => resolve());
+      }),
+  );
   const started = performance.now();
   await lab.gateway.detach('cm-0123456789abcdef');
   await Promise.all(closed);

@@ -35,7 +35,10 @@ beforeAll(async () => {
     credentials: [credential()],
   });
   writeFileSync(bundle, lab.authority.certificatePem + lab.upstreamAuthority.certificatePem);
-  const by: Respond = (request, response, seen) => (respond === undefined ? void request.once('end', () => response.end(`hello from ${seen.host} ${seen.url}\n`)) : respond(request, response, seen));
+  const by: Respond = (request, response, seen) =>
+    respond === undefined
+      ? void request.once('end', () => response.end(`hello from ${seen.host} ${seen.url}\n`))
+      : respond(request, response, seen);
   keyed = await sinkAt(lab, 'keyed.example.com', 443, { respond: by });
   opaque = await sinkAt(lab, 'opaque.example.com', 443);
 });
@@ -49,14 +52,36 @@ async function curl(host: string, path: string, ...args: string[]): Promise<stri
   const port = path.startsWith(':80') ? 80 : 443;
   const target = await lab.open(host, port);
   const url = `${port === 80 ? 'http' : 'https'}://${host}${path.replace(/^:80/, '')}`;
-  const { stdout } = await execute('curl', ['-sS', '-i', '-m', '10', '--cacert', bundle, '--connect-to', `${host}:${port}:127.0.0.1:${target}`, ...args, url]);
+  const { stdout } = await execute('curl', [
+    '-sS',
+    '-i',
+    '-m',
+    '10',
+    '--cacert',
+    bundle,
+    '--connect-to',
+    `${host}:${port}:127.0.0.1:${target}`,
+    ...args,
+    url,
+  ]);
   return stdout;
 }
 
 describe('curl', () => {
-  test.each([['--http1.1', '1.1'], ['--http2', '2.0']])('with %s reaches an opened host, which gets the key once and the same version', async (option, version) => {
+  test.each([
+    ['--http1.1', '1.1'],
+    ['--http2', '2.0'],
+  ])('with %s reaches an opened host, which gets the key once and the same version', async (option, version) => {
     respond = undefined;
-    const answer = await curl('keyed.example.com', '/v1/messages?beta=true', option, '-H', `x-api-key: ${phantom}`, '-d', 'question');
+    const answer = await curl(
+      'keyed.example.com',
+      '/v1/messages?beta=true',
+      option,
+      '-H',
+      `x-api-key: ${phantom}`,
+      '-d',
+      'question',
+    );
     expect(answer).toContain('hello from keyed.example.com /v1/messages?beta=true');
     expect(keyed.seen.at(-1)).toMatchObject({ version, method: 'POST', body: 'question', headers: { 'x-api-key': canary } });
   });
@@ -79,14 +104,23 @@ describe('curl', () => {
     expect(text).not.toContain('token=x');
     expect(text).toContain('casemate policy explain denied.example.com:443');
     const json = await curl('denied.example.com', '/x', option, '-H', 'accept: application/json');
-    expect(JSON.parse(json.split('\r\n\r\n')[1] ?? '')).toMatchObject({ type: 'error', error: { code: 'host-not-allowed', host: 'denied.example.com', port: 443, method: 'GET', path: '/x' } });
+    expect(JSON.parse(json.split('\r\n\r\n')[1] ?? '')).toMatchObject({
+      type: 'error',
+      error: { code: 'host-not-allowed', host: 'denied.example.com', port: 443, method: 'GET', path: '/x' },
+    });
   });
 
   test('gets only the functions that are allowed', async () => {
     const functions = await sinkAt(lab, 'functions.example.com', 443);
     expect(await curl('functions.example.com', '/ok/1')).toMatch(/^HTTP\/\S+ 200/);
     expect(await curl('functions.example.com', '/ok/1', '-I')).toMatch(/^HTTP\/\S+ 200/);
-    for (const [path, ...args] of [['/no'], ['/ok/1', '-X', 'DELETE'], ['/ok/../no', '--path-as-is'], ['/ok/%2e%2e/no', '--path-as-is'], ['/ok//..%2fno', '--path-as-is']] as const) {
+    for (const [path, ...args] of [
+      ['/no'],
+      ['/ok/1', '-X', 'DELETE'],
+      ['/ok/../no', '--path-as-is'],
+      ['/ok/%2e%2e/no', '--path-as-is'],
+      ['/ok//..%2fno', '--path-as-is'],
+    ] as const) {
       expect(await curl('functions.example.com', path, ...args), path).toContain('function-not-allowed');
     }
     expect(functions.seen.map(({ url }) => url)).toEqual(['/ok/1', '/ok/1']);
@@ -99,7 +133,15 @@ describe('curl', () => {
     respond = undefined;
     const fine = await curl('keyed.example.com', '/up', '--http1.1', '-H', 'Expect: 100-continue', '--data-binary', `@${file}`);
     expect(fine).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200/);
-    const refused = await curl('denied.example.com', '/up', '--http1.1', '-H', 'Expect: 100-continue', '--data-binary', `@${file}`);
+    const refused = await curl(
+      'denied.example.com',
+      '/up',
+      '--http1.1',
+      '-H',
+      'Expect: 100-continue',
+      '--data-binary',
+      `@${file}`,
+    );
     expect(refused).toMatch(/^HTTP\/1\.1 403/);
     expect(await curl('keyed.example.com', '/up', '--http1.1', '-H', 'Expect: magic')).toMatch(/^HTTP\/1\.1 417/);
   });
@@ -108,7 +150,9 @@ describe('curl', () => {
     const file = join(folder, 'upload2');
     writeFileSync(file, randomBytes(600_000));
     for (const option of ['--http1.1', '--http2']) {
-      expect(await curl('denied.example.com', '/up', option, '-H', 'Expect:', '--data-binary', `@${file}`)).toMatch(/^HTTP\/\S+ 403/);
+      expect(await curl('denied.example.com', '/up', option, '-H', 'Expect:', '--data-binary', `@${file}`)).toMatch(
+        /^HTTP\/\S+ 403/,
+      );
     }
   });
 });
@@ -127,7 +171,22 @@ describe('streams', () => {
     const times: number[] = [];
     const started = performance.now();
     const { stdout } = await new Promise<{ stdout: string }>((resolve, reject) => {
-      const child = execFile('curl', ['-sS', '-N', '-m', '5', version === '2' ? '--http2' : '--http1.1', '--cacert', bundle, '--connect-to', `keyed.example.com:443:127.0.0.1:${target}`, 'https://keyed.example.com/sse'], (error, stdout) => (error ? reject(error) : resolve({ stdout })));
+      const child = execFile(
+        'curl',
+        [
+          '-sS',
+          '-N',
+          '-m',
+          '5',
+          version === '2' ? '--http2' : '--http1.1',
+          '--cacert',
+          bundle,
+          '--connect-to',
+          `keyed.example.com:443:127.0.0.1:${target}`,
+          'https://keyed.example.com/sse',
+        ],
+        (error, stdout) => (error ? reject(error) : resolve({ stdout })),
+      );
       child.stdout?.on('data', () => times.push(performance.now() - started));
     });
     expect(stdout).toBe([0, 1, 2, 3].map((index) => `data: ${index} sk-ant-\n\n`).join(''));
@@ -141,7 +200,10 @@ describe('streams', () => {
       response.flushHeaders();
       setTimeout(() => response.end('late'), 600);
     };
-    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', { ca: lab.authority.certificatePem, ...(version === '2' ? { alpn: ['h2'] } : {}) });
+    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', {
+      ca: lab.authority.certificatePem,
+      ...(version === '2' ? { alpn: ['h2'] } : {}),
+    });
     const started = performance.now();
     if (version === '2') {
       const session = http2Connect('https://keyed.example.com', { createConnection: () => socket });
@@ -155,7 +217,10 @@ describe('streams', () => {
     socket.destroy();
   });
 
-  test.each([['HTTP/1.1', '--http1.1'], ['HTTP/2', '--http2']])('large bodies arrive whole both ways over %s', async (_name, option) => {
+  test.each([
+    ['HTTP/1.1', '--http1.1'],
+    ['HTTP/2', '--http2'],
+  ])('large bodies arrive whole both ways over %s', async (_name, option) => {
     const body = randomBytes(5_000_000);
     const file = join(folder, 'large');
     writeFileSync(file, body);
@@ -191,7 +256,9 @@ describe('streams', () => {
       };
       more();
     };
-    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', { ca: lab.authority.certificatePem });
+    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', {
+      ca: lab.authority.certificatePem,
+    });
     socket.pause();
     socket.write('GET /big HTTP/1.1\r\nHost: keyed.example.com\r\n\r\n');
     await new Promise((resolve) => setTimeout(resolve, 1500));
@@ -201,14 +268,21 @@ describe('streams', () => {
 
   test('many requests over one connection of HTTP/2 run side by side', async () => {
     respond = (request, response) => void setTimeout(() => response.end(request.url), 50);
-    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', { ca: lab.authority.certificatePem, alpn: ['h2'] });
+    const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', {
+      ca: lab.authority.certificatePem,
+      alpn: ['h2'],
+    });
     const session = http2Connect('https://keyed.example.com', { createConnection: () => socket });
     const started = performance.now();
     const get = (path: string): Promise<string> =>
       new Promise((resolve, reject) => {
         const stream = session.request({ ':path': path });
         let text = '';
-        stream.setEncoding('utf8').on('data', (piece) => (text += piece)).on('end', () => resolve(text)).on('error', reject);
+        stream
+          .setEncoding('utf8')
+          .on('data', (piece) => (text += piece))
+          .on('end', () => resolve(text))
+          .on('error', reject);
       });
     const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => get(`/${index}`)));
     expect(answers).toEqual(Array.from({ length: 40 }, (_, index) => `/${index}`));
@@ -227,9 +301,16 @@ describe('WebSocket', () => {
       socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
     });
     const port = await listen(web);
-    const own = await createLab({ rules: [rule('ws.example.com', { credential: 'anthropic', upstream: `http://127.0.0.1:${port}` })], credentials: [credential()] });
+    const own = await createLab({
+      rules: [rule('ws.example.com', { credential: 'anthropic', upstream: `http://127.0.0.1:${port}` })],
+      credentials: [credential()],
+    });
     const target = await own.open('ws.example.com', 443);
-    const client = new WebSocket('wss://ws.example.com/live', { ca: own.authority.certificatePem, createConnection: (options: object) => httpsSocket(target, options), headers: { 'x-api-key': phantom } });
+    const client = new WebSocket('wss://ws.example.com/live', {
+      ca: own.authority.certificatePem,
+      createConnection: (options: object) => httpsSocket(target, options),
+      headers: { 'x-api-key': phantom },
+    });
     const messages: string[] = [];
     await new Promise<void>((resolve, reject) => {
       client.on('open', () => {
@@ -256,12 +337,19 @@ describe('WebSocket', () => {
     web.close();
   });
 
-  const handshake = 'GET /live HTTP/1.1\r\nHost: plain.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+  const handshake =
+    'GET /live HTTP/1.1\r\nHost: plain.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
 
   test.each([
     ['no accept value', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
-    ['a wrong accept value', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n'],
-    ['another protocol', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'],
+    [
+      'a wrong accept value',
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n',
+    ],
+    [
+      'another protocol',
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n',
+    ],
   ])('is not relayed after an answer with %s', async (_what, answer) => {
     const { createServer } = await import('node:net');
     const heard: string[] = [];
@@ -280,10 +368,13 @@ describe('WebSocket', () => {
   });
 
   test('an upstream that answers 404 to the upgrade is an ordinary answer', async () => {
-    const plain = await sinkAt(lab, 'plain.example.com', 80, { plain: true, respond: (_request, response) => {
-      response.writeHead(404);
-      response.end('none');
-    } });
+    const plain = await sinkAt(lab, 'plain.example.com', 80, {
+      plain: true,
+      respond: (_request, response) => {
+        response.writeHead(404);
+        response.end('none');
+      },
+    });
     const got = await talk(await rawConnect(await lab.open('plain.example.com', 80)), [handshake]);
     expect(got.text).toMatch(/^HTTP\/1\.1 404 [\s\S]*none/);
     plain.close();
@@ -295,7 +386,11 @@ test('a kept-alive connection to the upstream is used again', async () => {
   const own = await createLab({ rules: [rule('again.example.com', { credential: 'anthropic' })], credentials: [credential()] });
   const sink = await sinkAt(own, 'again.example.com', 443);
   const socket = await tlsTo(await own.open('again.example.com', 443), 'again.example.com', { ca: own.authority.certificatePem });
-  const answer = await talk(socket, ['GET /1 HTTP/1.1\r\nHost: again.example.com\r\n\r\n', 'GET /2 HTTP/1.1\r\nHost: again.example.com\r\n\r\n', 'GET /3 HTTP/1.1\r\nHost: again.example.com\r\nConnection: close\r\n\r\n']);
+  const answer = await talk(socket, [
+    'GET /1 HTTP/1.1\r\nHost: again.example.com\r\n\r\n',
+    'GET /2 HTTP/1.1\r\nHost: again.example.com\r\n\r\n',
+    'GET /3 HTTP/1.1\r\nHost: again.example.com\r\nConnection: close\r\n\r\n',
+  ]);
   expect(answer.text.match(/hello from/g)).toHaveLength(3);
   expect(sink.connections()).toBe(1);
   sink.close();

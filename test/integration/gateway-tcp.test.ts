@@ -11,7 +11,13 @@ import { sinkAt } from '../helpers/sink.ts';
 
 let lab: Lab;
 beforeAll(async () => {
-  lab = await createLab({ rules: [rule('db.example.com', { ports: [22, 3306, 5432] }), rule('odd.example.com', { ports: [8443], credential: 'anthropic' })], credentials: [credential()] });
+  lab = await createLab({
+    rules: [
+      rule('db.example.com', { ports: [22, 3306, 5432] }),
+      rule('odd.example.com', { ports: [8443], credential: 'anthropic' }),
+    ],
+    credentials: [credential()],
+  });
 });
 afterAll(() => lab.close());
 
@@ -46,12 +52,20 @@ describe('any TCP protocol, by name and port', () => {
     await new Promise((resolve) => socket.once('close', resolve));
     expect(Buffer.concat(got).equals(sent)).toBe(true);
     await lab.settled();
-    expect(lab.entries.at(-1)).toMatchObject({ action: 'net.exchange', outcome: 'ok', subject: 'db.example.com:5432', detail: { bytesOut: sent.length, bytesIn: sent.length } });
+    expect(lab.entries.at(-1)).toMatchObject({
+      action: 'net.exchange',
+      outcome: 'ok',
+      subject: 'db.example.com:5432',
+      detail: { bytesOut: sent.length, bytesIn: sent.length },
+    });
     server.close();
   });
 
   test('a port no rule names is reset and recorded', async () => {
-    expect(await talk(await rawConnect(await lab.open('db.example.com', 25)), ['EHLO x\r\n'])).toEqual({ text: '', end: 'reset' });
+    expect(await talk(await rawConnect(await lab.open('db.example.com', 25)), ['EHLO x\r\n'])).toEqual({
+      text: '',
+      end: 'reset',
+    });
     expect(lab.lastDenial()).toMatchObject({ decision: 'deny', outcome: 'port-not-allowed', subject: 'db.example.com:25' });
   });
 
@@ -68,13 +82,15 @@ describe('any TCP protocol, by name and port', () => {
     const answer = await talk(socket, ['GET / HTTP/1.1\r\nHost: odd.example.com:8443\r\nConnection: close\r\n\r\n']);
     expect(answer.text).toMatch(/^HTTP\/1\.1 200 /);
     expect(sink.seen[0]?.headers).toMatchObject({ 'x-api-key': canary, host: 'odd.example.com:8443' });
-    const plain = await talk(await rawConnect(await lab.open('odd.example.com', 8443)), ['GET / HTTP/1.1\r\nHost: odd.example.com:8443\r\nConnection: close\r\n\r\n']);
+    const plain = await talk(await rawConnect(await lab.open('odd.example.com', 8443)), [
+      'GET / HTTP/1.1\r\nHost: odd.example.com:8443\r\nConnection: close\r\n\r\n',
+    ]);
     expect(plain.text).toContain('credential-needs-tls');
     sink.close();
   });
 });
 
-describe('the host\'s own proxy', () => {
+describe("the host's own proxy", () => {
   interface Proxy {
     readonly heads: string[];
     readonly port: number;
@@ -107,7 +123,12 @@ describe('the host\'s own proxy', () => {
     return { heads, port, close: () => void server.close() };
   }
 
-  const rules = [rule('keyed.example.com', { credential: 'anthropic' }), rule('opaque.example.com'), rule('plain.example.com', { ports: [80] }), rule('direct.example.com', { ports: [80] })];
+  const rules = [
+    rule('keyed.example.com', { credential: 'anthropic' }),
+    rule('opaque.example.com'),
+    rule('plain.example.com', { ports: [80] }),
+    rule('direct.example.com', { ports: [80] }),
+  ];
 
   test('carries TLS by CONNECT with its credentials, plain HTTP in absolute form, and never what is to go directly', async () => {
     let target = 0;
@@ -117,19 +138,29 @@ describe('the host\'s own proxy', () => {
     const own = await createLab({ rules, credentials: [credential()], gateway: { upstreamProxy } });
     const keyed = await sinkAt(own, 'keyed.example.com', 443);
     target = keyed.port;
-    const socket = await tlsTo(await own.open('keyed.example.com', 443), 'keyed.example.com', { ca: own.authority.certificatePem });
-    expect((await talk(socket, ['GET /k HTTP/1.1\r\nHost: keyed.example.com\r\nConnection: close\r\n\r\n'])).text).toMatch(/^HTTP\/1\.1 200 /);
+    const socket = await tlsTo(await own.open('keyed.example.com', 443), 'keyed.example.com', {
+      ca: own.authority.certificatePem,
+    });
+    expect((await talk(socket, ['GET /k HTTP/1.1\r\nHost: keyed.example.com\r\nConnection: close\r\n\r\n'])).text).toMatch(
+      /^HTTP\/1\.1 200 /,
+    );
     expect(keyed.seen[0]?.headers).toMatchObject({ 'x-api-key': canary });
     const authorization = `Basic ${Buffer.from('us@er:pass').toString('base64')}`;
-    expect(proxy.heads[0]).toBe(`CONNECT keyed.example.com:443 HTTP/1.1\r\nHost: keyed.example.com:443\r\nProxy-Authorization: ${authorization}\r\n\r\n`);
+    expect(proxy.heads[0]).toBe(
+      `CONNECT keyed.example.com:443 HTTP/1.1\r\nHost: keyed.example.com:443\r\nProxy-Authorization: ${authorization}\r\n\r\n`,
+    );
     const plain = await sinkAt(own, 'plain.example.com', 80, { plain: true });
     target = plain.port;
-    await talk(await rawConnect(await own.open('plain.example.com', 80)), ['GET /p HTTP/1.1\r\nHost: plain.example.com\r\nConnection: close\r\n\r\n']);
+    await talk(await rawConnect(await own.open('plain.example.com', 80)), [
+      'GET /p HTTP/1.1\r\nHost: plain.example.com\r\nConnection: close\r\n\r\n',
+    ]);
     expect(proxy.heads[1]).toMatch(/^GET http:\/\/plain\.example\.com\/p HTTP\/1\.1\r\n/);
     expect(proxy.heads[1]?.toLowerCase()).toContain(`proxy-authorization: ${authorization.toLowerCase()}`);
     expect(own.lookups).toEqual([]);
     const direct = await sinkAt(own, 'direct.example.com', 80, { plain: true });
-    await talk(await rawConnect(await own.open('direct.example.com', 80)), ['GET /d HTTP/1.1\r\nHost: direct.example.com\r\nConnection: close\r\n\r\n']);
+    await talk(await rawConnect(await own.open('direct.example.com', 80)), [
+      'GET /d HTTP/1.1\r\nHost: direct.example.com\r\nConnection: close\r\n\r\n',
+    ]);
     expect(direct.seen).toHaveLength(1);
     expect(proxy.heads).toHaveLength(2);
     [keyed, plain, direct, proxy].forEach((one) => one.close());
@@ -141,7 +172,9 @@ describe('the host\'s own proxy', () => {
       const proxy = await proxyTo(() => 1, { status });
       const upstreamProxy = proxySettings(environmentOf({ https_proxy: `http://user:topsecret@127.0.0.1:${proxy.port}` }));
       const own = await createLab({ rules, credentials: [credential()], gateway: { upstreamProxy } });
-      const socket = await tlsTo(await own.open('keyed.example.com', 443), 'keyed.example.com', { ca: own.authority.certificatePem });
+      const socket = await tlsTo(await own.open('keyed.example.com', 443), 'keyed.example.com', {
+        ca: own.authority.certificatePem,
+      });
       const answer = await talk(socket, ['GET /k HTTP/1.1\r\nHost: keyed.example.com\r\nConnection: close\r\n\r\n']);
       expect(answer.text).toMatch(/^HTTP\/1\.1 502 [\s\S]*proxy-refused/);
       expect(answer.text + JSON.stringify(own.entries)).not.toContain('topsecret');

@@ -23,10 +23,19 @@ beforeAll(async () => {
     ],
     credentials: [
       credential(),
-      credential({ name: 'gone', phantom: 'phantom-of-gone', value: () => { throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'no such variable'); } }),
+      credential({
+        name: 'gone',
+        phantom: 'phantom-of-gone',
+        value: () => {
+          throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'no such variable');
+        },
+      }),
     ],
   });
-  sink = await sinkAt(lab, 'mitm.example.com', 443, { respond: (request, response, seen) => void request.once('end', () => void (respond === undefined ? response.end('fine') : respond(request, response, seen))) });
+  sink = await sinkAt(lab, 'mitm.example.com', 443, {
+    respond: (request, response, seen) =>
+      void request.once('end', () => void (respond === undefined ? response.end('fine') : respond(request, response, seen))),
+  });
   other = await sinkAt(lab, 'other.example.com', 443);
 });
 beforeEach(() => {
@@ -40,13 +49,20 @@ afterAll(async () => {
 
 async function send(lines: string, { host = 'mitm.example.com', target = '/v1/messages', body = '' } = {}): Promise<string> {
   const socket = await tlsTo(await lab.open(host, 443), host, { ca: lab.authority.certificatePem });
-  const answer = await talk(socket, [`POST ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nContent-Length: ${body.length}\r\n${lines}\r\n${body}`]);
+  const answer = await talk(socket, [
+    `POST ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nContent-Length: ${body.length}\r\n${lines}\r\n${body}`,
+  ]);
   return answer.text;
 }
 
-describe('SEC-04: the caller\'s own key', () => {
+describe("SEC-04: the caller's own key", () => {
   test('the control: the phantom, or no key at all, becomes the real key, once', async () => {
-    for (const lines of [`x-api-key: ${phantom}\r\n`, '', `Authorization: Bearer ${phantom}\r\n`, `X-Api-Key: ${phantom}\r\nx-api-key: ${phantom}\r\n`]) {
+    for (const lines of [
+      `x-api-key: ${phantom}\r\n`,
+      '',
+      `Authorization: Bearer ${phantom}\r\n`,
+      `X-Api-Key: ${phantom}\r\nx-api-key: ${phantom}\r\n`,
+    ]) {
       expect(await send(lines)).toMatch(/^HTTP\/1\.1 200 /);
       const seen = sink.seen.at(-1);
       expect(seen?.headers['x-api-key']).toBe(canary);
@@ -70,7 +86,11 @@ describe('SEC-04: the caller\'s own key', () => {
     const before = sink.seen.length;
     expect(await send(lines)).toMatch(/^HTTP\/1\.1 403 [\s\S]*x-casemate-denied: foreign-key/);
     expect(sink.seen).toHaveLength(before);
-    expect(lab.lastDenial()).toMatchObject({ action: 'credential.foreign-key', decision: 'deny', subject: 'mitm.example.com:443' });
+    expect(lab.lastDenial()).toMatchObject({
+      action: 'credential.foreign-key',
+      decision: 'deny',
+      subject: 'mitm.example.com:443',
+    });
   });
 
   test('a key in the query is refused too', async () => {
@@ -104,7 +124,11 @@ describe('SEC-07: the phantom where it does not belong', () => {
 
   test('at a host that does not own it, it is refused wherever it stands', async () => {
     expect(await send('', { host: 'other.example.com', body: 'control' })).toMatch(/^HTTP\/1\.1 200 /);
-    for (const [lines, body] of [[`x-api-key: ${phantom}\r\n`, ''], [`Authorization: Basic ${Buffer.from(`x:${phantom}`).toString('base64')}\r\n`, ''], ['', `a=${phantom}`]] as const) {
+    for (const [lines, body] of [
+      [`x-api-key: ${phantom}\r\n`, ''],
+      [`Authorization: Basic ${Buffer.from(`x:${phantom}`).toString('base64')}\r\n`, ''],
+      ['', `a=${phantom}`],
+    ] as const) {
       expect(await send(lines, { host: 'other.example.com', body })).toMatch(/^HTTP\/1\.1 403 [\s\S]*phantom-misplaced/);
     }
     expect(JSON.stringify(other.seen)).not.toContain(phantom.slice(20));
@@ -114,7 +138,9 @@ describe('SEC-07: the phantom where it does not belong', () => {
 describe('SEC-06: the key goes nowhere else', () => {
   test('not over plain HTTP', async () => {
     const plain = await sinkAt(lab, 'mitm.example.com', 80, { plain: true });
-    const answer = await talk(await rawConnect(await lab.open('mitm.example.com', 80)), ['POST / HTTP/1.1\r\nHost: mitm.example.com\r\nContent-Length: 0\r\n\r\n']);
+    const answer = await talk(await rawConnect(await lab.open('mitm.example.com', 80)), [
+      'POST / HTTP/1.1\r\nHost: mitm.example.com\r\nContent-Length: 0\r\n\r\n',
+    ]);
     expect(answer.text).toMatch(/^HTTP\/1\.1 403 [\s\S]*credential-needs-tls/);
     expect(plain.connections()).toBe(0);
     plain.close();
@@ -128,7 +154,10 @@ describe('SEC-06: the key goes nowhere else', () => {
   });
 
   test('GWP-27: not to one whose authority the host does not trust', async () => {
-    const stranger = await createLab({ rules: [rule('bad.example.com', { credential: 'anthropic' })], credentials: [credential()] });
+    const stranger = await createLab({
+      rules: [rule('bad.example.com', { credential: 'anthropic' })],
+      credentials: [credential()],
+    });
     const strange = await sinkAt(stranger, 'bad.example.com', 443);
     lab.route('bad.example.com', 443, strange.port);
     expect(await send('', { host: 'bad.example.com' })).toMatch(/^HTTP\/1\.1 502 [\s\S]*x-casemate-denied: certificate/);
@@ -154,11 +183,15 @@ describe('SEC-06: the key goes nowhere else', () => {
 
 describe('echoes of the key', () => {
   const stars = '*'.repeat(canary.length);
-  const echo = Buffer.from(`before ${canary} and ${Buffer.from(`user:${canary}`).toString('base64')} ${encodeURIComponent(canary)} ${Buffer.from(canary).toString('hex')} after`);
+  const echo = Buffer.from(
+    `before ${canary} and ${Buffer.from(`user:${canary}`).toString('base64')} ${encodeURIComponent(canary)} ${Buffer.from(canary).toString('hex')} after`,
+  );
   const clean = (text: string): void => {
     expect(text).toContain(`before ${stars} and `);
     for (let at = 0; at + 12 <= canary.length; at += 1) {
-      expect(text.includes(canary.slice(at, at + 12)) && !text.includes(phantom.slice(0, 13)), canary.slice(at, at + 12)).toBe(false);
+      expect(text.includes(canary.slice(at, at + 12)) && !text.includes(phantom.slice(0, 13)), canary.slice(at, at + 12)).toBe(
+        false,
+      );
     }
     expect(text).not.toContain(Buffer.from(canary).toString('hex'));
     expect(text).not.toContain(Buffer.from(`user:${canary}`).toString('base64').slice(8, 60));
@@ -189,7 +222,12 @@ describe('echoes of the key', () => {
     clean((await send('')).replaceAll(/\r\n[0-9a-f]+\r\n/g, ''));
   });
 
-  test.each([['gzip', gzipSync], ['br', brotliCompressSync], ['deflate', deflateSync], ['zstd', zstdCompressSync]] as const)('are scrubbed when the upstream compresses with %s unasked', async (coding, compress) => {
+  test.each([
+    ['gzip', gzipSync],
+    ['br', brotliCompressSync],
+    ['deflate', deflateSync],
+    ['zstd', zstdCompressSync],
+  ] as const)('are scrubbed when the upstream compresses with %s unasked', async (coding, compress) => {
     respond = (request, response) => {
       expect(request.headers['accept-encoding']).toBe('identity');
       response.writeHead(200, { 'content-encoding': coding, 'content-length': compress(echo).length });

@@ -11,7 +11,11 @@ type Asked = 'A' | 'AAAA' | 'TXT' | 'MX' | 'SRV' | 'CNAME' | 'NS' | 'PTR' | 'HTT
 let lab: Lab;
 
 beforeAll(async () => {
-  lab = await createLab({ rules: [rule('allowed.example.com', { ports: [80] }), rule('*.wild.example.com', { ports: [80] })], credentials: [credential()], gateway: { limits: { names: 50, allowedNames: 5 } } });
+  lab = await createLab({
+    rules: [rule('allowed.example.com', { ports: [80] }), rule('*.wild.example.com', { ports: [80] })],
+    credentials: [credential()],
+    gateway: { limits: { names: 50, allowedNames: 5 } },
+  });
 });
 afterAll(() => lab.close());
 
@@ -22,7 +26,13 @@ function ask(name: string, type: Asked = 'A') {
 }
 
 test('no query of any kind is resolved on the host', () => {
-  for (const name of ['736563726574.exfil.example.net', 'allowed.example.com', 'x.wild.example.com', 'localhost', '1.0.0.127.in-addr.arpa']) {
+  for (const name of [
+    '736563726574.exfil.example.net',
+    'allowed.example.com',
+    'x.wild.example.com',
+    'localhost',
+    '1.0.0.127.in-addr.arpa',
+  ]) {
     for (const type of ['A', 'AAAA', 'TXT', 'MX', 'SRV', 'CNAME', 'NS', 'PTR', 'HTTPS'] as const) {
       expect(ask(name, type)).toBeDefined();
     }
@@ -31,9 +41,13 @@ test('no query of any kind is resolved on the host', () => {
 });
 
 test('a connection to a denied name resolves nothing; to an allowed one exactly that name', async () => {
-  await talk(await rawConnect(await lab.open('data.exfil.example.net', 80)), ['GET / HTTP/1.1\r\nHost: data.exfil.example.net\r\nConnection: close\r\n\r\n']);
+  await talk(await rawConnect(await lab.open('data.exfil.example.net', 80)), [
+    'GET / HTTP/1.1\r\nHost: data.exfil.example.net\r\nConnection: close\r\n\r\n',
+  ]);
   expect(lab.lookups).toEqual([]);
-  await talk(await rawConnect(await lab.open('allowed.example.com', 80)), ['GET / HTTP/1.1\r\nHost: allowed.example.com\r\nConnection: close\r\n\r\n']);
+  await talk(await rawConnect(await lab.open('allowed.example.com', 80)), [
+    'GET / HTTP/1.1\r\nHost: allowed.example.com\r\nConnection: close\r\n\r\n',
+  ]);
   expect(lab.lookups).toEqual(['allowed.example.com']);
 });
 
@@ -61,7 +75,10 @@ test('over TCP the same answers come, in frames, however they are cut', async ()
   const socket = await rawConnect(await lab.openAddress('127.0.0.1', 53));
   socket.write(framed.subarray(0, 1));
   await new Promise((resolve) => setTimeout(resolve, 20));
-  const answer = Buffer.from((await talk(socket, [Buffer.concat([framed.subarray(1), framed])], { quietMs: 200 })).text, 'latin1');
+  const answer = Buffer.from(
+    (await talk(socket, [Buffer.concat([framed.subarray(1), framed])], { quietMs: 200 })).text,
+    'latin1',
+  );
   const first = decode(answer.subarray(2, 2 + answer.readUInt16BE(0)));
   expect(first.answers?.[0]).toMatchObject({ type: 'A', data: lab.addressOf('allowed.example.com') });
   expect(answer.length).toBe(2 * (2 + answer.readUInt16BE(0)));

@@ -10,9 +10,39 @@ import { sinkAt } from '../helpers/sink.ts';
 const request = 'GET / HTTP/1.1\r\nHost: rebind.example.com\r\nConnection: close\r\n\r\n';
 
 const inner = [
-  '127.0.0.1', '127.64.0.9', '10.1.2.3', '172.16.0.1', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '255.255.255.255', '224.0.0.1',
-  '192.0.0.1', '198.18.0.1', '240.0.0.1', '::1', '::', 'fd00::1', 'fe80::1', 'fe80::1%lo', 'ff02::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '::127.0.0.1',
-  '64:ff9b::7f00:1', '64:ff9b::a00:1', '64:ff9b:1::1', '2002:7f00:1::', '2001::1', 'fec0::1', '0x7f.1', '127.1', '2130706433', 'localhost', '',
+  '127.0.0.1',
+  '127.64.0.9',
+  '10.1.2.3',
+  '172.16.0.1',
+  '192.168.1.1',
+  '169.254.169.254',
+  '100.64.0.1',
+  '0.0.0.0',
+  '255.255.255.255',
+  '224.0.0.1',
+  '192.0.0.1',
+  '198.18.0.1',
+  '240.0.0.1',
+  '::1',
+  '::',
+  'fd00::1',
+  'fe80::1',
+  'fe80::1%lo',
+  'ff02::1',
+  '::ffff:127.0.0.1',
+  '::ffff:10.0.0.1',
+  '::127.0.0.1',
+  '64:ff9b::7f00:1',
+  '64:ff9b::a00:1',
+  '64:ff9b:1::1',
+  '2002:7f00:1::',
+  '2001::1',
+  'fec0::1',
+  '0x7f.1',
+  '127.1',
+  '2130706433',
+  'localhost',
+  '',
 ];
 
 async function labWith(answers: readonly (readonly string[])[]) {
@@ -43,7 +73,12 @@ describe('addresses that are not public', () => {
 test('a name that turns from a public address to loopback is served first and refused then', async () => {
   const victim = createServer(() => expect.fail('the private listener was reached'));
   await listen(victim);
-  const { lab } = await labWith([['93.184.216.1'], ['127.0.0.1'], ['93.184.216.1', '127.0.0.1'], ['::ffff:127.0.0.1', '10.0.0.1']]);
+  const { lab } = await labWith([
+    ['93.184.216.1'],
+    ['127.0.0.1'],
+    ['93.184.216.1', '127.0.0.1'],
+    ['::ffff:127.0.0.1', '10.0.0.1'],
+  ]);
   const sink = await sinkAt(lab, 'rebind.example.com', 80, { plain: true });
   lab.dials.length = 0;
   const statuses: string[] = [];
@@ -60,7 +95,7 @@ test('a name that turns from a public address to loopback is served first and re
   await lab.close();
 });
 
-test('the host\'s own public address is refused', async () => {
+test("the host's own public address is refused", async () => {
   const { addressFault } = await import('../../src/gateway/address-check.ts');
   expect(addressFault('93.184.216.34', new Set(['93.184.216.34']))).toBe('own-host');
   expect(addressFault('93.184.216.34', new Set())).toBeUndefined();
@@ -69,8 +104,12 @@ test('the host\'s own public address is refused', async () => {
 test('an override of the policy may name loopback, and only it', async () => {
   const lab = await createLab({ rules: [rule('local.example.com', { ports: [80], upstream: 'http://127.0.0.1:1' })] });
   const sink = await sinkAt(lab, 'unused.example.com', 80, { plain: true });
-  const other = await createLab({ rules: [rule('local.example.com', { ports: [80], upstream: `http://127.0.0.1:${sink.port}` })] });
-  const answer = await talk(await rawConnect(await other.open('local.example.com', 80)), ['GET /o HTTP/1.1\r\nHost: local.example.com\r\nConnection: close\r\n\r\n']);
+  const other = await createLab({
+    rules: [rule('local.example.com', { ports: [80], upstream: `http://127.0.0.1:${sink.port}` })],
+  });
+  const answer = await talk(await rawConnect(await other.open('local.example.com', 80)), [
+    'GET /o HTTP/1.1\r\nHost: local.example.com\r\nConnection: close\r\n\r\n',
+  ]);
   expect(answer.text).toMatch(/^HTTP\/1\.1 200 /);
   expect(sink.seen[0]?.headers.host).toBe('local.example.com');
   await Promise.all([lab.close(), other.close()]);

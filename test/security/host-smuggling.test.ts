@@ -14,7 +14,11 @@ let denied: Sink;
 
 beforeAll(async () => {
   lab = await createLab({
-    rules: [rule('allowed.example.com', { ports: [80, 443] }), rule('mitm.example.com', { credential: 'anthropic' }), rule('*.wild.example.com', { ports: [80, 443] })],
+    rules: [
+      rule('allowed.example.com', { ports: [80, 443] }),
+      rule('mitm.example.com', { credential: 'anthropic' }),
+      rule('*.wild.example.com', { ports: [80, 443] }),
+    ],
     credentials: [credential()],
   });
   [plain, mitm, denied] = await Promise.all([
@@ -45,7 +49,11 @@ describe('on plain HTTP', () => {
     ['user part', get('/', ['allowed.example.com@denied.example.com']), /^HTTP\/1\.1 (?:400|421) /],
     ['a list', get('/', ['allowed.example.com, denied.example.com']), /^HTTP\/1\.1 (?:400|421) /],
     ['an absolute target', get('http://denied.example.com/', ['allowed.example.com']), /^HTTP\/1\.1 400 /],
-    ['an absolute target of the same host', get('http://allowed.example.com/', ['denied.example.com']), /^HTTP\/1\.1 4(?:00|21) /],
+    [
+      'an absolute target of the same host',
+      get('http://allowed.example.com/', ['denied.example.com']),
+      /^HTTP\/1\.1 4(?:00|21) /,
+    ],
   ])('%s is refused and reaches nobody', async (_name, bytes, status) => {
     const before = plain.seen.length;
     const answer = await talk(await rawConnect(await lab.open('allowed.example.com', 80)), [bytes]);
@@ -55,7 +63,12 @@ describe('on plain HTTP', () => {
   });
 
   test('GWP-14: names that only look like an allowed one are denied', async () => {
-    for (const host of ['evilallowed.example.com', 'allowed.example.com.denied.example.net', 'wild.example.com', 'xwild.example.com']) {
+    for (const host of [
+      'evilallowed.example.com',
+      'allowed.example.com.denied.example.net',
+      'wild.example.com',
+      'xwild.example.com',
+    ]) {
       const answer = await talk(await rawConnect(await lab.open(host, 80)), [get('/', [host])]);
       expect(answer.text, host).toContain('x-casemate-denied: host-not-allowed');
     }
@@ -64,7 +77,8 @@ describe('on plain HTTP', () => {
   });
 
   test('GWP-22: what a caller says about itself is dropped', async () => {
-    const claims = 'X-Forwarded-For: 127.0.0.1\r\nForwarded: for=127.0.0.1\r\nVia: 1.1 x\r\nProxy-Authorization: Basic Qjo=\r\nX-Real-IP: 127.0.0.1\r\n';
+    const claims =
+      'X-Forwarded-For: 127.0.0.1\r\nForwarded: for=127.0.0.1\r\nVia: 1.1 x\r\nProxy-Authorization: Basic Qjo=\r\nX-Real-IP: 127.0.0.1\r\n';
     await talk(await rawConnect(await lab.open('allowed.example.com', 80)), [get('/', ['allowed.example.com'], claims)]);
     expect(Object.keys(plain.seen.at(-1)?.headers ?? {}).toSorted()).toEqual(['host']);
   });
@@ -80,7 +94,10 @@ describe('inside TLS that is opened', () => {
   });
 
   test('GWP-19: each stream of HTTP/2 is held to the name of its connection', async () => {
-    const socket = await tlsTo(await lab.open('mitm.example.com', 443), 'mitm.example.com', { ca: lab.authority.certificatePem, alpn: ['h2'] });
+    const socket = await tlsTo(await lab.open('mitm.example.com', 443), 'mitm.example.com', {
+      ca: lab.authority.certificatePem,
+      alpn: ['h2'],
+    });
     const session = http2Connect('https://mitm.example.com', { createConnection: () => socket });
     const status = (headers: Record<string, string>): Promise<number> =>
       new Promise((resolve) => {
@@ -95,7 +112,9 @@ describe('inside TLS that is opened', () => {
     expect([400, 421]).toContain(await status({ ':path': '/v1/messages', host: 'denied.example.com' }));
     expect(await status({ ':path': 'http://denied.example.com/' })).toBe(400);
     expect(await status({ ':path': '/v1/messages' })).toBe(200);
-    expect(mitm.seen.every(({ headers }) => headers[':authority'] === 'mitm.example.com' || headers['host'] === 'mitm.example.com')).toBe(true);
+    expect(
+      mitm.seen.every(({ headers }) => headers[':authority'] === 'mitm.example.com' || headers['host'] === 'mitm.example.com'),
+    ).toBe(true);
     session.destroy();
   });
 

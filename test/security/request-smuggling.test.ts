@@ -40,7 +40,10 @@ const open = () => tlsTo(port, 'mitm.example.com', { ca: lab.authority.certifica
 
 beforeAll(async () => {
   lab = await createLab({
-    rules: [rule('mitm.example.com', { credential: 'anthropic', http: [{ methods: ['POST'], path: '/v1/messages' }] }), rule('plain.example.com', { ports: [80] })],
+    rules: [
+      rule('mitm.example.com', { credential: 'anthropic', http: [{ methods: ['POST'], path: '/v1/messages' }] }),
+      rule('plain.example.com', { ports: [80] }),
+    ],
     credentials: [credential()],
   });
   sink = await sinkAt(lab, 'mitm.example.com', 443);
@@ -84,7 +87,8 @@ describe('one connection, several requests', () => {
 
   test('GWP-16: another host on a kept-alive plain connection is refused', async () => {
     const plain = await sinkAt(lab, 'plain.example.com', 80, { plain: true });
-    const bytes = 'GET / HTTP/1.1\r\nHost: plain.example.com\r\n\r\nGET / HTTP/1.1\r\nHost: denied.example.com\r\nConnection: close\r\n\r\n';
+    const bytes =
+      'GET / HTTP/1.1\r\nHost: plain.example.com\r\n\r\nGET / HTTP/1.1\r\nHost: denied.example.com\r\nConnection: close\r\n\r\n';
     const answer = await talk(await rawConnect(await lab.open('plain.example.com', 80)), [bytes]);
     expect(answer.text.split('HTTP/1.1 200').length - 1).toBe(1);
     expect(answer.text).toContain('HTTP/1.1 421 ');
@@ -110,7 +114,13 @@ describe('GWP-18: an upgrade does not make a blind pipe', () => {
   });
 
   test('CONNECT and absolute targets are refused', async () => {
-    for (const line of ['CONNECT mitm.example.com:443', 'GET http://mitm.example.com/', 'GET http://[', 'OPTIONS *', 'TRACE /v1/messages']) {
+    for (const line of [
+      'CONNECT mitm.example.com:443',
+      'GET http://mitm.example.com/',
+      'GET http://[',
+      'OPTIONS *',
+      'TRACE /v1/messages',
+    ]) {
       const answer = await talk(await open(), [`${line} HTTP/1.1\r\nHost: mitm.example.com\r\n\r\n`]);
       expect(answer.text, line).toMatch(/^HTTP\/1\.1 400 /);
     }
@@ -125,7 +135,15 @@ test('GWP-23: hop-by-hop tricks leave the key there exactly once', async () => {
 
 test('GWP-28: other protocols and noise on the port open nothing', async () => {
   const before = sink.connections();
-  const fixed = ['\x04\x01\x01\xbb\xc0\0\x02\n\0', '\x05\x01\x00', 'PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n', 'GET /\r\n', '\x16\x03\x01\0\x05hello', 'SSH-2.0-x\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'];
+  const fixed = [
+    '\x04\x01\x01\xbb\xc0\0\x02\n\0',
+    '\x05\x01\x00',
+    'PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n',
+    'GET /\r\n',
+    '\x16\x03\x01\0\x05hello',
+    'SSH-2.0-x\r\n',
+    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+  ];
   const tlsPort = port;
   const plainPort = await lab.open('plain.example.com', 80);
   for (const bytes of fixed) {

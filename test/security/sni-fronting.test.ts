@@ -21,7 +21,7 @@ afterAll(async () => {
   sink.close();
 });
 
-test('the control: TLS for the asked name is passed on, with the upstream\'s own certificate', async () => {
+test("the control: TLS for the asked name is passed on, with the upstream's own certificate", async () => {
   const socket = await tlsTo(port, 'allowed.example.com', { ca: lab.upstreamAuthority.certificatePem });
   expect(socket.authorized).toBe(true);
   const answer = await talk(socket, ['GET /x HTTP/1.1\r\nHost: allowed.example.com\r\nConnection: close\r\n\r\n']);
@@ -64,7 +64,9 @@ const unreadable: Readonly<Record<string, Buffer>> = {
   none: clientHello({ extensions: [padding(4)] }),
   'no extensions': clientHello({ extensions: [] }),
   'an address': clientHello({ extensions: [serverNames([0, '192.0.2.10'])] }),
-  'an encrypted hello behind another name': clientHello({ extensions: [serverNames([0, 'cloudflare-ech.com']), extension(0xfe0d, Buffer.alloc(8))] }),
+  'an encrypted hello behind another name': clientHello({
+    extensions: [serverNames([0, 'cloudflare-ech.com']), extension(0xfe0d, Buffer.alloc(8))],
+  }),
   'not a hello': Buffer.from('1603010004020000000', 'hex'),
   'SSL 2': Buffer.from('802e0103010015000000100100800300800700c006004002008004008000000000000000000000000000000000000000', 'hex'),
 };
@@ -80,7 +82,11 @@ test.each(Object.entries(unreadable))('GWP-06: a hello with %s is closed and nob
 
 test('a hello with an encrypted inner hello is opened, never passed on: the upstream gets a hello of ours', async () => {
   const before = sink.connections();
-  const answer = await talk(await rawConnect(port), [clientHello({ extensions: [serverNames([0, allowed]), extension(0xfe0d, Buffer.alloc(8))] })], { quietMs: 300 });
+  const answer = await talk(
+    await rawConnect(port),
+    [clientHello({ extensions: [serverNames([0, allowed]), extension(0xfe0d, Buffer.alloc(8))] })],
+    { quietMs: 300 },
+  );
   // This hello offers no key share, so our own server answers it with an alert.
   expect(answer.text.charCodeAt(0)).toBe(0x15);
   expect(sink.connections()).toBe(before);

@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { maxHelloBytes, readClientHello } from '../../../src/gateway/client-hello.ts';
 import { clientHello, extension, serverNames } from '../../helpers/client-hello.ts';
 
-const good = clientHello({ extensions: [extension(10, Buffer.alloc(4)), serverNames([0, 'Api.Example.com']), extension(16, Buffer.alloc(3))] });
+const good = clientHello({
+  extensions: [extension(10, Buffer.alloc(4)), serverNames([0, 'Api.Example.com']), extension(16, Buffer.alloc(3))],
+});
 
 describe('a well-formed hello', () => {
   test('gives its name in canonical form', () => {

@@ -11,14 +11,24 @@ import { environmentOf } from '../../../src/system/environment.ts';
 describe('addresses', () => {
   test('inside IPv6 a private IPv4 address is never public, in whatever form', () => {
     fc.assert(
-      fc.property(fc.constantFrom(10, 127, 169, 172, 192), fc.nat(255), fc.nat(255), fc.constantFrom('::ffff:', '::', '64:ff9b::', '::ffff:0:', '64:ff9b:1::'), (a, b, c, prefix) => {
-        expect(addressFault(`${prefix}${a}.${b}.${c}.1`, new Set())).not.toBeUndefined();
-      }),
+      fc.property(
+        fc.constantFrom(10, 127, 169, 172, 192),
+        fc.nat(255),
+        fc.nat(255),
+        fc.constantFrom('::ffff:', '::', '64:ff9b::', '::ffff:0:', '64:ff9b:1::'),
+        (a, b, c, prefix) => {
+          expect(addressFault(`${prefix}${a}.${b}.${c}.1`, new Set())).not.toBeUndefined();
+        },
+      ),
     );
   });
 
   test('that are public pass', () => {
-    expect(['93.184.216.34', '2606:2800:220:1:248:1893:25c8:1946', '1.1.1.1', '160.79.104.10'].map((address) => addressFault(address, new Set()))).toEqual([undefined, undefined, undefined, undefined]);
+    expect(
+      ['93.184.216.34', '2606:2800:220:1:248:1893:25c8:1946', '1.1.1.1', '160.79.104.10'].map((address) =>
+        addressFault(address, new Set()),
+      ),
+    ).toEqual([undefined, undefined, undefined, undefined]);
   });
 
   test('never throw', () => {
@@ -42,7 +52,13 @@ describe('the upstream of a rule', () => {
 });
 
 describe('the proxy of the host', () => {
-  const proxy = proxySettings(environmentOf({ HTTPS_PROXY: 'proxy.example.com:3128', http_proxy: 'http://u:p%20w@plain.example.com', NO_PROXY: '.corp.example.com, direct.example.com:8443 ,*.wild.example.com' }));
+  const proxy = proxySettings(
+    environmentOf({
+      HTTPS_PROXY: 'proxy.example.com:3128',
+      http_proxy: 'http://u:p%20w@plain.example.com',
+      NO_PROXY: '.corp.example.com, direct.example.com:8443 ,*.wild.example.com',
+    }),
+  );
 
   test('is chosen by use, name and port', () => {
     expect(proxyFor(proxy, 'a.example.com', 443, 'secure')?.host).toBe('proxy.example.com:3128');
@@ -60,7 +76,9 @@ describe('the proxy of the host', () => {
     expect(proxyAuthorization(new URL('http://x'))).toBeUndefined();
     expect(proxySettings(environmentOf({}))).toBeUndefined();
     expect(proxySettings(environmentOf({ HTTPS_PROXY: 'socks5://x' }))).toBeUndefined();
-    expect(proxyFor(proxySettings(environmentOf({ ALL_PROXY: 'http://all', NO_PROXY: '*' })), 'a.b', 443, 'secure')).toBeUndefined();
+    expect(
+      proxyFor(proxySettings(environmentOf({ ALL_PROXY: 'http://all', NO_PROXY: '*' })), 'a.b', 443, 'secure'),
+    ).toBeUndefined();
   });
 });
 

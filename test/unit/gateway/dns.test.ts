@@ -9,20 +9,45 @@ import { rule } from '../../helpers/network-rule.ts';
 const rules = [rule('allowed.example.com'), rule('db')];
 
 function context(): DnsContext {
-  return { names: createNames({ sandboxId: 'cm-1', rules, limit: 100, allowedLimit: 10 }), rules, forbidden: ['Phantom-Key'], onForbidden: () => undefined, onFull: () => undefined };
+  return {
+    names: createNames({ sandboxId: 'cm-1', rules, limit: 100, allowedLimit: 10 }),
+    rules,
+    forbidden: ['Phantom-Key'],
+    mayAnswer: () => true,
+    onForbidden: () => undefined,
+    onFull: () => undefined,
+  };
 }
 
 function ask(name: string, type = 'A', more: object = {}) {
-  const answer = answerQuery(encode({ type: 'query', id: 4711, flags: 0x100, questions: [{ type: type as 'A', name }], ...more }), context());
+  const answer = answerQuery(
+    encode({ type: 'query', id: 4711, flags: 0x100, questions: [{ type: type as 'A', name }], ...more }),
+    context(),
+  );
   return decode(Buffer.from(answer ?? [])) as ReturnType<typeof decode> & { rcode: string; flag_aa: boolean };
 }
 
 describe('a query', () => {
   test('for an address of any well-formed name is answered, allowed or not, in the spelling it came in', () => {
-    for (const name of ['allowed.example.com', 'denied.example.net', 'DeNiEd.Example.Net', 'db', 'xn--bcher-kva.example', '_sip.example.com']) {
+    for (const name of [
+      'allowed.example.com',
+      'denied.example.net',
+      'DeNiEd.Example.Net',
+      'db',
+      'xn--bcher-kva.example',
+      '_sip.example.com',
+    ]) {
       const answer = ask(name);
-      expect(answer).toMatchObject({ id: 4711, rcode: 'NOERROR', questions: [{ name }], answers: [{ type: 'A', name, ttl: 300 }] });
-      expect(answer.answers?.[0]).toHaveProperty('data', expect.stringMatching(/^127\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+$/));
+      expect(answer).toMatchObject({
+        id: 4711,
+        rcode: 'NOERROR',
+        questions: [{ name }],
+        answers: [{ type: 'A', name, ttl: 300 }],
+      });
+      expect(answer.answers?.[0]).toHaveProperty(
+        'data',
+        expect.stringMatching(/^127\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.\d+\.\d+$/),
+      );
     }
   });
 
@@ -30,7 +55,17 @@ describe('a query', () => {
     expect(ask('allowed.example.com', type)).toMatchObject({ rcode: 'NOERROR', answers: [] });
   });
 
-  test.each(['localhost', 'a.localhost', 'single', 'printer.local', '1.0.0.127.in-addr.arpa', '1.2.3.4', '', 'x'.repeat(63), '-a.example.com'])('for %j finds no such name', (name) => {
+  test.each([
+    'localhost',
+    'a.localhost',
+    'single',
+    'printer.local',
+    '1.0.0.127.in-addr.arpa',
+    '1.2.3.4',
+    '',
+    'x'.repeat(63),
+    '-a.example.com',
+  ])('for %j finds no such name', (name) => {
     expect(ask(name)).toMatchObject({ rcode: 'NXDOMAIN' });
   });
 
@@ -53,12 +88,34 @@ describe('what is no query', () => {
     expect(answerQuery(new Uint8Array(11), context())).toBeUndefined();
   });
 
+  test('a query past the rate gets no answer', () => {
+    expect(answerQuery(whole, { ...context(), mayAnswer: () => false })).toBeUndefined();
+  });
+
   test('another operation is not implemented, several questions and broken ones are malformed, other classes refused', () => {
     expect(code(answerQuery(encode({ type: 'query', id: 1, flags: 5 << 11, questions: [] }), context()))).toBe(4);
     expect(code(answerQuery(encode({ type: 'query', id: 1, questions: [] }), context()))).toBe(1);
-    expect(code(answerQuery(encode({ type: 'query', id: 1, questions: [{ type: 'A', name: 'a.b' }, { type: 'A', name: 'c.d' }] }), context()))).toBe(1);
+    expect(
+      code(
+        answerQuery(
+          encode({
+            type: 'query',
+            id: 1,
+            questions: [
+              { type: 'A', name: 'a.b' },
+              { type: 'A', name: 'c.d' },
+            ],
+          }),
+          context(),
+        ),
+      ),
+    ).toBe(1);
     expect(code(answerQuery(whole.subarray(0, whole.length - 5), context()))).toBe(1);
-    expect(code(answerQuery(encode({ type: 'query', id: 1, questions: [{ type: 'A', class: 'CH', name: 'a.example.com' }] }), context()))).toBe(5);
+    expect(
+      code(
+        answerQuery(encode({ type: 'query', id: 1, questions: [{ type: 'A', class: 'CH', name: 'a.example.com' }] }), context()),
+      ),
+    ).toBe(5);
   });
 
   test('a pointer that leads to itself does not hang', () => {

@@ -20,7 +20,9 @@ function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
 describe('a secret in a stream', () => {
   test('is found however the stream is cut', () => {
     const needles = [Buffer.from('secret-one'), Buffer.from('secret-two'), Buffer.from('abab')];
-    const text = fc.array(fc.constantFrom('secret-one', 'secret-two', 'secret-', 'sec', 'abab', 'aba', 'x', 'one', 's'), { maxLength: 12 }).map((parts) => Buffer.from(parts.join('')));
+    const text = fc
+      .array(fc.constantFrom('secret-one', 'secret-two', 'secret-', 'sec', 'abab', 'aba', 'x', 'one', 's'), { maxLength: 12 })
+      .map((parts) => Buffer.from(parts.join('')));
     fc.assert(
       fc.property(text, fc.array(fc.nat(200), { maxLength: 12 }), (bytes, at) => {
         const expected = bytes.toString('latin1').replaceAll(/secret-one|secret-two|abab/g, (found) => '*'.repeat(found.length));
@@ -32,16 +34,21 @@ describe('a secret in a stream', () => {
 
   test('is found in binary data of any length', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), fc.uint8Array({ minLength: 3, maxLength: 12 }), fc.array(fc.nat(500)), (noise, needle, at) => {
-        const secret = Buffer.from(needle);
-        const bytes = Buffer.concat([Buffer.from(noise), secret, Buffer.from(noise)]);
-        const out = Buffer.from(through(cut(bytes, at), [secret]), 'latin1');
-        expect(out.length).toBe(bytes.length);
-        expect(out.equals(Buffer.from(through([bytes], [secret]), 'latin1'))).toBe(true);
-        if (!secret.every((byte) => byte === 0x2a)) {
-          expect(out.includes(secret)).toBe(false);
-        }
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 400 }),
+        fc.uint8Array({ minLength: 3, maxLength: 12 }),
+        fc.array(fc.nat(500)),
+        (noise, needle, at) => {
+          const secret = Buffer.from(needle);
+          const bytes = Buffer.concat([Buffer.from(noise), secret, Buffer.from(noise)]);
+          const out = Buffer.from(through(cut(bytes, at), [secret]), 'latin1');
+          expect(out.length).toBe(bytes.length);
+          expect(out.equals(Buffer.from(through([bytes], [secret]), 'latin1'))).toBe(true);
+          if (!secret.every((byte) => byte === 0x2a)) {
+            expect(out.includes(secret)).toBe(false);
+          }
+        },
+      ),
       { numRuns: 1000 },
     );
   });
@@ -61,13 +68,18 @@ describe('the forms of a secret', () => {
   test('are masked wherever it stands in an encoded text', () => {
     const needles = needlesOf(key);
     fc.assert(
-      fc.property(fc.string(), fc.string(), fc.constantFrom<BufferEncoding[]>('base64', 'base64url', 'hex', 'latin1'), (before, after, coding) => {
-        const text = Buffer.from(before + key + after).toString(coding);
-        const masked = maskText(text, needles);
-        expect(masked).toHaveLength(text.length);
-        const back = Buffer.from(masked.replaceAll('*', coding === 'hex' ? '0' : 'A'), coding).toString('latin1');
-        expect(back.includes(key.slice(2, -2))).toBe(false);
-      }),
+      fc.property(
+        fc.string(),
+        fc.string(),
+        fc.constantFrom<BufferEncoding[]>('base64', 'base64url', 'hex', 'latin1'),
+        (before, after, coding) => {
+          const text = Buffer.from(before + key + after).toString(coding);
+          const masked = maskText(text, needles);
+          expect(masked).toHaveLength(text.length);
+          const back = Buffer.from(masked.replaceAll('*', coding === 'hex' ? '0' : 'A'), coding).toString('latin1');
+          expect(back.includes(key.slice(2, -2))).toBe(false);
+        },
+      ),
     );
     for (const form of [encodeURIComponent(key), JSON.stringify(key), Buffer.from(key).toString('hex').toUpperCase()]) {
       expect(maskText(form, needles).replaceAll(/[*"]/g, '')).toBe('');

@@ -28,7 +28,10 @@ describe('the table of names', () => {
     const first = table();
     const second = table();
     const forward = hosts.map((host) => first.addressOf(host));
-    const backward = hosts.toReversed().map((host) => second.addressOf(host)).toReversed();
+    const backward = hosts
+      .toReversed()
+      .map((host) => second.addressOf(host))
+      .toReversed();
     expect(forward).toEqual(backward);
     expect(table('cm-2').addressOf(parseHost('a.example.net'))).not.toBe(forward[0]);
   });
@@ -39,20 +42,34 @@ describe('the table of names', () => {
     expect(some.slice(0, 3).every((address) => address !== undefined)).toBe(true);
     expect(some[3]).toBeUndefined();
     expect(names.addressOf(parseHost('api.example.com'))).toBeDefined();
-    expect(['a', 'b', 'c'].map((name) => names.addressOf(parseHost(`${name}.wild.example.com`)) !== undefined)).toEqual([true, true, false]);
+    expect(['a', 'b', 'c'].map((name) => names.addressOf(parseHost(`${name}.wild.example.com`)) !== undefined)).toEqual([
+      true,
+      true,
+      false,
+    ]);
     expect(names.addressOf(parseHost('a.example.net'))).toBe(some[0]);
   });
 
   test('knows no name for any other address or text', () => {
     const names = table();
-    fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), (text) => [undefined, 'api.example.com'].includes(names.nameAt(text))));
+    fc.assert(
+      fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string()), (text) =>
+        [undefined, 'api.example.com'].includes(names.nameAt(text)),
+      ),
+    );
     expect(names.nameAt('127.0.0.1')).toBeUndefined();
   });
 });
 
 test('single labels and reserved suffixes are served only where a rule names them', () => {
   const served = (name: string, some = rules): boolean => isServed(parseHost(name), some);
-  expect(['db', 'a.local', 'a.localhost', 'x.onion', 'a.internal'].map((name) => served(name))).toEqual([false, false, false, false, false]);
+  expect(['db', 'a.local', 'a.localhost', 'x.onion', 'a.internal'].map((name) => served(name))).toEqual([
+    false,
+    false,
+    false,
+    false,
+    false,
+  ]);
   expect(served('db', [rule('db')])).toBe(true);
   expect(served('registry.internal', [rule('registry.internal')])).toBe(true);
   expect(served('a.example.com')).toBe(true);

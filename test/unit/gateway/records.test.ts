@@ -32,7 +32,15 @@ describe('the record of an exchange', () => {
     recorder.end(effect, 'ok', { status: 200 });
     await recorder.flush();
     expect(entries).toMatchObject([
-      { action: 'net.open', decision: 'allow', sandbox: 'cm-1', policy: 'p', rule: 'r', credential: 'hash', detail: { exchange: 1 } },
+      {
+        action: 'net.open',
+        decision: 'allow',
+        sandbox: 'cm-1',
+        policy: 'p',
+        rule: 'r',
+        credential: 'hash',
+        detail: { exchange: 1 },
+      },
       { action: 'net.exchange', decision: 'allow', outcome: 'ok', detail: { exchange: 1, status: 200 } },
     ]);
   });

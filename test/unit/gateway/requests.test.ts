@@ -14,8 +14,20 @@ const asked = { host: parseHost('api.example.com'), port: 443 };
 
 function exchange(parts: Partial<Exchange>): Exchange {
   return {
-    version: '1.1', method: 'GET', target: '/', authorities: ['api.example.com'], fields: [], body: undefined, isWhole: () => true, expectsContinue: false, signal: new AbortController().signal,
-    sendContinue: () => undefined, respond: () => expect.fail('nothing is answered here'), hasResponded: () => false, cut: () => undefined, ...parts,
+    version: '1.1',
+    method: 'GET',
+    target: '/',
+    authorities: ['api.example.com'],
+    fields: [],
+    body: undefined,
+    isWhole: () => true,
+    expectsContinue: false,
+    signal: new AbortController().signal,
+    sendContinue: () => undefined,
+    respond: () => expect.fail('nothing is answered here'),
+    hasResponded: () => false,
+    cut: () => undefined,
+    ...parts,
   };
 }
 
@@ -44,8 +56,24 @@ describe('the head of a request', () => {
     [{ method: 'get' }, 'malformed-request'],
     [{ method: 'G\0T' }, 'malformed-request'],
     [{ fields: [['transfer-encoding', 'gzip, chunked']] as Field[] }, 'malformed-request'],
-    [{ fields: [['transfer-encoding', 'chunked'], ['content-length', '1']] as Field[] }, 'malformed-request'],
-    [{ fields: [['content-length', '1'], ['content-length', '1']] as Field[] }, 'malformed-request'],
+    [
+      {
+        fields: [
+          ['transfer-encoding', 'chunked'],
+          ['content-length', '1'],
+        ] as Field[],
+      },
+      'malformed-request',
+    ],
+    [
+      {
+        fields: [
+          ['content-length', '1'],
+          ['content-length', '1'],
+        ] as Field[],
+      },
+      'malformed-request',
+    ],
     [{ fields: [['content-length', '+1']] as Field[] }, 'malformed-request'],
     [{ fields: [['content-length', '0x1']] as Field[] }, 'malformed-request'],
   ])('%j is %s', (parts, expected) => {
@@ -54,20 +82,67 @@ describe('the head of a request', () => {
 });
 
 test('what belongs to one connection, or claims who asks, does not go on', () => {
-  const fields: Field[] = [['host', 'a'], ['connection', 'x-drop, close'], ['x-drop', '1'], ['te', 'trailers'], ['upgrade', 'x'], ['x-forwarded-for', '1.1.1.1'], ['via', 'x'], ['cookie', 'a=1'], ['cookie', 'b=2'], ['accept', '*/*']];
-  expect(forwardedRequestFields(fields)).toEqual([['accept', '*/*'], ['cookie', 'a=1; b=2']]);
-  expect(forwardedResponseFields([['alt-svc', 'h3'], ['connection', 'x'], ['x', '1'], ['set-cookie', 'a'], ['set-cookie', 'b'], ['transfer-encoding', 'chunked']])).toEqual([['set-cookie', 'a'], ['set-cookie', 'b']]);
+  const fields: Field[] = [
+    ['host', 'a'],
+    ['connection', 'x-drop, close'],
+    ['x-drop', '1'],
+    ['te', 'trailers'],
+    ['upgrade', 'x'],
+    ['x-forwarded-for', '1.1.1.1'],
+    ['via', 'x'],
+    ['cookie', 'a=1'],
+    ['cookie', 'b=2'],
+    ['accept', '*/*'],
+  ];
+  expect(forwardedRequestFields(fields)).toEqual([
+    ['accept', '*/*'],
+    ['cookie', 'a=1; b=2'],
+  ]);
+  expect(
+    forwardedResponseFields([
+      ['alt-svc', 'h3'],
+      ['connection', 'x'],
+      ['x', '1'],
+      ['set-cookie', 'a'],
+      ['set-cookie', 'b'],
+      ['transfer-encoding', 'chunked'],
+    ]),
+  ).toEqual([
+    ['set-cookie', 'a'],
+    ['set-cookie', 'b'],
+  ]);
 });
 
 describe('the credential', () => {
   const phantom = 'glpat-phantom-0123456789';
-  const credential: BoundCredential = { name: 'git', provider: 'header', phantom, identityHeaders: ['authorization', 'cookie', 'private-token'], inject: { header: 'Authorization', format: 'Basic {}' }, value: () => ({ reveal: () => 'cmVhbA==$&' }) };
-  const result = (fields: Field[], target = '/') => inject({ fields, target, credential, phantoms: [phantom, 'another-phantom'] });
+  const credential: BoundCredential = {
+    name: 'git',
+    provider: 'header',
+    phantom,
+    identityHeaders: ['authorization', 'cookie', 'private-token'],
+    inject: { header: 'Authorization', format: 'Basic {}' },
+    value: () => ({ reveal: () => 'cmVhbA==$&' }),
+  };
+  const result = (fields: Field[], target = '/') =>
+    inject({ fields, target, credential, phantoms: [phantom, 'another-phantom'] });
 
   test('takes the place of the phantom in the declared header, in its format, once', () => {
-    const fine: Field[][] = [[], [['authorization', `Basic ${phantom}`]], [['authorization', `bearer ${phantom}`]], [['private-token', phantom]], [['authorization', `Basic ${Buffer.from(`oauth2:${phantom}`).toString('base64')}`]]];
+    const fine: Field[][] = [
+      [],
+      [['authorization', `Basic ${phantom}`]],
+      [['authorization', `bearer ${phantom}`]],
+      [['private-token', phantom]],
+      [['authorization', `Basic ${Buffer.from(`oauth2:${phantom}`).toString('base64')}`]],
+    ];
     for (const fields of fine) {
-      expect(result([...fields, ['accept', '*/*']])).toEqual({ ok: true, fields: [['accept', '*/*'], ['authorization', 'Basic cmVhbA==$&']], secret: 'cmVhbA==$&' });
+      expect(result([...fields, ['accept', '*/*']])).toEqual({
+        ok: true,
+        fields: [
+          ['accept', '*/*'],
+          ['authorization', 'Basic cmVhbA==$&'],
+        ],
+        secret: 'cmVhbA==$&',
+      });
     }
   });
 
@@ -75,7 +150,13 @@ describe('the credential', () => {
     [[['authorization', 'Bearer mine']], 'foreign-key'],
     [[['authorization', `Basic ${Buffer.from('user:mine').toString('base64')}`]], 'foreign-key'],
     [[['authorization', `Digest ${phantom}`]], 'foreign-key'],
-    [[['private-token', 'mine'], ['authorization', `Bearer ${phantom}`]], 'foreign-key'],
+    [
+      [
+        ['private-token', 'mine'],
+        ['authorization', `Bearer ${phantom}`],
+      ],
+      'foreign-key',
+    ],
     [[['cookie', `s=${phantom}`]], 'foreign-key'],
     [[['x-note', 'another-phantom']], 'phantom-misplaced'],
     [[['x-note', encodeURIComponent(phantom).replace('g', '%67')]], 'phantom-misplaced'],
@@ -85,22 +166,41 @@ describe('the credential', () => {
 
   test('whose value would break out of its header is not used', () => {
     const broken = { ...credential, value: () => ({ reveal: () => 'a\r\nx: y' }) };
-    expect(inject({ fields: [], target: '/', credential: broken, phantoms: [] })).toMatchObject({ ok: false, refusal: { reason: 'credential-unavailable' } });
+    expect(inject({ fields: [], target: '/', credential: broken, phantoms: [] })).toMatchObject({
+      ok: false,
+      refusal: { reason: 'credential-unavailable' },
+    });
   });
 
   test('DOS-18: long targets and headers are judged quickly', () => {
     const started = performance.now();
-    result([['x', 'a'.repeat(60_000)], ['authorization', `Basic ${'A'.repeat(60_000)}`]], `/${'%2e'.repeat(20_000)}?${'a=b&'.repeat(10_000)}`);
+    result(
+      [
+        ['x', 'a'.repeat(60_000)],
+        ['authorization', `Basic ${'A'.repeat(60_000)}`],
+      ],
+      `/${'%2e'.repeat(20_000)}?${'a=b&'.repeat(10_000)}`,
+    );
     readHead(exchange({ target: `/${'a'.repeat(60_000)}!`, authorities: ['a'.repeat(60_000)] }), asked);
     expect(performance.now() - started).toBeLessThan(200);
   });
 });
 
 describe('a refusal', () => {
-  const about = { scheme: 'https' as const, host: 'api.example.com', port: 443, method: 'GET', path: '/\u001b[31mx', fields: [] as Field[] };
+  const about = {
+    scheme: 'https' as const,
+    host: 'api.example.com',
+    port: 443,
+    method: 'GET',
+    path: '/\u001b[31mx',
+    fields: [] as Field[],
+  };
 
   test('is short text for people, with control characters made visible', () => {
-    const { status, body, fields } = explain(refuse('function-not-allowed', 'no such function', 'project:casemate.yaml:12'), about);
+    const { status, body, fields } = explain(
+      refuse('function-not-allowed', 'no such function', 'project:casemate.yaml:12'),
+      about,
+    );
     expect(status).toBe(403);
     expect(fields).toContainEqual(['x-casemate-denied', 'function-not-allowed']);
     expect(body.toString()).toContain('project:casemate.yaml:12');
@@ -109,12 +209,26 @@ describe('a refusal', () => {
   });
 
   test('is JSON for clients that speak it', () => {
-    for (const fields of [[['accept', 'application/json']], [['content-type', 'application/json'], ['accept', '*/*']], [['accept', 'text/event-stream']]] as Field[][]) {
-      expect(JSON.parse(explain(refuse('host-not-allowed', 'no rule'), { ...about, fields }).body.toString())).toMatchObject({ type: 'error', error: { code: 'host-not-allowed' } });
+    for (const fields of [
+      [['accept', 'application/json']],
+      [
+        ['content-type', 'application/json'],
+        ['accept', '*/*'],
+      ],
+      [['accept', 'text/event-stream']],
+    ] as Field[][]) {
+      expect(JSON.parse(explain(refuse('host-not-allowed', 'no rule'), { ...about, fields }).body.toString())).toMatchObject({
+        type: 'error',
+        error: { code: 'host-not-allowed' },
+      });
     }
   });
 
   test('has a status of its own for each kind', () => {
-    expect((['authority-mismatch', 'slow', 'certificate', 'journal-unwritable', 'headers-too-large', 'host-not-allowed'] as const).map(statusOf)).toEqual([421, 504, 502, 503, 431, 403]);
+    expect(
+      (['authority-mismatch', 'slow', 'certificate', 'journal-unwritable', 'headers-too-large', 'host-not-allowed'] as const).map(
+        statusOf,
+      ),
+    ).toEqual([421, 504, 502, 503, 431, 403]);
   });
 });
