@@ -48,7 +48,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('whoever makes a sandbox
     for (let step = 0; step < steps; step += 1) {
       const base = await lab.spec();
       const spec = { ...base, workspace: { ...base.workspace, protect: ['.git/hooks', '.vscode', '.mcp.json'] } };
-      finished.push(await killed(JSON.stringify({ options: lab.options, spec }), step * stepMs));
+      finished.push(await killed(JSON.stringify({ options: lab.options, spec }), step < steps - 1 ? step * stepMs : 5000));
       const engine = lab.other();
       const left = await engine.list(lab.owner);
       const isKnown = left.some(({ id }) => id === spec.id);

@@ -75,6 +75,16 @@ export function judgeRuntime(installed: InstalledRuntime): { readonly available:
   };
 }
 
+/** gVisor numbers its releases by date: `release-20240513.0`, `0.0~20221219.0`. */
+export function judgeGvisor(text: string): { readonly available: boolean; readonly detail: string } {
+  const date = /\b(20\d{6})\b/.exec(text)?.[1];
+  if (date === undefined || date < '20230101') {
+    const why = 'the release of December 2022 was tried and cannot set up its root file system in a mapped mount';
+    return { available: false, detail: `runsc ${date ?? 'without a date'}: ${why}; use a newer one, or runc` };
+  }
+  return { available: true, detail: `runsc ${date}; releases after 2022 are not tried with this engine yet` };
+}
+
 function hasFlaw(flaw: Flaw, { version, package: debian }: InstalledRuntime): boolean {
   if (flaw.since !== undefined && compareVersions(version, flaw.since) < 0) {
     return false;

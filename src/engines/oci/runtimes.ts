@@ -2,7 +2,7 @@ import { isCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { run } from '../../system/process.ts';
 import type { SandboxSpec } from '../engine.ts';
-import { judgeRuntime, parseVersion } from './runtime-floors.ts';
+import { judgeGvisor, judgeRuntime, parseVersion } from './runtime-floors.ts';
 
 /** Which runtime is installed, in which version, and whether that version is good enough. */
 
@@ -30,9 +30,12 @@ export async function examineRuntime(name: SandboxSpec['runtime'], host: Runtime
   if (!text.toLowerCase().startsWith(name)) {
     return { available: false, detail: `the program ${name} answers "${visible(text.slice(0, 60))}": it is another runtime` };
   }
+  if (name === 'runsc') {
+    return judgeGvisor(text);
+  }
   const version = parseVersion(text);
   return version === undefined
-    ? { available: name === 'runsc', detail: `${visible(text.split('\n')[0] ?? '')}: a version without a number is not judged` }
+    ? { available: false, detail: `${name} does not say its version` }
     : judgeRuntime({ name, version, package: await packageVersion(name, host) });
 }
 

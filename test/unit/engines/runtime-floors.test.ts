@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { compareVersions, judgeRuntime, parseVersion } from '../../../src/engines/oci/runtime-floors.ts';
+import { compareVersions, judgeGvisor, judgeRuntime, parseVersion } from '../../../src/engines/oci/runtime-floors.ts';
 
 const judge = (name: 'runc' | 'crun' | 'runsc', version: string, debian?: string) =>
   judgeRuntime({ name, version, package: debian });
@@ -58,5 +58,13 @@ describe('version numbers', () => {
   it('are ordered, a candidate before its release', () => {
     const versions = ['1.1.5', '1.1.12', '1.2', '1.4.0-rc.2', '1.4.0-rc.10', '1.4.0', '1.10.0'];
     expect(versions.toReversed().toSorted(compareVersions)).toEqual(versions);
+  });
+});
+
+describe('gVisor', () => {
+  it('is judged by the date of its release', () => {
+    expect(judgeGvisor('runsc version 0.0~20221219.0\nspec: 1.0.2-dev')).toMatchObject({ available: false });
+    expect(judgeGvisor('runsc version VERSION_MISSING')).toMatchObject({ available: false });
+    expect(judgeGvisor('runsc version release-20250512.0')).toMatchObject({ available: true });
   });
 });
