@@ -12,9 +12,10 @@ import { processesInside } from './processes.ts';
 import { runtimeCommand } from './runtime.ts';
 import { sandboxStats } from './stats.ts';
 
+/** The embedded engine: an OCI runtime (runc, crun, runsc) started directly, without a daemon of its own. */
+
 const graceDefaultMs = 5000;
 
-/** The embedded engine: an OCI runtime (runc, crun, runsc) started directly, without a daemon of its own. */
 export function ociEngine(options: OciEngineOptions): Engine {
   const context = engineContext(options);
   const { isRoot, layout, records, exclusive, env, spawn } = context;
