@@ -29,17 +29,14 @@ export function parseDurationMs(written: string): number | undefined {
 }
 
 function parse(written: string | number, units: Readonly<Record<string, number>>): number | undefined {
-  if (typeof written === 'number') {
-    return Number.isSafeInteger(written) && written > 0 ? written : undefined;
-  }
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(written.trim());
-  const unit = match?.[2]?.toLowerCase() ?? '';
-  const factor = unit === '' ? 1 : units[unit];
-  if (match?.[1] === undefined || factor === undefined) {
-    return undefined;
-  }
-  const value = Math.round(Number(match[1]) * factor);
-  return Number.isSafeInteger(value) && value > 0 ? value : undefined;
+  const value = typeof written === 'number' ? written : parseText(written.trim(), units);
+  return value !== undefined && Number.isSafeInteger(value) && value > 0 ? value : undefined;
+}
+
+function parseText(text: string, units: Readonly<Record<string, number>>): number | undefined {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text) ?? [];
+  const factor = unit === '' ? 1 : units[unit.toLowerCase()];
+  return number === undefined || factor === undefined ? undefined : Math.round(Number(number) * factor);
 }
 
 export function formatBytes(bytes: number): string {
