@@ -22,34 +22,16 @@ const repeatable = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
   const agent = new ReadyAgent();
-  const route = { viaProxy: false, authorization: undefined as string | undefined };
-  const connect = async (signal: AbortSignal): Promise<Attempt<Socket>> => {
-    if (options.secure) {
-      return options.dialer.tls(options.destination, ['http/1.1'], signal);
-    }
-    const dialled = await options.dialer.plainHttp(options.destination, signal);
-    if (!dialled.ok) {
-      return dialled;
-    }
-    route.viaProxy = dialled.value.proxy !== undefined;
-    route.authorization = dialled.value.proxy?.authorization;
-    return { ok: true, value: dialled.value.socket };
-  };
+  const route = createRoute(options);
   const start = async (request: UpstreamRequest): Promise<Attempt<ClientRequest>> => {
     if (!agent.hasConnection()) {
-      const dialled = await connect(request.signal);
+      const dialled = await route.connect(request.signal);
       if (!dialled.ok) {
         return dialled;
       }
       agent.ready.push(dialled.value);
     }
-    const target = route.viaProxy ? `http://${request.authority}${request.target}` : request.target;
-    const authorization: readonly Field[] =
-      route.authorization === undefined ? [] : [['proxy-authorization', route.authorization]];
-    return {
-      ok: true,
-      value: open({ ...request, target, fields: [...request.fields, ...authorization] }, agent, options.limits.headerBytes),
-    };
+    return { ok: true, value: open(route.addressed(request), agent, options.limits.headerBytes) };
   };
   const request = async (asked: UpstreamRequest): Promise<Attempt<UpstreamAnswer>> => {
     const started = await start(asked);
@@ -59,6 +41,7 @@ export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
     const answer = await answerOf(started.value, asked, options.limits.answerMs);
     const isRepeated =
       !answer.ok &&
+      answer.fault.reason === 'unreachable' &&
       started.value.reusedSocket &&
       repeatable.has(asked.method) &&
       asked.body === undefined &&
@@ -79,6 +62,34 @@ export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
       for (const socket of agent.ready.splice(0)) {
         socket.destroy();
       }
+    },
+  };
+}
+
+interface Route {
+  readonly connect: (signal: AbortSignal) => Promise<Attempt<Socket>>;
+  /** the request as the next server on the way wants it written */
+  readonly addressed: (request: UpstreamRequest) => UpstreamRequest;
+}
+
+function createRoute({ secure, dialer, destination }: UpstreamOptions): Route {
+  let proxy: { readonly authorization: string | undefined } | undefined;
+  return {
+    async connect(signal) {
+      if (secure) {
+        return dialer.tls(destination, ['http/1.1'], signal);
+      }
+      const dialled = await dialer.plainHttp(destination, signal);
+      proxy = dialled.ok ? dialled.value.proxy : undefined;
+      return dialled.ok ? { ok: true, value: dialled.value.socket } : dialled;
+    },
+    addressed(request) {
+      if (proxy === undefined) {
+        return request;
+      }
+      // A proxy of plain HTTP gets the absolute form (RFC 9112 section 3.2.2).
+      const own: readonly Field[] = proxy.authorization === undefined ? [] : [['proxy-authorization', proxy.authorization]];
+      return { ...request, target: `http://${request.authority}${request.target}`, fields: [...request.fields, ...own] };
     },
   };
 }

@@ -2,7 +2,7 @@ import { createServer, type Socket } from 'node:net';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { createLab, credential, listen, rule, type Lab, type LabOptions } from '../helpers/gateway-lab.ts';
+import { createLab, credential, listen, rule, sandboxId, type Lab, type LabOptions } from '../helpers/gateway-lab.ts';
 import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt } from '../helpers/sink.ts';
 
@@ -285,6 +285,17 @@ describe('the journal', () => {
     expect(JSON.stringify(lab.entries)).not.toContain('secret');
     sink.close();
   });
+});
+
+test('a sandbox is attached once: a second time is GATEWAY_FAILED, and the first goes on', async () => {
+  const lab = await labWith();
+  const again = (): void =>
+    lab.gateway.attach(
+      { id: sandboxId, name: 'lab', policyHash: '', rules: [], credentials: new Map(), authority: lab.authority },
+      { serve: () => expect.fail('the second ingress was taken'), close: async () => undefined },
+    );
+  expect(again).toThrow(expect.objectContaining({ code: 'GATEWAY_FAILED' }));
+  await expectAlive(lab);
 });
 
 test('GWP-30: detaching a sandbox cuts everything at once', async () => {

@@ -1,15 +1,12 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { createServer as createHttpServer } from 'node:http';
 import { connect as http2Connect } from 'node:http2';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { WebSocket, WebSocketServer } from 'ws';
 
 import { canary, createLab, credential, listen, phantom, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';
@@ -291,96 +288,6 @@ describe('streams', () => {
   });
 });
 
-describe('WebSocket', () => {
-  test('is relayed after a valid handshake, with the key, text and binary both ways', async () => {
-    const web = createHttpServer();
-    const server = new WebSocketServer({ server: web });
-    let headers: Record<string, unknown> = {};
-    server.on('connection', (socket, request) => {
-      headers = request.headers;
-      socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
-    });
-    const port = await listen(web);
-    const own = await createLab({
-      rules: [rule('ws.example.com', { credential: 'anthropic', upstream: `http://127.0.0.1:${port}` })],
-      credentials: [credential()],
-    });
-    const target = await own.open('ws.example.com', 443);
-    const client = new WebSocket('wss://ws.example.com/live', {
-      ca: own.authority.certificatePem,
-      createConnection: (options: object) => httpsSocket(target, options),
-      headers: { 'x-api-key': phantom },
-    });
-    const messages: string[] = [];
-    await new Promise<void>((resolve, reject) => {
-      client.on('open', () => {
-        client.send('hello');
-        client.send(Buffer.from([1, 2, 3]));
-        client.send(`echo ${canary}`);
-      });
-      client.on('message', (data: Uint8Array) => {
-        messages.push(Buffer.from(data).toString('latin1'));
-        if (messages.length === 3) {
-          client.close();
-        }
-      });
-      client.on('close', () => resolve());
-      client.on('error', reject);
-    });
-    expect(messages).toEqual(['hello', '\x01\x02\x03', `echo ${'*'.repeat(canary.length)}`]);
-    expect(headers['x-api-key']).toBe(canary);
-    expect(headers['sec-websocket-extensions']).toBeUndefined();
-    await own.settled();
-    expect(own.actions()).toEqual(['net.open allow ok ws.example.com:443', 'net.exchange allow ok ws.example.com:443']);
-    await own.close();
-    server.close();
-    web.close();
-  });
-
-  const handshake =
-    'GET /live HTTP/1.1\r\nHost: plain.example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
-
-  test.each([
-    ['no accept value', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
-    [
-      'a wrong accept value',
-      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n',
-    ],
-    [
-      'another protocol',
-      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n',
-    ],
-  ])('is not relayed after an answer with %s', async (_what, answer) => {
-    const { createServer } = await import('node:net');
-    const heard: string[] = [];
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined);
-      socket.on('data', (piece) => heard.push(piece.toString('latin1')));
-      socket.write(answer);
-    });
-    lab.route('plain.example.com', 80, await listen(server));
-    const socket = await rawConnect(await lab.open('plain.example.com', 80));
-    setTimeout(() => socket.write('RAW-AFTER-UPGRADE'), 200);
-    const got = await talk(socket, [handshake], { quietMs: 500 });
-    expect(got.text).toMatch(/^HTTP\/1\.1 502 /);
-    expect(heard.join('')).not.toContain('RAW-AFTER-UPGRADE');
-    server.close();
-  });
-
-  test('an upstream that answers 404 to the upgrade is an ordinary answer', async () => {
-    const plain = await sinkAt(lab, 'plain.example.com', 80, {
-      plain: true,
-      respond: (_request, response) => {
-        response.writeHead(404);
-        response.end('none');
-      },
-    });
-    const got = await talk(await rawConnect(await lab.open('plain.example.com', 80)), [handshake]);
-    expect(got.text).toMatch(/^HTTP\/1\.1 404 [\s\S]*none/);
-    plain.close();
-  });
-});
-
 test('a kept-alive connection to the upstream is used again', async () => {
   respond = undefined;
   const own = await createLab({ rules: [rule('again.example.com', { credential: 'anthropic' })], credentials: [credential()] });
@@ -396,7 +303,3 @@ test('a kept-alive connection to the upstream is used again', async () => {
   sink.close();
   await own.close();
 });
-
-function httpsSocket(port: number, options: object): TLSSocket {
-  return tlsConnect({ ...options, host: '127.0.0.1', port, servername: 'ws.example.com' });
-}
