@@ -107,7 +107,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
     const results = await Promise.all(Array.from({ length: 4 }, async (_, index) => await home.casemate(['run', '--', 'echo', String(index)])));
     expect(results.map(({ code, out }) => [code, out])).toEqual([0, 1, 2, 3].map((index) => [0, `${index}\n`]));
     const same = await Promise.all(['a', 'b'].map(async () => await home.casemate(['create', 'same'])));
-    expect(same.map(({ code }) => code).toSorted()).toEqual([0, 2]);
+    expect(same.map(({ code }) => code).toSorted((a, b) => a - b)).toEqual([0, 2]);
     await home.casemate(['destroy', 'same', '--confirm', 'same']);
   });
 

@@ -21,9 +21,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a terminal', () =>
   });
 
   /** Runs a shell line in a pseudo-terminal of its own (script(1)); `casemate` is the real command line. */
-  async function inTerminal(line: string, keys: string | undefined = undefined): Promise<{ code: number; out: string }> {
+  async function inTerminal(line: string, typed?: string): Promise<{ code: number; out: string }> {
     const casemate = `"${process.execPath}" "${entry}"`;
     const child = spawn('script', ['-q', '-e', '-c', line.replaceAll('casemate', casemate), '/dev/null'], { cwd: home.project, env: { ...home.env, TERM: 'xterm', SHELL: '/bin/sh' } });
+    let keys = typed;
     let out = '';
     child.stdout.on('data', (piece: Buffer) => {
       out += piece.toString('utf8');

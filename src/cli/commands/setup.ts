@@ -18,7 +18,7 @@ export const run: RunCommand = async (args, context) => {
   for (const recipe of given.length === 0 ? ['base'] : given) {
     const progress = (text: string): void => void context.stderr.write(`${visible(text)}\n`);
     // oxlint-disable-next-line no-await-in-loop -- the second is made from the first
-    images.push(await ensureImage(recipe, await buildDeps({ paths, env, uid, progress })));
+    images.push(await ensureImage(recipe, buildDeps({ paths, env, uid, progress })));
   }
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { images: images.map(({ recipe, digest }) => ({ recipe, digest })) });

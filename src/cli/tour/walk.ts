@@ -95,9 +95,9 @@ async function searchWhile({ client, stage }: WalkParts, name: string, work: () 
   const needles: readonly Needle[] = [{ name: 'key', text: stage.key }, ...phantoms.map((text) => ({ name: 'phantom', text }))];
   let report: SearchReport = emptyReport(needles);
   const processes = new Set<number>();
-  let done = false;
+  const ended = new AbortController();
   const searching = (async () => {
-    while (!done) {
+    while (!ended.signal.aborted) {
       // oxlint-disable-next-line no-await-in-loop -- one look after the other
       const { pids } = await client.call('processes', { name });
       for (const pid of pids) {
@@ -109,9 +109,7 @@ async function searchWhile({ client, stage }: WalkParts, name: string, work: () 
       await sleep(300);
     }
   })();
-  await work().finally(() => {
-    done = true;
-  });
+  await work().finally(() => ended.abort());
   await searching;
   const [pid] = (await client.call('processes', { name })).pids;
   for (const folder of ['home/agent', 'tmp', 'run', 'var/tmp', 'etc']) {
