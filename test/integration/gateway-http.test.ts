@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { canary, createLab, credential, listen, phantom, rule, type Lab } from '../helpers/gateway-lab.ts';
-import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';
+import { canary, createLab, credential, phantom, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Respond, type Sink } from '../helpers/sink.ts';
 
 const execute = promisify(execFile);
