@@ -39,7 +39,8 @@ export function engineRecords(folder: string): Records {
   const fileOf = (id: string): string => join(folder, `${id}.json`);
   const read = async (id: string): Promise<EngineRecord | undefined> => {
     const text = await readTextIfPresent(fileOf(id));
-    return text === undefined ? undefined : parseRecord(text, fileOf(id));
+    // Empty: the machine lost power before the text reached the disk, and with it every container.
+    return text === undefined || text === '' ? undefined : parseRecord(text, fileOf(id));
   };
   return {
     read,
