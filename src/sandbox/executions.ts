@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import { CasemateError } from '../base/errors.ts';
+import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { SandboxId } from '../base/ids.ts';
 import type { Invocation } from '../engines/engine.ts';
@@ -23,6 +24,8 @@ export interface Execution {
   readonly actor: string;
   readonly subject: string;
   readonly startedMs: number;
+  /** wall clock, when its own time limit ends it */
+  readonly deadlineMs?: number | undefined;
   /** set by the time limit before it kills: the caller then reports 124 */
   timedOut: boolean;
 }
@@ -32,21 +35,22 @@ export interface ExecutionRequest {
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly tty: boolean;
+  readonly timeoutMs?: number | undefined;
   readonly client: ProcessIdentity | undefined;
   readonly actor: string;
 }
 
 export interface Executions {
   readonly open: (row: SandboxRow, request: ExecutionRequest) => Promise<Execution>;
-  /** Records the end once; a second call for the same execution does nothing. */
+  /** Records the end once; a second call for the same execution does nothing. What cannot be recorded stays open. */
   readonly close: (id: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
   readonly find: (id: string) => Execution | undefined;
   readonly of: (sandbox: SandboxId) => readonly Execution[];
   readonly all: () => readonly Execution[];
   /** Puts back what an earlier daemon knew. */
   readonly adopt: (execution: Execution) => void;
-  /** Ends the command itself: for a time limit or a lost caller. */
-  readonly kill: (execution: Execution) => Promise<void>;
+  /** Ends the command itself: for a time limit or a lost caller. `false`: it has not begun, and may yet. */
+  readonly kill: (execution: Execution) => Promise<boolean>;
 }
 
 export interface ExecutionOutcome {
@@ -73,8 +77,13 @@ export function createExecutions(context: SandboxContext): Executions {
       if (execution === undefined || !open.delete(id)) {
         return undefined;
       }
+      try {
+        await recordEnd(context, execution, outcome);
+      } catch (error) {
+        open.set(id, execution);
+        throw error;
+      }
       context.store.endExecution(id);
-      await recordEnd(context, execution, outcome);
       return execution;
     },
     find: (id) => open.get(id),
@@ -86,7 +95,7 @@ export function createExecutions(context: SandboxContext): Executions {
 }
 
 async function begin(context: SandboxContext, row: SandboxRow, request: ExecutionRequest): Promise<Execution> {
-  const { command, cwd, env, tty, client, actor } = request;
+  const { command, cwd, env, tty, client, actor, timeoutMs } = request;
   const id = `ex-${randomBytes(8).toString('hex')}`;
   const subject = visible(command[0] ?? '').slice(0, 200);
   const startedMs = context.clock.nowMs();
@@ -101,13 +110,22 @@ async function begin(context: SandboxContext, row: SandboxRow, request: Executio
     policy: plan.policy.hash,
     detail: { execution: id, arguments: command.length - 1, argumentsSha256: sha256Of([...command]), tty },
   });
-  const invocation = await context.engine.attach(row.id, { command, cwd, env, tty, executionId: id });
-  const execution = { id, sandbox: row.id, invocation, client, actor, subject, startedMs, timedOut: false };
-  context.store.beginExecution(execution);
-  return execution;
+  const known = { id, sandbox: row.id, client, actor, subject, startedMs };
+  try {
+    const invocation = await context.engine.attach(row.id, { command, cwd, env, tty, executionId: id });
+    const stored = { ...known, invocation, deadlineMs: timeoutMs === undefined ? undefined : startedMs + timeoutMs };
+    context.store.beginExecution(stored);
+    return { ...stored, timedOut: false };
+  } catch (error) {
+    // The caller is told why; that this end could not be recorded either is not put before it.
+    await recordEnd(context, known, { exitCode: undefined, reason: toCasemateError(error).code }).catch(() => undefined);
+    throw error;
+  }
 }
 
-async function recordEnd(context: SandboxContext, execution: Execution, outcome: ExecutionOutcome): Promise<void> {
+type Ended = Pick<Execution, 'id' | 'sandbox' | 'actor' | 'subject' | 'startedMs'>;
+
+async function recordEnd(context: SandboxContext, execution: Ended, outcome: ExecutionOutcome): Promise<void> {
   const ms = Math.max(0, context.clock.nowMs() - execution.startedMs);
   await context.journal.append({
     sandbox: execution.sandbox,
@@ -123,16 +141,30 @@ async function recordEnd(context: SandboxContext, execution: Execution, outcome:
 /**
  * The runtime wrote the host process id of the command, which leads a session of its own; what it started is in that
  * session unless it left on purpose. Only processes inside the sandbox are looked at: no number of the host is guessed.
+ * Looked at again until none is left, because one may start another between the look and the signal.
  */
-async function killExecution({ engine }: SandboxContext, execution: Execution): Promise<void> {
+async function killExecution({ engine }: SandboxContext, execution: Execution): Promise<boolean> {
   const leader = (await readFile(execution.invocation.pidFile, 'utf8').catch(() => '')).trim();
-  for (const pid of await engine.processes(execution.sandbox)) {
-    // oxlint-disable-next-line no-await-in-loop -- a handful, and each is killed as soon as it is known
-    if (leader !== '' && (await sessionOf(pid)) === leader) {
-      kill(pid);
-    }
+  if (leader === '') {
+    return false;
   }
+  for (let round = 0; round < killRounds; round += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- one look after the other
+    const inside = await engine.processes(execution.sandbox).catch((): readonly number[] => []);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    const sessions = await Promise.all(inside.map(sessionOf));
+    const mine = inside.filter((_, index) => sessions[index] === leader);
+    if (mine.length === 0) {
+      break;
+    }
+    mine.forEach(kill);
+    // oxlint-disable-next-line no-await-in-loop -- a killed process is gone a moment later
+    await sleep(20);
+  }
+  return true;
 }
+
+const killRounds = 20;
 
 /** Field 6 of `/proc/PID/stat` (proc(5)). */
 async function sessionOf(pid: number): Promise<string | undefined> {

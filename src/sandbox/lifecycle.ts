@@ -1,6 +1,6 @@
 import { toCasemateError, CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
-import { cleanupStack } from '../base/cleanup.ts';
+import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
 import type { GatewaySandbox } from '../gateway/gateway.ts';
 import type { JournalEntry } from '../journal/record.ts';
 import type { Environment } from '../system/environment.ts';
@@ -12,8 +12,9 @@ import { specOf } from './spec.ts';
 import type { SandboxRow } from './store.ts';
 
 /**
- * Start, stop and removal of one sandbox. Order everywhere: the state file says what is about to happen, the journal
- * accepts it, the effect follows, the state file says that it happened. Whoever dies in between is found by reconcile.
+ * Start, stop and removal of one sandbox. The state file says what is about to happen; a start is then accepted by the
+ * journal before it has any effect, an end is recorded once it is done, for no fault may keep a sandbox running; the
+ * state file says that it happened. Whoever dies in between is found by reconcile.
  */
 export interface StartOptions {
   /** variables of the caller's own environment that credential sources of this sandbox name */
@@ -26,25 +27,46 @@ export async function startSandbox(context: SandboxContext, row: SandboxRow, opt
   const { store, journal, clock } = context;
   const rootfs = await imageRootfs(context, plan);
   const credentials = await bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv: options.callerEnv });
-  const before = row.state === 'created' ? 'created' : 'stopped';
   store.move(row.id, { state: 'starting', reason: 'asked' });
   const undo = cleanupStack();
   try {
     await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.start', outcome: 'accepted' }));
     await realise(context, { row, plan, rootfs, credentials, undo });
+    const nowMs = clock.nowMs();
+    const expiresMs = plan.limits.timeMs === undefined ? undefined : nowMs + plan.limits.timeMs;
+    store.move(row.id, { state: 'running', reason: 'asked', startedMs: nowMs, expiresMs });
   } catch (thrown) {
     const error = toCasemateError(thrown);
-    await undo.run().catch(() => undefined);
-    store.move(row.id, { state: before, reason: 'start-failed' });
-    if (error.code !== 'JOURNAL_UNWRITABLE') {
-      const failed = { actor: options.actor, action: 'sandbox.start-failed', outcome: error.code };
-      await journal.append(lifeRecord(row, plan, failed));
-    }
+    await undoStart(context, row, { undo, plan, actor: options.actor, error });
     throw error;
   }
-  const nowMs = clock.nowMs();
-  const expiresMs = plan.limits.timeMs === undefined ? undefined : nowMs + plan.limits.timeMs;
-  store.move(row.id, { state: 'running', reason: 'asked', startedMs: nowMs, expiresMs });
+}
+
+interface FailedStart {
+  readonly undo: Cleanup;
+  readonly plan: Plan;
+  readonly actor: string;
+  readonly error: CasemateError;
+}
+
+/**
+ * Takes back what a start made. What cannot be taken back leaves the sandbox in `stopping`, which `stop`, `destroy`, the
+ * timers and the next daemon finish. The caller is told of the first fault; one of this is not put before it.
+ */
+async function undoStart({ store, journal }: SandboxContext, row: SandboxRow, { undo, plan, actor, error }: FailedStart): Promise<void> {
+  const isUndone = await undo.run().then(
+    () => true,
+    () => false,
+  );
+  const before = row.state === 'created' ? 'created' : 'stopped';
+  try {
+    store.move(row.id, { state: isUndone ? before : 'stopping', reason: 'start-failed' });
+  } catch {
+    // It stays in `starting`, from where it can be stopped and removed.
+  }
+  if (error.code !== 'JOURNAL_UNWRITABLE') {
+    await journal.append(lifeRecord(row, plan, { actor, action: 'sandbox.start-failed', outcome: error.code })).catch(() => undefined);
+  }
 }
 
 interface Realisation {
@@ -52,7 +74,7 @@ interface Realisation {
   readonly plan: Plan;
   readonly rootfs: string;
   readonly credentials: PlanCredentials;
-  readonly undo: ReturnType<typeof cleanupStack>;
+  readonly undo: Cleanup;
 }
 
 async function realise(context: SandboxContext, { row, plan, rootfs, credentials, undo }: Realisation): Promise<void> {
@@ -60,12 +82,17 @@ async function realise(context: SandboxContext, { row, plan, rootfs, credentials
   const folder = sandboxFolder(context.paths, row.id);
   const { authority } = await prepareFolder(context, { row, plan, credentials });
   const { id, name } = row;
-  undo.add('remove the container', () => engine.remove(id));
+  undo.add('remove the container', async () => {
+    await engine.stop(id, { graceMs: 0 });
+    await engine.remove(id);
+  });
   await engine.create(specOf(plan, { id, name, owner: store.ownerId, rootfs, folder, phantoms: credentials.variables }));
   const ingress = await engine.ingress(id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
-  undo.add('cut the gateway', () => gateway.detach(id));
+  undo.add('close the ingress', () => ingress.close());
   gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
+  undo.add('cut the gateway', () => gateway.detach(id));
   context.held.set(id, credentials);
+  undo.add('forget the credentials', () => void context.held.delete(id));
   await engine.start(id);
 }
 

@@ -1,5 +1,5 @@
 import { CasemateError } from '../base/errors.ts';
-import { newSandboxId, parseSandboxName, type SandboxName } from '../base/ids.ts';
+import { newSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
 import { nearest, visible } from '../base/text.ts';
 import type { Environment } from '../system/environment.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
@@ -45,6 +45,8 @@ export interface CallOptions {
   readonly actor: string;
   readonly callerEnv: Environment;
   readonly reason?: string | undefined;
+  /** Asked when the sandbox's turn has come; where it says no, nothing is done. */
+  readonly when?: ((row: SandboxRow) => boolean) | undefined;
 }
 
 export interface Destroyed {
@@ -65,17 +67,26 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     return locks.run(id, () => work(find(id)));
   };
 
-  const destroy = async (name: string, options: CallOptions): Promise<Destroyed> => {
-    const gone = store.find(name) === undefined ? store.findGone(name) : undefined;
-    if (gone !== undefined) {
-      return { alreadyGone: true, name: gone.name, removed: [], kept: [] };
-    }
-    return await underLock(name, async (row) => {
+  const destroy = (name: string, options: CallOptions): Promise<Destroyed> => {
+    const { id } = store.find(name) ?? store.findGone(name) ?? notFound(context, name);
+    return locks.run(id, async () => {
+      const row = store.find(id);
+      if (row === undefined || options.when?.(row) === false) {
+        return { alreadyGone: row === undefined, name: (row ?? store.findGone(id))?.name ?? name, removed: [], kept: [] };
+      }
       const lists = destroyList(context, row);
       await endExecutions(executions, row, 'stopped');
       await destroySandbox(context, row, { actor: options.actor, reason: options.reason ?? 'asked' });
       return { alreadyGone: false, name: row.name, ...lists };
     });
+  };
+  /** In the background; what fails is tried again by the timers. */
+  const throwAway = (id: SandboxId, options: CallOptions): void => {
+    if (store.find(id)?.ephemeral === true) {
+      const work = destroy(id, options).catch(() => undefined);
+      background.add(work);
+      void work.then(() => background.delete(work));
+    }
   };
 
   return {
@@ -91,9 +102,11 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
       }),
     stop: (name, options) =>
       underLock(name, async (row) => {
-        if (row.state !== 'stopped' && row.state !== 'created') {
+        if (row.state !== 'stopped' && row.state !== 'created' && options.when?.(row) !== false) {
+          const reason = options.reason ?? 'asked';
           await endExecutions(executions, row, options.reason ?? 'stopped');
-          await stopSandbox(context, row, { actor: options.actor, reason: options.reason ?? 'asked' });
+          await stopSandbox(context, row, { actor: options.actor, reason });
+          throwAway(row.id, { ...options, reason });
         }
         return find(row.id);
       }),
@@ -101,14 +114,16 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     destroyList: (name) => destroyList(context, find(name)),
     open: (name, request) => underLock(name, async (row) => ({ row, execution: await executions.open(row, request) })),
     async close(executionId, outcome) {
-      const execution = await executions.close(executionId, outcome);
-      const row = execution === undefined ? undefined : store.find(execution.sandbox);
-      if (execution !== undefined && row?.ephemeral === true) {
-        const work = destroy(row.id, { actor: execution.actor, callerEnv: context.env, reason: 'ended' });
-        const kept = work.catch(() => undefined).finally(() => background.delete(kept));
-        background.add(kept);
+      let ended = executions.find(executionId);
+      try {
+        ended = await executions.close(executionId, outcome);
+        return ended;
+      } finally {
+        // Also when the end could not be recorded: nobody is left who would end the sandbox.
+        if (ended !== undefined) {
+          throwAway(ended.sandbox, { actor: ended.actor, callerEnv: context.env, reason: 'ended' });
+        }
       }
-      return execution;
     },
     rebind: (name, callerEnv) => underLock(name, async (row) => await context.held.get(row.id)?.refresh(callerEnv)),
     find,
@@ -123,7 +138,7 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
 async function make(context: SandboxContext, prepared: Prepared, options: MakeOptions): Promise<SandboxRow> {
   const { store, journal, clock } = context;
   const id = newSandboxId();
-  const name = options.name === undefined ? freeName(context, prepared.plan, options.ephemeral) : parseSandboxName(options.name);
+  const given = options.name === undefined ? undefined : parseSandboxName(options.name);
   if (prepared.plan.image.digest === undefined) {
     throw new CasemateError('IMAGE_NOT_FOUND', `the image "${prepared.plan.image.recipe}" is not built on this host`, {
       hint: `Run: casemate image build ${prepared.plan.image.recipe}`,
@@ -132,6 +147,8 @@ async function make(context: SandboxContext, prepared: Prepared, options: MakeOp
   // Read now, so that a missing key is said before anything is made; `start` reads again.
   await bindPlanCredentials(context, { plan: prepared.plan, sandboxId: id, callerEnv: options.callerEnv });
   const planHash = hashPlan(prepared.plan);
+  // Only now: nothing is awaited between finding a free name and taking it.
+  const name = given ?? freeName(context, prepared.plan, options.ephemeral);
   const row = { id, name, planHash, plan: JSON.stringify(prepared.plan), reason: 'asked', state: 'created' as const };
   const { ephemeral, client } = options;
   store.insert({ ...row, ephemeral, client, createdMs: clock.nowMs() });
@@ -172,9 +189,8 @@ function requireState(row: SandboxRow, states: readonly SandboxRow['state'][]): 
   }
 }
 
+/** What cannot be recorded stays open and is tried again when the sandbox is next ended: it must not keep it running. */
 async function endExecutions(executions: Sandboxes['executions'], row: SandboxRow, reason: string): Promise<void> {
-  for (const execution of executions.of(row.id)) {
-    // oxlint-disable-next-line no-await-in-loop -- few, and each is one line of the journal
-    await executions.close(execution.id, { exitCode: undefined, reason: execution.timedOut ? 'timed-out' : reason });
-  }
+  const close = ({ id, timedOut }: Execution) => executions.close(id, { exitCode: undefined, reason: timedOut ? 'timed-out' : reason });
+  await Promise.allSettled(executions.of(row.id).map(close));
 }
