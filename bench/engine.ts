@@ -100,7 +100,11 @@ async function startersHere(folder: string, rootfs: string, sealed: string) {
   const bound = ['--mount', '--propagation', 'slave', 'sh', '-c', 'mount --bind "$1" /mnt && shift && exec "$@"', 'sh', rootfs];
   const wanted: readonly Contender[] = [
     { name: bare, file: 'runc', args: ['run', '--bundle', plain, name] },
-    { name: 'engine/runc run true, our bundle', file: 'unshare', args: [...bound, 'runc', 'run', '--bundle', sealed, name] },
+    {
+      name: 'engine/runc run true, our bundle',
+      file: 'unshare',
+      args: [...bound, 'runc', 'run', '--bundle', sealed, `${name}-sealed`],
+    },
     {
       name: 'engine/bwrap true',
       file: 'bwrap',
