@@ -147,6 +147,37 @@ test('an upload that its caller breaks off is not completed towards the upstream
   server.close();
 });
 
+test.each([0, 8])('an upload that is reset with code %s, frame by frame, is not completed either', async (code) => {
+  let completed = 0;
+  let begun = 0;
+  const { server } = await startHttp2((_path, stream) => {
+    begun += 1;
+    stream.resume();
+    stream.on('end', () => (completed += 1));
+  });
+  const port = await lab.open('up.example.com', 443);
+  const socket = await tlsTo(port, 'up.example.com', { ca: lab.authority.certificatePem, alpn: ['h2'] });
+  const frame = (type: number, stream: number, content: Buffer): Buffer =>
+    Buffer.concat([Buffer.from([0, 0, content.length, type, type === 1 ? 4 : 0, 0, 0, 0, stream]), content]);
+  // POST, /, https from the static table, and the authority as a literal (RFC 7541 appendix A).
+  const head = Buffer.concat([Buffer.from([0x83, 0x84, 0x87, 0x41, 14]), Buffer.from('up.example.com')]);
+  socket.write(
+    Buffer.concat([
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+      frame(4, 0, Buffer.alloc(0)),
+      frame(1, 1, head),
+      frame(0, 1, Buffer.from('half')),
+    ]),
+  );
+  await lab.settled();
+  socket.write(frame(3, 1, Buffer.from([0, 0, 0, code])));
+  await lab.settled();
+  await lab.settled();
+  expect({ begun, completed }).toEqual({ begun: 1, completed: 0 });
+  socket.destroy();
+  server.close();
+});
+
 test('a request that may change something is not sent twice when a kept connection is dead; one that may not is', async () => {
   lab = await createLab({ rules: [rule('up.example.com', { credential: 'anthropic' })], credentials: [credential()] });
   let turn = 0;
