@@ -15,18 +15,20 @@ my %all = (
   },
 );
 my $numbers = $all{ $machine // '' } or stop('machine', 'is not supported');
-my %nr = (%$numbers, open_tree => 428, move_mount => 429, openat2 => 437, mount_setattr => 442);
+my %nr = (%$numbers, open_tree => 428, move_mount => 429, fsopen => 430, fsconfig => 431, fsmount => 432, openat2 => 437, mount_setattr => 442);
 
 use constant {
   CLONE_NEWNS => 0x20000, CLONE_NEWUSER => 0x10000000,
   MS_REC => 0x4000, MS_SLAVE => 0x80000,
   AT_FDCWD => -100, AT_SYMLINK_NOFOLLOW => 0x100, AT_EMPTY_PATH => 0x1000,
   OPEN_TREE_CLONE => 1, MOVE_MOUNT_BOTH_EMPTY => 0x44,
-  ATTR_RDONLY => 1, ATTR_NOSUID => 2, ATTR_NODEV => 4, ATTR_NOEXEC => 8, ATTR_IDMAP => 0x100000,
+  ATTR_RDONLY => 1, ATTR_NOSUID => 2, ATTR_NODEV => 4, ATTR_NOEXEC => 8, ATTR_NOATIME => 0x10, ATTR_IDMAP => 0x100000,
   RESOLVE_NO_MAGICLINKS => 2, RESOLVE_NO_SYMLINKS => 4, RESOLVE_BENEATH => 8, RESOLVE_IN_ROOT => 16,
-  O_WRONLY => 1, O_CREAT => 0100, O_EXCL => 0200, O_PATH => 0x200000, O_CLOEXEC => 0x80000,
+  FS_FLAG => 0, FS_STRING => 1, FS_CREATE => 6,
+  LOOP_CONFIGURE => 0x4c0a, LOOP_CTL_GET_FREE => 0x4c82, LO_FLAGS_AUTOCLEAR => 4,
+  O_WRONLY => 1, O_RDWR => 2, O_CREAT => 0100, O_EXCL => 0200, O_PATH => 0x200000, O_CLOEXEC => 0x80000,
   S_IFMT => 0170000, S_IFDIR => 0040000, S_IFREG => 0100000, S_IFSOCK => 0140000,
-  EINTR => 4, EEXIST => 17, ELOOP => 40,
+  EBUSY => 16, EEXIST => 17, ELOOP => 40,
 };
 my $O_NOFOLLOW = $machine eq 'arm64' ? 0100000 : 0400000;
 
@@ -138,7 +140,7 @@ sub mapping_or_none {
   return defined $uid_map && $uid_map ne '' ? mapping($uid_map, $gid_map) : undef;
 }
 
-my (@trees, %sources, $stage, $workspace_disk, $workspace_owner);
+my (@trees, %sources, $loop_number, $stage, $workspace_disk, $workspace_owner);
 
 # A path of the sandbox; links of the image lead nowhere but into the image.
 sub look_inside {
@@ -191,6 +193,62 @@ sub placeholder {
   call('fchownat', $folder, $name, @$workspace_owner, AT_SYMLINK_NOFOLLOW) == 0 or stop("workspace path $path");
 }
 
+# A block device for a file, which goes with its last mount. Two at once would destroy the file system in the file.
+sub loop_device {
+  my ($image) = @_;
+  for (1 .. 200) {
+    last unless is_backing($image);
+    stop("home $image", 'is still in use') if $_ == 200;
+    select(undef, undef, undef, 0.05);
+  }
+  sysopen(my $file, $image, O_RDWR | $O_NOFOLLOW) or stop("home $image");
+  sysopen(my $control, '/dev/loop-control', O_RDWR) or stop('/dev/loop-control');
+  for (1 .. 50) {
+    my $number = ioctl($control, LOOP_CTL_GET_FREE, 0);
+    defined $number or stop('loop device');
+    $number += 0;
+    sysopen(my $device, "/dev/loop$number", O_RDWR) or stop("/dev/loop$number");
+    # struct loop_config: file, block size, struct loop_info64 with flags and name, reserved
+    my $config = pack('IIQ5I4a64a64a32Q2Q8', fileno($file), 0, (0) x 5, $number, 0, 0, LO_FLAGS_AUTOCLEAR, $image, '', '', (0) x 10);
+    if (ioctl($device, LOOP_CONFIGURE, $config)) {
+      $loop_number = $number;
+      return $device;
+    }
+    # Somebody else took it in between.
+    $! == EBUSY or stop("/dev/loop$number");
+  }
+  stop('loop device', 'none was free');
+}
+
+sub is_backing {
+  my ($image) = @_;
+  opendir(my $blocks, '/sys/block') or return 0;
+  for my $name (grep { /^loop\d+$/ } readdir $blocks) {
+    open(my $backing, '<', "/sys/block/$name/loop/backing_file") or next;
+    my $path = <$backing> // '';
+    chomp $path;
+    return 1 if $path eq $image;
+  }
+  return 0;
+}
+
+# The ext4 file system of the loop device as a mount attached nowhere.
+sub file_system {
+  my ($type, $key, $path, $null) = ('ext4', 'source', "/dev/loop$loop_number", 0);
+  my $context = call('fsopen', $type, 1);
+  $context >= 0 or stop('ext4', "$! (fsopen)");
+  call('fsconfig', $context, FS_STRING, $key, $path, 0) == 0 or stop('ext4', "$! (source)");
+  # No background writing of unused tables into the sparse file; freed blocks go back to the host.
+  for my $option ('noinit_itable', 'discard') {
+    call('fsconfig', $context, FS_FLAG, $option, $null, 0) == 0 or stop('ext4', "$! ($option)");
+  }
+  call('fsconfig', $context, FS_CREATE, $null, $null, 0) == 0 or stop('ext4', "$! (mount)");
+  my $tree = call('fsmount', $context, 1, ATTR_NOSUID | ATTR_NODEV | ATTR_NOATIME);
+  $tree >= 0 or stop('ext4', "$! (fsmount)");
+  call('close', $context);
+  return $tree;
+}
+
 my %operations = (
   user => sub { become_mapped(map { $_ + 0 } @_) },
   root => sub { call('unshare', CLONE_NEWNS) == 0 or stop('mount namespace') },
@@ -209,11 +267,16 @@ my %operations = (
     $workspace_disk >= 0 or stop("workspace $path");
     $workspace_owner = [$uid + 0, $gid + 0] if defined $uid && $uid ne '';
   },
-  # disk IMAGE FOLDER FRESH: mounts a file system of ours in this mount namespace; with its last mount its device goes.
-  # mount(8) takes the device the file may still have: two devices for one file would destroy what is in it.
+  # disk IMAGE FOLDER FRESH: mounts a file system of ours in this mount namespace; with its last mount its device goes
   disk => sub {
     my ($image, $folder, $fresh) = @_;
-    system('mount', '-n', '-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime,discard,noinit_itable', $image, $folder) == 0 or stop("home $image", 'cannot be mounted');
+    my $device = loop_device($image);
+    my $tree = file_system();
+    my $target = look(AT_FDCWD, $folder, 0);
+    $target >= 0 or stop("home $image");
+    attach("home $image", $tree, $target);
+    call('close', $_) for $tree, $target;
+    close $device;
     rmdir "$folder/lost+found" if $fresh;
   },
   placeholder => \&placeholder,
