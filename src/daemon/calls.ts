@@ -48,8 +48,10 @@ export function createCalls(parts: CallParts): Calling {
     start: async ({ name }, call) => view(await startNamed(name, call)),
     stop: async ({ name }) => view(await stopNamed(name)),
     async restart({ name }, call) {
+      // Asked first: a caller that has gone by then must not leave the sandbox stopped.
+      const callerEnv = await askEnvironment(parsePlan(sandboxes.find(name).plan), call);
       await stopNamed(name);
-      return view(await startNamed(name, call));
+      return view(await sandboxes.start(name, { actor, callerEnv }));
     },
     'destroy-list': async ({ name }) => destroyAnswer(parts, name),
     destroy: async ({ name }) => await sandboxes.destroy(name, { actor, callerEnv: context.env }),
@@ -136,10 +138,7 @@ function termEnv(term: string | undefined): Readonly<Record<string, string>> {
 async function execCall(parts: CallParts, params: ExecCall, call: CallContext): Promise<OpenAnswer> {
   const { command, cwd, env, tty, client, timeoutMs } = params;
   const actor = actorOf(parts.context.uid);
-  const { row, execution } = await parts.sandboxes.open(params.name, { command, cwd, env, tty, client, actor });
-  if (timeoutMs !== undefined) {
-    parts.timers.limit(execution.id, timeoutMs);
-  }
+  const { row, execution } = await parts.sandboxes.open(params.name, { command, cwd, env, tty, timeoutMs, client, actor });
   return openAnswer(parts, { row, execution, call });
 }
 
@@ -162,8 +161,8 @@ async function resumeCall(parts: CallParts, executionId: string, call: CallConte
   if (execution === undefined || row === undefined) {
     return { known: false };
   }
-  await sandboxes.rebind(row.id, await askEnvironment(parsePlan(row.plan), call));
   call.onLost(() => void parts.timers.clientLost(execution.id));
+  await sandboxes.rebind(row.id, await askEnvironment(parsePlan(row.plan), call));
   return { known: true };
 }
 

@@ -53,7 +53,8 @@ async function live({ env, paths, uid }: ServeOptions): Promise<number> {
   process.on('uncaughtException', (error) => log(`uncaught: ${describe(error)}`));
   const { context, sandboxes } = await assemble({ env, paths, uid, log });
   const timers = createTimers({ context, sandboxes, log });
-  const { adopted, stopped, removed } = await reconcile(context, sandboxes.executions);
+  const { adopted, stopped, removed, faults } = await reconcile(context, sandboxes.executions);
+  faults.forEach(log);
   log(`started; adopted ${adopted.length}, stopped ${stopped.length}, removed ${removed.length}`);
 
   const ending = Promise.withResolvers<void>();

@@ -1,4 +1,5 @@
-import { toCasemateError } from '../base/errors.ts';
+import { CasemateError, toCasemateError } from '../base/errors.ts';
+import type { EngineSandbox } from '../engines/engine.ts';
 import { environmentOf } from '../system/environment.ts';
 import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
@@ -16,71 +17,120 @@ export interface Reconciled {
   readonly adopted: readonly string[];
   readonly stopped: readonly string[];
   readonly removed: readonly string[];
+  /** one line each: what could not be taken back, stopped or removed, and why; the other sandboxes do not suffer for it */
+  readonly faults: readonly string[];
+}
+
+interface Findings {
+  readonly adopted: string[];
+  readonly stopped: string[];
+  readonly removed: string[];
+  readonly faults: string[];
 }
 
 const actor = 'daemon';
 
+/** Throws what stops everything: an engine that does not answer, `STORE_FAILED`, `JOURNAL_UNWRITABLE`. */
 export async function reconcile(context: SandboxContext, executions: Executions): Promise<Reconciled> {
-  const result = { adopted: [] as string[], stopped: [] as string[], removed: [] as string[] };
+  const result: Findings = { adopted: [], stopped: [], removed: [], faults: [] };
   const found = new Map((await context.engine.list(context.store.ownerId)).map((entry) => [entry.id, entry.state]));
+  const rows = context.store.list();
   const open = context.store.openExecutions();
-  for (const row of context.store.list()) {
-    const runs = found.get(row.id) === 'running';
+  for (const row of rows) {
+    const facts = { found: found.get(row.id), executions: open.filter(({ sandbox }) => sandbox === row.id), known: executions };
     found.delete(row.id);
     // oxlint-disable-next-line no-await-in-loop -- one sandbox after the other, so that a fault is told of the right one
-    const kind = await settleRow(context, row, { runs, executions: open.filter(({ sandbox }) => sandbox === row.id), known: executions });
-    if (kind !== undefined) {
-      result[kind].push(row.name);
-    }
+    await apart(result, row.name, async () => await settleRow(context, row, { ...facts, faults: result.faults }));
   }
   for (const id of found.keys()) {
     // oxlint-disable-next-line no-await-in-loop -- rare
-    await removeStray(context, id);
-    result.removed.push(id);
+    await apart(result, id, async () => await removeStray(context, id));
   }
+  const ownerless = open.filter(({ sandbox }) => !rows.some((row) => row.id === sandbox));
+  await loseExecutions({ found: undefined, executions: ownerless, known: executions });
   return result;
 }
 
+/** One bad sandbox must not keep the daemon from serving, and from removing, the others. */
+async function apart(result: Findings, name: string, settle: () => Promise<keyof Reconciled | undefined>): Promise<void> {
+  try {
+    const kind = await settle();
+    if (kind !== undefined) {
+      result[kind].push(name);
+    }
+  } catch (thrown) {
+    result.faults.push(`${name}: ${survivable(thrown).message}`);
+  }
+}
+
+/** Rethrows what no other sandbox would be spared either. */
+function survivable(thrown: unknown): CasemateError {
+  const error = toCasemateError(thrown);
+  if (error.code === 'JOURNAL_UNWRITABLE' || error.code === 'STORE_FAILED') {
+    throw error;
+  }
+  return error;
+}
+
 interface RowFacts {
-  readonly runs: boolean;
+  /** what the engine has of it */
+  readonly found: EngineSandbox['state'] | undefined;
   readonly executions: readonly StoredExecution[];
   readonly known: Executions;
 }
 
-async function settleRow(context: SandboxContext, row: SandboxRow, facts: RowFacts): Promise<keyof Reconciled | undefined> {
+async function settleRow(context: SandboxContext, row: SandboxRow, facts: RowFacts & { readonly faults: string[] }): Promise<keyof Reconciled | undefined> {
   const owned = !row.ephemeral || (await clientLives(row.client));
-  if (row.state === 'running' && facts.runs && owned && (await takeBack(context, row))) {
+  const runs = row.state === 'running' && facts.found === 'running';
+  if (runs && owned && (await takeBack(context, row, facts.faults))) {
     await adoptExecutions(facts);
     return 'adopted';
   }
-  if (row.state === 'created' && owned) {
+  await loseExecutions(facts);
+  if (owned && isAtRest(row) && facts.found === undefined) {
     return undefined;
   }
-  await loseExecutions(facts);
   if (row.ephemeral || row.state === 'removing') {
     await destroySandbox(context, row, { actor, reason: owned ? 'interrupted' : 'client-lost' });
     return 'removed';
-  }
-  if (row.state === 'stopped') {
-    return undefined;
   }
   await stopSandbox(context, row, { actor, reason: 'interrupted' });
   return 'stopped';
 }
 
+/** A throw-away sandbox that was started once has nothing to wait for. */
+function isAtRest({ state, ephemeral }: SandboxRow): boolean {
+  return state === 'created' || (state === 'stopped' && !ephemeral);
+}
+
+/** `false`, with the reason among the faults, where the gateway cannot be had back: such a sandbox is ended. */
+async function takeBack(context: SandboxContext, row: SandboxRow, faults: string[]): Promise<boolean> {
+  try {
+    await reattach(context, row);
+    return true;
+  } catch (thrown) {
+    faults.push(`${row.name} is not taken back: ${survivable(thrown).message}`);
+    return false;
+  }
+}
+
 /** New listeners in the namespace that is still there; the credentials that can be read without the caller. */
-async function takeBack(context: SandboxContext, row: SandboxRow): Promise<boolean> {
+async function reattach(context: SandboxContext, row: SandboxRow): Promise<void> {
   const plan = parsePlan(row.plan);
   const authority = await readAuthority(context, row.id);
   if (authority === undefined) {
-    return false;
+    throw new CasemateError('ENGINE_FAILED', 'its certificate authority is gone');
   }
   const credentials = await rebind(context, row, plan);
   const ingress = await context.engine.ingress(row.id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
-  await context.journal.append(lifeRecord(row, plan, { actor, action: 'sandbox.adopt', outcome: 'ok' }));
-  context.gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
+  try {
+    await context.journal.append(lifeRecord(row, plan, { actor, action: 'sandbox.adopt', outcome: 'ok' }));
+    context.gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
+  } catch (error) {
+    await ingress.close();
+    throw error;
+  }
   context.held.set(row.id, credentials);
-  return true;
 }
 
 /** The caller's variables died with the daemon: what came from them is refused until the caller gives it again. */
@@ -102,7 +152,7 @@ async function adoptExecutions(facts: RowFacts): Promise<void> {
     // oxlint-disable-next-line no-await-in-loop -- few
     if (!(await clientLives(execution.client))) {
       // oxlint-disable-next-line no-await-in-loop -- few
-      await endLost(facts.known, execution);
+      await endLost(facts, execution);
     }
   }
 }
@@ -111,18 +161,21 @@ async function loseExecutions(facts: RowFacts): Promise<void> {
   for (const execution of facts.executions) {
     facts.known.adopt({ ...execution, timedOut: false });
     // oxlint-disable-next-line no-await-in-loop -- few
-    await endLost(facts.known, execution);
+    await endLost(facts, execution);
   }
 }
 
-async function endLost(known: Executions, execution: StoredExecution): Promise<void> {
-  await known.kill({ ...execution, timedOut: false });
+async function endLost({ found, known }: RowFacts, execution: StoredExecution): Promise<void> {
+  if (found === 'running') {
+    await known.kill({ ...execution, timedOut: false });
+  }
   await known.close(execution.id, { exitCode: undefined, reason: 'client-lost' });
 }
 
 /** A container of ours that the state file does not know: made, and not yet written down, when the daemon died. */
-async function removeStray(context: SandboxContext, id: string): Promise<void> {
+async function removeStray(context: SandboxContext, id: string): Promise<'removed'> {
   await context.engine.stop(id, { graceMs: 0 });
   await context.engine.remove(id);
   await context.journal.append({ actor, action: 'sandbox.reap', sandbox: id, subject: id, decision: 'none', outcome: 'stray' });
+  return 'removed';
 }

@@ -7,7 +7,7 @@ import { bindPlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { createExecutions, type Execution, type ExecutionOutcome, type ExecutionRequest } from './executions.ts';
 import { destroyList, destroySandbox, lifeRecord, startSandbox, stopSandbox } from './lifecycle.ts';
-import { createLocks } from './locks.ts';
+import { createLocks, type Locks } from './locks.ts';
 import { hashPlan, type Plan } from './plan.ts';
 import { prepare, type MakeRequest, type Prepared } from './prepare.ts';
 import type { SandboxRow } from './store.ts';
@@ -60,13 +60,45 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
   const { store } = context;
   const locks = createLocks();
   const executions = createExecutions(context);
-  const background = new Set<Promise<unknown>>();
   const find = (name: string): SandboxRow => store.find(name) ?? notFound(context, name);
-  const underLock = <T>(name: string, work: (row: SandboxRow) => Promise<T>): Promise<T> => {
+  const underLock: UnderLock = (name, work) => {
     const { id } = find(name);
     return locks.run(id, () => work(find(id)));
   };
+  return {
+    ...createEnds(context, { executions, locks, find, underLock }),
+    prepare: (request) => prepare(context, request),
+    make: (prepared, options) => make(context, prepared, options),
+    start: (name, options) =>
+      underLock(name, async (row) => {
+        if (row.state !== 'running') {
+          requireState(row, ['created', 'stopped']);
+          await startSandbox(context, row, options);
+        }
+        return find(row.id);
+      }),
+    destroyList: (name) => destroyList(context, find(name)),
+    open: (name, request) => underLock(name, async (row) => ({ row, execution: await executions.open(row, request) })),
+    rebind: (name, callerEnv) => underLock(name, async (row) => await context.held.get(row.id)?.refresh(callerEnv)),
+    find,
+    list: () => store.list(),
+    executions,
+  };
+}
 
+type UnderLock = <T>(name: string, work: (row: SandboxRow) => Promise<T>) => Promise<T>;
+
+interface EndParts {
+  readonly executions: Sandboxes['executions'];
+  readonly locks: Locks;
+  readonly find: (name: string) => SandboxRow;
+  readonly underLock: UnderLock;
+}
+
+/** The ways in which a sandbox ends; a throw-away one goes with its command, or when it is stopped. */
+function createEnds(context: SandboxContext, { executions, locks, find, underLock }: EndParts): Pick<Sandboxes, 'stop' | 'destroy' | 'close' | 'settled'> {
+  const { store } = context;
+  const background = new Set<Promise<unknown>>();
   const destroy = (name: string, options: CallOptions): Promise<Destroyed> => {
     const { id } = store.find(name) ?? store.findGone(name) ?? notFound(context, name);
     return locks.run(id, async () => {
@@ -75,7 +107,7 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
         return { alreadyGone: row === undefined, name: (row ?? store.findGone(id))?.name ?? name, removed: [], kept: [] };
       }
       const lists = destroyList(context, row);
-      await endExecutions(executions, row, 'stopped');
+      await endExecutions(executions, row, options.reason ?? 'stopped');
       await destroySandbox(context, row, { actor: options.actor, reason: options.reason ?? 'asked' });
       return { alreadyGone: false, name: row.name, ...lists };
     });
@@ -88,31 +120,18 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
       void work.then(() => background.delete(work));
     }
   };
-
   return {
-    prepare: (request) => prepare(context, request),
-    make: (prepared, options) => make(context, prepared, options),
-    start: (name, options) =>
-      underLock(name, async (row) => {
-        if (row.state !== 'running') {
-          requireState(row, ['created', 'stopped']);
-          await startSandbox(context, row, options);
-        }
-        return find(row.id);
-      }),
+    destroy,
     stop: (name, options) =>
       underLock(name, async (row) => {
         if (row.state !== 'stopped' && row.state !== 'created' && options.when?.(row) !== false) {
-          const reason = options.reason ?? 'asked';
           await endExecutions(executions, row, options.reason ?? 'stopped');
+          const reason = options.reason ?? 'asked';
           await stopSandbox(context, row, { actor: options.actor, reason });
-          throwAway(row.id, { ...options, reason });
+          throwAway(row.id, { actor: options.actor, callerEnv: options.callerEnv, reason });
         }
         return find(row.id);
       }),
-    destroy,
-    destroyList: (name) => destroyList(context, find(name)),
-    open: (name, request) => underLock(name, async (row) => ({ row, execution: await executions.open(row, request) })),
     async close(executionId, outcome) {
       let ended = executions.find(executionId);
       try {
@@ -125,10 +144,6 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
         }
       }
     },
-    rebind: (name, callerEnv) => underLock(name, async (row) => await context.held.get(row.id)?.refresh(callerEnv)),
-    find,
-    list: () => store.list(),
-    executions,
     async settled() {
       await Promise.all(background);
     },
