@@ -11,6 +11,7 @@ import type { Paths } from '../system/paths.ts';
 import type { PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import type { Plan } from './plan.ts';
+import { removeTree } from './remove-tree.ts';
 import { hostsFile, resolvConf, sandboxFolders } from './spec.ts';
 import type { SandboxRow } from './store.ts';
 
@@ -90,7 +91,7 @@ export async function readAuthority(context: SandboxContext, id: SandboxId): Pro
   return certificatePem === undefined || privateKeyPem === undefined ? undefined : { certificatePem, privateKeyPem };
 }
 
-/** `rm` unlinks symbolic links and never follows them, so nothing outside the folder can be reached from in it. */
+/** Links in it are removed and never followed, so nothing outside the folder can be reached from in it. */
 export async function removeFolder(context: SandboxContext, id: SandboxId): Promise<void> {
-  await rm(sandboxFolder(context.paths, id), { recursive: true, force: true, maxRetries: 3 });
+  await removeTree(sandboxFolder(context.paths, id));
 }
