@@ -7,7 +7,6 @@ import { newSandboxId } from '../../src/base/ids.ts';
 import { isLayerName, layers } from '../../src/base/layers.ts';
 import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 
-
 export interface EngineUnderTest {
   readonly engine: Engine;
   readonly owner: string;
@@ -129,15 +128,25 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
       const spec = await under.spec();
       await engine.create(spec);
       await engine.start(spec.id);
-      const call = async (command: readonly string[], options: { cwd?: string; env?: Record<string, string>; input?: string } = {}) => {
+      const call = async (
+        command: readonly string[],
+        options: { cwd?: string; env?: Record<string, string>; input?: string } = {},
+      ) => {
         const { input, ...rest } = options;
-        const { file, args, env } = await engine.attach(spec.id, { command, tty: false, executionId: `x${(executions += 1)}`, ...rest });
+        const { file, args, env } = await engine.attach(spec.id, {
+          command,
+          tty: false,
+          executionId: `x${(executions += 1)}`,
+          ...rest,
+        });
         return spawnSync(file, [...args], { env: { ...env }, input: input ?? '', encoding: 'utf8' });
       };
       expect(await call(['printf', '%s', '$(id)'])).toMatchObject({ status: 0, stdout: '$(id)', stderr: '' });
       expect((await call(['sh', '-c', 'exit 37'])).status).toBe(37);
       expect((await call(['cat'], { input: 'in\0out' })).stdout).toBe('in\0out');
-      expect((await call(['sh', '-c', 'echo $A; pwd; id -u'], { env: { A: 'b c' }, cwd: '/tmp' })).stdout).toBe('b c\n/tmp\n1000\n');
+      expect((await call(['sh', '-c', 'echo $A; pwd; id -u'], { env: { A: 'b c' }, cwd: '/tmp' })).stdout).toBe(
+        'b c\n/tmp\n1000\n',
+      );
       expect((await call(['sh', '-c', 'echo e >&2'])).stderr).toBe('e\n');
       await engine.remove(spec.id);
     });

@@ -23,7 +23,12 @@ function memorySpec(changes: Partial<SandboxSpec> = {}): SandboxSpec {
   };
 }
 
-const make = async () => ({ engine: memoryEngine(), owner: 'test', spec: async (changes = {}) => memorySpec(changes), remove: async () => undefined });
+const make = async () => ({
+  engine: memoryEngine(),
+  owner: 'test',
+  spec: async (changes = {}) => memorySpec(changes),
+  remove: async () => undefined,
+});
 
 engineContract('memory', make, { runs: false });
 
