@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -66,7 +67,7 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
 
 async function ensureAuthority(context: SandboxContext, name: string, folders: ReturnType<typeof sandboxFolders>): Promise<Authority> {
   const certificatePem = await readTextIfPresent(folders.authorityCertificate);
-  if (certificatePem !== undefined) {
+  if (certificatePem !== undefined && livesOn(certificatePem, context.clock.nowMs())) {
     return { certificatePem, privateKeyPem: await readFile(folders.authorityKey, 'utf8') };
   }
   const authority = await createAuthority({ name, nowMs: context.clock.nowMs() });
@@ -74,6 +75,13 @@ async function ensureAuthority(context: SandboxContext, name: string, folders: R
   await writeDurably(folders.authorityCertificate, authority.certificatePem, 0o600);
   return authority;
 }
+
+/** Whether a certificate is still valid for the day a sandbox may run on without a new start. */
+function livesOn(certificatePem: string, nowMs: number): boolean {
+  return new X509Certificate(certificatePem).validToDate.getTime() > nowMs + dayMs;
+}
+
+const dayMs = 86_400_000;
 
 /** Readable by every id, because the sandbox's user is a mapped one; nothing secret is ever in these. */
 async function writeShown(path: string, content: string): Promise<void> {
