@@ -27,18 +27,23 @@ async function removeFlattened(path: string): Promise<void> {
   await openUp(path);
   const top = join(path, `.removing-${randomBytes(6).toString('hex')}`);
   await mkdir(top, { mode: 0o700 });
+  const aside = Buffer.from(top);
   let moved = 0;
   const empty = async (folder: string): Promise<void> => {
-    for (const name of await readdir(folder)) {
-      const entry = join(folder, name);
+    // Names are bytes: a sandbox may choose ones that are not UTF-8.
+    for (const name of await readdir(folder, { encoding: 'buffer' })) {
+      const entry = Buffer.concat([Buffer.from(`${folder}/`), name]);
+      if (entry.equals(aside)) {
+        continue;
+      }
       // oxlint-disable-next-line no-await-in-loop -- one after the other: there may be millions
-      if (entry !== top && (await lstat(entry)).isDirectory()) {
+      if ((await lstat(entry)).isDirectory()) {
         moved += 1;
         // oxlint-disable-next-line no-await-in-loop -- a folder can only be moved by who may write in it
         await openUp(entry);
         // oxlint-disable-next-line no-await-in-loop -- as above
         await rename(entry, join(top, String(moved)));
-      } else if (entry !== top) {
+      } else {
         // oxlint-disable-next-line no-await-in-loop -- as above
         await unlink(entry);
       }
@@ -62,7 +67,7 @@ async function removeFlattened(path: string): Promise<void> {
 const O_PATH = 0o10000000;
 
 /** Gives the owner all rights, through a handle: a link that takes the folder's place is not followed. */
-async function openUp(folder: string): Promise<void> {
+async function openUp(folder: string | Buffer): Promise<void> {
   const handle = await open(folder, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     // fchmod(2) does not take such a handle; its name in /proc leads to the very folder.

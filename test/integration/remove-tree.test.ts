@@ -44,7 +44,7 @@ describe('removeTree', () => {
   const exists = async (path: string): Promise<boolean> => await lstat(path).then(() => true, () => false);
 
   it('removes folders that their owner may not enter, list or change', async () => {
-    await build('chdir shift; mkdir "home"; for my $m (0, 0100, 0400, 0500) { my $d = "home/$m"; mkdir $d; mkdir "$d/in"; open F, ">", "$d/in/file"; chmod 0, "$d/in"; chmod $m, $d } chmod 0, "home"');
+    await build('chdir shift; mkdir "home"; for my $m (0, 0100, 0400, 0500) { my $d = "home/$m"; mkdir $d; mkdir "$d/in"; open F, ">", "$d/in/file"; chmod 0, "$d/in"; chmod $m, $d } mkdir "home/\\xff\\xfe"; open F, ">", "home/\\xff\\xfe/\\x80"; chmod 0, "home"');
     expect(await removed()).toBe('');
     expect(await exists(join(folder, 'home'))).toBe(false);
   });
