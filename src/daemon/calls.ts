@@ -6,7 +6,7 @@ import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { Execution } from '../sandbox/executions.ts';
 import { sandboxFolder } from '../sandbox/folder.ts';
 import { parsePlan, type Plan } from '../sandbox/plan.ts';
-import type { MakeRequest, Prepared } from '../sandbox/prepare.ts';
+import { approveTrust, type MakeRequest, type Prepared } from '../sandbox/prepare.ts';
 import { readBack } from '../sandbox/read-back.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { sandboxFolders } from '../sandbox/spec.ts';
@@ -14,7 +14,7 @@ import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
-import type { ExecCall, InspectAnswer, OpenAnswer, RunCall, StatsAnswer, StatusAnswer, TrustAnswer } from './protocol.ts';
+import type { ExecCall, InspectAnswer, OpenAnswer, RunCall, StatsAnswer, StatusAnswer, TrustAnswer, TrustCall } from './protocol.ts';
 import { timeText, viewOf } from './views.ts';
 
 /** The calls of the command line, each a few lines on top of the use cases. */
@@ -68,29 +68,46 @@ export function createCalls(parts: CallParts): Calling {
     processes: async ({ name }) => ({ pids: await context.engine.processes(sandboxes.find(name).id) }),
     stats: ({ name }) => statsCall(parts, name),
     'trust-list': async (request) => trustAnswer(await sandboxes.prepare(request)),
-    trust: async (request) => trustAnswer(await sandboxes.prepare({ ...request, trust: true })),
+    trust: (params) => trustCall(parts, params),
     status: async () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
   };
 }
 
 /** The plan of a request; where the project's policy asks for more than anybody approved, a person is asked first. */
-async function preparedFor({ sandboxes }: CallParts, request: MakeRequest, call: CallContext): Promise<Prepared> {
+async function preparedFor({ context, sandboxes }: CallParts, request: MakeRequest, call: CallContext): Promise<Prepared> {
   const prepared = await sandboxes.prepare(request);
   const { trust } = prepared;
   if (trust === undefined || trust.approved) {
     return prepared;
   }
-  if ((await call.ask({ kind: 'trust', path: trust.path, grants: trust.grants })) !== true) {
+  if (request.trust !== true && (await call.ask({ kind: 'trust', path: trust.path, grants: trust.grants })) !== true) {
     throw new CasemateError('POLICY_UNTRUSTED', `${trust.path} asks for what nobody has approved: ${trust.grants.join('; ')}`, {
       hint: 'Read it, then run: casemate policy trust',
     });
   }
-  return await sandboxes.prepare({ ...request, trust: true });
+  // Not read again: what starts is what was shown.
+  await approveTrust(context, trust, actorOf(context.uid));
+  return prepared;
 }
 
 function trustAnswer({ trust }: Prepared): TrustAnswer {
-  return { path: trust?.path, grants: trust?.grants ?? [], approved: trust?.approved ?? true };
+  return { path: trust?.path, hash: trust?.hash, grants: trust?.grants ?? [], approved: trust?.approved ?? true };
+}
+
+async function trustCall({ context, sandboxes }: CallParts, { hash, ...request }: TrustCall): Promise<TrustAnswer> {
+  const prepared = await sandboxes.prepare(request);
+  const { trust } = prepared;
+  if (trust === undefined || trust.approved) {
+    return trustAnswer(prepared);
+  }
+  if (trust.hash !== hash) {
+    throw new CasemateError('POLICY_UNTRUSTED', `${trust.path} changed since its grants were shown; nothing is approved`, {
+      hint: 'Read it again, then run: casemate policy trust',
+    });
+  }
+  await approveTrust(context, trust, actorOf(context.uid));
+  return { ...trustAnswer(prepared), approved: true };
 }
 
 async function askEnvironment(plan: Plan, call: CallContext): Promise<Environment> {

@@ -53,7 +53,7 @@ export interface Calls {
   readonly processes: { params: NameCall; result: { readonly pids: readonly number[] } };
   readonly stats: { params: NameCall; result: StatsAnswer };
   readonly 'trust-list': { params: MakeRequest; result: TrustAnswer };
-  readonly trust: { params: MakeRequest; result: TrustAnswer };
+  readonly trust: { params: TrustCall; result: TrustAnswer };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
@@ -124,9 +124,15 @@ export interface SandboxView {
   readonly waived: readonly string[];
 }
 
-/** `path` is `undefined` where there is no project policy. */
+export interface TrustCall extends MakeRequest {
+  /** of the answer whose grants a person read: a file that has changed since is not approved */
+  readonly hash: string;
+}
+
+/** `path` and `hash` are `undefined` where there is no project policy. */
 export interface TrustAnswer {
   readonly path: string | undefined;
+  readonly hash: string | undefined;
   readonly grants: readonly string[];
   readonly approved: boolean;
 }

@@ -16,7 +16,7 @@ import { protectedPaths } from './protected-paths.ts';
 import { trustBundlePath } from './spec.ts';
 import { resolveWorkspace } from './workspace-path.ts';
 
-/** From what a person asks for, through policy and host facts, to a plan. Reads; changes nothing but approvals. */
+/** From what a person asks for, through policy and host facts, to a plan. Reads; changes nothing. */
 
 export interface MakeRequest {
   /** absolute; the project policy is looked for from here upwards */
@@ -46,6 +46,8 @@ export interface Prepared {
 
 export interface Trust {
   readonly path: string;
+  /** names the content that was read and what it grants: the very thing a person approves */
+  readonly hash: string;
   readonly grants: readonly string[];
   readonly approved: boolean;
 }
@@ -65,7 +67,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     trustEnv: trustEnvironment(trustBundlePath),
     variableOf: phantomVariable,
   });
-  return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, { files, approve: request.trust === true }) };
+  return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files) };
 }
 
 async function readPolicy(context: SandboxContext, request: MakeRequest): Promise<{ policy: Policy; files: readonly PolicyFile[] }> {
@@ -116,19 +118,18 @@ async function plannedHome(context: SandboxContext, agent: Agent, policy: Policy
 }
 
 /** Approval is of a project file's content and of what it grants: if either changes, a person is asked again. */
-function trustOf(
-  { store, clock }: SandboxContext,
-  policy: Policy,
-  { files, approve }: { readonly files: readonly PolicyFile[]; readonly approve: boolean },
-): Trust | undefined {
+function trustOf({ store }: SandboxContext, policy: Policy, files: readonly PolicyFile[]): Trust | undefined {
   const project = files.find((file) => file.layer === 'project');
   if (project === undefined) {
     return undefined;
   }
   const grants = projectGrants(policy);
   const hash = sha256Of({ folder: dirname(project.path), sha256: project.sha256, grants });
-  if (approve) {
-    store.trust(hash, clock.nowMs());
-  }
-  return { path: project.path, grants, approved: grants.length === 0 || store.isTrusted(hash) };
+  return { path: project.path, hash, grants, approved: grants.length === 0 || store.isTrusted(hash) };
+}
+
+/** A person approves what was read, not what the file may say by now. */
+export async function approveTrust({ store, journal, clock }: SandboxContext, { path, hash }: Trust, actor: string): Promise<void> {
+  await journal.append({ actor, action: 'policy.trust', subject: path, decision: 'none', outcome: 'ok', detail: { content: hash } });
+  store.trust(hash, clock.nowMs());
 }

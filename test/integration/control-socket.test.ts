@@ -56,7 +56,7 @@ describe('the control socket', () => {
     expect(caller.hello).toMatchObject({ version: '1', build: 'b' });
     expect(await caller.call('ls', {})).toEqual([]);
     await expect(caller.call('start', { name: 'x' })).rejects.toMatchObject({ code: 'SANDBOX_NOT_FOUND', hint: 'Run: casemate ls' });
-    expect(await caller.call('trust', { cwd: '/' })).toMatchObject({ path: '{"KEY":"value"}' });
+    expect(await caller.call('trust', { cwd: '/', hash: '' })).toMatchObject({ path: '{"KEY":"value"}' });
     await expect(caller.call('no-such-call' as 'ls', {})).rejects.toThrow('no call');
     caller.close();
   });

@@ -20,7 +20,7 @@ export const run: RunCommand = async (args, context) => {
   if (needed && !switchOption(parsed, 'yes')) {
     await approve(context, { path: asked.path ?? '', grants: asked.grants });
   }
-  const answer = needed ? await client.call('trust', request) : asked;
+  const answer = needed ? await client.call('trust', { ...request, hash: asked.hash ?? '' }) : asked;
   client.close();
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { path: answer.path, grants: answer.grants, approved: true });
