@@ -79,8 +79,8 @@ async function rootlessPart() {
   }
 }
 
-/** Root's own places, emptied: an empty variable counts as absent. */
+/** Root's own places, and what npm tells its scripts of root's, emptied: an empty variable counts as absent. */
 function forgotten() {
-  const names = Object.keys(process.env).filter((name) => /^(?:XDG|CASEMATE)_/.test(name));
+  const names = Object.keys(process.env).filter((name) => /^(?:XDG|CASEMATE|npm|NPM)_/.test(name));
   return Object.fromEntries(names.map((name) => [name, '']));
 }

@@ -94,14 +94,15 @@ function startDaemon({ env, paths }: CommandContext): StartedDaemon {
     stdio: ['ignore', log, log],
   });
   // It may lose the race against another caller's daemon; whichever runs is found by connecting.
-  let ended = false;
+  let exitCode: number | null | undefined;
   child.on('error', () => undefined);
   child.on('exit', (code) => {
-    ended = code !== 0;
+    exitCode = code;
   });
   child.unref();
   closeSync(log);
-  return { fault: () => (ended ? readFault(startFaultPath(paths)) : undefined) };
+  const hasEnded = (): boolean => exitCode !== undefined;
+  return { hasEnded, fault: () => (hasEnded() && exitCode !== 0 ? readFault(startFaultPath(paths)) : undefined) };
 }
 
 function readFault(path: string): CasemateError {

@@ -24,38 +24,52 @@ export interface ClientOptions {
 }
 
 export interface StartedDaemon {
-  /** why the process that was started has ended already; `undefined` while it lives or when it made way for another */
+  /** The process that was started has ended: it failed, or another daemon was faster and may be ending by now. */
+  readonly hasEnded: () => boolean;
+  /** why it failed; `undefined` while it lives or when it made way for another */
   readonly fault: () => CasemateError | undefined;
 }
 
 /** Throws `DAEMON_UNREACHABLE` when none runs and none may be or could be started. */
 export async function connectClient(options: ClientOptions): Promise<Client> {
-  const { socketPath, startDaemon, timeoutMs = 15_000 } = options;
-  const first = await tryConnect(socketPath);
+  const { startDaemon, timeoutMs = 15_000 } = options;
+  const first = await tryGreet(options);
   if (first !== undefined) {
-    return await greet(first, options);
+    return first;
   }
   if (startDaemon === undefined) {
     throw new CasemateError('DAEMON_UNREACHABLE', 'no daemon is running', { hint: 'It starts with the next command that needs it.' });
   }
-  const started = startDaemon();
+  return await startAndConnect(options, startDaemon, timeoutMs);
+}
+
+async function startAndConnect(options: ClientOptions, startDaemon: () => StartedDaemon, timeoutMs: number): Promise<Client> {
   const end = performance.now() + timeoutMs;
+  let started = startDaemon();
   for (let waitMs = 5; performance.now() < end; waitMs = Math.min(waitMs * 1.5, 100)) {
     // oxlint-disable-next-line no-await-in-loop -- waiting is the point
     await sleep(waitMs);
     // oxlint-disable-next-line no-await-in-loop -- as above
-    const socket = await tryConnect(socketPath);
-    if (socket !== undefined) {
-      return await greet(socket, options);
+    const client = await tryGreet(options);
+    if (client !== undefined) {
+      return client;
     }
     const fault = started.fault();
     if (fault !== undefined) {
       throw fault;
     }
+    // It made way for one that was just ending itself: now it is our turn.
+    started = started.hasEnded() ? startDaemon() : started;
   }
   throw new CasemateError('DAEMON_UNREACHABLE', `the daemon did not start within ${timeoutMs / 1000} s`, {
     hint: 'Its last words are in daemon.log in the state folder (casemate doctor shows where).',
   });
+}
+
+/** `undefined` where nobody listens, and where who listened ended before it said who it is. */
+async function tryGreet(options: ClientOptions): Promise<Client | undefined> {
+  const socket = await tryConnect(options.socketPath);
+  return socket === undefined ? undefined : await greet(socket, options).catch(() => undefined);
 }
 
 async function tryConnect(path: string): Promise<Socket | undefined> {

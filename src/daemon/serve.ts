@@ -53,6 +53,8 @@ async function live({ env, paths, uid }: ServeOptions): Promise<number> {
   process.on('uncaughtException', (error) => log(`uncaught: ${describe(error)}`));
   const { context, sandboxes } = await assemble({ env, paths, uid, log });
   const timers = createTimers({ context, sandboxes, log });
+  // The first start would wait for these answers.
+  void context.engine.examine('runc').catch(() => undefined);
   const { adopted, stopped, removed, faults } = await reconcile(context, sandboxes.executions);
   faults.forEach(log);
   log(`started; adopted ${adopted.length}, stopped ${stopped.length}, removed ${removed.length}`);
@@ -92,7 +94,7 @@ async function live({ env, paths, uid }: ServeOptions): Promise<number> {
   process.once('SIGINT', () => ending.resolve());
   await ending.promise;
   clearInterval(timer);
-  await control.close();
+  control.stopListening();
   await sandboxes.settled();
   await context.gateway.close();
   await context.journal.close();

@@ -24,6 +24,8 @@ export interface ControlOptions {
 
 export interface Control {
   readonly connections: () => number;
+  /** No new callers. Those that are connected see the end of this process, not before. */
+  readonly stopListening: () => void;
   readonly close: () => Promise<void>;
 }
 
@@ -48,13 +50,13 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
   await chmod(options.path, 0o600);
   return {
     connections: () => open.size,
+    stopListening() {
+      server.close();
+    },
     async close() {
-      for (const socket of open) {
-        socket.end();
-      }
       const { promise, resolve } = Promise.withResolvers<void>();
       server.close(() => resolve());
-      setTimeout(() => open.forEach((socket) => socket.destroy()), 200).unref();
+      open.forEach((socket) => socket.destroy());
       await promise;
     },
   };
