@@ -1,3 +1,5 @@
+import { isatty } from 'node:tty';
+
 import { isCasemateError } from '../base/errors.ts';
 import type { Client } from '../daemon/client.ts';
 import type { CloseAnswer, OpenAnswer } from '../daemon/protocol.ts';
@@ -57,5 +59,5 @@ export async function ownIdentity(): Promise<ProcessIdentity | undefined> {
 }
 
 export function hasTerminal({ stdin, stdout }: CommandContext): boolean {
-  return stdin.isTTY && stdout.isTTY;
+  return isatty(stdin.fd) && isatty(stdout.fd);
 }

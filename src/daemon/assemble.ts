@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { agents } from '../agents/agents.ts';
+import type { Cleanup } from '../base/cleanup.ts';
 import { engineNamed } from '../engines/registry.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
 import { proxySettings } from '../gateway/proxy-settings.ts';
@@ -22,13 +23,18 @@ export interface AssembleOptions {
   readonly paths: Paths;
   readonly uid: number;
   readonly log: (text: string) => void;
+  /** is given what ends each part, so that a later one that fails leaves nothing open */
+  readonly cleanup: Cleanup;
 }
 
-export async function assemble({ env, paths, uid, log }: AssembleOptions): Promise<{ context: SandboxContext; sandboxes: Sandboxes }> {
+export async function assemble({ env, paths, uid, log, cleanup }: AssembleOptions): Promise<{ context: SandboxContext; sandboxes: Sandboxes }> {
   const journal = await openJournal({ ...journalPlace(paths), clock: systemClock });
+  cleanup.add('close the journal', () => journal.close());
   const store = openStore(join(paths.state, 'state.sqlite'));
+  cleanup.add('close the state file', () => store.close());
   const hostTrustPem = await hostTrustStore(env);
   const gateway = createGateway({ journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
+  cleanup.add('close the gateway', () => gateway.close());
   const engine = await engineNamed('oci', { paths, env, uid });
   const context: SandboxContext = {
     engine,

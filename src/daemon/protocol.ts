@@ -11,7 +11,7 @@ import type { ProcessIdentity } from '../system/process-identity.ts';
  * can open. A call is answered by exactly one `result` or `error`; in between the daemon may report progress or ask.
  */
 export type FromClient =
-  | { readonly type: 'call'; readonly id: number; readonly method: Method; readonly params: unknown }
+  | { readonly type: 'call'; readonly id: number; readonly method: string; readonly params?: unknown }
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown };
 
 export type FromDaemon =
@@ -70,21 +70,21 @@ export interface MakeCall extends MakeRequest {
 
 export interface RunCall extends MakeCall {
   /** `undefined`: the policy's agent */
-  readonly command: readonly string[] | undefined;
-  readonly prompt: string | undefined;
+  readonly command?: readonly string[] | undefined;
+  readonly prompt?: string | undefined;
   readonly keep: boolean;
   readonly tty: boolean;
-  readonly client: ProcessIdentity | undefined;
-  readonly term: string | undefined;
+  readonly client?: ProcessIdentity | undefined;
+  readonly term?: string | undefined;
 }
 
 export interface ExecCall extends NameCall {
   readonly command: readonly string[];
-  readonly cwd: string | undefined;
+  readonly cwd?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly tty: boolean;
-  readonly timeoutMs: number | undefined;
-  readonly client: ProcessIdentity | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly client?: ProcessIdentity | undefined;
 }
 
 export interface OpenAnswer {

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { assemble } from './assemble.ts';
@@ -10,6 +11,7 @@ import { takeDaemonLock } from './lock.ts';
 import { socketPath, startFaultPath, type StatusAnswer } from './protocol.ts';
 import { listenForCalls, type Control } from './server.ts';
 import { createTimers } from './timers.ts';
+import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import { reconcile } from '../sandbox/reconcile.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Environment } from '../system/environment.ts';
@@ -25,6 +27,8 @@ export interface ServeOptions {
 }
 
 const tickMs = 500;
+/** how long the end waits for calls that are under way; a start that takes longer is settled by the next daemon */
+const answerMs = 5000;
 const defaultIdleMs = 10 * 60_000;
 
 /** Resolves to the exit code when the daemon has ended in order. 0 also when another daemon was faster. */
@@ -32,58 +36,68 @@ export async function serve(options: ServeOptions): Promise<number> {
   const { paths } = options;
   await privateFolder(paths.runtime);
   await rm(startFaultPath(paths), { force: true });
+  const cleanup = cleanupStack();
   try {
     await privateFolder(paths.state);
-    return await live(options);
+    return await live(options, cleanup);
   } catch (error) {
-    // Whoever started us is waiting for the socket; it reads this instead.
+    // Whoever started us is waiting for the socket; it reads this instead. That it cannot be written is not put before it.
     const { code, message, hint } = toCasemateError(error);
-    await writeDurably(startFaultPath(paths), JSON.stringify({ code, message, hint }));
+    await writeDurably(startFaultPath(paths), JSON.stringify({ code, message, hint })).catch(() => undefined);
     throw error;
+  } finally {
+    await cleanup.run().catch((error: unknown) => log(describe(error)));
   }
 }
 
-async function live({ env, paths, uid }: ServeOptions): Promise<number> {
+async function live({ env, paths, uid }: ServeOptions, cleanup: Cleanup): Promise<number> {
+  const idleMs = idleTime(env);
   const lock = takeDaemonLock(join(paths.state, 'daemon.lock'));
   if (lock === undefined) {
     return 0;
   }
+  cleanup.add('give up the lock', lock.release);
   // A fault in one exchange or call must not take the others with it; it is written down and it is a defect.
   process.on('unhandledRejection', (reason) => log(`unhandled: ${describe(reason)}`));
   process.on('uncaughtException', (error) => log(`uncaught: ${describe(error)}`));
-  const { context, sandboxes } = await assemble({ env, paths, uid, log });
-  const timers = createTimers({ context, sandboxes, log });
+  const { context, sandboxes } = await assemble({ env, paths, uid, log, cleanup });
   // The first start would wait for these answers.
   void context.engine.examine('runc').catch(() => undefined);
   const { adopted, stopped, removed, faults } = await reconcile(context, sandboxes.executions);
   faults.forEach(log);
   log(`started; adopted ${adopted.length}, stopped ${stopped.length}, removed ${removed.length}`);
+  await answerCalls({ context, sandboxes, idleMs });
+  return 0;
+}
 
+interface Answering {
+  readonly context: SandboxContext;
+  readonly sandboxes: Sandboxes;
+  readonly idleMs: number;
+}
+
+/** Until it is told to end or nobody needs it. Sandboxes that still run then are taken back by the next daemon. */
+async function answerCalls({ context, sandboxes, idleMs }: Answering): Promise<void> {
+  const timers = createTimers({ context, sandboxes, log });
   const ending = Promise.withResolvers<void>();
   const startedMs = performance.now();
   let lastUseMs = startedMs;
-  const socket = socketPath(paths);
-  const status = (): StatusAnswer => statusOf(sandboxes, { socket, uptimeMs: performance.now() - startedMs });
+  const socket = socketPath(context.paths);
   const calls = createCalls({
     context,
     sandboxes,
     timers,
-    status,
+    status: () => statusOf(sandboxes, { socket, uptimeMs: performance.now() - startedMs }),
     async shutdown(force) {
-      const names = await stopAll(sandboxes, { force, uid, env });
+      const names = await stopAll(context, sandboxes, force);
       setImmediate(() => ending.resolve());
       return names;
     },
   });
-  const control = await listenForCalls({
-    path: socket,
-    calls,
-    hello: { version, build: buildId() },
-    onActivity() {
-      lastUseMs = performance.now();
-    },
-  });
-  const idleMs = Number(env.get('CASEMATE_IDLE_MS') ?? defaultIdleMs);
+  const onActivity = (): void => {
+    lastUseMs = performance.now();
+  };
+  const control = await listenForCalls({ path: socket, calls, hello: { version, build: buildId() }, onActivity });
   const timer = setInterval(() => {
     void timers.tick();
     if (isIdle(control, sandboxes) && performance.now() - lastUseMs > idleMs) {
@@ -94,13 +108,16 @@ async function live({ env, paths, uid }: ServeOptions): Promise<number> {
   process.once('SIGINT', () => ending.resolve());
   await ending.promise;
   clearInterval(timer);
-  control.stopListening();
+  await control.finish(answerMs);
   await sandboxes.settled();
-  await context.gateway.close();
-  await context.journal.close();
-  context.store.close();
-  lock.release();
-  process.exit(0);
+}
+
+function idleTime(env: Environment): number {
+  const text = env.get('CASEMATE_IDLE_MS');
+  if (text !== undefined && !/^\d{1,12}$/.test(text)) {
+    throw new CasemateError('USAGE', `CASEMATE_IDLE_MS "${visible(text)}" is not a number of milliseconds`);
+  }
+  return text === undefined ? defaultIdleMs : Number(text);
 }
 
 function isIdle(control: Control, sandboxes: Sandboxes): boolean {
@@ -120,20 +137,24 @@ function statusOf(sandboxes: Sandboxes, facts: { socket: string; uptimeMs: numbe
   };
 }
 
-/** Names of the sandboxes that were stopped with it. Throws `SANDBOX_WRONG_STATE` when some run and `force` is off. */
-async function stopAll(sandboxes: Sandboxes, options: { force: boolean; uid: number; env: Environment }): Promise<readonly string[]> {
-  const running = sandboxes.list().filter((row) => row.state === 'running');
-  if (running.length > 0 && !options.force) {
-    throw new CasemateError('SANDBOX_WRONG_STATE', `sandboxes are running: ${running.map((row) => row.name).join(', ')}`, {
+/**
+ * Names of the sandboxes that were stopped with it. Throws `SANDBOX_WRONG_STATE` when some are in use and `force` is off,
+ * and the first fault once all were tried.
+ */
+async function stopAll({ uid, env }: SandboxContext, sandboxes: Sandboxes, force: boolean): Promise<readonly string[]> {
+  const used = sandboxes.list().filter((row) => row.ephemeral || !['created', 'stopped', 'removing'].includes(row.state));
+  if (used.length > 0 && !force) {
+    throw new CasemateError('SANDBOX_WRONG_STATE', `sandboxes are running: ${used.map((row) => row.name).join(', ')}`, {
       hint: 'Stop them first, or run: casemate daemon stop --force',
     });
   }
-  for (const row of running) {
-    const call = { actor: `user:${options.uid}`, callerEnv: options.env, reason: 'daemon-stop' };
-    // oxlint-disable-next-line no-await-in-loop -- one after the other, in order
-    await (row.ephemeral ? sandboxes.destroy(row.id, call) : sandboxes.stop(row.id, call));
+  const call = { actor: actorOf(uid), callerEnv: env, reason: 'daemon-stop' };
+  const ends = used.map(async (row) => await (row.ephemeral ? sandboxes.destroy(row.id, call) : sandboxes.stop(row.id, call)));
+  const fault = (await Promise.allSettled(ends)).find((end) => end.status === 'rejected');
+  if (fault !== undefined) {
+    throw fault.reason;
   }
-  return running.map((row) => row.name);
+  return used.map((row) => row.name);
 }
 
 function log(text: string): void {

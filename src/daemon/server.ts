@@ -1,7 +1,9 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import { toCasemateError } from '../base/errors.ts';
+import { CasemateError, toCasemateError } from '../base/errors.ts';
+import { checkParams, readMessage } from './check-params.ts';
 import { readLines, writeLine } from './lines.ts';
 import type { Calls, FromClient, Method, Question } from './protocol.ts';
 
@@ -9,7 +11,7 @@ import type { Calls, FromClient, Method, Question } from './protocol.ts';
 export interface CallContext {
   readonly ask: (question: Question) => Promise<unknown>;
   readonly progress: (text: string) => void;
-  /** Runs when the caller's connection has ended. */
+  /** Runs when the caller's connection has ended, unless it was the daemon that ended it. */
   readonly onLost: (work: () => void) => void;
 }
 
@@ -24,13 +26,15 @@ export interface ControlOptions {
 
 export interface Control {
   readonly connections: () => number;
-  /** No new callers. Those that are connected see the end of this process, not before. */
-  readonly stopListening: () => void;
+  /** Takes no more callers and calls, and waits so long for answers under way. Connections stay: their end says it is over. */
+  readonly finish: (patienceMs: number) => Promise<void>;
+  /** Ends every connection. Callers see that the daemon is gone; the daemon does not take them for lost. */
   readonly close: () => Promise<void>;
 }
 
 /** The caller holds the daemon's lock, so a socket that is already there is a dead one. */
 export async function listenForCalls(options: ControlOptions): Promise<Control> {
+  const life: Life = { isEnding: false, underWay: new Set() };
   const open = new Set<Socket>();
   await rm(options.path, { force: true });
   const server = createServer((socket) => {
@@ -39,7 +43,7 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
       open.delete(socket);
       options.onActivity();
     });
-    serve(socket, options);
+    serve(socket, options, life);
   });
   const mask = process.umask(0o177);
   try {
@@ -50,16 +54,36 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
   await chmod(options.path, 0o600);
   return {
     connections: () => open.size,
-    stopListening() {
+    async finish(patienceMs) {
+      life.isEnding = true;
       server.close();
+      const patience = new AbortController();
+      await Promise.race([Promise.all(life.underWay), sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
+      patience.abort();
     },
     async close() {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      server.close(() => resolve());
-      open.forEach((socket) => socket.destroy());
-      await promise;
+      life.isEnding = true;
+      server.close();
+      await Promise.all([...open].map(endSocket));
     },
   };
+}
+
+interface Life {
+  /** No call is taken any more, and a connection that ends now says nothing about its caller. */
+  isEnding: boolean;
+  /** calls that are not answered yet */
+  readonly underWay: Set<Promise<void>>;
+}
+
+/** What was written is sent; a caller that does not read it is not waited for. */
+async function endSocket(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.once('close', () => resolve());
+  socket.end();
+  const timer = setTimeout(() => socket.destroy(), 200);
+  await promise;
+  clearTimeout(timer);
 }
 
 async function listen(server: Server, path: string): Promise<void> {
@@ -69,75 +93,82 @@ async function listen(server: Server, path: string): Promise<void> {
   await promise;
 }
 
-function serve(socket: Socket, options: ControlOptions): void {
-  const answers = new Map<number, (value: unknown) => void>();
-  const lost: (() => void)[] = [];
-  let ended = false;
+function serve(socket: Socket, options: ControlOptions, life: Life): void {
+  const caller: Caller = { socket, answers: new Map(), lost: [], hasEnded: false };
   socket.on('error', () => undefined);
   socket.once('close', () => {
-    ended = true;
-    answers.forEach((resolve) => resolve(undefined));
-    lost.forEach((work) => work());
+    caller.hasEnded = true;
+    caller.answers.forEach((resolve) => resolve(undefined));
+    if (!life.isEnding) {
+      caller.lost.forEach((work) => work());
+    }
   });
   writeLine(socket, { type: 'hello', ...options.hello, pid: process.pid });
   readLines(socket, (raw) => {
     options.onActivity();
-    // oxlint-disable-next-line no-unsafe-type-assertion -- whoever can open the socket is the user; parameters are checked where they are used
-    const message = raw as FromClient;
-    if (message.type === 'answer') {
-      answers.get(message.id)?.(message.value);
-      answers.delete(message.id);
-      return;
+    const message = readMessage(raw);
+    if (message === undefined) {
+      socket.destroy();
+    } else if (message.type === 'answer') {
+      caller.answers.get(message.id)?.(message.value);
+      caller.answers.delete(message.id);
+    } else {
+      const work = answer(message, { calls: options.calls, caller, life });
+      life.underWay.add(work);
+      void work.then(() => life.underWay.delete(work));
     }
-    const context: CallContext = {
-      async ask(question) {
-        const { promise, resolve } = Promise.withResolvers<unknown>();
-        if (ended) {
-          return undefined;
-        }
-        answers.set(message.id, resolve);
-        writeLine(socket, { type: 'ask', id: message.id, question });
-        return await promise;
-      },
-      progress: (text) => writeLine(socket, { type: 'progress', id: message.id, text }),
-      onLost(work) {
-        if (ended) {
-          work();
-        } else {
-          lost.push(work);
-        }
-      },
-    };
-    void answer(socket, message, { calls: options.calls, context });
   });
 }
 
-async function answer(
-  socket: Socket,
-  message: Extract<FromClient, { type: 'call' }>,
-  parts: { readonly calls: Calling; readonly context: CallContext },
-): Promise<void> {
-  const { id, method, params } = message;
+interface Caller {
+  readonly socket: Socket;
+  /** who waits for the answer to the question of a call, by the call's id */
+  readonly answers: Map<number, (value: unknown) => void>;
+  readonly lost: (() => void)[];
+  hasEnded: boolean;
+}
+
+function contextOf(id: number, caller: Caller, life: Life): CallContext {
+  const { socket, answers, lost } = caller;
+  return {
+    async ask(question) {
+      if (caller.hasEnded) {
+        return undefined;
+      }
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      answers.set(id, resolve);
+      writeLine(socket, { type: 'ask', id, question });
+      return await promise;
+    },
+    progress: (text) => writeLine(socket, { type: 'progress', id, text }),
+    onLost(work) {
+      if (!caller.hasEnded) {
+        lost.push(work);
+      } else if (!life.isEnding) {
+        work();
+      }
+    },
+  };
+}
+
+interface Answering {
+  readonly calls: Calling;
+  readonly caller: Caller;
+  readonly life: Life;
+}
+
+async function answer(message: Extract<FromClient, { type: 'call' }>, { calls, caller, life }: Answering): Promise<void> {
+  const { id } = message;
   try {
-    const value = await invoke(parts.calls, { method, params, context: parts.context });
-    writeLine(socket, { type: 'result', id, value });
+    if (life.isEnding) {
+      throw new CasemateError('DAEMON_UNREACHABLE', 'the daemon is about to end', { hint: 'Run the command again: another is started.' });
+    }
+    const { method, params } = checkParams(message.method, message.params);
+    // oxlint-disable-next-line no-unsafe-type-assertion -- the form of these very parameters was just checked
+    const call = calls[method] as (params: unknown, context: CallContext) => Promise<unknown>;
+    writeLine(caller.socket, { type: 'result', id, value: await call(params, contextOf(id, caller, life)) });
   } catch (thrown) {
     const error = toCasemateError(thrown);
-    writeLine(socket, { type: 'error', id, error: { code: error.code, message: error.message, hint: error.hint } });
+    writeLine(caller.socket, { type: 'error', id, error: { code: error.code, message: error.message, hint: error.hint } });
   }
-}
-
-interface Invoked {
-  readonly method: Method;
-  readonly params: unknown;
-  readonly context: CallContext;
-}
-
-async function invoke(calls: Calling, { method, params, context }: Invoked): Promise<unknown> {
-  const call = Object.hasOwn(calls, method) ? calls[method] : undefined;
-  if (call === undefined) {
-    throw toCasemateError(new Error(`the daemon has no call "${String(method)}"`));
-  }
-  // oxlint-disable-next-line no-unsafe-type-assertion -- method and parameters come from one row of the table of calls
-  return await (call as (params: unknown, context: CallContext) => Promise<unknown>)(params, context);
 }

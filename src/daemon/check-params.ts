@@ -1,0 +1,97 @@
+import { z } from 'zod';
+
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import type { Calls, FromClient, Method } from './protocol.ts';
+
+/** What came over the control socket, checked against the form of its call before anything acts on it. */
+
+const shortText = z.string().max(64 * 1024);
+const identity = z.strictObject({ pid: z.int().positive(), startTicks: z.string().regex(/^\d{1,20}$/) });
+// No argument and no variable can hold a NUL (execve(2)).
+const word = z.string().regex(/^[^\0]*$/, 'must not hold a NUL');
+const words = z.array(word).min(1).max(100_000);
+const nothing = z.strictObject({});
+const named = z.strictObject({ name: shortText });
+const make = {
+  cwd: shortText.startsWith('/'),
+  policyFile: shortText.optional(),
+  userPolicyFolder: shortText.optional(),
+  runtime: shortText.optional(),
+  agent: shortText.optional(),
+  image: shortText.optional(),
+  workspace: shortText.optional(),
+  readonly: z.boolean().optional(),
+  skipPermissions: z.boolean().optional(),
+  waive: z.array(shortText).max(100).optional(),
+  trust: z.boolean().optional(),
+  timeoutMs: z.number().positive().optional(),
+};
+const execution = shortText.regex(/^ex-[0-9a-f]{16}$/);
+
+const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
+  plan: z.strictObject(make),
+  create: z.strictObject({ ...make, name: shortText.optional() }),
+  start: named,
+  stop: named,
+  restart: named,
+  'destroy-list': named,
+  destroy: named,
+  run: z.strictObject({
+    ...make,
+    name: shortText.optional(),
+    command: words.optional(),
+    prompt: word.optional(),
+    keep: z.boolean(),
+    tty: z.boolean(),
+    client: identity.optional(),
+    term: shortText.optional(),
+  }),
+  exec: z.strictObject({
+    name: shortText,
+    command: words,
+    cwd: shortText.optional(),
+    env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), word),
+    tty: z.boolean(),
+    timeoutMs: z.number().positive().optional(),
+    client: identity.optional(),
+  }),
+  resume: z.strictObject({ executionId: execution }),
+  close: z.strictObject({ executionId: execution, exitCode: z.int().min(0).max(255) }),
+  ls: nothing,
+  inspect: named,
+  processes: named,
+  stats: named,
+  'trust-list': z.strictObject(make),
+  trust: z.strictObject({ ...make, hash: shortText }),
+  status: nothing,
+  shutdown: z.strictObject({ force: z.boolean() }),
+};
+
+/** Throws `USAGE` that names the call and the field. */
+export function checkParams(method: string, params: unknown): { readonly method: Method; readonly params: unknown } {
+  if (!isMethod(method)) {
+    throw new CasemateError('USAGE', `the daemon has no call "${visible(method.slice(0, 100))}"`);
+  }
+  const checked = forms[method].safeParse(params);
+  if (!checked.success) {
+    const [issue] = checked.error.issues;
+    const where = ['params', ...(issue?.path.map(String) ?? [])].join('.');
+    throw new CasemateError('USAGE', `the call "${method}" is not well formed: ${visible(where)}: ${visible(issue?.message ?? '')}`);
+  }
+  return { method, params: checked.data };
+}
+
+function isMethod(text: string): text is Method {
+  return Object.hasOwn(forms, text);
+}
+
+const message: z.ZodType<FromClient> = z.union([
+  z.object({ type: z.literal('call'), id: z.int().nonnegative(), method: z.string(), params: z.unknown() }),
+  z.object({ type: z.literal('answer'), id: z.int().nonnegative(), value: z.unknown() }),
+]);
+
+/** A line of a caller; `undefined` where it is none. */
+export function readMessage(raw: unknown): FromClient | undefined {
+  return message.safeParse(raw).data;
+}
