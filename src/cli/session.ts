@@ -1,5 +1,3 @@
-import { isatty } from 'node:tty';
-
 import { isCasemateError } from '../base/errors.ts';
 import type { Client } from '../daemon/client.ts';
 import type { CloseAnswer, OpenAnswer } from '../daemon/protocol.ts';
@@ -59,5 +57,7 @@ export async function ownIdentity(): Promise<ProcessIdentity | undefined> {
 }
 
 export function hasTerminal({ stdin, stdout }: CommandContext): boolean {
-  return isatty(stdin.fd) && isatty(stdout.fd);
+  // Node leaves the property out where there is none, whatever its types say.
+  const ends: readonly (boolean | undefined)[] = [stdin.isTTY, stdout.isTTY];
+  return ends.every((end) => end === true);
 }
