@@ -19,20 +19,33 @@ export async function readBack(context: SandboxContext, row: SandboxRow, plan: P
   }
   const read = async (name: string): Promise<string> => await readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
   const [status, uidMap, mounts, devices] = await Promise.all([read('status'), read('uid_map'), read('mountinfo'), read('net/dev')]);
-  const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+  return judge({ status, uidMap, mounts, devices }, { uid: context.uid, mode: plan.workspace.mode });
+}
+
+/** Texts of proc(5); empty where one could not be read. */
+export interface Readings {
+  readonly status: string;
+  readonly uidMap: string;
+  readonly mounts: string;
+  readonly devices: string;
+}
+
+export function judge({ status, uidMap, mounts, devices }: Readings, planned: { readonly uid: number; readonly mode: 'direct' | 'readonly' }): readonly ReadBack[] {
+  const field = (name: string): string => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1] ?? '';
+  const uids = field('Uid').trim();
   const capabilities = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(field);
   const root = mountOf(mounts, '/');
   const workspace = mountOf(mounts, '/workspace');
   const interfaces = interfaceNames(devices);
   return [
-    tick('host user ids', field('Uid').replaceAll(/\s+/g, ' '), !/\b0\b/.test(field('Uid'))),
-    tick('id mapping', uidMap.trim().replaceAll(/\s+/g, ' '), uidMap !== '' && !mapsRoot(uidMap, context.uid)),
+    tick('host user ids', uids.replaceAll(/\s+/g, ' '), uids !== '' && !uids.split(/\s+/).includes('0')),
+    tick('id mapping', uidMap.trim().replaceAll(/\s+/g, ' '), uidMap.trim() !== '' && !mapsRoot(uidMap, planned.uid)),
     tick('capabilities', capabilities.join(' '), capabilities.every((set) => /^0+$/.test(set))),
     tick('no new privileges', field('NoNewPrivs'), field('NoNewPrivs') === '1'),
     tick('seccomp mode', field('Seccomp'), field('Seccomp') === '2'),
     tick('network interfaces', interfaces.join(' '), interfaces.length === 1 && interfaces[0] === 'lo'),
     tick('root file system', root?.options ?? '', hasOptions(root, ['ro', 'nosuid', 'nodev'])),
-    tick('workspace', workspace?.options ?? '', hasOptions(workspace, [plan.workspace.mode === 'readonly' ? 'ro' : 'rw', 'nosuid', 'nodev'])),
+    tick('workspace', workspace?.options ?? '', hasOptions(workspace, [planned.mode === 'readonly' ? 'ro' : 'rw', 'nosuid', 'nodev'])),
   ];
 }
 

@@ -3,7 +3,6 @@ import { mkdtemp, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { Agent } from '../../src/agents/agent.ts';
 import { CasemateError } from '../../src/base/errors.ts';
 import { newSandboxId, parseSandboxName, type SandboxId } from '../../src/base/ids.ts';
 import type { Engine } from '../../src/engines/engine.ts';
@@ -98,7 +97,7 @@ export async function sandboxLab(): Promise<Lab> {
       close: async () => undefined,
     },
     images: { find: async (recipe) => image(recipe), list: async () => [] },
-    agents: {} as Readonly<Record<string, Agent>>,
+    agents: {},
     clock: { nowMs: () => time.nowMs, monotonicMs: () => time.monotonicMs },
     env: environmentOf({}),
     userHome: join(root, 'user'),
