@@ -57,4 +57,14 @@ describe('the state file', () => {
     store.trust('abc', 1);
     expect([store.isTrusted('abc'), store.isTrusted('abd')]).toEqual([true, false]);
   });
+
+  it('says what SQLite says in one clear line', () => {
+    const failed = expect.objectContaining({ code: 'STORE_FAILED', message: expect.stringContaining('state file') });
+    expect(() => openStore('/nonexistent/state.sqlite')).toThrow(failed);
+    const store = openStore(':memory:');
+    store.close();
+    expect(() => insert(store, 'work')).toThrow(failed);
+    expect(() => store.list()).toThrow(failed);
+    expect(() => store.move(newSandboxId(), { state: 'gone', reason: 'asked' })).toThrow(failed);
+  });
 });
