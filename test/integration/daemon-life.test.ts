@@ -1,0 +1,133 @@
+/** The daemon as a process: garbage from callers, a start that fails half-way, an end while sandboxes run. */
+import { spawn } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { takeDaemonLock } from '../../src/daemon/lock.ts';
+import { socketPath } from '../../src/daemon/protocol.ts';
+import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+
+const hasEngine = engineOrSkip('oci', await wholeWayLacks());
+
+let home: Home;
+
+beforeEach(async () => {
+  home = await makeHome();
+});
+
+afterEach(async () => {
+  await home.remove();
+});
+
+async function daemonPid(): Promise<number> {
+  const { daemon } = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out);
+  return daemon.pid;
+}
+
+const lives = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe('a daemon whose state cannot be used', () => {
+  it.each<[string, string, Buffer]>([
+    ['a damaged state file', 'state.sqlite', Buffer.from('this is not a database, and long enough to be looked at '.repeat(20))],
+    ['a damaged lock', 'daemon.lock', Buffer.from('this is not a database, and long enough to be looked at '.repeat(20))],
+  ])('says so in one line, ends, and holds no lock: %s', async (_, name, content) => {
+    await mkdir(home.paths.state, { recursive: true, mode: 0o700 });
+    const path = join(home.paths.state, name);
+    await writeFile(path, content, { mode: 0o600 });
+    const { code, err } = await home.casemate(['ls'], { timeoutMs: 20_000 });
+    expect({ code, err }).toEqual({ code: 125, err: expect.stringMatching(new RegExp(`^casemate: cannot .*${name}: .*\\n  .*\\n$`)) });
+    const told = await home.casemate(['ls', '--json'], { timeoutMs: 20_000 });
+    expect(JSON.parse(told.err)).toMatchObject({ error: { code: 'STORE_FAILED', message: expect.stringContaining(path) } });
+    expect(await readFile(path)).toEqual(content);
+    if (name === 'state.sqlite') {
+      await expect.poll(() => {
+        const lock = takeDaemonLock(join(home.paths.state, 'daemon.lock'));
+        lock?.release();
+        return lock !== undefined;
+      }).toBe(true);
+    }
+    expect(await home.casemate(['daemon', 'status', '--json'])).toMatchObject({ code: 0, out: '{\n  "daemon": null\n}\n' });
+  });
+});
+
+describe('a daemon that is told nonsense', () => {
+  it('answers what it can, hangs up on the rest, and serves the next caller', async () => {
+    await home.casemate(['ls']);
+    const pid = await daemonPid();
+    const say = async (text: string): Promise<string> => {
+      const socket = connect(socketPath(home.paths));
+      let said = '';
+      socket.on('data', (piece: Buffer) => {
+        said += piece.toString();
+        if (said.split('\n').length > 2) {
+          socket.end();
+        }
+      });
+      socket.on('error', () => undefined);
+      socket.write(text);
+      await new Promise((done) => socket.once('close', done));
+      return said.split('\n')[1] ?? '';
+    };
+    for (const line of ['null', '7', '[]', '{}', '{"type":"call"}', '{"type":"answer","id":"x"}', 'nonsense']) {
+      expect(await say(`${line}\n`)).toBe('');
+    }
+    for (const params of ['null', '{}', '{"name":7}', '[]', '{"cwd":1}', '{"name":"x","more":1}']) {
+      for (const method of ['start', 'create', 'run', 'exec', 'close', 'shutdown', 'nothing', '__proto__']) {
+        const answer = JSON.parse(await say(`{"type":"call","id":1,"method":"${method}","params":${params}}\n`));
+        expect(answer).toMatchObject({ type: 'error', id: 1, error: { code: 'USAGE' } });
+      }
+    }
+    expect(await daemonPid()).toBe(pid);
+    expect(await readFile(join(home.paths.state, 'daemon.log'), 'utf8')).not.toMatch(/uncaught|unhandled/);
+  });
+});
+
+describe('an end by SIGTERM', () => {
+  it('leaves no lock, no socket and no process', async () => {
+    await home.casemate(['ls']);
+    const pid = await daemonPid();
+    process.kill(pid, 'SIGTERM');
+    await expect.poll(() => lives(pid), { timeout: 10_000 }).toBe(false);
+    expect(await home.casemate(['daemon', 'status', '--json'])).toMatchObject({ out: '{\n  "daemon": null\n}\n' });
+    expect(await home.casemate(['ls', '--json'])).toMatchObject({ code: 0, out: '[]\n' });
+  });
+
+  it.skipIf(!hasEngine)('leaves sandboxes and their commands running, and the next daemon takes them back', async () => {
+    await home.casemate(['create', 'kept']);
+    await home.casemate(['start', 'kept']);
+    const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 4; echo done']);
+    const thrown = spawn(process.execPath, [...process.execArgv, join(import.meta.dirname, '../../src/cli/main.ts'), 'run', '--', 'sh', '-c', 'echo ready; sleep 3; echo over'], {
+      cwd: home.project,
+      env: home.env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let out = '';
+    thrown.stdout.on('data', (piece: Buffer) => {
+      out += piece.toString();
+    });
+    const ended = new Promise<number | null>((done) => thrown.once('close', done));
+    await expect.poll(() => out, { timeout: 20_000 }).toBe('ready\n');
+    await sleep(500);
+    const pid = await daemonPid();
+    process.kill(pid, 'SIGTERM');
+    expect([await ended, out]).toEqual([0, 'ready\nover\n']);
+    expect(await running).toMatchObject({ code: 0, out: 'done\n' });
+    expect(await daemonPid()).not.toBe(pid);
+    await expect.poll(async () => JSON.parse((await home.casemate(['ls', '--json'])).out)).toMatchObject([{ name: 'kept', state: 'running' }]);
+    const records = (await home.casemate(['journal', 'query', '--json'])).out;
+    expect(records).toContain('sandbox.adopt');
+    expect(records).not.toContain('client-lost');
+    expect(await home.casemate(['journal', 'verify'])).toMatchObject({ code: 0 });
+  });
+});
