@@ -4,7 +4,7 @@ export const errorCodes = {
   POLICY_INVALID: { fault: 'user', exit: 2, about: 'a policy file is unreadable, malformed or has an unknown key' },
   POLICY_WIDENS: { fault: 'user', exit: 2, about: 'a lower policy layer allows more than a higher one' },
   POLICY_UNTRUSTED: { fault: 'user', exit: 2, about: 'the project asks for grants that no human has approved' },
-  RECIPE_INVALID: { fault: 'user', exit: 2, about: 'an image recipe is unreadable, malformed or has an unknown key' },
+  RECIPE_INVALID: { fault: 'user', exit: 2, about: 'an image recipe is unknown, unreadable, malformed or has an unknown key' },
   PATH_INVALID: { fault: 'user', exit: 2, about: 'a path does not exist or must not be used' },
   NAME_INVALID: { fault: 'user', exit: 2, about: 'a sandbox name, id or host name is not well formed' },
   NAME_IN_USE: { fault: 'user', exit: 2, about: 'another sandbox has this name' },
@@ -23,6 +23,7 @@ export const errorCodes = {
   JOURNAL_INVALID: { fault: 'host', exit: 1, about: 'the journal was changed, shortened or is malformed' },
   STORE_FAILED: { fault: 'host', exit: 125, about: 'the state file cannot be read or written' },
   DAEMON_UNREACHABLE: { fault: 'host', exit: 125, about: 'the daemon did not answer' },
+  OUTPUT_UNWRITABLE: { fault: 'host', exit: 125, about: 'what a command printed could not be written where it was sent' },
   TIMED_OUT: { fault: 'user', exit: 124, about: 'the time limit was reached' },
   INTERNAL: { fault: 'bug', exit: 125, about: 'a defect in casemate' },
 } as const satisfies Record<string, { fault: 'user' | 'host' | 'bug'; exit: number; about: string }>;

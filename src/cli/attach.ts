@@ -37,15 +37,22 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
   });
   const stopForwarding = forwardSignals((signal) => child.kill(signal), options.tty);
   const log = options.tty ? undefined : openLog(options.logFile);
+  let fault: CasemateError | undefined;
+  const onFault = (error: NodeJS.ErrnoException): void => {
+    fault = new CasemateError('OUTPUT_UNWRITABLE', `what the command printed is lost: ${error.code ?? error.message}`, { cause: error });
+  };
   if (child.stdout !== null && child.stderr !== null) {
-    pass(child.stdout, options.stdout, log);
-    pass(child.stderr, options.stderr, log);
+    pass(child.stdout, options.stdout, { log, onFault });
+    pass(child.stderr, options.stderr, { log, onFault });
   }
   child.once('error', (cause) => {
     reject(new CasemateError('TOOL_MISSING', `cannot start ${file}: ${cause.message}`, { cause }));
   });
   child.once('close', (code, signal) => {
     const exitCode = code ?? 128 + (signal === null ? 0 : osConstants.signals[signal]);
+    if (fault !== undefined) {
+      reject(fault);
+    }
     resolve(startFailure(invocation, exitCode) ?? exitCode);
   });
   // The daemon ends the command in time; a process it left behind may still hold the pipes open.
@@ -94,9 +101,20 @@ function openLog(path: string): Log | undefined {
   };
 }
 
+interface Passing {
+  readonly log: Log | undefined;
+  /** output could not be written, for another reason than a reader that went away */
+  readonly onFault: (error: NodeJS.ErrnoException) => void;
+}
+
 /** Copies with back-pressure. A reader of ours that went away closes the pipe, so that the command notices. */
-function pass(from: Readable, to: NodeJS.WritableStream, log: Log | undefined): void {
-  to.on('error', () => from.destroy());
+function pass(from: Readable, to: NodeJS.WritableStream, { log, onFault }: Passing): void {
+  to.on('error', (error: NodeJS.ErrnoException) => {
+    from.destroy();
+    if (error.code !== 'EPIPE') {
+      onFault(error);
+    }
+  });
   from.on('data', (piece: Buffer) => {
     log?.write(piece);
     if (!to.write(piece)) {

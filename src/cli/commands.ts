@@ -172,7 +172,7 @@ export const commands: CommandTable = {
     group: 'Policy',
     summary: 'Print the JSON Schema of the policy file, for editors',
     usage: '',
-    options: [],
+    options: [json],
     examples: ['casemate policy schema > casemate.schema.json'],
     load: () => import('./commands/policy-schema.ts'),
   },

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { errorCodes, toCasemateError } from '../base/errors.ts';
+import { CasemateError, errorCodes, toCasemateError } from '../base/errors.ts';
 import { visible, visibleLines } from '../base/text.ts';
 import { processEnvironment } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
@@ -14,6 +14,8 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write(`casemate needs Node 22.19 or newer; this is ${process.versions.node}\n`);
   process.exit(125);
 }
+process.stdout.on('error', (error: NodeJS.ErrnoException) => leaveWithoutOutput(process.stdout, error));
+process.stderr.on('error', (error: NodeJS.ErrnoException) => leaveWithoutOutput(process.stderr, error));
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(words: readonly string[]): Promise<number> {
@@ -69,7 +71,27 @@ async function help(words: readonly string[], name: string | undefined): Promise
 function context(): CommandContext {
   const uid = process.geteuid?.() ?? 0;
   const { stdin, stdout, stderr } = process;
-  return { env: processEnvironment, paths: pathsFrom(processEnvironment, uid), cwd: process.cwd(), stdin, stdout, stderr, uid };
+  return { env: processEnvironment, paths: pathsFrom(processEnvironment, uid), cwd: workingFolder(), stdin, stdout, stderr, uid };
+}
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new CasemateError('PATH_INVALID', 'the working folder was removed', { cause, hint: 'cd into a folder that exists.' });
+  }
+}
+
+/** A reader that has seen enough (`| head -1`) ends us as it ends other programs: without a word, 128 + SIGPIPE. */
+function leaveWithoutOutput(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
+  // A command whose streams are passed through sees to its own end.
+  if (stream.listenerCount('error') > 1) {
+    return;
+  }
+  if (error.code !== 'EPIPE' && stream === process.stdout) {
+    process.exit(report(new CasemateError('OUTPUT_UNWRITABLE', `cannot write to standard output: ${error.code ?? error.message}`), process.argv.slice(2)));
+  }
+  process.exit(error.code === 'EPIPE' ? 141 : errorCodes.OUTPUT_UNWRITABLE.exit);
 }
 
 function report(thrown: unknown, args: readonly string[]): number {

@@ -28,10 +28,15 @@ export async function runSession(context: CommandContext, client: Client, opened
   // A daemon that cannot be had again is noticed below, when the end is reported.
   const touch = stayInTouch().catch(() => undefined);
   const { stdout, stderr } = context;
-  const exitCode = await attach(opened.invocation, { ...options, logFile: opened.logFile, stdout, stderr });
+  const attached = attach(opened.invocation, { ...options, logFile: opened.logFile, stdout, stderr });
+  const [result] = await Promise.allSettled([attached]);
   ended = true;
+  const exitCode = result.status === 'fulfilled' ? result.value : 125;
   const { timedOut } = await reportEnd(context, current, { executionId: opened.executionId, exitCode });
   await touch;
+  if (result.status === 'rejected') {
+    throw result.reason;
+  }
   return timedOut ? 124 : exitCode;
 }
 

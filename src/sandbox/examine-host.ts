@@ -63,7 +63,7 @@ async function checkProgram(program: Program, { env, uid, runtime }: ExaminePart
   try {
     const { stdout, stderr } = await run(program.name, program.args, { env: baseEnvironment(env), timeoutMs: 10_000 });
     const [line = ''] = `${stdout.toString('utf8')}${stderr.toString('utf8')}`.trim().split('\n');
-    return { check: program.name, verdict: 'ok', detail: line };
+    return { check: program.name, verdict: 'ok', detail: line.startsWith('usage:') ? 'found' : line };
   } catch (error) {
     if (isCasemateError(error) && error.code === 'TOOL_MISSING') {
       return { check: program.name, verdict, detail: install };

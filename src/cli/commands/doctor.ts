@@ -1,3 +1,4 @@
+import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { engineNamed } from '../../engines/registry.ts';
 import { imageStore } from '../../images/store.ts';
@@ -12,9 +13,13 @@ export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['doctor'] ?? { options: [] }, args);
   optionalPositionals(parsed, []);
   const { paths, env, uid } = context;
+  const runtime = textOption(parsed, 'runtime') ?? 'runc';
+  if (!['runc', 'crun', 'runsc'].includes(runtime)) {
+    throw new CasemateError('USAGE', `there is no runtime ${visible(runtime)}`, { hint: 'Runtimes: runc, crun, runsc.' });
+  }
   const engine = await engineNamed('oci', { paths, env, uid });
   const images = imageStore({ folder: paths.images });
-  const checks = await examineHost({ engine, images, env, uid, runtime: textOption(parsed, 'runtime') ?? 'runc' });
+  const checks = await examineHost({ engine, images, env, uid, runtime });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, checks);
   } else {

@@ -38,7 +38,7 @@ async function verdictFor(parsed: ParsedOptions, { paths, cwd }: CommandContext)
     throw new CasemateError('USAGE', 'give a file or --bundle, not both');
   }
   if (bundle !== undefined) {
-    const { keyId, ...verdict } = await verifyBundle(resolve(cwd, bundle));
+    const { keyId, ...verdict } = await verifyBundle(resolve(cwd, bundle)).catch((error: unknown) => unreadable(bundle, error));
     return { verdict, keyId };
   }
   const { folder, witnessPath } = journalPlace(paths);
@@ -48,13 +48,20 @@ async function verdictFor(parsed: ParsedOptions, { paths, cwd }: CommandContext)
     return { verdict: await verifyJournal(folder, { witnessPath }), keyId };
   }
   const segment = { name: file, path: resolve(cwd, file) };
-  const verdict = await verifySegments([segment], { witness: await readWitness(witnessPath), publicKey }).catch(readable);
+  const verdict = await verifySegments([segment], { witness: await readWitness(witnessPath), publicKey }).catch((error: unknown) => unreadable(file, error));
   return { verdict, keyId };
 }
 
-function readable(error: unknown): never {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES')) {
-    throw new CasemateError('PATH_INVALID', `cannot read the file: ${error.message}`, { cause: error });
+const fileFaults: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist',
+  EACCES: 'it may not be read',
+  ENOTDIR: 'it is not a folder that casemate journal export --format bundle made',
+};
+
+function unreadable(path: string, error: unknown): never {
+  const why = error instanceof Error && 'code' in error ? fileFaults[String(error.code)] : undefined;
+  if (why !== undefined) {
+    throw new CasemateError('PATH_INVALID', `cannot check ${visible(path)}: ${why}`, { cause: error });
   }
   throw error;
 }

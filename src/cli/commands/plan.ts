@@ -1,3 +1,4 @@
+import type { LayerName } from '../../base/layers.ts';
 import { visible } from '../../base/text.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { Plan } from '../../sandbox/plan.ts';
@@ -23,6 +24,11 @@ export const run: RunCommand = async (args, context) => {
   return 0;
 };
 
+/** A waived limit still holds where the host can give it; the plan does not promise it. */
+function unlessWaived({ waive }: Plan, layer: LayerName, limit: string): string {
+  return waive.includes(layer) ? `${limit} where the host can (${layer} is waived)` : limit;
+}
+
 function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
   const { limits, workspace, image } = plan;
   stdout.write(
@@ -38,21 +44,23 @@ function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
       ['protected', workspace.mode === 'direct' ? workspace.protect.join(' ') : 'everything'],
       ['home', plan.home.files.concat(plan.home.copied).join(' ') || 'empty'],
       ...plan.home.leftOut.map(({ path, why }) => ['  left out', `${path}: ${why}`] as const),
-      ['memory', formatBytes(limits.memoryBytes)],
-      ['processors', String(limits.cpus)],
-      ['processes', String(limits.pids)],
-      ['disk', formatBytes(limits.diskBytes)],
+      ['memory', unlessWaived(plan, 'memory-limit', formatBytes(limits.memoryBytes))],
+      ['processors', unlessWaived(plan, 'cpu-limit', String(limits.cpus))],
+      ['processes', unlessWaived(plan, 'pids-limit', String(limits.pids))],
+      ['disk', unlessWaived(plan, 'disk-limit', formatBytes(limits.diskBytes))],
       ['time', limits.timeMs === undefined ? 'no limit' : formatDuration(limits.timeMs)],
       ['waived', plan.waive.join(' ') || 'nothing'],
     ]),
   );
-  stdout.write('network\n');
-  for (const rule of plan.network.rules) {
+  stdout.write(`network\n${networkLines(plan).map((line) => `  ${visible(line)}\n`).join('')}`);
+}
+
+function networkLines({ network }: Plan): readonly string[] {
+  const lines = network.rules.map((rule) => {
     const host = rule.host.kind === 'exact' ? rule.host.host : `*.${rule.host.host}`;
     const functions = rule.http?.map(({ methods, path }) => `${methods?.join(',') ?? 'any'} ${path}`).join('; ') ?? 'everything';
-    stdout.write(visible(`  ${host}:${rule.ports.join(',')}  ${functions}${rule.credential === undefined ? '' : `  key: ${rule.credential}`}  [${rule.id}]`).concat('\n'));
-  }
-  if (plan.network.rules.length === 0) {
-    stdout.write('  nothing is reachable\n');
-  }
+    const key = rule.credential === undefined ? '' : `  key: ${rule.credential}`;
+    return `${host}:${rule.ports.join(',')}  ${functions}${key}  [${rule.id}]`;
+  });
+  return lines.length === 0 ? ['nothing is reachable'] : lines;
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 
 import { visible } from '../../base/text.ts';
-import { formatBytes } from '../../base/units.ts';
+import { formatBytes, formatDuration } from '../../base/units.ts';
 import { hashPolicy } from '../../policy/hash.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { projectGrants } from '../../policy/project-grants.ts';
@@ -27,7 +27,7 @@ export const run: RunCommand = async (args, context) => {
 };
 
 function print({ stdout }: CommandContext, { policy, files }: LoadedPolicy): void {
-  const { agent, limits } = policy;
+  const { agent } = policy;
   stdout.write(
     facts([
       ['policy', hashPolicy(policy)],
@@ -39,7 +39,7 @@ function print({ stdout }: CommandContext, { policy, files }: LoadedPolicy): voi
       ['workspace', `${policy.workspace.path} (${policy.workspace.mode})`],
       ['presets', policy.presets.join(' ') || 'none'],
       ['rules', String(policy.network.length)],
-      ['limits', `${formatBytes(limits.memoryBytes)} memory, ${limits.cpus} processors, ${limits.pids} processes`],
+      ['limits', limitsLine(policy)],
       ['waived', policy.waive.join(' ') || 'nothing'],
     ]),
   );
@@ -52,6 +52,11 @@ function print({ stdout }: CommandContext, { policy, files }: LoadedPolicy): voi
       .map((note) => `note: ${visible(note)}\n`)
       .join(''),
   );
+}
+
+function limitsLine({ limits }: Policy): string {
+  const time = limits.timeMs === undefined ? 'no time limit' : `${formatDuration(limits.timeMs)} of time`;
+  return `${formatBytes(limits.memoryBytes)} memory, ${limits.cpus} processors, ${limits.pids} processes, ${formatBytes(limits.diskBytes)} disk, ${time}`;
 }
 
 /** What is allowed and yet most likely not meant. */

@@ -1,3 +1,4 @@
+import { CasemateError } from '../../base/errors.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
@@ -10,6 +11,10 @@ export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['run'] ?? { options: [] }, args);
   optionalPositionals(parsed, []);
   const request = makeRequest(parsed, context);
+  const prompt = textOption(parsed, 'prompt');
+  if (prompt !== undefined && parsed.rest.length > 0) {
+    throw new CasemateError('USAGE', '--prompt is for the agent, but a command is given after --', { hint: 'Give one of them.' });
+  }
   const client = await connectDaemon(context, { trust: request.trust });
   const tty = hasTerminal(context);
   const keep = switchOption(parsed, 'keep');
@@ -17,7 +22,7 @@ export const run: RunCommand = async (args, context) => {
     ...request,
     name: textOption(parsed, 'name'),
     command: parsed.rest.length === 0 ? undefined : parsed.rest,
-    prompt: textOption(parsed, 'prompt'),
+    prompt,
     keep,
     tty,
     term: tty ? context.env.get('TERM') : undefined,
