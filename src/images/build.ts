@@ -13,7 +13,7 @@ import { billOfMaterials } from './bom.ts';
 import { bootstrapDebian } from './bootstrap.ts';
 import { lockBuilds } from './build-lock.ts';
 import { addRecipe } from './compose.ts';
-import { fetchDebs, resolveDebs } from './debian.ts';
+import { fetchDebs, refreshLists, resolveDebs } from './debian.ts';
 import { canonicalJson, lastOf, recipeDigest } from './find-recipe.ts';
 import { imageStore, type LocalImageStore, type StoredImage } from './store.ts';
 import { textDigest } from './image-record.ts';
@@ -188,7 +188,7 @@ async function freshApt({ deps, tools, suite }: { deps: BuildDeps; tools: ImageT
     etcApt: deps.etcApt,
     signal: deps.signal,
   });
-  await session.need('apt-get', ['-q', 'update']);
+  await refreshLists(session, join(folder, 'state/lists'));
   return session;
 }
 

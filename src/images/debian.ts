@@ -7,9 +7,31 @@ import { isErrno } from '../system/files.ts';
 import type { AptSession } from './apt-session.ts';
 import { hashFile } from './hash-file.ts';
 import type { Progress } from './image.ts';
+import { toolFailure } from './image-tools.ts';
 import type { LockedDeb } from './lock.ts';
 
 /** Debian packages: which ones an image needs, and their files, kept by hash so that nothing is fetched twice. */
+
+/**
+ * Fetches the package lists; older ones do where the network does not answer. Throws `IMAGE_BUILD_FAILED` where there are
+ * none: apt itself calls that a success.
+ */
+export async function refreshLists(apt: AptSession, folder: string): Promise<void> {
+  const { exitCode, stderr } = await apt.run('apt-get', ['-q', 'update']);
+  const text = stderr.toString('utf8');
+  const present = (await readdir(folder)).some((name) => /_Packages(?:\.|$)/.test(name));
+  if (exitCode === 0 && present) {
+    return;
+  }
+  const telling = text.split('\n').find((line) => /^[EW]: /.test(line));
+  if (exitCode === 0 || /Failed to fetch|Temporary failure|Could not (?:resolve|connect)/i.test(text)) {
+    throw new CasemateError('IMAGE_BUILD_FAILED', 'the package lists of Debian cannot be fetched: no source answered', {
+      cause: telling,
+      hint: 'Check the network, and the proxy and sources that apt uses on this host (apt-get update).',
+    });
+  }
+  throw toolFailure('apt-get', text);
+}
 
 /**
  * The essential and required packages, apt, those asked for, and all they depend on, in the newest versions the host's

@@ -4,7 +4,7 @@ import { imageStore, type StoredImage } from './store.ts';
 
 /**
  * The image of a recipe, built now if there is none of its present content. Throws what `buildImage` throws, and
- * `IMAGE_NOT_FOUND` for a recipe that is neither built in nor built from a file before.
+ * `RECIPE_INVALID` for a recipe that is neither built in nor built from a file before.
  */
 export async function ensureImage(recipe: string, deps: BuildDeps): Promise<StoredImage> {
   const store = imageStore({ folder: deps.paths.images, target: deps.target });

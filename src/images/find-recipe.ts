@@ -39,7 +39,7 @@ export function isRecipeFile(text: string): boolean {
   return text.includes('/') || /\.ya?ml$/.test(text);
 }
 
-/** Throws `IMAGE_NOT_FOUND` for a name that is not built in, `RECIPE_INVALID` and `PATH_INVALID` for a file. */
+/** Throws `RECIPE_INVALID` for a name that is not built in, and with `PATH_INVALID` for a file. */
 export async function findRecipe(text: string, target: RecipeTarget, cwd: string): Promise<RecipeChain> {
   if (!isRecipeFile(text)) {
     return builtinChain(text, target);
@@ -65,7 +65,7 @@ export function builtinChain(name: string, target: RecipeTarget): RecipeChain {
 
 export function unknownRecipe(name: string, known: readonly string[]): CasemateError {
   const near = nearest(name, known);
-  return new CasemateError('IMAGE_NOT_FOUND', `there is no image recipe "${visible(name)}"`, {
+  return new CasemateError('RECIPE_INVALID', `there is no image recipe "${visible(name)}"`, {
     hint: near === undefined ? `Known here: ${known.join(', ')}; or give the path of a recipe file.` : `Did you mean ${near}?`,
   });
 }

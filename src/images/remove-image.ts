@@ -6,7 +6,7 @@ import { imageStore, isDigestOf, type DamagedImage, type LocalImageStore, type S
 
 /**
  * Removes an image from disk; its lock stays, so that the same image can be built again. Waits for a build that may be
- * reading it. Throws `IMAGE_NOT_FOUND`, and `SANDBOX_WRONG_STATE` when `inUse` names sandboxes made from it.
+ * reading it. Throws what `need` throws, and `SANDBOX_WRONG_STATE` when `inUse` names sandboxes made from it.
  */
 export async function removeImage(
   name: string,

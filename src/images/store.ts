@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
 import { readTextIfPresent, syncFolder, writeDurably } from '../system/files.ts';
-import { builtinChain, canonicalJson, hostTarget, recipeDigest } from './find-recipe.ts';
+import { builtinChain, canonicalJson, hostTarget, isRecipeFile, recipeDigest } from './find-recipe.ts';
 import { openRecord, sealRecord, textDigest, type ImageFile } from './image-record.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
 import type { ImageTools } from './image-tools.ts';
@@ -35,7 +35,7 @@ export interface LocalImageStore extends ImageStore {
   readonly list: () => Promise<readonly StoredImage[]>;
   /** Folders whose record, lock or bill of materials is not as it was written: never used, only removed. */
   readonly damaged: () => Promise<readonly DamagedImage[]>;
-  /** By recipe name, digest, or a beginning of its hex digits of 6 or more. Throws `IMAGE_NOT_FOUND` with the nearest name. */
+  /** By recipe name, digest, or a beginning of its hex digits of 6 or more. Throws `IMAGE_NOT_FOUND`, and `RECIPE_INVALID` with the nearest name. */
   readonly need: (name: string) => Promise<StoredImage>;
   readonly lockOf: (image: StoredImage) => Promise<Lock>;
   readonly bomOf: (image: StoredImage) => Promise<unknown>;
@@ -83,7 +83,7 @@ export function imageStore({ folder: root, target = hostTarget() }: StoreOptions
       const image = findIn(listing, name) ?? listing.sound.find((each) => each.recipe === name || isDigestOf(name, each.digest));
       const fault = listing.damaged.find((each) => isDigestOf(name, each.digest));
       if (image === undefined) {
-        throw fault === undefined ? notBuilt(name, listing.sound) : corrupt(fault);
+        throw fault === undefined ? notBuilt(name, listing.sound.map(({ recipe }) => recipe)) : corrupt(fault);
       }
       return image;
     },
@@ -243,14 +243,15 @@ export function isDigestOf(text: string, digest: string): boolean {
   return /^[0-9a-f]{6,64}$/.test(hex) && digest.slice('sha256:'.length).startsWith(hex);
 }
 
-function notBuilt(name: string, images: readonly StoredImage[]): CasemateError {
-  if (Object.hasOwn(builtinRecipes, name)) {
-    return new CasemateError('IMAGE_NOT_FOUND', `the image ${name} is not built on this host`, {
-      hint: `Run: casemate image build ${name}`,
+/** Why there is no image of a recipe's name, file or digest; `built` are the names that have one. */
+export function notBuilt(name: string, built: readonly string[]): CasemateError {
+  if (Object.hasOwn(builtinRecipes, name) || isRecipeFile(name)) {
+    return new CasemateError('IMAGE_NOT_FOUND', `the image "${visible(name)}" is not built on this host`, {
+      hint: `Run: casemate image build ${visible(name)}`,
     });
   }
-  const near = nearest(name, [...images.map((image) => image.recipe), ...Object.keys(builtinRecipes)]);
-  return new CasemateError('IMAGE_NOT_FOUND', `there is no image "${visible(name)}"`, {
+  const near = nearest(name, [...built, ...Object.keys(builtinRecipes)]);
+  return new CasemateError('RECIPE_INVALID', `there is no image "${visible(name)}"`, {
     hint: near === undefined ? 'casemate image ls lists them.' : `Did you mean ${near}?`,
   });
 }

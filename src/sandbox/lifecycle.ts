@@ -1,7 +1,8 @@
-import { toCasemateError, CasemateError } from '../base/errors.ts';
+import { toCasemateError, type CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
 import type { GatewaySandbox } from '../gateway/gateway.ts';
+import { notBuilt } from '../images/store.ts';
 import type { JournalEntry } from '../journal/record.ts';
 import type { Environment } from '../system/environment.ts';
 import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
@@ -118,9 +119,7 @@ async function imageRootfs(context: SandboxContext, plan: Plan): Promise<string>
     if (kept !== undefined) {
       return kept.rootfs;
     }
-    throw new CasemateError('IMAGE_NOT_FOUND', `the image "${plan.image.recipe}" is not built on this host`, {
-      hint: `Run: casemate image build ${plan.image.recipe}`,
-    });
+    throw notBuilt(plan.image.recipe, []);
   }
   return image.rootfs;
 }

@@ -1,6 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import { newSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
 import { nearest, visible } from '../base/text.ts';
+import { notBuilt } from '../images/store.ts';
 import type { Environment } from '../system/environment.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 import { bindPlanCredentials } from './bind-credentials.ts';
@@ -155,9 +156,7 @@ async function make(context: SandboxContext, prepared: Prepared, options: MakeOp
   const id = newSandboxId();
   const given = options.name === undefined ? undefined : parseSandboxName(options.name);
   if (prepared.plan.image.digest === undefined) {
-    throw new CasemateError('IMAGE_NOT_FOUND', `the image "${prepared.plan.image.recipe}" is not built on this host`, {
-      hint: `Run: casemate image build ${prepared.plan.image.recipe}`,
-    });
+    throw notBuilt(prepared.plan.image.recipe, []);
   }
   // Read now, so that a missing key is said before anything is made; `start` reads again.
   await bindPlanCredentials(context, { plan: prepared.plan, sandboxId: id, callerEnv: options.callerEnv });

@@ -73,8 +73,8 @@ test('rm without the name once more removes nothing', async () => {
 });
 
 test('a wrong name gets the nearest, a wrong option the known ones, a missing file one line', async () => {
-  await expect(give(show, 'tyni')).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', hint: 'Did you mean tiny?' });
-  await expect(give(build, 'bse')).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', hint: 'Did you mean base?' });
+  await expect(give(show, 'tyni')).rejects.toMatchObject({ code: 'RECIPE_INVALID', hint: 'Did you mean tiny?' });
+  await expect(give(build, 'bse')).rejects.toMatchObject({ code: 'RECIPE_INVALID', hint: 'Did you mean base?' });
   await expect(give(build, '--lock')).rejects.toMatchObject({ code: 'USAGE' });
   await expect(give(build, './absent.yaml')).rejects.toMatchObject({
     code: 'PATH_INVALID',

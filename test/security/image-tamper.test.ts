@@ -57,7 +57,7 @@ test('the newest image of the present recipe is found, by name and by digest', a
   expect((await store.find('claude'))?.digest).toBe(newer.digest);
   expect((await store.need('bbbbbb')).digest).toBe(newer.digest);
   expect((await store.need(digest('a'))).digest).toBe(digest('a'));
-  await expect(store.need('claud')).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', hint: 'Did you mean claude?' });
+  await expect(store.need('claud')).rejects.toMatchObject({ code: 'RECIPE_INVALID', hint: 'Did you mean claude?' });
 });
 
 test('an image of a recipe that has changed since is listed as such and never found', async () => {

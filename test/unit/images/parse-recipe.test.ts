@@ -141,7 +141,7 @@ test("the release is the host's own where the host is Debian", () => {
 
 test('an unknown recipe gets the nearest name', async () => {
   await expect(findRecipe('cluade', target, '/')).rejects.toMatchObject({
-    code: 'IMAGE_NOT_FOUND',
+    code: 'RECIPE_INVALID',
     hint: 'Did you mean claude?',
   });
   expect(isRecipeFile('./x')).toBe(true);
