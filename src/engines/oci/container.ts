@@ -10,6 +10,7 @@ import { run } from '../../system/process.ts';
 import type { Abortable } from '../engine.ts';
 import { ociConfig } from './bundle.ts';
 import type { EngineLayout } from './folders.ts';
+import { fullDisk } from './full-disk.ts';
 import { ensureHomeDisk } from './home-disk.ts';
 import type { CgroupHost } from './host.ts';
 import { rootMapping, userMapping } from './ids.ts';
@@ -78,7 +79,7 @@ export async function makeContainer(
     throw stageFailure(result.stderr.toString('utf8'));
   }
   if (result.exitCode !== 0) {
-    throw runtimeFailure(runtime.name, 'create', (await readTextIfPresent(folder.log)) ?? '');
+    throw (await fullDisk(folder.folder)) ?? runtimeFailure(runtime.name, 'create', (await readTextIfPresent(folder.log)) ?? '');
   }
   return rememberInit(host, spec.id);
 }

@@ -88,7 +88,12 @@ async function forgetFailure(
   asked: Promise<readonly LayerReport[]>,
 ): Promise<readonly LayerReport[]> {
   try {
-    return await asked;
+    const reports = await asked;
+    // A runtime is installed or renewed while this process runs.
+    if (reports.some(({ layer, available }) => layer === 'runtime-floor' && !available)) {
+      context.reports.delete(runtime);
+    }
+    return reports;
   } catch (error) {
     context.reports.delete(runtime);
     throw error;

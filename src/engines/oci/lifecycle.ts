@@ -64,7 +64,7 @@ export function requireLayers(reports: readonly LayerReport[], { waived }: Sandb
   const lacking = reports.filter(({ layer, available }) => !available && !waived.includes(layer));
   if (lacking.length > 0) {
     throw new CasemateError('LAYER_MISSING', lacking.map(({ layer, detail }) => `${layer}: ${detail}`).join('; '), {
-      hint: 'Fix the host (casemate doctor says how), or accept the loss by name under `waive` in your own policy.',
+      hint: `Fix the host, or accept the loss by name: ${lacking.map(({ layer }) => `--waive ${layer}`).join(' ')} (or under \`waive\` in your own policy).`,
     });
   }
 }

@@ -1,0 +1,18 @@
+import { statfs } from 'node:fs/promises';
+
+import { CasemateError } from '../../base/errors.ts';
+
+/** A runtime that finds no room fails with whatever it was about to write; the file system knows why. */
+
+/** bytes a container's own files need, with room to spare */
+const neededBytes = 256 * 1024;
+
+/** The error to report where the file system of `folder` has no room left, else `undefined`. */
+export async function fullDisk(folder: string): Promise<CasemateError | undefined> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize < neededBytes
+    ? new CasemateError('ENGINE_FAILED', `the disk is full: no room for a sandbox in ${folder}`, {
+        hint: 'Free space there, or point CASEMATE_HOME to a larger disk.',
+      })
+    : undefined;
+}
