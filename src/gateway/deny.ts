@@ -63,7 +63,16 @@ function json(refusal: Refusal, asked: Asked): string {
     rule: refusal.rule ?? null,
     next: nextStep(refusal, asked),
   };
-  return `${JSON.stringify({ type: 'error', error })}\n`;
+  // Package clients print `error` as it is.
+  const answer = isPackageClient(asked.fields) ? { error: error.message, casemate: error } : { type: 'error', error };
+  return `${JSON.stringify(answer)}\n`;
+}
+
+function isPackageClient(fields: readonly Field[]): boolean {
+  return (
+    tokensOf(fields, 'accept').some((type) => type.startsWith('application/vnd.npm.')) ||
+    valuesOf(fields, 'user-agent').some((value) => /^(?:npm|pnpm|yarn|bun)\//i.test(value))
+  );
 }
 
 function title(refusal: Refusal): string {

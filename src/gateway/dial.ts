@@ -48,7 +48,9 @@ async function dialName(host: string, port: number, options: CheckedOptions): Pr
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
   const found = await abortable(addressesOf(host, options.resolve), signal);
   if (found === undefined || found.length === 0) {
-    return signal.aborted ? faulty('slow', `${host} was not resolved in time`) : faulty('unresolvable', `${host} has no address`);
+    return signal.aborted
+      ? faulty('slow', `${host} was not resolved in time`)
+      : faulty('unresolvable', `the host of this sandbox finds no address of ${host}: it may have no network`);
   }
   const allowed = found.filter(options.check);
   if (allowed.length === 0) {
