@@ -142,11 +142,22 @@ async function readLayer(
 ): Promise<Read | undefined> {
   const bytes = await readPolicyFile(kind, path);
   if (bytes === undefined) {
+    await refuseOtherEnding(path);
     return undefined;
   }
   const text = decode(bytes, path);
   const layer = parsePolicy({ kind, source: path, folder: dirname(path), workspaceFolder, text });
   return { layer, file: { layer: kind, path, sha256: createHash('sha256').update(bytes).digest('hex') } };
+}
+
+/** Somebody wrote a policy and believes that it holds. */
+async function refuseOtherEnding(path: string): Promise<void> {
+  const other = path.replace(/\.yaml$/, '.yml');
+  if (other !== path && (await exists(other))) {
+    throw new CasemateError('POLICY_INVALID', `${visible(other)}: a policy file of this name is not read`, {
+      hint: `Name it ${visible(path)}.`,
+    });
+  }
 }
 
 function decode(bytes: Uint8Array, path: string): string {
