@@ -1,8 +1,9 @@
 /** The built program in `dist/`, made again when anything it is made of has changed. */
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { accessSync, constants, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { Failure } from './failure.mjs';
 import { nodeProgram, root } from './places.mjs';
 import { runQuiet } from './processes.mjs';
 import { step, stepFault } from './progress.mjs';
@@ -14,12 +15,26 @@ export async function buildBundle() {
   if (readStamp() === inputsDigest()) {
     return;
   }
+  if (!canWrite(root)) {
+    throw new Failure(`${root} cannot be written, and what is built there is of other sources`, {
+      hint: 'Run it as the owner of that folder, or in a clone of your own.',
+    });
+  }
   await step('Building casemate', async (say) => {
     const result = await runQuiet(nodeProgram(), [join(root, 'scripts', 'build.mjs')], { onLine: say });
     if (result.code !== 0) {
       throw stepFault('the build', result);
     }
   });
+}
+
+function canWrite(folder) {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** SHA-256 over names and contents of all that the build reads. */
