@@ -64,8 +64,11 @@ async function help(words: readonly string[], name: string | undefined): Promise
   const { helpFor } = await import('./help.ts');
   const own = words.filter((word) => word !== '--help' && word !== '-h');
   const subject = own[0] === 'help' ? own.slice(1) : own;
-  process.stdout.write(helpFor(commands, name ?? subject.join(' ')));
-  return 0;
+  const text = helpFor(commands, name ?? subject.join(' '));
+  // A family alone is no command: what it has is shown, as to one who forgot to say which.
+  const isIncomplete = name === undefined && subject.length > 0 && subject.length === words.length;
+  (isIncomplete ? process.stderr : process.stdout).write(text);
+  return isIncomplete ? errorCodes.USAGE.exit : 0;
 }
 
 function context(): CommandContext {

@@ -23,9 +23,11 @@ export function facts(rows: readonly (readonly [string, string])[]): string {
 
 export type Mark = 'yes' | 'no' | 'unknown';
 
+const marks = { yes: ['✓', 'green'], no: ['✗', 'red'], unknown: ['?', 'yellow'] } as const satisfies Record<Mark, readonly [string, string]>;
+
 /** A tick is for what was read back or probed and for nothing else. */
 export function mark(stream: NodeJS.WriteStream, kind: Mark): string {
-  const [text, colour] = { yes: ['✓', 'green'], no: ['✗', 'red'], unknown: ['?', 'yellow'] }[kind] as [string, 'green'];
+  const [text, colour] = marks[kind];
   return styleText(colour, text, { stream });
 }
 

@@ -45,7 +45,7 @@ function* changes(value: unknown, path: readonly string[] = []): Generator<reado
   } else if (value !== undefined) {
     const copy: Plan = structuredClone(plan);
     const parent = path.slice(0, -1).reduce<object>((object, key) => Reflect.get(object, key), copy);
-    Reflect.set(parent, path.at(-1) ?? '', typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : `${String(value)}x`);
+    Reflect.set(parent, path.at(-1) ?? '', typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : `${JSON.stringify(value)}x`);
     yield [path.join('.'), copy];
   }
 }
