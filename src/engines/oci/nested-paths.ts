@@ -1,4 +1,4 @@
-import { opendir, readFile, lstat } from 'node:fs/promises';
+import { lstat, opendir, readdir, readFile } from 'node:fs/promises';
 import { isAbsolute, join, normalize } from 'node:path';
 
 import { isErrno } from '../../system/files.ts';
@@ -11,8 +11,34 @@ import { isErrno } from '../../system/files.ts';
 export async function nestedPaths(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
   const found = await scan(workspace, protect);
   const worktrees = await foldersIn(workspace, '.git/worktrees');
-  const named = protect.includes('.git/config') ? await placesNamedByGit(workspace) : [];
-  return [...found, ...worktrees, ...named];
+  const own = protect.includes('.git/config')
+    ? [...(await placesNamedByGit(workspace)), ...(await namesOfBareRepository(workspace))]
+    : [];
+  return [...found, ...worktrees, ...own];
+}
+
+/**
+ * Names that keep the top folder itself from being taken for a repository. An agent can make `.git` an invalid one by
+ * removing `.git/HEAD`; git then takes a folder with HEAD, objects and refs (which a `commondir` moves elsewhere) for a
+ * bare repository and does what the `config` beside them says (setup.c, is_git_directory). Without one of them it is none.
+ * HEAD is the last choice: while there is a file of that name git asks whether `HEAD` means it.
+ */
+async function namesOfBareRepository(workspace: string): Promise<readonly string[]> {
+  for (const name of ['refs', 'objects']) {
+    // oxlint-disable-next-line no-await-in-loop -- the first that nobody uses
+    if (await isUnused(join(workspace, name))) {
+      return ['commondir', name];
+    }
+  }
+  const isAbsent = (await lstat(join(workspace, 'HEAD')).catch(() => undefined)) === undefined;
+  // With all three in place the workspace is a bare repository: its settings lie in the top folder.
+  return isAbsent ? ['HEAD'] : ['commondir', 'config', 'config.worktree', 'hooks', 'modules'];
+}
+
+/** Absent, or an empty folder: what an earlier start or another sandbox put there. */
+async function isUnused(path: string): Promise<boolean> {
+  const stats = await lstat(path).catch(() => undefined);
+  return stats === undefined || (stats.isDirectory() && (await readdir(path)).length === 0);
 }
 
 /** A start must not wait for a walk through everything: so deep and so many entries, nearest first. */

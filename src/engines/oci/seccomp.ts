@@ -50,6 +50,7 @@ export function seccompProfile(machine: Machine): Seccomp {
       ...modeRules(),
       ...personalityRules(),
       ...terminalRules(),
+      ...descriptorRules(),
     ],
   };
 }
@@ -136,6 +137,19 @@ function terminalRules(): readonly SeccompRule[] {
   );
   const here = Array.from({ length: 16 }, (_, digit) => prefix + digit).filter((request) => !refused.includes(request));
   return [...elsewhere, ...here.map((request) => allow(['ioctl'], is(1, request)))];
+}
+
+/**
+ * Commands of `fcntl`: descriptors, flags, owners and signals, locks, pipe sizes, seals, hints. Not F_SETLEASE (1024) and
+ * F_NOTIFY (1026): with a lease on a file of the workspace every open of it on the host waits 45 seconds (fcntl(2)).
+ */
+function descriptorRules(): readonly SeccompRule[] {
+  const commands = [...range(0, 16), ...range(36, 38), 1025, 1027, 1028, ...range(1030, 1040)];
+  return commands.map((command) => allow(['fcntl'], is(1, command)));
+}
+
+function range(first: number, last: number): readonly number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
 function hasBit(value: number, bit: number): boolean {

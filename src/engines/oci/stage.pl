@@ -108,6 +108,8 @@ sub attach {
   my ($subject, $tree, $target) = @_;
   my ($from, $to) = ('', '');
   call('move_mount', $tree, $from, $target, $to, MOVE_MOUNT_BOTH_EMPTY) == 0 or stop($subject, "$! (move_mount)");
+  # A workspace can have thousands of protected names, and this process about a thousand descriptors.
+  call('close', $tree);
 }
 
 # Makes this process root of a user namespace of its own: 0 is the caller, 1 and up are the caller's subordinate ids.
@@ -189,8 +191,10 @@ sub placeholder {
     sysopen(my $file, "/proc/self/fd/$folder/$name", O_WRONLY | $O_NOFOLLOW) or stop("workspace path $path");
     syswrite($file, ".\n") == 2 or stop("workspace path $path");
   }
-  return unless defined $workspace_owner;
-  call('fchownat', $folder, $name, @$workspace_owner, AT_SYMLINK_NOFOLLOW) == 0 or stop("workspace path $path");
+  if (defined $workspace_owner) {
+    call('fchownat', $folder, $name, @$workspace_owner, AT_SYMLINK_NOFOLLOW) == 0 or stop("workspace path $path");
+  }
+  call('close', $folder) if $folder != $workspace_disk;
 }
 
 # A block device for a file, which goes with its last mount. Two at once would destroy the file system in the file.

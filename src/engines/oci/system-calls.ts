@@ -5,7 +5,7 @@
 
 const files =
   'access chdir chown close close_range copy_file_range dup dup2 dup3 eventfd eventfd2 faccessat faccessat2 fadvise64 fallocate fchdir ' +
-  'fchown fchownat fcntl fdatasync fgetxattr file_getattr flistxattr flock fremovexattr fsetxattr fstat fstatfs fsync ftruncate ' +
+  'fchown fchownat fdatasync fgetxattr file_getattr flistxattr flock fremovexattr fsetxattr fstat fstatfs fsync ftruncate ' +
   'futimesat getcwd getdents getdents64 getxattr getxattrat inotify_add_watch inotify_init inotify_init1 inotify_rm_watch lchown lgetxattr ' +
   'link linkat listxattr listxattrat llistxattr lremovexattr lseek lsetxattr lstat mkdir mkdirat newfstatat pread64 preadv preadv2 ' +
   'pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv removexattr removexattrat rename renameat renameat2 rmdir ' +
