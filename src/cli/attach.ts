@@ -3,6 +3,7 @@ import { constants as osConstants } from 'node:os';
 import type { Readable } from 'node:stream';
 
 import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
 import type { Invocation } from '../engines/engine.ts';
 import { spawnProcess } from '../system/process.ts';
 
@@ -29,6 +30,7 @@ const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 export async function attach(invocation: Invocation, options: AttachOptions): Promise<number> {
   const { file, args, env } = invocation;
   const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const log = options.tty ? undefined : openLog(options);
   // Without a terminal the child leads a session of its own: a signal then reaches it once, through us.
   const child = spawnProcess(file, args, {
     env: { ...env },
@@ -36,7 +38,6 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
     stdio: options.tty ? 'inherit' : [options.input === 'none' ? 'ignore' : 'inherit', 'pipe', 'pipe'],
   });
   const stopForwarding = forwardSignals((signal) => child.kill(signal), options.tty);
-  const log = options.tty ? undefined : openLog(options.logFile);
   let fault: CasemateError | undefined;
   const onFault = (error: NodeJS.ErrnoException): void => {
     fault = new CasemateError('OUTPUT_UNWRITABLE', `what the command printed is lost: ${error.code ?? error.message}`, { cause: error });
@@ -86,15 +87,30 @@ interface Log {
   readonly close: () => void;
 }
 
-function openLog(path: string): Log | undefined {
+/** A full disk ends the keeping of output, not the command. */
+function openLog({ logFile, stderr }: AttachOptions): Log | undefined {
   let room = maxLogBytes;
-  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
+  const giveUp = (error: unknown): void => {
+    room = 0;
+    stderr.write(`casemate: output is not kept for casemate logs: ${visible(error instanceof Error ? error.message : '')}\n`);
+  };
+  let file: number;
+  try {
+    file = openSync(logFile, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
+  } catch (error) {
+    giveUp(error);
+    return undefined;
+  }
   return {
     write(piece) {
       const kept = piece.subarray(0, room);
       room -= kept.length;
       if (kept.length > 0) {
-        writeSync(file, kept);
+        try {
+          writeSync(file, kept);
+        } catch (error) {
+          giveUp(error);
+        }
       }
     },
     close: () => closeSync(file),

@@ -21,7 +21,8 @@ export async function runSession(context: CommandContext, client: Client, opened
     await current.whenClosed();
     if (!ended) {
       current = await connectDaemon(context);
-      await current.call('resume', { executionId: opened.executionId });
+      // The command goes on without a key that cannot be had again: the daemon says so in each answer to it.
+      await current.call('resume', { executionId: opened.executionId }).catch(() => undefined);
       await stayInTouch();
     }
   };
