@@ -64,6 +64,7 @@ export function createTimers(parts: TimerParts): Timers {
       if (context.clock.monotonicMs() >= callersAtMs) {
         callersAtMs = context.clock.monotonicMs() + callersEveryMs;
         work.push(once('callers', async () => await checkCallers(watch, rows)));
+        work.push(once('living', async () => await checkLiving(watch, rows)));
       }
       await Promise.all(work);
     },
@@ -186,6 +187,19 @@ async function checkCallers(watch: Watch, rows: readonly SandboxRow[]): Promise<
       // oxlint-disable-next-line no-await-in-loop -- as above
       await once(`${row.id} caller`, async () => await sandboxes.destroy(row.id, options));
     }
+  }
+}
+
+/** Sandboxes whose first process is gone. */
+async function checkLiving({ context, sandboxes, once }: Watch, rows: readonly SandboxRow[]): Promise<void> {
+  const running = rows.filter(({ state, ephemeral }) => state === 'running' && !ephemeral);
+  if (running.length === 0) {
+    return;
+  }
+  const living = (await context.engine.list(context.store.ownerId)).filter(({ state }) => state === 'running').map(({ id }) => id);
+  for (const row of running.filter(({ id }) => !living.includes(id))) {
+    // oxlint-disable-next-line no-await-in-loop -- rare
+    await once(`${row.id} living`, async () => await sandboxes.settle(row.id));
   }
 }
 

@@ -19,6 +19,8 @@ export interface Sandboxes {
   /** Records a sandbox for a prepared plan; nothing runs yet. */
   readonly make: (prepared: Prepared, options: MakeOptions) => Promise<SandboxRow>;
   readonly start: (name: string, options: CallOptions) => Promise<SandboxRow>;
+  /** Stops what counts as running though its first process ended by itself or was killed. */
+  readonly settle: (name: string) => Promise<void>;
   readonly stop: (name: string, options: CallOptions) => Promise<SandboxRow>;
   readonly destroy: (name: string, options: CallOptions) => Promise<Destroyed>;
   readonly destroyList: (name: string) => ReturnType<typeof destroyList>;
@@ -71,15 +73,25 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     prepare: (request) => prepare(context, request),
     make: (prepared, options) => make(context, prepared, options),
     start: (name, options) =>
-      underLock(name, async (row) => {
+      underLock(name, async (found) => {
+        await settleDead(context, executions, found);
+        const row = find(found.id);
         if (row.state !== 'running') {
           requireState(row, ['created', 'stopped']);
           await startSandbox(context, row, options);
         }
         return find(row.id);
       }),
+    settle: (name) => underLock(name, async (row) => void (await settleDead(context, executions, row))),
     destroyList: (name) => destroyList(context, find(name)),
-    open: (name, request) => underLock(name, async (row) => ({ row, execution: await executions.open(row, request) })),
+    open: (name, request) =>
+      underLock(name, async (row) => {
+        const execution = await executions.open(row, request).catch(async (error: unknown) => {
+          // Asked only now: a sandbox that lives is not looked at twice.
+          throw (await settleDead(context, executions, row)) ? hasEnded(row) : error;
+        });
+        return { row, execution };
+      }),
     rebind: (name, callerEnv) => underLock(name, async (row) => await context.held.get(row.id)?.refresh(callerEnv)),
     find,
     list: () => store.list(),
@@ -201,6 +213,26 @@ function requireState(row: SandboxRow, states: readonly SandboxRow['state'][]): 
   if (!states.includes(row.state)) {
     throw new CasemateError('SANDBOX_WRONG_STATE', `sandbox "${row.name}" is ${row.state}`, { hint: `Run: casemate inspect ${row.name}` });
   }
+}
+
+function hasEnded({ name }: SandboxRow): CasemateError {
+  return new CasemateError('SANDBOX_WRONG_STATE', `sandbox "${name}" has ended: its first process is gone`, {
+    hint: `Run: casemate start ${name}`,
+  });
+}
+
+/** Whether it was dead. A throw-away one goes with its caller. */
+async function settleDead(context: SandboxContext, executions: Sandboxes['executions'], row: SandboxRow): Promise<boolean> {
+  if (row.state !== 'running' || row.ephemeral) {
+    return false;
+  }
+  const entries = await context.engine.list(context.store.ownerId);
+  if (entries.some(({ id, state }) => id === row.id && state === 'running')) {
+    return false;
+  }
+  await endExecutions(executions, row, 'died');
+  await stopSandbox(context, row, { actor: 'daemon', reason: 'died' });
+  return true;
 }
 
 /** What cannot be recorded stays open and is tried again when the sandbox is next ended: it must not keep it running. */

@@ -51,6 +51,21 @@ describe('the life of a sandbox', () => {
     ]);
   });
 
+  it('notices that its first process is gone, and starts again', async () => {
+    const { id } = await lab.make({ name: 'work' });
+    await lab.sandboxes.start('work', call);
+    await lab.engine.stop(id, { graceMs: 0 });
+    const request = { command: ['true'], cwd: undefined, env: undefined, tty: false, timeoutMs: undefined, client: undefined, actor: 'user:0' };
+    await expect(lab.sandboxes.open('work', request)).rejects.toMatchObject({ code: 'SANDBOX_WRONG_STATE', hint: 'Run: casemate start work' });
+    expect(state('work')).toBe('stopped');
+    expectNothingLeft();
+    await lab.sandboxes.start('work', call);
+    await lab.engine.stop(id, { graceMs: 0 });
+    expect((await lab.sandboxes.start('work', call)).state).toBe('running');
+    expect(await engineHas()).toEqual(['running']);
+    expect(lab.journal().filter((line) => line === 'sandbox.stop died')).toHaveLength(2);
+  });
+
   it('says everything twice without harm', async () => {
     await lab.make({ name: 'work' });
     const started = await Promise.all([lab.sandboxes.start('work', call), lab.sandboxes.start('work', call)]);
