@@ -71,6 +71,19 @@ describe('the control socket', () => {
     await expect.poll(() => lost).toContain('stop');
   });
 
+  it('takes no caller for lost whom it leaves itself, and no call while it ends', async () => {
+    lost.length = 0;
+    const caller = await client();
+    const waiting = caller.call('stop', { name: 'x' });
+    waiting.catch(() => undefined);
+    await caller.call('ls', {});
+    await control.finish(10);
+    await expect(caller.call('ls', {})).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
+    await control.close();
+    await expect(waiting).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
+    expect(lost).toEqual([]);
+  });
+
   it.each([
     ['what is not JSON', Buffer.from('hello\n')],
     ['a line without end', Buffer.alloc(maxLineBytes + 1024, 0x61)],
