@@ -1,7 +1,9 @@
 import { isCasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
 import type { Client } from '../daemon/client.ts';
 import type { CloseAnswer, OpenAnswer } from '../daemon/protocol.ts';
 import { identifyProcess, type ProcessIdentity } from '../system/process-identity.ts';
+import type { NewRepositories } from '../workspace/new-repositories.ts';
 import { attach } from './attach.ts';
 import type { CommandContext } from './command.ts';
 import { connectDaemon } from './connect.ts';
@@ -33,12 +35,30 @@ export async function runSession(context: CommandContext, client: Client, opened
   const [result] = await Promise.allSettled([attached]);
   ended = true;
   const exitCode = result.status === 'fulfilled' ? result.value : 125;
-  const { timedOut } = await reportEnd(context, current, { executionId: opened.executionId, exitCode });
+  const { timedOut, repositories } = await reportEnd(context, current, { executionId: opened.executionId, exitCode });
   await touch;
+  for (const line of repositoryLines(repositories)) {
+    stderr.write(`casemate: ${line}\n`);
+  }
   if (result.status === 'rejected') {
     throw result.reason;
   }
   return timedOut ? 124 : exitCode;
+}
+
+/** Shown at most, the rest as a number. */
+const shownRepositories = 5;
+
+export function repositoryLines({ paths, complete }: NewRepositories): readonly string[] {
+  const more = paths.length > shownRepositories ? ` and ${paths.length - shownRepositories} more` : '';
+  const found =
+    paths.length === 0
+      ? []
+      : [
+          `new or changed git repositories in the workspace: ${paths.slice(0, shownRepositories).map(visible).join(', ')}${more}`,
+          'git there, and `git status` above one that was added, runs programs that its settings name: look at its .git/config first',
+        ];
+  return complete ? found : [...found, 'the workspace could not be searched to its end for new git repositories'];
 }
 
 async function reportEnd(context: CommandContext, client: Client, end: { executionId: string; exitCode: number }): Promise<CloseAnswer> {

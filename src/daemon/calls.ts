@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
 import { callerVariables } from '../sandbox/bind-credentials.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { Execution } from '../sandbox/executions.ts';
@@ -12,6 +13,7 @@ import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { sandboxFolders } from '../sandbox/spec.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
+import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
 import type { ExecCall, InspectAnswer, OpenAnswer, RunCall, StatsAnswer, StatusAnswer, TrustAnswer, TrustCall } from './protocol.ts';
@@ -60,8 +62,9 @@ export function createCalls(parts: CallParts): Calling {
     resume: ({ executionId }, call) => resumeCall(parts, executionId, call),
     async close({ executionId, exitCode }) {
       const timedOut = parts.timers.endedByTime(executionId);
+      const repositories = await repositoriesOf(parts, executionId);
       await sandboxes.close(executionId, { exitCode, reason: timedOut ? 'timed-out' : 'exited' });
-      return { timedOut };
+      return { timedOut, repositories };
     },
     ls: async () => sandboxes.list().map(view),
     inspect: ({ name }) => inspectCall(parts, name),
@@ -89,6 +92,27 @@ async function preparedFor({ context, sandboxes }: CallParts, request: MakeReque
   // Not read again: what starts is what was shown.
   await approveTrust(context, trust, actorOf(context.uid));
   return prepared;
+}
+
+/** What a person should know before the next git command in the workspace; never a reason not to report an end. */
+async function repositoriesOf({ context, sandboxes }: CallParts, executionId: string): Promise<NewRepositories> {
+  const execution = sandboxes.executions.find(executionId);
+  const row = execution && context.store.find(execution.sandbox);
+  if (execution === undefined || row?.startedMs === undefined) {
+    return { paths: [], complete: true };
+  }
+  const { workspace, policy } = parsePlan(row.plan);
+  if (workspace.mode === 'readonly') {
+    return { paths: [], complete: true };
+  }
+  const found = await newRepositories(workspace.path, row.startedMs).catch(() => ({ paths: [], complete: false }));
+  if (found.paths.length > 0) {
+    const detail = { execution: executionId, repositories: found.paths.length };
+    const subject = found.paths.slice(0, 20).map(visible).join(' ');
+    const entry = { sandbox: row.id, actor: 'sandbox', action: 'workspace.repository', subject, decision: 'none', outcome: 'found' } as const;
+    await context.journal.append({ ...entry, policy: policy.hash, detail }).catch(() => undefined);
+  }
+  return found;
 }
 
 function trustAnswer({ trust }: Prepared): TrustAnswer {

@@ -5,6 +5,7 @@ import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { Paths } from '../system/paths.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
+import type { NewRepositories } from '../workspace/new-repositories.ts';
 
 /**
  * What the command line and the daemon say to each other: one JSON object a line over a Unix socket that only its owner
@@ -102,6 +103,8 @@ export interface CloseCall {
 
 export interface CloseAnswer {
   readonly timedOut: boolean;
+  /** in the workspace, made or given other settings while the sandbox ran */
+  readonly repositories: NewRepositories;
 }
 
 export interface SandboxView {

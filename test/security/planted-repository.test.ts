@@ -1,11 +1,13 @@
 /** Repositories that a sandbox plants so that git runs a program of theirs on the host (WSP-07, G5, G7): judged by the file that program makes. */
 import { lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { SandboxSpec } from '../../src/engines/engine.ts';
 import { protectedPaths } from '../../src/sandbox/protected-paths.ts';
 import { run } from '../../src/system/process.ts';
+import { newRepositories } from '../../src/workspace/new-repositories.ts';
 import { asked } from '../helpers/inside-python.ts';
 import { ociLab, ociLacks, type OciLab } from '../helpers/oci-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
@@ -102,6 +104,37 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a repository planted in
     await lab.engine.remove(spec.id);
   });
 
+  it('is named afterwards wherever it is, and those that were there are not (G7)', async () => {
+    const spec = await started(async (path) => {
+      for (const folder of ['old', 'moved']) {
+        await git(path, 'init', '--quiet', folder);
+      }
+      await git(path, 'init', '--quiet', '.');
+      await sleep(20);
+    });
+    const sinceMs = Date.now();
+    await sleep(20);
+    const { path } = spec.workspace;
+    const mark = join(lab.folder, `MARK-${spec.id}`);
+    const program = `git config -f "$1" core.fsmonitor 'touch ${mark}; false'`;
+    await sh(
+      spec,
+      `export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=a GIT_CONFIG_KEY_1=user.email GIT_CONFIG_VALUE_1=a@example.com; set_() { ${program}; }; ` +
+        'git init -q sub; git -C sub commit -q --allow-empty -m x; git add sub; set_ sub/.git/config; ' +
+        'mkdir -p docs/objects docs/refs; echo ref: refs/heads/x > docs/HEAD; mkdir -p "a b/real/objects" "a b/real/refs"; echo ref: refs/heads/x > "a b/HEAD"; echo real > "a b/commondir"; ' +
+        'mkdir file nocfg; echo gitdir: ../sub/.git > file/.git; mkdir -p nocfg/.git/hooks nocfg/.git/objects nocfg/.git/refs; cp sub/.git/HEAD nocfg/.git/; ' +
+        'odd=$(printf "x\\377"); mkdir -p "$odd"; git init -q "$odd"; mkdir node_modules; git init -q node_modules/deep; ln -s / out; git -C old commit -q --allow-empty -m y; git commit -q --allow-empty -m top',
+    );
+    const found = await newRepositories(path, sinceMs);
+    expect(found).toEqual({ paths: ['a b', 'docs', 'file', 'nocfg', 'node_modules/deep', 'sub', 'x\u{fffd}'], complete: true });
+    // What it is about: no mount can keep this from the host, so it has to be said.
+    await git(path, 'status');
+    expect(await exists(mark)).toBe(true);
+    expect(await newRepositories(path, Date.now() + 1000)).toEqual({ paths: [], complete: true });
+    expect((await newRepositories(path, sinceMs, { timeoutMs: 5000, bytes: 10 })).complete).toBe(false);
+    await lab.engine.remove(spec.id);
+  });
+
   it('does not keep the next start from happening, however many protected names there are', async () => {
     // what a login shell usually has, inherited by what the engine starts
     const limit = async (open: string): Promise<void> => {
@@ -113,7 +146,8 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a repository planted in
       for (let index = 0; index < 700; index += 1) {
         await mkdir(join(path, `p${index}/.vscode`), { recursive: true });
       }
-    }).finally(() => limit(before));
+    });
+    await limit(before);
     await sh(spec, 'echo x > p699/.vscode/tasks.json; echo x > p0/.vscode/tasks.json; echo legal > legal');
     expect(await readdir(join(spec.workspace.path, 'p699/.vscode'))).toEqual([]);
     expect(await readdir(join(spec.workspace.path, 'p0/.vscode'))).toEqual([]);

@@ -1,0 +1,96 @@
+import { lstat } from 'node:fs/promises';
+
+import { run } from '../system/process.ts';
+
+/**
+ * Git repositories that came into a workspace, or got other settings, since a moment. Any git command in one of them runs
+ * what its settings name, and `git status` above one that the index lists as a submodule runs it there, too. No mount can
+ * hold a name that does not exist yet, so a person is told. The tree is the sandbox's: only names and times are read.
+ */
+export interface NewRepositories {
+  /** folders relative to the workspace, `.` for itself, sorted */
+  readonly paths: readonly string[];
+  /** `false`: the tree could not be searched to its end */
+  readonly complete: boolean;
+}
+
+export interface Bounds {
+  readonly timeoutMs: number;
+  /** of names that could belong to a repository */
+  readonly bytes: number;
+}
+
+const defaultBounds: Bounds = { timeoutMs: 5000, bytes: 1024 * 1024 };
+
+/** Each row ends in NUL and begins with the kind of entry. find(1) walks past no symbolic link and into no other mount. */
+const what = ['-xdev', '(', '-iname', '.git', '-prune', '-o', '-name', 'HEAD', ')', '-printf', String.raw`%y%P\0`];
+
+/** By change times, which only the kernel sets: a repository that was there and stayed as it was is not among them. */
+export async function newRepositories(workspace: string, sinceMs: number, bounds: Bounds = defaultBounds): Promise<NewRepositories> {
+  const options = { env: { PATH: '/usr/bin:/bin' }, timeoutMs: bounds.timeoutMs, maxOutputBytes: bounds.bytes };
+  const found = await run('find', [workspace, ...what], options).catch(() => undefined);
+  const rows = found === undefined ? [] : rowsOf(found.stdout);
+  const paths = new Set<string>();
+  for (const row of rows) {
+    // oxlint-disable-next-line no-await-in-loop -- most often none or one
+    if (await isNew(workspace, row, sinceMs)) {
+      // Names need not be UTF-8; what is shown of such a one is.
+      paths.add(row.folder.length === 0 ? '.' : row.folder.toString('utf8'));
+    }
+  }
+  return { paths: [...paths].toSorted(), complete: found?.exitCode === 0 && !found.truncated };
+}
+
+interface Row {
+  readonly isFolder: boolean;
+  /** relative to the workspace, as bytes; empty for itself */
+  readonly folder: Buffer;
+  readonly name: string;
+}
+
+function rowsOf(output: Buffer): readonly Row[] {
+  const rows: Row[] = [];
+  for (let start = 0, end = output.indexOf(0); end >= 0; start = end + 1, end = output.indexOf(0, start)) {
+    const path = output.subarray(start + 1, end);
+    const slash = path.lastIndexOf('/');
+    const name = path.subarray(slash + 1).toString('utf8');
+    rows.push({ isFolder: output[start] === 0x64, folder: path.subarray(0, Math.max(0, slash)), name });
+  }
+  return rows;
+}
+
+/** What git takes for a repository: something named `.git`, or HEAD with objects and refs or a `commondir` beside it. */
+async function isNew(workspace: string, { isFolder, folder, name }: Row, sinceMs: number): Promise<boolean> {
+  // The workspace's own `.git` is protected, and its folder changes with every commit.
+  if (name !== 'HEAD' && folder.length === 0) {
+    return false;
+  }
+  const at = (...names: readonly string[]): Buffer =>
+    Buffer.concat([Buffer.from(`${workspace}/`), folder, Buffer.from(names.map((part) => `/${part}`).join(''))]);
+  const has = async (path: Buffer): Promise<boolean> => (await timeOf(path, 'ctimeMs')) > 0;
+  if (name !== 'HEAD' && !isFolder) {
+    return (await timeOf(at(name), 'ctimeMs')) >= sinceMs;
+  }
+  const isBare = name === 'HEAD';
+  if (isBare && !(await has(at('commondir'))) && !((await has(at('objects'))) && (await has(at('refs'))))) {
+    return false;
+  }
+  const inside = isBare ? [] : [name];
+  const times = await Promise.all([
+    ...settings.map((file) => timeOf(at(...inside, file), 'ctimeMs')),
+    // born, not changed: a commit changes these
+    timeOf(isBare ? at('objects') : at(name), 'birthtimeMs'),
+  ]);
+  return times.some((time) => time >= sinceMs);
+}
+
+/** What names programs, or says where that is read. */
+const settings = ['config', 'config.worktree', 'commondir', 'hooks'];
+
+/** 0 of what is not there. */
+async function timeOf(path: Buffer, which: 'ctimeMs' | 'birthtimeMs'): Promise<number> {
+  return await lstat(path).then(
+    (stats) => stats[which],
+    () => 0,
+  );
+}
