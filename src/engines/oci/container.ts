@@ -1,6 +1,7 @@
 import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { allDone } from '../../base/all-done.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { dataFile } from '../../system/data-file.ts';
@@ -11,7 +12,7 @@ import type { Abortable } from '../engine.ts';
 import { ociConfig } from './bundle.ts';
 import type { EngineLayout } from './folders.ts';
 import { fullDisk } from './full-disk.ts';
-import { ensureHomeDisk } from './home-disk.ts';
+import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
 import type { CgroupHost } from './host.ts';
 import { rootMapping, userMapping } from './ids.ts';
 import type { Protection } from './protect.ts';
@@ -49,21 +50,16 @@ export async function makeContainer(
   const folder = layout.sandbox(spec.id);
   await rm(folder.folder, { recursive: true, force: true });
   await privateFolder(folder.bundle);
-  await mkdir(folder.executions, { mode: 0o700 });
-  await privateFolder(runtime.root);
   await makeHome(spec.home);
-  await writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(record, host))), { mode: 0o600 });
-  const homeDisk = host.limitsHome
-    ? await ensureHomeDisk(spec.home, { env, sizeBytes: spec.limits.diskBytes, mountPoint: folder.home })
-    : undefined;
-  const plan = stagePlan(spec, {
-    stage,
-    identity: host.identity,
-    owners: await ownersOf(record),
-    homeDisk,
-    protections,
-    covers: await covers(layout),
-  });
+  const [homeDisk, owners, coverFiles] = await allDone([
+    homeDiskOf(record, host),
+    ownersOf(record),
+    covers(layout),
+    mkdir(folder.executions, { mode: 0o700 }),
+    privateFolder(runtime.root),
+    writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(record, host))), { mode: 0o600 }),
+  ]);
+  const plan = stagePlan(spec, { stage, identity: host.identity, owners, homeDisk, protections, covers: coverFiles });
   const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
   const result = await run(
     'perl',
@@ -82,6 +78,12 @@ export async function makeContainer(
     throw (await fullDisk(folder.folder)) ?? runtimeFailure(runtime.name, 'create', (await readTextIfPresent(folder.log)) ?? '');
   }
   return rememberInit(host, spec.id);
+}
+
+async function homeDiskOf({ spec }: EngineRecord, { layout, env, limitsHome }: ContainerHost): Promise<HomeDisk | undefined> {
+  const { diskBytes: sizeBytes } = spec.limits;
+  const { home: mountPoint } = layout.sandbox(spec.id);
+  return limitsHome ? ensureHomeDisk(spec.home, { env, sizeBytes, mountPoint, blanks: layout.blanks }) : undefined;
 }
 
 function bundleFacts(record: EngineRecord, { machine, stage, cgroup, seccomp, identity }: ContainerHost) {

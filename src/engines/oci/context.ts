@@ -8,6 +8,7 @@ import type { ContainerHost } from './container.ts';
 import { examineHost } from './examine.ts';
 import { engineLayout, type EngineFolders, type EngineLayout } from './folders.ts';
 import { cgroupHost, machineOf, stageFolder, subordinateRange } from './host.ts';
+import { startListener, type Listener } from './listen.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { engineRecords, type EngineRecord, type Records } from './records.ts';
 import type { RuntimeOptions } from './runtime.ts';
@@ -37,6 +38,8 @@ export interface EngineContext extends OciEngineOptions {
   readonly records: Records;
   readonly slots: Slots;
   readonly exclusive: ReturnType<typeof oneAtATime>;
+  /** by sandbox: started with it, until its ingress is asked for */
+  readonly listeners: Map<string, Listener>;
   /** by runtime: answers that do not change while this process runs */
   readonly reports: Map<string, Promise<readonly LayerReport[]>>;
 }
@@ -51,8 +54,29 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     records,
     slots: idSlots(layout.slots, async (id) => (await records.read(id)) !== undefined),
     exclusive: oneAtATime(),
+    listeners: new Map(),
     reports: new Map(),
   };
+}
+
+export function prepareListener(context: EngineContext, id: string): void {
+  context.listeners.set(id, newListener(context));
+}
+
+/** The one that was started ahead, if it still lives. */
+export function takeListener(context: EngineContext, id: string): Listener {
+  const ready = context.listeners.get(id);
+  context.listeners.delete(id);
+  return ready === undefined || ready.hasEnded() ? newListener(context) : ready;
+}
+
+export function dropListener({ listeners }: EngineContext, id: string): void {
+  listeners.get(id)?.end();
+  listeners.delete(id);
+}
+
+function newListener({ isRoot, env, spawn }: EngineContext): Listener {
+  return startListener({ identity: isRoot ? 'root' : 'user', env, spawn });
 }
 
 export function runtimeOf({ layout, env }: EngineContext, name: SandboxSpec['runtime']): RuntimeOptions {

@@ -4,7 +4,7 @@ import { CasemateError } from '../../base/errors.ts';
 import type { CommandSpec, Engine, Invocation } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
 import { liveInit } from './container.ts';
-import { engineContext, examine, runtimeBeside, type EngineContext, type OciEngineOptions } from './context.ts';
+import { engineContext, examine, runtimeBeside, takeListener, type EngineContext, type OciEngineOptions } from './context.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox } from './lifecycle.ts';
 import { listenInside } from './listen.ts';
 import { requireProtections } from './protections.ts';
@@ -18,7 +18,7 @@ const graceDefaultMs = 5000;
 
 export function ociEngine(options: OciEngineOptions): Engine {
   const context = engineContext(options);
-  const { isRoot, layout, records, exclusive, env, spawn } = context;
+  const { isRoot, layout, records, exclusive } = context;
   return {
     name: 'oci',
     can: { pauses: false, limitsDisk: isRoot, limitsMemory: isRoot, rootless: true, ownKernel: false },
@@ -27,7 +27,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
     ingress: (id, ports, abort = {}) =>
       exclusive(id, async () => {
         const { pid } = await ensureContainer(context, id, abort);
-        return listenInside(pid, ports, { identity: isRoot ? 'root' : 'user', env, spawn, ...abort });
+        return listenInside(pid, ports, { listener: takeListener(context, id), ...abort });
       }),
     start: (id, abort = {}) => exclusive(id, () => startSandbox(context, id, abort)),
     stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),

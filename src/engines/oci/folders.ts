@@ -11,6 +11,7 @@ export function engineLayout({ state, run }: EngineFolders) {
     records: join(state, 'sandboxes'),
     slots: join(state, 'slots'),
     covers: join(state, 'covers'),
+    blanks: join(state, 'blanks'),
     runtimeRoot: (runtime: string): string => join(run, runtime),
     sandbox(id: string) {
       const folder = join(run, 'sandboxes', id);

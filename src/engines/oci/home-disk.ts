@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { isErrno, privateFolder } from '../../system/files.ts';
 import { run } from '../../system/process.ts';
 
 /**
@@ -21,6 +24,8 @@ export interface HomeDiskOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly sizeBytes: number;
   readonly mountPoint: string;
+  /** private folder of ours, where a blank image may lie ready */
+  readonly blanks: string;
 }
 
 const smallestBytes = 32 * 1024 * 1024;
@@ -33,11 +38,14 @@ export function homeImage(home: string): string {
  * Made once, from the files of `home` as we wrote them; from then on the image is the home and the folder is not looked
  * at. Blocks are reserved for nobody, tables are written on first use, so that making it does not depend on its size.
  */
-export async function ensureHomeDisk(home: string, { env, sizeBytes, mountPoint }: HomeDiskOptions): Promise<HomeDisk> {
+export async function ensureHomeDisk(home: string, { env, sizeBytes, mountPoint, blanks }: HomeDiskOptions): Promise<HomeDisk> {
   const image = homeImage(home);
   await mkdir(mountPoint, { recursive: true, mode: 0o700 });
   if ((await stat(image).catch(() => undefined)) !== undefined) {
     return { image, mountPoint, isFresh: false };
+  }
+  if ((await isEmpty(home)) && (await takeBlank(join(blanks, blankName(sizeBytes)), image))) {
+    return { image, mountPoint, isFresh: true };
   }
   const partial = `${image}.new`;
   await rm(partial, { force: true });
@@ -46,11 +54,55 @@ export async function ensureHomeDisk(home: string, { env, sizeBytes, mountPoint 
   return { image, mountPoint, isFresh: true };
 }
 
+/**
+ * Makes a blank image for the next new home of this size: a throw-away sandbox is then not kept waiting for mke2fs. It
+ * is used once, by moving it away; only the size that was asked for last is kept.
+ */
+export async function keepBlank(blanks: string, { env, sizeBytes }: Pick<HomeDiskOptions, 'env' | 'sizeBytes'>): Promise<void> {
+  await privateFolder(blanks);
+  const name = blankName(sizeBytes);
+  const others = (await readdir(blanks)).filter((each) => each !== name);
+  await Promise.all(others.map((each) => rm(join(blanks, each), { recursive: true, force: true })));
+  if ((await stat(join(blanks, name)).catch(() => undefined)) !== undefined) {
+    return;
+  }
+  const draft = join(blanks, `draft-${randomUUID()}`);
+  await mkdir(join(draft, 'home'), { recursive: true, mode: 0o700 });
+  try {
+    await makeImage(join(draft, name), ['-d', join(draft, 'home')], { env, sizeBytes });
+    await rename(join(draft, name), join(blanks, name));
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+}
+
+function blankName(sizeBytes: number): string {
+  return `${sizeBytes}.ext4`;
+}
+
+/** Ours and without any file: what mke2fs would make of it is what it made of another empty folder of ours. */
+async function isEmpty(home: string): Promise<boolean> {
+  const { uid, gid } = await stat(home);
+  return uid === process.geteuid?.() && gid === process.getegid?.() && (await readdir(home)).length === 0;
+}
+
+async function takeBlank(blank: string, image: string): Promise<boolean> {
+  try {
+    await rename(blank, image);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'EXDEV')) {
+      return false;
+    }
+    throw error;
+  }
+}
+
 /** Throws `ENGINE_FAILED` with what mke2fs said, `TOOL_MISSING` when there is none. */
 export async function makeImage(
   path: string,
   source: readonly string[],
-  { env, sizeBytes }: Omit<HomeDiskOptions, 'mountPoint'>,
+  { env, sizeBytes }: Pick<HomeDiskOptions, 'env' | 'sizeBytes'>,
 ): Promise<void> {
   const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   try {

@@ -8,7 +8,8 @@ import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engi
 import { commandProcess } from './bundle.ts';
 import { clearCgroups } from './cgroups.ts';
 import { liveInit, makeContainer } from './container.ts';
-import { containerHost, knownReports, runtimeBeside, runtimeOf, type EngineContext } from './context.ts';
+import { containerHost, dropListener, knownReports, prepareListener, runtimeBeside, runtimeOf, type EngineContext } from './context.ts';
+import { homeImage, keepBlank } from './home-disk.ts';
 import { removePlaceholders } from './placeholders.ts';
 import { killProcess, processesInside, waitUntil, waitUntilGone } from './processes.ts';
 import type { Protection } from './protect.ts';
@@ -34,6 +35,7 @@ export async function createSandbox(context: EngineContext, spec: SandboxSpec, a
       context.records.add,
     );
     undo.add('remove the sandbox', () => forget(context, record));
+    prepareListener(context, spec.id);
     await makeContainer(record, protections, await containerHost(context, record), abort);
   } catch (error) {
     await undo.run();
@@ -108,6 +110,15 @@ export async function removeSandbox(context: EngineContext, id: string): Promise
   const record = await context.records.read(id);
   if (record !== undefined) {
     await forget(context, record);
+    await prepareNext(context, record);
+  }
+}
+
+/** What the next sandbox like this one would have to wait for. It does without where this fails. */
+async function prepareNext({ layout, env, exclusive }: EngineContext, { spec }: EngineRecord): Promise<void> {
+  if (await exists(homeImage(spec.home))) {
+    const { diskBytes: sizeBytes } = spec.limits;
+    await exclusive('blanks', () => keepBlank(layout.blanks, { env, sizeBytes })).catch(() => undefined);
   }
 }
 
@@ -141,6 +152,7 @@ async function freeSlot({ slots }: EngineContext, id: string, slot: number | und
 }
 
 async function tearDown(context: EngineContext, record: EngineRecord): Promise<void> {
+  dropListener(context, record.spec.id);
   await deleteContainer(context, record);
   await context.exclusive('placeholders', () => clearWorkspace(context, record.spec.id));
   await rm(context.layout.sandbox(record.spec.id).folder, { recursive: true, force: true });

@@ -1,10 +1,11 @@
 # Enters the network namespace of a sandbox, binds its listeners and hands them to Node over the channel that `fork` uses:
 # one line of JSON a handle, with the descriptor beside it (SCM_RIGHTS). Then it waits for Node to hang up, and ends.
-# Arguments: x64|arm64 PID user|root tcp=PORT... udp=PORT... No module is loaded: that takes longer than all the rest.
+# Arguments: x64|arm64 user|root; then a line from standard input: PID tcp=PORT... udp=PORT... It may come much later, or
+# never. No module is loaded: that takes longer than all the rest.
 use strict;
 use warnings;
 
-my ($machine, $pid, $identity, @ports) = @ARGV;
+my ($machine, $identity) = @ARGV;
 my %nr = $machine eq 'arm64' ? (setns => 268, sendmsg => 211) : (setns => 308, sendmsg => 46);
 use constant { AF_INET => 2, SOCK_STREAM => 1, SOCK_DGRAM => 2, SOL_SOCKET => 1, SO_REUSEADDR => 2, SCM_RIGHTS => 1 };
 use constant { EINTR => 4, EAGAIN => 11, MSG_NOSIGNAL => 0x4000 };
@@ -14,6 +15,11 @@ sub stop {
   print STDERR "casemate-listen: $subject: $!\n";
   exit 97;
 }
+
+my $order = <STDIN>;
+exit 0 unless defined $order;
+my ($pid, @ports) = split ' ', $order;
+$pid =~ /^\d+$/ or stop("process $pid");
 
 sub namespace_of {
   my ($pid, $kind) = @_;

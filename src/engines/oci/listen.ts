@@ -14,29 +14,54 @@ import type { Abortable, IngressPorts } from '../engine.ts';
  * the descriptors over and ends. Nothing of ours stays in the sandbox and no byte is copied twice.
  */
 
-export interface ListenOptions extends Abortable {
+export interface ListenerOptions {
   readonly identity: 'root' | 'user';
   readonly env: Readonly<Record<string, string>>;
   readonly spawn?: Spawn | undefined;
+}
+
+export interface ListenOptions extends Abortable {
+  readonly listener: Listener;
+}
+
+/** `listen.pl`, started, and waiting to be told which sandbox it is for. It ends when this process does. */
+export interface Listener {
+  readonly child: ChildProcess;
+  readonly hasEnded: () => boolean;
+  readonly end: () => void;
+}
+
+/** Starting a program takes as long as what this one does, so it is started while the container is being made. */
+export function startListener({ identity, env, spawn = spawnProcess }: ListenerOptions): Listener {
+  const child = spawn('perl', [dataFile('engines/oci/listen.pl'), process.arch, identity], {
+    env: { ...env },
+    stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
+  });
+  let ended = false;
+  const note = (): void => {
+    ended = true;
+  };
+  child.once('error', note);
+  child.once('exit', note);
+  child.stdin?.on('error', () => undefined);
+  return { child, hasEnded: () => ended, end: () => void child.kill('SIGKILL') };
 }
 
 const timeoutMs = 10_000;
 
 /** Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
 export async function listenInside(pid: number, ports: IngressPorts, options: ListenOptions): Promise<Ingress> {
-  const { identity, env, spawn = spawnProcess, signal } = options;
-  signal?.throwIfAborted();
+  const { signal, listener } = options;
+  const { child } = listener;
   const wanted = [...ports.tcp.map((port) => `tcp=${port}`), ...ports.udp.map((port) => `udp=${port}`)];
-  const child = spawn('perl', [dataFile('engines/oci/listen.pl'), process.arch, String(pid), identity, ...wanted], {
-    env: { ...env },
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
   const sockets = socketSet();
   try {
+    signal?.throwIfAborted();
+    child.stdin?.end(`${[pid, ...wanted].join(' ')}\n`);
     await received(child, wanted.length, sockets, signal);
   } catch (error) {
     await sockets.close();
-    child.kill('SIGKILL');
+    listener.end();
     throw error;
   }
   child.disconnect();

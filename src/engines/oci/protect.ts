@@ -1,6 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { allDone } from '../../base/all-done.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { isErrno } from '../../system/files.ts';
@@ -34,19 +35,28 @@ export type Look = (path: string) => Promise<Entry>;
 /** Parents first, each path once; a path below a read-only folder is left out. */
 export async function planProtection(paths: readonly string[], look: Look): Promise<readonly Protection[]> {
   const found = new Map<string, Protection>();
-  for (const path of paths) {
-    // oxlint-disable-next-line no-await-in-loop -- a handful of paths, and a refusal should name the first
-    for (const protection of await protectionsFor(path, look)) {
-      const known = found.get(protection.path);
-      if (known === undefined || (known.writable && !protection.writable)) {
-        found.set(protection.path, protection);
-      }
+  const lookOnce = once(look);
+  const rows = await allDone(paths.map((path) => protectionsFor(path, lookOnce)));
+  for (const protection of rows.flat()) {
+    const known = found.get(protection.path);
+    if (known === undefined || (known.writable && !protection.writable)) {
+      found.set(protection.path, protection);
     }
   }
-  const sealed = [...found.values()].filter(({ writable, kind }) => !writable && kind === 'folder').map(({ path }) => `${path}/`);
+  const sealed = new Set([...found.values()].filter(({ writable, kind }) => !writable && kind === 'folder').map(({ path }) => path));
   return [...found.values()]
-    .filter(({ path }) => !sealed.some((folder) => path.startsWith(folder)))
+    .filter(({ path }) => !parentsOf(path).some((parent) => sealed.has(parent)))
     .toSorted((a, b) => depth(a.path) - depth(b.path) || (a.path < b.path ? -1 : 1));
+}
+
+/** Many paths share their parents. */
+function once(look: Look): Look {
+  const seen = new Map<string, Promise<Entry>>();
+  return (path) => {
+    const entry = seen.get(path) ?? look(path);
+    seen.set(path, entry);
+    return entry;
+  };
 }
 
 async function protectionsFor(path: string, look: Look): Promise<readonly Protection[]> {
@@ -90,6 +100,11 @@ function placeholderFor(path: string): Placeholder {
     return 'commondir';
   }
   return name === 'config' || /.\.[a-z]+$/.test(name) || /^\.[a-z]+rc$/.test(name) ? 'socket' : 'folder';
+}
+
+function parentsOf(path: string): readonly string[] {
+  const names = path.split('/');
+  return names.slice(1).map((_, index) => names.slice(0, index + 1).join('/'));
 }
 
 function depth(path: string): number {
