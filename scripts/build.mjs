@@ -45,6 +45,9 @@ const { output } = await bundle.write({
 await bundle.close();
 refuseImportsOfEntries(output);
 chmodSync(join(dist, 'casemate.js'), 0o755);
+// A machine whose own Node is too old has the right one below the checkout.
+cpSync(join(root, 'scripts/launcher.sh'), join(dist, 'casemate'));
+chmodSync(join(dist, 'casemate'), 0o755);
 copyData();
 const packages = bundledPackages(output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : [])));
 writeFileSync(join(dist, 'THIRD-PARTY-NOTICES.txt'), notices(packages));

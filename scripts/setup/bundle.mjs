@@ -46,7 +46,7 @@ export function inputsDigest() {
     .toSorted();
   for (const file of [
     ...sources,
-    ...['package.json', 'package-lock.json', 'LICENSE', 'scripts/build.mjs', 'scripts/notices.mjs'].map((name) =>
+    ...['package.json', 'package-lock.json', 'LICENSE', 'scripts/build.mjs', 'scripts/launcher.sh', 'scripts/notices.mjs'].map((name) =>
       join(root, name),
     ),
   ]) {

