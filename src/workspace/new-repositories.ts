@@ -26,7 +26,11 @@ const defaultBounds: Bounds = { timeoutMs: 5000, bytes: 1024 * 1024 };
 const what = ['-xdev', '(', '-iname', '.git', '-prune', '-o', '-name', 'HEAD', ')', '-printf', String.raw`%y%P\0`];
 
 /** By change times, which only the kernel sets: a repository that was there and stayed as it was is not among them. */
-export async function newRepositories(workspace: string, sinceMs: number, bounds: Bounds = defaultBounds): Promise<NewRepositories> {
+export async function newRepositories(
+  workspace: string,
+  sinceMs: number,
+  bounds: Bounds = defaultBounds,
+): Promise<NewRepositories> {
   const options = { env: { PATH: '/usr/bin:/bin' }, timeoutMs: bounds.timeoutMs, maxOutputBytes: bounds.bytes };
   const found = await run('find', [workspace, ...what], options).catch(() => undefined);
   const rows = found === undefined ? [] : rowsOf(found.stdout);

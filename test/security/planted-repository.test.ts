@@ -53,7 +53,10 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a repository planted in
   it.each([
     ['a new project', async () => undefined],
     ['one with a folder `refs` of its own', async (path: string) => fillFolder(path, 'refs')],
-    ['one with folders `refs` and `objects`', async (path: string) => fillFolder(path, 'refs').then(() => fillFolder(path, 'objects'))],
+    [
+      'one with folders `refs` and `objects`',
+      async (path: string) => fillFolder(path, 'refs').then(() => fillFolder(path, 'objects')),
+    ],
   ])('does not take the place of `.git` in the top folder of %s (WSP-07)', async (_, more) => {
     const spec = await started(async (path) => {
       await git(path, 'init', '--quiet');
@@ -140,7 +143,11 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a repository planted in
     const limit = async (open: string): Promise<void> => {
       await run('prlimit', ['--pid', String(process.pid), `--nofile=${open}:`], { env });
     };
-    const before = (await run('prlimit', ['--pid', String(process.pid), '--nofile', '--noheadings', '--output', 'SOFT'], { env })).stdout.toString().trim();
+    const before = (
+      await run('prlimit', ['--pid', String(process.pid), '--nofile', '--noheadings', '--output', 'SOFT'], { env })
+    ).stdout
+      .toString()
+      .trim();
     await limit('1024');
     const spec = await started(async (path) => {
       for (let index = 0; index < 700; index += 1) {
@@ -155,9 +162,49 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a repository planted in
     await lab.engine.remove(spec.id);
   });
 
+  it('does not hide what is protected behind many files: a submodule of the next sandbox is held (MNT-08)', async () => {
+    const spec = await started(async (path) => {
+      await git(path, 'init', '--quiet', 'vendor/lib/deep/x');
+      // what a sandbox before this one left there
+      await run(
+        'python3',
+        [
+          '-c',
+          'import os,sys\nos.mkdir(sys.argv[1])\nfor i in range(25000): open(sys.argv[1]+"/%d"%i,"w").close()',
+          join(path, 'aaa'),
+        ],
+        { env },
+      );
+    });
+    await sh(
+      spec,
+      'echo planted >> vendor/lib/deep/x/.git/config; echo planted > vendor/lib/deep/x/.git/hooks/post-checkout; echo x > vendor/lib/deep/x/legal',
+    );
+    const deep = join(spec.workspace.path, 'vendor/lib/deep/x');
+    expect(await exists(join(deep, 'legal'))).toBe(true);
+    expect((await run('grep', ['-rl', 'planted', deep], { env })).stdout.toString()).toBe('');
+    await lab.engine.remove(spec.id);
+  });
+
+  it('refuses a start by name where there are more protected names than can be held', async () => {
+    const spec = await lab.spec();
+    await run(
+      'python3',
+      ['-c', 'import os,sys\nfor i in range(5100): os.makedirs(sys.argv[1]+"/%d/.vscode"%i)', spec.workspace.path],
+      { env },
+    );
+    const made = { ...spec, workspace: { ...spec.workspace, protect: protectedPaths } };
+    await expect(lab.engine.create(made)).rejects.toMatchObject({
+      code: 'PATH_INVALID',
+      message: expect.stringContaining('5000 names'),
+    });
+    expect(await lab.engine.list(lab.owner)).toEqual([]);
+  });
+
   it('holds up no reader on the host: no lease on a file of the workspace can be taken, locks can', async () => {
     const spec = await started(async (path) => writeFile(join(path, 'f'), 'x'));
-    const program = '[attempt(fcntl.fcntl, os.open("/workspace/f", 2), 1024, 1), attempt(fcntl.lockf, os.open("/workspace/f", 2), 2)]';
+    const program =
+      '[attempt(fcntl.fcntl, os.open("/workspace/f", 2), 1024, 1), attempt(fcntl.lockf, os.open("/workspace/f", 2), 2)]';
     expect(await asked(lab, spec.id, program)).toEqual(['EPERM', 'DONE']);
     await lab.engine.remove(spec.id);
   });

@@ -1,7 +1,10 @@
 import { lstat, opendir, readdir, readFile } from 'node:fs/promises';
 import { isAbsolute, join, normalize } from 'node:path';
 
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
 import { isErrno } from '../../system/files.ts';
+import { run } from '../../system/process.ts';
 
 /**
  * Protected names deeper in a workspace: those that exist in a package, a submodule or a linked worktree, and the places
@@ -41,38 +44,56 @@ async function isUnused(path: string): Promise<boolean> {
   return stats === undefined || (stats.isDirectory() && (await readdir(path)).length === 0);
 }
 
-/** A start must not wait for a walk through everything: so deep and so many entries, nearest first. */
-const bounds = { depth: 6, entries: 20_000 } as const;
+/**
+ * What a start may find before it is refused: each is a mount. Files that a sandbox left in the way must not hide what lies
+ * behind them, so the search goes to its end or the start fails.
+ */
+const bounds = { depth: 16, names: 5000, timeoutMs: 20_000 } as const;
 
 /** Large, made by tools, and never opened as a project of their own. */
-const passedOver = new Set(['node_modules', '.venv', '__pycache__', '.cache', 'target']);
+const passedOver = ['node_modules', '.venv', '__pycache__', '.cache', 'target'];
 
+/** find(1) walks a large tree in a tenth of the time that it takes here, past no symbolic link and into no other mount. */
 async function scan(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
-  const found: string[] = [];
-  let level = [''];
-  let left: number = bounds.entries;
-  for (let depth = 0; depth < bounds.depth && level.length > 0; depth += 1) {
-    const next: string[] = [];
-    for (const folder of level) {
-      // oxlint-disable-next-line no-await-in-loop -- one folder at a time: the walk must not take the machine
-      for await (const { name, isFolder } of entriesOf(join(workspace, folder))) {
-        left -= 1;
-        if (left < 0) {
-          return found;
-        }
-        const path = folder === '' ? name : `${folder}/${name}`;
-        const matching = protect.filter((row) => row === name || row.startsWith(`${name}/`));
-        if (matching.length > 0) {
-          // those of the workspace itself are in the list already
-          found.push(...(folder === '' ? [] : isFolder ? matching.map((row) => `${folder}/${row}`) : [path]));
-        } else if (isFolder && !passedOver.has(name)) {
-          next.push(path);
-        }
-      }
-    }
-    level = next;
+  const first = [...new Set(protect.map((row) => row.split('/')[0] ?? row))];
+  const anyOf = (names: readonly string[]): readonly string[] =>
+    names.flatMap((name, index) => [...(index === 0 ? [] : ['-o']), '-name', literal(name)]);
+  const args = [
+    workspace,
+    ...`-mindepth 1 -maxdepth ${bounds.depth} -xdev -type d (`.split(' '),
+    ...anyOf(passedOver),
+    ...') -prune -o ('.split(' '),
+    // those of the workspace itself are in the list already, but must not be walked through
+    ...anyOf(first),
+    ...') -prune ( -type d -o -type f ) -printf'.split(' '),
+    String.raw`%y%P\0`,
+  ];
+  const result = await run('find', args, { env: { PATH: '/usr/bin:/bin' }, timeoutMs: bounds.timeoutMs });
+  const found = rowsOf(result.stdout).flatMap(({ path, isFolder }) => {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    const matching = protect.filter((row) => row === name || row.startsWith(`${name}/`));
+    return isFolder ? matching.map((row) => path.slice(0, -name.length) + row) : [path];
+  });
+  if (result.truncated || found.length > bounds.names) {
+    throw new CasemateError('PATH_INVALID', `the workspace has more than ${bounds.names} names to protect below its top folder`, {
+      hint: `Remove what is not yours, e.g.: ${found.slice(-3).map(visible).join(', ')}`,
+    });
   }
   return found;
+}
+
+/** A pattern of find(1) that stands for itself. */
+function literal(name: string): string {
+  return name.replaceAll(/[*?[\]\\]/g, String.raw`\$&`);
+}
+
+/** Each row begins with the kind of entry and ends in NUL. A name that is not UTF-8 cannot be written into a plan. */
+function rowsOf(output: Buffer): readonly { readonly path: string; readonly isFolder: boolean }[] {
+  return output
+    .toString('utf8')
+    .split('\0')
+    .filter((row) => row.includes('/') && !row.includes('\u{fffd}'))
+    .map((row) => ({ path: row.slice(1), isFolder: row.startsWith('d') }));
 }
 
 interface Entry {

@@ -43,7 +43,9 @@ export async function planProtection(paths: readonly string[], look: Look): Prom
       found.set(protection.path, protection);
     }
   }
-  const sealed = new Set([...found.values()].filter(({ writable, kind }) => !writable && kind === 'folder').map(({ path }) => path));
+  const sealed = new Set(
+    [...found.values()].filter(({ writable, kind }) => !writable && kind === 'folder').map(({ path }) => path),
+  );
   return [...found.values()]
     .filter(({ path }) => !parentsOf(path).some((parent) => sealed.has(parent)))
     .toSorted((a, b) => depth(a.path) - depth(b.path) || (a.path < b.path ? -1 : 1));
