@@ -1,7 +1,8 @@
-import { X509Certificate } from 'node:crypto';
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
+import { allDone } from '../base/all-done.ts';
 import { copyHome, planHome } from '../agents/home.ts';
 import { trustBundle } from '../agents/trust.ts';
 import { createAuthority } from '../gateway/authority.ts';
@@ -34,15 +35,20 @@ export async function prepareFolder(context: SandboxContext, facts: FolderFacts)
   const folders = sandboxFolders(folder);
   const fresh = (await readTextIfPresent(folders.authorityCertificate)) === undefined;
   await mkdir(dirname(folders.resolvConf), { recursive: true, mode: 0o755 });
-  await mkdir(folders.logs, { recursive: true, mode: 0o700 });
-  if (fresh) {
-    await fillHome(context, facts, folders.home);
-  }
-  const authority = await ensureAuthority(context, facts.row.name, folders);
-  await writeShown(folders.resolvConf, resolvConf);
-  await writeShown(folders.hosts, hostsFile(facts.row.name));
-  await writeShown(folders.trustBundle, trustBundle(context.hostTrustPem, authority.certificatePem));
+  const filled = fresh ? fillHome(context, facts, folders.home) : Promise.resolve();
+  const [authority] = await allDone([
+    ensureAuthority(context, facts.row.name, { ...folders, filled }).then((made) => showTrust(context, made, folders)),
+    writeShown(folders.resolvConf, resolvConf),
+    writeShown(folders.hosts, hostsFile(facts.row.name)),
+    mkdir(folders.logs, { recursive: true, mode: 0o700 }),
+    filled,
+  ]);
   return { authority };
+}
+
+async function showTrust({ hostTrustPem }: SandboxContext, authority: Authority, folders: ReturnType<typeof sandboxFolders>): Promise<Authority> {
+  await writeShown(folders.trustBundle, trustBundle(hostTrustPem, authority.certificatePem));
+  return authority;
 }
 
 /** Files of the agent and the classified copy of the user's own configuration, written before anything runs inside. */
@@ -65,20 +71,42 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
   }
 }
 
-async function ensureAuthority(context: SandboxContext, name: string, folders: ReturnType<typeof sandboxFolders>): Promise<Authority> {
-  const certificatePem = await readTextIfPresent(folders.authorityCertificate);
-  if (certificatePem !== undefined && livesOn(certificatePem, context.clock.nowMs())) {
-    return { certificatePem, privateKeyPem: await readFile(folders.authorityKey, 'utf8') };
+interface AuthorityPlace {
+  readonly authorityKey: string;
+  readonly authorityCertificate: string;
+  /** the certificate, once there, says that the home is whole */
+  readonly filled: Promise<void>;
+}
+
+/** Not worth a wait for the disk: what a power cut left of it is made anew. */
+async function ensureAuthority({ clock }: SandboxContext, name: string, place: AuthorityPlace): Promise<Authority> {
+  const [certificatePem, privateKeyPem] = await Promise.all([place.authorityCertificate, place.authorityKey].map(readTextIfPresent));
+  const kept = certificatePem === undefined || privateKeyPem === undefined ? undefined : { certificatePem, privateKeyPem };
+  if (kept !== undefined && livesOn(kept, clock.nowMs())) {
+    return kept;
   }
-  const authority = await createAuthority({ name, nowMs: context.clock.nowMs() });
-  await writeDurably(folders.authorityKey, authority.privateKeyPem, 0o600);
-  await writeDurably(folders.authorityCertificate, authority.certificatePem, 0o600);
+  const authority = await createAuthority({ name, nowMs: clock.nowMs() });
+  await place.filled;
+  await writeWhole(place.authorityKey, authority.privateKeyPem);
+  await writeWhole(place.authorityCertificate, authority.certificatePem);
   return authority;
 }
 
-/** Whether a certificate is still valid for the day a sandbox may run on without a new start. */
-function livesOn(certificatePem: string, nowMs: number): boolean {
-  return new X509Certificate(certificatePem).validToDate.getTime() > nowMs + dayMs;
+async function writeWhole(path: string, content: string): Promise<void> {
+  const draft = `${path}.new`;
+  await rm(draft, { force: true });
+  await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
+  await rename(draft, path);
+}
+
+/** Whether both belong together and stay valid for the day a sandbox may run on without a new start. */
+function livesOn({ certificatePem, privateKeyPem }: Authority, nowMs: number): boolean {
+  try {
+    const certificate = new X509Certificate(certificatePem);
+    return certificate.checkPrivateKey(createPrivateKey(privateKeyPem)) && certificate.validToDate.getTime() > nowMs + dayMs;
+  } catch {
+    return false;
+  }
 }
 
 const dayMs = 86_400_000;

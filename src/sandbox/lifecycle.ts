@@ -1,3 +1,4 @@
+import { allDone } from '../base/all-done.ts';
 import { toCasemateError, type CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
@@ -26,8 +27,10 @@ export interface StartOptions {
 export async function startSandbox(context: SandboxContext, row: SandboxRow, options: StartOptions): Promise<void> {
   const plan = parsePlan(row.plan);
   const { store, journal, clock } = context;
-  const rootfs = await imageRootfs(context, plan);
-  const credentials = await bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv: options.callerEnv });
+  const [rootfs, credentials] = await allDone([
+    imageRootfs(context, plan),
+    bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv: options.callerEnv }),
+  ]);
   store.move(row.id, { state: 'starting', reason: 'asked' });
   const undo = cleanupStack();
   try {

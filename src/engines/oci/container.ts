@@ -39,11 +39,16 @@ export interface ContainerHost {
 /** exit code of `stage.pl` for its own failures */
 const stageFailed = 97;
 
+export interface MakeOptions extends Abortable {
+  /** called as soon as the runtime is on its way: this process then has time for other things */
+  readonly meanwhile?: (() => void) | undefined;
+}
+
 export async function makeContainer(
   record: EngineRecord,
   protections: readonly Protection[],
   host: ContainerHost,
-  abort: Abortable,
+  { signal, meanwhile }: MakeOptions,
 ): Promise<ProcessIdentity> {
   const { spec } = record;
   const { layout, env, runtime, stage } = host;
@@ -61,16 +66,18 @@ export async function makeContainer(
   ]);
   const plan = stagePlan(spec, { stage, identity: host.identity, owners, homeDisk, protections, covers: coverFiles });
   const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
-  const result = await run(
+  const running = run(
     'perl',
     [dataFile('engines/oci/stage.pl'), host.machine, String(process.pid), runtime.name, ...create],
     {
       env,
       input: plan,
       timeoutMs: 60_000,
-      signal: abort.signal,
+      signal,
     },
   );
+  meanwhile?.();
+  const result = await running;
   if (result.exitCode === stageFailed) {
     throw stageFailure(result.stderr.toString('utf8'));
   }

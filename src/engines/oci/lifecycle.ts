@@ -1,5 +1,6 @@
 import { rm, stat, writeFile } from 'node:fs/promises';
 
+import { allDone } from '../../base/all-done.ts';
 import { cleanupStack } from '../../base/cleanup.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { parseSandboxId } from '../../base/ids.ts';
@@ -29,14 +30,14 @@ export async function createSandbox(context: EngineContext, spec: SandboxSpec, a
   try {
     const slot = context.isRoot ? await context.slots.take(spec.id) : undefined;
     undo.add('free the id range', () => freeSlot(context, spec.id, slot));
-    const { record, protections } = await planned(
-      context,
-      { version: 1, spec, slot, protections: [], placeholders: [] },
-      context.records.add,
-    );
-    undo.add('remove the sandbox', () => forget(context, record));
-    prepareListener(context, spec.id);
-    await makeContainer(record, protections, await containerHost(context, record), abort);
+    const base = { version: 1, spec, slot, protections: [], placeholders: [] } as const;
+    const write = async (record: EngineRecord): Promise<void> => {
+      await context.records.add(record);
+      // Not before: a record that was there already is another sandbox's.
+      undo.add('remove the sandbox', () => forget(context, record));
+    };
+    const [{ record, protections }, host] = await allDone([planned(context, base, write), containerHost(context, base)]);
+    await makeContainer(record, protections, host, { ...abort, meanwhile: () => prepareListener(context, spec.id) });
   } catch (error) {
     await undo.run();
     throw error;
