@@ -52,6 +52,8 @@ export interface BuildOptions {
 export async function buildImage(chain: RecipeChain, deps: BuildDeps, options: BuildOptions = {}): Promise<StoredImage> {
   const tools = imageTools({ uid: deps.uid, env: deps.env, signal: deps.signal });
   await requirePrograms(programsFor(chain, tools), tools.env);
+  // Ids that are missing are told of before anything is downloaded.
+  await tools.run('true', []);
   await privateFolder(deps.paths.images);
   await mkdir(deps.paths.cache, { recursive: true, mode: 0o700 });
   const unlock = await lockBuilds(deps.paths.images, { env: tools.env, progress: deps.progress, signal: deps.signal });

@@ -115,7 +115,7 @@ export function toolFailure(file: string, stderr: string): CasemateError {
   }
   if (/newuidmap|newgidmap|no line matching user/i.test(stderr)) {
     return new CasemateError('TOOL_MISSING', 'this user has no subordinate ids to build images with', {
-      hint: 'Install uidmap and give the user ids: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER',
+      hint: 'Install uidmap, and have an administrator give the user 65536 ids that nobody else has (see /etc/subuid): usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST USER',
     });
   }
   // apt, dpkg and mmdebstrap say the cause first and then, layer by layer, that something failed.
