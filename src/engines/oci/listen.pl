@@ -1,5 +1,6 @@
-# Enters the network namespace of a sandbox, binds its listeners and hands them to Node over the channel that `fork` uses:
-# one line of JSON a handle, with the descriptor beside it (SCM_RIGHTS). Then it waits for Node to hang up, and ends.
+# Bounds what a sandbox takes of pools it shares with the host, enters its network namespace, binds its listeners and hands
+# them to Node over the channel that `fork` uses: one line of JSON a handle, with the descriptor beside it (SCM_RIGHTS).
+# Then it waits for Node to hang up, and ends.
 # Arguments: x64|arm64 user|root; then a line from standard input: PID tcp=PORT... udp=PORT... It may come much later, or
 # never. No module is loaded: that takes longer than all the rest.
 use strict;
@@ -26,6 +27,34 @@ sub namespace_of {
   sysopen(my $namespace, "/proc/$pid/ns/$kind", 0) or stop("$kind namespace");
   return $namespace;
 }
+
+# One pool of the caller's own stands behind these of every sandbox (user_namespaces(7)): each gets a quarter of it at most,
+# so that one alone can take them neither from the host nor from the others. They are set from inside the user namespace.
+my @pools = ('max_inotify_instances', 'max_inotify_watches');
+
+sub bound_pools {
+  my ($user) = @_;
+  my %bounds;
+  for my $pool (@pools) {
+    sysopen(my $file, "/proc/sys/user/$pool", 0) or stop($pool);
+    sysread($file, my $limit, 32) or stop($pool);
+    $bounds{$pool} = int($limit / 4) || 1;
+  }
+  my $child = fork();
+  defined $child or stop('fork');
+  if ($child == 0) {
+    syscall($nr{setns}, fileno($user), 0) == 0 or stop('user namespace');
+    for my $pool (@pools) {
+      sysopen(my $file, "/proc/sys/user/$pool", 1) or stop($pool);
+      defined syswrite($file, "$bounds{$pool}\n") or stop($pool);
+    }
+    exit 0;
+  }
+  waitpid $child, 0;
+  $? == 0 or exit 97;
+}
+
+bound_pools(namespace_of($pid, 'user'));
 
 # An ordinary user owns the sandbox's user namespace and has every right in it, but only from inside; and only from
 # outside may it look at the first process. So both are opened, then both are entered.
