@@ -19,6 +19,10 @@ const entries = { casemate: 'cli/main.ts', 'scan-worker': 'journal/scan-worker.t
 const core =
   /\/src\/(?:base\/(?:errors|text)\.ts|cli\/(?:commands|help|parse-options)\.ts|system\/(?:environment|paths|version)\.ts)/;
 
+/** What every command that talks to the daemon loads beside it. */
+const caller =
+  /\/src\/(?:base\/units\.ts|cli\/(?:attach|connect|make-request|session)\.ts|daemon\/(?:build-id|client|lines|protocol)\.ts|system\/(?:process|process-identity)\.ts)/;
+
 /** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
 const dataFiles = ['**/*.pl', 'tour/sample/**/*', '**/data/**/*'];
 
@@ -38,7 +42,7 @@ const { output } = await bundle.write({
   dir: dist,
   format: 'esm',
   minify: { compress: true, mangle: false },
-  codeSplitting: { groups: [{ name: 'core', test: core }] },
+  codeSplitting: { groups: [{ name: 'core', test: core, priority: 1 }, { name: 'caller', test: caller }] },
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
 });

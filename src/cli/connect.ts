@@ -8,7 +8,6 @@ import { buildId } from '../daemon/build-id.ts';
 import { socketPath, startFaultPath, type Question, type WireError } from '../daemon/protocol.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import { spawnProcess } from '../system/process.ts';
-import { askApproval } from './approve.ts';
 import type { CommandContext } from './command.ts';
 
 /** The way of every command to the daemon: it is started when none runs, and its questions are answered here. */
@@ -60,6 +59,7 @@ async function answer(question: Question, context: CommandContext, options: Conn
   if (options.trust === true) {
     return true;
   }
+  const { askApproval } = await import('./approve.ts');
   return await askApproval(context, question);
 }
 

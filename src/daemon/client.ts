@@ -114,7 +114,8 @@ async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
       socket.ref();
       await closed.promise;
     },
-    close: () => void socket.end(),
+    // Nobody waits for the daemon to hang up as well: what is asked for has been answered.
+    close: () => socket.destroySoon(),
     async call(method, params) {
       const id = nextId;
       nextId += 1;

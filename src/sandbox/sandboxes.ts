@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import { CasemateError } from '../base/errors.ts';
 import { newSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
 import { nearest, visible } from '../base/text.ts';
@@ -128,7 +130,8 @@ function createEnds(context: SandboxContext, { executions, locks, find, underLoc
   /** In the background; what fails is tried again by the timers. */
   const throwAway = (id: SandboxId, options: CallOptions): void => {
     if (store.find(id)?.ephemeral === true) {
-      const work = destroy(id, options).catch(() => undefined);
+      // First the answer to whoever waits for the command's end.
+      const work = nextTurn().then(() => destroy(id, options)).catch(() => undefined);
       background.add(work);
       void work.then(() => background.delete(work));
     }
