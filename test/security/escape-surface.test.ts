@@ -83,7 +83,7 @@ answer(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer
     expect(await ask('[l.split()[-1] for l in open("/proc/net/unix").read().splitlines()[1:] if "@" in l]')).toEqual([]);
     expect(
       await ask(
-        '[len(open(p).read()) for p in ("/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/modules") if os.path.exists(p)]',
+        '[len(open(p).read()) for p in ("/proc/keys", "/proc/kallsyms", "/proc/timer_list", "/proc/modules", "/proc/cmdline", "/proc/partitions", "/proc/diskstats") if os.path.exists(p)]',
       ),
     ).toSatisfy((sizes: number[]) => sizes.every((size) => size === 0));
     expect(await ask('os.listdir("/sys")')).toEqual([]);
