@@ -9,6 +9,7 @@ import { builtinChain, canonicalJson, hostTarget, isRecipeFile, recipeDigest } f
 import { openRecord, sealRecord, textDigest, type ImageFile } from './image-record.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
 import type { ImageTools } from './image-tools.ts';
+import { knownFiles } from './known-files.ts';
 import { parseLock, type Lock } from './lock.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
@@ -73,13 +74,14 @@ export interface StoreOptions {
 const folderName = /^sha256-([0-9a-f]{64})$/;
 
 export function imageStore({ folder: root, target = hostTarget() }: StoreOptions): LocalImageStore {
-  const openHere = (folder: string): Promise<StoredImage | DamagedImage | undefined> => open(folder, target);
+  const files = knownFiles<Opened>();
+  const openHere: Open = (folder) => files.get(folder, sealed.map((name) => join(folder, name)), () => open(folder, target));
   const store: LocalImageStore = {
-    find: async (recipe) => findIn(await listImages(root, target), recipe),
-    list: async () => (await listImages(root, target)).sound,
-    damaged: async () => (await listImages(root, target)).damaged,
+    find: async (recipe) => findIn(await listImages(root, openHere), recipe),
+    list: async () => (await listImages(root, openHere)).sound,
+    damaged: async () => (await listImages(root, openHere)).damaged,
     async need(name) {
-      const listing = await listImages(root, target);
+      const listing = await listImages(root, openHere);
       const image = findIn(listing, name) ?? listing.sound.find((each) => each.recipe === name || isDigestOf(name, each.digest));
       const fault = listing.damaged.find((each) => isDigestOf(name, each.digest));
       if (image === undefined) {
@@ -123,9 +125,12 @@ interface Listing {
   readonly damaged: readonly DamagedImage[];
 }
 
-async function listImages(root: string, target: RecipeTarget): Promise<Listing> {
+type Opened = StoredImage | DamagedImage | undefined;
+type Open = (folder: string) => Promise<Opened>;
+
+async function listImages(root: string, openHere: Open): Promise<Listing> {
   const names = (await readdir(root).catch(() => [])).filter((name) => folderName.test(name));
-  const opened = await Promise.all(names.map((name) => open(join(root, name), target)));
+  const opened = await Promise.all(names.map((name) => openHere(join(root, name))));
   const images = opened.flatMap((image) => image ?? []);
   const sound = images.flatMap((image) => (isDamaged(image) ? [] : [image]));
   return { sound: sound.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1)), damaged: images.filter(isDamaged) };
@@ -175,10 +180,13 @@ async function keepLock(root: string, lock: Lock): Promise<void> {
   await writeDurably(join(root, 'locks', `${lock.recipe}.json`), `${canonicalJson(lock)}\n`);
 }
 
+/** What says what an image is; each is checked against what the record says of it. */
+const sealed = ['image.json', 'lock.json', 'bom.json'] as const;
+
 /** `undefined` when the folder was removed meanwhile. */
-async function open(folder: string, target: RecipeTarget): Promise<StoredImage | DamagedImage | undefined> {
+async function open(folder: string, target: RecipeTarget): Promise<Opened> {
   const [text, lock, bom] = await Promise.all(
-    ['image.json', 'lock.json', 'bom.json'].map((name) => readTextIfPresent(join(folder, name))),
+    sealed.map((name) => readTextIfPresent(join(folder, name))),
   );
   if (text === undefined && lock === undefined && bom === undefined) {
     return undefined;

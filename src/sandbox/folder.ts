@@ -29,25 +29,29 @@ export interface FolderFacts {
   readonly credentials: PlanCredentials;
 }
 
-/** Makes what is missing, leaves what is there: a second start finds the home as it was. */
-export async function prepareFolder(context: SandboxContext, facts: FolderFacts): Promise<{ authority: Authority }> {
+/**
+ * Makes what is missing, leaves what is there: a second start finds the home as it was. What the sandbox trusts is an
+ * empty file until `writeTrust` has ended, so that a container can be made around it meanwhile.
+ */
+export async function prepareFolder(context: SandboxContext, facts: FolderFacts): Promise<void> {
   const folder = await privateFolder(sandboxFolder(context.paths, facts.row.id));
   const folders = sandboxFolders(folder);
-  const fresh = (await readTextIfPresent(folders.authorityCertificate)) === undefined;
+  const isFresh = (await readTextIfPresent(folders.authorityCertificate)) === undefined;
   await mkdir(dirname(folders.resolvConf), { recursive: true, mode: 0o755 });
-  const filled = fresh ? fillHome(context, facts, folders.home) : Promise.resolve();
-  const [authority] = await allDone([
-    ensureAuthority(context, facts.row.name, { ...folders, filled }).then((made) => showTrust(context, made, folders)),
+  await allDone([
+    isFresh ? fillHome(context, facts, folders.home) : Promise.resolve(),
+    writeFile(folders.trustBundle, '', { flag: 'a', mode: 0o644 }),
     writeShown(folders.resolvConf, resolvConf),
     writeShown(folders.hosts, hostsFile(facts.row.name)),
     mkdir(folders.logs, { recursive: true, mode: 0o700 }),
-    filled,
   ]);
-  return { authority };
 }
 
-async function showTrust({ hostTrustPem }: SandboxContext, authority: Authority, folders: ReturnType<typeof sandboxFolders>): Promise<Authority> {
-  await writeShown(folders.trustBundle, trustBundle(hostTrustPem, authority.certificatePem));
+/** After `prepareFolder`: its certificate, once there, says that the home is whole. */
+export async function writeTrust(context: SandboxContext, { id, name }: FolderFacts['row']): Promise<Authority> {
+  const folders = sandboxFolders(sandboxFolder(context.paths, id));
+  const authority = await ensureAuthority(context, name, folders);
+  await writeShown(folders.trustBundle, trustBundle(context.hostTrustPem, authority.certificatePem));
   return authority;
 }
 
@@ -71,24 +75,17 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
   }
 }
 
-interface AuthorityPlace {
-  readonly authorityKey: string;
-  readonly authorityCertificate: string;
-  /** the certificate, once there, says that the home is whole */
-  readonly filled: Promise<void>;
-}
-
 /** Not worth a wait for the disk: what a power cut left of it is made anew. */
-async function ensureAuthority({ clock }: SandboxContext, name: string, place: AuthorityPlace): Promise<Authority> {
-  const [certificatePem, privateKeyPem] = await Promise.all([place.authorityCertificate, place.authorityKey].map(readTextIfPresent));
+async function ensureAuthority({ clock }: SandboxContext, name: string, folders: ReturnType<typeof sandboxFolders>): Promise<Authority> {
+  const { authorityCertificate, authorityKey } = folders;
+  const [certificatePem, privateKeyPem] = await Promise.all([authorityCertificate, authorityKey].map(readTextIfPresent));
   const kept = certificatePem === undefined || privateKeyPem === undefined ? undefined : { certificatePem, privateKeyPem };
   if (kept !== undefined && livesOn(kept, clock.nowMs())) {
     return kept;
   }
   const authority = await createAuthority({ name, nowMs: clock.nowMs() });
-  await place.filled;
-  await writeWhole(place.authorityKey, authority.privateKeyPem);
-  await writeWhole(place.authorityCertificate, authority.certificatePem);
+  await writeWhole(authorityKey, authority.privateKeyPem);
+  await writeWhole(authorityCertificate, authority.certificatePem);
   return authority;
 }
 

@@ -8,7 +8,7 @@ import type { JournalEntry } from '../journal/record.ts';
 import type { Environment } from '../system/environment.ts';
 import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
-import { prepareFolder, removeFolder, sandboxFolder } from './folder.ts';
+import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import { specOf } from './spec.ts';
 import type { SandboxRow } from './store.ts';
@@ -84,13 +84,14 @@ interface Realisation {
 async function realise(context: SandboxContext, { row, plan, rootfs, credentials, undo }: Realisation): Promise<void> {
   const { engine, gateway, store } = context;
   const folder = sandboxFolder(context.paths, row.id);
-  const { authority } = await prepareFolder(context, { row, plan, credentials });
+  await prepareFolder(context, { row, plan, credentials });
   const { id, name } = row;
   undo.add('remove the container', async () => {
     await engine.stop(id, { graceMs: 0 });
     await engine.remove(id);
   });
-  await engine.create(specOf(plan, { id, name, owner: store.ownerId, rootfs, folder, phantoms: credentials.variables }));
+  const spec = specOf(plan, { id, name, owner: store.ownerId, rootfs, folder, phantoms: credentials.variables });
+  const [authority] = await allDone([writeTrust(context, row), engine.create(spec)]);
   const ingress = await engine.ingress(id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
   undo.add('close the ingress', () => ingress.close());
   gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
