@@ -6,7 +6,7 @@ import { stat } from 'node:fs/promises';
  */
 export interface KnownFiles<T> {
   /** What `read` makes of the files at `paths`, which belong to `key`. Files that changed a moment ago are read again. */
-  readonly get: (key: string, paths: readonly string[], read: () => Promise<T>) => Promise<T>;
+  readonly recall: (key: string, paths: readonly string[], read: () => Promise<T>) => Promise<T>;
 }
 
 interface Known<T> {
@@ -20,7 +20,7 @@ const settledMs = 2000;
 export function knownFiles<T>(nowMs: () => number = Date.now): KnownFiles<T> {
   const known = new Map<string, Known<T>>();
   return {
-    async get(key, paths, read) {
+    async recall(key, paths, read) {
       const print = await fingerprint(paths, nowMs());
       const before = known.get(key);
       if (print !== undefined && before?.print === print) {

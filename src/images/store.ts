@@ -75,7 +75,7 @@ const folderName = /^sha256-([0-9a-f]{64})$/;
 
 export function imageStore({ folder: root, target = hostTarget() }: StoreOptions): LocalImageStore {
   const files = knownFiles<Opened>();
-  const openHere: Open = (folder) => files.get(folder, sealed.map((name) => join(folder, name)), () => open(folder, target));
+  const openHere: Open = (folder) => files.recall(folder, sealed.map((name) => join(folder, name)), () => open(folder, target));
   const store: LocalImageStore = {
     find: async (recipe) => findIn(await listImages(root, openHere), recipe),
     list: async () => (await listImages(root, openHere)).sound,

@@ -28,7 +28,7 @@ async function read(): Promise<string> {
 
 it('reads files once while nothing changes', async () => {
   const files = knownFiles<string>(later);
-  expect([await files.get('a', [path], read), await files.get('a', [path], read)]).toEqual(['one', 'one']);
+  expect([await files.recall('a', [path], read), await files.recall('a', [path], read)]).toEqual(['one', 'one']);
   expect(reads).toBe(1);
 });
 
@@ -36,26 +36,26 @@ it('reads again after a change of the same length whose time was set back', asyn
   const files = knownFiles<string>(later);
   const past = new Date(2020, 1, 1);
   utimesSync(path, past, past);
-  await files.get('a', [path], read);
+  await files.recall('a', [path], read);
   writeFileSync(path, 'two');
   utimesSync(path, past, past);
-  expect(await files.get('a', [path], read)).toBe('two');
+  expect(await files.recall('a', [path], read)).toBe('two');
 });
 
 it('reads again after a change of mode alone', async () => {
   const files = knownFiles<string>(later);
-  await files.get('a', [path], read);
+  await files.recall('a', [path], read);
   chmodSync(path, 0o600);
   chmodSync(path, 0o644);
-  await files.get('a', [path], read);
+  await files.recall('a', [path], read);
   expect(reads).toBe(2);
 });
 
 it('believes nothing of a file that changed a moment ago, or that is missing', async () => {
   const files = knownFiles<string>();
-  await files.get('a', [path], read);
-  await files.get('a', [path], read);
-  await files.get('b', [path, join(folder, 'absent')], read);
-  await files.get('b', [path, join(folder, 'absent')], read);
+  await files.recall('a', [path], read);
+  await files.recall('a', [path], read);
+  await files.recall('b', [path, join(folder, 'absent')], read);
+  await files.recall('b', [path, join(folder, 'absent')], read);
   expect(reads).toBe(4);
 });

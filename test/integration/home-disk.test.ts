@@ -1,0 +1,74 @@
+/** A blank home that lies ready is used once, only for an empty home, and only for its size. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { ensureHomeDisk, homeImage, keepBlank } from '../../src/engines/oci/home-disk.ts';
+
+const hasTool = ['/usr/sbin/mke2fs', '/sbin/mke2fs', '/usr/bin/mke2fs'].some((path) => existsSync(path));
+const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+const sizeBytes = 64 * 1024 * 1024;
+
+let folder: string;
+let blanks: string;
+const options = () => ({ env, sizeBytes, mountPoint: join(folder, 'mounted'), blanks });
+
+function newHome(name: string): string {
+  const home = join(folder, name);
+  mkdirSync(home, { mode: 0o700 });
+  return home;
+}
+
+function filesIn(image: string): string {
+  return execFileSync('debugfs', ['-R', 'ls -p /', image], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'home-disk-'));
+  blanks = join(folder, 'blanks');
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+if (!hasTool) {
+  console.warn('skipped: there is no mke2fs here');
+}
+
+describe.skipIf(!hasTool)('a home with a file system of its own', () => {
+  it('takes the blank one away, so that no two homes share it', async () => {
+    await keepBlank(blanks, { env, sizeBytes });
+    const blank = statSync(join(blanks, `${sizeBytes}.ext4`)).ino;
+    const [first, second] = [newHome('first'), newHome('second')];
+    expect((await ensureHomeDisk(first, options())).isFresh).toBe(true);
+    await ensureHomeDisk(second, options());
+    expect(statSync(homeImage(first)).ino).toBe(blank);
+    expect(readdirSync(blanks)).toEqual([]);
+    expect(statSync(homeImage(second)).size).toBe(sizeBytes);
+  });
+
+  it('is made with its files where the home has some, and the blank one stays', async () => {
+    await keepBlank(blanks, { env, sizeBytes });
+    const home = newHome('full');
+    writeFileSync(join(home, 'settings'), 'x');
+    await ensureHomeDisk(home, options());
+    expect(filesIn(homeImage(home))).toContain('settings');
+    expect(readdirSync(blanks)).toEqual([`${sizeBytes}.ext4`]);
+  });
+
+  it('is not taken from a blank one of another size, and only the last size is kept', async () => {
+    await keepBlank(blanks, { env, sizeBytes: 2 * sizeBytes });
+    const home = newHome('small');
+    await ensureHomeDisk(home, options());
+    expect(statSync(homeImage(home)).size).toBe(sizeBytes);
+    await keepBlank(blanks, { env, sizeBytes });
+    expect(readdirSync(blanks)).toEqual([`${sizeBytes}.ext4`]);
+  });
+
+  it('leaves no draft where mke2fs fails', async () => {
+    await expect(keepBlank(blanks, { env: { PATH: '/nowhere' }, sizeBytes })).rejects.toMatchObject({ code: 'TOOL_MISSING' });
+    expect(readdirSync(blanks)).toEqual([]);
+  });
+});
