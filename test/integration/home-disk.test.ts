@@ -34,7 +34,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 if (!hasTool) {
-  console.warn('skipped: there is no mke2fs here');
+  process.stderr.write('skipped: there is no mke2fs here\n');
 }
 
 describe.skipIf(!hasTool)('a home with a file system of its own', () => {
