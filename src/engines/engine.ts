@@ -42,6 +42,8 @@ export interface LayerReport {
   readonly available: boolean;
   /** what was probed and what it answered; for a missing layer also what to install or enable */
   readonly detail: string;
+  /** The program that is not installed and without which nothing starts: no waiver takes its place. */
+  readonly missingTool?: string | undefined;
 }
 
 export interface IngressPorts {

@@ -1,4 +1,5 @@
-import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +15,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
 
   beforeAll(async () => {
     home = await makeHome();
+    await home.casemate(['ls']);
   });
 
   afterAll(async () => {
@@ -135,6 +137,21 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
     await writeFile(join(folder, segment), text.replace('sandbox.create', 'sandbox.creaet'));
     expect(await second.casemate(['journal', 'verify'])).toMatchObject({ code: 1 });
     expect((await second.casemate(['run', '--', 'true'])).code).not.toBe(0);
+    await second.remove();
+  });
+
+  it('names a runtime that is not there, and offers no waiver for it', async () => {
+    const second = await makeHome();
+    const bin = join(second.root, 'bin');
+    await mkdir(bin);
+    const tools = ['perl', 'mke2fs', 'unshare', 'nsenter', 'mount', 'find', 'node'];
+    for (const tool of tools) {
+      const path = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'].map((folder) => join(folder, tool)).find((file) => existsSync(file));
+      await (path === undefined ? undefined : symlink(path, join(bin, tool)));
+    }
+    const { code, err } = await second.casemate(['run', '--', 'true'], { env: { PATH: bin } });
+    expect({ code, err }).toMatchObject({ code: 125, err: expect.stringContaining('runc is not installed') });
+    expect(err).not.toContain('--waive');
     await second.remove();
   });
 

@@ -64,6 +64,10 @@ function planned(context: EngineContext, base: EngineRecord, write: (record: Eng
 
 /** No start on a host that lacks a layer, unless a human accepted that by its name. */
 export function requireLayers(reports: readonly LayerReport[], { waived }: SandboxSpec): void {
+  const absent = reports.find(({ missingTool }) => missingTool !== undefined);
+  if (absent !== undefined) {
+    throw new CasemateError('TOOL_MISSING', absent.detail, { hint: 'casemate doctor shows all that is missing.' });
+  }
   const lacking = reports.filter(({ layer, available }) => !available && !waived.includes(layer));
   if (lacking.length > 0) {
     throw new CasemateError('LAYER_MISSING', lacking.map(({ layer, detail }) => `${layer}: ${detail}`).join('; '), {

@@ -16,6 +16,7 @@ export interface RuntimeHost {
 export interface RuntimeAnswer {
   readonly available: boolean;
   readonly detail: string;
+  readonly missingTool?: string | undefined;
 }
 
 export async function examineRuntime(name: SandboxSpec['runtime'], host: RuntimeHost): Promise<RuntimeAnswer> {
@@ -24,7 +25,7 @@ export async function examineRuntime(name: SandboxSpec['runtime'], host: Runtime
   }
   const text = await versionText(name, host);
   if (text === undefined) {
-    return { available: false, detail: `${name} is not installed; on Debian: apt-get install ${name}` };
+    return { available: false, detail: `${name} is not installed; on Debian: apt-get install ${name}`, missingTool: name };
   }
   // The answer must come from the runtime that was asked for, not from another one under its name.
   if (!text.toLowerCase().startsWith(name)) {
