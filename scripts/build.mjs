@@ -42,7 +42,12 @@ const { output } = await bundle.write({
   dir: dist,
   format: 'esm',
   minify: { compress: true, mangle: false },
-  codeSplitting: { groups: [{ name: 'core', test: core, priority: 1 }, { name: 'caller', test: caller }] },
+  codeSplitting: {
+    groups: [
+      { name: 'core', test: core, priority: 1 },
+      { name: 'caller', test: caller },
+    ],
+  },
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
 });

@@ -36,7 +36,9 @@ function start({ permissions, prompt, args }: AgentStart): readonly string[] {
 
 /** What skips permissions is the policy's to say, and is recorded there. */
 function refuseSkipping(args: readonly string[]): void {
-  const skipping = args.find((arg) => /^--(?:allow-)?dangerously-skip-permissions|^(?:--permission-mode=)?bypassPermissions$/.test(arg));
+  const skipping = args.find((arg) =>
+    /^--(?:allow-)?dangerously-skip-permissions|^(?:--permission-mode=)?bypassPermissions$/.test(arg),
+  );
   if (skipping !== undefined) {
     throw new CasemateError('USAGE', `the policy has the agent ask before it acts, so ${skipping} is refused`, {
       hint: 'Say it to casemate: --skip-permissions, or agent.permissions: skip in the policy.',

@@ -20,16 +20,26 @@ function start({ permissions, prompt, args }: AgentStart): readonly string[] {
     permissions === 'skip'
       ? ['--dangerously-bypass-approvals-and-sandbox']
       : ['-c', `approval_policy="${ask.approval}"`, '-c', `sandbox_mode="${ask.sandbox}"`];
-  return prompt === undefined ? ['codex', ...mode, ...args] : ['codex', 'exec', ...mode, '--skip-git-repo-check', ...args, '--', prompt];
+  return prompt === undefined
+    ? ['codex', ...mode, ...args]
+    : ['codex', 'exec', ...mode, '--skip-git-repo-check', ...args, '--', prompt];
 }
 
 /** What skips approvals is the policy's to say, and is recorded there. */
 function refuseSkipping(args: readonly string[]): void {
-  const skipping = args.find((arg) => /^--(?:dangerously-bypass|yolo|full-auto|approve-for-me|ask-for-approval|sandbox)|^-[as]|approval_policy|sandbox_mode/.test(arg));
+  const skipping = args.find((arg) =>
+    /^--(?:dangerously-bypass|yolo|full-auto|approve-for-me|ask-for-approval|sandbox)|^-[as]|approval_policy|sandbox_mode/.test(
+      arg,
+    ),
+  );
   if (skipping !== undefined) {
-    throw new CasemateError('USAGE', `the policy has the agent ask before it acts, so ${skipping.split('=')[0] ?? ''} is refused`, {
-      hint: 'Say it to casemate: --skip-permissions, or agent.permissions: skip in the policy.',
-    });
+    throw new CasemateError(
+      'USAGE',
+      `the policy has the agent ask before it acts, so ${skipping.split('=')[0] ?? ''} is refused`,
+      {
+        hint: 'Say it to casemate: --skip-permissions, or agent.permissions: skip in the policy.',
+      },
+    );
   }
 }
 
@@ -72,7 +82,13 @@ export const codex: Agent = {
     // Without this an interactive start asks for a login even when OPENAI_API_KEY is set.
     ...(setup.phantom === undefined
       ? []
-      : [{ path: '.codex/auth.json', content: `${JSON.stringify({ auth_mode: 'apikey', OPENAI_API_KEY: setup.phantom })}\n`, mode: 0o600 }]),
+      : [
+          {
+            path: '.codex/auth.json',
+            content: `${JSON.stringify({ auth_mode: 'apikey', OPENAI_API_KEY: setup.phantom })}\n`,
+            mode: 0o600,
+          },
+        ]),
   ],
   // Not its config.toml: that one names programs, providers and servers of the host; ours is written instead.
   classification: {

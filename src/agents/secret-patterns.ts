@@ -37,5 +37,7 @@ export function isSecretName(name: string): boolean {
 
 /** Files that hold credentials by custom, whatever is in them. */
 export function isSecretFile(name: string): boolean {
-  return /^\.(?:env|netrc|npmrc|pypirc|git-credentials)|\.(?:pem|key|p12|pfx|jks|kdbx|age|asc|gpg)$|^id_(?:rsa|dsa|ecdsa|ed25519)|credentials/i.test(name);
+  return /^\.(?:env|netrc|npmrc|pypirc|git-credentials)|\.(?:pem|key|p12|pfx|jks|kdbx|age|asc|gpg)$|^id_(?:rsa|dsa|ecdsa|ed25519)|credentials/i.test(
+    name,
+  );
 }

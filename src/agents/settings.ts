@@ -93,7 +93,10 @@ function filterKey(key: string, value: unknown): Filtered {
   return why === undefined ? { value, leftOut: [] } : { value: undefined, leftOut: [{ key, why }] };
 }
 
-function filterEach(values: Json, { prefix, why }: { prefix: string; why: (name: string, value: unknown) => string | undefined }): Filtered {
+function filterEach(
+  values: Json,
+  { prefix, why }: { prefix: string; why: (name: string, value: unknown) => string | undefined },
+): Filtered {
   const judged = Object.entries(values).map(([name, value]) => ({ name, value, reason: why(name, value) }));
   const kept = judged.filter(({ reason }) => reason === undefined);
   const leftOut = judged.flatMap(({ name, reason }) => (reason === undefined ? [] : [{ key: `${prefix}.${name}`, why: reason }]));
@@ -101,7 +104,8 @@ function filterEach(values: Json, { prefix, why }: { prefix: string; why: (name:
 }
 
 /** Variables that say where requests go, whom to trust, what to load, or how the agent signs in. */
-const steering = /proxy|base_?url|endpoint|_ca_|cert|ssl|tls|^ld_|^node_|^npm_|^python|^bash_env$|^env$|^path$|^home$|use_(?:bedrock|vertex|foundry)|^disable_|sandbox|otel|telemetry|socket/i;
+const steering =
+  /proxy|base_?url|endpoint|_ca_|cert|ssl|tls|^ld_|^node_|^npm_|^python|^bash_env$|^env$|^path$|^home$|use_(?:bedrock|vertex|foundry)|^disable_|sandbox|otel|telemetry|socket/i;
 
 function whyNotVariable(name: string, value: unknown): string | undefined {
   if (typeof value !== 'string') {

@@ -4,7 +4,7 @@
  */
 export const layers = {
   'user-namespace': 'ids inside are mapped: no root inside is root outside',
-  'idmapped-mounts': 'started by root, files stay the owner\'s through mapped mounts (Linux 5.12)',
+  'idmapped-mounts': "started by root, files stay the owner's through mapped mounts (Linux 5.12)",
   seccomp: 'system calls by allowlist',
   'memory-limit': 'memory is limited by a cgroup',
   'cpu-limit': 'processor time is limited by a cgroup',

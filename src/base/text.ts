@@ -18,7 +18,10 @@ export function visible(text: string): string {
 
 /** Like `visible`, but keeps line feeds and tabs: for text of several lines. */
 export function visibleLines(text: string): string {
-  return text.split('\n').map((line) => line.split('\t').map(visible).join('\t')).join('\n');
+  return text
+    .split('\n')
+    .map((line) => line.split('\t').map(visible).join('\t'))
+    .join('\n');
 }
 
 /** The candidate nearest to `word` by edit distance, if it is near enough to be a likely misspelling. */

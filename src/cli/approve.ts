@@ -27,8 +27,12 @@ export async function askApproval({ stdin, stderr }: CommandContext, { path, gra
 /** Throws `POLICY_UNTRUSTED` when nobody says yes. */
 export async function approve(context: CommandContext, asked: Asked): Promise<void> {
   if (!(await askApproval(context, asked))) {
-    throw new CasemateError('POLICY_UNTRUSTED', `${visible(asked.path)} was not approved: ${asked.grants.map(visible).join('; ')}`, {
-      hint: 'Run it at a terminal and answer y, or add --yes after reading the file.',
-    });
+    throw new CasemateError(
+      'POLICY_UNTRUSTED',
+      `${visible(asked.path)} was not approved: ${asked.grants.map(visible).join('; ')}`,
+      {
+        hint: 'Run it at a terminal and answer y, or add --yes after reading the file.',
+      },
+    );
   }
 }

@@ -40,7 +40,9 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
   const stopForwarding = forwardSignals((signal) => child.kill(signal), options.tty);
   let fault: CasemateError | undefined;
   const onFault = (error: NodeJS.ErrnoException): void => {
-    fault = new CasemateError('OUTPUT_UNWRITABLE', `what the command printed is lost: ${error.code ?? error.message}`, { cause: error });
+    fault = new CasemateError('OUTPUT_UNWRITABLE', `what the command printed is lost: ${error.code ?? error.message}`, {
+      cause: error,
+    });
   };
   if (child.stdout !== null && child.stderr !== null) {
     pass(child.stdout, options.stdout, { log, onFault });
@@ -57,7 +59,8 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
     resolve(startFailure(invocation, exitCode) ?? exitCode);
   });
   // The daemon ends the command in time; a process it left behind may still hold the pipes open.
-  const giveUp = options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), options.timeoutMs + graceMs);
+  const giveUp =
+    options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), options.timeoutMs + graceMs);
   try {
     return await promise;
   } finally {

@@ -3,17 +3,26 @@ import type { CommandTable, OptionRow } from './command.ts';
 /** Every command of the command line as data. `--help`, completion and the reference page read this and load nothing. */
 
 const json: OptionRow = { name: 'json', about: 'print JSON instead of text' };
-const policyFile: OptionRow = { name: 'policy', value: 'FILE', about: 'project policy to use instead of casemate.yaml found from here upwards' };
+const policyFile: OptionRow = {
+  name: 'policy',
+  value: 'FILE',
+  about: 'project policy to use instead of casemate.yaml found from here upwards',
+};
 const makeOptions: readonly OptionRow[] = [
   policyFile,
   { name: 'name', value: 'NAME', about: 'name of the sandbox (default: made from the folder)' },
   { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime' },
   { name: 'agent', value: 'AGENT', about: 'agent to use: claude, codex' },
-  { name: 'image', value: 'RECIPE', about: 'image recipe (default: the agent\'s, else base)' },
-  { name: 'workspace', value: 'PATH', about: 'folder to work in (default: the policy\'s, else here)' },
+  { name: 'image', value: 'RECIPE', about: "image recipe (default: the agent's, else base)" },
+  { name: 'workspace', value: 'PATH', about: "folder to work in (default: the policy's, else here)" },
   { name: 'readonly', about: 'the sandbox may read the workspace but not write it' },
   { name: 'skip-permissions', about: 'the agent does not ask before it acts; recorded in the journal' },
-  { name: 'waive', value: 'LAYER', repeats: true, about: 'accept that this host lacks a protection layer; recorded in the journal' },
+  {
+    name: 'waive',
+    value: 'LAYER',
+    repeats: true,
+    about: 'accept that this host lacks a protection layer; recorded in the journal',
+  },
   { name: 'trust', about: 'approve what the project policy asks for, for its present content' },
 ];
 
@@ -29,8 +38,8 @@ export const commands: CommandTable = {
       { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h (exit code 124)' },
     ],
     about:
-      'Without a command the policy\'s agent starts. The sandbox sees the workspace as /workspace, has no route but the gateway, ' +
-      'and holds phantoms instead of credentials. The exit code is the command\'s own; 125 is ours, 124 a time-out, 2 bad input.',
+      "Without a command the policy's agent starts. The sandbox sees the workspace as /workspace, has no route but the gateway, " +
+      "and holds phantoms instead of credentials. The exit code is the command's own; 125 is ours, 124 a time-out, 2 bad input.",
     examples: [
       'casemate run -- npm test',
       'casemate run --agent claude',
@@ -181,7 +190,8 @@ export const commands: CommandTable = {
     summary: 'Approve what the project policy asks for, for its present content',
     usage: '[FILE]',
     options: [{ name: 'yes', about: 'approve without being asked' }, json],
-    about: 'A project file cannot grant itself anything: each host it opens or limit it raises needs a human once, until the file changes.',
+    about:
+      'A project file cannot grant itself anything: each host it opens or limit it raises needs a human once, until the file changes.',
     examples: ['casemate policy trust'],
     load: () => import('./commands/policy-trust.ts'),
   },
@@ -190,7 +200,7 @@ export const commands: CommandTable = {
     summary: 'Build an image from a recipe',
     usage: '[RECIPE]',
     options: [
-      { name: 'locked', about: 'use exactly the versions of the recipe\'s last lock' },
+      { name: 'locked', about: "use exactly the versions of the recipe's last lock" },
       { name: 'no-cache', about: 'build every part again' },
       json,
     ],
@@ -255,7 +265,10 @@ export const commands: CommandTable = {
       { name: 'limit', value: 'N', about: 'at most this many, the newest' },
       json,
     ],
-    examples: ['casemate journal query --decision deny --since 24h', 'casemate journal query --sandbox work --action net. --json'],
+    examples: [
+      'casemate journal query --decision deny --since 24h',
+      'casemate journal query --sandbox work --action net. --json',
+    ],
     load: () => import('./commands/journal-query.ts'),
   },
   'journal verify': {

@@ -43,10 +43,14 @@ async function replaceOld(client: Client, context: CommandContext, options: Conn
   try {
     await client.call('shutdown', { force: false });
   } catch (cause) {
-    throw new CasemateError('DAEMON_UNREACHABLE', `the daemon that runs is of another version (${visible(client.hello.version)}) and holds sandboxes`, {
-      cause,
-      hint: 'Run: casemate daemon stop --force, then this command again.',
-    });
+    throw new CasemateError(
+      'DAEMON_UNREACHABLE',
+      `the daemon that runs is of another version (${visible(client.hello.version)}) and holds sandboxes`,
+      {
+        cause,
+        hint: 'Run: casemate daemon stop --force, then this command again.',
+      },
+    );
   }
   await client.whenClosed();
   return await open(context, options);
@@ -111,7 +115,10 @@ function readFault(path: string): CasemateError {
     const { code, message, hint } = JSON.parse(readFileSync(path, 'utf8')) as WireError;
     return new CasemateError(isErrorCode(code) ? code : 'DAEMON_UNREACHABLE', message, { hint });
   } catch (cause) {
-    return new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended while it started', { cause, hint: 'Its last words are in daemon.log in the state folder.' });
+    return new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended while it started', {
+      cause,
+      hint: 'Its last words are in daemon.log in the state folder.',
+    });
   }
 }
 

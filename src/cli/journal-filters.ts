@@ -8,7 +8,10 @@ import { textOption, type ParsedOptions } from './parse-options.ts';
 /** The filter options that `journal query` and `journal export` share. */
 
 /** Throws `USAGE` for a value that cannot be read, `SANDBOX_NOT_FOUND` for a name that no record has. */
-export async function readFilters(parsed: ParsedOptions, context: { readonly segments: readonly Segment[]; readonly nowMs: number }): Promise<Filters> {
+export async function readFilters(
+  parsed: ParsedOptions,
+  context: { readonly segments: readonly Segment[]; readonly nowMs: number },
+): Promise<Filters> {
   const { segments, nowMs } = context;
   const sandbox = textOption(parsed, 'sandbox');
   return {
@@ -47,7 +50,8 @@ export function readTime(option: string, text: string | undefined, nowMs: number
     return undefined;
   }
   const duration = parseDurationMs(text);
-  const time = duration === undefined && instant.test(text) ? Date.parse(text.replace(' ', 'T')) : nowMs - (duration ?? Number.NaN);
+  const time =
+    duration === undefined && instant.test(text) ? Date.parse(text.replace(' ', 'T')) : nowMs - (duration ?? Number.NaN);
   if (Number.isNaN(time)) {
     throw new CasemateError('USAGE', `--${option} ${visible(text)} is not a time`, {
       hint: 'Use a duration such as 30m, 24h or 7d, or a time such as 2026-05-01T12:00:00Z.',

@@ -92,7 +92,12 @@ function leaveWithoutOutput(stream: NodeJS.WriteStream, error: NodeJS.ErrnoExcep
     return;
   }
   if (error.code !== 'EPIPE' && stream === process.stdout) {
-    process.exit(report(new CasemateError('OUTPUT_UNWRITABLE', `cannot write to standard output: ${error.code ?? error.message}`), process.argv.slice(2)));
+    process.exit(
+      report(
+        new CasemateError('OUTPUT_UNWRITABLE', `cannot write to standard output: ${error.code ?? error.message}`),
+        process.argv.slice(2),
+      ),
+    );
   }
   process.exit(error.code === 'EPIPE' ? 141 : errorCodes.OUTPUT_UNWRITABLE.exit);
 }

@@ -12,7 +12,15 @@ export function printJson(stream: NodeJS.WritableStream, value: unknown): void {
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [headings, ...rows.map((row) => row.map(visible))];
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  return cells.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join('');
+  return cells
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }
 
 /** Names and values, one a line. */
@@ -23,7 +31,10 @@ export function facts(rows: readonly (readonly [string, string])[]): string {
 
 export type Mark = 'yes' | 'no' | 'unknown';
 
-const marks = { yes: ['✓', 'green'], no: ['✗', 'red'], unknown: ['?', 'yellow'] } as const satisfies Record<Mark, readonly [string, string]>;
+const marks = { yes: ['✓', 'green'], no: ['✗', 'red'], unknown: ['?', 'yellow'] } as const satisfies Record<
+  Mark,
+  readonly [string, string]
+>;
 
 /** A tick is for what was read back or probed and for nothing else. */
 export function mark(stream: NodeJS.WriteStream, kind: Mark): string {

@@ -6,7 +6,10 @@ import { commands } from './commands.ts';
 import { parseOptions, type ParsedOptions } from './parse-options.ts';
 
 /** How the journal commands print a record: for people, or as one line of JSON that is safe on a terminal too. */
-export function recordFormat(parsed: ParsedOptions, { stdout, env }: Pick<CommandContext, 'stdout' | 'env'>): (found: Found) => string {
+export function recordFormat(
+  parsed: ParsedOptions,
+  { stdout, env }: Pick<CommandContext, 'stdout' | 'env'>,
+): (found: Found) => string {
   if (parsed.values['json'] === true) {
     return ({ bytes }) => `${terminalSafeJson(bytes.toString('utf8'))}\n`;
   }

@@ -16,7 +16,12 @@ export interface SessionOptions {
 }
 
 /** Resolves to the exit code to leave with: the command's own, 124 when a time limit ended it. */
-export async function runSession(context: CommandContext, client: Client, opened: OpenAnswer, options: SessionOptions): Promise<number> {
+export async function runSession(
+  context: CommandContext,
+  client: Client,
+  opened: OpenAnswer,
+  options: SessionOptions,
+): Promise<number> {
   let current = client;
   let ended = false;
   const stayInTouch = async (): Promise<void> => {
@@ -61,7 +66,11 @@ export function repositoryLines({ paths, complete }: NewRepositories): readonly 
   return complete ? found : [...found, 'the workspace could not be searched to its end for new git repositories'];
 }
 
-async function reportEnd(context: CommandContext, client: Client, end: { executionId: string; exitCode: number }): Promise<CloseAnswer> {
+async function reportEnd(
+  context: CommandContext,
+  client: Client,
+  end: { executionId: string; exitCode: number },
+): Promise<CloseAnswer> {
   try {
     const answer = await client.call('close', end);
     client.close();

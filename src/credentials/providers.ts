@@ -73,9 +73,13 @@ export function isProviderName(name: string): name is ProviderName {
 /** Throws `POLICY_INVALID` for a name that is not in the table. */
 export function providerOf(rule: CredentialSpec): Provider {
   if (!isProviderName(rule.provider)) {
-    throw new CasemateError('POLICY_INVALID', `credential "${visible(rule.name)}" names the unknown provider "${visible(rule.provider)}"`, {
-      hint: `Known are ${Object.keys(providers).join(', ')}.`,
-    });
+    throw new CasemateError(
+      'POLICY_INVALID',
+      `credential "${visible(rule.name)}" names the unknown provider "${visible(rule.provider)}"`,
+      {
+        hint: `Known are ${Object.keys(providers).join(', ')}.`,
+      },
+    );
   }
   return providers[rule.provider];
 }
@@ -87,7 +91,17 @@ export function phantomVariable(rule: CredentialSpec): string | undefined {
 
 const headerName = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 /** Headers that frame a message or name its target: a credential there would change where a request goes (RFC 9110, 7.6.1). */
-const framing = new Set(['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'te', 'trailer', 'expect', 'keep-alive']);
+const framing = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'upgrade',
+  'te',
+  'trailer',
+  'expect',
+  'keep-alive',
+]);
 
 /** Where the value of a rule goes. Throws `POLICY_INVALID` for a header that is missing, malformed or frames the message. */
 export function injectionOf(rule: CredentialSpec): { readonly header: string; readonly format: string } {

@@ -27,7 +27,11 @@ export interface SourceAccess {
 export async function readSource(source: CredentialSource, access: SourceAccess): Promise<Secret> {
   switch (source.kind) {
     case 'env':
-      return checked(access.env.get(source.name), `environment variable ${visible(source.name)}`, 'Set it, or name another source in the policy.');
+      return checked(
+        access.env.get(source.name),
+        `environment variable ${visible(source.name)}`,
+        'Set it, or name another source in the policy.',
+      );
     case 'file':
       return checked(await fromFile(source.path, access), `file ${visible(source.path)}`);
     case 'command':
@@ -58,7 +62,10 @@ async function fromCommand(command: readonly string[], access: SourceAccess): Pr
   }
   const result = await runCommand(file, args, access);
   if (result.exitCode !== 0) {
-    throw unavailable(`credential command ${commandName(command)} ended with exit code ${result.exitCode}`, 'Run it yourself to see why; its output is not shown here.');
+    throw unavailable(
+      `credential command ${commandName(command)} ended with exit code ${result.exitCode}`,
+      'Run it yourself to see why; its output is not shown here.',
+    );
   }
   if (result.truncated) {
     throw unavailable(`credential command ${commandName(command)} printed more than ${maxBytes} bytes`);
@@ -72,7 +79,10 @@ async function runCommand(file: string, args: readonly string[], access: SourceA
     return await (access.run ?? run)(file, args, options);
   } catch (error) {
     // The cause is dropped on purpose: what a failing program says may hold what it was asked for.
-    const why = isCasemateError(error) && error.code === 'TIMED_OUT' ? `did not end within ${commandTimeoutMs / 1000} s` : 'could not be started';
+    const why =
+      isCasemateError(error) && error.code === 'TIMED_OUT'
+        ? `did not end within ${commandTimeoutMs / 1000} s`
+        : 'could not be started';
     throw unavailable(`credential command ${commandName([file])} ${why}`);
   }
 }
@@ -95,7 +105,10 @@ function checked(value: string | undefined, where: string, hint?: string): Secre
     throw unavailable(`the value of ${where} is longer than ${maxBytes} bytes`);
   }
   if (!/^[\u0020-\u007e]+$/.test(value)) {
-    throw unavailable(`the value of ${where} holds line feeds, control characters or letters outside ASCII`, 'It must be the bare credential and nothing else.');
+    throw unavailable(
+      `the value of ${where} holds line feeds, control characters or letters outside ASCII`,
+      'It must be the bare credential and nothing else.',
+    );
   }
   if (value.trim() !== value) {
     throw unavailable(`the value of ${where} begins or ends with a space`);

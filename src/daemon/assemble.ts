@@ -27,7 +27,13 @@ export interface AssembleOptions {
   readonly cleanup: Cleanup;
 }
 
-export async function assemble({ env, paths, uid, log, cleanup }: AssembleOptions): Promise<{ context: SandboxContext; sandboxes: Sandboxes }> {
+export async function assemble({
+  env,
+  paths,
+  uid,
+  log,
+  cleanup,
+}: AssembleOptions): Promise<{ context: SandboxContext; sandboxes: Sandboxes }> {
   const journal = await openJournal({ ...journalPlace(paths), clock: systemClock });
   cleanup.add('close the journal', () => journal.close());
   const store = openStore(join(paths.state, 'state.sqlite'));

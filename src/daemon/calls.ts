@@ -16,7 +16,16 @@ import { environmentOf, type Environment } from '../system/environment.ts';
 import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
-import type { ExecCall, InspectAnswer, OpenAnswer, RunCall, StatsAnswer, StatusAnswer, TrustAnswer, TrustCall } from './protocol.ts';
+import type {
+  ExecCall,
+  InspectAnswer,
+  OpenAnswer,
+  RunCall,
+  StatsAnswer,
+  StatusAnswer,
+  TrustAnswer,
+  TrustCall,
+} from './protocol.ts';
 import { timeText, viewOf } from './views.ts';
 
 /** The calls of the command line, each a few lines on top of the use cases. */
@@ -109,7 +118,14 @@ async function repositoriesOf({ context, sandboxes }: CallParts, executionId: st
   if (found.paths.length > 0) {
     const detail = { execution: executionId, repositories: found.paths.length };
     const subject = found.paths.slice(0, 20).map(visible).join(' ');
-    const entry = { sandbox: row.id, actor: 'sandbox', action: 'workspace.repository', subject, decision: 'none', outcome: 'found' } as const;
+    const entry = {
+      sandbox: row.id,
+      actor: 'sandbox',
+      action: 'workspace.repository',
+      subject,
+      decision: 'none',
+      outcome: 'found',
+    } as const;
     await context.journal.append({ ...entry, policy: policy.hash, detail }).catch(() => undefined);
   }
   return found;
@@ -141,7 +157,9 @@ async function askEnvironment(plan: Plan, call: CallContext): Promise<Environmen
   }
   const answer = await call.ask({ kind: 'environment', names });
   const entries = typeof answer === 'object' && answer !== null ? Object.entries(answer) : [];
-  return environmentOf(Object.fromEntries(entries.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : []))));
+  return environmentOf(
+    Object.fromEntries(entries.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : []))),
+  );
 }
 
 async function runCall(parts: CallParts, params: RunCall, call: CallContext): Promise<OpenAnswer> {

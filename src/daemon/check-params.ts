@@ -77,7 +77,10 @@ export function checkParams(method: string, params: unknown): { readonly method:
   if (!checked.success) {
     const [issue] = checked.error.issues;
     const where = ['params', ...(issue?.path.map(String) ?? [])].join('.');
-    throw new CasemateError('USAGE', `the call "${method}" is not well formed: ${visible(where)}: ${visible(issue?.message ?? '')}`);
+    throw new CasemateError(
+      'USAGE',
+      `the call "${method}" is not well formed: ${visible(where)}: ${visible(issue?.message ?? '')}`,
+    );
   }
   return { method, params: checked.data };
 }

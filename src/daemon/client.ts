@@ -38,7 +38,9 @@ export async function connectClient(options: ClientOptions): Promise<Client> {
     return first;
   }
   if (startDaemon === undefined) {
-    throw new CasemateError('DAEMON_UNREACHABLE', 'no daemon is running', { hint: 'It starts with the next command that needs it.' });
+    throw new CasemateError('DAEMON_UNREACHABLE', 'no daemon is running', {
+      hint: 'It starts with the next command that needs it.',
+    });
   }
   return await startAndConnect(options, startDaemon, timeoutMs);
 }

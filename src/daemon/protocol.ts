@@ -173,7 +173,13 @@ export interface StatsAnswer {
   readonly pids: number | undefined;
   readonly pidsLimit: number;
   readonly network:
-    | { readonly open: number; readonly allowed: number; readonly denied: number; readonly bytesOut: number; readonly bytesIn: number }
+    | {
+        readonly open: number;
+        readonly allowed: number;
+        readonly denied: number;
+        readonly bytesOut: number;
+        readonly bytesIn: number;
+      }
     | undefined;
 }
 

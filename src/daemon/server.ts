@@ -15,7 +15,9 @@ export interface CallContext {
   readonly onLost: (work: () => void) => void;
 }
 
-export type Calling = { readonly [M in Method]: (params: Calls[M]['params'], context: CallContext) => Promise<Calls[M]['result']> };
+export type Calling = {
+  readonly [M in Method]: (params: Calls[M]['params'], context: CallContext) => Promise<Calls[M]['result']>;
+};
 
 export interface ControlOptions {
   readonly path: string;
@@ -58,7 +60,10 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
       life.isEnding = true;
       server.close();
       const patience = new AbortController();
-      await Promise.race([Promise.all(life.underWay), sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
+      await Promise.race([
+        Promise.all(life.underWay),
+        sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined),
+      ]);
       patience.abort();
     },
     async close() {
@@ -161,7 +166,9 @@ async function answer(message: Extract<FromClient, { type: 'call' }>, { calls, c
   const { id } = message;
   try {
     if (life.isEnding) {
-      throw new CasemateError('DAEMON_UNREACHABLE', 'the daemon is about to end', { hint: 'Run the command again: another is started.' });
+      throw new CasemateError('DAEMON_UNREACHABLE', 'the daemon is about to end', {
+        hint: 'Run the command again: another is started.',
+      });
     }
     const { method, params } = checkParams(message.method, message.params);
     // oxlint-disable-next-line no-unsafe-type-assertion -- the form of these very parameters was just checked

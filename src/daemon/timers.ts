@@ -60,7 +60,10 @@ export function createTimers(parts: TimerParts): Timers {
       await once('state', async () => {
         rows = sandboxes.list();
       });
-      const work = [checkLimits(), ...rows.map(async (row) => await once(row.id, async () => await (row.state === 'running' ? checkRow(row) : retry(row))))];
+      const work = [
+        checkLimits(),
+        ...rows.map(async (row) => await once(row.id, async () => await (row.state === 'running' ? checkRow(row) : retry(row)))),
+      ];
       if (context.clock.monotonicMs() >= callersAtMs) {
         callersAtMs = context.clock.monotonicMs() + callersEveryMs;
         work.push(once('callers', async () => await checkCallers(watch, rows)));
@@ -124,7 +127,8 @@ function rowCheck({ context, sandboxes, timedOut }: Watch): (row: SandboxRow) =>
     const options = { actor, callerEnv: context.env, reason, when };
     await (row.ephemeral ? sandboxes.destroy(row.id, options) : sandboxes.stop(row.id, options));
   };
-  const isExpired = (row: SandboxRow): boolean => row.state === 'running' && row.expiresMs !== undefined && context.clock.nowMs() >= row.expiresMs;
+  const isExpired = (row: SandboxRow): boolean =>
+    row.state === 'running' && row.expiresMs !== undefined && context.clock.nowMs() >= row.expiresMs;
   const isUnused = (row: SandboxRow): boolean => row.state === 'running' && sandboxes.executions.of(row.id).length === 0;
   return async (row) => {
     if (isExpired(row)) {
@@ -196,7 +200,9 @@ async function checkLiving({ context, sandboxes, once }: Watch, rows: readonly S
   if (running.length === 0) {
     return;
   }
-  const living = (await context.engine.list(context.store.ownerId)).filter(({ state }) => state === 'running').map(({ id }) => id);
+  const living = (await context.engine.list(context.store.ownerId))
+    .filter(({ state }) => state === 'running')
+    .map(({ id }) => id);
   for (const row of running.filter(({ id }) => !living.includes(id))) {
     // oxlint-disable-next-line no-await-in-loop -- rare
     await once(`${row.id} living`, async () => await sandboxes.settle(row.id));

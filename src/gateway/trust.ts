@@ -18,11 +18,8 @@ export async function hostTrustStore(env: Environment): Promise<string> {
   const base = (named === undefined ? await firstPresent(bundles) : await readTextIfPresent(named)) ?? builtIn();
   const extra = env.get('NODE_EXTRA_CA_CERTS');
   const added = extra === undefined ? undefined : await readTextIfPresent(extra);
-  return [base, added ?? '']
-    .map((text) => text.trim())
-    .filter((text) => text !== '')
-    .join('\n')
-    .concat('\n');
+  // Both variables often name the same bundle: each certificate once.
+  return `${[...new Set([...splitPem(base), ...splitPem(added ?? '')])].join('\n')}\n`;
 }
 
 async function firstPresent(paths: readonly string[]): Promise<string | undefined> {

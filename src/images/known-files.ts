@@ -41,5 +41,7 @@ export function knownFiles<T>(nowMs: () => number = Date.now): KnownFiles<T> {
 async function fingerprint(paths: readonly string[], nowMs: number): Promise<string | undefined> {
   const rows = await Promise.all(paths.map((path) => stat(path, { bigint: true }).catch(() => undefined)));
   const isSettled = rows.every((row) => row !== undefined && Math.abs(nowMs - Number(row.ctimeMs)) > settledMs);
-  return isSettled ? rows.map((row) => row && [row.dev, row.ino, row.size, row.mtimeNs, row.ctimeNs].join()).join(';') : undefined;
+  return isSettled
+    ? rows.map((row) => row && [row.dev, row.ino, row.size, row.mtimeNs, row.ctimeNs].join()).join(';')
+    : undefined;
 }

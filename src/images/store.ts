@@ -75,7 +75,12 @@ const folderName = /^sha256-([0-9a-f]{64})$/;
 
 export function imageStore({ folder: root, target = hostTarget() }: StoreOptions): LocalImageStore {
   const files = knownFiles<Opened>();
-  const openHere: Open = (folder) => files.recall(folder, sealed.map((name) => join(folder, name)), () => open(folder, target));
+  const openHere: Open = (folder) =>
+    files.recall(
+      folder,
+      sealed.map((name) => join(folder, name)),
+      () => open(folder, target),
+    );
   const store: LocalImageStore = {
     find: async (recipe) => findIn(await listImages(root, openHere), recipe),
     list: async () => (await listImages(root, openHere)).sound,
@@ -85,7 +90,12 @@ export function imageStore({ folder: root, target = hostTarget() }: StoreOptions
       const image = findIn(listing, name) ?? listing.sound.find((each) => each.recipe === name || isDigestOf(name, each.digest));
       const fault = listing.damaged.find((each) => isDigestOf(name, each.digest));
       if (image === undefined) {
-        throw fault === undefined ? notBuilt(name, listing.sound.map(({ recipe }) => recipe)) : corrupt(fault);
+        throw fault === undefined
+          ? notBuilt(
+              name,
+              listing.sound.map(({ recipe }) => recipe),
+            )
+          : corrupt(fault);
       }
       return image;
     },
@@ -185,9 +195,7 @@ const sealed = ['image.json', 'lock.json', 'bom.json'] as const;
 
 /** `undefined` when the folder was removed meanwhile. */
 async function open(folder: string, target: RecipeTarget): Promise<Opened> {
-  const [text, lock, bom] = await Promise.all(
-    sealed.map((name) => readTextIfPresent(join(folder, name))),
-  );
+  const [text, lock, bom] = await Promise.all(sealed.map((name) => readTextIfPresent(join(folder, name))));
   if (text === undefined && lock === undefined && bom === undefined) {
     return undefined;
   }

@@ -41,7 +41,9 @@ export function appendQueue<State>(start: State, store: BatchStore): AppendQueue
     try {
       await store.takeBack();
     } catch (fault) {
-      broken = isCasemateError(fault) ? fault : new CasemateError('JOURNAL_UNWRITABLE', 'the journal is in an unknown state', { cause: fault });
+      broken = isCasemateError(fault)
+        ? fault
+        : new CasemateError('JOURNAL_UNWRITABLE', 'the journal is in an unknown state', { cause: fault });
       pending.waiting.forEach((waiter) => waiter.reject(broken));
       pending = emptyBatch(durable);
     }

@@ -22,7 +22,10 @@ const witnessName = 'witness.json';
 const keyName = 'public-key.pem';
 
 /** Makes the folder `output`, which must not exist. Throws `PATH_INVALID`, and `JOURNAL_INVALID` where nothing can be proved. */
-export async function writeBundle(folder: string, options: { readonly witnessPath: string; readonly output: string }): Promise<BundleReceipt> {
+export async function writeBundle(
+  folder: string,
+  options: { readonly witnessPath: string; readonly output: string },
+): Promise<BundleReceipt> {
   const { witnessPath, output } = options;
   // The witness first: the copy of a journal that grows meanwhile then holds all the witness has seen.
   const witness = await readWitness(witnessPath);
@@ -37,7 +40,10 @@ export async function writeBundle(folder: string, options: { readonly witnessPat
     // oxlint-disable-next-line no-await-in-loop -- one file open at a time
     await copyLines(segment, join(output, segment.name));
   }
-  const files = new Map([[keyName, pem], ['README.txt', explanation(keyIdOf(publicKey))]]);
+  const files = new Map([
+    [keyName, pem],
+    ['README.txt', explanation(keyIdOf(publicKey))],
+  ]);
   if (witness !== undefined) {
     files.set(witnessName, encodeWitness(witness));
   }
@@ -56,7 +62,12 @@ export async function verifyBundle(folder: string): Promise<JournalVerdict & { r
   const verdict = await verifySegments(await listSegments(folder), { witness, publicKey });
   const keyId = publicKey === undefined ? undefined : keyIdOf(publicKey);
   return witness !== undefined && keyId !== undefined && keyId !== witness.key
-    ? { ...verdict, keyId, valid: false, fault: { segment: keyName, line: 0, why: `the key is ${keyId}, but the witness is by ${witness.key}` } }
+    ? {
+        ...verdict,
+        keyId,
+        valid: false,
+        fault: { segment: keyName, line: 0, why: `the key is ${keyId}, but the witness is by ${witness.key}` },
+      }
     : { ...verdict, keyId };
 }
 

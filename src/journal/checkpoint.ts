@@ -37,7 +37,9 @@ export function checkpointFault(record: JournalRecord, publicKey: KeyObject): st
   }
   const signed = Buffer.from(checkpointContext + encodeRecord({ ...record, detail: { key } }));
   const asMade = Object.keys(record.detail ?? {}).length === 2;
-  return asMade && verify(null, signed, publicKey, Buffer.from(signature, 'hex')) ? undefined : 'the signature of the checkpoint is wrong';
+  return asMade && verify(null, signed, publicKey, Buffer.from(signature, 'hex'))
+    ? undefined
+    : 'the signature of the checkpoint is wrong';
 }
 
 /** What is kept apart from the journal: record `seq` existed and its line had this hash. */
@@ -53,7 +55,10 @@ export interface Witness {
   readonly signature: string;
 }
 
-export function signWitness(head: { readonly seq: number; readonly hash: string; readonly time: string }, keys: JournalKeys): Witness {
+export function signWitness(
+  head: { readonly seq: number; readonly hash: string; readonly time: string },
+  keys: JournalKeys,
+): Witness {
   const { seq, hash, time } = head;
   const signature = sign(null, witnessBytes({ seq, hash, time, key: keys.keyId }), keys.signing).toString('hex');
   const publicKey = keys.publicKey.export({ type: 'spki', format: 'pem' }).toString();

@@ -7,7 +7,19 @@ import type { JournalRecord } from './record.ts';
  */
 
 const columns = [
-  'seq', 'time', 'sandbox', 'actor', 'action', 'subject', 'decision', 'rule', 'outcome', 'credential', 'policy', 'detail', 'previous',
+  'seq',
+  'time',
+  'sandbox',
+  'actor',
+  'action',
+  'subject',
+  'decision',
+  'rule',
+  'outcome',
+  'credential',
+  'policy',
+  'detail',
+  'previous',
 ] as const satisfies readonly (keyof JournalRecord)[];
 
 export function csvHeader(): string {

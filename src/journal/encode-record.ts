@@ -30,7 +30,19 @@ export function encodeRecord(record: JournalRecord): string {
   const { action, actor, credential, decision, detail, outcome, policy, previous, rule, sandbox, seq, subject, time } = record;
   const sorted = detail === undefined ? undefined : sortedDetail(detail);
   return JSON.stringify({
-    action, actor, credential, decision, detail: sorted, outcome, policy, previous, rule, sandbox, seq, subject, time,
+    action,
+    actor,
+    credential,
+    decision,
+    detail: sorted,
+    outcome,
+    policy,
+    previous,
+    rule,
+    sandbox,
+    seq,
+    subject,
+    time,
   });
 }
 

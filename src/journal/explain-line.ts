@@ -6,7 +6,19 @@ import { maxLineBytes } from './encode-record.ts';
 /** Why a line is not the canonical line of a record, for a person. Only lines that already failed come here. */
 
 const members = [
-  'action', 'actor', 'credential', 'decision', 'detail', 'outcome', 'policy', 'previous', 'rule', 'sandbox', 'seq', 'subject', 'time',
+  'action',
+  'actor',
+  'credential',
+  'decision',
+  'detail',
+  'outcome',
+  'policy',
+  'previous',
+  'rule',
+  'sandbox',
+  'seq',
+  'subject',
+  'time',
 ];
 const optional = new Set(['credential', 'detail', 'policy', 'rule', 'sandbox']);
 

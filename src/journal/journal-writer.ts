@@ -30,7 +30,10 @@ function journalOn(chain: ChainWriter, { store, keys, release }: JournalWriterPa
   const refuseIfUnable = (): void => {
     const broken = chain.broken();
     if (closed || broken !== undefined) {
-      throw new CasemateError('JOURNAL_UNWRITABLE', broken?.message ?? 'the journal is closed', { cause: broken, hint: broken?.hint });
+      throw new CasemateError('JOURNAL_UNWRITABLE', broken?.message ?? 'the journal is closed', {
+        cause: broken,
+        hint: broken?.hint,
+      });
     }
   };
   return {

@@ -93,5 +93,11 @@ export function decodeRecord(bytes: Uint8Array): JournalRecord | undefined {
 
 // The grammar has proved the shape.
 function isRecord(value: unknown): value is JournalRecord {
-  return typeof value === 'object' && value !== null && 'seq' in value && typeof value.seq === 'number' && Number.isSafeInteger(value.seq);
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'seq' in value &&
+    typeof value.seq === 'number' &&
+    Number.isSafeInteger(value.seq)
+  );
 }

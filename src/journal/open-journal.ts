@@ -63,7 +63,9 @@ async function makeFolders(folder: string, witnessFolder: string): Promise<void>
     throw unwritable(error, witnessFolder);
   });
   if (((await lstat(witnessFolder)).mode & 0o022) !== 0) {
-    throw new CasemateError('PATH_INVALID', `${witnessFolder} can be written by others`, { hint: `Run: chmod go-w ${witnessFolder}` });
+    throw new CasemateError('PATH_INVALID', `${witnessFolder} can be written by others`, {
+      hint: `Run: chmod go-w ${witnessFolder}`,
+    });
   }
 }
 

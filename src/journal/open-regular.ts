@@ -50,11 +50,16 @@ async function refuseSpecial(path: string, code: ErrorCode): Promise<void> {
 }
 
 function notRegular(path: string, what: string, code: ErrorCode): CasemateError {
-  return new CasemateError(code, `${visible(path)} is ${what}, not a regular file`, { hint: 'Give the path of the file itself.' });
+  return new CasemateError(code, `${visible(path)} is ${what}, not a regular file`, {
+    hint: 'Give the path of the file itself.',
+  });
 }
 
 /** The whole of a small regular file, or `undefined` when there is none. Throws `code` past `limit` bytes. */
-export async function readSmall(path: string, options: { readonly code: ErrorCode; readonly limit?: number }): Promise<Buffer | undefined> {
+export async function readSmall(
+  path: string,
+  options: { readonly code: ErrorCode; readonly limit?: number },
+): Promise<Buffer | undefined> {
   const { code, limit = 64 * 1024 } = options;
   try {
     const file = await openRegular(path, { flags: constants.O_RDONLY, code });

@@ -24,9 +24,13 @@ export interface ReadOptions {
 export async function* readBlocks(file: FileHandle, options: ReadOptions = {}): AsyncGenerator<Block, undefined> {
   const { blockBytes = 1024 * 1024 } = options;
   let position = options.position ?? 0;
-  for (let isLast = false; !isLast; ) {
+  for (let isLast = false; !isLast;) {
     // oxlint-disable-next-line no-await-in-loop -- one block after the other is the point
-    const { bytes, end, isEnd } = await readPatiently(file, { position, size: blockBytes + maxLineBytes, patienceMs: options.patienceMs ?? 0 });
+    const { bytes, end, isEnd } = await readPatiently(file, {
+      position,
+      size: blockBytes + maxLineBytes,
+      patienceMs: options.patienceMs ?? 0,
+    });
     isLast = isEnd || bytes.length - end >= maxLineBytes;
     // The rest is a copy: whoever takes the lines may hand their memory to another thread.
     yield { bytes: bytes.subarray(0, end), rest: isLast ? Buffer.from(bytes.subarray(end)) : Buffer.alloc(0) };

@@ -72,7 +72,7 @@ async function readRange(file: FileHandle, start: number, end: number): Promise<
 }
 
 export function* linesOf(bytes: Buffer): Generator<Line> {
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const feed = bytes.indexOf(0x0a, start);
     const end = feed < 0 ? bytes.length : feed;
     const line = bytes.subarray(start, end);

@@ -47,7 +47,11 @@ export function scanBlock(bytes: Buffer, options: ScanOptions): BlockScan {
       state.why = explainLine(lineAt(bytes, start));
       break;
     }
-    takeLine(state, match, { bytes: bytes.subarray(start, end - 1), options, isCheckpoint: latin.startsWith(checkpointOpening, start) });
+    takeLine(state, match, {
+      bytes: bytes.subarray(start, end - 1),
+      options,
+      isCheckpoint: latin.startsWith(checkpointOpening, start),
+    });
     start = end;
   }
   return resultOf(state);
@@ -69,8 +73,17 @@ interface State {
 
 function newState(): State {
   return {
-    lines: 0, firstSeq: 0, firstPrevious: '', seq: 0, hash: '', time: '',
-    leading: 0, trailing: 0, signedThrough: 0, wantedHash: undefined, why: undefined,
+    lines: 0,
+    firstSeq: 0,
+    firstPrevious: '',
+    seq: 0,
+    hash: '',
+    time: '',
+    leading: 0,
+    trailing: 0,
+    signedThrough: 0,
+    wantedHash: undefined,
+    why: undefined,
   };
 }
 
@@ -113,7 +126,9 @@ export function orderFault(
   if (next.seq !== before.seq + 1) {
     return `record ${next.seq} stands where record ${before.seq + 1} belongs: lines were removed, repeated, added or moved`;
   }
-  return next.previous === before.hash ? undefined : `the record before it (${before.seq}) is not the one this line was chained to: it was changed`;
+  return next.previous === before.hash
+    ? undefined
+    : `the record before it (${before.seq}) is not the one this line was chained to: it was changed`;
 }
 
 function contentFault(detail: string | undefined, { bytes, options, isCheckpoint }: Line): string | undefined {
@@ -151,7 +166,11 @@ function resultOf(state: State): BlockScan {
   const { lines, leading, trailing, signedThrough, wantedHash, why } = state;
   const isEmpty = lines === 0;
   return {
-    lines, leading, trailing, signedThrough, wantedHash,
+    lines,
+    leading,
+    trailing,
+    signedThrough,
+    wantedHash,
     first: isEmpty ? undefined : { seq: state.firstSeq, previous: state.firstPrevious },
     last: isEmpty ? undefined : { seq: state.seq, hash: state.hash, time: state.time },
     fault: why === undefined ? undefined : { line: lines + 1, why },

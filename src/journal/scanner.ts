@@ -36,7 +36,10 @@ const workerFile = import.meta.url.endsWith('.ts') ? './scan-worker.ts' : './sca
 export function threadScanner(options: ScanOptions, threads: number = Math.min(4, availableParallelism())): Scanner {
   const waiting = new Map<number, PromiseWithResolvers<BlockScan>>();
   const workerData = { wanted: options.wanted, publicKey: options.publicKey.export({ type: 'spki', format: 'pem' }) };
-  const workers = Array.from({ length: threads }, () => new Worker(new URL(workerFile, import.meta.url), { workerData, execArgv: [] }));
+  const workers = Array.from(
+    { length: threads },
+    () => new Worker(new URL(workerFile, import.meta.url), { workerData, execArgv: [] }),
+  );
   for (const worker of workers) {
     worker.on('message', ({ id, scan }: ScanAnswer) => {
       waiting.get(id)?.resolve(scan);

@@ -53,12 +53,17 @@ export async function segmentWriter(folder: string, options: SegmentWriterOption
   };
 
   return {
-    write: (bytes) => write(bytes).catch((error: unknown) => { throw unwritable(error, segmentAt(folder, number).path); }),
+    write: (bytes) =>
+      write(bytes).catch((error: unknown) => {
+        throw unwritable(error, segmentAt(folder, number).path);
+      }),
     async takeBack() {
       const { path } = segmentAt(folder, number);
       try {
         if (fstatSync(file.fd).size < size) {
-          throw new CasemateError('JOURNAL_UNWRITABLE', `${path} was cut by another program`, { hint: 'Run: casemate journal verify' });
+          throw new CasemateError('JOURNAL_UNWRITABLE', `${path} was cut by another program`, {
+            hint: 'Run: casemate journal verify',
+          });
         }
         await file.truncate(size);
         await sync(file);
@@ -84,7 +89,7 @@ async function openForAppend(folder: string, number: number): Promise<FileHandle
 }
 
 async function writeFully(file: FileHandle, bytes: Buffer): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
+  for (let written = 0; written < bytes.length;) {
     // oxlint-disable-next-line no-await-in-loop -- a short write goes on where it ended
     const { bytesWritten } = await file.write(bytes, written);
     written += bytesWritten;

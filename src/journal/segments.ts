@@ -30,13 +30,20 @@ export async function listSegments(folder: string): Promise<readonly Segment[]> 
     }
     throw error;
   });
-  const numbers = names.flatMap((name) => segmentName.exec(name)?.[1] ?? []).map(Number).toSorted((a, b) => a - b);
+  const numbers = names
+    .flatMap((name) => segmentName.exec(name)?.[1] ?? [])
+    .map(Number)
+    .toSorted((a, b) => a - b);
   return numbers.map((number, index) => {
     const segment = segmentAt(folder, number);
     if (number !== index + 1 || !names.includes(segment.name)) {
-      throw new CasemateError('JOURNAL_INVALID', `${visible(join(folder, segmentAt(folder, index + 1).name))} is missing from the journal`, {
-        hint: 'A segment was removed or renamed. Bring it back from a backup.',
-      });
+      throw new CasemateError(
+        'JOURNAL_INVALID',
+        `${visible(join(folder, segmentAt(folder, index + 1).name))} is missing from the journal`,
+        {
+          hint: 'A segment was removed or renamed. Bring it back from a backup.',
+        },
+      );
     }
     return segment;
   });

@@ -71,8 +71,13 @@ export async function verifySegments(segments: readonly Segment[], options: Veri
   const publicKey = witness === undefined ? options.publicKey : witnessKey(witness);
   const start: Progress = { chain: emptyChain, fault: undefined };
   if (publicKey === undefined) {
-    const why = witness === undefined ? 'there is no public key to check signatures with' : 'the signature of the witness is wrong';
-    return verdictOf({ ...start, fault: { segment: witness === undefined ? 'keys' : 'witness', line: 0, why } }, segments, options);
+    const why =
+      witness === undefined ? 'there is no public key to check signatures with' : 'the signature of the witness is wrong';
+    return verdictOf(
+      { ...start, fault: { segment: witness === undefined ? 'keys' : 'witness', line: 0, why } },
+      segments,
+      options,
+    );
   }
   const scanner = await scannerFor(segments, { ...options, scan: { publicKey, wanted: witness?.seq ?? 0 } });
   try {
@@ -119,7 +124,11 @@ interface Place {
   readonly isLast: boolean;
 }
 
-async function followSegment(before: Chain, place: Place, options: VerifyOptions & { readonly scanner: Scanner }): Promise<Progress> {
+async function followSegment(
+  before: Chain,
+  place: Place,
+  options: VerifyOptions & { readonly scanner: Scanner },
+): Promise<Progress> {
   const { scanner, patienceMs, blockBytes } = options;
   const { name } = place.segment;
   const file = await openSegment(place.segment);
@@ -130,7 +139,8 @@ async function followSegment(before: Chain, place: Place, options: VerifyOptions
   const linkNext = async (): Promise<JournalFault | undefined> => {
     const scan = await underWay.shift();
     const linked = scan === undefined ? { chain } : linkScan(chain, scan);
-    const fault = linked.fault === undefined ? undefined : { segment: name, line: lines + linked.fault.line, why: linked.fault.why };
+    const fault =
+      linked.fault === undefined ? undefined : { segment: name, line: lines + linked.fault.line, why: linked.fault.why };
     chain = linked.chain;
     lines += scan?.lines ?? 0;
     return fault;
@@ -172,7 +182,10 @@ function restFault(rest: Buffer, place: Place & { readonly line: number }): Jour
 }
 
 function verdictOf({ chain, fault }: Progress, segments: readonly Segment[], { witness }: VerifyOptions): JournalVerdict {
-  const found = fault?.tornBytes === undefined ? fault ?? wholeFault(chain, segments, witness) : wholeFault(chain, segments, witness) ?? fault;
+  const found =
+    fault?.tornBytes === undefined
+      ? (fault ?? wholeFault(chain, segments, witness))
+      : (wholeFault(chain, segments, witness) ?? fault);
   return {
     valid: found === undefined,
     records: chain.records,

@@ -43,7 +43,9 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
   await read(facts.callerEnv, facts.withoutValues === true);
   const first = [...bindings.values()];
   return {
-    bound: new Map(first.map((binding) => [binding.name, { ...binding, value: () => (bindings.get(binding.name) ?? binding).value() }])),
+    bound: new Map(
+      first.map((binding) => [binding.name, { ...binding, value: () => (bindings.get(binding.name) ?? binding).value() }]),
+    ),
     variables: phantomVariables(facts.plan, bindings),
     phantomOf: (provider) => first.find((binding) => binding.provider === provider)?.phantom,
     refresh: (callerEnv) => read(callerEnv, false),

@@ -76,7 +76,11 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
 }
 
 /** Not worth a wait for the disk: what a power cut left of it is made anew. */
-async function ensureAuthority({ clock }: SandboxContext, name: string, folders: ReturnType<typeof sandboxFolders>): Promise<Authority> {
+async function ensureAuthority(
+  { clock }: SandboxContext,
+  name: string,
+  folders: ReturnType<typeof sandboxFolders>,
+): Promise<Authority> {
   const { authorityCertificate, authorityKey } = folders;
   const [certificatePem, privateKeyPem] = await Promise.all([authorityCertificate, authorityKey].map(readTextIfPresent));
   const kept = certificatePem === undefined || privateKeyPem === undefined ? undefined : { certificatePem, privateKeyPem };

@@ -57,7 +57,11 @@ interface FailedStart {
  * Takes back what a start made. What cannot be taken back leaves the sandbox in `stopping`, which `stop`, `destroy`, the
  * timers and the next daemon finish. The caller is told of the first fault; one of this is not put before it.
  */
-async function undoStart({ store, journal }: SandboxContext, row: SandboxRow, { undo, plan, actor, error }: FailedStart): Promise<void> {
+async function undoStart(
+  { store, journal }: SandboxContext,
+  row: SandboxRow,
+  { undo, plan, actor, error }: FailedStart,
+): Promise<void> {
   const isUndone = await undo.run().then(
     () => true,
     () => false,
@@ -69,7 +73,9 @@ async function undoStart({ store, journal }: SandboxContext, row: SandboxRow, { 
     // It stays in `starting`, from where it can be stopped and removed.
   }
   if (error.code !== 'JOURNAL_UNWRITABLE') {
-    await journal.append(lifeRecord(row, plan, { actor, action: 'sandbox.start-failed', outcome: error.code })).catch(() => undefined);
+    await journal
+      .append(lifeRecord(row, plan, { actor, action: 'sandbox.start-failed', outcome: error.code }))
+      .catch(() => undefined);
   }
 }
 
@@ -166,7 +172,11 @@ export function destroyList(context: SandboxContext, row: SandboxRow): { removed
   const plan = parsePlan(row.plan);
   return {
     removed: [`container ${row.id}`, `home and files of the sandbox: ${sandboxFolder(context.paths, row.id)}`],
-    kept: [`workspace ${plan.workspace.path}`, `image ${plan.image.recipe} (${plan.image.digest ?? 'not built'})`, 'journal records'],
+    kept: [
+      `workspace ${plan.workspace.path}`,
+      `image ${plan.image.recipe} (${plan.image.digest ?? 'not built'})`,
+      'journal records',
+    ],
   };
 }
 

@@ -17,7 +17,11 @@ export interface Plan {
   readonly image: { readonly recipe: string; readonly digest: string | undefined };
   readonly workspace: { readonly path: string; readonly mode: 'direct' | 'readonly'; readonly protect: readonly string[] };
   readonly home: PlannedHome;
-  readonly network: { readonly rules: readonly NetworkRule[]; readonly tcpPorts: readonly number[]; readonly udpPorts: readonly number[] };
+  readonly network: {
+    readonly rules: readonly NetworkRule[];
+    readonly tcpPorts: readonly number[];
+    readonly udpPorts: readonly number[];
+  };
   readonly credentials: readonly PlannedCredential[];
   /** variables of every command inside, phantoms aside */
   readonly env: Readonly<Record<string, string>>;

@@ -70,7 +70,10 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
   return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files) };
 }
 
-async function readPolicy(context: SandboxContext, request: MakeRequest): Promise<{ policy: Policy; files: readonly PolicyFile[] }> {
+async function readPolicy(
+  context: SandboxContext,
+  request: MakeRequest,
+): Promise<{ policy: Policy; files: readonly PolicyFile[] }> {
   const { cwd, policyFile, userPolicyFolder } = request;
   const { agents, env, userHome } = context;
   const paths = userPolicyFolder === undefined ? context.paths : { ...context.paths, config: userPolicyFolder };
@@ -129,7 +132,18 @@ function trustOf({ store }: SandboxContext, policy: Policy, files: readonly Poli
 }
 
 /** A person approves what was read, not what the file may say by now. */
-export async function approveTrust({ store, journal, clock }: SandboxContext, { path, hash }: Trust, actor: string): Promise<void> {
-  await journal.append({ actor, action: 'policy.trust', subject: path, decision: 'none', outcome: 'ok', detail: { content: hash } });
+export async function approveTrust(
+  { store, journal, clock }: SandboxContext,
+  { path, hash }: Trust,
+  actor: string,
+): Promise<void> {
+  await journal.append({
+    actor,
+    action: 'policy.trust',
+    subject: path,
+    decision: 'none',
+    outcome: 'ok',
+    detail: { content: hash },
+  });
   store.trust(hash, clock.nowMs());
 }

@@ -18,7 +18,12 @@ export async function readBack(context: SandboxContext, row: SandboxRow, plan: P
     return [{ what: 'first process', value: 'none', asPlanned: false }];
   }
   const read = async (name: string): Promise<string> => await readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
-  const [status, uidMap, mounts, devices] = await Promise.all([read('status'), read('uid_map'), read('mountinfo'), read('net/dev')]);
+  const [status, uidMap, mounts, devices] = await Promise.all([
+    read('status'),
+    read('uid_map'),
+    read('mountinfo'),
+    read('net/dev'),
+  ]);
   return judge({ status, uidMap, mounts, devices }, { uid: context.uid, mode: plan.workspace.mode });
 }
 
@@ -30,7 +35,10 @@ export interface Readings {
   readonly devices: string;
 }
 
-export function judge({ status, uidMap, mounts, devices }: Readings, planned: { readonly uid: number; readonly mode: 'direct' | 'readonly' }): readonly ReadBack[] {
+export function judge(
+  { status, uidMap, mounts, devices }: Readings,
+  planned: { readonly uid: number; readonly mode: 'direct' | 'readonly' },
+): readonly ReadBack[] {
   const field = (name: string): string => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1] ?? '';
   const uids = field('Uid').trim();
   const capabilities = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(field);
@@ -40,12 +48,20 @@ export function judge({ status, uidMap, mounts, devices }: Readings, planned: { 
   return [
     tick('host user ids', uids.replaceAll(/\s+/g, ' '), uids !== '' && !uids.split(/\s+/).includes('0')),
     tick('id mapping', uidMap.trim().replaceAll(/\s+/g, ' '), uidMap.trim() !== '' && !mapsRoot(uidMap, planned.uid)),
-    tick('capabilities', capabilities.join(' '), capabilities.every((set) => /^0+$/.test(set))),
+    tick(
+      'capabilities',
+      capabilities.join(' '),
+      capabilities.every((set) => /^0+$/.test(set)),
+    ),
     tick('no new privileges', field('NoNewPrivs'), field('NoNewPrivs') === '1'),
     tick('seccomp mode', field('Seccomp'), field('Seccomp') === '2'),
     tick('network interfaces', interfaces.join(' '), interfaces.length === 1 && interfaces[0] === 'lo'),
     tick('root file system', root?.options ?? '', hasOptions(root, ['ro', 'nosuid', 'nodev'])),
-    tick('workspace', workspace?.options ?? '', hasOptions(workspace, [planned.mode === 'readonly' ? 'ro' : 'rw', 'nosuid', 'nodev'])),
+    tick(
+      'workspace',
+      workspace?.options ?? '',
+      hasOptions(workspace, [planned.mode === 'readonly' ? 'ro' : 'rw', 'nosuid', 'nodev']),
+    ),
   ];
 }
 
@@ -71,7 +87,10 @@ function hasOptions(mount: Mount | undefined, wanted: readonly string[]): boolea
 
 /** Whether id 0 of the host has a place inside; an ordinary caller's own id may have one, root's never. */
 function mapsRoot(uidMap: string, callerUid: number): boolean {
-  const ranges = uidMap.trim().split('\n').map((line) => line.trim().split(/\s+/).map(Number));
+  const ranges = uidMap
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number));
   return callerUid === 0 && ranges.some(([, outside = 0, size = 0]) => outside === 0 && size > 0);
 }
 

@@ -79,7 +79,11 @@ interface RowFacts {
   readonly known: Executions;
 }
 
-async function settleRow(context: SandboxContext, row: SandboxRow, facts: RowFacts & { readonly faults: string[] }): Promise<keyof Reconciled | undefined> {
+async function settleRow(
+  context: SandboxContext,
+  row: SandboxRow,
+  facts: RowFacts & { readonly faults: string[] },
+): Promise<keyof Reconciled | undefined> {
   const owned = !row.ephemeral || (await clientLives(row.client));
   const runs = row.state === 'running' && facts.found === 'running';
   if (runs && owned && (await takeBack(context, row, facts.faults))) {

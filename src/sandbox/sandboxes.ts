@@ -111,7 +111,10 @@ interface EndParts {
 }
 
 /** The ways in which a sandbox ends; a throw-away one goes with its command, or when it is stopped. */
-function createEnds(context: SandboxContext, { executions, locks, find, underLock }: EndParts): Pick<Sandboxes, 'stop' | 'destroy' | 'close' | 'settled'> {
+function createEnds(
+  context: SandboxContext,
+  { executions, locks, find, underLock }: EndParts,
+): Pick<Sandboxes, 'stop' | 'destroy' | 'close' | 'settled'> {
   const { store } = context;
   const background = new Set<Promise<unknown>>();
   const destroy = (name: string, options: CallOptions): Promise<Destroyed> => {
@@ -131,7 +134,9 @@ function createEnds(context: SandboxContext, { executions, locks, find, underLoc
   const throwAway = (id: SandboxId, options: CallOptions): void => {
     if (store.find(id)?.ephemeral === true) {
       // First the answer to whoever waits for the command's end.
-      const work = nextTurn().then(() => destroy(id, options)).catch(() => undefined);
+      const work = nextTurn()
+        .then(() => destroy(id, options))
+        .catch(() => undefined);
       background.add(work);
       void work.then(() => background.delete(work));
     }
@@ -193,7 +198,13 @@ async function make(context: SandboxContext, prepared: Prepared, options: MakeOp
 /** From the folder's name, with a number where that is taken; throw-away sandboxes get a part of their id's randomness. */
 function freeName(context: SandboxContext, plan: Plan, ephemeral: boolean): SandboxName {
   const folder = plan.workspace.path.split('/').at(-1) ?? '';
-  const stem = folder.toLowerCase().replaceAll(/[^a-z0-9-]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 28).replace(/-+$/, '') || 'sandbox';
+  const stem =
+    folder
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9-]+/g, '-')
+      .replaceAll(/^-+|-+$/g, '')
+      .slice(0, 28)
+      .replace(/-+$/, '') || 'sandbox';
   if (ephemeral) {
     return parseSandboxName(`${stem}-${newSandboxId().slice(-6)}`);
   }
@@ -206,7 +217,10 @@ function freeName(context: SandboxContext, plan: Plan, ephemeral: boolean): Sand
 }
 
 function notFound(context: SandboxContext, name: string): never {
-  const near = nearest(name, context.store.list().map((row) => row.name));
+  const near = nearest(
+    name,
+    context.store.list().map((row) => row.name),
+  );
   throw new CasemateError('SANDBOX_NOT_FOUND', `no sandbox is named "${visible(name)}"`, {
     hint: near === undefined ? 'Run: casemate ls' : `Did you mean "${near}"?`,
   });
@@ -214,7 +228,9 @@ function notFound(context: SandboxContext, name: string): never {
 
 function requireState(row: SandboxRow, states: readonly SandboxRow['state'][]): void {
   if (!states.includes(row.state)) {
-    throw new CasemateError('SANDBOX_WRONG_STATE', `sandbox "${row.name}" is ${row.state}`, { hint: `Run: casemate inspect ${row.name}` });
+    throw new CasemateError('SANDBOX_WRONG_STATE', `sandbox "${row.name}" is ${row.state}`, {
+      hint: `Run: casemate inspect ${row.name}`,
+    });
   }
 }
 
@@ -240,6 +256,7 @@ async function settleDead(context: SandboxContext, executions: Sandboxes['execut
 
 /** What cannot be recorded stays open and is tried again when the sandbox is next ended: it must not keep it running. */
 async function endExecutions(executions: Sandboxes['executions'], row: SandboxRow, reason: string): Promise<void> {
-  const close = ({ id, timedOut }: Execution) => executions.close(id, { exitCode: undefined, reason: timedOut ? 'timed-out' : reason });
+  const close = ({ id, timedOut }: Execution) =>
+    executions.close(id, { exitCode: undefined, reason: timedOut ? 'timed-out' : reason });
   await Promise.allSettled(executions.of(row.id).map(close));
 }

@@ -92,7 +92,10 @@ const schemaVersion = 1;
 export function openStore(path: string): Store {
   const database = guarded(path, 'open', () => new DatabaseSync(path));
   try {
-    return guardAll(path, guarded(path, 'open', () => storeOn(database)));
+    return guardAll(
+      path,
+      guarded(path, 'open', () => storeOn(database)),
+    );
   } catch (error) {
     database.close();
     throw error;
@@ -107,16 +110,26 @@ function guarded<T>(path: string, verb: string, work: () => T): T {
     if (isCasemateError(error)) {
       throw error;
     }
-    throw new CasemateError('STORE_FAILED', `cannot ${verb} the state file ${path}: ${error instanceof Error ? error.message : ''}`, {
-      cause: error,
-      hint: 'Check free space and permissions of that folder. A file that is damaged must be moved away; its sandboxes are then unknown.',
-    });
+    throw new CasemateError(
+      'STORE_FAILED',
+      `cannot ${verb} the state file ${path}: ${error instanceof Error ? error.message : ''}`,
+      {
+        cause: error,
+        hint: 'Check free space and permissions of that folder. A file that is damaged must be moved away; its sandboxes are then unknown.',
+      },
+    );
   }
 }
 
 function guardAll(path: string, store: Store): Store {
-  const read = <A extends readonly unknown[], T>(method: (...args: A) => T) => (...args: A): T => guarded(path, 'read', () => method(...args));
-  const write = <A extends readonly unknown[], T>(method: (...args: A) => T) => (...args: A): T => guarded(path, 'write', () => method(...args));
+  const read =
+    <A extends readonly unknown[], T>(method: (...args: A) => T) =>
+    (...args: A): T =>
+      guarded(path, 'read', () => method(...args));
+  const write =
+    <A extends readonly unknown[], T>(method: (...args: A) => T) =>
+    (...args: A): T =>
+      guarded(path, 'write', () => method(...args));
   return {
     ...store,
     insert: write(store.insert),
@@ -138,7 +151,9 @@ function storeOn(database: DatabaseSync): Store {
   const ownerId = metaValue(database, 'owner', () => Buffer.from(`own-${randomBytes(8).toString('hex')}`)).toString('utf8');
   const installationKey = metaValue(database, 'installation-key', () => randomBytes(32));
   const byLive = database.prepare("SELECT * FROM sandboxes WHERE (id = ? OR name = ?) AND state <> 'gone'");
-  const byGone = database.prepare("SELECT * FROM sandboxes WHERE (id = ? OR name = ?) AND state = 'gone' ORDER BY rowid DESC LIMIT 1");
+  const byGone = database.prepare(
+    "SELECT * FROM sandboxes WHERE (id = ? OR name = ?) AND state = 'gone' ORDER BY rowid DESC LIMIT 1",
+  );
   const all = database.prepare("SELECT * FROM sandboxes WHERE state <> 'gone' ORDER BY created_ms, id");
   const update = database.prepare(
     'UPDATE sandboxes SET state = ?, reason = ?, started_ms = coalesce(?, started_ms), expires_ms = ? WHERE id = ?',
@@ -242,7 +257,11 @@ function identityOf(values: Record<string, SQLOutputValue>): Pick<SandboxRow, 'i
   try {
     return { id: parseSandboxId(String(values['id'])), name: parseSandboxName(String(values['name'])) };
   } catch (error) {
-    throw new CasemateError('STORE_FAILED', `the state file holds a sandbox without a usable name: ${toCasemateError(error).message}`, { cause: error });
+    throw new CasemateError(
+      'STORE_FAILED',
+      `the state file holds a sandbox without a usable name: ${toCasemateError(error).message}`,
+      { cause: error },
+    );
   }
 }
 

@@ -8,13 +8,41 @@ import type { Paths } from '../system/paths.ts';
 /** Which folder a sandbox may have as its workspace: never one that holds credentials, the system, or our own state. */
 
 /** These and everything in them. */
-const systemFolders = ['/bin', '/boot', '/dev', '/etc', '/lib', '/lib64', '/proc', '/run', '/sbin', '/sys', '/usr', '/var/run', '/var/lib/docker', '/var/lib/containers', '/var/lib/dpkg'];
+const systemFolders = [
+  '/bin',
+  '/boot',
+  '/dev',
+  '/etc',
+  '/lib',
+  '/lib64',
+  '/proc',
+  '/run',
+  '/sbin',
+  '/sys',
+  '/usr',
+  '/var/run',
+  '/var/lib/docker',
+  '/var/lib/containers',
+  '/var/lib/dpkg',
+];
 
 /** These, but not what is in them. */
 const topFolders = ['/', '/home', '/media', '/mnt', '/opt', '/root', '/srv', '/tmp', '/var', '/var/lib', '/var/tmp'];
 
 /** Folders of a home that hold credentials or what starts by itself; they and everything in them are refused. */
-const privateFolders = ['.ssh', '.gnupg', '.aws', '.azure', '.config', '.docker', '.kube', '.claude', '.codex', '.local', '.cache'];
+const privateFolders = [
+  '.ssh',
+  '.gnupg',
+  '.aws',
+  '.azure',
+  '.config',
+  '.docker',
+  '.kube',
+  '.claude',
+  '.codex',
+  '.local',
+  '.cache',
+];
 
 export interface WorkspaceBounds {
   readonly paths: Paths;
@@ -40,7 +68,7 @@ export async function resolveWorkspace(path: string, bounds: WorkspaceBounds): P
 
 function refusal(real: string, { paths, userHome }: WorkspaceBounds): string | undefined {
   if (topFolders.includes(real)) {
-    return 'it is one of the system\'s own folders';
+    return "it is one of the system's own folders";
   }
   const system = systemFolders.find((folder) => isWithin(real, folder));
   if (system !== undefined) {

@@ -18,7 +18,18 @@ export function environmentOf(values: Readonly<Record<string, string | undefined
 export const processEnvironment: Environment = environmentOf(process.env);
 
 /** What a program we start on the host needs to run at all and to find its own settings; never a credential. */
-const passedOn = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS'] as const;
+const passedOn = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'TMPDIR',
+  'XDG_RUNTIME_DIR',
+  'DBUS_SESSION_BUS_ADDRESS',
+] as const;
 
 export function baseEnvironment(env: Environment): Record<string, string> {
   const result: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };

@@ -35,7 +35,11 @@ async function openWithoutFollowing(path: string): Promise<FileHandle> {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) {
       throw refused(path, 'does not exist', undefined);
     }
-    throw refused(path, `cannot be opened (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown fault'})`, undefined);
+    throw refused(
+      path,
+      `cannot be opened (${error instanceof Error && 'code' in error ? String(error.code) : 'unknown fault'})`,
+      undefined,
+    );
   }
 }
 

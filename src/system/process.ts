@@ -73,7 +73,13 @@ export async function run(file: string, args: readonly string[], options: RunOpt
       reject(new CasemateError('TIMED_OUT', `${file} did not end within ${timeoutMs} ms`));
     } else {
       const truncated = stdout.truncated() || stderr.truncated();
-      resolve({ exitCode: code ?? 128, signal: killedBy ?? undefined, stdout: stdout.bytes(), stderr: stderr.bytes(), truncated });
+      resolve({
+        exitCode: code ?? 128,
+        signal: killedBy ?? undefined,
+        stdout: stdout.bytes(),
+        stderr: stderr.bytes(),
+        truncated,
+      });
     }
   });
   try {

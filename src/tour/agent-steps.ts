@@ -17,7 +17,9 @@ export function stepsOf(line: string): readonly string[] {
 function assistantStep(block: unknown): readonly string[] {
   const kind = field(block, 'type');
   if (kind === 'text') {
-    return text(field(block, 'text')).split('\n').filter((line) => line !== '');
+    return text(field(block, 'text'))
+      .split('\n')
+      .filter((line) => line !== '');
   }
   return kind === 'tool_use' ? [`> ${text(field(block, 'name'))}: ${toolSubject(field(block, 'input'))}`] : [];
 }
@@ -35,8 +37,12 @@ function resultStep(block: unknown): readonly string[] {
     return [];
   }
   const content = field(block, 'content');
-  const parts = typeof content === 'string' ? [content] : Array.isArray(content) ? content.map((part) => text(field(part, 'text'))) : [];
-  const lines = parts.join('\n').split('\n').filter((line) => line.trim() !== '');
+  const parts =
+    typeof content === 'string' ? [content] : Array.isArray(content) ? content.map((part) => text(field(part, 'text'))) : [];
+  const lines = parts
+    .join('\n')
+    .split('\n')
+    .filter((line) => line.trim() !== '');
   const shown = lines.slice(0, shownLines).map((line) => `    ${line.slice(0, 140).replaceAll('\t', '  ')}`);
   return lines.length > shownLines ? [...shown, `    ... ${lines.length - shownLines} more lines`] : shown;
 }
@@ -53,7 +59,9 @@ function parse(line: string): unknown {
 }
 
 function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? Object.getOwnPropertyDescriptor(value, name)?.value
+    : undefined;
 }
 
 function text(value: unknown): string {

@@ -28,7 +28,9 @@ export function emptyReport(needles: readonly Needle[]): SearchReport {
 
 export function joinReports(first: SearchReport, second: SearchReport): SearchReport {
   const names = new Set([...Object.keys(first.seen), ...Object.keys(second.seen)]);
-  const seen = [...names].map((name) => [name, [...new Set([...(first.seen[name] ?? []), ...(second.seen[name] ?? [])])]] as const);
+  const seen = [...names].map(
+    (name) => [name, [...new Set([...(first.seen[name] ?? []), ...(second.seen[name] ?? [])])]] as const,
+  );
   return { seen: Object.fromEntries(seen), bytes: first.bytes + second.bytes, places: first.places + second.places };
 }
 
@@ -63,7 +65,9 @@ export function regionsOf(maps: string): readonly Region[] {
     const [, start, end, rights = '', path = ''] = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+\s*(.*)$/.exec(line) ?? [];
     const special = path.startsWith('[v');
     const readable = rights.startsWith('r') && (rights[1] === 'w' || path === '');
-    return start === undefined || end === undefined || special || !readable ? [] : [{ start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) }];
+    return start === undefined || end === undefined || special || !readable
+      ? []
+      : [{ start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) }];
   });
 }
 
@@ -72,7 +76,11 @@ interface Searching {
   readonly place: string;
 }
 
-async function searchRegions(memory: FileHandle, regions: readonly Region[], { needles, place }: Searching): Promise<SearchReport> {
+async function searchRegions(
+  memory: FileHandle,
+  regions: readonly Region[],
+  { needles, place }: Searching,
+): Promise<SearchReport> {
   const overlap = Math.max(...needles.map(({ text }) => text.length));
   const buffer = Buffer.alloc(chunkBytes + overlap);
   let report = emptyReport(needles);
@@ -110,7 +118,9 @@ async function readRegular(path: string): Promise<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => undefined);
   try {
     const stats = await file?.stat();
-    return file === undefined || stats === undefined || !stats.isFile() || stats.size > maxFileBytes ? Buffer.alloc(0) : await file.readFile();
+    return file === undefined || stats === undefined || !stats.isFile() || stats.size > maxFileBytes
+      ? Buffer.alloc(0)
+      : await file.readFile();
   } finally {
     await file?.close();
   }

@@ -86,7 +86,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the command line',
       const inspected = JSON.parse((await home.casemate(['inspect', 'work', '--json'])).out);
       expect(inspected.readBack.filter((entry: { asPlanned: boolean }) => !entry.asPlanned)).toEqual([]);
       expect(inspected.readBack.length).toBeGreaterThan(6);
-      expect(JSON.parse((await home.casemate(['stats', 'work', '--json'])).out)).toMatchObject({ state: 'running', pidsLimit: 512 });
+      expect(JSON.parse((await home.casemate(['stats', 'work', '--json'])).out)).toMatchObject({
+        state: 'running',
+        pidsLimit: 512,
+      });
       await home.casemate(['exec', 'work', '--', 'printf', '\\033]0;title\\007seen\\n']);
       const logs = await home.casemate(['logs', 'work']);
       expect(logs.out).toContain('\\x1b]0;title\\x07seen');
@@ -94,19 +97,34 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the command line',
     });
 
     it('refuses a name in use, a missing sandbox and a wrong name in one line', async () => {
-      expect(await home.casemate(['create', 'work'])).toMatchObject({ code: 2, err: expect.stringContaining('a sandbox named "work" exists') });
-      expect(await home.casemate(['exec', 'wrk', '--', 'true'])).toMatchObject({ code: 2, err: expect.stringContaining('Did you mean "work"?') });
-      expect(await home.casemate(['create', 'No/Good'])).toMatchObject({ code: 2, err: expect.stringContaining('is not a sandbox name') });
+      expect(await home.casemate(['create', 'work'])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('a sandbox named "work" exists'),
+      });
+      expect(await home.casemate(['exec', 'wrk', '--', 'true'])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('Did you mean "work"?'),
+      });
+      expect(await home.casemate(['create', 'No/Good'])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('is not a sandbox name'),
+      });
     });
 
     it('removes nothing without the name typed, and says when it is already gone', async () => {
       await home.casemate(['create', 'other']);
-      expect(await home.casemate(['destroy', 'other'], { input: '' })).toMatchObject({ code: 2, err: expect.stringContaining('nothing was removed') });
+      expect(await home.casemate(['destroy', 'other'], { input: '' })).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('nothing was removed'),
+      });
       expect(await home.casemate(['destroy', 'other', '--confirm', 'othre'])).toMatchObject({ code: 2 });
       expect((await home.casemate(['inspect', 'other'])).code).toBe(0);
       const done = await home.casemate(['destroy', 'other', '--confirm', 'other']);
       expect(done).toMatchObject({ code: 0, out: expect.stringContaining(`kept: workspace ${home.project}`) });
-      expect(await home.casemate(['destroy', 'other', '--confirm', 'other'])).toMatchObject({ code: 0, out: 'other is already gone\n' });
+      expect(await home.casemate(['destroy', 'other', '--confirm', 'other'])).toMatchObject({
+        code: 0,
+        out: 'other is already gone\n',
+      });
     });
   });
 
@@ -154,7 +172,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the command line',
   });
 
   it('names a missing image and the command that builds it', async () => {
-    const { code, err } = await home.casemate(['run', '--', 'true'], { env: { CASEMATE_IMAGES: join(home.root, 'no-images'), CASEMATE_HOME: join(home.root, 'second') } });
+    const { code, err } = await home.casemate(['run', '--', 'true'], {
+      env: { CASEMATE_IMAGES: join(home.root, 'no-images'), CASEMATE_HOME: join(home.root, 'second') },
+    });
     expect({ code, err }).toMatchObject({ code: 125, err: expect.stringContaining('casemate image build base') });
     await home.casemate(['daemon', 'stop'], { env: { CASEMATE_HOME: join(home.root, 'second') } });
   });

@@ -45,7 +45,18 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
     expect(await running).toMatchObject({ code: 0, out: 'done\n' });
     const [row] = JSON.parse((await home.casemate(['ls', '--json'])).out);
     expect(row).toMatchObject({ name: 'kept', state: 'running' });
-    const denied = await home.casemate(['exec', 'kept', '--', 'curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', 'http://denied.example.com/']);
+    const denied = await home.casemate([
+      'exec',
+      'kept',
+      '--',
+      'curl',
+      '-sS',
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{http_code}',
+      'http://denied.example.com/',
+    ]);
     expect(denied.out).toBe('403');
     expect(await home.casemate(['destroy', 'kept', '--confirm', 'kept'])).toMatchObject({ code: 0 });
   });
@@ -54,7 +65,14 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
     await home.casemate(['create', 'cut']);
     await home.casemate(['start', 'cut']);
     const pid = await daemonPid();
-    const running = home.casemate(['exec', 'cut', '--', 'sh', '-c', 'sleep 2; curl -sS -m 3 http://denied.example.com/; echo code $?']);
+    const running = home.casemate([
+      'exec',
+      'cut',
+      '--',
+      'sh',
+      '-c',
+      'sleep 2; curl -sS -m 3 http://denied.example.com/; echo code $?',
+    ]);
     await sleep(1200);
     process.kill(pid, 'SIGSTOP');
     await sleep(5000);
@@ -101,12 +119,16 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
       await new Promise((done) => child.once('exit', done));
     }
     await expect.poll(names, { timeout: 10_000 }).toEqual([]);
-    await expect.poll(async () => (await readdir(join(home.paths.state, 'sandboxes')).catch(() => [])).length, { timeout: 10_000 }).toBe(0);
+    await expect
+      .poll(async () => (await readdir(join(home.paths.state, 'sandboxes')).catch(() => [])).length, { timeout: 10_000 })
+      .toBe(0);
   });
 
   it('two callers at once start one daemon and do not race', async () => {
     await home.casemate(['daemon', 'stop', '--force']);
-    const results = await Promise.all(Array.from({ length: 4 }, async (_, index) => await home.casemate(['run', '--', 'echo', String(index)])));
+    const results = await Promise.all(
+      Array.from({ length: 4 }, async (_, index) => await home.casemate(['run', '--', 'echo', String(index)])),
+    );
     expect(results.map(({ code, out }) => [code, out])).toEqual([0, 1, 2, 3].map((index) => [0, `${index}\n`]));
     const same = await Promise.all(['a', 'b'].map(async () => await home.casemate(['create', 'same'])));
     expect(same.map(({ code }) => code).toSorted((a, b) => a - b)).toEqual([0, 2]);
@@ -132,7 +154,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
     await second.casemate(['run', '--', 'true']);
     await second.casemate(['daemon', 'stop', '--force']);
     const folder = join(second.paths.state, 'journal');
-    const [segment = ''] = (await readdir(folder)).filter((name) => name.endsWith('.jsonl') || name.includes('segment') || /\d/.test(name));
+    const [segment = ''] = (await readdir(folder)).filter(
+      (name) => name.endsWith('.jsonl') || name.includes('segment') || /\d/.test(name),
+    );
     const text = await readFile(join(folder, segment), 'utf8');
     await writeFile(join(folder, segment), text.replace('sandbox.create', 'sandbox.creaet'));
     expect(await second.casemate(['journal', 'verify'])).toMatchObject({ code: 1 });
@@ -146,7 +170,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
     await mkdir(bin);
     const tools = ['perl', 'mke2fs', 'unshare', 'nsenter', 'mount', 'find', 'node'];
     for (const tool of tools) {
-      const path = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'].map((folder) => join(folder, tool)).find((file) => existsSync(file));
+      const path = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin']
+        .map((folder) => join(folder, tool))
+        .find((file) => existsSync(file));
       await (path === undefined ? undefined : symlink(path, join(bin, tool)));
     }
     const { code, err } = await second.casemate(['run', '--', 'true'], { env: { PATH: bin } });

@@ -53,7 +53,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the network of a s
   const inside = async (script: string) => await home.casemate(['exec', 'net', '--', 'sh', '-c', script]);
 
   it('reaches an allowed function with the real key put in outside, and sees only the phantom', async () => {
-    const { out } = await inside('echo "$EXAMPLE_KEY"; curl -sS -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com/v1/x');
+    const { out } = await inside(
+      'echo "$EXAMPLE_KEY"; curl -sS -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com/v1/x',
+    );
     const [phantom = '', answer = ''] = out.split('\n');
     expect(phantom).toContain('cmph_');
     expect(seen.at(-1)).toEqual({ path: '/v1/x', authorization: `Bearer ${realKey}` });
@@ -71,11 +73,18 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the network of a s
     const before = seen.length;
     const { err } = await inside(scripts[tool] ?? 'false');
     expect(err).toBe('');
-    expect(seen.slice(before).map(({ path }) => path).join()).toContain(`/v1/${tool}`);
+    expect(
+      seen
+        .slice(before)
+        .map(({ path }) => path)
+        .join(),
+    ).toContain(`/v1/${tool}`);
   });
 
   it('explains a denial so that a person and an agent understand it', async () => {
-    const web = await inside('curl -sS https://denied.example.org/x; echo; curl -sS -H "accept: application/json" http://denied.example.org/');
+    const web = await inside(
+      'curl -sS https://denied.example.org/x; echo; curl -sS -H "accept: application/json" http://denied.example.org/',
+    );
     expect(web.out).toContain('denied.example.org');
     expect(web.out).toContain('casemate policy explain denied.example.org');
     const path = await inside('curl -sS -w "%{http_code}" https://api.example.com/admin');
@@ -85,7 +94,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the network of a s
     expect(seen).toHaveLength(before);
   });
 
-  it('refuses the caller\'s own key', async () => {
+  it("refuses the caller's own key", async () => {
     const before = seen.length;
     const { out } = await inside('curl -sS -w "%{http_code}" -H "Authorization: Bearer attacker" https://api.example.com/v1/x');
     expect(out).toMatch(/403$/);

@@ -43,7 +43,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
       expect(err).toContain('ENOSPC');
       expect(err.trim().split('\n')).toHaveLength(1);
     }
-    expect(JSON.parse((await shell('casemate ls --json > /dev/full')).err)).toMatchObject({ error: { code: 'OUTPUT_UNWRITABLE' } });
+    expect(JSON.parse((await shell('casemate ls --json > /dev/full')).err)).toMatchObject({
+      error: { code: 'OUTPUT_UNWRITABLE' },
+    });
   });
 
   it('works in folders of any name', async () => {
@@ -55,18 +57,27 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
       expect({ name, code, out, err }).toEqual({ name, code: 0, out: 'seen', err: '' });
     }
     await symlink('sp ace', join(home.root, 'link'));
-    expect(await home.casemate(['run', '--workspace', '../link', '--', 'ls'])).toMatchObject({ code: 0, out: expect.stringMatching(/^f$/m) });
+    expect(await home.casemate(['run', '--workspace', '../link', '--', 'ls'])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^f$/m),
+    });
   });
 
   it('says in one line that the working folder is gone', async () => {
     const gone = join(home.root, 'gone');
     await mkdir(gone);
-    const child = spawn('bash', ['-c', `rmdir "${gone}"; exec "${process.execPath}" "${entry}" ls`], { cwd: gone, env: home.env });
+    const child = spawn('bash', ['-c', `rmdir "${gone}"; exec "${process.execPath}" "${entry}" ls`], {
+      cwd: gone,
+      env: home.env,
+    });
     let err = '';
     child.stderr.on('data', (piece: Buffer) => (err += piece.toString('utf8')));
     const code = await new Promise((done) => child.once('close', done));
     await rmdir(gone).catch(() => undefined);
-    expect({ code, err }).toEqual({ code: 2, err: 'casemate: the working folder was removed\n  cd into a folder that exists.\n' });
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: 'casemate: the working folder was removed\n  cd into a folder that exists.\n',
+    });
   });
 
   it('does not pass over a policy under a name that is not read', async () => {
@@ -95,7 +106,16 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
   });
 
   it('prints what it prints as JSON, too', async () => {
-    for (const command of ['doctor', 'ls', 'plan', 'policy check', 'policy schema', 'policy explain example.com', 'image ls', 'daemon status']) {
+    for (const command of [
+      'doctor',
+      'ls',
+      'plan',
+      'policy check',
+      'policy schema',
+      'policy explain example.com',
+      'image ls',
+      'daemon status',
+    ]) {
       const { out } = await home.casemate([...command.split(' '), '--json']);
       expect(() => JSON.parse(out), command).not.toThrow();
     }
@@ -110,11 +130,13 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
   });
 
   it('lets git commit, and not change what git runs', async () => {
-    const script = 'cd "$0" && git init -q && git config user.email a@example.com && git config user.name a && git commit -q --allow-empty -m one';
+    const script =
+      'cd "$0" && git init -q && git config user.email a@example.com && git config user.name a && git commit -q --allow-empty -m one';
     const folder = join(home.root, 'repository');
     await mkdir(folder);
     await run('sh', ['-c', script, folder], { env: home.env });
-    const inside = 'echo b > b && git add b && git commit -q -m two && git log --format=%s; git config core.hooksPath /tmp; echo > .git/hooks/pre-commit';
+    const inside =
+      'echo b > b && git add b && git commit -q -m two && git log --format=%s; git config core.hooksPath /tmp; echo > .git/hooks/pre-commit';
     const { out, err } = await home.casemate(['run', '--', 'sh', '-c', inside], { cwd: folder });
     expect(out).toBe('two\none\n');
     expect(err).toContain('could not write config file');
@@ -123,8 +145,15 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
 
   it('runs without a network, and says so where an image needs one', async () => {
     const env = { ...home.env, CASEMATE_HOME: join(home.root, 'offline') };
-    const offline = async (args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<{ code: number; out: string; err: string }> => {
-      const result = await run('unshare', ['--net', process.execPath, entry, ...args], { cwd: home.project, env: { ...env, ...more }, timeoutMs: 60_000 });
+    const offline = async (
+      args: readonly string[],
+      more: Readonly<Record<string, string>> = {},
+    ): Promise<{ code: number; out: string; err: string }> => {
+      const result = await run('unshare', ['--net', process.execPath, entry, ...args], {
+        cwd: home.project,
+        env: { ...env, ...more },
+        timeoutMs: 60_000,
+      });
       return { code: result.exitCode, out: result.stdout.toString('utf8'), err: result.stderr.toString('utf8') };
     };
     expect(await offline(['run', '--', 'echo', 'on'])).toEqual({ code: 0, out: 'on\n', err: '' });
@@ -136,12 +165,17 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
   it.skipIf(process.geteuid?.() !== 0)('says that the disk is full, and goes on when there is room again', async () => {
     const folder = join(home.root, 'small');
     await mkdir(folder);
-    expect(await run('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'none', folder], { env: home.env })).toMatchObject({ exitCode: 0 });
+    expect(await run('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'none', folder], { env: home.env })).toMatchObject({
+      exitCode: 0,
+    });
     const env = { CASEMATE_HOME: join(folder, 'casemate') };
     try {
       expect(await home.casemate(['run', '--', 'true'], { env })).toMatchObject({ code: 0 });
       await run('dd', ['if=/dev/zero', `of=${join(folder, 'fill')}`, 'bs=64k', 'count=100'], { env: home.env });
-      expect(await home.casemate(['run', '--', 'true'], { env })).toMatchObject({ code: 125, err: expect.stringContaining('full') });
+      expect(await home.casemate(['run', '--', 'true'], { env })).toMatchObject({
+        code: 125,
+        err: expect.stringContaining('full'),
+      });
       await rm(join(folder, 'fill'));
       expect(await home.casemate(['run', '--', 'echo', 'again'], { env })).toMatchObject({ code: 0, out: 'again\n' });
       expect(await home.casemate(['journal', 'verify'], { env })).toMatchObject({ code: 0 });

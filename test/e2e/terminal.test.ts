@@ -23,7 +23,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a terminal', () =>
   /** Runs a shell line in a pseudo-terminal of its own (script(1)); `casemate` is the real command line. */
   async function inTerminal(line: string, typed?: string): Promise<{ code: number; out: string }> {
     const casemate = `"${process.execPath}" "${entry}"`;
-    const child = spawn('script', ['-q', '-e', '-c', line.replaceAll('casemate', casemate), '/dev/null'], { cwd: home.project, env: { ...home.env, TERM: 'xterm', SHELL: '/bin/sh' } });
+    const child = spawn('script', ['-q', '-e', '-c', line.replaceAll('casemate', casemate), '/dev/null'], {
+      cwd: home.project,
+      env: { ...home.env, TERM: 'xterm', SHELL: '/bin/sh' },
+    });
     let keys = typed;
     let out = '';
     child.stdout.on('data', (piece: Buffer) => {
@@ -38,18 +41,25 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a terminal', () =>
   }
 
   it('is there inside when there is one outside, with its size and type', async () => {
-    const { code, out } = await inTerminal("stty cols 101 rows 41; casemate exec term -- sh -c 'tty; stty size; echo $TERM; exit 5'");
+    const { code, out } = await inTerminal(
+      "stty cols 101 rows 41; casemate exec term -- sh -c 'tty; stty size; echo $TERM; exit 5'",
+    );
     expect(code).toBe(5);
     expect(out).toMatch(/\/dev\/(pts\/\d+|console)\r\n41 101\r\nxterm/);
   });
 
   it('follows a resize', async () => {
-    const { out } = await inTerminal("tty=$(tty); (sleep 2; stty cols 77 rows 33 < $tty) & casemate exec term -- sh -c 'sleep 4; stty size'");
+    const { out } = await inTerminal(
+      "tty=$(tty); (sleep 2; stty cols 77 rows 33 < $tty) & casemate exec term -- sh -c 'sleep 4; stty size'",
+    );
     expect(out).toContain('33 77');
   });
 
   it('carries keys as bytes: an interrupt reaches the command inside', async () => {
-    const { out } = await inTerminal("casemate exec term -- sh -c 'trap \"echo caught; exit 9\" INT; echo ready; sleep 20 & wait'", '\u0003');
+    const { out } = await inTerminal(
+      'casemate exec term -- sh -c \'trap "echo caught; exit 9" INT; echo ready; sleep 20 & wait\'',
+      '\u0003',
+    );
     expect(out).toContain('caught');
   });
 
@@ -59,14 +69,19 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a terminal', () =>
   });
 
   it('cannot be typed into from inside (TIOCSTI, TIOCLINUX; CVE-2017-5226)', async () => {
-    const script = 'import fcntl,termios\nfor code in (termios.TIOCSTI, 0x541C):\n try: fcntl.ioctl(0, code, b"x"); print("typed")\n except OSError as e: print("refused", e.errno)';
+    const script =
+      'import fcntl,termios\nfor code in (termios.TIOCSTI, 0x541C):\n try: fcntl.ioctl(0, code, b"x"); print("typed")\n except OSError as e: print("refused", e.errno)';
     const { out } = await inTerminal(`casemate exec term -- python3 -c '${script}'`);
     expect(out.match(/refused/g)).toHaveLength(2);
     expect(out).not.toContain('typed');
   });
 
   it('passes signals on to the command', async () => {
-    const child = spawn(process.execPath, [entry, 'exec', 'term', '--', 'sh', '-c', "trap 'kill $!; echo got; exit 3' TERM; echo ready; sleep 20 & wait"], { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn(
+      process.execPath,
+      [entry, 'exec', 'term', '--', 'sh', '-c', "trap 'kill $!; echo got; exit 3' TERM; echo ready; sleep 20 & wait"],
+      { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'ignore'] },
+    );
     let out = '';
     child.stdout.on('data', (piece: Buffer) => {
       out += piece.toString('utf8');

@@ -15,10 +15,18 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
   });
 
   it('ends with the sample mended by the real agent, the key found nowhere inside and the journal verified', async () => {
-    const { code, out, err } = await home.casemate(['tour', '--stand-in', '--json'], { timeoutMs: 240_000, env: { ANTHROPIC_API_KEY: 'sk-ant-must-not-be-used' } });
+    const { code, out, err } = await home.casemate(['tour', '--stand-in', '--json'], {
+      timeoutMs: 240_000,
+      env: { ANTHROPIC_API_KEY: 'sk-ant-must-not-be-used' },
+    });
     expect({ code, err: code === 0 ? '' : err }).toEqual({ code: 0, err: '' });
     const findings = JSON.parse(out);
-    expect(findings).toMatchObject({ testsAfter: 0, changed: ['src/opening-hours.js'], keyOnTheWire: true, journal: { valid: true } });
+    expect(findings).toMatchObject({
+      testsAfter: 0,
+      changed: ['src/opening-hours.js'],
+      keyOnTheWire: true,
+      journal: { valid: true },
+    });
     expect(findings.testsBefore).not.toBe(0);
     expect(findings.refused.join()).toContain('example.org');
     expect(findings.search.keySeen).toEqual([]);

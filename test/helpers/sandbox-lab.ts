@@ -38,7 +38,11 @@ export interface Lab {
   readonly pass: (ms: number) => void;
   readonly make: (changes?: MakeChanges) => ReturnType<Sandboxes['make']>;
   /** A row as an earlier daemon may have left it. */
-  readonly leave: (row: { readonly state: SandboxState; readonly ephemeral?: boolean; readonly client?: ProcessIdentity | undefined }) => SandboxId;
+  readonly leave: (row: {
+    readonly state: SandboxState;
+    readonly ephemeral?: boolean;
+    readonly client?: ProcessIdentity | undefined;
+  }) => SandboxId;
   /** The use cases anew on the same world, as a second daemon has them. */
   readonly again: () => Sandboxes;
   /** action and outcome of each record */
@@ -158,11 +162,16 @@ function preparedPlan(policy?: string): Prepared {
 
 type Check = (step: string, code: 'ENGINE_FAILED' | 'GATEWAY_FAILED') => void;
 
-function failingEngine(memory: MemoryEngine, { check, openIngresses }: { readonly check: Check; readonly openIngresses: Set<Ingress> }): Engine {
-  const guarded = <A extends readonly unknown[], T>(step: string, work: (...args: A) => Promise<T>) => async (...args: A): Promise<T> => {
-    check(`engine.${step}`, 'ENGINE_FAILED');
-    return await work(...args);
-  };
+function failingEngine(
+  memory: MemoryEngine,
+  { check, openIngresses }: { readonly check: Check; readonly openIngresses: Set<Ingress> },
+): Engine {
+  const guarded =
+    <A extends readonly unknown[], T>(step: string, work: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      check(`engine.${step}`, 'ENGINE_FAILED');
+      return await work(...args);
+    };
   return {
     ...memory,
     create: guarded('create', memory.create),

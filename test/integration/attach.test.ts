@@ -19,7 +19,13 @@ afterEach(async () => {
 });
 
 async function run(logFile: string) {
-  const invocation = { file: '/bin/sh', args: ['-c', 'printf out; printf err >&2; exit 3'], env: {}, pidFile: '/nonexistent', errorLog: '/nonexistent' };
+  const invocation = {
+    file: '/bin/sh',
+    args: ['-c', 'printf out; printf err >&2; exit 3'],
+    env: {},
+    pidFile: '/nonexistent',
+    errorLog: '/nonexistent',
+  };
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const read = Promise.all([text(stdout), text(stderr)]);
   const code = await attach(invocation, { tty: false, logFile, stdout, stderr, input: 'none' });
@@ -38,7 +44,11 @@ describe('attach', () => {
 
   it('goes on without a copy where none can be written, and says so', async () => {
     expect(await run('/dev/full')).toMatchObject({ code: 3, out: 'out', err: expect.stringContaining('output is not kept') });
-    expect(await run(join(folder, 'none/x.log'))).toMatchObject({ code: 3, out: 'out', err: expect.stringMatching(/output is not kept.*ENOENT[^]*err$/) });
+    expect(await run(join(folder, 'none/x.log'))).toMatchObject({
+      code: 3,
+      out: 'out',
+      err: expect.stringMatching(/output is not kept.*ENOENT[^]*err$/),
+    });
   });
 
   it('does not follow a link that lies where the copy goes', async () => {

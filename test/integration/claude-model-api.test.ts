@@ -30,7 +30,9 @@ async function findClaude(): Promise<string | undefined> {
   if (named !== undefined) {
     return named;
   }
-  const image = await imageStore({ folder: pathsFrom(processEnvironment, ownUid).images }).find('claude').catch(() => undefined);
+  const image = await imageStore({ folder: pathsFrom(processEnvironment, ownUid).images })
+    .find('claude')
+    .catch(() => undefined);
   if (image === undefined) {
     return undefined;
   }
@@ -95,7 +97,11 @@ async function session(permissions: 'ask' | 'skip', key = phantom): Promise<Sess
   await own(home);
   // A closed port: the address serves as one that cannot be reached, without any traffic beyond loopback.
   api = await startModelApi({ expectedKey: key, script: mendSample({ root: work, reach: 'http://127.0.0.1:9/' }) });
-  const [, ...args] = agents.claude.start({ permissions, prompt: 'Make the tests pass.', args: ['--output-format', 'stream-json', '--verbose'] });
+  const [, ...args] = agents.claude.start({
+    permissions,
+    prompt: 'Make the tests pass.',
+    args: ['--output-format', 'stream-json', '--verbose'],
+  });
   const path = `${dirname(process.execPath)}:/usr/bin:/bin`;
   const env = {
     ...agents.claude.env(setup),
@@ -118,7 +124,12 @@ async function session(permissions: 'ask' | 'skip', key = phantom): Promise<Sess
 test.skipIf(given === undefined)('with permissions skipped it mends the sample and reports what it could not reach', async () => {
   const { exitCode, result, source, testsPass } = await session('skip');
   expect(result.result).toMatch(/all tests pass\. I could not reach http:\/\/127\.0\.0\.1:9\/ from here/);
-  expect({ exitCode, testsPass, error: result.is_error, denials: result.permission_denials }).toEqual({ exitCode: 0, testsPass: true, error: false, denials: [] });
+  expect({ exitCode, testsPass, error: result.is_error, denials: result.permission_denials }).toEqual({
+    exitCode: 0,
+    testsPass: true,
+    error: false,
+    denials: [],
+  });
   expect(source).toContain('round the clock');
 });
 

@@ -27,7 +27,9 @@ async function findCodex(): Promise<string | undefined> {
   if (named !== undefined) {
     return named;
   }
-  const image = await imageStore({ folder: pathsFrom(processEnvironment, ownUid).images }).find('codex').catch(() => undefined);
+  const image = await imageStore({ folder: pathsFrom(processEnvironment, ownUid).images })
+    .find('codex')
+    .catch(() => undefined);
   if (image === undefined) {
     return undefined;
   }
@@ -58,7 +60,11 @@ async function session(permissions: 'ask' | 'skip'): Promise<{ output: string; t
   const api = await startModelApi({ expectedKey: 'phantom', script: mendSample({ root: work, reach: undefined }) });
   try {
     const provider = `model_providers.s={name="s",base_url="${api.url}/v1",env_key="OPENAI_API_KEY",wire_api="responses"}`;
-    const [, ...args] = agents.codex.start({ permissions, prompt: 'Make the tests pass.', args: ['--json', '-c', 'model_provider="s"', '-c', provider] });
+    const [, ...args] = agents.codex.start({
+      permissions,
+      prompt: 'Make the tests pass.',
+      args: ['--json', '-c', 'model_provider="s"', '-c', provider],
+    });
     const path = `${dirname(process.execPath)}:/usr/bin:/bin`;
     const proxy = { HTTPS_PROXY: 'http://127.0.0.1:9', NO_PROXY: '127.0.0.1' };
     const env = { HOME: home, PATH: path, TERM: 'dumb', TMPDIR: join(folder, 'tmp'), OPENAI_API_KEY: 'phantom', ...proxy };

@@ -55,7 +55,10 @@ describe('the control socket', () => {
     const caller = await client();
     expect(caller.hello).toMatchObject({ version: '1', build: 'b' });
     expect(await caller.call('ls', {})).toEqual([]);
-    await expect(caller.call('start', { name: 'x' })).rejects.toMatchObject({ code: 'SANDBOX_NOT_FOUND', hint: 'Run: casemate ls' });
+    await expect(caller.call('start', { name: 'x' })).rejects.toMatchObject({
+      code: 'SANDBOX_NOT_FOUND',
+      hint: 'Run: casemate ls',
+    });
     expect(await caller.call('trust', { cwd: '/', hash: '' })).toMatchObject({ path: '{"KEY":"value"}' });
     await expect(caller.call('no-such-call' as 'ls', {})).rejects.toThrow('no call');
     caller.close();
@@ -97,7 +100,7 @@ describe('the control socket', () => {
     caller.close();
   });
 
-  it('is one daemon\'s: the second does not get the lock while the first holds it', () => {
+  it("is one daemon's: the second does not get the lock while the first holds it", () => {
     const first = takeDaemonLock(join(folder, 'lock'));
     expect(first).toBeDefined();
     expect(takeDaemonLock(join(folder, 'lock'))).toBeUndefined();

@@ -46,16 +46,21 @@ describe('a daemon whose state cannot be used', () => {
     const path = join(home.paths.state, name);
     await writeFile(path, content, { mode: 0o600 });
     const { code, err } = await home.casemate(['ls'], { timeoutMs: 20_000 });
-    expect({ code, err }).toEqual({ code: 125, err: expect.stringMatching(new RegExp(`^casemate: cannot .*${name}: .*\\n  .*\\n$`)) });
+    expect({ code, err }).toEqual({
+      code: 125,
+      err: expect.stringMatching(new RegExp(`^casemate: cannot .*${name}: .*\\n  .*\\n$`)),
+    });
     const told = await home.casemate(['ls', '--json'], { timeoutMs: 20_000 });
     expect(JSON.parse(told.err)).toMatchObject({ error: { code: 'STORE_FAILED', message: expect.stringContaining(path) } });
     expect(await readFile(path)).toEqual(content);
     if (name === 'state.sqlite') {
-      await expect.poll(() => {
-        const lock = takeDaemonLock(join(home.paths.state, 'daemon.lock'));
-        lock?.release();
-        return lock !== undefined;
-      }).toBe(true);
+      await expect
+        .poll(() => {
+          const lock = takeDaemonLock(join(home.paths.state, 'daemon.lock'));
+          lock?.release();
+          return lock !== undefined;
+        })
+        .toBe(true);
     }
     expect(await home.casemate(['daemon', 'status', '--json'])).toMatchObject({ code: 0, out: '{\n  "daemon": null\n}\n' });
   });
@@ -107,11 +112,23 @@ describe('an end by SIGTERM', () => {
     await home.casemate(['create', 'kept']);
     await home.casemate(['start', 'kept']);
     const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 4; echo done']);
-    const thrown = spawn(process.execPath, [...process.execArgv, join(import.meta.dirname, '../../src/cli/main.ts'), 'run', '--', 'sh', '-c', 'echo ready; sleep 3; echo over'], {
-      cwd: home.project,
-      env: home.env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const thrown = spawn(
+      process.execPath,
+      [
+        ...process.execArgv,
+        join(import.meta.dirname, '../../src/cli/main.ts'),
+        'run',
+        '--',
+        'sh',
+        '-c',
+        'echo ready; sleep 3; echo over',
+      ],
+      {
+        cwd: home.project,
+        env: home.env,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     let out = '';
     thrown.stdout.on('data', (piece: Buffer) => {
       out += piece.toString();
@@ -124,7 +141,9 @@ describe('an end by SIGTERM', () => {
     expect([await ended, out]).toEqual([0, 'ready\nover\n']);
     expect(await running).toMatchObject({ code: 0, out: 'done\n' });
     expect(await daemonPid()).not.toBe(pid);
-    await expect.poll(async () => JSON.parse((await home.casemate(['ls', '--json'])).out)).toMatchObject([{ name: 'kept', state: 'running' }]);
+    await expect
+      .poll(async () => JSON.parse((await home.casemate(['ls', '--json'])).out))
+      .toMatchObject([{ name: 'kept', state: 'running' }]);
     const records = (await home.casemate(['journal', 'query', '--json'])).out;
     expect(records).toContain('sandbox.adopt');
     expect(records).not.toContain('client-lost');

@@ -53,9 +53,15 @@ describe('--json', () => {
   });
 
   it('is there for every command that prints', () => {
-    const lacking = Object.entries(commands).filter(([name, row]) => !withoutJson.includes(name) && !row.options.some((option) => option.name === 'json'));
+    const lacking = Object.entries(commands).filter(
+      ([name, row]) => !withoutJson.includes(name) && !row.options.some((option) => option.name === 'json'),
+    );
     expect(lacking.map(([name]) => name)).toEqual([]);
-    expect(Object.keys(samples).toSorted()).toEqual(Object.keys(commands).filter((name) => !withoutJson.includes(name)).toSorted());
+    expect(Object.keys(samples).toSorted()).toEqual(
+      Object.keys(commands)
+        .filter((name) => !withoutJson.includes(name))
+        .toSorted(),
+    );
   });
 
   it.each(Object.entries(samples))('is kept to by %s', async (name, [args, code = 0]) => {
@@ -68,7 +74,9 @@ describe('--json', () => {
     } else {
       expect(outcome.out).toBe('');
       const lines = outcome.err.trimEnd().split('\n');
-      expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ error: { code: expect.stringMatching(/^[A-Z_]+$/), message: expect.any(String) } });
+      expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+        error: { code: expect.stringMatching(/^[A-Z_]+$/), message: expect.any(String) },
+      });
     }
   });
 
@@ -88,17 +96,32 @@ describe('--json', () => {
       return;
     }
     expect(JSON.parse((await home.casemate(['create', 'work', '--json'])).out)).toMatchObject({ name: 'work', state: 'created' });
-    expect(JSON.parse((await home.casemate(['destroy', 'work', '--dry-run', '--json'])).out)).toMatchObject({ alreadyGone: false });
+    expect(JSON.parse((await home.casemate(['destroy', 'work', '--dry-run', '--json'])).out)).toMatchObject({
+      alreadyGone: false,
+    });
     const refused = await home.casemate(['destroy', 'work', '--confirm', 'wrk', '--json']);
     expect(JSON.parse(refused.err)).toMatchObject({ error: { code: 'CONFIRMATION_MISSING' } });
-    expect(JSON.parse((await home.casemate(['destroy', 'work', '--confirm', 'work', '--json'])).out)).toMatchObject({ name: 'work', alreadyGone: false });
+    expect(JSON.parse((await home.casemate(['destroy', 'work', '--confirm', 'work', '--json'])).out)).toMatchObject({
+      name: 'work',
+      alreadyGone: false,
+    });
   });
 
   it('is not needed for help: a family alone shows its commands and ends with 2', async () => {
     expect(await home.casemate(['policy'])).toMatchObject({ code: 2, out: '', err: expect.stringContaining('policy check') });
-    for (const args of [['policy', '--help'], ['help', 'policy'], ['help', 'run'], ['run', '--help'], ['run', '--no-such', '-h'], []]) {
+    for (const args of [
+      ['policy', '--help'],
+      ['help', 'policy'],
+      ['help', 'run'],
+      ['run', '--help'],
+      ['run', '--no-such', '-h'],
+      [],
+    ]) {
       expect(await home.casemate(args)).toMatchObject({ code: 0, out: expect.stringContaining('Usage: casemate'), err: '' });
     }
-    expect(await home.casemate(['policy', 'chek'])).toMatchObject({ code: 2, err: expect.stringContaining('casemate policy check?') });
+    expect(await home.casemate(['policy', 'chek'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('casemate policy check?'),
+    });
   });
 });

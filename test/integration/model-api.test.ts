@@ -26,7 +26,11 @@ const message = { model: 'm', max_tokens: 10, messages: [{ role: 'user', content
 
 test('it answers whole and streamed', async () => {
   const whole = await ask('/v1/messages?beta=true', message);
-  expect(await whole.json()).toMatchObject({ type: 'message', content: [{ text: 'Hello from the stand-in.' }], stop_reason: 'end_turn' });
+  expect(await whole.json()).toMatchObject({
+    type: 'message',
+    content: [{ text: 'Hello from the stand-in.' }],
+    stop_reason: 'end_turn',
+  });
   const streamed = await ask('/v1/messages', { ...message, stream: true }, { authorization: `Bearer ${key}` });
   expect(streamed.headers.get('content-type')).toBe('text/event-stream');
   expect(await streamed.text()).toMatch(/^event: message_start\n[\s\S]*event: message_stop\ndata: .*\n\n$/);

@@ -37,7 +37,15 @@ beforeEach(async () => {
   await write(opens('one.example.com'));
   const { context, sandboxes } = lab;
   const timers = createTimers({ context, sandboxes, log: () => undefined });
-  calls = createCalls({ context, sandboxes, timers, status: () => { throw new Error('not asked'); }, shutdown: async () => [] });
+  calls = createCalls({
+    context,
+    sandboxes,
+    timers,
+    status: () => {
+      throw new Error('not asked');
+    },
+    shutdown: async () => [],
+  });
 });
 
 afterEach(async () => {
@@ -52,7 +60,12 @@ describe('a project policy that grants something', () => {
     ['has gone', undefined],
     ['says anything but yes', 'yes'],
   ])('starts nothing where the caller %s', async (_, answer) => {
-    await expect(calls.create({ cwd: project, name: 'work' }, caller(() => answer))).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
+    await expect(
+      calls.create(
+        { cwd: project, name: 'work' },
+        caller(() => answer),
+      ),
+    ).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
     expect([lab.sandboxes.list(), lab.journal()]).toEqual([[], []]);
   });
 
@@ -60,12 +73,22 @@ describe('a project policy that grants something', () => {
     const yes = caller(() => true);
     await calls.create({ cwd: project, name: 'one' }, yes);
     await calls.create({ cwd: project, name: 'two' }, yes);
-    expect(yes.asked).toEqual([{ kind: 'trust', path: join(project, 'casemate.yaml'), grants: ['reaches one.example.com on port 443'] }]);
+    expect(yes.asked).toEqual([
+      { kind: 'trust', path: join(project, 'casemate.yaml'), grants: ['reaches one.example.com on port 443'] },
+    ]);
     expect(approvals()).toBe(1);
     await write(`${opens('one.example.com')}# changed\n`);
-    await expect(calls.create({ cwd: project, name: 'three' }, caller(() => false))).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
+    await expect(
+      calls.create(
+        { cwd: project, name: 'three' },
+        caller(() => false),
+      ),
+    ).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
     await write(opens('one.example.com'));
-    await calls.create({ cwd: project, name: 'three' }, caller(() => false));
+    await calls.create(
+      { cwd: project, name: 'three' },
+      caller(() => false),
+    );
   });
 
   it('starts with what was shown, though the file changes while a person reads', async () => {
@@ -76,14 +99,21 @@ describe('a project policy that grants something', () => {
     await calls.create({ cwd: project, name: 'work' }, slow);
     const { plan } = await calls.inspect({ name: 'work' }, slow);
     expect(plan.network.rules.map((rule) => rule.host.host)).toEqual(['one.example.com']);
-    await expect(calls.create({ cwd: project, name: 'next' }, caller(() => false))).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
+    await expect(
+      calls.create(
+        { cwd: project, name: 'next' },
+        caller(() => false),
+      ),
+    ).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
   });
 
   it('is not approved by `policy trust` when it changed since its grants were shown', async () => {
     const nobody = caller(() => undefined);
     const shown = await calls['trust-list']({ cwd: project }, nobody);
     await write(opens('evil.example.com'));
-    await expect(calls.trust({ cwd: project, hash: shown.hash ?? '' }, nobody)).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
+    await expect(calls.trust({ cwd: project, hash: shown.hash ?? '' }, nobody)).rejects.toMatchObject({
+      code: 'POLICY_UNTRUSTED',
+    });
     const again = await calls['trust-list']({ cwd: project }, nobody);
     expect([again.approved, approvals()]).toEqual([false, 0]);
     expect(await calls.trust({ cwd: project, hash: again.hash ?? '' }, nobody)).toMatchObject({ approved: true });
@@ -92,16 +122,36 @@ describe('a project policy that grants something', () => {
 
   it('is approved by nobody where the journal cannot be written', async () => {
     lab.failing.add('journal:policy.trust');
-    await expect(calls.create({ cwd: project, name: 'work', trust: true }, caller(() => true))).rejects.toMatchObject({ code: 'JOURNAL_UNWRITABLE' });
-    expect((await calls['trust-list']({ cwd: project }, caller(() => true))).approved).toBe(false);
+    await expect(
+      calls.create(
+        { cwd: project, name: 'work', trust: true },
+        caller(() => true),
+      ),
+    ).rejects.toMatchObject({ code: 'JOURNAL_UNWRITABLE' });
+    expect(
+      (
+        await calls['trust-list'](
+          { cwd: project },
+          caller(() => true),
+        )
+      ).approved,
+    ).toBe(false);
   });
 
   it('counts in the folder it lies in, and not in another with the same content', async () => {
-    await calls.create({ cwd: project, name: 'one', trust: true }, caller(() => false));
+    await calls.create(
+      { cwd: project, name: 'one', trust: true },
+      caller(() => false),
+    );
     project = join(lab.root, 'other');
     await mkdir(project);
     await write(opens('one.example.com'));
-    await expect(calls.create({ cwd: project, name: 'two' }, caller(() => false))).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
+    await expect(
+      calls.create(
+        { cwd: project, name: 'two' },
+        caller(() => false),
+      ),
+    ).rejects.toMatchObject({ code: 'POLICY_UNTRUSTED' });
   });
 });
 

@@ -32,10 +32,13 @@ test('a file of the caller with mode 0600 or stricter is read', async () => {
   expect(await readPrivateFile(path, limits)).toBe('value\n');
 });
 
-test.each([0o640, 0o604, 0o620, 0o602, 0o644, 0o700, 0o666])('mode %o is refused with the command that mends it', async (mode) => {
-  await chmod(path, mode);
-  await expect(readPrivateFile(path, limits)).rejects.toMatchObject({ code: 'PATH_INVALID', hint: `Run: chmod 600 ${path}` });
-});
+test.each([0o640, 0o604, 0o620, 0o602, 0o644, 0o700, 0o666])(
+  'mode %o is refused with the command that mends it',
+  async (mode) => {
+    await chmod(path, mode);
+    await expect(readPrivateFile(path, limits)).rejects.toMatchObject({ code: 'PATH_INVALID', hint: `Run: chmod 600 ${path}` });
+  },
+);
 
 test('a symbolic link is refused', async () => {
   await symlink(path, join(folder, 'link'));
@@ -64,5 +67,7 @@ test('a credential command runs without a shell and without the variables of the
   const env = environmentOf({ PATH: '/usr/bin:/bin', SECRET_OF_CALLER: 'x' });
   const literal = await readSource({ kind: 'command', command: ['printf', '%s\n', '$(id)'] }, { env, uid });
   expect(literal.reveal()).toBe('$(id)');
-  await expect(readSource({ kind: 'command', command: ['printenv', 'SECRET_OF_CALLER'] }, { env, uid })).rejects.toThrow('exit code 1');
+  await expect(readSource({ kind: 'command', command: ['printenv', 'SECRET_OF_CALLER'] }, { env, uid })).rejects.toThrow(
+    'exit code 1',
+  );
 });

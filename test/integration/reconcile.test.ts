@@ -72,7 +72,11 @@ async function check(lab: Lab, before: readonly (Left & { readonly id: SandboxId
     const now = lab.store.find(id)?.state ?? 'gone';
     expect(['created', 'running', 'stopped', 'gone']).toContain(now);
     // Runs, is served and is known to run: all or nothing.
-    expect([inEngine.has(id), lab.served.has(id), lab.context.held.has(id)]).toEqual([now === 'running', now === 'running', now === 'running']);
+    expect([inEngine.has(id), lab.served.has(id), lab.context.held.has(id)]).toEqual([
+      now === 'running',
+      now === 'running',
+      now === 'running',
+    ]);
     if (ephemeral && !clientLives) {
       expect(now).toBe('gone');
     }
@@ -80,7 +84,9 @@ async function check(lab: Lab, before: readonly (Left & { readonly id: SandboxId
       expect(state).toBe('running');
     }
     const actions = lab.records.filter((record) => record.sandbox === id).map((record) => record.action);
-    const change = { running: 'sandbox.adopt', stopped: 'sandbox.stop', gone: 'sandbox.destroy', created: undefined }[now as 'running'];
+    const change = { running: 'sandbox.adopt', stopped: 'sandbox.stop', gone: 'sandbox.destroy', created: undefined }[
+      now as 'running'
+    ];
     const isTouched = now === 'running' || now !== state || left.inEngine !== undefined;
     expect(actions.filter((action) => action.startsWith('sandbox.'))).toEqual(isTouched ? [change] : []);
   }
@@ -125,15 +131,28 @@ describe('reconcile', () => {
     await putInEngine(lab, 'cm-00000000000000aa', 'running');
     const facts = { id: 'cm-00000000000000bb', owner: 'own-other', name: 'x', rootfs: '/r', folder: '/f', phantoms: {} };
     await lab.engine.create(specOf(samplePlan(), facts));
-    expect(await reconcile(lab.context, lab.sandboxes.executions)).toMatchObject({ removed: ['cm-00000000000000aa'], faults: [] });
+    expect(await reconcile(lab.context, lab.sandboxes.executions)).toMatchObject({
+      removed: ['cm-00000000000000aa'],
+      faults: [],
+    });
     expect(lab.journal()).toEqual(['sandbox.reap stray']);
-    expect([lab.engine.spec('cm-00000000000000aa'), lab.engine.spec('cm-00000000000000bb')?.owner]).toEqual([undefined, 'own-other']);
+    expect([lab.engine.spec('cm-00000000000000aa'), lab.engine.spec('cm-00000000000000bb')?.owner]).toEqual([
+      undefined,
+      'own-other',
+    ]);
     await lab.remove();
   });
 
   it('lets no bad sandbox keep the others from being taken back', async () => {
     const lab = await sandboxLab();
-    const row = { state: 'running', inEngine: 'running', ephemeral: false, clientLives: true, hasAuthority: true, commands: [] } as const;
+    const row = {
+      state: 'running',
+      inEngine: 'running',
+      ephemeral: false,
+      clientLives: true,
+      hasAuthority: true,
+      commands: [],
+    } as const;
     const bad = await put(lab, { ...row, state: 'stopping', inEngine: undefined });
     const good = await put(lab, row);
     lab.failing.add('engine.stop');
@@ -147,10 +166,20 @@ describe('reconcile', () => {
   it('stops a sandbox whose gateway cannot be had back, with its listeners closed', async () => {
     for (const step of ['engine.ingress', 'gateway.attach']) {
       const lab = await sandboxLab();
-      const row = { state: 'running', inEngine: 'running', ephemeral: false, clientLives: true, hasAuthority: true, commands: [true] } as const;
+      const row = {
+        state: 'running',
+        inEngine: 'running',
+        ephemeral: false,
+        clientLives: true,
+        hasAuthority: true,
+        commands: [true],
+      } as const;
       const id = await put(lab, row);
       lab.failing.add(step);
-      expect(await reconcile(lab.context, lab.sandboxes.executions)).toMatchObject({ stopped: [lab.store.find(id)?.name], faults: [expect.stringContaining(step)] });
+      expect(await reconcile(lab.context, lab.sandboxes.executions)).toMatchObject({
+        stopped: [lab.store.find(id)?.name],
+        faults: [expect.stringContaining(step)],
+      });
       expect([lab.store.find(id)?.state, lab.openIngresses.size, lab.store.openExecutions()]).toEqual(['stopped', 0, []]);
       await lab.remove();
     }
@@ -158,7 +187,14 @@ describe('reconcile', () => {
 
   it('does not serve where the journal cannot be written', async () => {
     const lab = await sandboxLab();
-    const row = { state: 'running', inEngine: 'running', ephemeral: false, clientLives: true, hasAuthority: true, commands: [] } as const;
+    const row = {
+      state: 'running',
+      inEngine: 'running',
+      ephemeral: false,
+      clientLives: true,
+      hasAuthority: true,
+      commands: [],
+    } as const;
     await put(lab, row);
     lab.failing.add('journal:sandbox.adopt');
     await expect(reconcile(lab.context, lab.sandboxes.executions)).rejects.toMatchObject({ code: 'JOURNAL_UNWRITABLE' });
@@ -168,7 +204,14 @@ describe('reconcile', () => {
 
   it('keeps what is at rest as it is, so that it starts again', async () => {
     const lab = await sandboxLab();
-    const id = await put(lab, { state: 'stopped', inEngine: undefined, ephemeral: false, clientLives: false, hasAuthority: false, commands: [] });
+    const id = await put(lab, {
+      state: 'stopped',
+      inEngine: undefined,
+      ephemeral: false,
+      clientLives: false,
+      hasAuthority: false,
+      commands: [],
+    });
     await reconcile(lab.context, lab.sandboxes.executions);
     expect(lab.journal()).toEqual([]);
     expect((await lab.sandboxes.start(id, call)).state).toBe('running');

@@ -35,22 +35,38 @@ describe('removeTree', () => {
 
   async function removed(): Promise<string> {
     // Read by us and handed over as text: the checkout may lie where an ordinary user cannot go.
-    const text = (await readFile(source, 'utf8')).replace("'../system/files.ts'", "'data:text/javascript,export const isErrno = (error, code) => error.code === code;'");
+    const text = (await readFile(source, 'utf8')).replace(
+      "'../system/files.ts'",
+      "'data:text/javascript,export const isErrno = (error, code) => error.code === code;'",
+    );
     const code = `${text}\nawait removeTree(${JSON.stringify(join(folder, 'home'))});`;
-    const { stderr } = await run(process.execPath, ['--input-type=module-typescript', '-e', code], { env, cwd: '/', ...asUser, timeoutMs: 30_000 });
+    const { stderr } = await run(process.execPath, ['--input-type=module-typescript', '-e', code], {
+      env,
+      cwd: '/',
+      ...asUser,
+      timeoutMs: 30_000,
+    });
     return stderr.toString();
   }
 
-  const exists = async (path: string): Promise<boolean> => await lstat(path).then(() => true, () => false);
+  const exists = async (path: string): Promise<boolean> =>
+    await lstat(path).then(
+      () => true,
+      () => false,
+    );
 
   it('removes folders that their owner may not enter, list or change', async () => {
-    await build('chdir shift; mkdir "home"; for my $m (0, 0100, 0400, 0500) { my $d = "home/$m"; mkdir $d; mkdir "$d/in"; open F, ">", "$d/in/file"; chmod 0, "$d/in"; chmod $m, $d } mkdir "home/\\xff\\xfe"; open F, ">", "home/\\xff\\xfe/\\x80"; chmod 0, "home"');
+    await build(
+      'chdir shift; mkdir "home"; for my $m (0, 0100, 0400, 0500) { my $d = "home/$m"; mkdir $d; mkdir "$d/in"; open F, ">", "$d/in/file"; chmod 0, "$d/in"; chmod $m, $d } mkdir "home/\\xff\\xfe"; open F, ">", "home/\\xff\\xfe/\\x80"; chmod 0, "home"',
+    );
     expect(await removed()).toBe('');
     expect(await exists(join(folder, 'home'))).toBe(false);
   });
 
   it('removes folders deeper than a path can name', async () => {
-    await build('chdir shift; mkdir "home"; chdir "home"; for (1 .. 60) { mkdir "x" x 200; chdir "x" x 200 or die $! } open F, ">", "deepest"');
+    await build(
+      'chdir shift; mkdir "home"; chdir "home"; for (1 .. 60) { mkdir "x" x 200; chdir "x" x 200 or die $! } open F, ">", "deepest"',
+    );
     expect(await removed()).toBe('');
     expect(await exists(join(folder, 'home'))).toBe(false);
   });

@@ -55,8 +55,19 @@ describe('the life of a sandbox', () => {
     const { id } = await lab.make({ name: 'work' });
     await lab.sandboxes.start('work', call);
     await lab.engine.stop(id, { graceMs: 0 });
-    const request = { command: ['true'], cwd: undefined, env: undefined, tty: false, timeoutMs: undefined, client: undefined, actor: 'user:0' };
-    await expect(lab.sandboxes.open('work', request)).rejects.toMatchObject({ code: 'SANDBOX_WRONG_STATE', hint: 'Run: casemate start work' });
+    const request = {
+      command: ['true'],
+      cwd: undefined,
+      env: undefined,
+      tty: false,
+      timeoutMs: undefined,
+      client: undefined,
+      actor: 'user:0',
+    };
+    await expect(lab.sandboxes.open('work', request)).rejects.toMatchObject({
+      code: 'SANDBOX_WRONG_STATE',
+      hint: 'Run: casemate start work',
+    });
     expect(state('work')).toBe('stopped');
     expectNothingLeft();
     await lab.sandboxes.start('work', call);

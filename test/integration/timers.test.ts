@@ -19,7 +19,12 @@ beforeEach(async () => {
   lab = await sandboxLab();
   said.length = 0;
   const pauses: number[] = [];
-  timers = createTimers({ context: lab.context, sandboxes: lab.sandboxes, log: (text) => said.push(text), pause: async (ms) => pauses.push(ms) });
+  timers = createTimers({
+    context: lab.context,
+    sandboxes: lab.sandboxes,
+    log: (text) => said.push(text),
+    pause: async (ms) => pauses.push(ms),
+  });
 });
 
 afterEach(async () => {
@@ -44,11 +49,12 @@ describe('the time limit of a sandbox', () => {
     await Promise.all([timers.tick(), timers.tick()]);
     expect([state(kept), state(thrown)]).toEqual(['stopped', undefined]);
     expect([timers.endedByTime(execution.id), timers.endedByTime(execution.id)]).toEqual([true, false]);
-    expect(lab.journal().filter((line) => line.endsWith('expired') || line.startsWith('exec.end')).toSorted()).toEqual([
-      'exec.end timed-out',
-      'sandbox.destroy expired',
-      'sandbox.stop expired',
-    ]);
+    expect(
+      lab
+        .journal()
+        .filter((line) => line.endsWith('expired') || line.startsWith('exec.end'))
+        .toSorted(),
+    ).toEqual(['exec.end timed-out', 'sandbox.destroy expired', 'sandbox.stop expired']);
     expect(said).toEqual([]);
   });
 
@@ -191,7 +197,12 @@ describe('an end that failed', () => {
   it('of the look itself is logged and stops nothing', async () => {
     const broken = createTimers({
       context: lab.context,
-      sandboxes: { ...lab.sandboxes, list: () => { throw new Error('disk full'); } },
+      sandboxes: {
+        ...lab.sandboxes,
+        list: () => {
+          throw new Error('disk full');
+        },
+      },
       log: (text) => said.push(text),
     });
     await broken.tick();

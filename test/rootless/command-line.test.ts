@@ -58,7 +58,18 @@ describe.skipIf(process.geteuid?.() === 0)('the command line of an ordinary user
     await home.casemate(['start', 'back']);
     const { daemon } = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out);
     process.kill(daemon.pid, 'SIGKILL');
-    expect((await home.casemate(['exec', 'back', '--', 'sh', '-c', 'curl -sS -o /dev/null -w "%{http_code}" http://denied.example.com/'])).out).toBe('403');
+    expect(
+      (
+        await home.casemate([
+          'exec',
+          'back',
+          '--',
+          'sh',
+          '-c',
+          'curl -sS -o /dev/null -w "%{http_code}" http://denied.example.com/',
+        ])
+      ).out,
+    ).toBe('403');
     await home.casemate(['destroy', 'back', '--confirm', 'back']);
   });
 });

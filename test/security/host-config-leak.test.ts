@@ -85,7 +85,7 @@ test('team gets commands and settings', async () => {
   expect((await copied('team')).paths).toEqual(['.claude/commands/review.md', '.claude/settings.json']);
 });
 
-test('service gets the service account\'s and never the user\'s own', async () => {
+test("service gets the service account's and never the user's own", async () => {
   expect((await copied('service')).paths).toEqual([]);
   const service = join(root, 'service');
   await mkdir(join(service, '.claude/commands'), { recursive: true });

@@ -47,7 +47,10 @@ const fileOf = (content: readonly string[]): string => content.map((line) => `${
 async function casemate(args: readonly string[]) {
   const program = join(import.meta.dirname, '../../src/cli/main.ts');
   const env = { CASEMATE_HOME: place.root, PATH: '/usr/bin:/bin', HOME: place.root };
-  const { exitCode, stdout, stderr } = await run(process.execPath, [program, 'journal', 'verify', ...args], { env, timeoutMs: 10_000 });
+  const { exitCode, stdout, stderr } = await run(process.execPath, [program, 'journal', 'verify', ...args], {
+    env,
+    timeoutMs: 10_000,
+  });
   return { exitCode, stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
@@ -69,7 +72,10 @@ describe('a journal somebody has changed', () => {
   test('is found with any line removed, repeated or swapped', async () => {
     for (const index of lines.keys()) {
       expect((await verify(fileOf(lines.toSpliced(index, 1)))).valid, `removed ${index}`).toBe(false);
-      expect(await verify(fileOf(lines.toSpliced(index, 0, lines[index] ?? '')))).toMatchObject({ valid: false, line: index + 2 });
+      expect(await verify(fileOf(lines.toSpliced(index, 0, lines[index] ?? '')))).toMatchObject({
+        valid: false,
+        line: index + 2,
+      });
       const next = (index + 1) % lines.length;
       expect((await verify(fileOf(lines.with(index, lines[next] ?? '').with(next, lines[index] ?? '')))).valid).toBe(false);
     }
@@ -88,13 +94,15 @@ describe('a journal somebody has changed', () => {
   test('is found with its chain recomputed without the key, checkpoints kept or left out', async () => {
     const rechain = (kept: readonly string[]): string => {
       let previous = noLine;
-      return fileOf(kept.map((line, index) => {
-        const record = decodeRecord(Buffer.from(line));
-        assert(record);
-        const forged = encodeRecord({ ...record, seq: index + 1, previous, decision: index === 9 ? 'allow' : record.decision });
-        previous = lineHash(forged);
-        return forged;
-      }));
+      return fileOf(
+        kept.map((line, index) => {
+          const record = decodeRecord(Buffer.from(line));
+          assert(record);
+          const forged = encodeRecord({ ...record, seq: index + 1, previous, decision: index === 9 ? 'allow' : record.decision });
+          previous = lineHash(forged);
+          return forged;
+        }),
+      );
     };
     expect((await verify(rechain(lines))).why).toBe('the signature of the checkpoint is wrong');
     const bare = rechain(lines.filter((line) => !line.includes('journal.checkpoint')));
@@ -121,7 +129,10 @@ describe('the witness', () => {
     await writeFile(path, text.replace(/"seq": (\d+)/, '"seq": 5'));
     const witness = await readWitness(path);
     const segment = { name: 'journal-000001.jsonl', path: join(place.folder, 'journal-000001.jsonl') };
-    expect((await verifySegments([segment], { witness })).fault).toMatchObject({ segment: 'witness', why: 'the signature of the witness is wrong' });
+    expect((await verifySegments([segment], { witness })).fault).toMatchObject({
+      segment: 'witness',
+      why: 'the signature of the witness is wrong',
+    });
     await writeFile(path, text.replace('"version"', '"extra": 1, "version"'));
     await expect(readWitness(path)).rejects.toMatchObject({ code: 'JOURNAL_INVALID' });
   });
@@ -146,7 +157,10 @@ describe('a hostile file given to the verifier', () => {
     const path = join(place.root, 'cli.jsonl');
     await writeFile(path, fileOf(lines.toSpliced(4, 1)));
     const answer = await casemate([path]);
-    expect(answer).toMatchObject({ exitCode: 1, stdout: expect.stringContaining(`${path}:5: record 6 stands where record 5 belongs`) });
+    expect(answer).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining(`${path}:5: record 6 stands where record 5 belongs`),
+    });
     await writeFile(path, fileOf(lines));
     expect((await casemate([path])).exitCode).toBe(0);
     expect(JSON.parse((await casemate(['--json'])).stdout)).toMatchObject({ valid: true, records: lines.length });
@@ -159,7 +173,10 @@ describe('a hostile file given to the verifier', () => {
     ['a pipe', (path) => run('mkfifo', [path], { env: { PATH: '/usr/bin:/bin' } })],
     ['a folder', (path) => mkdir(path)],
     ['a link to a device that never ends', (path) => symlink('/dev/zero', path)],
-    ['a packed file', (path) => writeFile(path, Buffer.from('1f8b0800000000000003edc1010d000000c2a0f74f6d0e37a000000000', 'hex'))],
+    [
+      'a packed file',
+      (path) => writeFile(path, Buffer.from('1f8b0800000000000003edc1010d000000c2a0f74f6d0e37a000000000', 'hex')),
+    ],
   ])('is refused in time: %s', async (name, make) => {
     const path = join(place.root, `hostile-${name.replaceAll(' ', '-')}`);
     await make(path);

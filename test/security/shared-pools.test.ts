@@ -37,8 +37,14 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('pools of the kernel', (
 
   it('inotify: one sandbox that takes all it gets leaves some to another one and to the host', async () => {
     const [greedy, peer] = [await started(), await started()];
-    const whole = Number((await run('cat', ['/proc/sys/user/max_inotify_instances'], { env: { PATH: '/usr/bin:/bin' } })).stdout.toString());
-    const holding = lab.inside(greedy.id, ['python3', '-c', `import ctypes, time\nlibc = ctypes.CDLL(None)\n${take}\nprint(instances(100000))\ntime.sleep(4)`]);
+    const whole = Number(
+      (await run('cat', ['/proc/sys/user/max_inotify_instances'], { env: { PATH: '/usr/bin:/bin' } })).stdout.toString(),
+    );
+    const holding = lab.inside(greedy.id, [
+      'python3',
+      '-c',
+      `import ctypes, time\nlibc = ctypes.CDLL(None)\n${take}\nprint(instances(100000))\ntime.sleep(4)`,
+    ]);
     const program = `import ctypes\nlibc = ctypes.CDLL(None)\n${take}\nprint(instances(1))`;
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(await lab.inside(peer.id, ['python3', '-c', program])).toMatchObject({ out: '1\n' });

@@ -22,7 +22,14 @@ beforeAll(async () => {
   place = await journalFolder();
   const journal = await openJournal(place);
   await journal.append({
-    ...entryOf(1), subject: attack, actor: attack, sandbox: attack, rule: attack, outcome: attack, credential: attack, policy: attack,
+    ...entryOf(1),
+    subject: attack,
+    actor: attack,
+    sandbox: attack,
+    rule: attack,
+    outcome: attack,
+    credential: attack,
+    policy: attack,
     detail: { path: attack },
   });
   await journal.close();
@@ -57,7 +64,12 @@ describe('text of a sandbox in the journal', () => {
 
   test('is one record, with its exact value in JSON', async () => {
     const shown = await casemate(['query', '--action', 'net.', '--json']);
-    expect(shown.trimEnd().split('\n').map((line) => JSON.parse(line).subject)).toEqual([attack]);
+    expect(
+      shown
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).subject),
+    ).toEqual([attack]);
   });
 
   test('is not taken for colour where colours are on', () => {

@@ -17,7 +17,9 @@ export const run: RunCommand = async (args, context) => {
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, view);
   } else {
-    context.stdout.write(`${view.id}  ${view.name}  level ${view.level}  policy ${view.policyHash.slice(0, 12)}\n  ${visible(view.workspace)}\n`);
+    context.stdout.write(
+      `${view.id}  ${view.name}  level ${view.level}  policy ${view.policyHash.slice(0, 12)}\n  ${visible(view.workspace)}\n`,
+    );
   }
   return 0;
 };

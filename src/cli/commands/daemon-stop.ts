@@ -13,7 +13,11 @@ export const run: RunCommand = async (args, context) => {
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { stopped: stopped !== undefined, sandboxes: stopped ?? [] });
   } else {
-    context.stdout.write(stopped === undefined ? 'no daemon is running\n' : `stopped${stopped.length === 0 ? '' : `, and with it ${stopped.join(', ')}`}\n`);
+    context.stdout.write(
+      stopped === undefined
+        ? 'no daemon is running\n'
+        : `stopped${stopped.length === 0 ? '' : `, and with it ${stopped.join(', ')}`}\n`,
+    );
   }
   return 0;
 };

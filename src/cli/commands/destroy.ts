@@ -58,7 +58,9 @@ function report(context: CommandContext, answer: DestroyAnswer, { json, done }: 
   } else if (answer.alreadyGone) {
     context.stdout.write(`${answer.name} is already gone\n`);
   } else {
-    context.stdout.write(listing(answer, done ? { removed: 'removed', kept: 'kept' } : { removed: 'would be removed', kept: 'would stay' }));
+    context.stdout.write(
+      listing(answer, done ? { removed: 'removed', kept: 'kept' } : { removed: 'would be removed', kept: 'would stay' }),
+    );
   }
 }
 

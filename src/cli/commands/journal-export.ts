@@ -29,7 +29,10 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     throw new CasemateError('USAGE', `--format ${visible(format)} is not a format`, { hint: 'Use json, csv or bundle.' });
   }
   const output = textOption(parsed, 'output');
-  const count = output === undefined ? await toStdout(parsed, format, context) : await toFile(parsed, { format, path: resolve(context.cwd, output), context });
+  const count =
+    output === undefined
+      ? await toStdout(parsed, format, context)
+      : await toFile(parsed, { format, path: resolve(context.cwd, output), context });
   if (output !== undefined) {
     report(parsed, context, { text: `${count} records in ${visible(output)}`, json: { records: count, output } });
   }
@@ -38,7 +41,11 @@ export async function run(args: readonly string[], context: CommandContext): Pro
 
 type Format = 'json' | 'csv';
 
-async function* pieces(parsed: ParsedOptions, format: Format, { paths }: CommandContext): AsyncGenerator<{ text: string; isRecord: boolean }> {
+async function* pieces(
+  parsed: ParsedOptions,
+  format: Format,
+  { paths }: CommandContext,
+): AsyncGenerator<{ text: string; isRecord: boolean }> {
   const segments = await listSegments(journalPlace(paths).folder);
   const filters = await readFilters(parsed, { segments, nowMs: Date.now() });
   const encode = format === 'csv' ? ({ record }: Found) => csvRow(record) : ({ bytes }: Found) => `${bytes.toString('utf8')}\n`;
@@ -98,19 +105,29 @@ async function toFile(parsed: ParsedOptions, { format, path, context }: FileTarg
 }
 
 function cannotWrite(path: string, error: unknown): CasemateError {
-  return new CasemateError('PATH_INVALID', isErrno(error, 'EEXIST') ? `${visible(path)} exists already` : `cannot write ${visible(path)}`, {
-    cause: error,
-    hint: 'Give --output a file that does not exist, in a folder that does.',
-  });
+  return new CasemateError(
+    'PATH_INVALID',
+    isErrno(error, 'EEXIST') ? `${visible(path)} exists already` : `cannot write ${visible(path)}`,
+    {
+      cause: error,
+      hint: 'Give --output a file that does not exist, in a folder that does.',
+    },
+  );
 }
 
 async function exportBundle(parsed: ParsedOptions, context: CommandContext): Promise<number> {
   const output = textOption(parsed, 'output');
-  const filter = ['sandbox', 'action', 'decision', 'since', 'until', 'grep', 'limit'].find((name) => parsed.values[name] !== undefined);
+  const filter = ['sandbox', 'action', 'decision', 'since', 'until', 'grep', 'limit'].find(
+    (name) => parsed.values[name] !== undefined,
+  );
   if (output === undefined || filter !== undefined) {
-    throw new CasemateError('USAGE', output === undefined ? 'a bundle needs --output' : `a bundle is the whole journal; leave out --${filter}`, {
-      hint: 'A chain with gaps proves nothing. For some records use --format json or csv.',
-    });
+    throw new CasemateError(
+      'USAGE',
+      output === undefined ? 'a bundle needs --output' : `a bundle is the whole journal; leave out --${filter}`,
+      {
+        hint: 'A chain with gaps proves nothing. For some records use --format json or csv.',
+      },
+    );
   }
   const { folder, witnessPath } = journalPlace(context.paths);
   const { keyId, files } = await writeBundle(folder, { witnessPath, output: resolve(context.cwd, output) });
@@ -119,6 +136,10 @@ async function exportBundle(parsed: ParsedOptions, context: CommandContext): Pro
   return 0;
 }
 
-function report(parsed: ParsedOptions, { stdout }: CommandContext, { text, json }: { readonly text: string; readonly json: unknown }): void {
+function report(
+  parsed: ParsedOptions,
+  { stdout }: CommandContext,
+  { text, json }: { readonly text: string; readonly json: unknown },
+): void {
   stdout.write(`${switchOption(parsed, 'json') ? JSON.stringify(json) : text}\n`);
 }

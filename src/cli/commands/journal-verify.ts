@@ -48,7 +48,9 @@ async function verdictFor(parsed: ParsedOptions, { paths, cwd }: CommandContext)
     return { verdict: await verifyJournal(folder, { witnessPath }), keyId };
   }
   const segment = { name: file, path: resolve(cwd, file) };
-  const verdict = await verifySegments([segment], { witness: await readWitness(witnessPath), publicKey }).catch((error: unknown) => unreadable(file, error));
+  const verdict = await verifySegments([segment], { witness: await readWitness(witnessPath), publicKey }).catch(
+    (error: unknown) => unreadable(file, error),
+  );
   return { verdict, keyId };
 }
 
@@ -68,7 +70,9 @@ function unreadable(path: string, error: unknown): never {
 
 function describe(verdict: JournalVerdict, keyId: string | undefined): string {
   const { records, segments, unsigned, witnessed } = verdict;
-  const lines = [`valid: ${records} records in ${segments} ${segments === 1 ? 'segment' : 'segments'}, signed by key ${keyId ?? 'of the witness'}`];
+  const lines = [
+    `valid: ${records} records in ${segments} ${segments === 1 ? 'segment' : 'segments'}, signed by key ${keyId ?? 'of the witness'}`,
+  ];
   if (unsigned > 0) {
     lines.push(`the last ${unsigned} are chained but not yet signed; the next checkpoint signs them`);
   }

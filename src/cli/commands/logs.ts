@@ -21,13 +21,18 @@ export const run: RunCommand = async (args, context) => {
   const logs = await readLogs(join(folder, 'logs'));
   if (switchOption(parsed, 'raw')) {
     if (context.stdout.isTTY) {
-      throw new CasemateError('USAGE', '--raw would send the sandbox\'s bytes to your terminal', { hint: 'Redirect it: casemate logs NAME --raw > file' });
+      throw new CasemateError('USAGE', "--raw would send the sandbox's bytes to your terminal", {
+        hint: 'Redirect it: casemate logs NAME --raw > file',
+      });
     }
     context.stdout.write(Buffer.concat(logs.map((log) => log.bytes)));
     return 0;
   }
   if (switchOption(parsed, 'json')) {
-    printJson(context.stdout, logs.map(({ execution, bytes }) => ({ execution, lines: lastLines(bytes, tail) })));
+    printJson(
+      context.stdout,
+      logs.map(({ execution, bytes }) => ({ execution, lines: lastLines(bytes, tail) })),
+    );
     return 0;
   }
   const lines = logs.flatMap(({ bytes }) => lastLines(bytes, tail)).slice(-tail);

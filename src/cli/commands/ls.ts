@@ -20,7 +20,15 @@ export const run: RunCommand = async (args, context) => {
     return 0;
   }
   const nowMs = Date.now();
-  const rows = views.map((view) => [view.name, view.state, view.level, view.agent ?? '-', view.image, ago(view.createdAt, nowMs), view.workspace]);
+  const rows = views.map((view) => [
+    view.name,
+    view.state,
+    view.level,
+    view.agent ?? '-',
+    view.image,
+    ago(view.createdAt, nowMs),
+    view.workspace,
+  ]);
   context.stdout.write(table(['NAME', 'STATE', 'LEVEL', 'AGENT', 'IMAGE', 'AGE', 'WORKSPACE'], rows));
   return 0;
 };

@@ -52,7 +52,11 @@ function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
       ['waived', plan.waive.join(' ') || 'nothing'],
     ]),
   );
-  stdout.write(`network\n${networkLines(plan).map((line) => `  ${visible(line)}\n`).join('')}`);
+  stdout.write(
+    `network\n${networkLines(plan)
+      .map((line) => `  ${visible(line)}\n`)
+      .join('')}`,
+  );
 }
 
 function networkLines({ network }: Plan): readonly string[] {

@@ -36,10 +36,14 @@ function readQuestion([destination = '', method, path]: readonly string[]): Ques
   const match = /^(.*?)(?::(\d{1,5}))?$/.exec(destination);
   const port = match?.[2] === undefined ? 443 : Number(match[2]);
   if (port < 1 || port > 65_535) {
-    throw new CasemateError('USAGE', `${visible(destination)} has no port between 1 and 65535`, { hint: 'Write for example api.example.com:443.' });
+    throw new CasemateError('USAGE', `${visible(destination)} has no port between 1 and 65535`, {
+      hint: 'Write for example api.example.com:443.',
+    });
   }
   if (path !== undefined && !path.startsWith('/')) {
-    throw new CasemateError('USAGE', `the path ${visible(path)} does not start with /`, { hint: 'Write for example: GET /v1/models' });
+    throw new CasemateError('USAGE', `the path ${visible(path)} does not start with /`, {
+      hint: 'Write for example: GET /v1/models',
+    });
   }
   const host = parseHost(match?.[1] ?? '');
   return { host, port, request: method === undefined || path === undefined ? undefined : { method, path } };

@@ -27,7 +27,9 @@ export const run: RunCommand = async (args, context) => {
   } else if (answer.path === undefined) {
     context.stdout.write('no project policy here: nothing to approve\n');
   } else {
-    context.stdout.write(`approved: ${visible(answer.path)}\n${answer.grants.map((grant) => `  - ${visible(grant)}\n`).join('')}`);
+    context.stdout.write(
+      `approved: ${visible(answer.path)}\n${answer.grants.map((grant) => `  - ${visible(grant)}\n`).join('')}`,
+    );
   }
   return 0;
 };

@@ -3,4 +3,5 @@ import { commands } from '../commands.ts';
 import { changeState } from '../change-state.ts';
 
 /** `casemate restart`. */
-export const run: RunCommand = async (args, context) => await changeState('restart', commands['restart'] ?? { options: [] }, { args, context });
+export const run: RunCommand = async (args, context) =>
+  await changeState('restart', commands['restart'] ?? { options: [] }, { args, context });

@@ -30,7 +30,9 @@ export const run: RunCommand = async (args, context) => {
   });
   const code = await runSession(context, client, opened, { tty });
   if (keep) {
-    context.stderr.write(`casemate: sandbox "${opened.sandbox.name}" is kept (casemate exec ${opened.sandbox.name} -- ..., casemate destroy ${opened.sandbox.name})\n`);
+    context.stderr.write(
+      `casemate: sandbox "${opened.sandbox.name}" is kept (casemate exec ${opened.sandbox.name} -- ..., casemate destroy ${opened.sandbox.name})\n`,
+    );
   }
   return code;
 };

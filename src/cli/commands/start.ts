@@ -3,4 +3,5 @@ import { commands } from '../commands.ts';
 import { changeState } from '../change-state.ts';
 
 /** `casemate start`. */
-export const run: RunCommand = async (args, context) => await changeState('start', commands['start'] ?? { options: [] }, { args, context });
+export const run: RunCommand = async (args, context) =>
+  await changeState('start', commands['start'] ?? { options: [] }, { args, context });

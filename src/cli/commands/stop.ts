@@ -3,4 +3,5 @@ import { commands } from '../commands.ts';
 import { changeState } from '../change-state.ts';
 
 /** `casemate stop`. */
-export const run: RunCommand = async (args, context) => await changeState('stop', commands['stop'] ?? { options: [] }, { args, context });
+export const run: RunCommand = async (args, context) =>
+  await changeState('stop', commands['stop'] ?? { options: [] }, { args, context });

@@ -30,7 +30,12 @@ export interface TourFindings {
   readonly refused: readonly string[];
   readonly keyOnTheWire: boolean;
   readonly keyUses: number;
-  readonly search: { readonly processes: number; readonly mebibytes: number; readonly phantomSeen: number; readonly keySeen: readonly string[] };
+  readonly search: {
+    readonly processes: number;
+    readonly mebibytes: number;
+    readonly phantomSeen: number;
+    readonly keySeen: readonly string[];
+  };
   readonly journal: { readonly valid: boolean; readonly records: number; readonly fault: string | undefined };
 }
 
@@ -72,10 +77,24 @@ interface Inside {
 }
 
 async function runInside(context: CommandContext, { client, say }: WalkParts, { name, command, show }: Inside): Promise<number> {
-  const opened = await client.call('exec', { name, command, cwd: undefined, env: {}, tty: false, timeoutMs: 300_000, client: await ownIdentity() });
+  const opened = await client.call('exec', {
+    name,
+    command,
+    cwd: undefined,
+    env: {},
+    tty: false,
+    timeoutMs: 300_000,
+    client: await ownIdentity(),
+  });
   const output = new PassThrough();
   const shown = showLines(output, show ? (line) => say(`  ${dim(context.stdout, '│')} ${visible(line)}`) : () => undefined);
-  const exitCode = await attach(opened.invocation, { tty: false, logFile: opened.logFile, stdout: output, stderr: output, input: 'none' });
+  const exitCode = await attach(opened.invocation, {
+    tty: false,
+    logFile: opened.logFile,
+    stdout: output,
+    stderr: output,
+    input: 'none',
+  });
   await client.call('close', { executionId: opened.executionId, exitCode });
   output.end();
   await shown;
@@ -90,7 +109,11 @@ async function showLines(output: PassThrough, show: (line: string) => void): Pro
 }
 
 /** Looks for the key again and again while the agent works, from outside; the phantom is the proof that looking works. */
-async function searchWhile({ client, stage }: WalkParts, name: string, work: () => Promise<void>): Promise<TourFindings['search']> {
+async function searchWhile(
+  { client, stage }: WalkParts,
+  name: string,
+  work: () => Promise<void>,
+): Promise<TourFindings['search']> {
   const { phantoms } = await client.call('inspect', { name });
   const needles: readonly Needle[] = [{ name: 'key', text: stage.key }, ...phantoms.map((text) => ({ name: 'phantom', text }))];
   let report: SearchReport = emptyReport(needles);
@@ -112,20 +135,35 @@ async function searchWhile({ client, stage }: WalkParts, name: string, work: () 
   await work().finally(() => ended.abort());
   await searching;
   const [pid] = (await client.call('processes', { name })).pids;
-  for (const folder of ['home/agent', 'tmp', 'run', 'var/tmp', 'etc']) {
-    // As the sandbox sees them, through its first process; links are not followed.
+  // As the sandbox sees them, through its first process; links are not followed.
+  const inside =
+    pid === undefined ? [] : ['home/agent', 'tmp', 'run', 'var/tmp', 'etc'].map((folder) => `/proc/${pid}/root/${folder}`);
+  for (const folder of inside) {
     // oxlint-disable-next-line no-await-in-loop -- one folder after the other
-    report = joinReports(report, pid === undefined ? emptyReport(needles) : await searchFolder(`/proc/${pid}/root/${folder}`, needles));
+    report = joinReports(report, await searchFolder(folder, needles));
   }
   report = joinReports(report, await searchFolder(stage.workspace, needles));
   const { seen, bytes } = report;
-  return { processes: processes.size, mebibytes: Math.round(bytes / 1024 / 1024), phantomSeen: seen['phantom']?.length ?? 0, keySeen: seen['key'] ?? [] };
+  return {
+    processes: processes.size,
+    mebibytes: Math.round(bytes / 1024 / 1024),
+    phantomSeen: seen['phantom']?.length ?? 0,
+    keySeen: seen['key'] ?? [],
+  };
 }
 
 async function hashTree(root: string): Promise<ReadonlyMap<string, string>> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  const hashes = files.map(async (path) => [relative(root, path), createHash('sha256').update(await readFile(path)).digest('hex')] as const);
+  const hashes = files.map(
+    async (path) =>
+      [
+        relative(root, path),
+        createHash('sha256')
+          .update(await readFile(path))
+          .digest('hex'),
+      ] as const,
+  );
   return new Map(await Promise.all(hashes));
 }
 

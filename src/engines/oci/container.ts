@@ -66,16 +66,12 @@ export async function makeContainer(
   ]);
   const plan = stagePlan(spec, { stage, identity: host.identity, owners, homeDisk, protections, covers: coverFiles });
   const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
-  const running = run(
-    'perl',
-    [dataFile('engines/oci/stage.pl'), host.machine, String(process.pid), runtime.name, ...create],
-    {
-      env,
-      input: plan,
-      timeoutMs: 60_000,
-      signal,
-    },
-  );
+  const running = run('perl', [dataFile('engines/oci/stage.pl'), host.machine, String(process.pid), runtime.name, ...create], {
+    env,
+    input: plan,
+    timeoutMs: 60_000,
+    signal,
+  });
   meanwhile?.();
   const result = await running;
   if (result.exitCode === stageFailed) {

@@ -9,7 +9,15 @@ import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engi
 import { commandProcess } from './bundle.ts';
 import { clearCgroups } from './cgroups.ts';
 import { liveInit, makeContainer } from './container.ts';
-import { containerHost, dropListener, knownReports, prepareListener, runtimeBeside, runtimeOf, type EngineContext } from './context.ts';
+import {
+  containerHost,
+  dropListener,
+  knownReports,
+  prepareListener,
+  runtimeBeside,
+  runtimeOf,
+  type EngineContext,
+} from './context.ts';
 import { homeImage, keepBlank } from './home-disk.ts';
 import { removePlaceholders } from './placeholders.ts';
 import { killProcess, processesInside, waitUntil, waitUntilGone } from './processes.ts';

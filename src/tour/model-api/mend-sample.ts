@@ -99,7 +99,10 @@ function failures(outcome: Outcome): number | undefined {
 
 function firstLine(outcome: Outcome): string {
   const lines = outcome.text.split('\n').map((line) => line.trim());
-  return (lines.find((line) => line !== '' && !/^(?:Exit code \d+|Script completed|Wall time .*|Output:)$/.test(line)) ?? 'no reason given').slice(0, 160);
+  return (
+    lines.find((line) => line !== '' && !/^(?:Exit code \d+|Script completed|Wall time .*|Output:)$/.test(line)) ??
+    'no reason given'
+  ).slice(0, 160);
 }
 
 function done(say: string): Turn {

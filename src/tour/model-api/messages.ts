@@ -52,7 +52,10 @@ function sideAnswer(body: unknown): string {
   if (!isObject(properties)) {
     return 'Mend the failing test';
   }
-  const filled = Object.entries(properties).map(([name, type]) => [name, textField(type, 'type') === 'boolean' ? false : 'Mend the failing test']);
+  const filled = Object.entries(properties).map(([name, type]) => [
+    name,
+    textField(type, 'type') === 'boolean' ? false : 'Mend the failing test',
+  ]);
   return JSON.stringify(Object.fromEntries(filled));
 }
 
@@ -96,12 +99,21 @@ export function messageJson(reply: Reply): Readonly<Record<string, unknown>> {
 
 /** The same message as server-sent events, text and tool input in several pieces. */
 export function messageEvents(reply: Reply): readonly string[] {
-  const start = { ...messageJson(reply), content: [], stop_reason: null, usage: { input_tokens: reply.inputTokens, output_tokens: 1 } };
+  const start = {
+    ...messageJson(reply),
+    content: [],
+    stop_reason: null,
+    usage: { input_tokens: reply.inputTokens, output_tokens: 1 },
+  };
   return [
     event({ type: 'message_start', message: start }),
     event({ type: 'ping' }),
     ...reply.blocks.flatMap(blockEvents),
-    event({ type: 'message_delta', delta: { stop_reason: reply.stopReason, stop_sequence: null }, usage: { output_tokens: outputTokens(reply) } }),
+    event({
+      type: 'message_delta',
+      delta: { stop_reason: reply.stopReason, stop_sequence: null },
+      usage: { output_tokens: outputTokens(reply) },
+    }),
     event({ type: 'message_stop' }),
   ];
 }

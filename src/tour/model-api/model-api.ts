@@ -72,7 +72,9 @@ export async function startModelApi(options: ModelApiOptions): Promise<ModelApi>
 async function serve(request: IncomingMessage, response: ServerResponse, options: ModelApiOptions): Promise<ModelRequest> {
   const { method = '', url: path = '/' } = request;
   const authorized = hasKey(request, options.expectedKey);
-  const answer = await answerFor(request, authorized, options.script).catch(() => fault(400, 'invalid_request_error', 'the body cannot be read'));
+  const answer = await answerFor(request, authorized, options.script).catch(() =>
+    fault(400, 'invalid_request_error', 'the body cannot be read'),
+  );
   // As the real API: without the last header clients repeat a request ten times that will fail ten times.
   const retry = answer.status < 400 ? {} : { 'x-should-retry': 'false' };
   response.writeHead(answer.status, { 'content-type': answer.type, 'request-id': 'req_standin', ...retry });
@@ -104,7 +106,10 @@ async function answerFor(request: IncomingMessage, authorized: boolean, script: 
   if (route === 'POST /v1/messages/count_tokens') {
     return json(200, { input_tokens: countTokens(parsed) });
   }
-  return (route === 'POST /v1/responses' ? responses(parsed, script) : messages(parsed, script)) ?? fault(400, 'invalid_request_error', 'a field is missing');
+  return (
+    (route === 'POST /v1/responses' ? responses(parsed, script) : messages(parsed, script)) ??
+    fault(400, 'invalid_request_error', 'a field is missing')
+  );
 }
 
 function messages(body: unknown, script: Script): Answer | undefined {

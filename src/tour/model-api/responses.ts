@@ -37,7 +37,10 @@ function outcomesOf(input: readonly unknown[]): readonly Outcome[] {
   return input
     .filter((item) => textField(item, 'type').endsWith('_call_output') && textField(item, 'call_id').startsWith(idPrefix))
     .map((item) => contentText(field(item, 'output')))
-    .map((text) => ({ text, failed: /(?:exited with code|exit code:?) [1-9]|unsupported call|rejected|"exit_code":\s*[1-9]/i.test(text) }));
+    .map((text) => ({
+      text,
+      failed: /(?:exited with code|exit code:?) [1-9]|unsupported call|rejected|"exit_code":\s*[1-9]/i.test(text),
+    }));
 }
 
 /** Codex works on files through its shell tool, whose name and form differ by model family. */
@@ -46,7 +49,11 @@ function callOf(action: Action, body: unknown): Call {
   const names = toolNames(body);
   if (names.includes('exec')) {
     const program = `const r = await tools.exec_command(${JSON.stringify({ cmd: command, login: false, yield_time_ms: 30_000 })});`;
-    return { kind: 'custom', name: 'exec', input: `${program}\ntext(r.output); text(JSON.stringify({ exit_code: r.exit_code }));` };
+    return {
+      kind: 'custom',
+      name: 'exec',
+      input: `${program}\ntext(r.output); text(JSON.stringify({ exit_code: r.exit_code }));`,
+    };
   }
   if (names.includes('exec_command')) {
     return { kind: 'function', name: 'exec_command', input: JSON.stringify({ cmd: command }) };
@@ -59,7 +66,9 @@ function callOf(action: Action, body: unknown): Call {
 /** Tools stand in `tools`, or in items of the input, there grouped by name spaces. */
 function toolNames(body: unknown): readonly string[] {
   const added = listField(body, 'input').flatMap((item) => listField(item, 'tools'));
-  return [...listField(body, 'tools'), ...added].flatMap((tool) => [tool, ...listField(tool, 'tools')]).map((tool) => textField(tool, 'name'));
+  return [...listField(body, 'tools'), ...added]
+    .flatMap((tool) => [tool, ...listField(tool, 'tools')])
+    .map((tool) => textField(tool, 'name'));
 }
 
 function shellText(action: Action): string {

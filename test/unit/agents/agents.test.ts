@@ -22,7 +22,12 @@ test.each(rows)('%s names a known provider, canonical hosts and paths beneath th
     }
   }
   const files = agent.homeFiles({ permissions: 'ask', telemetry: false, phantom });
-  for (const path of [...files.map((file) => file.path), ...Object.values(agent.classification).flat().map((entry) => entry.path)]) {
+  for (const path of [
+    ...files.map((file) => file.path),
+    ...Object.values(agent.classification)
+      .flat()
+      .map((entry) => entry.path),
+  ]) {
     expect(path).toMatch(/^\.[\w-]+(?:\.json)?(?:\/[\w.-]+)?$/);
   }
   expect(files.every((file) => file.mode === 0o600)).toBe(true);
@@ -30,8 +35,20 @@ test.each(rows)('%s names a known provider, canonical hosts and paths beneath th
 
 test.each(rows)('%s takes nothing of the user at level maximum, and no tokens or transcripts at any', (_, agent) => {
   expect(agent.classification.maximum).toEqual([]);
-  const paths = Object.values(agent.classification).flat().map((entry) => entry.path);
-  for (const never of ['.claude', '.claude.json', '.claude/.credentials.json', '.claude/projects', '.claude/history.jsonl', '.codex', '.codex/auth.json', '.codex/config.toml', '.codex/sessions']) {
+  const paths = Object.values(agent.classification)
+    .flat()
+    .map((entry) => entry.path);
+  for (const never of [
+    '.claude',
+    '.claude.json',
+    '.claude/.credentials.json',
+    '.claude/projects',
+    '.claude/history.jsonl',
+    '.codex',
+    '.codex/auth.json',
+    '.codex/config.toml',
+    '.codex/sessions',
+  ]) {
     expect(paths).not.toContain(never);
   }
 });
@@ -44,20 +61,46 @@ test.each(rows)('%s has no telemetry host or path unless asked', (_, agent) => {
 test('Claude Code always states its permission mode, so that no settings file decides it', () => {
   const { start } = agents.claude;
   expect(start({ permissions: 'ask', prompt: undefined, args: [] })).toEqual(['claude', '--permission-mode', 'default']);
-  expect(start({ permissions: 'skip', prompt: undefined, args: ['--verbose'] })).toEqual(['claude', '--dangerously-skip-permissions', '--verbose']);
-  expect(start({ permissions: 'ask', prompt: '-rf', args: [] })).toEqual(['claude', '-p', '--permission-mode', 'default', '--', '-rf']);
+  expect(start({ permissions: 'skip', prompt: undefined, args: ['--verbose'] })).toEqual([
+    'claude',
+    '--dangerously-skip-permissions',
+    '--verbose',
+  ]);
+  expect(start({ permissions: 'ask', prompt: '-rf', args: [] })).toEqual([
+    'claude',
+    '-p',
+    '--permission-mode',
+    'default',
+    '--',
+    '-rf',
+  ]);
   expect(start({ permissions: 'skip', prompt: 'x', args: ['--output-format', 'json'] })).toEqual([
-    'claude', '-p', '--dangerously-skip-permissions', '--output-format', 'json', '--', 'x',
+    'claude',
+    '-p',
+    '--dangerously-skip-permissions',
+    '--output-format',
+    'json',
+    '--',
+    'x',
   ]);
 });
 
 test('Codex states its approval mode and sandbox', () => {
   const { start } = agents.codex;
   expect(start({ permissions: 'skip', prompt: 'x', args: [] })).toEqual([
-    'codex', 'exec', '--dangerously-bypass-approvals-and-sandbox', '--skip-git-repo-check', '--', 'x',
+    'codex',
+    'exec',
+    '--dangerously-bypass-approvals-and-sandbox',
+    '--skip-git-repo-check',
+    '--',
+    'x',
   ]);
   expect(start({ permissions: 'ask', prompt: undefined, args: [] })).toEqual([
-    'codex', '-c', 'approval_policy="on-request"', '-c', 'sandbox_mode="read-only"',
+    'codex',
+    '-c',
+    'approval_policy="on-request"',
+    '-c',
+    'sandbox_mode="read-only"',
   ]);
 });
 
@@ -87,12 +130,18 @@ test('Claude Code finds every question of a first start answered', () => {
   });
   expect(state).not.toHaveProperty('bypassPermissionsModeAccepted');
   const [skipping] = agents.claude.homeFiles({ permissions: 'skip', telemetry: false, phantom: undefined });
-  expect(JSON.parse(skipping?.content ?? '')).toMatchObject({ bypassPermissionsModeAccepted: true, customApiKeyResponses: { approved: [] } });
+  expect(JSON.parse(skipping?.content ?? '')).toMatchObject({
+    bypassPermissionsModeAccepted: true,
+    customApiKeyResponses: { approved: [] },
+  });
 });
 
 test('telemetry is off unless asked', () => {
   const env = agents.claude.env;
-  expect(env({ permissions: 'ask', telemetry: false, phantom })).toMatchObject({ DISABLE_TELEMETRY: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' });
+  expect(env({ permissions: 'ask', telemetry: false, phantom })).toMatchObject({
+    DISABLE_TELEMETRY: '1',
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+  });
   expect(env({ permissions: 'ask', telemetry: true, phantom })).not.toHaveProperty('DISABLE_TELEMETRY');
   expect(env({ permissions: 'ask', telemetry: true, phantom })).toMatchObject({ DISABLE_AUTOUPDATER: '1' });
   const [config] = agents.codex.homeFiles({ permissions: 'ask', telemetry: false, phantom });

@@ -16,7 +16,12 @@ const written = {
   sandbox: { enabled: true },
   skipDangerousModePermissionPrompt: true,
   somethingNew: 1,
-  permissions: { allow: ['Bash(npm test)'], deny: ['Read(.env)'], defaultMode: 'bypassPermissions', additionalDirectories: ['/home/me'] },
+  permissions: {
+    allow: ['Bash(npm test)'],
+    deny: ['Read(.env)'],
+    defaultMode: 'bypassPermissions',
+    additionalDirectories: ['/home/me'],
+  },
   env: {
     EDITOR: 'vi',
     ANTHROPIC_API_KEY: 'x',
@@ -44,9 +49,23 @@ test('everything left out is named with its reason, and none of its values', () 
   const keys = result.leftOut.map(({ key }) => key);
   expect(keys.toSorted()).toEqual(
     [
-      'apiKeyHelper', 'awsAuthRefresh', 'hooks', 'statusLine', 'mcpServers', 'sandbox', 'skipDangerousModePermissionPrompt', 'somethingNew',
-      'permissions.defaultMode', 'permissions.additionalDirectories', 'env.ANTHROPIC_API_KEY', 'env.ANTHROPIC_BASE_URL', 'env.HTTPS_PROXY',
-      'env.NODE_OPTIONS', 'env.CLAUDE_CODE_USE_BEDROCK', 'env.NOTE', 'env.NUMBER',
+      'apiKeyHelper',
+      'awsAuthRefresh',
+      'hooks',
+      'statusLine',
+      'mcpServers',
+      'sandbox',
+      'skipDangerousModePermissionPrompt',
+      'somethingNew',
+      'permissions.defaultMode',
+      'permissions.additionalDirectories',
+      'env.ANTHROPIC_API_KEY',
+      'env.ANTHROPIC_BASE_URL',
+      'env.HTTPS_PROXY',
+      'env.NODE_OPTIONS',
+      'env.CLAUDE_CODE_USE_BEDROCK',
+      'env.NOTE',
+      'env.NUMBER',
     ].toSorted(),
   );
   expect(JSON.stringify(result.leftOut)).not.toMatch(/ghp_|elsewhere|rm -rf/);

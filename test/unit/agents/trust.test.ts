@@ -7,7 +7,14 @@ import { trustBundle, trustEnvironment } from '../../../src/agents/trust.ts';
 test('every variable names the one bundle', () => {
   const env = trustEnvironment('/bundle.pem');
   expect(new Set(Object.values(env))).toEqual(new Set(['/bundle.pem']));
-  for (const name of ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'GIT_SSL_CAINFO', 'CODEX_CA_CERTIFICATE']) {
+  for (const name of [
+    'SSL_CERT_FILE',
+    'NODE_EXTRA_CA_CERTS',
+    'REQUESTS_CA_BUNDLE',
+    'CURL_CA_BUNDLE',
+    'GIT_SSL_CAINFO',
+    'CODEX_CA_CERTIFICATE',
+  ]) {
     expect(env).toHaveProperty(name);
   }
 });

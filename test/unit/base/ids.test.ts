@@ -8,7 +8,10 @@ describe('sandbox names and ids', () => {
     expect(parseSandboxId(id)).toBe('cm-0011223344556677');
   });
 
-  it.each(['', '-a', 'a-', 'A', 'a/b', '../x', 'a b', 'a\n', 'x'.repeat(41), 'cm-0011223344556677', '$(id)'])('refuses the name %j', (name) => {
-    expect(() => parseSandboxName(name)).toThrow(/is not a sandbox name/);
-  });
+  it.each(['', '-a', 'a-', 'A', 'a/b', '../x', 'a b', 'a\n', 'x'.repeat(41), 'cm-0011223344556677', '$(id)'])(
+    'refuses the name %j',
+    (name) => {
+      expect(() => parseSandboxName(name)).toThrow(/is not a sandbox name/);
+    },
+  );
 });

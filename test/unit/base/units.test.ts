@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { formatBytes, formatDuration, parseBytes, parseDurationMs } from '../../../src/base/units.ts';
 
 describe('sizes and times', () => {
-  it.each([['2GiB', 2 * 1024 ** 3], ['512m', 512 * 1024 ** 2], ['1.5 kb', 1500], [4096, 4096]])('reads %s', (written, bytes) => {
+  it.each([
+    ['2GiB', 2 * 1024 ** 3],
+    ['512m', 512 * 1024 ** 2],
+    ['1.5 kb', 1500],
+    [4096, 4096],
+  ])('reads %s', (written, bytes) => {
     expect(parseBytes(written)).toBe(bytes);
   });
 
@@ -11,7 +16,11 @@ describe('sizes and times', () => {
     expect(parseBytes(written)).toBeUndefined();
   });
 
-  it.each([['90s', 90_000], ['2h', 7_200_000], ['250ms', 250]])('reads %s', (written, ms) => {
+  it.each([
+    ['90s', 90_000],
+    ['2h', 7_200_000],
+    ['250ms', 250],
+  ])('reads %s', (written, ms) => {
     expect(parseDurationMs(written)).toBe(ms);
   });
 
@@ -20,6 +29,11 @@ describe('sizes and times', () => {
   });
 
   it('writes them as people read them', () => {
-    expect([formatBytes(1536), formatBytes(4 * 1024 ** 3), formatDuration(90_000), formatDuration(12)]).toEqual(['1.5 KiB', '4 GiB', '1 min 30 s', '12 ms']);
+    expect([formatBytes(1536), formatBytes(4 * 1024 ** 3), formatDuration(90_000), formatDuration(12)]).toEqual([
+      '1.5 KiB',
+      '4 GiB',
+      '1 min 30 s',
+      '12 ms',
+    ]);
   });
 });

@@ -10,7 +10,14 @@ import { environmentOf } from '../../../src/system/environment.ts';
 const installationKey = Buffer.alloc(32, 1);
 
 function rule(parts: Partial<CredentialSpec> = {}): CredentialSpec {
-  return { name: 'main', provider: 'anthropic', source: { kind: 'env', name: 'KEY' }, header: undefined, variable: undefined, ...parts };
+  return {
+    name: 'main',
+    provider: 'anthropic',
+    source: { kind: 'env', name: 'KEY' },
+    header: undefined,
+    variable: undefined,
+    ...parts,
+  };
 }
 
 function options(variables: Record<string, string> = { KEY: 'real-1' }): BindOptions {
@@ -27,7 +34,10 @@ test('the sandbox gets a phantom, the gateway the value', async () => {
 });
 
 test('the header that is injected is always among those removed first', async () => {
-  const bound = await bindCredential(rule({ provider: 'header', header: { name: 'Private-Token', format: 'token {}' } }), options());
+  const bound = await bindCredential(
+    rule({ provider: 'header', header: { name: 'Private-Token', format: 'token {}' } }),
+    options(),
+  );
   expect(bound.inject).toEqual({ header: 'private-token', format: 'token {}' });
   expect(bound.identityHeaders[0]).toBe('private-token');
   expect(bound.identityHeaders).toContain('authorization');
@@ -66,7 +76,9 @@ test('a phantom is refused as a real value', async () => {
 });
 
 test('an error names the credential', async () => {
-  await expect(bindCredential(rule(), options({}))).rejects.toThrow('credential "main": environment variable KEY is not set or empty');
+  await expect(bindCredential(rule(), options({}))).rejects.toThrow(
+    'credential "main": environment variable KEY is not set or empty',
+  );
 });
 
 test.each([
@@ -83,7 +95,7 @@ test.each([
   await expect(bindCredential(given, options())).rejects.toMatchObject({ code: 'POLICY_INVALID' });
 });
 
-test('the variable of the phantom is the provider\'s, or the rule\'s own', () => {
+test("the variable of the phantom is the provider's, or the rule's own", () => {
   expect(phantomVariable(rule())).toBe('ANTHROPIC_API_KEY');
   expect(phantomVariable(rule({ provider: 'openai' }))).toBe('OPENAI_API_KEY');
   expect(phantomVariable(rule({ provider: 'header', variable: 'GITLAB_TOKEN' }))).toBe('GITLAB_TOKEN');

@@ -15,7 +15,13 @@ test.each([
   ['JSON', (given: unknown) => JSON.stringify({ given })],
   ['inspect', (given: unknown) => inspect({ given }, { depth: 9, showHidden: true, getters: true })],
   ['an error message', (given: unknown) => new Error(`failed with ${given as string}`).stack ?? ''],
-  ['its properties', (given: unknown) => Object.values(given as object).map(String).join()],
+  [
+    'its properties',
+    (given: unknown) =>
+      Object.values(given as object)
+        .map(String)
+        .join(),
+  ],
   ['a spread copy', (given: unknown) => JSON.stringify({ ...(given as object) })],
 ])('%s does not show a secret', (_, render) => {
   expect(render(secret(value))).not.toContain('the-real-one');

@@ -26,7 +26,9 @@ async function faultOf(source: CredentialSource, given: SourceAccess): Promise<C
   expect(thrown).toBeInstanceOf(CasemateError);
   const fault = thrown as CasemateError;
   expect(fault.code).toBe('CREDENTIAL_UNAVAILABLE');
-  expect(`${fault.message} ${fault.hint ?? ''} ${fault.stack ?? ''} ${JSON.stringify(fault.cause ?? '')}`).not.toContain('nobody-may-see');
+  expect(`${fault.message} ${fault.hint ?? ''} ${fault.stack ?? ''} ${JSON.stringify(fault.cause ?? '')}`).not.toContain(
+    'nobody-may-see',
+  );
   return fault;
 }
 
@@ -112,6 +114,8 @@ test('a command that prints nothing, two lines or too much is refused', async ()
 });
 
 test('a command that hangs or cannot start is named', async () => {
-  expect((await faultOf(fromCommand, access(failing(new CasemateError('TIMED_OUT', key))))).message).toContain('did not end within 30 s');
+  expect((await faultOf(fromCommand, access(failing(new CasemateError('TIMED_OUT', key))))).message).toContain(
+    'did not end within 30 s',
+  );
   expect((await faultOf(fromCommand, access(failing(new Error(key))))).message).toContain('could not be started');
 });

@@ -52,8 +52,8 @@ describe('what comes over the control socket', () => {
         expect(['USAGE', 'none']).toContain(codeOf(() => checkParams('run', value)));
       }),
     );
-    expect([null, 1, 'x', [], {}, { type: 'call' }, { type: 'call', id: 'x', method: 'ls' }, { type: 'answer' }].map(readMessage)).toEqual(
-      Array.from({ length: 8 }),
-    );
+    expect(
+      [null, 1, 'x', [], {}, { type: 'call' }, { type: 'call', id: 'x', method: 'ls' }, { type: 'answer' }].map(readMessage),
+    ).toEqual(Array.from({ length: 8 }));
   });
 });

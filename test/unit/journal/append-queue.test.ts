@@ -37,11 +37,13 @@ describe('the append queue', () => {
   test('shares a write among appenders that each wait for their own', async () => {
     const store = memoryStore();
     const queue = appendQueue(0, store);
-    await Promise.all(Array.from({ length: 8 }, async () => {
-      for (let round = 0; round < 10; round += 1) {
-        await queue.push('x', 0);
-      }
-    }));
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        for (let round = 0; round < 10; round += 1) {
+          await queue.push('x', 0);
+        }
+      }),
+    );
     expect(store.batches).toHaveLength(10);
   });
 

@@ -11,7 +11,15 @@ import { entryOf } from '../../helpers/journal-log.ts';
 const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 30 }),
   fc.string({ unit: 'binary', maxLength: 30 }).filter((value) => value.isWellFormed()),
-  fc.constantFrom('', '\u0000', '"\\\b\f\n\r\t', '\u007f\u0080\u2028', 'a.test\n{"seq":999,"decision":"allow"}', '\u00e9', 'e\u0301'),
+  fc.constantFrom(
+    '',
+    '\u0000',
+    '"\\\b\f\n\r\t',
+    '\u007f\u0080\u2028',
+    'a.test\n{"seq":999,"decision":"allow"}',
+    '\u00e9',
+    'e\u0301',
+  ),
 );
 const detailName = fc.stringMatching(/^[A-Za-z][\w.-]{0,12}$/);
 const fact = fc.oneof(text, fc.boolean(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer());
@@ -36,49 +44,76 @@ const meaning = (value: JournalRecord): unknown => JSON.parse(JSON.stringify(val
 
 describe('a line of the journal', () => {
   test('has the bytes that RFC 8785 asks for', () => {
-    fc.assert(fc.property(record, (value) => {
-      expect(encodeRecord(value)).toBe(canonicalize(value));
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(record, (value) => {
+        expect(encodeRecord(value)).toBe(canonicalize(value));
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('is read back as the record it was made from', () => {
-    fc.assert(fc.property(record, (value) => {
-      expect(decodeRecord(Buffer.from(encodeRecord(value)))).toEqual(meaning(value));
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(record, (value) => {
+        expect(decodeRecord(Buffer.from(encodeRecord(value)))).toEqual(meaning(value));
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('never has the bytes of a different record', () => {
-    fc.assert(fc.property(record, record, (a, b) => {
-      const same = canonicalize(meaning(a)) === canonicalize(meaning(b));
-      expect(encodeRecord(a) === encodeRecord(b)).toBe(same);
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(record, record, (a, b) => {
+        const same = canonicalize(meaning(a)) === canonicalize(meaning(b));
+        expect(encodeRecord(a) === encodeRecord(b)).toBe(same);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('tells records apart that differ in one place only', () => {
     const names = ['actor', 'subject', 'outcome', 'rule', 'sandbox', 'credential', 'policy'] as const;
-    fc.assert(fc.property(record, fc.constantFrom(...names), text, (value, name, other) => {
-      fc.pre(value[name] !== other);
-      expect(encodeRecord({ ...value, [name]: other })).not.toBe(encodeRecord(value));
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(record, fc.constantFrom(...names), text, (value, name, other) => {
+        fc.pre(value[name] !== other);
+        expect(encodeRecord({ ...value, [name]: other })).not.toBe(encodeRecord(value));
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   test('is not read when the details stand in another order or a number is spelt otherwise', () => {
     const names = fc.uniqueArray(detailName, { minLength: 1, maxLength: 5 });
-    const value = fc.oneof(fact.map((one) => JSON.stringify(one)), fc.constantFrom('-0', '1e5', '1.0', '2e+2', '1E+21', '01', '1e-7', '1e+21'));
-    fc.assert(fc.property(names, fc.array(value, { minLength: 5, maxLength: 5 }), (keys, values) => {
-      const detail = `{${keys.map((key, index) => `"${key}":${values[index]}`).join()}}`;
-      const line = encodeRecord({ ...entryOf(1), detail: {}, seq: 1, time: '2026-01-01T00:00:00.000Z', previous: noLine }).replace('{}', () => detail);
-      const isCanonical = keys.every((key, index) => index === 0 || key > (keys[index - 1] ?? '')) &&
-        values.slice(0, keys.length).every((one) => !['-0', '1e5', '1.0', '2e+2', '1E+21', '01'].includes(one));
-      expect(decodeRecord(Buffer.from(line)) !== undefined).toBe(isCanonical);
-    }), { numRuns: 3000 });
+    const value = fc.oneof(
+      fact.map((one) => JSON.stringify(one)),
+      fc.constantFrom('-0', '1e5', '1.0', '2e+2', '1E+21', '01', '1e-7', '1e+21'),
+    );
+    fc.assert(
+      fc.property(names, fc.array(value, { minLength: 5, maxLength: 5 }), (keys, values) => {
+        const detail = `{${keys.map((key, index) => `"${key}":${values[index]}`).join()}}`;
+        const line = encodeRecord({
+          ...entryOf(1),
+          detail: {},
+          seq: 1,
+          time: '2026-01-01T00:00:00.000Z',
+          previous: noLine,
+        }).replace('{}', () => detail);
+        const isCanonical =
+          keys.every((key, index) => index === 0 || key > (keys[index - 1] ?? '')) &&
+          values.slice(0, keys.length).every((one) => !['-0', '1e5', '1.0', '2e+2', '1E+21', '01'].includes(one));
+        expect(decodeRecord(Buffer.from(line)) !== undefined).toBe(isCanonical);
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   test('is one line whatever a text holds', () => {
-    fc.assert(fc.property(text, (subject) => {
-      const { line } = placeEntry({ ...entryOf(1), subject }, { seq: 1, time: '2026-01-01T00:00:00.000Z', previous: noLine });
-      expect(line).not.toMatch(/[\n\r]/);
-    }));
+    fc.assert(
+      fc.property(text, (subject) => {
+        const { line } = placeEntry({ ...entryOf(1), subject }, { seq: 1, time: '2026-01-01T00:00:00.000Z', previous: noLine });
+        expect(line).not.toMatch(/[\n\r]/);
+      }),
+    );
   });
 });
 
@@ -88,7 +123,10 @@ describe('an entry that gets its place', () => {
   test('fits into a line however long its texts are, and keeps their length and digest', () => {
     const long = '\u0001'.repeat(100_000);
     const detail = Object.fromEntries(Array.from({ length: 24 }, (_, index) => [`fact${index}`, long]));
-    const { line, record: made } = placeEntry({ ...entryOf(1), subject: long, actor: long, rule: long, outcome: long, detail }, place);
+    const { line, record: made } = placeEntry(
+      { ...entryOf(1), subject: long, actor: long, rule: long, outcome: long, detail },
+      place,
+    );
     expect(Buffer.byteLength(line)).toBeLessThan(maxLineBytes);
     expect(made.subject).toContain('[100000 characters, sha256 ');
     expect(decodeRecord(Buffer.from(line))).toEqual(made);
@@ -96,7 +134,9 @@ describe('an entry that gets its place', () => {
 
   test('has lone surrogates replaced, so that the line is UTF-8', () => {
     expect(placeEntry({ ...entryOf(1), subject: 'a\ud800b' }, place).record.subject).toBe('a\ufffdb');
-    expect(placeEntry({ ...entryOf(1), subject: `${'a'.repeat(2047)}\u{1f600}` }, place).record.subject.isWellFormed()).toBe(true);
+    expect(placeEntry({ ...entryOf(1), subject: `${'a'.repeat(2047)}\u{1f600}` }, place).record.subject.isWellFormed()).toBe(
+      true,
+    );
   });
 
   test.each<[string, Partial<JournalEntry>]>([

@@ -25,11 +25,13 @@ describe('a record as a line for people', () => {
 
 describe('JSON for a terminal', () => {
   test('means the same and holds no character that drives a terminal', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => {
-      const safe = terminalSafeJson(JSON.stringify(text));
-      expect(JSON.parse(safe)).toBe(text);
-      expect(safe).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b-\u200f]/);
-    }));
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const safe = terminalSafeJson(JSON.stringify(text));
+        expect(JSON.parse(safe)).toBe(text);
+        expect(safe).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b-\u200f]/);
+      }),
+    );
   });
 });
 

@@ -21,7 +21,11 @@ function passesChanged(at: number, mask: number, measure: 'witness' | 'signature
   changed[offset] = (changed[offset] ?? 0) ^ mask;
   const { chain, fault } = linkScan(chains[index] ?? emptyChain, scanBlock(changed, options));
   const isFinished = changed.at(-1) === 0x0a;
-  return fault === undefined && isFinished && (measure === 'witness' ? chain.wantedHash === log.witness.hash : chain.signedThrough === 20);
+  return (
+    fault === undefined &&
+    isFinished &&
+    (measure === 'witness' ? chain.wantedHash === log.witness.hash : chain.signedThrough === 20)
+  );
 }
 
 function faultOf(lines: readonly string[], keys = log.keys): { line: number; why: string } | undefined {
@@ -88,7 +92,10 @@ describe('a chain', () => {
   test('may not leave out a number, even where its hashes fit', () => {
     const first = log.lines[0] ?? '';
     const place = { seq: 3, time: '2026-01-01T00:00:02.000Z', previous: lineHash(first) };
-    expect(faultOf([first, placeEntry(entryOf(3), place).line])).toEqual({ line: 2, why: expect.stringContaining('record 3 stands where record 2 belongs') });
+    expect(faultOf([first, placeEntry(entryOf(3), place).line])).toEqual({
+      line: 2,
+      why: expect.stringContaining('record 3 stands where record 2 belongs'),
+    });
   });
 
   test('may not go on for more than 1,000 records without a checkpoint', () => {
@@ -102,7 +109,10 @@ describe('a chain', () => {
     for (let size = 1; size < 60; size += 7) {
       let chain = emptyChain;
       for (let start = 0; start < 60; start += size) {
-        const linked = linkScan(chain, scanBlock(bytesOf(lines.slice(start, start + size)), { publicKey: keys.publicKey, wanted: 33 }));
+        const linked = linkScan(
+          chain,
+          scanBlock(bytesOf(lines.slice(start, start + size)), { publicKey: keys.publicKey, wanted: 33 }),
+        );
         expect(linked.fault).toBeUndefined();
         chain = linked.chain;
       }
@@ -119,7 +129,11 @@ describe('a line that is not canonical', () => {
     ['a list', '[1]', 'the line is not a JSON object'],
     ['deep nesting', '['.repeat(30_000), 'the line is not JSON'],
     ['an unknown member', good.replace('"outcome"', '"extra":1,"outcome"'), 'the record has a member "extra" that no record has'],
-    ['a member that drives a terminal', good.replace('"outcome"', '"\\u001b[2J":1,"outcome"'), 'the record has a member "\\x1b[2J" that no record has'],
+    [
+      'a member that drives a terminal',
+      good.replace('"outcome"', '"\\u001b[2J":1,"outcome"'),
+      'the record has a member "\\x1b[2J" that no record has',
+    ],
     ['a member twice', good.replace('"outcome":"ok"', '"outcome":"no","outcome":"ok"'), /not in canonical form/],
     ['a space', good.replace(',"outcome"', ', "outcome"'), /not in canonical form/],
     ['another spelling of a number', good.replace('"status":200', '"status":2e2'), /not in canonical form/],
@@ -130,13 +144,19 @@ describe('a line that is not canonical', () => {
     ['a line of more than 64 KiB', good.replace('"ok"', `"${'x'.repeat(70_000)}"`), 'the line is longer than 65536 bytes'],
   ])('is refused: %s', (_, line, why) => {
     expect(line).not.toBe(good);
-    expect(faultOf(log.lines.with(3, line))).toEqual({ line: 4, why: typeof why === 'string' ? why : expect.stringMatching(why) });
+    expect(faultOf(log.lines.with(3, line))).toEqual({
+      line: 4,
+      why: typeof why === 'string' ? why : expect.stringMatching(why),
+    });
   });
 
   test('is refused when it is not UTF-8', () => {
     const bytes = bytesOf(log.lines);
     const at = bytes.indexOf('host4');
     bytes[at] = 0xff;
-    expect(scanBlock(bytes, { publicKey: log.keys.publicKey, wanted: 0 }).fault).toEqual({ line: 4, why: 'the line is not UTF-8' });
+    expect(scanBlock(bytes, { publicKey: log.keys.publicKey, wanted: 0 }).fault).toEqual({
+      line: 4,
+      why: 'the line is not UTF-8',
+    });
   });
 });

@@ -27,15 +27,17 @@ describe('the summariser', () => {
   });
 
   test('loses no event, whatever the clock does', () => {
-    fc.assert(fc.property(fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 0, max: 5000 }))), (events) => {
-      const { allow, drain } = summariser({ perSecond: 2, maxKeys: 2 });
-      let told = 0;
-      for (const [key, nowMs] of events) {
-        told += allow(key, nowMs) ? 1 : 0;
-        told += drain(nowMs).reduce((sum, { count }) => sum + count, 0);
-      }
-      told += drain(Number.POSITIVE_INFINITY).reduce((sum, { count }) => sum + count, 0);
-      expect(told).toBe(events.length);
-    }));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 0, max: 5000 }))), (events) => {
+        const { allow, drain } = summariser({ perSecond: 2, maxKeys: 2 });
+        let told = 0;
+        for (const [key, nowMs] of events) {
+          told += allow(key, nowMs) ? 1 : 0;
+          told += drain(nowMs).reduce((sum, { count }) => sum + count, 0);
+        }
+        told += drain(Number.POSITIVE_INFINITY).reduce((sum, { count }) => sum + count, 0);
+        expect(told).toBe(events.length);
+      }),
+    );
   });
 });

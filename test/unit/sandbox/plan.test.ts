@@ -32,7 +32,11 @@ function reversed(value: unknown): unknown {
     return value.map(reversed);
   }
   return typeof value === 'object' && value !== null
-    ? Object.fromEntries(Object.entries(value).toReversed().map(([key, item]) => [key, reversed(item)]))
+    ? Object.fromEntries(
+        Object.entries(value)
+          .toReversed()
+          .map(([key, item]) => [key, reversed(item)]),
+      )
     : value;
 }
 
@@ -45,7 +49,11 @@ function* changes(value: unknown, path: readonly string[] = []): Generator<reado
   } else if (value !== undefined) {
     const copy: Plan = structuredClone(plan);
     const parent = path.slice(0, -1).reduce<object>((object, key) => Reflect.get(object, key), copy);
-    Reflect.set(parent, path.at(-1) ?? '', typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : `${JSON.stringify(value)}x`);
+    Reflect.set(
+      parent,
+      path.at(-1) ?? '',
+      typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : `${JSON.stringify(value)}x`,
+    );
     yield [path.join('.'), copy];
   }
 }
@@ -85,7 +93,11 @@ describe('a plan', () => {
   it('is this', () => {
     const { network: _, policy, credentials: __, env, ...rest } = plan;
     expect(policy.files).toEqual(facts.policyFiles);
-    expect(env).toMatchObject({ HOME: '/home/agent', DISABLE_AUTOUPDATER: '1', SSL_CERT_FILE: '/etc/ssl/certs/ca-certificates.crt' });
+    expect(env).toMatchObject({
+      HOME: '/home/agent',
+      DISABLE_AUTOUPDATER: '1',
+      SSL_CERT_FILE: '/etc/ssl/certs/ca-certificates.crt',
+    });
     expect(rest).toEqual({
       version: 1,
       engine: 'oci',
@@ -111,12 +123,30 @@ describe('a plan', () => {
 });
 
 describe('what an engine is told', () => {
-  const spec = specOf(plan, { id: 'cm-1', owner: 'own-1', name: 'work', rootfs: '/r', folder: '/f', phantoms: { ANTHROPIC_API_KEY: 'phantom' } });
+  const spec = specOf(plan, {
+    id: 'cm-1',
+    owner: 'own-1',
+    name: 'work',
+    rootfs: '/r',
+    folder: '/f',
+    phantoms: { ANTHROPIC_API_KEY: 'phantom' },
+  });
 
   it('is the plan, our folders, and phantoms', () => {
-    expect(spec).toMatchObject({ id: 'cm-1', owner: 'own-1', hostname: 'work', rootfs: '/r', home: '/f/home', workspace: plan.workspace });
+    expect(spec).toMatchObject({
+      id: 'cm-1',
+      owner: 'own-1',
+      hostname: 'work',
+      rootfs: '/r',
+      home: '/f/home',
+      workspace: plan.workspace,
+    });
     expect(spec.env).toEqual({ ...plan.env, ANTHROPIC_API_KEY: 'phantom', CASEMATE_SANDBOX: 'work' });
-    expect(spec.files.map(({ target }) => target)).toEqual(['/etc/resolv.conf', '/etc/hosts', '/etc/ssl/certs/ca-certificates.crt']);
+    expect(spec.files.map(({ target }) => target)).toEqual([
+      '/etc/resolv.conf',
+      '/etc/hosts',
+      '/etc/ssl/certs/ca-certificates.crt',
+    ]);
   });
 
   it('shows no file that holds a key', () => {

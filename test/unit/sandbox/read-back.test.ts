@@ -27,7 +27,9 @@ const status = (from: string, to: string) => ({ status: good.status.replace(from
 describe('what is read back', () => {
   it('is as planned where the kernel says so', () => {
     expect(wrong({})).toEqual([]);
-    expect(judge(good, { uid: 0, mode: 'direct' }).find((row) => row.what === 'id mapping')?.value).toBe('0 100000 1000 1000 1000 1');
+    expect(judge(good, { uid: 0, mode: 'direct' }).find((row) => row.what === 'id mapping')?.value).toBe(
+      '0 100000 1000 1000 1000 1',
+    );
   });
 
   it.each<[string, Partial<Readings>, readonly string[]]>([
@@ -40,7 +42,11 @@ describe('what is read back', () => {
     ['a second interface', { devices: `${good.devices}  eth0: 1 2\n` }, ['network interfaces']],
     ['a writable root', { mounts: good.mounts.replace('/ ro,nosuid', '/ rw,nosuid') }, ['root file system']],
     ['another mount over the root', { mounts: `${good.mounts}\n9 1 0:9 / / rw - tmpfs tmpfs rw` }, ['root file system']],
-    ['programs of the workspace that change their user', { mounts: good.mounts.replace('/workspace rw,nosuid', '/workspace rw') }, ['workspace']],
+    [
+      'programs of the workspace that change their user',
+      { mounts: good.mounts.replace('/workspace rw,nosuid', '/workspace rw') },
+      ['workspace'],
+    ],
     ['no workspace', { mounts: good.mounts.split('\n').slice(0, 2).join('\n') }, ['workspace']],
   ])('has no tick for %s', (_, changes, expected) => {
     expect(wrong(changes)).toEqual(expected);

@@ -43,7 +43,15 @@ describe('the state file', () => {
     const store = openStore(':memory:');
     const sandbox = insert(store, 'work');
     const invocation = { file: 'runc', args: ['exec'], env: {}, pidFile: '/p', errorLog: '/l' };
-    const execution = { id: 'ex-1', sandbox, invocation, client: { pid: 7, startTicks: '9' }, actor: 'user:0', subject: 'sh', startedMs: 5 };
+    const execution = {
+      id: 'ex-1',
+      sandbox,
+      invocation,
+      client: { pid: 7, startTicks: '9' },
+      actor: 'user:0',
+      subject: 'sh',
+      startedMs: 5,
+    };
     store.beginExecution(execution);
     expect(store.openExecutions()).toEqual([execution]);
     store.endExecution('ex-1');

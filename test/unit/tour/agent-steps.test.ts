@@ -8,8 +8,12 @@ const assistant = (content: unknown): string => JSON.stringify({ type: 'assistan
 describe('steps of the agent', () => {
   it('shows what it says and what it does, one line each', () => {
     expect(stepsOf(assistant([{ type: 'text', text: 'First\nSecond' }]))).toEqual(['First', 'Second']);
-    expect(stepsOf(assistant([{ type: 'tool_use', name: 'Bash', input: { command: 'npm\n test' } }]))).toEqual(['> Bash: npm test']);
-    expect(stepsOf(assistant([{ type: 'tool_use', name: 'Edit', input: { file_path: '/workspace/a.js' } }]))).toEqual(['> Edit: /workspace/a.js']);
+    expect(stepsOf(assistant([{ type: 'tool_use', name: 'Bash', input: { command: 'npm\n test' } }]))).toEqual([
+      '> Bash: npm test',
+    ]);
+    expect(stepsOf(assistant([{ type: 'tool_use', name: 'Edit', input: { file_path: '/workspace/a.js' } }]))).toEqual([
+      '> Edit: /workspace/a.js',
+    ]);
   });
 
   it('shows the first lines of a result and counts the rest', () => {

@@ -14,7 +14,9 @@ const refusedPage: Outcome = { failed: false, text: 'casemate: example.org:443 i
 const script = mendSample({ root: '/workspace', reach: 'https://example.org/' });
 
 test('it runs the tests, reads, edits, reaches out, and runs the tests again', () => {
-  const kinds = [[], [red], [red, fine], [red, fine, fine], [red, fine, fine, refusedPage]].map((outcomes) => script(outcomes).act);
+  const kinds = [[], [red], [red, fine], [red, fine, fine], [red, fine, fine, refusedPage]].map(
+    (outcomes) => script(outcomes).act,
+  );
   expect(kinds.map((act) => act?.kind)).toEqual(['run', 'read', 'edit', 'run', 'run']);
   expect(kinds[1]).toEqual({ kind: 'read', path: '/workspace/src/opening-hours.js' });
   expect(kinds[3]).toMatchObject({ command: 'curl -sS --max-time 20 https://example.org/' });
@@ -43,7 +45,9 @@ test('where all is green there is nothing to do', () => {
 });
 
 test('a page that could be reached is not called refused', () => {
-  expect(script([red, fine, fine, { failed: false, text: '<html>Example Domain</html>' }, green]).say).toContain('I also looked at');
+  expect(script([red, fine, fine, { failed: false, text: '<html>Example Domain</html>' }, green]).say).toContain(
+    'I also looked at',
+  );
 });
 
 test('without an address it reaches nowhere', () => {

@@ -46,7 +46,15 @@ test('streamed pieces make up the same text and tool input as the whole answer',
 test('a stream begins and ends as the Messages API says', () => {
   const reply = answerMessages(base, sayOnly('Hello.'));
   const types = eventsOf(reply === undefined ? [] : messageEvents(reply)).map((event) => event.type);
-  expect(types).toEqual(['message_start', 'ping', 'content_block_start', 'content_block_delta', 'content_block_stop', 'message_delta', 'message_stop']);
+  expect(types).toEqual([
+    'message_start',
+    'ping',
+    'content_block_start',
+    'content_block_delta',
+    'content_block_stop',
+    'message_delta',
+    'message_stop',
+  ]);
 });
 
 test('outcomes are the results of our own tool calls, in order', () => {
@@ -54,14 +62,26 @@ test('outcomes are the results of our own tool calls, in order', () => {
   const messages = [
     { role: 'user', content: 'do it' },
     { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_standin_0', content: 'one', is_error: true }] },
-    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_of_another', content: 'x' }, { type: 'text', text: 'reminder' }] },
-    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_standin_1', content: [{ type: 'text', text: 'two' }] }] },
+    {
+      role: 'user',
+      content: [
+        { type: 'tool_result', tool_use_id: 'toolu_of_another', content: 'x' },
+        { type: 'text', text: 'reminder' },
+      ],
+    },
+    {
+      role: 'user',
+      content: [{ type: 'tool_result', tool_use_id: 'toolu_standin_1', content: [{ type: 'text', text: 'two' }] }],
+    },
   ];
   const reply = answerMessages({ ...base, messages }, (outcomes) => {
     seen.push(...outcomes);
     return { say: 'Done.', act: { kind: 'read', path: '/a' } };
   });
-  expect(seen).toEqual([{ failed: true, text: 'one' }, { failed: false, text: 'two' }]);
+  expect(seen).toEqual([
+    { failed: true, text: 'one' },
+    { failed: false, text: 'two' },
+  ]);
   expect(messageJson(reply ?? expect.fail())).toMatchObject({
     stop_reason: 'tool_use',
     content: [{ type: 'text' }, { type: 'tool_use', id: 'toolu_standin_2', name: 'Read', input: { file_path: '/a' } }],
@@ -77,13 +97,19 @@ test('a request without tools for files is a side request and starts no work', (
   expect(titled?.blocks).toEqual([{ type: 'text', text: '{"title":"Mend the failing test","urgent":false}' }]);
 });
 
-test.each([undefined, null, 'x', [], {}, { model: 'm' }, { model: 'm', max_tokens: 1, messages: 'x' }, { model: 1, max_tokens: 1, messages: [1] }])(
-  '%j is no request',
-  (body) => {
-    expect(answerMessages(body, sayOnly(''))).toBeUndefined();
-    expect(answerResponses(body, sayOnly(''))).toBeUndefined();
-  },
-);
+test.each([
+  undefined,
+  null,
+  'x',
+  [],
+  {},
+  { model: 'm' },
+  { model: 'm', max_tokens: 1, messages: 'x' },
+  { model: 1, max_tokens: 1, messages: [1] },
+])('%j is no request', (body) => {
+  expect(answerMessages(body, sayOnly(''))).toBeUndefined();
+  expect(answerResponses(body, sayOnly(''))).toBeUndefined();
+});
 
 test('whatever the body holds, an answer or none is given', () => {
   fc.assert(
@@ -101,7 +127,11 @@ test.each([
   ['other', {}, { type: 'function_call', name: 'shell', arguments: '{"command":["sh","-c","ls"]}' }],
 ] as const)('Codex gets a call of its own tool %s', (name, { additional }: { additional?: boolean }, expected) => {
   const item = { type: 'additional_tools', tools: [{ type: 'namespace', name: 'functions', tools: [{ type: 'custom', name }] }] };
-  const body = { model: 'm', input: additional === true ? [item] : [{ type: 'message' }], tools: additional === true ? [] : [{ name }] };
+  const body = {
+    model: 'm',
+    input: additional === true ? [item] : [{ type: 'message' }],
+    tools: additional === true ? [] : [{ name }],
+  };
   const reply = answerResponses(body, doing({ kind: 'run', command: 'ls', about: '' }));
   const done = eventsOf(responseEvents(reply ?? expect.fail())).filter((event) => event.type === 'response.output_item.done');
   expect(done[1]).toMatchObject({ item: expected });
