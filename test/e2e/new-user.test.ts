@@ -1,15 +1,13 @@
 import { spawn } from 'node:child_process';
 import { mkdir, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { run } from '../../src/system/process.ts';
-import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { entry, makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
 /** What somebody meets who has never used it: pipes, odd folders, no network, a full disk, misunderstandings. */
-
-const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () => {
   let home: Home;

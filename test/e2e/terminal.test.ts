@@ -1,11 +1,8 @@
 import { spawn } from 'node:child_process';
-import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { entry, makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
-
-const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a terminal', () => {
   let home: Home;

@@ -31,7 +31,8 @@ export interface Outcome {
   readonly raw: RunResult;
 }
 
-const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
+/** what was built, where `npm test` says so, else the sources: one of both in a test, or caller and daemon differ */
+export const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
 
 export async function makeHome(): Promise<Home> {
   const root = await mkdtemp(join(tmpdir(), 'casemate-home-'));

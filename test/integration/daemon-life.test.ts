@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { takeDaemonLock } from '../../src/daemon/lock.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
-import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { entry, makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
 const hasEngine = engineOrSkip('oci', await wholeWayLacks());
@@ -114,15 +114,7 @@ describe('an end by SIGTERM', () => {
     const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 4; echo done']);
     const thrown = spawn(
       process.execPath,
-      [
-        ...process.execArgv,
-        join(import.meta.dirname, '../../src/cli/main.ts'),
-        'run',
-        '--',
-        'sh',
-        '-c',
-        'echo ready; sleep 3; echo over',
-      ],
+      [...process.execArgv, entry, 'run', '--', 'sh', '-c', 'echo ready; sleep 3; echo over'],
       {
         cwd: home.project,
         env: home.env,
