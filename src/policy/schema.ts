@@ -184,7 +184,9 @@ export const policySchema = z
     level: z
       .enum(levels)
       .optional()
-      .describe('how much of your own configuration the agent gets, from most to nothing; default `personal`'),
+      .describe(
+        'how much of your own configuration the agent gets, from most to nothing; `service` takes that of a service account, from the folder `service` beside your policy file; default `personal`',
+      ),
     agent: agent.optional().describe('the agent, by name or with settings; default: none, commands only'),
     image: z
       .string()

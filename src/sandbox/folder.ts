@@ -3,7 +3,7 @@ import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { allDone } from '../base/all-done.ts';
-import { copyHome, planHome } from '../agents/home.ts';
+import { copyHome, planHome, type HomeSource } from '../agents/home.ts';
 import { trustBundle } from '../agents/trust.ts';
 import { createAuthority } from '../gateway/authority.ts';
 import type { Authority } from '../gateway/gateway.ts';
@@ -55,6 +55,11 @@ export async function writeTrust(context: SandboxContext, { id, name }: FolderFa
   return authority;
 }
 
+/** Whose configuration an agent may get: the user's, or at the level `service` that in the folder `service` beside the user's policy. */
+export function homeSource({ userHome, paths }: SandboxContext): HomeSource {
+  return { userHome, serviceHome: join(paths.config, 'service') };
+}
+
 /** Files of the agent and the classified copy of the user's own configuration, written before anything runs inside. */
 async function fillHome(context: SandboxContext, { plan, credentials }: FolderFacts, home: string): Promise<void> {
   await rm(home, { recursive: true, force: true });
@@ -63,7 +68,7 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
   if (agent === undefined || plan.agent === undefined) {
     return;
   }
-  await copyHome(await planHome(agent, plan.level, { userHome: context.userHome }), home);
+  await copyHome(await planHome(agent, plan.level, homeSource(context)), home);
   const { permissions, telemetry } = plan.agent;
   const phantom = credentials.phantomOf(agent.provider);
   for (const file of agent.homeFiles({ permissions, telemetry, phantom })) {

@@ -10,6 +10,7 @@ import { projectGrants } from '../policy/project-grants.ts';
 import { sha256Of } from '../policy/hash.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
+import { homeSource } from './folder.ts';
 import { loadPolicy } from './load-policy.ts';
 import { hashPlan, makePlan, type Plan, type PlannedHome, type PolicyFile } from './plan.ts';
 import { protectedPaths } from './protected-paths.ts';
@@ -114,7 +115,7 @@ function commandLineOf(request: MakeRequest): CommandLinePolicy {
 const emptyHome: PlannedHome = { files: [], copied: [], leftOut: [] };
 
 async function plannedHome(context: SandboxContext, agent: Agent, policy: Policy): Promise<PlannedHome> {
-  const { copied, leftOut } = await planHome(agent, policy.level, { userHome: context.userHome });
+  const { copied, leftOut } = await planHome(agent, policy.level, homeSource(context));
   const { permissions, telemetry } = policy.agent;
   const files = agent.homeFiles({ permissions, telemetry, phantom: undefined }).map((file) => file.path);
   return { files, copied, leftOut };

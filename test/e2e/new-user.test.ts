@@ -27,6 +27,26 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
     return { code: result.exitCode, out: result.stdout.toString('utf8'), err: result.stderr.toString('utf8') };
   }
 
+  it('gives the level `service` the configuration of a service account, and no other', async () => {
+    const service = join(home.paths.config, 'service/.claude/commands');
+    const own = join(home.env['HOME'] ?? '', '.claude/commands');
+    for (const [folder, text] of [
+      [service, 'of the service'],
+      [own, 'of the user'],
+    ] as const) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await writeFile(join(folder, 'nightly.md'), text);
+    }
+    const policy = join(home.root, 'service.yaml');
+    await writeFile(policy, 'version: 1\nlevel: service\nagent: claude\nimage: base\n');
+    const options = { env: { ANTHROPIC_API_KEY: 'sk-ant-api03-not-a-real-key-0000000000' } };
+    const command = ['sh', '-c', 'cat ~/.claude/commands/nightly.md'];
+    expect(await home.casemate(['run', '--policy', policy, '--trust', '--', ...command], options)).toMatchObject({
+      code: 0,
+      out: 'of the service',
+    });
+  });
+
   it('ends without a word when the reader of its output has seen enough', async () => {
     for (const command of ['doctor', 'image show base --json', 'image ls --json', '--help', 'plan']) {
       const { out, err } = await shell(`casemate ${command} | head -c 1`);
