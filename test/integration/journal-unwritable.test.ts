@@ -3,34 +3,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { openJournal } from '../../src/journal/open-journal.ts';
-import { queryJournal } from '../../src/journal/query.ts';
-import type { JournalRecord } from '../../src/journal/record.ts';
-import { listSegments } from '../../src/journal/segments.ts';
 import { verifyJournal } from '../../src/journal/verify-journal.ts';
 import { run } from '../../src/system/process.ts';
+import { firstSegment, recordsOf, writeSome } from '../helpers/journal-contents.ts';
 import { journalFolder, type JournalFolder } from '../helpers/journal-folder.ts';
 import { entryOf } from '../helpers/journal-log.ts';
-
-const firstSegment = (place: JournalFolder): string => join(place.folder, 'journal-000001.jsonl');
-
-async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
-  const list: T[] = [];
-  for await (const item of items) {
-    list.push(item);
-  }
-  return list;
-}
-
-async function recordsOf(place: JournalFolder): Promise<readonly JournalRecord[]> {
-  const found = await all(queryJournal(await listSegments(place.folder), { filters: {} }));
-  return found.map(({ record }) => record);
-}
-
-async function writeSome(place: JournalFolder, count = 5): Promise<void> {
-  const journal = await openJournal(place);
-  await Promise.all(Array.from({ length: count }, (_, index) => journal.append(entryOf(index))));
-  await journal.close();
-}
 
 describe('a journal that cannot be written', () => {
   const mounts = process.getuid?.() === 0;

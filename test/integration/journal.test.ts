@@ -8,34 +8,13 @@ import { describe, expect, test } from 'vitest';
 import { followJournal } from '../../src/journal/follow.ts';
 import { openJournal } from '../../src/journal/open-journal.ts';
 import { queryJournal, sandboxIds } from '../../src/journal/query.ts';
-import type { JournalRecord } from '../../src/journal/record.ts';
 import { listSegments } from '../../src/journal/segments.ts';
 import { verifyJournal, verifySegments } from '../../src/journal/verify-journal.ts';
 import { readWitness } from '../../src/journal/witness.ts';
 import { publicKeyPath, readPublicKey } from '../../src/journal/journal-keys.ts';
+import { all, firstSegment, recordsOf, writeSome } from '../helpers/journal-contents.ts';
 import { journalFolder, type JournalFolder } from '../helpers/journal-folder.ts';
 import { entryOf } from '../helpers/journal-log.ts';
-
-const firstSegment = (place: JournalFolder): string => join(place.folder, 'journal-000001.jsonl');
-
-async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
-  const list: T[] = [];
-  for await (const item of items) {
-    list.push(item);
-  }
-  return list;
-}
-
-async function recordsOf(place: JournalFolder): Promise<readonly JournalRecord[]> {
-  const found = await all(queryJournal(await listSegments(place.folder), { filters: {} }));
-  return found.map(({ record }) => record);
-}
-
-async function writeSome(place: JournalFolder, count = 5): Promise<void> {
-  const journal = await openJournal(place);
-  await Promise.all(Array.from({ length: count }, (_, index) => journal.append(entryOf(index))));
-  await journal.close();
-}
 
 describe('a journal', () => {
   test('holds what was appended, in order, and is valid with and without its witness', async () => {
