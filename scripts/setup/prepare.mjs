@@ -8,13 +8,13 @@ import { installPrograms } from './programs.mjs';
 import { inTurn } from './turn.mjs';
 
 /** Node packages, Debian packages, build, images. Throws `Failure` with what to do. */
-export async function prepare({ images }) {
+export async function prepare({ images, forTests = false }) {
   if (process.platform !== 'linux') {
     throw new Failure(`casemate runs on Linux; this is ${process.platform}`);
   }
   await inTurn(async () => {
     await installPackages();
-    await installPrograms();
+    await installPrograms({ forTests });
     await buildBundle();
     // What the set-up says is progress: standard output belongs to the command that follows.
     const code = await casemate(['setup', ...images.flatMap((image) => ['--image', image])], { stdout: 2 });

@@ -6,7 +6,7 @@ import { runQuiet, which } from './processes.mjs';
 import { step, stepFault } from './progress.mjs';
 
 /** A program is looked for by name, a file by its absolute path. */
-const needs = [
+const productNeeds = [
   { need: 'runc', package: 'runc' },
   { need: 'newuidmap', package: 'uidmap' },
   { need: 'newgidmap', package: 'uidmap' },
@@ -22,8 +22,18 @@ const needs = [
   { need: '/etc/ssl/certs/ca-certificates.crt', package: 'ca-certificates' },
 ];
 
+/** What the tests start on the host beside that, as callers, attackers and judges. */
+const testNeeds = [
+  { need: 'curl', package: 'curl' },
+  { need: 'python3', package: 'python3' },
+  { need: 'script', package: 'bsdutils' },
+  { need: 'useradd', package: 'passwd' },
+  { need: 'setsid', package: 'util-linux' },
+];
+
 /** Installs what is missing through apt where we may; otherwise says in one line what to install. */
-export async function installPrograms() {
+export async function installPrograms({ forTests = false } = {}) {
+  const needs = forTests ? [...productNeeds, ...testNeeds] : productNeeds;
   const missing = needs.filter(({ need }) => !present(need));
   if (missing.length === 0) {
     return;
