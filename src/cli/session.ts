@@ -26,22 +26,29 @@ export async function runSession(
   let ended = false;
   const stayInTouch = async (): Promise<void> => {
     await current.whenClosed();
-    if (!ended) {
-      current = await connectDaemon(context);
-      // The command goes on without a key that cannot be had again: the daemon says so in each answer to it.
-      await current.call('resume', { executionId: opened.executionId }).catch(() => undefined);
-      await stayInTouch();
+    if (ended) {
+      return;
     }
+    current = await connectDaemon(context);
+    // The command may have ended while the new daemon started: then nobody waits for this connection any more.
+    if (ended) {
+      current.close();
+      return;
+    }
+    // The command goes on without a key that cannot be had again: the daemon says so in each answer to it.
+    await current.call('resume', { executionId: opened.executionId }).catch(() => undefined);
+    await stayInTouch();
   };
   // A daemon that cannot be had again is noticed below, when the end is reported.
-  const touch = stayInTouch().catch(() => undefined);
+  stayInTouch().catch(() => undefined);
   const { stdout, stderr } = context;
   const attached = attach(opened.invocation, { ...options, logFile: opened.logFile, stdout, stderr });
   const [result] = await Promise.allSettled([attached]);
   ended = true;
   const exitCode = result.status === 'fulfilled' ? result.value : 125;
   const { timedOut, repositories } = await reportEnd(context, current, { executionId: opened.executionId, exitCode });
-  await touch;
+  // The daemon may have been replaced meanwhile; the connection to the new one is of no use any more.
+  current.close();
   for (const line of repositoryLines(repositories)) {
     stderr.write(`casemate: ${line}\n`);
   }
