@@ -1,6 +1,6 @@
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import type { BoundCredential, Secret } from './credential.ts';
+import type { BoundCredential, Material, Secret } from './credential.ts';
 import { isPhantom, makePhantom, type PhantomOwner } from './phantom.ts';
 import { injectionOf, providerOf, type CredentialSpec } from './providers.ts';
 import { readSource, type SourceAccess } from './sources.ts';
@@ -10,7 +10,7 @@ import { readSource, type SourceAccess } from './sources.ts';
 export interface Binding extends BoundCredential {
   /** Reads the source again; on failure the value held before stays in use and the error is thrown. */
   readonly refresh: () => Promise<void>;
-  /** Forgets the value: `value()` throws from then on. */
+  /** Forgets the value: `obtain()` throws from then on. */
   readonly forget: () => void;
 }
 
@@ -21,7 +21,7 @@ export async function bindCredential(rule: CredentialSpec, options: BindOptions)
   return binding(rule, options, await readValue(rule, options));
 }
 
-/** What is known without the source: `value()` throws until `refresh()` has read it. */
+/** What is known without the source: `obtain()` throws until `refresh()` has read it. */
 export function bindWithoutValue(rule: CredentialSpec, options: BindOptions): Binding {
   return binding(rule, options, undefined);
 }
@@ -30,20 +30,22 @@ function binding(rule: CredentialSpec, options: BindOptions, value: Secret | und
   const provider = providerOf(rule);
   const inject = injectionOf(rule);
   const { sandboxId, installationKey } = options;
+  const phantom = makePhantom(provider.phantom, { sandboxId, installationKey, credentialName: rule.name });
   let held = value;
   return {
     name: rule.name,
     provider: rule.provider,
-    phantom: makePhantom(provider.phantom, { sandboxId, installationKey, credentialName: rule.name }),
+    phantom,
+    phantoms: () => [phantom],
     identityHeaders: [...new Set([inject.header, ...provider.identityHeaders])],
-    inject,
-    value() {
+    inject: { kind: 'header', ...inject },
+    async obtain(): Promise<Material> {
       if (held === undefined) {
         throw new CasemateError('CREDENTIAL_UNAVAILABLE', `the value of credential "${visible(rule.name)}" is not held`, {
           hint: 'Restart the sandbox from a shell where its source can be read.',
         });
       }
-      return held;
+      return { kind: 'text', secret: held };
     },
     async refresh() {
       held = await readValue(rule, options);

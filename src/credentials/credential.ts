@@ -5,16 +5,65 @@ export interface Secret {
   readonly reveal: () => string;
 }
 
+/** Where on the wire a credential goes. `{}` in `format` stands for the value. */
+export type Injection =
+  | { readonly kind: 'header'; readonly header: string; readonly format: string }
+  /** `Authorization: Basic` of this user and the value as the password (RFC 7617) */
+  | { readonly kind: 'basic'; readonly user: string }
+  /** one parameter of the query */
+  | { readonly kind: 'query'; readonly parameter: string }
+  /** one member at the top of a JSON object, or one field of a form */
+  | { readonly kind: 'body'; readonly field: string }
+  /** the request is signed anew (AWS Signature Version 4) */
+  | { readonly kind: 'sigv4' };
+
+/** A real value as it is at this moment. */
+export type Material =
+  | { readonly kind: 'text'; readonly secret: Secret }
+  | {
+      readonly kind: 'aws';
+      readonly accessKeyId: string;
+      readonly secretAccessKey: Secret;
+      readonly sessionToken: Secret | undefined;
+    };
+
 /** Where on the wire a credential goes, and what the sandbox holds instead. */
 export interface BoundCredential {
   readonly name: string;
   readonly provider: string;
   /** the phantom the sandbox holds: format-valid, unique per sandbox and credential */
   readonly phantom: string;
+  /** Every stand-in of this credential that the sandbox holds or has held, the present `phantom` among them. */
+  readonly phantoms: () => readonly string[];
   /** Request headers, lower case, that carry a caller's identity at this provider: all are removed before injection. */
   readonly identityHeaders: readonly string[];
-  /** The header to set and how: `{}` in `format` stands for the value. */
-  readonly inject: { readonly header: string; readonly format: string };
-  /** The present real value; throws `CREDENTIAL_UNAVAILABLE`. Called for each exchange, so that rotation is live. */
-  readonly value: () => Secret;
+  readonly inject: Injection;
+  /**
+   * The present real value; throws `CREDENTIAL_UNAVAILABLE`. Asked for each exchange, so that rotation is live; may wait
+   * for a value that is being renewed.
+   */
+  readonly obtain: () => Promise<Material>;
+  /** Told when the upstream answered 401 to this value. */
+  readonly onRejected?: ((material: Material) => void) | undefined;
+  /** Requests that never leave the host: the credential answers them itself, such as the renewal of a login. */
+  readonly local?: LocalService | undefined;
+}
+
+export interface LocalRequest {
+  readonly host: string;
+  readonly method: string;
+  /** without the query */
+  readonly path: string;
+}
+
+export interface LocalAnswer {
+  readonly status: number;
+  readonly fields: readonly (readonly [name: string, value: string])[];
+  readonly body: Buffer;
+}
+
+export interface LocalService {
+  readonly answers: (request: LocalRequest) => boolean;
+  /** `body`: the whole content of the request, at most 64 KiB */
+  readonly answer: (request: LocalRequest & { readonly body: Buffer }) => Promise<LocalAnswer>;
 }

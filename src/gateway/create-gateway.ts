@@ -12,7 +12,7 @@ import { createHttp1Server, type Http1Server } from './http1-server.ts';
 import { createLeafStore } from './leaf-store.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
 import { usageOf, type LiveSandbox } from './live-sandbox.ts';
-import { prepareNeedles } from './mask.ts';
+import { noNeedles, prepareNeedles } from './mask.ts';
 import { createNames } from './names.ts';
 import { createNeedleCache } from './needles.ts';
 import type { UpstreamProxy } from './proxy-settings.ts';
@@ -113,7 +113,6 @@ function sharedParts(options: GatewayOptions): Shared {
 function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, log }: Shared): LiveSandbox {
   const { journal } = options;
   const complaints = createRate(1, clock);
-  const phantoms = [...sandbox.credentials.values()].map((credential) => credential.phantom);
   return {
     sandbox,
     dialer,
@@ -134,13 +133,33 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
     }),
     leaves: createLeafStore({ authority: sandbox.authority, clock, perSecond: limits.leavesPerSecond, kept: limits.leaves }),
     upstreams: createUpstreamStore({ dialer, limits }),
-    phantoms,
-    phantomNeedles: prepareNeedles(phantoms.map((phantom) => Buffer.from(phantom))),
+    ...phantomsOf(sandbox),
     needlesOf: createNeedleCache(),
     sockets: new Set(),
     closing: new AbortController(),
     counts: { exchange: 0, openExchanges: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0 },
     credentialHash: journal.credentialHash,
+  };
+}
+
+/** Asked for each exchange, prepared anew only when one has been added. */
+function phantomsOf({ credentials }: GatewaySandbox): Pick<LiveSandbox, 'phantoms' | 'phantomNeedles'> {
+  let known: readonly string[] = [];
+  let needles = noNeedles;
+  const phantoms = (): readonly string[] => {
+    const now = [...credentials.values()].flatMap((credential) => credential.phantoms());
+    if (now.length !== known.length || now.some((phantom, index) => phantom !== known[index])) {
+      known = now;
+      needles = prepareNeedles(now.map((phantom) => Buffer.from(phantom)));
+    }
+    return known;
+  };
+  return {
+    phantoms,
+    phantomNeedles() {
+      phantoms();
+      return needles;
+    },
   };
 }
 

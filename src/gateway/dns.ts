@@ -12,7 +12,7 @@ export interface DnsContext {
   readonly names: Names;
   readonly rules: readonly NetworkRule[];
   /** texts that must not appear in a name: the phantoms */
-  readonly forbidden: readonly string[];
+  readonly forbidden: () => readonly string[];
   /** false: too many queries; the asker gets no answer and comes again */
   readonly mayAnswer: () => boolean;
   readonly onForbidden: (name: string) => void;
@@ -49,7 +49,7 @@ function reply(packet: DecodedPacket, context: DnsContext): Uint8Array | undefin
     return encode(response(packet, code.refused));
   }
   const lowered = question.name.toLowerCase();
-  if (context.forbidden.some((text) => lowered.includes(text.toLowerCase()))) {
+  if (context.forbidden().some((text) => lowered.includes(text.toLowerCase()))) {
     context.onForbidden(question.name);
     return encode(response(packet, code.refused));
   }

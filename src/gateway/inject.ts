@@ -1,5 +1,6 @@
 import { toCasemateError } from '../base/errors.ts';
 import type { BoundCredential } from '../credentials/credential.ts';
+import type { BodyStep } from './body-steps.ts';
 import { forwardedRequestFields, valuesOf, type Field } from './fields.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
@@ -16,11 +17,21 @@ export interface InjectInput {
   readonly phantoms: readonly string[];
 }
 
+/** A request as it goes on, the credential included. */
+export interface Outgoing {
+  readonly target: string;
+  readonly fields: readonly Field[];
+  /** the real value in it; answers are searched for it */
+  readonly secret: string | undefined;
+  /** changes the content on its way, where the credential stands in it */
+  readonly step?: BodyStep | undefined;
+}
+
 export type InjectResult =
-  | { readonly ok: true; readonly fields: readonly Field[]; readonly secret: string | undefined }
+  | { readonly ok: true; readonly outgoing: Outgoing }
   | { readonly ok: false; readonly refusal: Refusal };
 
-export function inject({ fields, target, credential, phantoms }: InjectInput): InjectResult {
+export async function inject({ fields, target, credential, phantoms }: InjectInput): Promise<InjectResult> {
   const identity = new Set(credential?.identityHeaders.map((name) => name.toLowerCase()));
   const refusal =
     identityFault(fields, credential) ?? queryFault(target, credential) ?? misplaced({ fields, target, identity, phantoms });
@@ -29,20 +40,30 @@ export function inject({ fields, target, credential, phantoms }: InjectInput): I
   }
   const kept = forwardedRequestFields(fields).filter(([name]) => !identity.has(name));
   if (credential === undefined) {
-    return { ok: true, fields: kept, secret: undefined };
+    return { ok: true, outgoing: { target, fields: kept, secret: undefined } };
   }
-  const secret = reveal(credential);
+  const secret = await reveal(credential);
   if (typeof secret !== 'string') {
     return { ok: false, refusal: secret };
   }
+  if (credential.inject.kind !== 'header') {
+    return { ok: false, refusal: refuse('credential-unavailable', `the credential "${credential.name}" cannot be put on the wire`) };
+  }
   const header = credential.inject.header.toLowerCase();
   const injected: Field = [header, credential.inject.format.replace('{}', () => secret)];
-  return { ok: true, fields: [...kept.filter(([name]) => name !== header), injected], secret };
+  const own = plainAnswers(kept.filter(([name]) => name !== header));
+  return { ok: true, outgoing: { target, fields: [...own, injected], secret } };
 }
 
-function reveal(credential: BoundCredential): string | Refusal {
+/** Asks for answers that can be searched for the secret as they come. */
+function plainAnswers(fields: readonly Field[]): readonly Field[] {
+  return [...fields.filter(([name]) => name !== 'accept-encoding'), ['accept-encoding', 'identity']];
+}
+
+async function reveal(credential: BoundCredential): Promise<string | Refusal> {
   try {
-    const secret = credential.value().reveal();
+    const material = await credential.obtain();
+    const secret = material.kind === 'text' ? material.secret.reveal() : '';
     // A line break would let the secret end the header.
     return /^[\x20-\x7e]+$/.test(secret)
       ? secret
@@ -65,8 +86,12 @@ function identityFault(fields: readonly Field[], credential: BoundCredential | u
     : refuse('foreign-key', `the header ${foreign.toLowerCase()} holds a key that is not this sandbox's own`);
 }
 
-function isPhantom(value: string, { phantom, inject: { format } }: BoundCredential): boolean {
-  const bare = value.trim();
+function isPhantom(value: string, credential: BoundCredential): boolean {
+  const format = credential.inject.kind === 'header' ? credential.inject.format : '{}';
+  return credential.phantoms().some((phantom) => isForm(value.trim(), phantom, format));
+}
+
+function isForm(bare: string, phantom: string, format: string): boolean {
   if (bare === phantom || bare === format.replace('{}', () => phantom)) {
     return true;
   }

@@ -3,22 +3,18 @@ import { decideRequest } from '../policy/decide.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import { readOverride, type Destination, type Override } from './destination.ts';
 import type { Exchange } from './exchange.ts';
-import type { Field } from './fields.ts';
-import { inject } from './inject.ts';
 import type { Site } from './live-sandbox.ts';
 import { refuse, type Refusal, type RefusalReason } from './refusal.ts';
 import { readHead, type RequestHead } from './request-head.ts';
 
-/** All decisions about one request, taken before anything of it is carried out. Any fault in it denies. */
+/** The decision about one request, taken before anything of it is carried out. Any fault in it denies. */
 export interface Plan {
   readonly head: RequestHead;
   readonly rule: NetworkRule;
   readonly destination: Destination;
   readonly secure: boolean;
-  /** what is sent on, the credential included */
-  readonly fields: readonly Field[];
-  /** the real value that `fields` holds */
-  readonly secret: string | undefined;
+  /** the credential that the rule binds here */
+  readonly credential: BoundCredential | undefined;
 }
 
 export type Judgement = { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly refusal: Refusal };
@@ -40,17 +36,16 @@ export function judge(exchange: Exchange, site: Site): Judgement {
       ),
     };
   }
-  return planFor({ exchange, site, head, rule: decision.rule });
+  return planFor({ site, head, rule: decision.rule });
 }
 
 interface Allowed {
-  readonly exchange: Exchange;
   readonly site: Site;
   readonly head: RequestHead;
   readonly rule: NetworkRule;
 }
 
-function planFor({ exchange, site, head, rule }: Allowed): Judgement {
+function planFor({ site, head, rule }: Allowed): Judgement {
   const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
   const credential = rule.credential === undefined ? undefined : site.live.sandbox.credentials.get(rule.credential);
   const secure = override?.tls ?? site.scheme === 'https';
@@ -58,16 +53,8 @@ function planFor({ exchange, site, head, rule }: Allowed): Judgement {
   if (refusal !== undefined) {
     return { ok: false, refusal: { ...refusal, rule: rule.id } };
   }
-  const injected = inject({ fields: exchange.fields, target: head.target, credential, phantoms: site.live.phantoms });
-  if (!injected.ok) {
-    return { ok: false, refusal: { ...injected.refusal, rule: rule.id } };
-  }
-  const { fields, secret } = injected;
   const destination: Destination = { host: site.host, port: site.port, override };
-  return {
-    ok: true,
-    plan: { head, rule, destination, secure, fields: secret === undefined ? fields : plainAnswers(fields), secret },
-  };
+  return { ok: true, plan: { head, rule, destination, secure, credential } };
 }
 
 interface Found {
@@ -93,11 +80,6 @@ function cleartextFault(
 ): Refusal | undefined {
   const isInTheClear = credential !== undefined && !secure && override?.isLoopback !== true;
   return isInTheClear ? refuse('credential-needs-tls', `${host} needs a credential, which is only sent over TLS`) : undefined;
-}
-
-/** Asks for answers that can be searched for the secret as they come. */
-function plainAnswers(fields: readonly Field[]): readonly Field[] {
-  return [...fields.filter(([name]) => name !== 'accept-encoding'), ['accept-encoding', 'identity']];
 }
 
 function deniedHost(site: Site): RefusalReason {

@@ -22,8 +22,9 @@ export interface LiveSandbox {
   readonly upstreams: UpstreamStore;
   readonly limits: GatewayLimits;
   readonly clock: Clock;
-  readonly phantoms: readonly string[];
-  readonly phantomNeedles: Needles;
+  /** stand-ins of all credentials of the sandbox, as they are now: a login that is renewed gets new ones */
+  readonly phantoms: () => readonly string[];
+  readonly phantomNeedles: () => Needles;
   /** forms of a real value to search answers for */
   readonly needlesOf: (value: string) => Needles;
   /** every open connection, so that they can be cut at once */

@@ -1,8 +1,10 @@
 import type { Readable, Writable } from 'node:stream';
 
+import type { BodyStep } from './body-steps.ts';
+
 /** Moves a body from one stream to another with back-pressure, through a step that may change the bytes. */
 export interface PumpOptions {
-  readonly step?: { readonly push: (piece: Buffer) => Buffer; readonly finish: () => Buffer } | undefined;
+  readonly step?: BodyStep | undefined;
   /** asked at the end of the source: whether it really was complete */
   readonly isWhole?: (() => boolean) | undefined;
   readonly onBytes?: ((count: number) => void) | undefined;

@@ -1,8 +1,10 @@
+import { chain } from './body-steps.ts';
 import { explain } from './deny.ts';
 import { decodeContent, isKnownCoding } from './decode-content.ts';
 import type { Exchange } from './exchange.ts';
 import { faulty, type Attempt } from './fault.ts';
 import { forwardedResponseFields, valuesOf, type Field } from './fields.ts';
+import { inject, type Outgoing } from './inject.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from './live-sandbox.ts';
 import { createMask, maskText, noNeedles, type Mask, type Needles } from './mask.ts';
@@ -34,21 +36,44 @@ export async function relay(exchange: Exchange, site: Site): Promise<void> {
 }
 
 async function attempt(exchange: Exchange, site: Site): Promise<Refusal | undefined> {
+  const permitted = await permit(exchange, site);
+  return permitted.ok ? carryOut(permitted.run) : permitted.refusal;
+}
+
+export type Permission = { readonly ok: true; readonly run: Run } | { readonly ok: false; readonly refusal: Refusal };
+
+/** Everything that stands between a request and its way out, in order: the first refusal ends it, and nothing was sent yet. */
+export async function permit(
+  exchange: Exchange,
+  site: Site,
+  formFault: () => Refusal | undefined = () => undefined,
+): Promise<Permission> {
   const judgement = judge(exchange, site);
   if (!judgement.ok) {
-    return judgement.refusal;
+    return judgement;
   }
-  const { live } = site;
-  const effect = effectOf(exchange, site, judgement.plan);
-  if (!(await live.recorder.open(effect))) {
-    return refuse(
-      'journal-unwritable',
-      'the journal of the host cannot be written, so nothing may leave',
-      judgement.plan.rule.id,
-    );
+  const malformed = formFault();
+  if (malformed !== undefined) {
+    return { ok: false, refusal: malformed };
   }
-  live.counts.allowed += 1;
-  return carryOut(createRun(exchange, site, { plan: judgement.plan, effect }));
+  const { plan } = judgement;
+  const injected = await inject({
+    fields: exchange.fields,
+    target: plan.head.target,
+    credential: plan.credential,
+    phantoms: site.live.phantoms(),
+  });
+  if (!injected.ok) {
+    return { ok: false, refusal: { ...injected.refusal, rule: plan.rule.id } };
+  }
+  const { outgoing } = injected;
+  const effect = effectOf(exchange, site, { plan, outgoing });
+  if (!(await site.live.recorder.open(effect))) {
+    const message = 'the journal of the host cannot be written, so nothing may leave';
+    return { ok: false, refusal: refuse('journal-unwritable', message, plan.rule.id) };
+  }
+  site.live.counts.allowed += 1;
+  return { ok: true, run: createRun(exchange, site, { plan, outgoing, effect }) };
 }
 
 /** What one exchange that was allowed gathers on its way. */
@@ -56,6 +81,7 @@ export interface Run {
   readonly exchange: Exchange;
   readonly site: Site;
   readonly plan: Plan;
+  readonly outgoing: Outgoing;
   readonly effect: Effect;
   readonly startedMs: number;
   readonly needles: Needles;
@@ -65,10 +91,10 @@ export interface Run {
   readonly received: { bytes: number };
 }
 
-export function createRun(
+function createRun(
   exchange: Exchange,
   site: Site,
-  { plan, effect }: { readonly plan: Plan; readonly effect: Effect },
+  { plan, outgoing, effect }: Pick<Run, 'plan' | 'outgoing' | 'effect'>,
 ): Run {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
@@ -80,9 +106,10 @@ export function createRun(
     exchange,
     site,
     plan,
+    outgoing,
     effect,
     startedMs: site.live.clock.monotonicMs(),
-    needles: plan.secret === undefined ? noNeedles : site.live.needlesOf(plan.secret),
+    needles: outgoing.secret === undefined ? noNeedles : site.live.needlesOf(outgoing.secret),
     stop,
     sent: { bytes: 0, misplaced: false },
     received: { bytes: 0 },
@@ -96,7 +123,7 @@ async function carryOut(run: Run): Promise<Refusal | undefined> {
   }
   const upstream = site.live.upstreams.get({ destination: plan.destination, secure: plan.secure });
   const answer = readable(await upstream.request(upstreamRequest(run)), run);
-  if (run.sent.misplaced && plan.secret === undefined) {
+  if (run.sent.misplaced && plan.credential === undefined) {
     discard(answer);
     finish(run, 'phantom-misplaced');
     // Recorded once more, as the alarm that it is.
@@ -162,20 +189,20 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
 }
 
 export function upstreamRequest(run: Run): UpstreamRequest {
-  const { exchange, plan, site, stop } = run;
+  const { exchange, outgoing, site, stop } = run;
   const { host, port } = site;
   const isUsualPort = port === (site.scheme === 'https' ? 443 : 80);
   return {
     method: exchange.method,
-    target: plan.head.target,
+    target: outgoing.target,
     authority: isUsualPort ? host : `${host}:${port}`,
-    fields: plan.fields,
+    fields: outgoing.fields,
     body:
       exchange.body === undefined
         ? undefined
         : {
             stream: exchange.body,
-            options: { step: searchFor(run), isWhole: exchange.isWhole, onBytes: (count) => countSent(run, count) },
+            options: { step: chain([searchFor(run), outgoing.step]), isWhole: exchange.isWhole, onBytes: (count) => countSent(run, count) },
           },
     signal: stop.signal,
     prefersHttp2: exchange.version === '2',
@@ -193,14 +220,14 @@ function countSent(run: Run, count: number): void {
  */
 function searchFor(run: Run): Mask | undefined {
   const { site, effect, plan, sent, stop } = run;
-  if (site.live.phantoms.length === 0) {
+  if (site.live.phantoms().length === 0) {
     return undefined;
   }
-  const mask = createMask(site.live.phantomNeedles);
+  const mask = createMask(site.live.phantomNeedles());
   const look = (bytes: Buffer): Buffer => {
     if (mask.hits() > 0 && !sent.misplaced) {
       sent.misplaced = true;
-      if (plan.secret === undefined) {
+      if (plan.credential === undefined) {
         stop.abort();
       } else {
         site.live.recorder.note('credential.phantom-misplaced', effect, 'masked');
@@ -211,18 +238,18 @@ function searchFor(run: Run): Mask | undefined {
   return { ...mask, push: (piece) => look(mask.push(piece)) };
 }
 
-export function effectOf(exchange: Exchange, site: Site, plan: Plan): Effect {
+function effectOf(exchange: Exchange, site: Site, { plan, outgoing }: Pick<Run, 'plan' | 'outgoing'>): Effect {
   return {
     ...bareEffect(exchange, site),
     rule: plan.rule.id,
-    credential: plan.secret === undefined ? undefined : site.live.credentialHash(plan.secret),
+    credential: outgoing.secret === undefined ? undefined : site.live.credentialHash(outgoing.secret),
   };
 }
 
 function bareEffect(exchange: Exchange, { live, host, port }: Site): Effect {
   live.counts.exchange += 1;
   // The query is left out: it may hold what must not be written down.
-  const path = maskText(pathOf(exchange.target), live.phantomNeedles).slice(0, 512);
+  const path = maskText(pathOf(exchange.target), live.phantomNeedles()).slice(0, 512);
   return { subject: `${host}:${port}`, detail: { exchange: live.counts.exchange, method: exchange.method.slice(0, 32), path } };
 }
 

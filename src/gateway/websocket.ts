@@ -6,11 +6,10 @@ import type { Exchange } from './exchange.ts';
 import { faulty } from './fault.ts';
 import { flat, tokensOf, valuesOf, type Field } from './fields.ts';
 import { detachedExchange } from './http1-exchange.ts';
-import { judge } from './judge.ts';
 import type { Site } from './live-sandbox.ts';
 import { createMask, maskText } from './mask.ts';
 import { pump } from './pump.ts';
-import { answerRefusal, createRun, effectOf, finish, passOn, readable, upstreamRequest, type Run } from './relay.ts';
+import { answerRefusal, finish, passOn, permit, readable, upstreamRequest, type Run } from './relay.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { UpgradeAnswer } from './upstream.ts';
 
@@ -42,18 +41,12 @@ export async function relayUpgrade(upgrade: Upgrade, site: Site): Promise<void> 
 }
 
 async function attempt(upgrade: Upgrade, exchange: Exchange, site: Site): Promise<Refusal | undefined> {
-  const judgement = judge(exchange, site);
-  const refusal = judgement.ok ? handshakeFault(exchange, upgrade) : judgement.refusal;
-  if (refusal !== undefined || !judgement.ok) {
-    return refusal;
+  const permitted = await permit(exchange, site, () => handshakeFault(exchange, upgrade));
+  if (!permitted.ok) {
+    return permitted.refusal;
   }
-  const { plan } = judgement;
-  const effect = effectOf(exchange, site, plan);
-  if (!(await site.live.recorder.open(effect))) {
-    return refuse('journal-unwritable', 'the journal of the host cannot be written, so nothing may leave', plan.rule.id);
-  }
-  site.live.counts.allowed += 1;
-  const run = createRun(exchange, site, { plan, effect });
+  const { run } = permitted;
+  const { plan } = run;
   const asked = upstreamRequest(run);
   const fields: Field[] = [
     ...asked.fields.filter(([name]) => isKept(name, run)),

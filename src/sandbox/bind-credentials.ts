@@ -44,7 +44,7 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
   const first = [...bindings.values()];
   return {
     bound: new Map(
-      first.map((binding) => [binding.name, { ...binding, value: () => (bindings.get(binding.name) ?? binding).value() }]),
+      first.map((binding) => [binding.name, { ...binding, obtain: () => (bindings.get(binding.name) ?? binding).obtain() }]),
     ),
     variables: phantomVariables(facts.plan, bindings),
     phantomOf: (provider) => first.find((binding) => binding.provider === provider)?.phantom,

@@ -161,9 +161,10 @@ export function credential(options: Partial<BoundCredential> = {}): BoundCredent
     name: 'anthropic',
     provider: 'anthropic',
     phantom,
+    phantoms: () => [options.phantom ?? phantom],
     identityHeaders: ['authorization', 'proxy-authorization', 'cookie', 'x-api-key', 'api-key'],
-    inject: { header: 'x-api-key', format: '{}' },
-    value: () => ({ reveal: () => canary }),
+    inject: { kind: 'header', header: 'x-api-key', format: '{}' },
+    obtain: async () => ({ kind: 'text', secret: { reveal: () => canary } }),
     ...options,
   };
 }

@@ -26,7 +26,7 @@ beforeAll(async () => {
       credential({
         name: 'gone',
         phantom: 'phantom-of-gone',
-        value: () => {
+        obtain: async () => {
           throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'no such variable');
         },
       }),

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { bindCredential, bindWithoutValue, type BindOptions } from '../../../src/credentials/bind.ts';
+import type { BoundCredential } from '../../../src/credentials/credential.ts';
 import { isPhantom, makePhantom } from '../../../src/credentials/phantom.ts';
 import { isProviderName, phantomVariable, providers, type CredentialSpec } from '../../../src/credentials/providers.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
@@ -24,11 +25,16 @@ function options(variables: Record<string, string> = { KEY: 'real-1' }): BindOpt
   return { sandboxId: 'cm-0123456789abcdef', installationKey, env: environmentOf(variables), uid: 0 };
 }
 
+async function valueOf(bound: BoundCredential): Promise<string> {
+  const material = await bound.obtain();
+  return material.kind === 'text' ? material.secret.reveal() : '';
+}
+
 test('the sandbox gets a phantom, the gateway the value', async () => {
   const bound = await bindCredential(rule(), options());
   expect(isPhantom(bound.phantom)).toBe(true);
-  expect(bound.value().reveal()).toBe('real-1');
-  expect(bound.inject).toEqual({ header: 'x-api-key', format: '{}' });
+  expect(await valueOf(bound)).toBe('real-1');
+  expect(bound.inject).toEqual({ kind: 'header', header: 'x-api-key', format: '{}' });
   expect(bound.identityHeaders).toEqual(expect.arrayContaining(['x-api-key', 'authorization', 'proxy-authorization', 'cookie']));
   expect(JSON.stringify(bound)).not.toContain('real-1');
 });
@@ -38,7 +44,7 @@ test('the header that is injected is always among those removed first', async ()
     rule({ provider: 'header', header: { name: 'Private-Token', format: 'token {}' } }),
     options(),
   );
-  expect(bound.inject).toEqual({ header: 'private-token', format: 'token {}' });
+  expect(bound.inject).toEqual({ kind: 'header', header: 'private-token', format: 'token {}' });
   expect(bound.identityHeaders[0]).toBe('private-token');
   expect(bound.identityHeaders).toContain('authorization');
 });
@@ -47,27 +53,27 @@ test('a refresh reads the source again; a failed one keeps the value in use', as
   const variables: Record<string, string> = { KEY: 'real-1' };
   const bound = await bindCredential(rule(), options(variables));
   variables['KEY'] = 'real-2';
-  expect(bound.value().reveal()).toBe('real-1');
+  expect(await valueOf(bound)).toBe('real-1');
   await bound.refresh();
-  expect(bound.value().reveal()).toBe('real-2');
+  expect(await valueOf(bound)).toBe('real-2');
   delete variables['KEY'];
   await expect(bound.refresh()).rejects.toMatchObject({ code: 'CREDENTIAL_UNAVAILABLE' });
-  expect(bound.value().reveal()).toBe('real-2');
+  expect(await valueOf(bound)).toBe('real-2');
 });
 
 test('a forgotten value is not given out any more', async () => {
   const bound = await bindCredential(rule(), options());
   bound.forget();
-  expect(() => bound.value()).toThrow('is not held');
+  await expect(bound.obtain()).rejects.toThrow('is not held');
 });
 
 test('a binding without a value has the same phantom, and gets its value by a refresh', async () => {
   const bound = await bindCredential(rule(), options());
   const without = bindWithoutValue(rule(), options());
   expect(without.phantom).toBe(bound.phantom);
-  expect(() => without.value()).toThrow('is not held');
+  await expect(without.obtain()).rejects.toThrow('is not held');
   await without.refresh();
-  expect(without.value().reveal()).toBe('real-1');
+  expect(await valueOf(without)).toBe('real-1');
 });
 
 test('a phantom is refused as a real value', async () => {

@@ -12,7 +12,7 @@ function context(): DnsContext {
   return {
     names: createNames({ sandboxId: 'cm-1', rules, limit: 100, allowedLimit: 10 }),
     rules,
-    forbidden: ['Phantom-Key'],
+    forbidden: () => ['Phantom-Key'],
     mayAnswer: () => true,
     onForbidden: () => undefined,
     onFull: () => undefined,

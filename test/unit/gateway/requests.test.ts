@@ -119,14 +119,15 @@ describe('the credential', () => {
     name: 'git',
     provider: 'header',
     phantom,
+    phantoms: () => [phantom],
     identityHeaders: ['authorization', 'cookie', 'private-token'],
-    inject: { header: 'Authorization', format: 'Basic {}' },
-    value: () => ({ reveal: () => 'cmVhbA==$&' }),
+    inject: { kind: 'header', header: 'Authorization', format: 'Basic {}' },
+    obtain: async () => ({ kind: 'text', secret: { reveal: () => 'cmVhbA==$&' } }),
   };
   const result = (fields: Field[], target = '/') =>
     inject({ fields, target, credential, phantoms: [phantom, 'another-phantom'] });
 
-  test('takes the place of the phantom in the declared header, in its format, once', () => {
+  test('takes the place of the phantom in the declared header, in its format, once', async () => {
     const fine: Field[][] = [
       [],
       [['authorization', `Basic ${phantom}`]],
@@ -135,13 +136,18 @@ describe('the credential', () => {
       [['authorization', `Basic ${Buffer.from(`oauth2:${phantom}`).toString('base64')}`]],
     ];
     for (const fields of fine) {
-      expect(result([...fields, ['accept', '*/*']])).toEqual({
+      // oxlint-disable-next-line no-await-in-loop -- one form after the other
+      expect(await result([...fields, ['accept', '*/*']])).toEqual({
         ok: true,
-        fields: [
-          ['accept', '*/*'],
-          ['authorization', 'Basic cmVhbA==$&'],
-        ],
-        secret: 'cmVhbA==$&',
+        outgoing: {
+          target: '/',
+          fields: [
+            ['accept', '*/*'],
+            ['accept-encoding', 'identity'],
+            ['authorization', 'Basic cmVhbA==$&'],
+          ],
+          secret: 'cmVhbA==$&',
+        },
       });
     }
   });
@@ -160,21 +166,24 @@ describe('the credential', () => {
     [[['cookie', `s=${phantom}`]], 'foreign-key'],
     [[['x-note', 'another-phantom']], 'phantom-misplaced'],
     [[['x-note', encodeURIComponent(phantom).replace('g', '%67')]], 'phantom-misplaced'],
-  ] as [Field[], string][])('%j is refused as %s', (fields, reason) => {
-    expect(result(fields)).toMatchObject({ ok: false, refusal: { reason } });
+  ] as [Field[], string][])('%j is refused as %s', async (fields, reason) => {
+    expect(await result(fields)).toMatchObject({ ok: false, refusal: { reason } });
   });
 
-  test('whose value would break out of its header is not used', () => {
-    const broken = { ...credential, value: () => ({ reveal: () => 'a\r\nx: y' }) };
-    expect(inject({ fields: [], target: '/', credential: broken, phantoms: [] })).toMatchObject({
+  test('whose value would break out of its header is not used', async () => {
+    const broken: BoundCredential = {
+      ...credential,
+      obtain: async () => ({ kind: 'text', secret: { reveal: () => 'a\r\nx: y' } }),
+    };
+    expect(await inject({ fields: [], target: '/', credential: broken, phantoms: [] })).toMatchObject({
       ok: false,
       refusal: { reason: 'credential-unavailable' },
     });
   });
 
-  test('DOS-18: long targets and headers are judged quickly', () => {
+  test('DOS-18: long targets and headers are judged quickly', async () => {
     const started = performance.now();
-    result(
+    await result(
       [
         ['x', 'a'.repeat(60_000)],
         ['authorization', `Basic ${'A'.repeat(60_000)}`],
