@@ -27,9 +27,7 @@ export interface Outgoing {
   readonly step?: BodyStep | undefined;
 }
 
-export type InjectResult =
-  | { readonly ok: true; readonly outgoing: Outgoing }
-  | { readonly ok: false; readonly refusal: Refusal };
+export type InjectResult = { readonly ok: true; readonly outgoing: Outgoing } | { readonly ok: false; readonly refusal: Refusal };
 
 export async function inject({ fields, target, credential, phantoms }: InjectInput): Promise<InjectResult> {
   const identity = new Set(credential?.identityHeaders.map((name) => name.toLowerCase()));
@@ -47,7 +45,10 @@ export async function inject({ fields, target, credential, phantoms }: InjectInp
     return { ok: false, refusal: secret };
   }
   if (credential.inject.kind !== 'header') {
-    return { ok: false, refusal: refuse('credential-unavailable', `the credential "${credential.name}" cannot be put on the wire`) };
+    return {
+      ok: false,
+      refusal: refuse('credential-unavailable', `the credential "${credential.name}" cannot be put on the wire`),
+    };
   }
   const header = credential.inject.header.toLowerCase();
   const injected: Field = [header, credential.inject.format.replace('{}', () => secret)];

@@ -91,11 +91,7 @@ export interface Run {
   readonly received: { bytes: number };
 }
 
-function createRun(
-  exchange: Exchange,
-  site: Site,
-  { plan, outgoing, effect }: Pick<Run, 'plan' | 'outgoing' | 'effect'>,
-): Run {
+function createRun(exchange: Exchange, site: Site, { plan, outgoing, effect }: Pick<Run, 'plan' | 'outgoing' | 'effect'>): Run {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
   exchange.signal.addEventListener('abort', abort, { once: true });
@@ -202,7 +198,11 @@ export function upstreamRequest(run: Run): UpstreamRequest {
         ? undefined
         : {
             stream: exchange.body,
-            options: { step: chain([searchFor(run), outgoing.step]), isWhole: exchange.isWhole, onBytes: (count) => countSent(run, count) },
+            options: {
+              step: chain([searchFor(run), outgoing.step]),
+              isWhole: exchange.isWhole,
+              onBytes: (count) => countSent(run, count),
+            },
           },
     signal: stop.signal,
     prefersHttp2: exchange.version === '2',

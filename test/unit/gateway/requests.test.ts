@@ -136,7 +136,6 @@ describe('the credential', () => {
       [['authorization', `Basic ${Buffer.from(`oauth2:${phantom}`).toString('base64')}`]],
     ];
     for (const fields of fine) {
-      // oxlint-disable-next-line no-await-in-loop -- one form after the other
       expect(await result([...fields, ['accept', '*/*']])).toEqual({
         ok: true,
         outgoing: {
