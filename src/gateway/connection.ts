@@ -32,7 +32,7 @@ export async function serveConnection(
     await close(socket, live, { subject: `${localAddress}:${localPort}`, reason: 'unknown-address' });
     return;
   }
-  const speech = speechOn(localPort, decisiveRules(live.sandbox.rules, host, localPort));
+  const speech = speechOn(localPort, decisiveRules(live.book.now(), host, localPort));
   if (speech === 'nothing') {
     await close(socket, live, {
       subject: `${host}:${localPort}`,
@@ -72,8 +72,8 @@ function siteOf(
   host: HostName,
   { port, scheme, socket }: { readonly port: number; readonly scheme: Site['scheme']; readonly socket: Socket },
 ): Site {
-  const rules = decisiveRules(live.sandbox.rules, host, port);
-  const denied = deniedReason(live, host, port);
+  const ruling = createRuling(live, host, port);
+  const { denied } = ruling();
   let exchanges = 0;
   if (denied !== undefined) {
     // A denied connection on which nothing was asked is on record too, as one line.
@@ -89,15 +89,38 @@ function siteOf(
     host,
     port,
     scheme,
-    // The rule with the credential decides where another one would let the request pass without.
-    rules: rules.toSorted((a, b) => Number(b.credential !== undefined) - Number(a.credential !== undefined)),
-    denied,
+    get rules() {
+      return ruling().rules;
+    },
+    get denied() {
+      return ruling().denied;
+    },
     onExchange: () => void (exchanges += 1),
   };
 }
 
+/** What the rules in force say about one place: worked out anew only when they have been replaced. */
+function createRuling(live: LiveSandbox, host: HostName, port: number): () => Pick<Site, 'rules' | 'denied'> {
+  const work = (): Pick<Site, 'rules' | 'denied'> => ({
+    // The rule with the credential decides where another one would let the request pass without.
+    rules: decisiveRules(live.book.now(), host, port).toSorted(
+      (a, b) => Number(b.credential !== undefined) - Number(a.credential !== undefined),
+    ),
+    denied: deniedReason(live, host, port),
+  });
+  let from = live.book.now();
+  let ruling = work();
+  return () => {
+    if (live.book.now() !== from) {
+      from = live.book.now();
+      ruling = work();
+    }
+    return ruling;
+  };
+}
+
 function deniedReason(live: LiveSandbox, host: HostName, port: number): Site['denied'] {
-  const decision = decideDestination(live.sandbox.rules, host, port);
+  const decision = decideDestination(live.book.now(), host, port);
   return decision.verdict === 'deny' ? decision.reason : undefined;
 }
 
@@ -186,12 +209,33 @@ async function serveOpened(socket: Socket, site: Site, { live, http1 }: Connecti
   }
 }
 
-async function relayBytes(socket: Socket, { live, host, port, rules }: Site): Promise<void> {
-  const [rule] = rules;
+async function relayBytes(socket: Socket, site: Site): Promise<void> {
+  const { live } = site;
+  const [rule] = site.rules;
   if (rule === undefined) {
     reset(socket);
     return;
   }
+  const revoked = new AbortController();
+  const release = live.book.hold({
+    isAllowed: () => site.rules.some((one) => one.upstream === rule.upstream) && !site.rules.some(isAboutHttp),
+    cut: () => revoked.abort(),
+  });
+  try {
+    await relayUnder(rule, { socket, site, revoked: revoked.signal });
+  } finally {
+    release();
+  }
+}
+
+interface Tunnel {
+  readonly socket: Socket;
+  readonly site: Site;
+  /** aborts when the rules no longer allow it */
+  readonly revoked: AbortSignal;
+}
+
+async function relayUnder(rule: NetworkRule, { socket, site: { live, host, port }, revoked }: Tunnel): Promise<void> {
   live.counts.exchange += 1;
   const effect = { subject: `${host}:${port}`, rule: rule.id, detail: { exchange: live.counts.exchange } };
   if (!(await live.recorder.open(effect))) {
@@ -203,19 +247,28 @@ async function relayBytes(socket: Socket, { live, host, port, rules }: Site): Pr
   const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
-  const dialled = await live.dialer.tcp({ host, port, override }, AbortSignal.any([gone.signal, live.closing.signal]));
-  if (!dialled.ok || socket.destroyed) {
+  const ended = AbortSignal.any([revoked, live.closing.signal]);
+  const dialled = await live.dialer.tcp({ host, port, override }, AbortSignal.any([gone.signal, ended]));
+  if (!dialled.ok || socket.destroyed || ended.aborted) {
     reset(socket);
-    live.recorder.end(effect, dialled.ok ? 'caller-gone' : dialled.fault.reason, { bytesOut: 0, bytesIn: 0 });
+    if (dialled.ok) {
+      dialled.value.destroy();
+    }
+    const outcome = revoked.aborted ? 'rule-removed' : dialled.ok ? 'caller-gone' : dialled.fault.reason;
+    live.recorder.end(effect, outcome, { bytesOut: 0, bytesIn: 0 });
     return;
   }
   const { bytesOut, bytesIn, outcome } = await splice(socket, dialled.value, {
     idleMs: live.limits.idleMs,
-    signal: live.closing.signal,
+    signal: ended,
   });
   live.counts.bytesOut += bytesOut;
   live.counts.bytesIn += bytesIn;
-  live.recorder.end(effect, outcome, { bytesOut, bytesIn, ms: Math.round(live.clock.monotonicMs() - startedMs) });
+  live.recorder.end(effect, revoked.aborted ? 'rule-removed' : outcome, {
+    bytesOut,
+    bytesIn,
+    ms: Math.round(live.clock.monotonicMs() - startedMs),
+  });
 }
 
 /** Reset, so that the caller sees at once that nobody is there; recorded before. */

@@ -19,6 +19,7 @@ import type { UpstreamProxy } from './proxy-settings.ts';
 import { createRate, type Rate } from './rate.ts';
 import { createRecorder } from './records.ts';
 import { reset } from './reset.ts';
+import { createRuleBook } from './rule-book.ts';
 import { createUpstreamStore } from './upstream-store.ts';
 
 /** The gateway of a daemon: any number of sandboxes, each with state and limits of its own. */
@@ -80,6 +81,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       });
     },
     detach,
+    update(sandboxId, ruling) {
+      const live = attached.get(sandboxId)?.live;
+      return live === undefined ? undefined : { cut: live.book.replace(ruling) };
+    },
     usage(sandboxId) {
       const found = attached.get(sandboxId);
       return found === undefined ? undefined : usageOf(found.live);
@@ -113,16 +118,18 @@ function sharedParts(options: GatewayOptions): Shared {
 function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, log }: Shared): LiveSandbox {
   const { journal } = options;
   const complaints = createRate(1, clock);
+  const book = createRuleBook(sandbox);
   return {
     sandbox,
+    book,
     dialer,
     limits,
     clock,
-    names: createNames({ sandboxId: sandbox.id, rules: sandbox.rules, limit: limits.names, allowedLimit: limits.allowedNames }),
+    names: createNames({ sandboxId: sandbox.id, rules: book.now, limit: limits.names, allowedLimit: limits.allowedNames }),
     recorder: createRecorder({
       journal,
       sandboxId: sandbox.id,
-      policyHash: sandbox.policyHash,
+      policyHash: book.policyHash,
       clock,
       onFailure(error) {
         // A full disk fails every line; one of them a second is enough to read.
@@ -223,12 +230,12 @@ function answerDatagram({ data, localPort, reply }: IngressDatagram, dns: DnsCon
   }
 }
 
-function dnsContext({ names, sandbox, phantoms, recorder, counts, limits, clock }: LiveSandbox): DnsContext {
+function dnsContext({ names, book, phantoms, recorder, counts, limits, clock }: LiveSandbox): DnsContext {
   let isFull = false;
   const rate = createRate(limits.queriesPerSecond, clock);
   return {
     names,
-    rules: sandbox.rules,
+    rules: book.now,
     forbidden: phantoms,
     mayAnswer: rate.take,
     onForbidden() {

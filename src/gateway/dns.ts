@@ -10,7 +10,7 @@ import { isServed, type Names } from './names.ts';
  */
 export interface DnsContext {
   readonly names: Names;
-  readonly rules: readonly NetworkRule[];
+  readonly rules: () => readonly NetworkRule[];
   /** texts that must not appear in a name: the phantoms */
   readonly forbidden: () => readonly string[];
   /** false: too many queries; the asker gets no answer and comes again */
@@ -55,7 +55,7 @@ function reply(packet: DecodedPacket, context: DnsContext): Uint8Array | undefin
   }
   // Only ASCII travels in DNS; a label with other bytes is not a host name (RFC 5890).
   const host = /^[\x21-\x7e]+$/.test(question.name) ? canonicalHost(question.name) : undefined;
-  if (host === undefined || !isServed(host, context.rules)) {
+  if (host === undefined || !isServed(host, context.rules())) {
     return encode(response(packet, code.noName));
   }
   if (question.type !== 'A') {

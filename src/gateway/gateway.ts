@@ -1,6 +1,7 @@
 import type { BoundCredential } from '../credentials/credential.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import type { Ingress } from '../system/ingress.ts';
+import type { Ruling } from './rule-book.ts';
 
 /** The only way out of every sandbox: what the rest of the program sees of it. */
 
@@ -26,8 +27,18 @@ export interface Gateway {
   readonly attach: (sandbox: GatewaySandbox, ingress: Ingress) => void;
   /** Closes the ingress and every open exchange of the sandbox. Idempotent. */
   readonly detach: (sandboxId: string) => Promise<void>;
+  /**
+   * Puts other rules in force for one sandbox. They hold for every request from now on; tunnels and exchanges under way
+   * that they do not allow are cut before this returns. `undefined`: no such sandbox is attached.
+   */
+  readonly update: (sandboxId: string, ruling: Ruling) => GatewayUpdate | undefined;
   readonly usage: (sandboxId: string) => GatewayUsage | undefined;
   readonly close: () => Promise<void>;
+}
+
+export interface GatewayUpdate {
+  /** how many open tunnels and exchanges were cut */
+  readonly cut: number;
 }
 
 export interface GatewayUsage {

@@ -10,11 +10,14 @@ import type { GatewayLimits } from './limits.ts';
 import type { Needles } from './mask.ts';
 import type { Names } from './names.ts';
 import type { Recorder } from './records.ts';
+import type { RuleBook } from './rule-book.ts';
 import type { UpstreamStore } from './upstream-store.ts';
 
 /** All that the gateway holds for one attached sandbox; nothing of it is shared with another one. */
 export interface LiveSandbox {
   readonly sandbox: GatewaySandbox;
+  /** the rules in force, and what is open under them */
+  readonly book: RuleBook;
   readonly names: Names;
   readonly dialer: Dialer;
   readonly recorder: Recorder;
@@ -50,9 +53,9 @@ export interface Site {
   readonly host: HostName;
   readonly port: number;
   readonly scheme: 'http' | 'https';
-  /** rules that decide about this host and port, those with a credential first; empty: denied */
+  /** rules that now decide about this host and port, those with a credential first; empty: denied */
   readonly rules: readonly NetworkRule[];
-  /** why, where no rule decides */
+  /** why, where no rule now decides */
   readonly denied: DenyReason | undefined;
   /** called once for each request that was understood or refused */
   readonly onExchange: () => void;

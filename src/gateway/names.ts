@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import type { HostName } from '../base/host.ts';
+import { matchesHost } from '../policy/host-pattern.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 
 /**
@@ -17,7 +18,8 @@ export interface Names {
 export interface NamesOptions {
   /** salt of the addresses */
   readonly sandboxId: string;
-  readonly rules: readonly NetworkRule[];
+  /** the rules in force */
+  readonly rules: () => readonly NetworkRule[];
   /** how many names no rule allows */
   readonly limit: number;
   /** how many more names of allowed wildcards; exact names of rules are always there */
@@ -44,7 +46,7 @@ export function createNames({ sandboxId, rules, limit, allowedLimit }: NamesOpti
       }
     }
   };
-  for (const host of exactHosts(rules)) {
+  for (const host of exactHosts(rules())) {
     assign(host);
   }
   return {
@@ -53,7 +55,7 @@ export function createNames({ sandboxId, rules, limit, allowedLimit }: NamesOpti
       if (known !== undefined) {
         return dotted(known);
       }
-      const kind = rules.some((rule) => isBelow(host, rule)) ? 'allowed' : 'denied';
+      const kind = rules().some((rule) => matchesHost(rule.host, host)) ? 'allowed' : 'denied';
       if (room[kind] <= 0) {
         return undefined;
       }
@@ -72,10 +74,6 @@ function exactHosts(rules: readonly NetworkRule[]): readonly HostName[] {
   const hosts = rules.filter((rule) => rule.host.kind === 'exact').map((rule) => rule.host.host);
   // Sorted: two names that collide get the same addresses after every restart.
   return [...new Set(hosts)].toSorted();
-}
-
-function isBelow(host: HostName, rule: NetworkRule): boolean {
-  return rule.host.kind === 'below' && host.endsWith(`.${rule.host.host}`);
 }
 
 function dotted(address: number): string {

@@ -40,7 +40,8 @@ export interface Denial {
 export interface RecorderOptions {
   readonly journal: Journal;
   readonly sandboxId: string;
-  readonly policyHash: string;
+  /** asked for each line: rules may be replaced */
+  readonly policyHash: () => string;
   readonly clock: Clock;
   readonly onFailure: (error: unknown) => void;
 }
@@ -61,7 +62,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     actor: 'sandbox',
     subject,
     ...rest,
-    policy: options.policyHash,
+    policy: options.policyHash(),
     detail,
     ...(rule === undefined ? {} : { rule }),
     ...(credential === undefined ? {} : { credential }),

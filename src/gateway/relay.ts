@@ -48,6 +48,7 @@ export async function permit(
   site: Site,
   formFault: () => Refusal | undefined = () => undefined,
 ): Promise<Permission> {
+  const rules = site.live.book.now();
   const judgement = judge(exchange, site);
   if (!judgement.ok) {
     return judgement;
@@ -73,7 +74,14 @@ export async function permit(
     return { ok: false, refusal: refuse('journal-unwritable', message, plan.rule.id) };
   }
   site.live.counts.allowed += 1;
-  return { ok: true, run: createRun(exchange, site, { plan, outgoing, effect }) };
+  const run = createRun(exchange, site, { plan, outgoing, effect });
+  // The rules may have been replaced while the credential was obtained and the line written.
+  if (site.live.book.now() !== rules && !isStillAllowed(exchange, site, plan)) {
+    finish(run, 'rule-removed');
+    const message = 'the rule that allowed this has just been taken away';
+    return { ok: false, refusal: { ...refuse('function-not-allowed', message, plan.rule.id), isRecorded: true } };
+  }
+  return { ok: true, run };
 }
 
 /** What one exchange that was allowed gathers on its way. */
@@ -87,6 +95,10 @@ export interface Run {
   readonly needles: Needles;
   /** aborts when the caller goes, the sandbox goes, or the request must not go on */
   readonly stop: AbortController;
+  /** why it was cut by the gateway, where it was */
+  readonly cutBy: { why: string | undefined };
+  /** forgets it among what is open */
+  readonly release: () => void;
   readonly sent: { bytes: number; misplaced: boolean };
   readonly received: { bytes: number };
 }
@@ -94,6 +106,17 @@ export interface Run {
 function createRun(exchange: Exchange, site: Site, { plan, outgoing, effect }: Pick<Run, 'plan' | 'outgoing' | 'effect'>): Run {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
+  const cutBy: Run['cutBy'] = { why: undefined };
+  const release = site.live.book.hold({
+    credential: plan.credential?.name,
+    isAllowed: () => isStillAllowed(exchange, site, plan),
+    cut(why) {
+      cutBy.why = why;
+      abort();
+      exchange.cut();
+    },
+  });
+  stop.signal.addEventListener('abort', release, { once: true });
   exchange.signal.addEventListener('abort', abort, { once: true });
   if (exchange.signal.aborted) {
     abort();
@@ -107,9 +130,22 @@ function createRun(exchange: Exchange, site: Site, { plan, outgoing, effect }: P
     startedMs: site.live.clock.monotonicMs(),
     needles: outgoing.secret === undefined ? noNeedles : site.live.needlesOf(outgoing.secret),
     stop,
+    cutBy,
+    release,
     sent: { bytes: 0, misplaced: false },
     received: { bytes: 0 },
   };
+}
+
+/** Whether the rules in force would carry a request out as `before` says: under the same credential, to the same place. */
+function isStillAllowed(exchange: Exchange, site: Site, before: Plan): boolean {
+  const now = judge(exchange, site);
+  return (
+    now.ok &&
+    now.plan.credential?.name === before.credential?.name &&
+    now.plan.rule.upstream === before.rule.upstream &&
+    now.plan.secure === before.secure
+  );
 }
 
 async function carryOut(run: Run): Promise<Refusal | undefined> {
@@ -255,9 +291,10 @@ function bareEffect(exchange: Exchange, { live, host, port }: Site): Effect {
 
 /** The one line about the end of an exchange that was allowed. */
 export function finish(run: Run, outcome: string, detail: Record<string, string | number | boolean> = {}): void {
-  const { effect, site, sent, received, startedMs } = run;
+  const { effect, site, sent, received, startedMs, cutBy } = run;
+  run.release();
   const ms = Math.round(site.live.clock.monotonicMs() - startedMs);
-  site.live.recorder.end(effect, outcome, { ...detail, bytesOut: sent.bytes, bytesIn: received.bytes, ms });
+  site.live.recorder.end(effect, cutBy.why ?? outcome, { ...detail, bytesOut: sent.bytes, bytesIn: received.bytes, ms });
 }
 
 /** How much of a refused upload is read, so that the caller comes to reading the answer. */

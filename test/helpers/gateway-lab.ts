@@ -33,6 +33,8 @@ export interface Lab {
   /** from now on, `host:port` leads to this loopback port */
   readonly route: (host: string, port: number, target: number) => void;
   readonly failJournal: (fails: boolean) => void;
+  /** lines of the journal count as written only when this has resolved */
+  readonly delayJournal: (until: Promise<void>) => void;
   readonly actions: () => string[];
   /** the newest line about a denial */
   readonly lastDenial: () => JournalEntry | undefined;
@@ -54,7 +56,7 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
     createAuthority({ name: 'upstreams' }),
   ]);
   const upstreamLeaves = await createLeafSigner(upstreamAuthority);
-  const { journal, entries, fail } = memoryJournal();
+  const { journal, entries, fail, delay } = memoryJournal();
   const routes = new Map<string, number>();
   const addresses = new Map<string, string>();
   const dials: string[] = [];
@@ -136,6 +138,7 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
     },
     route: (host, port, target) => void routes.set(`${publicAddress(host)}:${port}`, target),
     failJournal: fail,
+    delayJournal: delay,
     actions: () => entries.map((entry) => `${entry.action} ${entry.decision} ${entry.outcome} ${entry.subject}`),
     lastDenial: () => entries.findLast((entry) => entry.decision === 'deny'),
     settled: () => new Promise((resolve) => setTimeout(resolve, 60)),
@@ -169,7 +172,15 @@ export function credential(options: Partial<BoundCredential> = {}): BoundCredent
   };
 }
 
-function memoryJournal(): { journal: Journal; entries: JournalEntry[]; fail: (fails: boolean) => void } {
+interface MemoryJournal {
+  readonly journal: Journal;
+  readonly entries: JournalEntry[];
+  readonly fail: (fails: boolean) => void;
+  readonly delay: (until: Promise<void>) => void;
+}
+
+function memoryJournal(): MemoryJournal {
+  let written = Promise.resolve();
   const entries: JournalEntry[] = [];
   let fails = false;
   const journal: Journal = {
@@ -178,11 +189,12 @@ function memoryJournal(): { journal: Journal; entries: JournalEntry[]; fail: (fa
         throw new Error('the disk is full');
       }
       entries.push(entry);
+      await written;
       return { ...entry, seq: entries.length, time: new Date(0).toISOString(), previous: '0'.repeat(64) };
     },
     credentialHash: () => 'cafecafecafecafe',
     checkpoint: async () => undefined,
     close: async () => undefined,
   };
-  return { journal, entries, fail: (value) => void (fails = value) };
+  return { journal, entries, fail: (value) => void (fails = value), delay: (until) => void (written = until) };
 }

@@ -207,6 +207,7 @@ function fakeGateway(served: Map<string, Ingress>, check: Check): Gateway {
       served.set(sandbox.id, ingress);
     },
     detach,
+    update: () => undefined,
     usage: () => undefined,
     close: async () => undefined,
   };

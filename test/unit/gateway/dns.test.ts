@@ -10,8 +10,8 @@ const rules = [rule('allowed.example.com'), rule('db')];
 
 function context(): DnsContext {
   return {
-    names: createNames({ sandboxId: 'cm-1', rules, limit: 100, allowedLimit: 10 }),
-    rules,
+    names: createNames({ sandboxId: 'cm-1', rules: () => rules, limit: 100, allowedLimit: 10 }),
+    rules: () => rules,
     forbidden: () => ['Phantom-Key'],
     mayAnswer: () => true,
     onForbidden: () => undefined,

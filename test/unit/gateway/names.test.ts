@@ -6,7 +6,7 @@ import { createNames, isServed } from '../../../src/gateway/names.ts';
 import { rule } from '../../helpers/network-rule.ts';
 
 const rules = [rule('api.example.com'), rule('*.wild.example.com')];
-const table = (sandboxId = 'cm-1', limit = 10) => createNames({ sandboxId, rules, limit, allowedLimit: 2 });
+const table = (sandboxId = 'cm-1', limit = 10) => createNames({ sandboxId, rules: () => rules, limit, allowedLimit: 2 });
 
 describe('the table of names', () => {
   test('gives each name one address, and each address back its name', () => {

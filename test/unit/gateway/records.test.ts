@@ -19,7 +19,13 @@ function setUp() {
     close: async () => undefined,
   };
   const clock = { nowMs: () => 0, monotonicMs: () => 0 };
-  const recorder = createRecorder({ journal, sandboxId: 'cm-1', policyHash: 'p', clock, onFailure: () => (state.failures += 1) });
+  const recorder = createRecorder({
+    journal,
+    sandboxId: 'cm-1',
+    policyHash: () => 'p',
+    clock,
+    onFailure: () => (state.failures += 1),
+  });
   return { recorder, entries, state };
 }
 
