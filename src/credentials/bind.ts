@@ -1,6 +1,6 @@
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import type { BoundCredential, Material, Secret } from './credential.ts';
+import type { BoundCredential, Material } from './credential.ts';
 import { isPhantom, makePhantom, type PhantomOwner } from './phantom.ts';
 import { injectionOf, providerOf, type CredentialSpec } from './providers.ts';
 import { readSource, type SourceAccess } from './sources.ts';
@@ -26,7 +26,7 @@ export function bindWithoutValue(rule: CredentialSpec, options: BindOptions): Bi
   return binding(rule, options, undefined);
 }
 
-function binding(rule: CredentialSpec, options: BindOptions, value: Secret | undefined): Binding {
+function binding(rule: CredentialSpec, options: BindOptions, value: Material | undefined): Binding {
   const provider = providerOf(rule);
   const inject = injectionOf(rule);
   const { sandboxId, installationKey } = options;
@@ -45,7 +45,7 @@ function binding(rule: CredentialSpec, options: BindOptions, value: Secret | und
           hint: 'Restart the sandbox from a shell where its source can be read.',
         });
       }
-      return { kind: 'text', secret: held };
+      return held;
     },
     async refresh() {
       held = await readValue(rule, options);
@@ -56,11 +56,11 @@ function binding(rule: CredentialSpec, options: BindOptions, value: Secret | und
   };
 }
 
-async function readValue(rule: CredentialSpec, access: SourceAccess): Promise<Secret> {
+async function readValue(rule: CredentialSpec, access: SourceAccess): Promise<Material> {
   try {
-    const value = await readSource(rule.source, access);
-    refusePhantom(value);
-    return value;
+    const { material } = await readSource(rule.source, access);
+    refusePhantom(material);
+    return material;
   } catch (error) {
     const { code, message, hint } = toCasemateError(error);
     throw new CasemateError(code, `credential "${visible(rule.name)}": ${message}`, { hint });
@@ -68,8 +68,8 @@ async function readValue(rule: CredentialSpec, access: SourceAccess): Promise<Se
 }
 
 /** A phantom as real value would make a sandbox's stand-in worth something, and mask a mistake until the first call. */
-function refusePhantom(value: Secret): void {
-  if (isPhantom(value.reveal())) {
+function refusePhantom(value: Material): void {
+  if (isPhantom(value.kind === 'text' ? value.secret.reveal() : value.accessKeyId)) {
     throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'the source gives a phantom of a sandbox, not a key', {
       hint: 'Set the source to the real key, on the host.',
     });

@@ -1,18 +1,20 @@
-import { basename, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 
-import { CasemateError, isCasemateError, toCasemateError } from '../base/errors.ts';
+import { toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { CredentialSource } from '../policy/policy.ts';
-import { baseEnvironment, type Environment } from '../system/environment.ts';
+import type { Environment } from '../system/environment.ts';
+import { stampOf } from '../system/file-stamp.ts';
 import { readPrivateFile } from '../system/private-file.ts';
-import { run } from '../system/process.ts';
-import type { Secret } from './credential.ts';
-import { secret } from './secret.ts';
+import type { run } from '../system/process.ts';
+import { readAwsChain } from './aws-chain.ts';
+import { checkedValue, maxValueBytes, unavailable, withoutLastLineFeed } from './checked-value.ts';
+import { readCommand } from './command-source.ts';
+import type { Material, Secret } from './credential.ts';
+import { readKeychain } from './keychain.ts';
+import { readSecretFile } from './secret-file.ts';
 
 /** Reads a credential where the policy says it is. No error of this file holds a value or the output of a command. */
-
-const maxBytes = 64 * 1024;
-const commandTimeoutMs = 30_000;
 
 export interface SourceAccess {
   /** the caller's own environment */
@@ -21,101 +23,167 @@ export interface SourceAccess {
   readonly uid: number;
   readonly run?: typeof run;
   readonly readFile?: typeof readPrivateFile;
+  readonly readSecretFile?: typeof readSecretFile;
+  readonly stampOf?: typeof stampOf;
+  readonly readAws?: typeof readAwsChain;
+  readonly platform?: NodeJS.Platform;
+  /** from the sealed store of this installation; `undefined`: nothing of this name. Throws `CREDENTIAL_UNAVAILABLE` */
+  readonly stored?: ((name: string) => Promise<Secret | undefined>) | undefined;
+  /** the present value of an agent's login; `undefined`: there is none */
+  readonly login?: ((agent: string) => Promise<Material | undefined>) | undefined;
+}
+
+type PlainSource = Exclude<CredentialSource, { readonly kind: 'first' }>;
+
+/** A value and what is known about how long it holds. */
+export interface Reading {
+  readonly material: Material;
+  /** the source that gave it, of several the one that was there */
+  readonly source: PlainSource;
+  /** milliseconds since 1970; `undefined`: no end is known */
+  readonly expiresMs: number | undefined;
+  /** of a file as it was read: another stamp later means another value */
+  readonly stamp: string | undefined;
 }
 
 /** Throws `CREDENTIAL_UNAVAILABLE`: no such source, a file others can read, a failing command, a value unfit for a header. */
-export async function readSource(source: CredentialSource, access: SourceAccess): Promise<Secret> {
+export async function readSource(source: CredentialSource, access: SourceAccess): Promise<Reading> {
+  const found = await lookUp(source, access);
+  if (found !== undefined) {
+    return found;
+  }
+  throw source.kind === 'first'
+    ? unavailable(
+        `none of its sources has a value: ${source.sources.map(describeSource).join('; ')}`,
+        'Set one of them, or seal a value with: casemate credentials set NAME',
+      )
+    : unavailable(absence(source), absenceHint(source));
+}
+
+function absence(source: CredentialSource): string {
+  const isFile = source.kind === 'file' || source.kind === 'secret';
+  return isFile ? `credential ${describeSource(source)} does not exist` : `${describeSource(source)} is not set or empty`;
+}
+
+/** A source in words, without what may be secret in it. */
+export function describeSource(source: CredentialSource): string {
   switch (source.kind) {
     case 'env':
-      return checked(
-        access.env.get(source.name),
-        `environment variable ${visible(source.name)}`,
-        'Set it, or name another source in the policy.',
-      );
+      return `environment variable ${visible(source.name)}`;
     case 'file':
-      return checked(await fromFile(source.path, access), `file ${visible(source.path)}`);
+      return `file ${visible(source.path)}`;
     case 'command':
-      return checked(await fromCommand(source.command, access), `command ${commandName(source.command)}`);
+      return 'command';
+    case 'stored':
+      return `sealed value "${visible(source.name)}"`;
+    case 'keychain':
+      return `keychain entry ${visible(source.service)}/${visible(source.account)}`;
+    case 'secret':
+      return `mounted secret ${visible(source.path)}`;
+    case 'aws':
+      return source.profile === undefined ? 'AWS configuration' : `AWS profile ${visible(source.profile)}`;
+    case 'login':
+      return `login of ${visible(source.agent)}`;
+    case 'first':
+      return source.sources.map(describeSource).join(', else ');
     default:
       return source satisfies never;
   }
 }
 
-async function fromFile(written: string, access: SourceAccess): Promise<string> {
-  const home = access.env.get('HOME');
-  const path = written.startsWith('~/') && home !== undefined ? join(home, written.slice(2)) : written;
-  if (!isAbsolute(path)) {
-    throw unavailable(`credential file ${visible(written)} is not an absolute path`);
+function absenceHint(source: CredentialSource): string {
+  switch (source.kind) {
+    case 'stored':
+      return `Run: casemate credentials set ${visible(source.name)}`;
+    case 'login':
+      return `Run: casemate login ${visible(source.agent)}`;
+    default:
+      return 'Set it, or name another source in the policy.';
   }
+}
+
+/** `undefined` where nothing is there; throws where something is there that must not be used. */
+async function lookUp(source: CredentialSource, access: SourceAccess): Promise<Reading | undefined> {
+  switch (source.kind) {
+    case 'first':
+      return firstOf(source.sources, access);
+    case 'stored':
+      return ofSecret(source, await access.stored?.(source.name));
+    case 'login':
+      return ofMaterial(source, await access.login?.(source.agent));
+    case 'aws': {
+      const found = await (access.readAws ?? readAwsChain)({ profile: source.profile }, access);
+      return found && { ...found, source, stamp: undefined };
+    }
+    default:
+      return readOnHost(source, access);
+  }
+}
+
+async function readOnHost(
+  source: Exclude<PlainSource, { readonly kind: 'stored' | 'login' | 'aws' }>,
+  access: SourceAccess,
+): Promise<Reading | undefined> {
+  switch (source.kind) {
+    case 'env':
+      return text(source, access.env.get(source.name));
+    case 'file':
+      return fromFile(source, access);
+    case 'command':
+      return text(source, await readCommand(source.command, access));
+    case 'keychain':
+      return text(source, await readKeychain(source, access));
+    case 'secret':
+      return fromSecretFile(source, access);
+    default:
+      return source satisfies never;
+  }
+}
+
+async function firstOf(sources: readonly CredentialSource[], access: SourceAccess): Promise<Reading | undefined> {
+  for (const source of sources) {
+    // oxlint-disable-next-line no-await-in-loop -- the order is the meaning
+    const found = await lookUp(source, access);
+    if (found !== undefined) {
+      return found;
+    }
+  }
+  return undefined;
+}
+
+function text(source: PlainSource, value: string | undefined, stamp?: string): Reading | undefined {
+  return value === undefined ? undefined : ofSecret(source, checkedValue(value, describeSource(source)), stamp);
+}
+
+function ofSecret(source: PlainSource, value: Secret | undefined, stamp?: string): Reading | undefined {
+  return ofMaterial(source, value && { kind: 'text', secret: value }, stamp);
+}
+
+function ofMaterial(source: PlainSource, material: Material | undefined, stamp?: string): Reading | undefined {
+  return material && { material, source, expiresMs: undefined, stamp };
+}
+
+async function fromFile(source: PlainSource & { kind: 'file' }, access: SourceAccess): Promise<Reading | undefined> {
+  const home = access.env.get('HOME');
+  const path = source.path.startsWith('~/') && home !== undefined ? join(home, source.path.slice(2)) : source.path;
+  if (!isAbsolute(path)) {
+    throw unavailable(`credential file ${visible(source.path)} is not an absolute path`);
+  }
+  // Before the content: a change in between is then seen at the next look, never missed.
+  const stamp = await (access.stampOf ?? stampOf)(path);
   try {
-    return withoutLastLineFeed(await (access.readFile ?? readPrivateFile)(path, { uid: access.uid, maxBytes }));
+    const content = await (access.readFile ?? readPrivateFile)(path, { uid: access.uid, maxBytes: maxValueBytes });
+    return text(source, withoutLastLineFeed(content), stamp);
   } catch (error) {
     const fault = toCasemateError(error);
-    throw unavailable(`credential file ${fault.message}`, fault.hint);
+    if (stamp === undefined && fault.code === 'PATH_INVALID') {
+      return undefined;
+    }
+    throw unavailable(fault.code === 'PATH_INVALID' ? `credential file ${fault.message}` : fault.message, fault.hint);
   }
 }
 
-async function fromCommand(command: readonly string[], access: SourceAccess): Promise<string> {
-  const [file, ...args] = command;
-  if (file === undefined) {
-    throw unavailable('the credential command is empty');
-  }
-  const result = await runCommand(file, args, access);
-  if (result.exitCode !== 0) {
-    throw unavailable(
-      `credential command ${commandName(command)} ended with exit code ${result.exitCode}`,
-      'Run it yourself to see why; its output is not shown here.',
-    );
-  }
-  if (result.truncated) {
-    throw unavailable(`credential command ${commandName(command)} printed more than ${maxBytes} bytes`);
-  }
-  return withoutLastLineFeed(result.stdout.toString('utf8'));
-}
-
-async function runCommand(file: string, args: readonly string[], access: SourceAccess) {
-  try {
-    const options = { env: baseEnvironment(access.env), timeoutMs: commandTimeoutMs, maxOutputBytes: maxBytes };
-    return await (access.run ?? run)(file, args, options);
-  } catch (error) {
-    // The cause is dropped on purpose: what a failing program says may hold what it was asked for.
-    const why =
-      isCasemateError(error) && error.code === 'TIMED_OUT'
-        ? `did not end within ${commandTimeoutMs / 1000} s`
-        : 'could not be started';
-    throw unavailable(`credential command ${commandName([file])} ${why}`);
-  }
-}
-
-/** Only the program's name: arguments may hold the very secret. */
-function commandName(command: readonly string[]): string {
-  return `"${visible(basename(command[0] ?? ''))}"`;
-}
-
-function withoutLastLineFeed(text: string): string {
-  return text.replace(/\r?\n$/, '');
-}
-
-/** Printable ASCII without outer spaces: anything else is either not one value or cannot stand in a header (RFC 9110, 5.5). */
-function checked(value: string | undefined, where: string, hint?: string): Secret {
-  if (value === undefined || value === '') {
-    throw unavailable(`${where} is not set or empty`, hint);
-  }
-  if (value.length > maxBytes) {
-    throw unavailable(`the value of ${where} is longer than ${maxBytes} bytes`);
-  }
-  if (!/^[\u0020-\u007e]+$/.test(value)) {
-    throw unavailable(
-      `the value of ${where} holds line feeds, control characters or letters outside ASCII`,
-      'It must be the bare credential and nothing else.',
-    );
-  }
-  if (value.trim() !== value) {
-    throw unavailable(`the value of ${where} begins or ends with a space`);
-  }
-  return secret(value);
-}
-
-function unavailable(message: string, hint?: string): CasemateError {
-  return new CasemateError('CREDENTIAL_UNAVAILABLE', message, { hint });
+async function fromSecretFile(source: PlainSource & { kind: 'secret' }, access: SourceAccess): Promise<Reading | undefined> {
+  const found = await (access.readSecretFile ?? readSecretFile)(source.path, { uid: access.uid });
+  return found && text(source, withoutLastLineFeed(found.content), found.stamp);
 }

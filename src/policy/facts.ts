@@ -9,6 +9,8 @@ export interface Facts {
   readonly registries: Readonly<Record<RegistryKind, readonly RegistryFacts[]>>;
   /** absolute path of the user's home, for `~/` in credential files */
   readonly home: string;
+  /** names of the credentials in the sealed store of this installation */
+  readonly stored: readonly string[];
 }
 
 export const registryKinds = ['npm', 'debian', 'pypi'] as const;

@@ -48,7 +48,19 @@ export type CredentialSource =
   /** refused unless it is a regular file of the caller with mode 0600 or stricter */
   | { readonly kind: 'file'; readonly path: string }
   /** argument list; the value is its standard output without the final line feed */
-  | { readonly kind: 'command'; readonly command: readonly string[] };
+  | { readonly kind: 'command'; readonly command: readonly string[] }
+  /** sealed in this installation, put there by `casemate credentials set` */
+  | { readonly kind: 'stored'; readonly name: string }
+  /** of the operating system: the login keychain of macOS, the Secret Service of a desktop */
+  | { readonly kind: 'keychain'; readonly service: string; readonly account: string }
+  /** a secret that Docker or Kubernetes mounted, e.g. `/run/secrets/token` */
+  | { readonly kind: 'secret'; readonly path: string }
+  /** wherever the AWS tools would find theirs; `undefined`: the profile they would take */
+  | { readonly kind: 'aws'; readonly profile: string | undefined }
+  /** the login of an agent, kept fresh on the host */
+  | { readonly kind: 'login'; readonly agent: string }
+  /** the first that is there; one that is there and unfit is a fault, not a reason to go on */
+  | { readonly kind: 'first'; readonly sources: readonly CredentialSource[] };
 
 export interface CredentialRule {
   readonly name: string;

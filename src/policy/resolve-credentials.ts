@@ -1,5 +1,3 @@
-import { isAbsolute, resolve } from 'node:path';
-
 import { nearest, visible } from '../base/text.ts';
 import type { Facts } from './facts.ts';
 import { formatHostPattern, matchesHost } from './host-pattern.ts';
@@ -9,6 +7,7 @@ import type { CredentialRule, CredentialSource, HostPattern, NetworkRule } from 
 import { policyProviders } from './providers.ts';
 import { byDefault, type PolicyLayers } from './resolve-scalars.ts';
 import type { WrittenCredential } from './schema.ts';
+import { readWrittenSource } from './source-schema.ts';
 import { widens } from './widening.ts';
 
 /** Credentials by name: those that exist by themselves, and those an organisation or a user defines. */
@@ -36,7 +35,11 @@ export function resolveCredentials({ organisation, user }: PolicyLayers, facts: 
 }
 
 function builtIn(name: string, env: string): KnownCredential {
-  const source: CredentialSource = { kind: 'env', name: env };
+  const sources: readonly CredentialSource[] = [
+    { kind: 'env', name: env },
+    { kind: 'stored', name },
+  ];
+  const source: CredentialSource = { kind: 'first', sources };
   return { rule: { name, provider: name, source, header: undefined, variable: undefined, origin: byDefault }, hosts: undefined };
 }
 
@@ -62,22 +65,8 @@ interface Place {
 
 function readCredential(name: string, written: WrittenCredential, { layer, facts }: Place): KnownCredential {
   const { provider, header, variable, hosts } = written;
-  const source = sourceOf(written.source, layer.folder, facts.home);
+  const source = readWrittenSource(written.source, layer.folder, facts.home);
   return { rule: { name, provider, source, header, variable, origin: originOf(layer, ['credentials', name]) }, hosts };
-}
-
-function sourceOf(source: WrittenCredential['source'], folder: string, home: string): CredentialSource {
-  if (source.env !== undefined) {
-    return { kind: 'env', name: source.env };
-  }
-  if (source.command !== undefined) {
-    return { kind: 'command', command: source.command };
-  }
-  const path = source.file ?? '';
-  return {
-    kind: 'file',
-    path: path.startsWith('~/') ? resolve(home, path.slice(2)) : isAbsolute(path) ? path : resolve(folder, path),
-  };
 }
 
 /**

@@ -5,6 +5,7 @@ import { parseBytes, parseDurationMs } from '../base/units.ts';
 import { readHostPattern } from './parse-host-pattern.ts';
 import { levels } from './policy.ts';
 import { readAllowance } from './read-allowance.ts';
+import { credentialSource } from './source-schema.ts';
 
 /** The form of `casemate.yaml`. Every key's description here is what editors and the reference page show. */
 
@@ -13,8 +14,6 @@ function refuse(ctx: z.RefinementCtx, input: unknown, message: string): never {
   ctx.addIssue({ code: 'custom', message, input });
   return z.NEVER;
 }
-
-const nonEmpty = z.string().min(1).max(4096);
 
 const byteSize = z
   .union([z.string(), z.number()])
@@ -59,24 +58,6 @@ const reservedVariable = /^(?:PATH|HOME|SHELL|USER|LOGNAME|IFS|ENV|BASH_ENV|LD_.
 const reservedHeader =
   /^(?:host|connection|content-length|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|keep-alive|cookie2?|:.*)$/i;
 
-const source = z
-  .strictObject({
-    env: envName.optional().describe('variable of the host that holds the value'),
-    file: nonEmpty
-      .optional()
-      .describe('file that holds the value, yours and mode 0600 or stricter; absolute, `~/` or beside this file'),
-    command: z
-      .array(nonEmpty)
-      .min(1)
-      .max(64)
-      .optional()
-      .describe('program and its arguments, no shell; what it prints is the value'),
-  })
-  .refine((value) => Object.values(value).filter((one) => one !== undefined).length === 1, {
-    error: 'must have exactly one of env, file and command',
-  })
-  .meta({ minProperties: 1, maxProperties: 1 });
-
 const header = z.strictObject({
   name: z
     .string()
@@ -98,7 +79,7 @@ const credential = z
     provider: z
       .enum(['anthropic', 'openai', 'header'])
       .describe('how the credential goes on the wire: a known API, or any `header`'),
-    source: source.describe('where the real value is on the host; exactly one of env, file, command'),
+    source: credentialSource.describe('where the real value is on the host; exactly one of the keys below'),
     header: header.optional().describe('only for the provider `header`: the header that carries it'),
     variable: envName
       .refine((value) => !reservedVariable.test(value), {

@@ -1,5 +1,6 @@
 import { bindCredential, bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
 import type { BoundCredential } from '../credentials/credential.ts';
+import { plainSources } from '../policy/source-schema.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import type { SandboxContext } from './context.ts';
@@ -27,7 +28,9 @@ export interface BindFacts {
 
 /** Variables of the caller that the credentials of a plan are read from. */
 export function callerVariables(plan: Plan): readonly string[] {
-  return plan.credentials.flatMap(({ rule }) => (rule.source.kind === 'env' ? [rule.source.name] : []));
+  return plan.credentials
+    .flatMap(({ rule }) => plainSources(rule.source))
+    .flatMap((source) => (source.kind === 'env' ? [source.name] : []));
 }
 
 /** Throws `CREDENTIAL_UNAVAILABLE` naming the first credential that has no readable source. */

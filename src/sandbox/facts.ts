@@ -18,6 +18,8 @@ export interface FactsHost {
   readonly home: string;
   /** what a policy asks for: asking npm or pip takes as long as starting them, so nothing else is asked */
   readonly registries: readonly RegistryKind[];
+  /** names in the sealed store; default: none */
+  readonly stored?: readonly string[] | undefined;
   readonly aptFolder?: string;
   readonly runTool?: (file: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 }
@@ -27,6 +29,7 @@ export async function readFacts({
   env,
   home,
   registries,
+  stored = [],
   aptFolder = '/etc/apt',
   runTool = run,
 }: FactsHost): Promise<Facts> {
@@ -41,7 +44,7 @@ export async function readFacts({
     return Promise.all(found.map((registry) => vouchFor(registry, tools)));
   };
   const [npm, debian, pypi] = await Promise.all([read('npm'), read('debian'), read('pypi')]);
-  return { agents, registries: { npm, debian, pypi }, home };
+  return { agents, registries: { npm, debian, pypi }, home, stored };
 }
 
 type Tools = Required<Pick<FactsHost, 'env' | 'runTool'>>;

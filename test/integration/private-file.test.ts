@@ -65,8 +65,8 @@ test.skipIf(uid !== 0)("another user's file is refused (needs root to make one)"
 
 test('a credential command runs without a shell and without the variables of the caller', async () => {
   const env = environmentOf({ PATH: '/usr/bin:/bin', SECRET_OF_CALLER: 'x' });
-  const literal = await readSource({ kind: 'command', command: ['printf', '%s\n', '$(id)'] }, { env, uid });
-  expect(literal.reveal()).toBe('$(id)');
+  const { material } = await readSource({ kind: 'command', command: ['printf', '%s\n', '$(id)'] }, { env, uid });
+  expect(material.kind === 'text' && material.secret.reveal()).toBe('$(id)');
   await expect(readSource({ kind: 'command', command: ['printenv', 'SECRET_OF_CALLER'] }, { env, uid })).rejects.toThrow(
     'exit code 1',
   );

@@ -7,6 +7,11 @@ import { environmentOf } from '../../../src/system/environment.ts';
 
 /** Reading a credential from its source: what is taken, what is refused, and that no error tells the value. */
 
+async function valueOf(source: CredentialSource, given: SourceAccess): Promise<string> {
+  const { material } = await readSource(source, given);
+  return material.kind === 'text' ? material.secret.reveal() : material.secretAccessKey.reveal();
+}
+
 const key = 'the-value-nobody-may-see';
 
 function access(parts: Partial<SourceAccess> = {}, variables: Record<string, string> = {}): SourceAccess {
@@ -45,8 +50,7 @@ function failing(error: Error): Pick<SourceAccess, 'run'> {
 }
 
 test('a variable gives its value', async () => {
-  const value = await readSource(fromEnv, access({}, { KEY: key }));
-  expect(value.reveal()).toBe(key);
+  expect(await valueOf(fromEnv, access({}, { KEY: key }))).toBe(key);
 });
 
 test('a variable that is missing or empty is named', async () => {
@@ -68,7 +72,7 @@ test.each([
 
 test('a file gives its content without the final line feed', async () => {
   const readFile = () => Promise.resolve(`${key}\n`);
-  expect((await readSource(fromFile, access({ readFile }))).reveal()).toBe(key);
+  expect(await valueOf(fromFile, access({ readFile }))).toBe(key);
 });
 
 test('a file of two lines is refused', async () => {
@@ -95,8 +99,8 @@ test('a command gives its standard output without the final line feed, and gets 
     expect(options.timeoutMs).toBe(30_000);
     return run === undefined ? Promise.reject(new Error('unreachable')) : run(file, args, options);
   };
-  const value = await readSource(fromCommand, access({ run: spied }, { ANTHROPIC_API_KEY: 'other', PATH: '/bin' }));
-  expect(value.reveal()).toBe(key);
+  const value = await valueOf(fromCommand, access({ run: spied }, { ANTHROPIC_API_KEY: 'other', PATH: '/bin' }));
+  expect(value).toBe(key);
   expect(env).toEqual({ HOME: '/home/me', PATH: '/bin' });
 });
 

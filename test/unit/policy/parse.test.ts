@@ -118,7 +118,7 @@ describe('parsePolicy', () => {
     [
       'two sources',
       'version: 1\ncredentials: { a: { provider: anthropic, source: { env: A, file: b } } }',
-      'must have exactly one of env, file and command',
+      'must have exactly one key: env, file, command, stored',
     ],
     [
       'a header that routes',

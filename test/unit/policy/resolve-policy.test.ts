@@ -36,7 +36,18 @@ describe('without any file', () => {
     expect(policy).toMatchObject({
       image: 'claude',
       presets: ['claude'],
-      credentials: [{ name: 'anthropic', source: { kind: 'env', name: 'ANTHROPIC_API_KEY' } }],
+      credentials: [
+        {
+          name: 'anthropic',
+          source: {
+            kind: 'first',
+            sources: [
+              { kind: 'env', name: 'ANTHROPIC_API_KEY' },
+              { kind: 'stored', name: 'anthropic' },
+            ],
+          },
+        },
+      ],
     });
     expect(reaches(policy, 'api.anthropic.com', { method: 'POST', path: '/v1/messages' })).toBe(true);
     expect(reaches(policy, 'api.anthropic.com', { method: 'GET', path: '/v1/files' })).toBe(false);

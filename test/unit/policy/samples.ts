@@ -19,6 +19,7 @@ const host = (name: string, options: { telemetry?: boolean; credential?: boolean
 
 export const facts: Facts = {
   home: '/home/user',
+  stored: [],
   agents: {
     claude: {
       recipe: 'claude',
