@@ -1,5 +1,6 @@
 import type { HostName } from '../base/host.ts';
 import type { LayerName } from '../base/layers.ts';
+import type { Guards } from './guards.ts';
 
 /** The resolved policy: what the layers allow together, every value with its origin. Frozen, plain data, JSON-safe. */
 
@@ -90,6 +91,14 @@ export interface Limits {
   readonly idleMs: number | undefined;
 }
 
+/** Whether a request that the rules deny may still be allowed by a person while the sandbox runs. */
+export interface Asks {
+  /** how long such a request waits for an answer; `undefined`: nobody is asked, and nothing is allowed later */
+  readonly waitMs: number | undefined;
+  /** `watched`: it waits only while somebody looks (`casemate requests --follow`), else it is listed and denied at once */
+  readonly when: 'watched' | 'always';
+}
+
 export interface Policy {
   readonly version: 1;
   readonly level: Level;
@@ -107,6 +116,9 @@ export interface Policy {
   readonly network: readonly NetworkRule[];
   readonly credentials: readonly CredentialRule[];
   readonly limits: Limits;
+  readonly asks: Asks;
+  /** rules of the organisation, which nobody's approval exceeds; `undefined`: it writes none */
+  readonly bound: readonly NetworkRule[] | undefined;
   /** layers whose absence a human accepted; never from a project file */
   readonly waive: readonly LayerName[];
   /** origin of each scalar by its dotted path, e.g. `limits.memory` */

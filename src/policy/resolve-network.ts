@@ -17,6 +17,8 @@ import { widens } from './widening.ts';
 export interface ResolvedNetwork {
   readonly presets: readonly ListedPreset[];
   readonly rules: readonly NetworkRule[];
+  /** the organisation's own, where it writes any: no approval goes beyond them */
+  readonly bound: readonly NetworkRule[] | undefined;
   readonly origins: Readonly<Record<string, Origin>>;
 }
 
@@ -46,7 +48,7 @@ export function resolveNetwork(layers: PolicyLayers, context: NetworkContext): R
   }
   const { presets, rules } = addCommandLine(state, layers.commandLine, { organisation, context });
   refuseContradiction(rules);
-  return { presets, rules, origins: originsOf(layers, state, presets) };
+  return { presets, rules, bound: organisation?.rules, origins: originsOf(layers, state, presets) };
 }
 
 function addLayer(above: State, layer: PolicyLayer, context: NetworkContext): State {

@@ -36,6 +36,7 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder }: { 
     image: checkImage(image, origins['image']) ?? defaultImage(scalars, facts),
     presets: network.presets.map(({ name }) => name),
     network: network.rules,
+    bound: network.bound,
     credentials: usedCredentials(network.rules, credentials),
     waive: waived.layers,
     origins: { ...origins, ...network.origins, waive: waived.origin },

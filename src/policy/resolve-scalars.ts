@@ -2,7 +2,7 @@ import { posix, resolve, relative, isAbsolute } from 'node:path';
 
 import { visible } from '../base/text.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
-import { levels, type Limits, type Origin, type Policy } from './policy.ts';
+import { levels, type Asks, type Level, type Limits, type Origin, type Policy } from './policy.ts';
 import { originOf, type PolicyLayer, type ValuePath } from './policy-layer.ts';
 import type { WrittenPolicy } from './schema.ts';
 import { widens } from './widening.ts';
@@ -17,7 +17,7 @@ export interface PolicyLayers {
   readonly commandLine?: PolicyLayer | undefined;
 }
 
-export type Scalars = Pick<Policy, 'level' | 'runtime' | 'workspace' | 'limits' | 'origins'> & {
+export type Scalars = Pick<Policy, 'level' | 'runtime' | 'workspace' | 'limits' | 'asks' | 'origins'> & {
   readonly agent: Policy['agent'];
   /** `undefined`: none is written */
   readonly image: string | undefined;
@@ -52,8 +52,9 @@ export function resolveScalars(layers: PolicyLayers, folder: string): Scalars {
     origins[scalar.path.join('.')] = held?.origin ?? byDefault;
     return held?.value ?? fallback;
   }
+  const chosenLevel = pick(level, 'personal');
   return {
-    level: pick(level, 'personal'),
+    level: chosenLevel,
     agent: { name: pick(agentName, undefined), permissions: pick(permissions, 'ask'), telemetry: pick(telemetry, false) },
     image: pick(imageChoice, undefined),
     runtime: pick(runtime, 'runc'),
@@ -62,8 +63,36 @@ export function resolveScalars(layers: PolicyLayers, folder: string): Scalars {
       mode: pick(workspaceMode, 'direct'),
     },
     limits: pickLimits(pick),
+    asks: pickAsks(pick, chosenLevel, origins),
     origins,
   };
+}
+
+/** Nobody waits at a service, and the level `maximum` gives nothing on request. */
+const defaultWaitMs: Readonly<Record<Level, number>> = { personal: 60_000, team: 60_000, service: 0, maximum: 0 };
+
+/** A project is bound by the defaults, too: they are what a person meant who wrote nothing. */
+function pickAsks(
+  pick: <T, F>(scalar: Scalar<T>, fallback: F) => T | F,
+  chosen: Level,
+  origins: Readonly<Record<string, Origin>>,
+): Asks {
+  const waitMs = pick(askWait, defaultWaitMs[chosen]);
+  const when = pick(askWhen, 'watched');
+  const fromProject = (path: string): Origin | undefined => (origins[path]?.layer === 'project' ? origins[path] : undefined);
+  const wait = fromProject('asks.wait');
+  if (wait !== undefined && waitMs > defaultWaitMs[chosen]) {
+    throw widens(
+      wait,
+      byDefault,
+      `asks.wait ${askWait.show(waitMs)} is more than the ${askWait.show(defaultWaitMs[chosen])} that`,
+    );
+  }
+  const moment = fromProject('asks.when');
+  if (moment !== undefined && when === 'always') {
+    throw widens(moment, byDefault, 'asks.when always is more than the watched that');
+  }
+  return { waitMs: waitMs === 0 ? undefined : waitMs, when };
 }
 
 export const defaultLimits: Limits = {
@@ -172,6 +201,17 @@ const workspaceMode = ordered(
   ['workspace', 'mode'],
   ({ workspace }) => workspace?.mode,
   (mode) => (mode === 'readonly' ? 1 : 0),
+);
+const askWait: Scalar<number> = {
+  path: ['asks', 'wait'],
+  read: ({ written }) => written.asks?.wait,
+  isLooser: (lower, higher) => lower > higher,
+  show: (value) => (value === 0 ? 'off' : formatDuration(value)),
+};
+const askWhen = ordered(
+  ['asks', 'when'],
+  ({ asks }) => asks?.when,
+  (when) => (when === 'watched' ? 1 : 0),
 );
 const agentName = choice(['agent', 'name'], (layer) => layer.written.agent?.name);
 const imageChoice = choice(['image'], imageOf);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { layers } from '../base/layers.ts';
 import { parseBytes, parseDurationMs } from '../base/units.ts';
+import { budgets, packages, prices, uploads } from './guards-schema.ts';
 import { readHostPattern } from './parse-host-pattern.ts';
 import { levels } from './policy.ts';
 import { readAllowance } from './read-allowance.ts';
@@ -141,6 +142,27 @@ const limits = z.strictObject({
   idle: duration.optional().describe('stop after this long without a command; default: never'),
 });
 
+const asks = z.strictObject({
+  wait: z
+    .string()
+    .transform((value, ctx) => {
+      const waitMs = value === 'off' ? 0 : parseDurationMs(value);
+      return waitMs === undefined || (waitMs !== 0 && (waitMs < 1000 || waitMs > 3_600_000))
+        ? refuse(ctx, value, 'is neither `off` nor a time from 1s to 1h, such as 60s or 10m')
+        : waitMs;
+    })
+    .optional()
+    .describe(
+      'how long a denied request may wait for `casemate approve`; `off`: nobody is asked and nothing can be approved; default `60s`, at the levels `service` and `maximum` `off`. A project file may only shorten it',
+    ),
+  when: z
+    .enum(['watched', 'always'])
+    .optional()
+    .describe(
+      '`watched`: it waits only while somebody runs `casemate requests --follow`, else it is listed and denied at once; `always`: it waits in any case; default `watched`',
+    ),
+});
+
 const agentName = z.string().regex(name, 'is not the name of an agent').describe('agent to use: `claude`, `codex`');
 
 const agent = z
@@ -205,6 +227,17 @@ export const policySchema = z
       .optional()
       .describe('credentials by name, beside the built-in `anthropic` and `openai`. Not in a project file'),
     limits: limits.optional().describe('bounds on what the sandbox uses'),
+    budgets: budgets
+      .optional()
+      .describe('how much may go out and be spent; those of all files hold together. Past one of them requests get a 429'),
+    prices: prices
+      .optional()
+      .describe('prices of models by name or beginning of a name, in US dollars for a million tokens. Not in a project file'),
+    packages: packages
+      .optional()
+      .describe('which versions of packages registries may offer; the rules of all files hold together'),
+    uploads: uploads.optional().describe('how much a request may carry, and what must not be in it'),
+    asks: asks.optional().describe('whether a person may allow, while a sandbox runs, what its rules deny'),
     waive: z
       .array(z.enum(layerNames))
       .max(32)

@@ -1,7 +1,8 @@
 import type { Agent } from '../agents/agent.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { LayerName } from '../base/layers.ts';
-import type { CredentialRule, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
+import type { Guards } from '../policy/guards.ts';
+import type { Asks, CredentialRule, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
 import { sha256Of } from '../policy/hash.ts';
 
 /**
@@ -21,11 +22,16 @@ export interface Plan {
     readonly rules: readonly NetworkRule[];
     readonly tcpPorts: readonly number[];
     readonly udpPorts: readonly number[];
+    /** what nobody's approval exceeds; `undefined`: no organisation has written rules */
+    readonly bound: readonly NetworkRule[] | undefined;
   };
+  readonly asks: Asks;
   readonly credentials: readonly PlannedCredential[];
   /** variables of every command inside, phantoms aside */
   readonly env: Readonly<Record<string, string>>;
   readonly limits: Limits;
+  /** absent in plans of earlier versions */
+  readonly guards?: Guards | undefined;
   readonly waive: readonly LayerName[];
   readonly policy: { readonly hash: string; readonly files: readonly PolicyFile[] };
 }
@@ -87,10 +93,12 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     image: { recipe: policy.image, digest: facts.imageDigest },
     workspace: { path: facts.workspacePath, mode: policy.workspace.mode, protect: facts.protect },
     home: facts.home,
-    network: { rules: policy.network, tcpPorts: tcpPortsOf(policy.network), udpPorts: [dnsPort] },
+    network: { rules: policy.network, tcpPorts: tcpPortsOf(policy.network), udpPorts: [dnsPort], bound: policy.bound },
+    asks: policy.asks,
     credentials: plannedCredentials(policy, facts),
     env: { ...sandboxEnv, ...facts.trustEnv, ...agentEnv(agent, policy) },
     limits: policy.limits,
+    guards: policy.guards,
     waive: policy.waive,
     policy: { hash: sha256Of(policy), files: facts.policyFiles },
   };

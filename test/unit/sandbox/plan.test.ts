@@ -100,6 +100,7 @@ describe('a plan', () => {
     });
     expect(rest).toEqual({
       version: 1,
+      asks: { waitMs: 60_000, when: 'watched' },
       engine: 'oci',
       runtime: 'runc',
       level: 'personal',
