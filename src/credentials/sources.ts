@@ -173,7 +173,7 @@ async function fromFile(source: PlainSource & { kind: 'file' }, access: SourceAc
   const stamp = await (access.stampOf ?? stampOf)(path);
   try {
     const content = await (access.readFile ?? readPrivateFile)(path, { uid: access.uid, maxBytes: maxValueBytes });
-    return text(source, withoutLastLineFeed(content), stamp);
+    return text({ ...source, path }, withoutLastLineFeed(content), stamp);
   } catch (error) {
     const fault = toCasemateError(error);
     if (stamp === undefined && fault.code === 'PATH_INVALID') {

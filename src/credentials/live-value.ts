@@ -1,0 +1,136 @@
+import { CasemateError, toCasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import type { CredentialSource } from '../policy/policy.ts';
+import { systemClock, type Clock } from '../system/clock.ts';
+import { stampOf } from '../system/file-stamp.ts';
+import type { Material } from './credential.ts';
+import { isPhantom } from './phantom.ts';
+import { readSource, type Reading, type SourceAccess } from './sources.ts';
+
+/**
+ * One credential's value as it is now, for as long as a sandbox runs: a file that changed is read again, a session that
+ * ends is renewed before it does, a command is asked again when the upstream refused what it gave.
+ */
+export interface LiveValue {
+  /** Throws `CREDENTIAL_UNAVAILABLE`. Several callers at once wait for one reading. */
+  readonly obtain: () => Promise<Material>;
+  /** Reads the source again, in this environment; on failure the value held before stays in use and the error is thrown. */
+  readonly refresh: (env?: SourceAccess['env']) => Promise<void>;
+  /** Reads this one of its sources and stays with it: a person has just put a value there. */
+  readonly switchTo: (source: CredentialSource) => Promise<void>;
+  /** Forgets the value: `obtain()` throws from then on. */
+  readonly forget: () => void;
+  /** The upstream answered 401: sources that may have something newer are read again, at most every half minute. */
+  readonly onRejected: (material: Material) => void;
+  /** kind of the source in use, of several the one that was there; `undefined`: no value is held */
+  readonly sourceInUse: () => CredentialSource['kind'] | undefined;
+}
+
+export interface LiveValueOptions extends SourceAccess {
+  readonly clock?: Clock | undefined;
+}
+
+export interface ValuePlace {
+  readonly name: string;
+  readonly source: CredentialSource;
+}
+
+/** Session credentials are renewed this long before they end: longer than an exchange takes to be sent. */
+const renewAheadMs = 5 * 60_000;
+const rejectedAgainMs = 30_000;
+
+/** Holds nothing until `refresh()` has been called. */
+export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveValue {
+  const clock = options.clock ?? systemClock;
+  let held: Reading | undefined;
+  let access: SourceAccess = options;
+  let reading: Promise<Reading> | undefined;
+  let askedAgainMs = Number.NEGATIVE_INFINITY;
+
+  const read = async (source: CredentialSource): Promise<Reading> => {
+    reading ??= readPlace({ ...place, source }, access).finally(() => {
+      reading = undefined;
+    });
+    held = await reading;
+    return held;
+  };
+  const readAnew = async (source: CredentialSource): Promise<void> => {
+    // Not by a reading that began before: it may have seen what was there before the change.
+    await reading?.catch(() => undefined);
+    await read(source);
+  };
+
+  const current = async (): Promise<Reading> => {
+    if (held === undefined) {
+      throw new CasemateError('CREDENTIAL_UNAVAILABLE', `the value of credential "${visible(place.name)}" is not held`, {
+        hint: 'Restart the sandbox from a shell where its source can be read.',
+      });
+    }
+    if (await isOutdated(held, access, clock)) {
+      return read(held.source).catch((error: unknown) => stillGood(held, clock, error));
+    }
+    return held;
+  };
+
+  return {
+    obtain: async () => (await current()).material,
+    async refresh(env) {
+      access = env === undefined ? access : { ...access, env };
+      await readAnew(place.source);
+    },
+    switchTo: readAnew,
+    forget() {
+      held = undefined;
+    },
+    onRejected() {
+      if (
+        held !== undefined &&
+        ['command', 'keychain', 'aws'].includes(held.source.kind) &&
+        clock.monotonicMs() - askedAgainMs > rejectedAgainMs
+      ) {
+        askedAgainMs = clock.monotonicMs();
+        read(held.source).catch(() => undefined);
+      }
+    },
+    sourceInUse: () => held?.source.kind,
+  };
+}
+
+async function isOutdated({ source, stamp, expiresMs }: Reading, access: SourceAccess, clock: Clock): Promise<boolean> {
+  // What the store and the login keeper hold changes without notice; asking them costs nothing.
+  if (source.kind === 'stored' || source.kind === 'login') {
+    return true;
+  }
+  if (source.kind === 'file' || source.kind === 'secret') {
+    return (await (access.stampOf ?? stampOf)(source.path)) !== stamp;
+  }
+  return expiresMs !== undefined && expiresMs - clock.nowMs() < renewAheadMs;
+}
+
+/** A session that still lasts may be used while its renewal fails; anything else may have been taken away on purpose. */
+function stillGood(held: Reading | undefined, clock: Clock, error: unknown): Reading {
+  if (held?.expiresMs !== undefined && held.expiresMs > clock.nowMs()) {
+    return held;
+  }
+  throw error;
+}
+
+async function readPlace({ name, source }: ValuePlace, access: SourceAccess): Promise<Reading> {
+  try {
+    const found = await readSource(source, access);
+    refusePhantom(found.material);
+    return found;
+  } catch (error) {
+    const { code, message, hint } = toCasemateError(error);
+    throw new CasemateError(code, `credential "${visible(name)}": ${message}`, { hint });
+  }
+}
+
+/** A phantom as real value would make a sandbox's stand-in worth something, and mask a mistake until the first call. */
+function refusePhantom(value: Material): void {
+  if (isPhantom(value.kind === 'text' ? value.secret.reveal() : value.accessKeyId)) {
+    throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'the source gives a phantom of a sandbox, not a key', {
+      hint: 'Set the source to the real key, on the host.',
+    });
+  }
+}
