@@ -116,6 +116,8 @@ export interface Policy {
   readonly network: readonly NetworkRule[];
   readonly credentials: readonly CredentialRule[];
   readonly limits: Limits;
+  /** budgets, and what is held back beyond the rules */
+  readonly guards: Guards;
   readonly asks: Asks;
   /** rules of the organisation, which nobody's approval exceeds; `undefined`: it writes none */
   readonly bound: readonly NetworkRule[] | undefined;

@@ -6,6 +6,7 @@ import { faultAt, originOf, type PolicyLayer } from './policy-layer.ts';
 import type { CredentialRule, NetworkRule, Origin, Policy } from './policy.ts';
 import { agentOf } from './presets.ts';
 import { resolveCredentials, type KnownCredentials } from './resolve-credentials.ts';
+import { resolveGuards } from './resolve-guards.ts';
 import { resolveNetwork } from './resolve-network.ts';
 import { byDefault, filesOf, isRecipePath, resolveScalars, type PolicyLayers, type Scalars } from './resolve-scalars.ts';
 import { widens } from './widening.ts';
@@ -38,6 +39,7 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder }: { 
     network: network.rules,
     bound: network.bound,
     credentials: usedCredentials(network.rules, credentials),
+    guards: resolveGuards(layers),
     waive: waived.layers,
     origins: { ...origins, ...network.origins, waive: waived.origin },
   });

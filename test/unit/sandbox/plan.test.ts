@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { agents } from '../../../src/agents/agents.ts';
 import { phantomVariable } from '../../../src/credentials/providers.ts';
+import { noGuards } from '../../../src/policy/guards.ts';
 import { hashPlan, makePlan, parsePlan, type Plan, type PlanFacts } from '../../../src/sandbox/plan.ts';
 import { hostsFile, specOf, sandboxFolders } from '../../../src/sandbox/spec.ts';
 import { resolveTexts } from '../policy/samples.ts';
@@ -101,6 +102,7 @@ describe('a plan', () => {
     expect(rest).toEqual({
       version: 1,
       asks: { waitMs: 60_000, when: 'watched' },
+      guards: noGuards,
       engine: 'oci',
       runtime: 'runc',
       level: 'personal',
