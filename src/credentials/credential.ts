@@ -38,6 +38,8 @@ export interface BoundCredential {
   /** Request headers, lower case, that carry a caller's identity at this provider: all are removed before injection. */
   readonly identityHeaders: readonly string[];
   readonly inject: Injection;
+  /** where it goes at this host; absent: to `inject` at every host */
+  readonly injectAt?: ((host: string) => Injection) | undefined;
   /**
    * The present real value; throws `CREDENTIAL_UNAVAILABLE`. Asked for each exchange, so that rotation is live; may wait
    * for a value that is being renewed.

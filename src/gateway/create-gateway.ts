@@ -2,6 +2,8 @@ import { CasemateError } from '../base/errors.ts';
 import type { Journal } from '../journal/record.ts';
 import { systemClock, type Clock } from '../system/clock.ts';
 import type { Ingress, IngressConnection, IngressDatagram } from '../system/ingress.ts';
+import { askEffect } from './ask-person.ts';
+import type { Asks } from './asks.ts';
 import { serveConnection } from './connection.ts';
 import { dialOnHost, resolveOnHost, type Dial, type Resolve } from './dial.ts';
 import { createDialer, type Dialer } from './dialer.ts';
@@ -36,6 +38,8 @@ export interface GatewayOptions {
   /** one line about a fault of the gateway itself */
   readonly log?: ((line: string) => void) | undefined;
   readonly limits?: Partial<GatewayLimits> | undefined;
+  /** where denied requests wait for a person; without it nobody is asked */
+  readonly asks?: Asks | undefined;
 }
 
 interface Attached {
@@ -63,6 +67,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     attached.delete(sandboxId);
     // First what is open, at once: a listener may wait for its connections before it calls itself closed.
     cut(found.live);
+    shared.options.asks?.close(sandboxId);
     await found.ingress.close().catch((error: unknown) => shared.log(`closing the ingress of ${sandboxId}: ${String(error)}`));
     await settle(found.live);
   };
@@ -73,6 +78,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       }
       const live = createLive(sandbox, shared);
       attached.set(sandbox.id, { live, ingress });
+      openAsks(sandbox, live);
       const arrivals = createRate(shared.limits.connectionsPerSecond, shared.clock);
       const dns = dnsContext(live);
       ingress.serve({
@@ -122,6 +128,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
   return {
     sandbox,
     book,
+    asks: options.asks,
     dialer,
     limits,
     clock,
@@ -144,7 +151,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
     needlesOf: createNeedleCache(),
     sockets: new Set(),
     closing: new AbortController(),
-    counts: { exchange: 0, openExchanges: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0 },
+    counts: { exchange: 0, openExchanges: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0, heldBytes: 0 },
     credentialHash: journal.credentialHash,
   };
 }
@@ -168,6 +175,19 @@ function phantomsOf({ credentials }: GatewaySandbox): Pick<LiveSandbox, 'phantom
       return needles;
     },
   };
+}
+
+function openAsks({ id, name, asks: setting }: GatewaySandbox, { asks, book, recorder }: LiveSandbox): void {
+  if (setting !== undefined) {
+    asks?.open({
+      id,
+      name,
+      ...setting,
+      rules: book.now,
+      policyHash: book.policyHash,
+      note: (outcome, view) => recorder.note('net.ask', askEffect(view), outcome),
+    });
+  }
 }
 
 /** From here on nothing of the sandbox is accepted, and what it had open is gone. */

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { HostName } from '../base/host.ts';
 import type { DenyReason, NetworkRule } from '../policy/policy.ts';
 import type { Clock } from '../system/clock.ts';
+import type { Asks } from './asks.ts';
 import type { Dialer } from './dialer.ts';
 import type { GatewaySandbox, GatewayUsage } from './gateway.ts';
 import type { LeafStore } from './leaf-store.ts';
@@ -18,6 +19,8 @@ export interface LiveSandbox {
   readonly sandbox: GatewaySandbox;
   /** the rules in force, and what is open under them */
   readonly book: RuleBook;
+  /** `undefined`: nobody is ever asked */
+  readonly asks: Asks | undefined;
   readonly names: Names;
   readonly dialer: Dialer;
   readonly recorder: Recorder;
@@ -45,6 +48,8 @@ export interface Counts {
   denied: number;
   bytesOut: number;
   bytesIn: number;
+  /** content that is in memory as a whole */
+  heldBytes: number;
 }
 
 /** Where a connection of the sandbox leads, as its address and port say. */

@@ -1,4 +1,5 @@
 import type { DenyReason } from '../policy/policy.ts';
+import type { AskOutcome } from './asks.ts';
 import type { FaultReason } from './fault.ts';
 
 /** Why a request was not carried out: by policy, by the rules of the gateway, or for want of an upstream. */
@@ -8,6 +9,8 @@ export interface Refusal {
   readonly message: string;
   /** id of the rule that decided, where one did */
   readonly rule?: string | undefined;
+  /** how a person was asked, and the id to answer by from now on */
+  readonly ask?: { readonly why: AskOutcome; readonly id: string | undefined } | undefined;
   /** the journal has it already */
   readonly isRecorded?: true | undefined;
 }
@@ -24,6 +27,9 @@ const gatewayReasons = {
   'foreign-key': 403,
   'phantom-misplaced': 403,
   'credential-needs-tls': 403,
+  'not-signable': 403,
+  'content-not-readable': 415,
+  'content-too-large': 413,
   'credential-unavailable': 502,
   'too-busy': 503,
   'journal-unwritable': 503,

@@ -1,3 +1,6 @@
+import { Readable } from 'node:stream';
+
+import { askAboutRequest, isAskable } from './ask-person.ts';
 import { chain } from './body-steps.ts';
 import { explain } from './deny.ts';
 import { decodeContent, isKnownCoding } from './decode-content.ts';
@@ -7,8 +10,9 @@ import { forwardedResponseFields, valuesOf, type Field } from './fields.ts';
 import { inject, type Outgoing } from './inject.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from './live-sandbox.ts';
-import { createMask, maskText, noNeedles, type Mask, type Needles } from './mask.ts';
+import { createMask, maskText, noNeedles, prepareNeedles, type Mask, type Needles } from './mask.ts';
 import { pump } from './pump.ts';
+import { contentOf, releaseContent } from './read-content.ts';
 import type { Effect } from './records.ts';
 import { isDenial, refuse, type Refusal } from './refusal.ts';
 import { pathOf } from './request-head.ts';
@@ -32,6 +36,7 @@ export async function relay(exchange: Exchange, site: Site): Promise<void> {
     exchange.cut();
   } finally {
     live.counts.openExchanges -= 1;
+    releaseContent(exchange, live.counts);
   }
 }
 
@@ -42,12 +47,22 @@ async function attempt(exchange: Exchange, site: Site): Promise<Refusal | undefi
 
 export type Permission = { readonly ok: true; readonly run: Run } | { readonly ok: false; readonly refusal: Refusal };
 
-/** Everything that stands between a request and its way out, in order: the first refusal ends it, and nothing was sent yet. */
+/** Like `permitNow`; what the rules deny is put before a person first, where the policy has that. */
 export async function permit(
   exchange: Exchange,
   site: Site,
   formFault: () => Refusal | undefined = () => undefined,
 ): Promise<Permission> {
+  const judgement = judge(exchange, site);
+  if (judgement.ok || !isAskable(judgement.refusal.reason) || formFault() !== undefined) {
+    return await permitNow(exchange, site, formFault);
+  }
+  const settled = await askAboutRequest(exchange, site, judgement.refusal);
+  return 'site' in settled ? await permitNow(exchange, settled.site, formFault) : { ok: false, refusal: settled.refusal };
+}
+
+/** Everything that stands between a request and its way out, in order: the first refusal ends it, and nothing was sent yet. */
+async function permitNow(exchange: Exchange, site: Site, formFault: () => Refusal | undefined): Promise<Permission> {
   const rules = site.live.book.now();
   const judgement = judge(exchange, site);
   if (!judgement.ok) {
@@ -59,10 +74,16 @@ export async function permit(
   }
   const { plan } = judgement;
   const injected = await inject({
+    method: exchange.method,
+    host: site.host,
+    authority: authorityOf(site),
     fields: exchange.fields,
     target: plan.head.target,
     credential: plan.credential,
     phantoms: site.live.phantoms(),
+    phantomNeedles: site.live.phantomNeedles(),
+    content: contentOf(exchange, site.live.counts),
+    nowMs: site.live.clock.nowMs(),
   });
   if (!injected.ok) {
     return { ok: false, refusal: { ...injected.refusal, rule: plan.rule.id } };
@@ -75,6 +96,10 @@ export async function permit(
   }
   site.live.counts.allowed += 1;
   const run = createRun(exchange, site, { plan, outgoing, effect });
+  if (outgoing.isMasked === true) {
+    run.sent.misplaced = true;
+    site.live.recorder.note('credential.phantom-misplaced', effect, 'masked');
+  }
   // The rules may have been replaced while the credential was obtained and the line written.
   if (site.live.book.now() !== rules && !isStillAllowed(exchange, site, plan)) {
     finish(run, 'rule-removed');
@@ -128,7 +153,7 @@ function createRun(exchange: Exchange, site: Site, { plan, outgoing, effect }: P
     outgoing,
     effect,
     startedMs: site.live.clock.monotonicMs(),
-    needles: outgoing.secret === undefined ? noNeedles : site.live.needlesOf(outgoing.secret),
+    needles: needlesOf(outgoing, site),
     stop,
     cutBy,
     release,
@@ -148,9 +173,19 @@ function isStillAllowed(exchange: Exchange, site: Site, before: Plan): boolean {
   );
 }
 
+function needlesOf({ secret, scrub }: Outgoing, { live }: Site): Needles {
+  const values = scrub ?? (secret === undefined ? [] : [secret]);
+  const [first, ...more] = values.map(live.needlesOf);
+  return first === undefined
+    ? noNeedles
+    : more.length === 0
+      ? first
+      : prepareNeedles([first, ...more].flatMap(({ sought }) => sought));
+}
+
 async function carryOut(run: Run): Promise<Refusal | undefined> {
   const { exchange, site, plan } = run;
-  if (exchange.expectsContinue) {
+  if (exchange.expectsContinue && run.outgoing.content === undefined) {
     exchange.sendContinue();
   }
   const upstream = site.live.upstreams.get({ destination: plan.destination, secure: plan.secure });
@@ -222,27 +257,32 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
 
 export function upstreamRequest(run: Run): UpstreamRequest {
   const { exchange, outgoing, site, stop } = run;
-  const { host, port } = site;
-  const isUsualPort = port === (site.scheme === 'https' ? 443 : 80);
   return {
     method: exchange.method,
     target: outgoing.target,
-    authority: isUsualPort ? host : `${host}:${port}`,
+    authority: authorityOf(site),
     fields: outgoing.fields,
-    body:
-      exchange.body === undefined
-        ? undefined
-        : {
-            stream: exchange.body,
-            options: {
-              step: chain([searchFor(run), outgoing.step]),
-              isWhole: exchange.isWhole,
-              onBytes: (count) => countSent(run, count),
-            },
-          },
+    body: bodyOf(run),
     signal: stop.signal,
     prefersHttp2: exchange.version === '2',
   };
+}
+
+function authorityOf({ host, port, scheme }: Site): string {
+  return port === (scheme === 'https' ? 443 : 80) ? host : `${host}:${port}`;
+}
+
+/** As it comes, or as it was read for the credential's sake. */
+function bodyOf(run: Run): UpstreamRequest['body'] {
+  const { exchange, outgoing } = run;
+  const { content } = outgoing;
+  const stream = content === undefined ? exchange.body : Readable.from([content], { objectMode: false });
+  const options = {
+    step: chain([searchFor(run), outgoing.step]),
+    isWhole: content === undefined ? exchange.isWhole : () => true,
+    onBytes: (count: number) => countSent(run, count),
+  };
+  return stream === undefined ? undefined : { stream, options };
 }
 
 function countSent(run: Run, count: number): void {
@@ -308,7 +348,9 @@ export async function answerRefusal(exchange: Exchange, site: Site, refusal: Ref
     live.counts.denied += 1;
   }
   if (refusal.isRecorded !== true && refusal.reason !== 'journal-unwritable') {
-    const effect: Effect = { ...bareEffect(exchange, site), rule: refusal.rule };
+    const bare = bareEffect(exchange, site);
+    const ask = refusal.ask?.id === undefined ? {} : { ask: refusal.ask.id };
+    const effect: Effect = { ...bare, detail: { ...bare.detail, ...ask }, rule: refusal.rule };
     await live.recorder.deny(effect, { reason: refusal.reason, action: actionOf(refusal) });
   }
   if (exchange.hasResponded() || exchange.signal.aborted) {

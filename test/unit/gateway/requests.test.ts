@@ -5,6 +5,7 @@ import type { Exchange } from '../../../src/gateway/exchange.ts';
 import type { Field } from '../../../src/gateway/fields.ts';
 import { forwardedRequestFields, forwardedResponseFields } from '../../../src/gateway/fields.ts';
 import { inject } from '../../../src/gateway/inject.ts';
+import { noNeedles } from '../../../src/gateway/mask.ts';
 import { readHead } from '../../../src/gateway/request-head.ts';
 import { explain } from '../../../src/gateway/deny.ts';
 import { refuse, statusOf } from '../../../src/gateway/refusal.ts';
@@ -124,8 +125,16 @@ describe('the credential', () => {
     inject: { kind: 'header', header: 'Authorization', format: 'Basic {}' },
     obtain: async () => ({ kind: 'text', secret: { reveal: () => 'cmVhbA==$&' } }),
   };
+  const about = {
+    method: 'GET',
+    host: 'api.example.com',
+    authority: 'api.example.com',
+    phantomNeedles: noNeedles,
+    content: undefined,
+    nowMs: 0,
+  };
   const result = (fields: Field[], target = '/') =>
-    inject({ fields, target, credential, phantoms: [phantom, 'another-phantom'] });
+    inject({ ...about, fields, target, credential, phantoms: [phantom, 'another-phantom'] });
 
   test('takes the place of the phantom in the declared header, in its format, once', async () => {
     const fine: Field[][] = [
@@ -174,7 +183,7 @@ describe('the credential', () => {
       ...credential,
       obtain: async () => ({ kind: 'text', secret: { reveal: () => 'a\r\nx: y' } }),
     };
-    expect(await inject({ fields: [], target: '/', credential: broken, phantoms: [] })).toMatchObject({
+    expect(await inject({ ...about, fields: [], target: '/', credential: broken, phantoms: [] })).toMatchObject({
       ok: false,
       refusal: { reason: 'credential-unavailable' },
     });

@@ -1,0 +1,84 @@
+/** Members at the top of a JSON object with their places in the text, for replacing one value and leaving all else as it is. */
+export interface JsonMember {
+  readonly name: string;
+  /** of the value, in UTF-16 units */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** `undefined` unless the text is one JSON object (RFC 8259). Linear in its length. */
+export function jsonMembers(text: string): readonly JsonMember[] | undefined {
+  const parsed = parse(text);
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    return undefined;
+  }
+  return scan(text);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The text is known to be valid, so only strings and nesting have to be told apart. */
+function scan(text: string): readonly JsonMember[] {
+  const members: JsonMember[] = [];
+  let at = skipSpace(text, text.indexOf('{') + 1);
+  while (text[at] === '"') {
+    const nameEnd = stringEnd(text, at);
+    const name: unknown = JSON.parse(text.slice(at, nameEnd));
+    const start = skipSpace(text, skipSpace(text, nameEnd) + 1);
+    const end = valueEnd(text, start);
+    members.push({ name: String(name), start, end });
+    at = skipSpace(text, end);
+    at = text[at] === ',' ? skipSpace(text, at + 1) : text.length;
+  }
+  return members;
+}
+
+function skipSpace(text: string, from: number): number {
+  let at = from;
+  while (text[at] === ' ' || text[at] === '\n' || text[at] === '\r' || text[at] === '\t') {
+    at += 1;
+  }
+  return at;
+}
+
+function stringEnd(text: string, start: number): number {
+  let at = start + 1;
+  while (at < text.length && text[at] !== '"') {
+    at += text[at] === '\\' ? 2 : 1;
+  }
+  return at + 1;
+}
+
+function valueEnd(text: string, start: number): number {
+  let depth = 0;
+  let at = start;
+  while (at < text.length) {
+    const letter = text[at] ?? '';
+    if (letter === '"') {
+      at = stringEnd(text, at);
+    } else if (letter === '{' || letter === '[') {
+      depth += 1;
+      at += 1;
+    } else if (letter === '}' || letter === ']') {
+      if (depth === 0) {
+        return at;
+      }
+      depth -= 1;
+      at += 1;
+    } else if (depth === 0 && (letter === ',' || /\s/.test(letter))) {
+      return at;
+    } else {
+      at += 1;
+    }
+    if (depth === 0 && (letter === '"' || letter === '}' || letter === ']')) {
+      return at;
+    }
+  }
+  return at;
+}

@@ -1,0 +1,65 @@
+/**
+ * Queries and forms as their bytes are, for the one parameter that a credential goes into. Servers read them in several
+ * ways, so names are compared the way the most lenient of them would, and what cannot be read in one way is refused.
+ */
+export interface QueryPart {
+  /** as written, `name=value` or `name` */
+  readonly text: string;
+  /** as written, before the first `=` */
+  readonly name: string;
+  /** as written, after the first `=`; empty where there is none */
+  readonly value: string;
+  /** behind a semicolon, which some servers read as a separator and others do not */
+  readonly isDoubtful: boolean;
+}
+
+/** The parts of the query of a request target, in order. */
+export function queryParts(target: string): readonly QueryPart[] {
+  const start = target.indexOf('?');
+  return start === -1 ? [] : formParts(target.slice(start + 1));
+}
+
+/** The parts of `a=1&b=2`; those a server may see behind a `;` come as well, marked. */
+export function formParts(text: string): readonly QueryPart[] {
+  return text === ''
+    ? []
+    : text.split('&').flatMap((piece) => {
+        const [first = '', ...hidden] = piece.split(';');
+        return hidden.length === 0
+          ? [partOf(piece, false)]
+          : [partOf(piece, false), ...[first, ...hidden].slice(1).map((one) => ({ ...partOf(one, true) }))];
+      });
+}
+
+function partOf(text: string, isDoubtful: boolean): QueryPart {
+  const at = text.indexOf('=');
+  return { text, name: at === -1 ? text : text.slice(0, at), value: at === -1 ? '' : text.slice(at + 1), isDoubtful };
+}
+
+/** A name in clear text; escapes that are none stay as they are. */
+export function decodedName(name: string): string {
+  return decodeOrUndefined(name) ?? name;
+}
+
+/** Clear text of `application/x-www-form-urlencoded`; `undefined` where an escape is broken or the text no UTF-8. */
+export function decodeOrUndefined(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a lenient server may take both for one name: case, `a.b` for `a_b` (PHP), `a[]` and `a[0]` for `a`. */
+export function isSameName(a: string, b: string): boolean {
+  return folded(a) === folded(b);
+}
+
+function folded(name: string): string {
+  return name
+    .normalize('NFKC')
+    .trim()
+    .replace(/(?<=.)\[.*$/s, '')
+    .replaceAll(/[^\p{L}\p{N}]/gu, '_')
+    .toLowerCase();
+}

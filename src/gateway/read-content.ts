@@ -1,0 +1,93 @@
+import type { Readable } from 'node:stream';
+
+import type { Exchange } from './exchange.ts';
+import { valuesOf } from './fields.ts';
+import { refuse, type Refusal } from './refusal.ts';
+
+/** Reads the whole content of a request, within a bound, before anything of it goes on. */
+export interface Content {
+  /** bytes as the head says; `undefined`: it does not */
+  readonly length: number | undefined;
+  /** Once. A refusal where there is more than `maxBytes`, or it does not come to its end. */
+  readonly read: (maxBytes: number) => Promise<Buffer | Refusal>;
+}
+
+/** What the sandbox's requests hold in memory together. */
+export interface HeldContent {
+  heldBytes: number;
+}
+
+/** More than this is held for one sandbox at no time. */
+const maxHeldBytes = 64 * 1024 * 1024;
+const heldBy = new WeakMap<Exchange, number>();
+
+/** When the exchange is over: its content is not held any more. */
+export function releaseContent(exchange: Exchange, counts: HeldContent): void {
+  counts.heldBytes -= heldBy.get(exchange) ?? 0;
+  heldBy.delete(exchange);
+}
+
+/** `undefined`: the request has none. */
+export function contentOf(exchange: Exchange, counts: HeldContent): Content | undefined {
+  const { body } = exchange;
+  if (body === undefined) {
+    return undefined;
+  }
+  const [length] = valuesOf(exchange.fields, 'content-length');
+  return {
+    length: length === undefined ? undefined : Number(length),
+    async read(maxBytes) {
+      if (length !== undefined && Number(length) > maxBytes) {
+        return tooLarge(maxBytes);
+      }
+      if (exchange.expectsContinue) {
+        exchange.sendContinue();
+      }
+      return collect(body, {
+        maxBytes,
+        isWhole: exchange.isWhole,
+        hold(bytes) {
+          counts.heldBytes += bytes;
+          heldBy.set(exchange, (heldBy.get(exchange) ?? 0) + bytes);
+          return counts.heldBytes <= maxHeldBytes;
+        },
+      });
+    },
+  };
+}
+
+function tooLarge(maxBytes: number): Refusal {
+  return refuse('content-too-large', `the content is larger than ${maxBytes / 1024} KiB, so it cannot be read as a whole first`);
+}
+
+interface Collecting {
+  readonly maxBytes: number;
+  readonly isWhole: () => boolean;
+  /** whether so much more may be held */
+  readonly hold: (bytes: number) => boolean;
+}
+
+function collect(body: Readable, { maxBytes, isWhole, hold }: Collecting): Promise<Buffer | Refusal> {
+  const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
+  const pieces: Buffer[] = [];
+  let size = 0;
+  const broken = (): void => resolve(refuse('malformed-request', 'the content of the request did not come to its end'));
+  const take = (piece: Buffer): void => {
+    size += piece.length;
+    if (size <= maxBytes && hold(piece.length)) {
+      pieces.push(piece);
+      return;
+    }
+    pieces.length = 0;
+    body.off('data', take);
+    body.pause();
+    resolve(
+      size > maxBytes ? tooLarge(maxBytes) : refuse('too-busy', 'too much content is held for this sandbox at the same time'),
+    );
+  };
+  body.on('data', take);
+  body.once('end', () => (isWhole() ? resolve(Buffer.concat(pieces)) : broken()));
+  body.once('error', broken);
+  body.once('close', broken);
+  return promise;
+}
