@@ -29,9 +29,26 @@ export interface Engine {
   readonly stats: (id: string, options?: Abortable) => Promise<Stats>;
   /** Host process ids inside, for outside probes. */
   readonly processes: (id: string) => Promise<readonly number[]>;
+  /** Who inside holds a connection to the gateway at this moment; `undefined` where nobody does or that cannot be told. */
+  readonly processOf: (id: string, connection: SandboxConnection) => Promise<SendingProcess | undefined>;
 }
 
 export type Capability = 'pauses' | 'limitsDisk' | 'limitsMemory' | 'rootless' | 'ownKernel';
+
+/** A TCP connection as the sandbox sees it: its own port, and the address and port it connected to. */
+export interface SandboxConnection {
+  readonly localPort: number;
+  /** dotted IPv4 */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+}
+
+export interface SendingProcess {
+  /** on the host */
+  readonly pid: number;
+  /** what it calls itself, cut and safe to print; may hold what was on its command line */
+  readonly command: string;
+}
 
 export interface Abortable {
   readonly signal?: AbortSignal | undefined;

@@ -78,6 +78,7 @@ export function memoryEngine({ lacking = [], invocation = nothing }: MemoryEngin
       return { memoryBytes: 0, memoryPeakBytes: 0, cpuMs: 0, pids: 0 };
     },
     processes: async () => [],
+    processOf: async () => undefined,
     spec: (id) => entries.get(id)?.spec,
     receiver: (id) => entries.get(id)?.receiver,
   };

@@ -1,5 +1,5 @@
 /** What every engine must do, whatever runs below it. Each engine's own test file hands in how to make one. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { isCasemateError } from '../../src/base/errors.ts';
@@ -121,6 +121,40 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
       const reason = new Error('given up');
       await expect(under.engine.create(spec, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
       expect(await states(spec.id)).toEqual([]);
+    });
+
+    it.runIf(runs)('names the process that holds a connection, and nobody where there is none', async () => {
+      const { engine } = under;
+      const spec = await under.spec();
+      await engine.create(spec);
+      const ingress = await engine.ingress(spec.id, { tcp: [8080], udp: [] });
+      const { promise: arrived, resolve } = Promise.withResolvers<number>();
+      ingress.serve({
+        connection: ({ socket }) => {
+          socket.on('error', () => undefined);
+          resolve(socket.remotePort ?? 0);
+        },
+        datagram: () => undefined,
+      });
+      await engine.start(spec.id);
+      const command = ['bash', '-c', 'exec -a the-sender bash -c "exec 3<>/dev/tcp/127.0.0.1/8080; sleep 20; true"'];
+      const { file, args, env } = await engine.attach(spec.id, { command, tty: false, executionId: 'sender' });
+      const sender = spawn(file, [...args], { env: { ...env }, stdio: 'ignore' });
+      const localPort = await arrived;
+      const held = await engine.processOf(spec.id, { localPort, remoteAddress: '127.0.0.1', remotePort: 8080 });
+      expect(held?.command).toMatch(/^the-sender -c /);
+      expect(await engine.processes(spec.id)).toContain(held?.pid);
+      expect(await engine.processOf(spec.id, { localPort, remoteAddress: '127.0.0.1', remotePort: 8081 })).toBeUndefined();
+      await engine.stop(spec.id, { graceMs: 0 });
+      expect(await engine.processOf(spec.id, { localPort, remoteAddress: '127.0.0.1', remotePort: 8080 })).toBeUndefined();
+      await ingress.close();
+      await engine.remove(spec.id);
+      sender.kill('SIGKILL');
+    });
+
+    it('knows no sender in a sandbox that does not run', async () => {
+      const connection = { localPort: 40_000, remoteAddress: '127.0.0.1', remotePort: 443 };
+      expect(await under.engine.processOf(newSandboxId(), connection)).toBeUndefined();
     });
 
     it.runIf(runs)('passes arguments, streams, exit code, environment and folder through as they are', async () => {

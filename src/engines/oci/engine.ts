@@ -10,11 +10,13 @@ import { listenInside } from './listen.ts';
 import { requireProtections } from './protections.ts';
 import { processesInside } from './processes.ts';
 import { runtimeCommand } from './runtime.ts';
+import { sendingProcess } from './sending-process.ts';
 import { sandboxStats } from './stats.ts';
 
 /** The embedded engine: an OCI runtime (runc, crun, runsc) started directly, without a daemon of its own. */
 
 const graceDefaultMs = 5000;
+const nothingUsed = { memoryBytes: undefined, memoryPeakBytes: undefined, cpuMs: undefined, pids: undefined };
 
 export function ociEngine(options: OciEngineOptions): Engine {
   const context = engineContext(options);
@@ -37,10 +39,17 @@ export function ociEngine(options: OciEngineOptions): Engine {
       return Promise.all(own.map(async ({ spec }) => ({ id: spec.id, state: await stateOf(context, spec.id) })));
     },
     attach: (id, command) => attach(context, id, command),
-    stats: (id) => sandboxStats(id),
+    async stats(id) {
+      const init = await liveInit(layout, id);
+      return init === undefined ? nothingUsed : sandboxStats(id, init.pid);
+    },
     async processes(id) {
       const init = await liveInit(layout, id);
       return init === undefined ? [] : processesInside(init);
+    },
+    async processOf(id, connection) {
+      const init = await liveInit(layout, id);
+      return init === undefined ? undefined : sendingProcess(init, connection);
     },
   };
 }
@@ -61,7 +70,7 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
   const processFile = folder.processFile(command.executionId);
   const errorLog = folder.executionLog(command.executionId);
   await writeFile(processFile, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
-  const runtime = runtimeBeside(context, spec.runtime, init);
+  const runtime = await runtimeBeside(context, spec.runtime, init);
   const { file, args } = runtimeCommand(runtime, [
     '--log',
     errorLog,
