@@ -4,6 +4,7 @@ import type { HostName } from '../base/host.ts';
 import { decideDestination, decisiveRules } from '../policy/decide.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import type { IngressConnection } from '../system/ingress.ts';
+import { askAboutConnection } from './ask-person.ts';
 import { maxHelloBytes, readClientHello, type Hello } from './client-hello.ts';
 import { readOverride } from './destination.ts';
 import type { Http1Server } from './http1-server.ts';
@@ -34,10 +35,7 @@ export async function serveConnection(
   }
   const speech = speechOn(localPort, decisiveRules(live.book.now(), host, localPort));
   if (speech === 'nothing') {
-    await close(socket, live, {
-      subject: `${host}:${localPort}`,
-      reason: deniedReason(live, host, localPort) ?? 'host-not-allowed',
-    });
+    await settleDenied(socket, tools, { host, port: localPort });
     return;
   }
   if (speech === 'anything') {
@@ -45,6 +43,37 @@ export async function serveConnection(
     return;
   }
   await serveHttp(socket, tools, { host, port: localPort, speech });
+}
+
+/** Held while a person is asked, where the policy has that; nothing is read from it meanwhile. */
+async function settleDenied(
+  socket: Socket,
+  tools: ConnectionTools,
+  { host, port }: { readonly host: HostName; readonly port: number },
+): Promise<void> {
+  const { live } = tools;
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
+  const ruling = createRuling(live, host, port);
+  const site: Site = {
+    live,
+    host,
+    port,
+    scheme: 'https',
+    onExchange: () => undefined,
+    get rules() {
+      return ruling().rules;
+    },
+    get denied() {
+      return ruling().denied;
+    },
+  };
+  const settled = await askAboutConnection(site, gone.signal);
+  if (settled === undefined || settled.rules.length === 0 || socket.destroyed) {
+    await close(socket, live, { subject: `${host}:${port}`, reason: site.denied ?? 'host-not-allowed' });
+    return;
+  }
+  await relayBytes(socket, settled);
 }
 
 type Speech = 'http' | 'tls' | 'either' | 'anything' | 'nothing';

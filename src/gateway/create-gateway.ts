@@ -91,6 +91,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       const live = attached.get(sandboxId)?.live;
       return live === undefined ? undefined : { cut: live.book.replace(ruling) };
     },
+    cutCredential(name, { sandboxId } = {}) {
+      const all = [...attached.values()].filter(({ live }) => sandboxId === undefined || live.sandbox.id === sandboxId);
+      const cuts = all.map(({ live }) => live.book.cutWhere((held) => held.credential === name, 'credential-revoked'));
+      return cuts.reduce((sum, count) => sum + count, 0);
+    },
     usage(sandboxId) {
       const found = attached.get(sandboxId);
       return found === undefined ? undefined : usageOf(found.live);

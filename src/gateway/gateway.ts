@@ -1,5 +1,5 @@
 import type { BoundCredential } from '../credentials/credential.ts';
-import type { NetworkRule } from '../policy/policy.ts';
+import type { Asks, NetworkRule } from '../policy/policy.ts';
 import type { Ingress } from '../system/ingress.ts';
 import type { Ruling } from './rule-book.ts';
 
@@ -10,10 +10,20 @@ export interface GatewaySandbox {
   readonly name: string;
   readonly policyHash: string;
   readonly rules: readonly NetworkRule[];
+  /** whether a person may be asked about what the rules deny; `undefined`: never */
+  readonly asks?: AskSetting | undefined;
   /** by the name that rules use */
   readonly credentials: ReadonlyMap<string, BoundCredential>;
   /** private key and certificate of the authority this sandbox trusts, PEM */
   readonly authority: Authority;
+}
+
+export interface AskSetting {
+  readonly settings: Asks;
+  /** rules that no answer exceeds */
+  readonly bound: readonly NetworkRule[] | undefined;
+  /** denied for the sandbox's life, by `refusalKey` */
+  readonly refused: readonly string[];
 }
 
 /** A certificate authority for one sandbox; its key never leaves the gateway and its state folder. */
@@ -32,6 +42,8 @@ export interface Gateway {
    * that they do not allow are cut before this returns. `undefined`: no such sandbox is attached.
    */
   readonly update: (sandboxId: string, ruling: Ruling) => GatewayUpdate | undefined;
+  /** Cuts at once all that is under way with a credential, open streams included; returns how much that was. */
+  readonly cutCredential: (name: string, options?: { readonly sandboxId?: string | undefined }) => number;
   readonly usage: (sandboxId: string) => GatewayUsage | undefined;
   readonly close: () => Promise<void>;
 }

@@ -31,6 +31,8 @@ const gatewayReasons = {
   'content-not-readable': 415,
   'content-too-large': 413,
   'credential-unavailable': 502,
+  'credential-revoked': 403,
+  'credential-changed': 503,
   'too-busy': 503,
   'journal-unwritable': 503,
 } as const;

@@ -73,6 +73,7 @@ async function permitNow(exchange: Exchange, site: Site, formFault: () => Refusa
     return { ok: false, refusal: malformed };
   }
   const { plan } = judgement;
+  const epoch = plan.credential?.epoch?.();
   const injected = await inject({
     method: exchange.method,
     host: site.host,
@@ -99,6 +100,11 @@ async function permitNow(exchange: Exchange, site: Site, formFault: () => Refusa
   if (outgoing.isMasked === true) {
     run.sent.misplaced = true;
     site.live.recorder.note('credential.phantom-misplaced', effect, 'masked');
+  }
+  if (plan.credential?.epoch?.() !== epoch) {
+    // The value was rotated or revoked while the line was written: the old one goes nowhere.
+    finish(run, 'credential-changed');
+    return await permitNow(exchange, site, formFault);
   }
   // The rules may have been replaced while the credential was obtained and the line written.
   if (site.live.book.now() !== rules && !isStillAllowed(exchange, site, plan)) {
