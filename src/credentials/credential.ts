@@ -45,6 +45,8 @@ export interface BoundCredential {
    * for a value that is being renewed.
    */
   readonly obtain: () => Promise<Material>;
+  /** Goes up whenever what `obtain` gave before must not be used any more; absent: never. */
+  readonly epoch?: (() => number) | undefined;
   /** Told when the upstream answered 401 to this value. */
   readonly onRejected?: ((material: Material) => void) | undefined;
   /** Requests that never leave the host: the credential answers them itself, such as the renewal of a login. */

@@ -92,13 +92,16 @@ function nextStep(refusal: Refusal, { host, port }: Asked): string {
   if (refusal.reason === 'foreign-key' || refusal.reason === 'phantom-misplaced') {
     return 'Use the key that is in the sandbox, only in the header it belongs to; the gateway puts the real one in its place.';
   }
+  if (refusal.reason === 'credential-revoked') {
+    return 'Do not retry. Whoever runs the sandbox took this key away, and can give it back on the host with: casemate credentials restore';
+  }
   return passing.has(refusal.reason)
     ? 'Try again later; the policy allows this.'
     : 'The journal on the host has the details: casemate journal query';
 }
 
 /** What may be gone at the next attempt. */
-const passing: ReadonlySet<RefusalReason> = new Set(['slow', 'unreachable', 'too-busy', 'unresolvable']);
+const passing: ReadonlySet<RefusalReason> = new Set(['slow', 'unreachable', 'too-busy', 'unresolvable', 'credential-changed']);
 
 function urlOf({ scheme, host, port, method, path }: Asked): string {
   const isUsual = port === (scheme === 'https' ? 443 : 80);

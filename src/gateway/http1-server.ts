@@ -2,10 +2,11 @@ import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse }
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+import { answerRefusal } from './answer-refusal.ts';
 import { detachedExchange, http1Exchange } from './http1-exchange.ts';
 import type { Exchange } from './exchange.ts';
 import type { Site } from './live-sandbox.ts';
-import { answerRefusal, relay } from './relay.ts';
+import { relay } from './relay.ts';
 import { refuse, statusOf, type RefusalReason } from './refusal.ts';
 import { relayUpgrade } from './websocket.ts';
 
@@ -46,10 +47,14 @@ export function createHttp1Server({ headerBytes }: { readonly headerBytes: numbe
     connection.waiting += 1;
     // What was sent ahead by a caller that has gone is not carried out.
     const workIfThere = (): Promise<void> => (request.socket.destroyed ? Promise.resolve() : work(connection.site));
-    connection.last = connection.last.then(workIfThere).finally(() => {
-      connection.waiting -= 1;
-      connection.settledBytes = request.socket.bytesRead;
-    });
+    connection.last = connection.last
+      .then(workIfThere)
+      // Node hands over a socket that still answers, where an upgrade was sent ahead: this connection ends by it, no other.
+      .catch(() => void request.socket.destroy())
+      .finally(() => {
+        connection.waiting -= 1;
+        connection.settledBytes = request.socket.bytesRead;
+      });
   };
   const take =
     (expectsContinue: boolean) =>

@@ -87,6 +87,9 @@ async function reveal(credential: BoundCredential): Promise<Material | Refusal> 
     return await credential.obtain();
   } catch (thrown) {
     const { code } = toCasemateError(thrown);
+    if (code === 'CREDENTIAL_REVOKED') {
+      return refuse('credential-revoked', `the credential "${credential.name}" was revoked on the host`);
+    }
     return refuse('credential-unavailable', `the credential "${credential.name}" cannot be read on the host (${code})`);
   }
 }

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 
+import { answerRefusal, bareEffect } from './answer-refusal.ts';
 import { askAboutRequest, isAskable } from './ask-person.ts';
 import { chain } from './body-steps.ts';
-import { explain } from './deny.ts';
 import { decodeContent, isKnownCoding } from './decode-content.ts';
 import type { Exchange } from './exchange.ts';
 import { faulty, type Attempt } from './fault.ts';
@@ -14,8 +14,7 @@ import { createMask, maskText, noNeedles, prepareNeedles, type Mask, type Needle
 import { pump } from './pump.ts';
 import { contentOf, releaseContent } from './read-content.ts';
 import type { Effect } from './records.ts';
-import { isDenial, refuse, type Refusal } from './refusal.ts';
-import { pathOf } from './request-head.ts';
+import { refuse, type Refusal } from './refusal.ts';
 import type { UpstreamAnswer, UpstreamRequest } from './upstream.ts';
 
 /** One HTTP exchange from request to record: judged, recorded, carried out, answered. Never rejects. */
@@ -73,7 +72,7 @@ async function permitNow(exchange: Exchange, site: Site, formFault: () => Refusa
     return { ok: false, refusal: malformed };
   }
   const { plan } = judgement;
-  const epoch = plan.credential?.epoch?.();
+  const epoch = epochOf(plan);
   const injected = await inject({
     method: exchange.method,
     host: site.host,
@@ -101,18 +100,28 @@ async function permitNow(exchange: Exchange, site: Site, formFault: () => Refusa
     run.sent.misplaced = true;
     site.live.recorder.note('credential.phantom-misplaced', effect, 'masked');
   }
-  if (plan.credential?.epoch?.() !== epoch) {
+  if (epochOf(plan) !== epoch) {
     // The value was rotated or revoked while the line was written: the old one goes nowhere.
     finish(run, 'credential-changed');
     return await permitNow(exchange, site, formFault);
   }
-  // The rules may have been replaced while the credential was obtained and the line written.
-  if (site.live.book.now() !== rules && !isStillAllowed(exchange, site, plan)) {
-    finish(run, 'rule-removed');
-    const message = 'the rule that allowed this has just been taken away';
-    return { ok: false, refusal: { ...refuse('function-not-allowed', message, plan.rule.id), isRecorded: true } };
+  const taken = site.live.book.now() === rules ? undefined : ruleTaken(run);
+  return taken === undefined ? { ok: true, run } : { ok: false, refusal: taken };
+}
+
+function epochOf({ credential }: Plan): number | undefined {
+  return credential?.epoch?.();
+}
+
+/** The rules were replaced while the credential was obtained and the line written. */
+function ruleTaken(run: Run): Refusal | undefined {
+  const { exchange, site, plan } = run;
+  if (isStillAllowed(exchange, site, plan)) {
+    return undefined;
   }
-  return { ok: true, run };
+  finish(run, 'rule-removed');
+  const message = 'the rule that allowed this has just been taken away';
+  return { ...refuse('function-not-allowed', message, plan.rule.id), isRecorded: true };
 }
 
 /** What one exchange that was allowed gathers on its way. */
@@ -328,78 +337,10 @@ function effectOf(exchange: Exchange, site: Site, { plan, outgoing }: Pick<Run, 
   };
 }
 
-function bareEffect(exchange: Exchange, { live, host, port }: Site): Effect {
-  live.counts.exchange += 1;
-  // The query is left out: it may hold what must not be written down.
-  const path = maskText(pathOf(exchange.target), live.phantomNeedles()).slice(0, 512);
-  return { subject: `${host}:${port}`, detail: { exchange: live.counts.exchange, method: exchange.method.slice(0, 32), path } };
-}
-
 /** The one line about the end of an exchange that was allowed. */
 export function finish(run: Run, outcome: string, detail: Record<string, string | number | boolean> = {}): void {
   const { effect, site, sent, received, startedMs, cutBy } = run;
   run.release();
   const ms = Math.round(site.live.clock.monotonicMs() - startedMs);
   site.live.recorder.end(effect, cutBy.why ?? outcome, { ...detail, bytesOut: sent.bytes, bytesIn: received.bytes, ms });
-}
-
-/** How much of a refused upload is read, so that the caller comes to reading the answer. */
-const drainedBytes = 1024 * 1024;
-const drainMs = 2000;
-
-export async function answerRefusal(exchange: Exchange, site: Site, refusal: Refusal): Promise<void> {
-  const { host, port, scheme, live } = site;
-  const path = pathOf(exchange.target);
-  if (isDenial(refusal.reason)) {
-    live.counts.denied += 1;
-  }
-  if (refusal.isRecorded !== true && refusal.reason !== 'journal-unwritable') {
-    const bare = bareEffect(exchange, site);
-    const ask = refusal.ask?.id === undefined ? {} : { ask: refusal.ask.id };
-    const effect: Effect = { ...bare, detail: { ...bare.detail, ...ask }, rule: refusal.rule };
-    await live.recorder.deny(effect, { reason: refusal.reason, action: actionOf(refusal) });
-  }
-  if (exchange.hasResponded() || exchange.signal.aborted) {
-    exchange.cut();
-    return;
-  }
-  const { status, fields, body } = explain(refusal, {
-    scheme,
-    host,
-    port,
-    method: exchange.method,
-    path,
-    fields: exchange.fields,
-  });
-  const isDrained = await drain(exchange);
-  const target = exchange.respond(status, isDrained ? fields : [...fields, ['connection', 'close']]);
-  target.end(exchange.method === 'HEAD' ? undefined : body);
-}
-
-function actionOf({ reason }: Refusal): string | undefined {
-  return reason === 'foreign-key' || reason === 'phantom-misplaced' ? `credential.${reason}` : undefined;
-}
-
-async function drain({ body, expectsContinue }: Exchange): Promise<boolean> {
-  if (body === undefined || body.readableEnded) {
-    return true;
-  }
-  if (expectsContinue) {
-    return false;
-  }
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), drainMs);
-  let left = drainedBytes;
-  body.on('data', (piece: Buffer) => {
-    left -= piece.length;
-    if (left < 0) {
-      resolve(false);
-    }
-  });
-  body.once('end', () => resolve(true));
-  body.once('close', () => resolve(false));
-  body.resume();
-  const isWhole = await promise;
-  clearTimeout(timer);
-  return isWhole;
 }

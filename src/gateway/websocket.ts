@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+import { answerRefusal } from './answer-refusal.ts';
 import type { Exchange } from './exchange.ts';
 import { faulty } from './fault.ts';
 import { flat, tokensOf, valuesOf, type Field } from './fields.ts';
@@ -9,7 +10,7 @@ import { detachedExchange } from './http1-exchange.ts';
 import type { Site } from './live-sandbox.ts';
 import { createMask, maskText } from './mask.ts';
 import { pump } from './pump.ts';
-import { answerRefusal, finish, passOn, permit, readable, upstreamRequest, type Run } from './relay.ts';
+import { finish, passOn, permit, readable, upstreamRequest, type Run } from './relay.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { UpgradeAnswer } from './upstream.ts';
 
@@ -24,6 +25,7 @@ export interface Upgrade {
   readonly head: Buffer;
 }
 
+/** Rejects where the connection is still answering an earlier request. */
 export async function relayUpgrade(upgrade: Upgrade, site: Site): Promise<void> {
   const exchange = detachedExchange(upgrade.request, upgrade.socket);
   site.onExchange();

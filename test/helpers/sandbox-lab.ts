@@ -7,6 +7,7 @@ import { CasemateError } from '../../src/base/errors.ts';
 import { newSandboxId, parseSandboxName, type SandboxId } from '../../src/base/ids.ts';
 import type { Engine } from '../../src/engines/engine.ts';
 import { memoryEngine, type MemoryEngine } from '../../src/engines/memory.ts';
+import { createAsks } from '../../src/gateway/asks.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import type { JournalEntry, JournalRecord } from '../../src/journal/record.ts';
 import type { SandboxContext } from '../../src/sandbox/context.ts';
@@ -89,6 +90,7 @@ export async function sandboxLab(): Promise<Lab> {
     store,
     paths,
     gateway: fakeGateway(served, check),
+    asks: createAsks(),
     journal: {
       async append(entry) {
         check(`journal:${entry.action}`, 'JOURNAL_UNWRITABLE');
@@ -208,6 +210,7 @@ function fakeGateway(served: Map<string, Ingress>, check: Check): Gateway {
     },
     detach,
     update: () => undefined,
+    cutCredential: () => 0,
     usage: () => undefined,
     close: async () => undefined,
   };

@@ -1,0 +1,78 @@
+import { explain } from './deny.ts';
+import type { Exchange } from './exchange.ts';
+import type { Site } from './live-sandbox.ts';
+import { maskText } from './mask.ts';
+import type { Effect } from './records.ts';
+import { isDenial, type Refusal } from './refusal.ts';
+import { pathOf } from './request-head.ts';
+
+/** What was refused is recorded and told to the caller, who may still be sending. */
+
+/** How much of a refused upload is read, so that the caller comes to reading the answer. */
+const drainedBytes = 1024 * 1024;
+const drainMs = 2000;
+
+export async function answerRefusal(exchange: Exchange, site: Site, refusal: Refusal): Promise<void> {
+  const { host, port, scheme, live } = site;
+  const path = pathOf(exchange.target);
+  if (isDenial(refusal.reason)) {
+    live.counts.denied += 1;
+  }
+  if (refusal.isRecorded !== true && refusal.reason !== 'journal-unwritable') {
+    const bare = bareEffect(exchange, site);
+    const ask = refusal.ask?.id === undefined ? {} : { ask: refusal.ask.id };
+    const effect: Effect = { ...bare, detail: { ...bare.detail, ...ask }, rule: refusal.rule };
+    await live.recorder.deny(effect, { reason: refusal.reason, action: actionOf(refusal) });
+  }
+  if (exchange.hasResponded() || exchange.signal.aborted) {
+    exchange.cut();
+    return;
+  }
+  const { status, fields, body } = explain(refusal, {
+    scheme,
+    host,
+    port,
+    method: exchange.method,
+    path,
+    fields: exchange.fields,
+  });
+  const isDrained = await drain(exchange);
+  const target = exchange.respond(status, isDrained ? fields : [...fields, ['connection', 'close']]);
+  target.end(exchange.method === 'HEAD' ? undefined : body);
+}
+
+function actionOf({ reason }: Refusal): string | undefined {
+  return reason === 'foreign-key' || reason === 'phantom-misplaced' ? `credential.${reason}` : undefined;
+}
+
+async function drain({ body, expectsContinue }: Exchange): Promise<boolean> {
+  if (body === undefined || body.readableEnded) {
+    return true;
+  }
+  if (expectsContinue) {
+    return false;
+  }
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), drainMs);
+  let left = drainedBytes;
+  body.on('data', (piece: Buffer) => {
+    left -= piece.length;
+    if (left < 0) {
+      resolve(false);
+    }
+  });
+  body.once('end', () => resolve(true));
+  body.once('close', () => resolve(false));
+  body.resume();
+  const isWhole = await promise;
+  clearTimeout(timer);
+  return isWhole;
+}
+
+/** An exchange as the journal names it. */
+export function bareEffect(exchange: Exchange, { live, host, port }: Site): Effect {
+  live.counts.exchange += 1;
+  // The query is left out: it may hold what must not be written down.
+  const path = maskText(pathOf(exchange.target), live.phantomNeedles()).slice(0, 512);
+  return { subject: `${host}:${port}`, detail: { exchange: live.counts.exchange, method: exchange.method.slice(0, 32), path } };
+}
