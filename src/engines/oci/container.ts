@@ -9,7 +9,8 @@ import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../s
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import { run } from '../../system/process.ts';
 import type { Abortable } from '../engine.ts';
-import { ociConfig } from './bundle.ts';
+import { ociConfig, type Cgroup } from './bundle.ts';
+import { containerGroup, groupLine, inScope, newUnit, type Program } from './delegation.ts';
 import type { EngineLayout } from './folders.ts';
 import { fullDisk } from './full-disk.ts';
 import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
@@ -53,6 +54,7 @@ export async function makeContainer(
   const { spec } = record;
   const { layout, env, runtime, stage } = host;
   const folder = layout.sandbox(spec.id);
+  const group = groupFor(spec.id, host.cgroup);
   await rm(folder.folder, { recursive: true, force: true });
   await privateFolder(folder.bundle);
   await makeHome(spec.home);
@@ -62,16 +64,12 @@ export async function makeContainer(
     covers(layout),
     mkdir(folder.executions, { mode: 0o700 }),
     privateFolder(runtime.root),
-    writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(record, host))), { mode: 0o600 }),
+    writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(host, group))), { mode: 0o600 }),
   ]);
   const plan = stagePlan(spec, { stage, identity: host.identity, owners, homeDisk, protections, covers: coverFiles });
-  const create = [...globalArgs(runtime, folder.log), 'create', '--bundle', folder.bundle, '--pid-file', folder.pidFile, spec.id];
-  const running = run('perl', [dataFile('engines/oci/stage.pl'), host.machine, String(process.pid), runtime.name, ...create], {
-    env,
-    input: plan,
-    timeoutMs: 60_000,
-    signal,
-  });
+  const own = group?.unit === undefined ? '' : `${groupLine(group.controllers)}\n`;
+  const { file, args } = creation(record, host, group);
+  const running = run(file, args, { env, input: `${own}${plan}`, timeoutMs: 60_000, signal });
   meanwhile?.();
   const result = await running;
   if (result.exitCode === stageFailed) {
@@ -89,15 +87,36 @@ async function homeDiskOf({ spec }: EngineRecord, { layout, env, limitsHome }: C
   return limitsHome ? ensureHomeDisk(spec.home, { env, sizeBytes, mountPoint, blanks: layout.blanks }) : undefined;
 }
 
-function bundleFacts(record: EngineRecord, { machine, stage, cgroup, seccomp, identity }: ContainerHost) {
-  const usable = cgroup.controllers.length > 0;
-  return {
-    machine,
-    stage,
-    seccomp,
-    idMapping: identity.kind === 'root' ? rootMapping(identity.slot) : userMapping(identity.subuid.count),
-    cgroup: usable ? { path: `/casemate/${record.spec.id}`, swap: cgroup.swap, controllers: cgroup.controllers } : undefined,
-  };
+interface Group extends Cgroup {
+  /** the scope around it, made with the container */
+  readonly unit?: string | undefined;
+}
+
+function groupFor(id: string, { controllers, swap, delegation }: CgroupHost): Group | undefined {
+  if (controllers.length === 0) {
+    return undefined;
+  }
+  const unit = delegation === undefined ? undefined : newUnit(id);
+  const path = delegation === undefined || unit === undefined ? `/casemate/${id}` : containerGroup(delegation, unit);
+  return { path, swap, controllers, unit };
+}
+
+/** The program that makes the mounts and then becomes the runtime. */
+function creation(
+  { spec }: EngineRecord,
+  { layout, machine, runtime: { name, root, env } }: ContainerHost,
+  group?: Group,
+): Program {
+  const { log, bundle, pidFile } = layout.sandbox(spec.id);
+  const runtime = { name, root, env, limitsMust: group?.unit !== undefined };
+  const create = [name, ...globalArgs(runtime, log), 'create', '--bundle', bundle, '--pid-file', pidFile, spec.id];
+  const program = { file: 'perl', args: [dataFile('engines/oci/stage.pl'), machine, String(process.pid), ...create] };
+  return group?.unit === undefined ? program : inScope(program, group.unit);
+}
+
+function bundleFacts({ machine, stage, seccomp, identity }: ContainerHost, cgroup: Group | undefined) {
+  const idMapping = identity.kind === 'root' ? rootMapping(identity.slot) : userMapping(identity.subuid.count);
+  return { machine, stage, seccomp, idMapping, cgroup };
 }
 
 function stageFailure(text: string): CasemateError {

@@ -1,13 +1,14 @@
 import type { LayerName } from '../../base/layers.ts';
 import { CasemateError } from '../../base/errors.ts';
-import { privateFolder } from '../../system/files.ts';
+import { privateFolder, readTextIfPresent } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Spawn } from '../../system/process.ts';
 import type { Abortable, LayerReport, SandboxSpec } from '../engine.ts';
 import type { ContainerHost } from './container.ts';
 import { examineHost } from './examine.ts';
 import { engineLayout, type EngineFolders, type EngineLayout } from './folders.ts';
-import { cgroupHost, machineOf, stageFolder, subordinateRange } from './host.ts';
+import { examineDelegation, isDelegated } from './delegation.ts';
+import { cgroupHost, machineOf, stageFolder, subordinateRange, type CgroupHost } from './host.ts';
 import { startListener, type Listener } from './listen.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { engineRecords, type EngineRecord, type Records } from './records.ts';
@@ -42,6 +43,8 @@ export interface EngineContext extends OciEngineOptions {
   readonly listeners: Map<string, Listener>;
   /** by runtime: answers that do not change while this process runs */
   readonly reports: Map<string, Promise<readonly LayerReport[]>>;
+  /** where groups of processes with limits can be made; asked for anew with each examination of the host */
+  readonly cgroups: { known: Promise<CgroupHost> | undefined };
 }
 
 export function engineContext(options: OciEngineOptions): EngineContext {
@@ -49,6 +52,7 @@ export function engineContext(options: OciEngineOptions): EngineContext {
   const records = engineRecords(layout.records);
   return {
     ...options,
+    env: withRuntimeFolder(options),
     isRoot: options.user.uid === 0,
     layout,
     records,
@@ -56,7 +60,21 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     exclusive: oneAtATime(),
     listeners: new Map(),
     reports: new Map(),
+    cgroups: { known: undefined },
   };
+}
+
+/** systemd-run finds the user's own systemd by this variable, which `su` and some remote logins leave out. */
+function withRuntimeFolder({ env, user }: OciEngineOptions): Readonly<Record<string, string>> {
+  return user.uid === 0 ? env : { XDG_RUNTIME_DIR: `/run/user/${user.uid}`, ...env };
+}
+
+/** Asked once, and again when the host is examined: a login session may have given what was missing. */
+export async function cgroupsOf({ cgroups, user, env }: EngineContext, { again = false } = {}): Promise<CgroupHost> {
+  if (again || cgroups.known === undefined) {
+    cgroups.known = cgroupHost({ uid: user.uid, delegate: () => examineDelegation({ env }) });
+  }
+  return await cgroups.known;
 }
 
 export function prepareListener(context: EngineContext, id: string): void {
@@ -84,13 +102,16 @@ export function runtimeOf({ layout, env }: EngineContext, name: SandboxSpec['run
 }
 
 /** The runtime as it must be called for a sandbox whose first process is `init`. */
-export function runtimeBeside(
+export async function runtimeBeside(
   context: EngineContext,
   name: SandboxSpec['runtime'],
   init: ProcessIdentity | undefined,
-): RuntimeOptions {
+): Promise<RuntimeOptions> {
   const runtime = runtimeOf(context, name);
-  return context.isRoot || init === undefined ? runtime : { ...runtime, beside: init.pid };
+  if (context.isRoot || init === undefined) {
+    return runtime;
+  }
+  return { ...runtime, beside: init.pid, limitsMust: isDelegated(await readTextIfPresent(`/proc/${init.pid}/cgroup`)) };
 }
 
 /** Asks the host again. What it says stands for every start from then on. */
@@ -132,18 +153,18 @@ async function ask(context: EngineContext, runtime: string, { signal }: Abortabl
   await privateFolder(folders.state);
   const [stage, cgroup, ranges] = await Promise.all([
     stageFolder([context.folders.run, context.folders.state]),
-    cgroupHost(user.uid),
+    cgroupsOf(context, { again: true }),
     subordinates(context),
   ]);
   return examineHost({ runtime, ...user, subordinates: ranges, stage, cgroup, folder: folders.state, env, signal });
 }
 
 export async function containerHost(context: EngineContext, record: EngineRecord): Promise<ContainerHost> {
-  const { layout, env, user, arch = process.arch } = context;
+  const { layout, env, arch = process.arch } = context;
   const machine = machineOf(arch);
   const [stage, cgroup, identity, reports] = await Promise.all([
     stageFolder([context.folders.run, context.folders.state]),
-    cgroupHost(user.uid),
+    cgroupsOf(context),
     identityOf(context, record),
     knownReports(context, record.spec.runtime),
   ]);

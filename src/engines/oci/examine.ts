@@ -129,16 +129,26 @@ async function seccomp(host: ExamineHost): Promise<Answer> {
 async function controller({ cgroup, uid }: ExamineHost, name: 'memory' | 'cpu' | 'pids'): Promise<Answer> {
   if (!cgroup.controllers.includes(name)) {
     return missing(
-      uid === 0
-        ? `no ${name} controller under /sys/fs/cgroup (layout: ${cgroup.layout})`
-        : `an ordinary user has no ${name} controller of his own here (layout: ${cgroup.layout}); run as root for this limit`,
+      uid === 0 ? `no ${name} controller under /sys/fs/cgroup (layout: ${cgroup.layout})` : whyNoController(cgroup, name),
     );
+  }
+  if (cgroup.delegation !== undefined) {
+    return present(`a group was made below ${cgroup.delegation.slice}`);
   }
   const root = cgroup.layout === 'unified' ? '/sys/fs/cgroup' : join('/sys/fs/cgroup', name);
   const folder = join(root, `casemate-probe-${randomBytes(4).toString('hex')}`);
   await mkdir(folder);
   await rmdir(folder);
   return present(`a group was made in ${root}`);
+}
+
+function whyNoController({ layout, lacks, delegation }: CgroupHost, name: string): string {
+  if (layout !== 'unified') {
+    return `an ordinary user has no ${name} controller of his own here (layout: ${layout}); run as root for this limit`;
+  }
+  return delegation === undefined
+    ? `systemd makes no scope with a ${name} limit for this user: ${lacks ?? 'no answer'}; log in anew, or run as root`
+    : `systemd does not pass the ${name} controller on to users here: an administrator adds Delegate=${name} to user@.service`;
 }
 
 async function processLimit(host: ExamineHost): Promise<Answer> {

@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { access, readFile, stat } from 'node:fs/promises';
+import { access, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { readTextIfPresent } from '../../system/files.ts';
+import type { Delegation } from './delegation.ts';
 import type { Machine } from './seccomp.ts';
 import type { Range } from './stage-plan.ts';
 
@@ -36,22 +37,47 @@ export interface CgroupHost {
   readonly controllers: readonly string[];
   /** swap is accounted, so that it can be limited */
   readonly swap: boolean;
+  /** each sandbox's group is made below a scope of the caller's own systemd */
+  readonly delegation?: Delegation | undefined;
+  /** why an ordinary user gets no groups of his own */
+  readonly lacks?: string | undefined;
 }
 
 const controllers = ['memory', 'cpu', 'pids'];
 
-/** Where this caller can make groups of processes with limits: root anywhere, an ordinary user nowhere yet. */
-export async function cgroupHost(uid: number, root = '/sys/fs/cgroup'): Promise<CgroupHost> {
+export interface CgroupAsker {
+  readonly uid: number;
+  /** asks the caller's own systemd; a text says what is missing */
+  readonly delegate: () => Promise<Delegation | string>;
+}
+
+/** Where this caller can make groups of processes with limits: root anywhere, an ordinary user where they are delegated. */
+export async function cgroupHost({ uid, delegate }: CgroupAsker, root = '/sys/fs/cgroup'): Promise<CgroupHost> {
   const unified = await readTextIfPresent(join(root, 'cgroup.controllers'));
+  if (unified !== undefined && uid === 0) {
+    const usable = controllers.filter((name) => unified.split(/\s+/).includes(name));
+    return { layout: 'unified', controllers: usable, swap: await limitsSwap(root) };
+  }
   if (unified !== undefined) {
-    const usable = uid === 0 ? controllers.filter((name) => unified.split(/\s+/).includes(name)) : [];
-    return { layout: 'unified', controllers: usable, swap: uid === 0 };
+    const delegation = await delegate();
+    return typeof delegation === 'string'
+      ? { layout: 'unified', controllers: [], swap: false, lacks: delegation }
+      : { layout: 'unified', controllers: delegation.controllers, swap: delegation.swap, delegation };
   }
   const usable = await Promise.all(
     controllers.map(async (name) => ((await isWritable(join(root, name, 'cgroup.procs'))) ? [name] : [])),
   );
   const swap = (await readTextIfPresent(join(root, 'memory/memory.memsw.limit_in_bytes'))) !== undefined;
   return { layout: (await exists(root, 'memory')) ? 'separate' : 'none', controllers: usable.flat(), swap };
+}
+
+/** The root of the hierarchy has no limits; the group of this process, or the first below the root, tells. */
+async function limitsSwap(root: string): Promise<boolean> {
+  const own = /^0::(\/.*)$/m.exec((await readTextIfPresent('/proc/self/cgroup')) ?? '')?.[1] ?? '/';
+  const below = await readdir(root, { withFileTypes: true }).catch(() => []);
+  const groups = [own, ...below.filter((entry) => entry.isDirectory()).map(({ name }) => name)];
+  const found = await Promise.all(groups.map((group) => exists(root, group, 'memory.swap.max')));
+  return found.includes(true);
 }
 
 async function isWritable(path: string): Promise<boolean> {

@@ -47,7 +47,8 @@ export async function createSandbox(context: EngineContext, spec: SandboxSpec, a
     const [{ record, protections }, host] = await allDone([planned(context, base, write), containerHost(context, base)]);
     await makeContainer(record, protections, host, { ...abort, meanwhile: () => prepareListener(context, spec.id) });
   } catch (error) {
-    await undo.run();
+    // Why it could not be made is what helps. What is left of it is listed, and goes when it is removed.
+    await undo.run().catch(() => undefined);
     throw error;
   }
 }
@@ -98,7 +99,7 @@ export async function ensureContainer(context: EngineContext, id: string, abort:
 
 export async function startSandbox(context: EngineContext, id: string, abort: Abortable): Promise<void> {
   const init = await ensureContainer(context, id, abort);
-  const runtime = runtimeBeside(context, (await context.records.get(id)).spec.runtime, init);
+  const runtime = await runtimeBeside(context, (await context.records.get(id)).spec.runtime, init);
   const result = await runtimeCall(runtime, ['start', id], abort);
   if (result.exitCode !== 0 && (await containerState(runtime, id, abort))?.status !== 'running') {
     throw runtimeFailure(runtime.name, 'start', result.stderr.toString('utf8'));
@@ -116,7 +117,7 @@ export async function stopSandbox(context: EngineContext, id: string, graceMs: n
   if (init !== undefined && graceMs > 0) {
     await askToEnd(context, record, { init, graceMs });
   }
-  await tearDown(context, record);
+  await tearDown(context, record, { writesRecord: true });
 }
 
 export async function removeSandbox(context: EngineContext, id: string): Promise<void> {
@@ -148,12 +149,13 @@ async function askToEnd(
   const file = context.layout.sandbox(spec.id).processFile('stop');
   const command = { command: ['/bin/sh', '-c', 'kill -TERM -1'], cwd: '/', tty: false, executionId: 'stop' };
   await writeFile(file, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
-  await runtimeCall(runtimeBeside(context, spec.runtime, init), ['exec', '--process', file, spec.id]);
+  await runtimeCall(await runtimeBeside(context, spec.runtime, init), ['exec', '--process', file, spec.id]);
   await waitUntil(isAlone, graceMs);
 }
 
 async function forget(context: EngineContext, record: EngineRecord): Promise<void> {
-  await tearDown(context, record);
+  // A full disk takes no new record, and none is needed: until the last step the one that is there lists everything.
+  await tearDown(context, record, { writesRecord: false });
   await context.records.remove(record.spec.id);
   await freeSlot(context, record.spec.id, record.slot);
 }
@@ -164,18 +166,24 @@ async function freeSlot({ slots }: EngineContext, id: string, slot: number | und
   }
 }
 
-async function tearDown(context: EngineContext, record: EngineRecord): Promise<void> {
+interface TearDown {
+  readonly writesRecord: boolean;
+}
+
+async function tearDown(context: EngineContext, record: EngineRecord, options: TearDown): Promise<void> {
   dropListener(context, record.spec.id);
   await deleteContainer(context, record);
-  await context.exclusive('placeholders', () => clearWorkspace(context, record.spec.id));
+  await context.exclusive('placeholders', () => clearWorkspace(context, record.spec.id, options));
   await rm(context.layout.sandbox(record.spec.id).folder, { recursive: true, force: true });
 }
 
 /** The record as it is now: another sandbox may have handed something over. */
-async function clearWorkspace({ records }: EngineContext, id: string): Promise<void> {
+async function clearWorkspace({ records }: EngineContext, id: string, { writesRecord }: TearDown): Promise<void> {
   const record = await records.get(id);
   const { handOver } = await removePlaceholders(record, await records.all());
-  await records.replace({ ...record, protections: [], placeholders: [] });
+  if (writesRecord) {
+    await records.replace({ ...record, protections: [], placeholders: [] });
+  }
   for (const { to, placeholders } of handOver) {
     // oxlint-disable-next-line no-await-in-loop -- several may go to one
     const heir = await records.get(to.spec.id);

@@ -55,8 +55,8 @@ export function engineRecords(folder: string): Records {
       await privateFolder(folder);
       const { id } = record.spec;
       const draft = join(folder, `.${id}.${randomUUID()}`);
-      await writeFile(draft, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
       try {
+        await writeFile(draft, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
         // A link cannot replace: of two writers one fails, and the file is whole from its first moment. It need not
         // outlive a power cut: the sandbox does not either.
         await link(draft, fileOf(id));
@@ -70,8 +70,12 @@ export function engineRecords(folder: string): Records {
     },
     async replace(record) {
       const draft = join(folder, `.${record.spec.id}.${randomUUID()}`);
-      await writeFile(draft, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
-      await rename(draft, fileOf(record.spec.id));
+      try {
+        await writeFile(draft, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
+        await rename(draft, fileOf(record.spec.id));
+      } finally {
+        await rm(draft, { force: true });
+      }
     },
     remove: (id) => rm(fileOf(id), { force: true }),
     async all() {

@@ -3,6 +3,7 @@ import { visible } from '../../base/text.ts';
 import { dataFile } from '../../system/data-file.ts';
 import { run, type RunResult } from '../../system/process.ts';
 import type { Abortable, SandboxSpec } from '../engine.ts';
+import { inScope, type Program } from './delegation.ts';
 
 /** The command line of an OCI runtime (runc, crun, runsc), called with argument lists. */
 
@@ -13,6 +14,8 @@ export interface RuntimeOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Host process in the sandbox's user namespace, when the caller is an ordinary user: the runtime is started beside it. */
   readonly beside?: number | undefined;
+  /** An ordinary user's sandbox has limits by its cgroup: what is started beside it must get into that group. */
+  readonly limitsMust?: boolean | undefined;
 }
 
 export interface ContainerState {
@@ -22,11 +25,13 @@ export interface ContainerState {
 }
 
 /** Options before the runtime's command. */
-export function globalArgs({ name, root }: RuntimeOptions, logFile?: string): readonly string[] {
+export function globalArgs({ name, root, limitsMust }: RuntimeOptions, logFile?: string): readonly string[] {
   const log = logFile === undefined ? [] : ['--log', logFile];
   // gVisor: no network stack of its own (the namespace's loopback is the network), and no cgroups of ours to rewrite.
   const own = name === 'runsc' ? ['--platform=ptrace', '--network=host', '--ignore-cgroups'] : [];
-  return ['--root', root, ...log, ...own];
+  // Of itself runc takes a cgroup that cannot be made or entered by an ordinary user as a trifle, and goes on without limits.
+  const strict = name === 'runc' && limitsMust === true ? ['--rootless', 'false'] : [];
+  return ['--root', root, ...log, ...own, ...strict];
 }
 
 export async function runtimeCall(
@@ -39,15 +44,15 @@ export async function runtimeCall(
 }
 
 /** The program and the arguments that call the runtime. */
-export function runtimeCommand(
-  options: RuntimeOptions,
-  args: readonly string[],
-): { readonly file: string; readonly args: readonly string[] } {
-  const { name, beside } = options;
+export function runtimeCommand(options: RuntimeOptions, args: readonly string[]): Program {
+  const { name, beside, limitsMust } = options;
   const own = [...globalArgs(options), ...args];
-  return beside === undefined
-    ? { file: name, args: own }
-    : { file: 'perl', args: [dataFile('engines/oci/enter.pl'), process.arch, String(beside), name, ...own] };
+  if (beside === undefined) {
+    return { file: name, args: own };
+  }
+  const program = { file: 'perl', args: [dataFile('engines/oci/enter.pl'), process.arch, String(beside), name, ...own] };
+  // A caller may sit in a login session's group, from where nothing of the user's may move into a sandbox's.
+  return limitsMust === true && args.includes('exec') ? inScope(program) : program;
 }
 
 /** Throws `ENGINE_FAILED` with what the runtime said. */

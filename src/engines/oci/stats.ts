@@ -3,13 +3,19 @@ import { join } from 'node:path';
 
 import { readTextIfPresent } from '../../system/files.ts';
 import type { Stats } from '../engine.ts';
+import { isDelegated } from './delegation.ts';
 
-/** What a sandbox uses, read from its cgroup; `undefined` for what this host does not count. */
-export async function sandboxStats(id: string, root = '/sys/fs/cgroup'): Promise<Stats> {
+/** What a sandbox uses, read from the cgroup of its first process; `undefined` for what this host does not count. */
+export async function sandboxStats(id: string, pid: number, { root = '/sys/fs/cgroup', proc = '/proc' } = {}): Promise<Stats> {
   const names = await readdir(root).catch((): string[] => []);
   const isUnified = names.includes('cgroup.controllers');
-  const read = async (controller: string, file: string): Promise<number | undefined> =>
-    numberOf(await readTextIfPresent(join(root, isUnified ? '' : controller, 'casemate', id, file)));
+  const groups = ownGroups(id, (await readTextIfPresent(join(proc, String(pid), 'cgroup'))) ?? '');
+  const read = async (controller: string, file: string): Promise<number | undefined> => {
+    const group = groups.get(isUnified ? '' : controller);
+    return group === undefined
+      ? undefined
+      : numberOf(await readTextIfPresent(join(root, isUnified ? '' : controller, group, file)));
+  };
   const [memoryBytes, memoryPeakBytes, cpu, pids] = await Promise.all([
     read('memory', isUnified ? 'memory.current' : 'memory.usage_in_bytes'),
     read('memory', isUnified ? 'memory.peak' : 'memory.max_usage_in_bytes'),
@@ -18,6 +24,19 @@ export async function sandboxStats(id: string, root = '/sys/fs/cgroup'): Promise
     read('pids', 'pids.current'),
   ]);
   return { memoryBytes, memoryPeakBytes, cpuMs: cpu === undefined ? undefined : cpu / (isUnified ? 1000 : 1_000_000), pids };
+}
+
+/**
+ * From `/proc/PID/cgroup` (cgroups(7)): path of the group by controller, the unified one under the empty name. Only groups
+ * that were made for this sandbox: without limits of its own its first process stays in the group of whoever started it.
+ */
+export function ownGroups(id: string, text: string): ReadonlyMap<string, string> {
+  const rows = text.split('\n').flatMap((line) => {
+    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const isOurs = path === `/casemate/${id}` || (isDelegated(line) && path.includes(`/casemate-${id}-`));
+    return isOurs ? controllers.split(',').map((name) => [name, path] as const) : [];
+  });
+  return new Map(rows);
 }
 
 /** the first number of the file; `cpu.stat` begins `usage_usec N` */
