@@ -7,14 +7,15 @@ import { runOpen } from './processes.mjs';
 import { installPrograms } from './programs.mjs';
 import { inTurn } from './turn.mjs';
 
-/** Node packages, Debian packages, build, images. Throws `Failure` with what to do. */
+/** Debian packages, Node packages, build, images. Throws `Failure` with what to do. */
 export async function prepare({ images, forTests = false }) {
   if (process.platform !== 'linux') {
     throw new Failure(`casemate runs on Linux; this is ${process.platform}`);
   }
   await inTurn(async () => {
-    await installPackages();
+    // First, because it may end in a line that says what to install: nobody waits for npm to read that.
     await installPrograms({ forTests });
+    await installPackages();
     await buildBundle();
     // What the set-up says is progress: standard output belongs to the command that follows.
     const code = await casemate(['setup', ...images.flatMap((image) => ['--image', image])], { stdout: 2 });
