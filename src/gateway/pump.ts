@@ -8,10 +8,12 @@ export interface PumpOptions {
   /** asked at the end of the source: whether it really was complete */
   readonly isWhole?: (() => boolean) | undefined;
   readonly onBytes?: ((count: number) => void) | undefined;
+  /** called when all of the source has gone through, before the target is ended */
+  readonly beforeEnd?: (() => void) | undefined;
 }
 
-/** Ends `to` when `from` has ended. Rejects when either breaks before; then `to` is left as it is. */
-export function pump(from: Readable, to: Writable, { step, isWhole, onBytes }: PumpOptions = {}): Promise<void> {
+/** Ends `to` when `from` has ended. Rejects when either breaks before, or a step throws; then `to` is left as it is. */
+export function pump(from: Readable, to: Writable, { step, isWhole, onBytes, beforeEnd }: PumpOptions = {}): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let isDone = false;
   const finish = (error?: Error): void => {
@@ -28,12 +30,27 @@ export function pump(from: Readable, to: Writable, { step, isWhole, onBytes }: P
       reject(error);
     }
   };
-  const take = (piece: Buffer): void => {
+  // A step refuses content by throwing; outside of a listener of ours nobody would catch it.
+  const guarded = (work: () => void): void => {
+    try {
+      work();
+    } catch (thrown) {
+      finish(thrown instanceof Error ? thrown : new Error('a step failed'));
+    }
+  };
+  const passOn = (piece: Buffer): void => {
     onBytes?.(piece.length);
     const bytes = step === undefined ? piece : step.push(piece);
-    if (bytes.length > 0 && !to.write(bytes)) {
+    if (bytes.length > 0 && !isDone && !to.write(bytes)) {
       from.pause();
     }
+  };
+  const take = (piece: Buffer): void => guarded(() => passOn(piece));
+  const end = (): void => {
+    const rest = step?.finish();
+    beforeEnd?.();
+    to.end(rest);
+    finish();
   };
   const resume = (): void => {
     from.resume();
@@ -43,8 +60,7 @@ export function pump(from: Readable, to: Writable, { step, isWhole, onBytes }: P
     if (isWhole?.() === false) {
       finish(new Error('the source was cut'));
     } else if (!isDone) {
-      to.end(step?.finish());
-      finish();
+      guarded(end);
     }
   });
   from.on('error', finish);

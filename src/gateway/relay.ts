@@ -309,7 +309,7 @@ function countSent(run: Run, count: number): void {
  * Finds phantoms in the content of a request. At the host that owns the key they are made unreadable and noted (a
  * transcript may well hold one); at any other host the request is broken off before the phantom is through.
  */
-function searchFor(run: Run): Mask | undefined {
+export function searchFor(run: Run): Mask | undefined {
   const { site, effect, plan, sent, stop } = run;
   if (site.live.phantoms().length === 0) {
     return undefined;

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import { answerRefusal } from './answer-refusal.ts';
+import type { BodyStep } from './body-steps.ts';
 import type { Exchange } from './exchange.ts';
 import { faulty } from './fault.ts';
 import { flat, tokensOf, valuesOf, type Field } from './fields.ts';
@@ -10,12 +11,13 @@ import { detachedExchange } from './http1-exchange.ts';
 import type { Site } from './live-sandbox.ts';
 import { createMask, maskText } from './mask.ts';
 import { pump } from './pump.ts';
-import { finish, passOn, permit, readable, upstreamRequest, type Run } from './relay.ts';
+import { finish, passOn, permit, readable, searchFor, upstreamRequest, type Run } from './relay.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { UpgradeAnswer } from './upstream.ts';
+import { createFrameRelay, FrameFault } from './websocket-frames.ts';
 
 /**
- * WebSocket (RFC 6455), the one protocol a connection may switch to. Bytes are relayed only after the upstream has
+ * WebSocket (RFC 6455), the one protocol a connection may switch to. Frames are relayed only after the upstream has
  * proved with its answer that it understood the switch; anything else is answered as a plain response.
  */
 export interface Upgrade {
@@ -51,7 +53,8 @@ async function attempt(upgrade: Upgrade, exchange: Exchange, site: Site): Promis
   const { plan } = run;
   const asked = upstreamRequest(run);
   const fields: Field[] = [
-    ...asked.fields.filter(([name]) => isKept(name, run)),
+    // An extension changes what frames say: compressed ones could not be searched.
+    ...asked.fields.filter(([name]) => name !== 'sec-websocket-extensions'),
     ['connection', 'Upgrade'],
     ['upgrade', 'websocket'],
   ];
@@ -59,11 +62,6 @@ async function attempt(upgrade: Upgrade, exchange: Exchange, site: Site): Promis
     .get({ destination: plan.destination, secure: plan.secure })
     .upgrade({ ...asked, fields });
   return answer.ok ? settle(upgrade, run, answer.value) : failed(run, answer.fault);
-}
-
-/** Compressed frames could not be searched for the secret. */
-function isKept(name: string, { needles }: Run): boolean {
-  return needles.sought.length === 0 || name !== 'sec-websocket-extensions';
 }
 
 function failed(run: Run, fault: { readonly reason: Refusal['reason']; readonly message: string }): Refusal {
@@ -99,7 +97,7 @@ async function settle(upgrade: Upgrade, run: Run, answer: UpgradeAnswer): Promis
   return undefined;
 }
 
-/** RFC 6455 section 4.1: the accept value answers our key, and the subprotocol is one that was offered. */
+/** RFC 6455 section 4.1: the accept value answers our key, the subprotocol was offered, and no extension was. */
 function isProved(asked: readonly Field[], answered: readonly Field[]): boolean {
   const key = valuesOf(asked, 'sec-websocket-key')[0] ?? '';
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
@@ -108,6 +106,7 @@ function isProved(asked: readonly Field[], answered: readonly Field[]): boolean 
     valuesOf(answered, 'sec-websocket-accept').join() === accept &&
     tokensOf(answered, 'upgrade').join() === 'websocket' &&
     tokensOf(answered, 'connection').includes('upgrade') &&
+    tokensOf(answered, 'sec-websocket-extensions').length === 0 &&
     tokensOf(answered, 'sec-websocket-protocol').every((protocol) => offered.has(protocol))
   );
 }
@@ -122,21 +121,46 @@ async function join({ socket }: Upgrade, run: Run, answer: UpgradeAnswer & { rea
     ...kept.map(([name, value]): Field => [name, maskText(value, needles)]),
   ]);
   socket.write(headOf(lines));
-  const mask = needles.sought.length === 0 ? undefined : createMask(needles);
+  const scrub = needles.sought.length === 0 ? undefined : (): BodyStep => createMask(needles);
   const cut = (): void => {
     outer.destroy();
     socket.destroy();
   };
   stop.signal.addEventListener('abort', cut, { once: true });
   outer.setTimeout(site.live.limits.idleMs, cut);
-  const [inward, outward] = await Promise.allSettled([
-    pump(outer, socket, { step: mask, onBytes: (count) => add(received, count) }),
-    pump(socket, outer, { onBytes: (count) => add(sent, count) }),
-  ]);
+  const inwards = pump(outer, socket, {
+    step: createFrameRelay({ sender: 'server', step: scrub }),
+    onBytes: (count) => add(received, count),
+  });
+  const outwards = pump(socket, outer, {
+    step: createFrameRelay({ sender: 'client', step: () => searchFor(run) }),
+    onBytes: (count) => add(sent, count),
+  });
+  // What breaks one way ends both; an end of one way lets the other come to its own.
+  await Promise.all([inwards, outwards]).catch(cut);
+  const [inward, outward] = await Promise.allSettled([inwards, outwards]);
   cut();
   site.live.counts.bytesIn += received.bytes;
   site.live.counts.bytesOut += sent.bytes;
-  finish(run, inward.status === 'fulfilled' || outward.status === 'fulfilled' ? 'ok' : 'cut', { status: 101 });
+  finish(run, outcomeOf(run, [inward, outward]), { status: 101 });
+  if (isMisplaced(run)) {
+    // Recorded once more, as the alarm that it is.
+    const reason = 'phantom-misplaced';
+    await site.live.recorder.deny(run.effect, { reason, action: `credential.${reason}` });
+  }
+}
+
+function outcomeOf(run: Run, ways: readonly PromiseSettledResult<void>[]): string {
+  if (isMisplaced(run)) {
+    return 'phantom-misplaced';
+  }
+  const isUnreadable = ways.some((way) => way.status === 'rejected' && way.reason instanceof FrameFault);
+  return isUnreadable ? 'frames-unreadable' : ways.some(({ status }) => status === 'fulfilled') ? 'ok' : 'cut';
+}
+
+/** At the host that owns the key a phantom is only made unreadable. */
+function isMisplaced({ sent, plan }: Run): boolean {
+  return sent.misplaced && plan.credential === undefined;
 }
 
 function add(counter: { bytes: number }, count: number): void {
