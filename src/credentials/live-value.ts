@@ -22,6 +22,8 @@ export interface LiveValue {
   readonly forget: () => void;
   /** The upstream answered 401: sources that may have something newer are read again, at most every half minute. */
   readonly onRejected: (material: Material) => void;
+  /** Goes up with every other value, and when it is forgotten. */
+  readonly epoch: () => number;
   /** kind of the source in use, of several the one that was there; `undefined`: no value is held */
   readonly sourceInUse: () => CredentialSource['kind'] | undefined;
 }
@@ -46,12 +48,15 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
   let access: SourceAccess = options;
   let reading: Promise<Reading> | undefined;
   let askedAgainMs = Number.NEGATIVE_INFINITY;
+  let epoch = 0;
 
   const read = async (source: CredentialSource): Promise<Reading> => {
     reading ??= readPlace({ ...place, source }, access).finally(() => {
       reading = undefined;
     });
-    held = await reading;
+    const found = await reading;
+    epoch += held !== undefined && isSame(held.material, found.material) ? 0 : 1;
+    held = found;
     return held;
   };
   const readAnew = async (source: CredentialSource): Promise<void> => {
@@ -81,6 +86,7 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
     switchTo: readAnew,
     forget() {
       held = undefined;
+      epoch += 1;
     },
     onRejected() {
       if (
@@ -92,8 +98,17 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
         read(held.source).catch(() => undefined);
       }
     },
+    epoch: () => epoch,
     sourceInUse: () => held?.source.kind,
   };
+}
+
+function isSame(one: Material, other: Material): boolean {
+  const textsOf = (material: Material): readonly (string | undefined)[] =>
+    material.kind === 'text'
+      ? [material.secret.reveal()]
+      : [material.accessKeyId, material.secretAccessKey.reveal(), material.sessionToken?.reveal()];
+  return textsOf(one).join('\n') === textsOf(other).join('\n');
 }
 
 async function isOutdated({ source, stamp, expiresMs }: Reading, access: SourceAccess, clock: Clock): Promise<boolean> {

@@ -17,6 +17,8 @@ export interface SealedStore {
   readonly list: (kind: SealedKind) => Promise<readonly SealedNote[]>;
   /** `undefined`: nothing of this name. Throws `CREDENTIAL_UNAVAILABLE` where it cannot be opened. */
   readonly get: (kind: SealedKind, name: string) => Promise<unknown>;
+  /** The value with its note; costs one look at the file once the value was opened. */
+  readonly find: (kind: SealedKind, name: string) => Promise<SealedFinding | undefined>;
   /** Durable when it resolves. `value` is plain JSON; `note` can be read without the key. */
   readonly put: (entry: { kind: SealedKind; name: string; note: SealedNote['note']; value: unknown }) => Promise<void>;
   /** Resolves to whether there was one. */
@@ -37,12 +39,16 @@ export interface SealedStoreOptions extends SealKeyPlace {
   readonly path: string;
 }
 
+export interface SealedFinding extends SealedNote {
+  readonly value: unknown;
+}
+
 interface Opened {
   readonly keys: Keys;
   readonly file: SealedFile;
   readonly stamp: string | undefined;
   /** opened values by kind and name: each is deciphered once */
-  readonly values: Map<string, unknown>;
+  readonly values: Map<string, SealedFinding>;
 }
 
 export const sealedFileName = 'credentials.sealed';
@@ -60,15 +66,17 @@ export function createSealedStore(options: SealedStoreOptions): SealedStore {
     const before = (await open(options, opened)) ?? (await first(options));
     opened = await write(options, before, alter(before.file, before.keys));
   };
+  const find = (kind: SealedKind, name: string): Promise<SealedFinding | undefined> =>
+    inTurn(async () => {
+      opened = await open(options, opened);
+      return opened && findingOf(opened, { kind, name, path: options.path });
+    });
   return {
+    find,
+    get: async (kind, name) => (await find(kind, name))?.value,
     async list(kind) {
       return notesOf((await readForm(options.path))?.file, kind);
     },
-    get: (kind, name) =>
-      inTurn(async () => {
-        opened = await open(options, opened);
-        return opened && valueOf(opened, { kind, name, path: options.path });
-      }),
     put: ({ kind, name, note, value }) =>
       inTurn(() =>
         change((file, keys) => ({
@@ -172,7 +180,10 @@ async function removeRemains(path: string): Promise<void> {
   await Promise.all(remains.map((name) => rm(join(dirname(path), name), { force: true })));
 }
 
-function valueOf({ file, keys, values }: Opened, place: { kind: SealedKind; name: string; path: string }): unknown {
+function findingOf(
+  { file, keys, values }: Opened,
+  place: { readonly kind: SealedKind; readonly name: string; readonly path: string },
+): SealedFinding | undefined {
   const { kind, name, path } = place;
   const id = `${kind} ${name}`;
   if (!values.has(id)) {
@@ -184,7 +195,7 @@ function valueOf({ file, keys, values }: Opened, place: { kind: SealedKind; name
     if (text === undefined) {
       throw unusable(path, `holds a value that cannot be opened: ${visible(name)}`);
     }
-    values.set(id, JSON.parse(text));
+    values.set(id, { name, note: entry.note, value: JSON.parse(text) });
   }
   return values.get(id);
 }

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 
 import { agents } from '../agents/agents.ts';
 import type { Cleanup } from '../base/cleanup.ts';
+import { createSealedStore, sealedFileName } from '../credentials/sealed-store.ts';
 import { engineNamed } from '../engines/registry.ts';
+import { createAsks } from '../gateway/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
 import { proxySettings } from '../gateway/proxy-settings.ts';
 import { hostTrustStore } from '../gateway/trust.ts';
@@ -39,14 +41,17 @@ export async function assemble({
   const store = openStore(join(paths.state, 'state.sqlite'));
   cleanup.add('close the state file', () => store.close());
   const hostTrustPem = await hostTrustStore(env);
-  const gateway = createGateway({ journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
+  const asks = createAsks();
+  const gateway = createGateway({ asks, journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
   cleanup.add('close the gateway', () => gateway.close());
   const engine = await engineNamed('oci', { paths, env, uid });
   const context: SandboxContext = {
     engine,
     gateway,
+    asks,
     journal,
     store,
+    sealed: createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env }),
     images: imageStore({ folder: paths.images }),
     agents,
     clock: systemClock,

@@ -1,19 +1,26 @@
-import { bindCredential, bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import { bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
 import type { BoundCredential } from '../credentials/credential.ts';
+import { readSealedValue } from '../credentials/sealed-value.ts';
 import { plainSources } from '../policy/source-schema.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import type { SandboxContext } from './context.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, PlannedCredential } from './plan.ts';
 
 /** The credentials of a plan, read from their sources into this process, with the phantoms the sandbox gets instead. */
 export interface PlanCredentials {
+  /** by credential name */
+  readonly bindings: ReadonlyMap<string, Binding>;
   /** by credential name, for the gateway */
   readonly bound: ReadonlyMap<string, BoundCredential>;
   /** variable to phantom, for the sandbox's environment */
   readonly variables: Readonly<Record<string, string>>;
   /** phantom of the first credential of a provider */
   readonly phantomOf: (provider: string) => string | undefined;
+  /** first phantom of the credential of this name */
+  readonly phantomNamed: (name: string) => string | undefined;
   /** Reads the sources again; exchanges from now on use the new values. */
   readonly refresh: (callerEnv: Environment) => Promise<void>;
 }
@@ -35,36 +42,79 @@ export function callerVariables(plan: Plan): readonly string[] {
 
 /** Throws `CREDENTIAL_UNAVAILABLE` naming the first credential that has no readable source. */
 export async function bindPlanCredentials(context: SandboxContext, facts: BindFacts): Promise<PlanCredentials> {
-  const bindings = new Map<string, Binding>();
-  const read = async (callerEnv: Environment, withoutValues: boolean): Promise<void> => {
-    for (const { rule } of facts.plan.credentials) {
-      const options = { ...bindOptions(context, facts, callerEnv) };
+  const bindings = new Map(
+    facts.plan.credentials.map((planned) => [
+      planned.rule.name,
+      bindWithoutValue(planned.rule, bindOptions(context, facts, planned)),
+    ]),
+  );
+  const refresh = async (callerEnv: Environment): Promise<void> => {
+    for (const binding of bindings.values()) {
       // oxlint-disable-next-line no-await-in-loop -- sources may ask the person; one at a time
-      bindings.set(rule.name, withoutValues ? bindWithoutValue(rule, options) : await bindCredential(rule, options));
+      await binding.refresh(layered(callerEnv, context.env));
     }
   };
-  await read(facts.callerEnv, facts.withoutValues === true);
-  const first = [...bindings.values()];
+  if (facts.withoutValues !== true) {
+    await refresh(facts.callerEnv);
+  }
   return {
-    bound: new Map(
-      first.map((binding) => [binding.name, { ...binding, obtain: () => (bindings.get(binding.name) ?? binding).obtain() }]),
-    ),
+    bindings,
+    bound: new Map([...bindings].map(([name, binding]) => [name, guarded(binding, context, facts.sandboxId)])),
     variables: phantomVariables(facts.plan, bindings),
-    phantomOf: (provider) => first.find((binding) => binding.provider === provider)?.phantom,
-    refresh: (callerEnv) => read(callerEnv, false),
+    phantomOf: (provider) => [...bindings.values()].find((binding) => binding.provider === provider)?.phantom,
+    phantomNamed: (name) => bindings.get(name)?.phantom,
+    refresh,
+  };
+}
+
+/** What was revoked is given to nobody; each use is noted. */
+function guarded(binding: Binding, { store, clock }: SandboxContext, sandboxId: SandboxId): BoundCredential {
+  const { name } = binding;
+  const marks = store.credentials;
+  return {
+    ...binding,
+    epoch: () => binding.epoch() + marks.version(),
+    async obtain() {
+      const material = await binding.obtain();
+      // Asked last: the value may have been waited for.
+      if (marks.isRevoked(name, sandboxId)) {
+        throw new CasemateError('CREDENTIAL_REVOKED', `the credential "${visible(name)}" was revoked on this host`, {
+          hint: `Give it back with: casemate credentials restore ${visible(name)}`,
+        });
+      }
+      try {
+        marks.used(name, sandboxId, clock.nowMs());
+      } catch {
+        // That a time cannot be noted is no reason to refuse the exchange; the journal has it.
+      }
+      return material;
+    },
   };
 }
 
 function phantomVariables(plan: Plan, bindings: ReadonlyMap<string, Binding>): Readonly<Record<string, string>> {
-  const entries = plan.credentials.flatMap(({ rule, variable }) => {
-    const phantom = bindings.get(rule.name)?.phantom;
-    return variable === undefined || phantom === undefined ? [] : [[variable, phantom] as const];
-  });
+  const entries = plan.credentials.flatMap(({ rule, variables }) =>
+    variables.flatMap(({ name, part }) => {
+      const phantom = bindings.get(rule.name)?.phantomPart(part);
+      return phantom === undefined ? [] : [[name, phantom] as const];
+    }),
+  );
   return Object.fromEntries(entries);
 }
 
-function bindOptions({ store, env, uid }: SandboxContext, facts: BindFacts, callerEnv: Environment): BindOptions {
-  return { sandboxId: facts.sandboxId, installationKey: store.installationKey, env: layered(callerEnv, env), uid };
+function bindOptions(
+  { store, env, uid, sealed, clock }: SandboxContext,
+  facts: BindFacts,
+  { hosts }: PlannedCredential,
+): BindOptions {
+  return {
+    sandboxId: facts.sandboxId,
+    installationKey: store.installationKey,
+    env: layered(facts.callerEnv, env),
+    uid,
+    clock,
+    stored: (name) => readSealedValue(sealed, { name, hosts }),
+  };
 }
 
 /** The caller's variables first: the daemon may have been started from another shell, with other keys or none. */

@@ -1,5 +1,7 @@
 import type { Agent } from '../agents/agent.ts';
+import type { SealedStore } from '../credentials/sealed-store.ts';
 import type { Engine } from '../engines/engine.ts';
+import type { Asks } from '../gateway/asks.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { ImageStore } from '../images/image.ts';
 import type { Journal } from '../journal/record.ts';
@@ -13,8 +15,12 @@ import type { Store } from './store.ts';
 export interface SandboxContext {
   readonly engine: Engine;
   readonly gateway: Gateway;
+  /** denied requests that a person may answer */
+  readonly asks: Asks;
   readonly journal: Journal;
   readonly store: Store;
+  /** values sealed at rest, opened by this process alone */
+  readonly sealed: SealedStore;
   readonly images: ImageStore;
   readonly agents: Readonly<Record<string, Agent>>;
   readonly clock: Clock;

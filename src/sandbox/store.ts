@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { CasemateError, isCasemateError, toCasemateError } from '../base/errors.ts';
 import { parseSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
 import type { Invocation } from '../engines/engine.ts';
+import type { NetworkRule } from '../policy/policy.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
+import { credentialMarks, credentialTables, type CredentialMarks } from './credential-marks.ts';
 
 /**
  * What is known of every sandbox, in one SQLite file. Each transition is one transaction; only the daemon writes. A
@@ -50,6 +52,11 @@ export interface Store {
   readonly openExecutions: () => readonly StoredExecution[];
   readonly trust: (hash: string, nowMs: number) => void;
   readonly isTrusted: (hash: string) => boolean;
+  /** what was revoked and what was used */
+  readonly credentials: CredentialMarks;
+  /** What a person answered for the life of a sandbox; forgotten when it is gone. */
+  readonly addAnswer: (sandbox: SandboxId, answer: StoredAnswer) => void;
+  readonly answers: (sandbox: SandboxId) => readonly StoredAnswer[];
   readonly close: () => void;
 }
 
@@ -65,6 +72,11 @@ export interface StoredExecution {
   /** wall clock, when its own time limit ends it */
   readonly deadlineMs?: number | undefined;
 }
+
+export type StoredAnswer =
+  | { readonly kind: 'allow'; readonly rules: readonly NetworkRule[] }
+  /** `key` by `refusalKey` */
+  | { readonly kind: 'deny'; readonly key: string };
 
 export interface SandboxChange {
   readonly state: SandboxState;
@@ -83,10 +95,11 @@ const schema = `
   CREATE TABLE IF NOT EXISTS executions (
     id TEXT PRIMARY KEY, sandbox TEXT NOT NULL REFERENCES sandboxes (id), value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS trusted (hash TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS answers (sandbox TEXT NOT NULL REFERENCES sandboxes (id), value TEXT NOT NULL) STRICT;
 `;
 
 /** Goes up with every change of the tables; a file of a later one is refused, not guessed at. */
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 /** Opens or makes the state file. Throws `STORE_FAILED` with the path, here and in every method. */
 export function openStore(path: string): Store {
@@ -121,6 +134,18 @@ function guarded<T>(path: string, verb: string, work: () => T): T {
   }
 }
 
+function guardMarks(path: string, marks: CredentialMarks): CredentialMarks {
+  return {
+    ...marks,
+    revoke: (mark) => guarded(path, 'write', () => marks.revoke(mark)),
+    restore: (name, sandbox) => guarded(path, 'write', () => marks.restore(name, sandbox)),
+    revocations: () => guarded(path, 'read', marks.revocations),
+    used: (name, sandbox, nowMs) => guarded(path, 'write', () => marks.used(name, sandbox, nowMs)),
+    uses: () => guarded(path, 'read', marks.uses),
+    forget: (name) => guarded(path, 'write', () => marks.forget(name)),
+  };
+}
+
 function guardAll(path: string, store: Store): Store {
   const read =
     <A extends readonly unknown[], T>(method: (...args: A) => T) =>
@@ -142,6 +167,9 @@ function guardAll(path: string, store: Store): Store {
     openExecutions: read(store.openExecutions),
     trust: write(store.trust),
     isTrusted: read(store.isTrusted),
+    credentials: guardMarks(path, store.credentials),
+    addAnswer: write(store.addAnswer),
+    answers: read(store.answers),
   };
 }
 
@@ -167,6 +195,9 @@ function storeOn(database: DatabaseSync): Store {
     list: () => all.all().flatMap((values) => rowOf(values) ?? []),
     move(id, change) {
       update.run(change.state, change.reason, change.startedMs ?? null, change.expiresMs ?? null, id);
+      if (change.state === 'gone') {
+        database.prepare('DELETE FROM answers WHERE sandbox = ?').run(id);
+      }
     },
     beginExecution(execution) {
       const { id, sandbox } = execution;
@@ -184,6 +215,15 @@ function storeOn(database: DatabaseSync): Store {
       database.prepare('INSERT OR IGNORE INTO trusted VALUES (?, ?)').run(hash, nowMs);
     },
     isTrusted: (hash) => database.prepare('SELECT 1 FROM trusted WHERE hash = ?').get(hash) !== undefined,
+    addAnswer(sandbox, answer) {
+      database.prepare('INSERT INTO answers VALUES (?, ?)').run(sandbox, JSON.stringify(answer));
+    },
+    answers: (sandbox) =>
+      database
+        .prepare('SELECT value FROM answers WHERE sandbox = ? ORDER BY rowid')
+        .all(sandbox)
+        .map(({ value }) => storedAnswer(String(value))),
+    credentials: credentialMarks(database),
     close: () => database.close(),
   };
 }
@@ -193,7 +233,7 @@ function prepareSchema(database: DatabaseSync): void {
   if (found > schemaVersion) {
     throw new Error(`it was written by a later version of casemate (form ${found})`);
   }
-  database.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
+  database.exec(`${schema} ${credentialTables} PRAGMA user_version = ${schemaVersion};`);
 }
 
 function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | 'expiresMs'>): void {
@@ -273,4 +313,10 @@ function numberOf(value: SQLOutputValue | undefined): number | undefined {
 function storedExecution(text: string): StoredExecution {
   // oxlint-disable-next-line no-unsafe-type-assertion -- the state file is private and this is the form it was written in
   return JSON.parse(text) as StoredExecution;
+}
+
+/** Our own file, written by `addAnswer` alone. */
+function storedAnswer(text: string): StoredAnswer {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the state file is private and this is the form it was written in
+  return JSON.parse(text) as StoredAnswer;
 }

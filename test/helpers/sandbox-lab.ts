@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { CasemateError } from '../../src/base/errors.ts';
 import { newSandboxId, parseSandboxName, type SandboxId } from '../../src/base/ids.ts';
 import type { Engine } from '../../src/engines/engine.ts';
+import { createSealedStore, sealedFileName } from '../../src/credentials/sealed-store.ts';
 import { memoryEngine, type MemoryEngine } from '../../src/engines/memory.ts';
 import { createAsks } from '../../src/gateway/asks.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
@@ -88,6 +89,12 @@ export async function sandboxLab(): Promise<Lab> {
   const context: SandboxContext = {
     engine,
     store,
+    sealed: createSealedStore({
+      path: join(paths.state, sealedFileName),
+      config: paths.config,
+      uid: process.getuid?.() ?? 0,
+      env: environmentOf({}),
+    }),
     paths,
     gateway: fakeGateway(served, check),
     asks: createAsks(),
@@ -153,7 +160,7 @@ export function samplePlan(policy = ''): Plan {
     home: { files: [], copied: [], leftOut: [] },
     policyFiles: [],
     trustEnv: {},
-    variableOf: () => undefined,
+    variablesOf: () => [],
   });
 }
 
