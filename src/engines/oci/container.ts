@@ -22,7 +22,7 @@ import { globalArgs, runtimeFailure, type RuntimeOptions } from './runtime.ts';
 import type { Machine } from './seccomp.ts';
 import { stagePlan, type Identity, type Owner } from './stage-plan.ts';
 
-/** From a record to a container whose namespaces and mounts exist and whose first process waits. */
+/** From a record to a container whose namespaces and mounts exist and whose first process, ours, sleeps. */
 
 export interface ContainerHost {
   readonly layout: EngineLayout;
@@ -76,7 +76,7 @@ export async function makeContainer(
     throw stageFailure(result.stderr.toString('utf8'));
   }
   if (result.exitCode !== 0) {
-    throw (await fullDisk(folder.folder)) ?? runtimeFailure(runtime.name, 'create', (await readTextIfPresent(folder.log)) ?? '');
+    throw (await fullDisk(folder.folder)) ?? runtimeFailure(runtime.name, 'run', (await readTextIfPresent(folder.log)) ?? '');
   }
   return rememberInit(host, spec.id);
 }
@@ -109,7 +109,8 @@ function creation(
 ): Program {
   const { log, bundle, pidFile } = layout.sandbox(spec.id);
   const runtime = { name, root, env, limitsMust: group?.unit !== undefined };
-  const create = [name, ...globalArgs(runtime, log), 'create', '--bundle', bundle, '--pid-file', pidFile, spec.id];
+  // The first process is ours and does nothing, so it need not be held back: one call of the runtime in place of two.
+  const create = [name, ...globalArgs(runtime, log), 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, spec.id];
   const program = { file: 'perl', args: [dataFile('engines/oci/stage.pl'), machine, String(process.pid), ...create] };
   return group?.unit === undefined ? program : inScope(program, group.unit);
 }

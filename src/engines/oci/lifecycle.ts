@@ -24,7 +24,7 @@ import { killProcess, processesInside, waitUntil, waitUntilGone } from './proces
 import type { Protection } from './protect.ts';
 import { protectionsOf } from './protections.ts';
 import type { EngineRecord } from './records.ts';
-import { containerState, runtimeCall, runtimeFailure, runtimeMust } from './runtime.ts';
+import { containerState, runtimeCall, runtimeMust } from './runtime.ts';
 
 /**
  * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last,
@@ -98,12 +98,7 @@ export async function ensureContainer(context: EngineContext, id: string, abort:
 }
 
 export async function startSandbox(context: EngineContext, id: string, abort: Abortable): Promise<void> {
-  const init = await ensureContainer(context, id, abort);
-  const runtime = await runtimeBeside(context, (await context.records.get(id)).spec.runtime, init);
-  const result = await runtimeCall(runtime, ['start', id], abort);
-  if (result.exitCode !== 0 && (await containerState(runtime, id, abort))?.status !== 'running') {
-    throw runtimeFailure(runtime.name, 'start', result.stderr.toString('utf8'));
-  }
+  await ensureContainer(context, id, abort);
   // Whoever dies before this line leaves a sandbox that counts as not started.
   await writeFile(context.layout.sandbox(id).started, '', { mode: 0o600 });
 }
