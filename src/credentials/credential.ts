@@ -7,7 +7,13 @@ export interface Secret {
 
 /** Where on the wire a credential goes. `{}` in `format` stands for the value. */
 export type Injection =
-  | { readonly kind: 'header'; readonly header: string; readonly format: string }
+  | {
+      readonly kind: 'header';
+      readonly header: string;
+      readonly format: string;
+      /** the value is written in base64 */
+      readonly isBase64?: boolean | undefined;
+    }
   /** `Authorization: Basic` of this user and the value as the password (RFC 7617) */
   | { readonly kind: 'basic'; readonly user: string }
   /** one parameter of the query */

@@ -1,21 +1,33 @@
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import type { CredentialRule, CredentialSource } from '../policy/policy.ts';
+import type { CredentialRule } from '../policy/policy.ts';
+import type { Injection } from './credential.ts';
+import type { PlaceName } from './placements.ts';
 
-/** Who takes which credential in which header, as data. A new provider is a new row. */
+/** Who takes which credential in which place, as data. A new provider is a new row. */
 
 export interface Provider {
   readonly title: string;
-  /** header to set, lower case, and its form; `undefined`: the rule says */
-  readonly inject: { readonly header: string; readonly format: string } | undefined;
+  /** where the value goes; `undefined`: the rule says */
+  readonly inject: Injection | undefined;
+  /** other places at some hosts, exact names or `*.` and all below: the first that fits */
+  readonly injectAt?: readonly { readonly hosts: readonly string[]; readonly inject: Injection }[] | undefined;
   /** request headers, lower case, by which a caller could act as somebody else here: the gateway owns the identity */
   readonly identityHeaders: readonly string[];
   readonly phantom: PhantomShape;
-  /** variable of the sandbox in which tools look for the key; `undefined`: the rule says */
-  readonly variable: string | undefined;
-  /** where the key is looked for when the policy names no source */
-  readonly source: CredentialSource | undefined;
+  /** further phantoms, where a credential is more than one text */
+  readonly parts?: Readonly<Record<string, PhantomShape>> | undefined;
+  /** variables of the sandbox in which tools look for the key; the policy may name another one where there is none */
+  readonly variables: readonly PhantomVariable[];
+  /** files of the sandbox's home in which tools look for the key */
+  readonly places: readonly PlaceName[];
   readonly hosts: readonly string[];
+}
+
+export interface PhantomVariable {
+  readonly name: string;
+  /** absent: the first phantom */
+  readonly part?: string | undefined;
 }
 
 /** A credential as policy or plan names it. */
@@ -27,39 +39,160 @@ export interface PhantomShape {
   /** number of derived letters after the mark */
   readonly letters: number;
   readonly suffix: string;
+  /** absent: `cmph_` */
+  readonly mark?: string | undefined;
+  /** absent: letters and digits */
+  readonly alphabet?: string | undefined;
 }
 
 const everywhere = ['authorization', 'proxy-authorization', 'cookie', 'x-api-key', 'api-key'] as const;
+const bearer = { kind: 'header', header: 'authorization', format: 'Bearer {}' } as const;
+const plain = { prefix: '', letters: 43, suffix: '' } as const;
+const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 export const providers = {
   anthropic: {
     title: 'Anthropic API',
-    inject: { header: 'x-api-key', format: '{}' },
+    inject: { kind: 'header', header: 'x-api-key', format: '{}' },
     identityHeaders: everywhere,
     // 108 characters as real ones have: sk-ant-api03-, 93 of [A-Za-z0-9_-], AA.
     phantom: { prefix: 'sk-ant-api03-', letters: 88, suffix: 'AA' },
-    variable: 'ANTHROPIC_API_KEY',
-    source: { kind: 'env', name: 'ANTHROPIC_API_KEY' },
+    variables: [{ name: 'ANTHROPIC_API_KEY' }],
+    places: [],
     hosts: ['api.anthropic.com'],
   },
   openai: {
     title: 'OpenAI API',
-    inject: { header: 'authorization', format: 'Bearer {}' },
+    inject: bearer,
     // WebSocket handshakes of browsers carry the key as a subprotocol, `openai-insecure-api-key.<key>`.
     identityHeaders: [...everywhere, 'sec-websocket-protocol'],
     // 164 characters as real ones have: sk-proj-, 74 of [A-Za-z0-9_-], T3BlbkFJ, 74 more.
     phantom: { prefix: 'sk-proj-', letters: 69, suffix: `T3BlbkFJ${'0'.repeat(74)}` },
-    variable: 'OPENAI_API_KEY',
-    source: { kind: 'env', name: 'OPENAI_API_KEY' },
+    variables: [{ name: 'OPENAI_API_KEY' }],
+    places: [],
     hosts: ['api.openai.com'],
+  },
+  github: {
+    title: 'GitHub: API, git over HTTPS, packages',
+    inject: bearer,
+    injectAt: [
+      { hosts: ['github.com', 'gist.github.com'], inject: { kind: 'basic', user: 'x-access-token' } },
+      // Its registry of containers takes the token itself in the place of one of its own, in base64.
+      { hosts: ['ghcr.io'], inject: { ...bearer, isBase64: true } },
+    ],
+    identityHeaders: [...everywhere, 'private-token'],
+    phantom: { prefix: 'ghp_', mark: 'cmph', letters: 32, suffix: '' },
+    variables: [{ name: 'GH_TOKEN' }, { name: 'GITHUB_TOKEN' }],
+    places: ['git', 'gh', 'npmrc'],
+    hosts: [
+      'github.com',
+      'gist.github.com',
+      'api.github.com',
+      'uploads.github.com',
+      'raw.githubusercontent.com',
+      '*.pkg.github.com',
+      'ghcr.io',
+    ],
+  },
+  npm: {
+    title: 'npm registry',
+    inject: bearer,
+    identityHeaders: [...everywhere, 'npm-otp'],
+    phantom: { prefix: 'npm_', mark: 'cmph', letters: 32, suffix: '' },
+    variables: [{ name: 'NPM_TOKEN' }],
+    places: ['npmrc'],
+    hosts: [],
+  },
+  pypi: {
+    title: 'Python package index',
+    inject: { kind: 'basic', user: '__token__' },
+    identityHeaders: everywhere,
+    phantom: { prefix: 'pypi-AgEIcHlwaS5vcmc', letters: 150, suffix: '' },
+    variables: [{ name: 'PYPI_TOKEN' }, { name: 'TWINE_PASSWORD' }, { name: 'UV_PUBLISH_TOKEN' }],
+    places: ['netrc', 'pypirc'],
+    hosts: [],
+  },
+  aws: {
+    title: 'AWS: every request is signed anew',
+    inject: { kind: 'sigv4' },
+    identityHeaders: [...everywhere, 'x-amz-security-token', 'x-amz-s3session-token'],
+    phantom: { prefix: 'ASIA', mark: 'CMPH', letters: 12, suffix: '', alphabet: base32 },
+    parts: {
+      secret: { prefix: '', mark: 'cmph/', letters: 35, suffix: '' },
+      token: { prefix: 'IQoJb3JpZ2luX2Vj', mark: 'cmph/', letters: 320, suffix: '' },
+    },
+    variables: [
+      { name: 'AWS_ACCESS_KEY_ID' },
+      { name: 'AWS_SECRET_ACCESS_KEY', part: 'secret' },
+      { name: 'AWS_SESSION_TOKEN', part: 'token' },
+    ],
+    places: [],
+    hosts: ['*.amazonaws.com', '*.api.aws', '*.on.aws'],
+  },
+  google: {
+    title: 'Google: Gemini by key, Vertex and the rest by bearer token',
+    inject: bearer,
+    injectAt: [
+      { hosts: ['generativelanguage.googleapis.com'], inject: { kind: 'header', header: 'x-goog-api-key', format: '{}' } },
+    ],
+    identityHeaders: [...everywhere, 'x-goog-api-key', 'x-goog-iam-authorization-token'],
+    phantom: { prefix: 'AIza', letters: 30, suffix: '' },
+    variables: [{ name: 'GEMINI_API_KEY' }, { name: 'GOOGLE_API_KEY' }],
+    places: [],
+    hosts: ['*.googleapis.com'],
+  },
+  azure: {
+    title: 'Azure OpenAI and AI Foundry by key',
+    inject: { kind: 'header', header: 'api-key', format: '{}' },
+    identityHeaders: [...everywhere, 'ocp-apim-subscription-key'],
+    phantom: { prefix: '', letters: 79, suffix: '' },
+    variables: [{ name: 'AZURE_OPENAI_API_KEY' }],
+    places: [],
+    hosts: ['*.openai.azure.com', '*.cognitiveservices.azure.com', '*.services.ai.azure.com'],
   },
   header: {
     title: 'any host, header given by the policy',
     inject: undefined,
     identityHeaders: everywhere,
-    phantom: { prefix: '', letters: 43, suffix: '' },
-    variable: undefined,
-    source: undefined,
+    phantom: plain,
+    variables: [],
+    places: [],
+    hosts: [],
+  },
+  bearer: {
+    title: 'any host, Authorization: Bearer',
+    inject: bearer,
+    identityHeaders: everywhere,
+    phantom: plain,
+    variables: [],
+    places: [],
+    hosts: [],
+  },
+  basic: {
+    title: 'any host, Authorization: Basic with the value as the password',
+    inject: undefined,
+    identityHeaders: everywhere,
+    phantom: plain,
+    variables: [],
+    places: ['netrc'],
+    hosts: [],
+  },
+  query: {
+    title: 'any host, one parameter of the query',
+    inject: undefined,
+    identityHeaders: everywhere,
+    phantom: plain,
+    variables: [],
+    places: [],
+    hosts: [],
+  },
+  body: {
+    title: 'any host, one field of a JSON object or a form',
+    inject: undefined,
+    identityHeaders: everywhere,
+    phantom: plain,
+    variables: [],
+    places: [],
     hosts: [],
   },
 } as const satisfies Readonly<Record<string, Provider>>;
@@ -84,47 +217,8 @@ export function providerOf(rule: CredentialSpec): Provider {
   return providers[rule.provider];
 }
 
-/** The variable in which the sandbox finds the phantom of a credential, if there is one. */
-export function phantomVariable(rule: CredentialSpec): string | undefined {
-  return providerOf(rule).variable ?? rule.variable;
-}
-
-const headerName = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
-/** Headers that frame a message or name its target: a credential there would change where a request goes (RFC 9110, 7.6.1). */
-const framing = new Set([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'connection',
-  'upgrade',
-  'te',
-  'trailer',
-  'expect',
-  'keep-alive',
-]);
-
-/** Where the value of a rule goes. Throws `POLICY_INVALID` for a header that is missing, malformed or frames the message. */
-export function injectionOf(rule: CredentialSpec): { readonly header: string; readonly format: string } {
-  const { inject } = providerOf(rule);
-  if (inject !== undefined) {
-    return inject;
-  }
-  if (rule.header === undefined) {
-    throw unfit(rule, 'needs a header');
-  }
-  const header = rule.header.name.toLowerCase();
-  const { format } = rule.header;
-  if (!headerName.test(header) || framing.has(header)) {
-    throw unfit(rule, `cannot go in the header "${visible(header)}"`);
-  }
-  if (format.split('{}').length !== 2 || !/^[\u0020-\u007e]+$/.test(format)) {
-    throw unfit(rule, 'needs a format of printable ASCII with exactly one {} for the value');
-  }
-  return { header, format };
-}
-
-function unfit(rule: CredentialSpec, why: string): CasemateError {
-  return new CasemateError('POLICY_INVALID', `credential "${visible(rule.name)}" ${why}`, {
-    hint: 'Example: header: { name: private-token, format: "{}" }',
-  });
+/** The variables in which the sandbox finds the phantoms of a credential. */
+export function phantomVariables(rule: CredentialSpec): readonly PhantomVariable[] {
+  const { variables } = providerOf(rule);
+  return variables.length === 0 && rule.variable !== undefined ? [{ name: rule.variable }] : variables;
 }

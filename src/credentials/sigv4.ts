@@ -76,11 +76,12 @@ function strictEscape(text: string): string {
 }
 
 function queryBag(query: SignInput['query']): Record<string, string[]> {
-  const bag: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
+  const values = new Map<string, string[]>();
   for (const [name, value] of query) {
-    (bag[name] ??= []).push(value);
+    values.set(name, [...(values.get(name) ?? []), value]);
   }
-  return bag;
+  // `fromEntries` makes an own property even of a name such as __proto__.
+  return Object.fromEntries(values);
 }
 
 /** The form the signer wants its hash in. */

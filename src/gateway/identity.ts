@@ -1,5 +1,6 @@
 import type { BoundCredential, Injection } from '../credentials/credential.ts';
 import { valuesOf, type Field } from './fields.ts';
+import { headerValue } from './header-value.ts';
 import { decodedName, isSameName, queryParts } from './query.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
@@ -37,12 +38,14 @@ function foreignHeader({ fields, credential, injection }: Claims): Refusal | und
 }
 
 function isPhantom(value: string, credential: BoundCredential, injection: Injection | undefined): boolean {
-  const format = injection?.kind === 'header' ? injection.format : '{}';
-  return credential.phantoms().some((phantom) => isForm(value.trim(), phantom, format));
+  return credential.phantoms().some((phantom) => {
+    const declared = injection?.kind === 'header' ? headerValue(injection, phantom) : phantom;
+    return isForm(value.trim(), phantom, declared);
+  });
 }
 
-function isForm(bare: string, phantom: string, format: string): boolean {
-  if (bare === phantom || bare === format.replace('{}', () => phantom)) {
+function isForm(bare: string, phantom: string, declared: string): boolean {
+  if (bare === phantom || bare === declared) {
     return true;
   }
   const [, scheme = '', rest = ''] = /^(\S+) +(\S+)$/.exec(bare) ?? [];

@@ -87,7 +87,7 @@ function scopeOf({ fields, host }: InjectInput, phantoms: readonly string[]): Si
   }
   const scope = more.length > 0 ? undefined : parseScope(authorization);
   if (scope === undefined) {
-    const known = /^AWS4-ECDSA/.test(authorization)
+    const known = authorization.startsWith('AWS4-ECDSA')
       ? 'a signature of version 4A, which is not supported'
       : 'no AWS signature of version 4';
     return refuse('foreign-key', `the header authorization holds ${known}`);

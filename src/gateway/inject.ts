@@ -2,6 +2,7 @@ import { toCasemateError } from '../base/errors.ts';
 import type { BoundCredential, Injection, Material } from '../credentials/credential.ts';
 import type { BodyStep } from './body-steps.ts';
 import { forwardedRequestFields, type Field } from './fields.ts';
+import { basicValue, headerValue } from './header-value.ts';
 import { identityFault, identityHeaders } from './identity.ts';
 import { injectBody } from './inject-body.ts';
 import { injectSignature } from './inject-signature.ts';
@@ -109,9 +110,9 @@ async function place(placing: Placing, material: Material): Promise<InjectResult
   }
   switch (injection.kind) {
     case 'header':
-      return withHeader(placing, [injection.header.toLowerCase(), injection.format.replace('{}', () => secret)], secret);
+      return withHeader(placing, [injection.header.toLowerCase(), headerValue(injection, secret)], secret);
     case 'basic':
-      return withHeader(placing, ['authorization', `Basic ${base64(`${injection.user}:${secret}`)}`], secret);
+      return withHeader(placing, ['authorization', basicValue(injection.user, secret)], secret);
     case 'query':
       return withParameter(placing, injection.parameter, secret);
     case 'body':
@@ -123,10 +124,6 @@ async function place(placing: Placing, material: Material): Promise<InjectResult
 
 function unfit({ name }: BoundCredential, why: string): InjectResult {
   return { ok: false, refusal: refuse('credential-unavailable', `the value of the credential "${name}" ${why}`) };
-}
-
-function base64(text: string): string {
-  return Buffer.from(text).toString('base64');
 }
 
 function withHeader({ input, kept }: Placing, injected: Field, secret: string): InjectResult {

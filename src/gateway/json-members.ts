@@ -55,30 +55,20 @@ function stringEnd(text: string, start: number): number {
   return at + 1;
 }
 
+/** A value ends where nesting is back to none: behind its last quote or bracket, or before what parts it from the next. */
 function valueEnd(text: string, start: number): number {
   let depth = 0;
   let at = start;
-  while (at < text.length) {
+  for (;;) {
     const letter = text[at] ?? '';
-    if (letter === '"') {
-      at = stringEnd(text, at);
-    } else if (letter === '{' || letter === '[') {
-      depth += 1;
-      at += 1;
-    } else if (letter === '}' || letter === ']') {
-      if (depth === 0) {
-        return at;
-      }
-      depth -= 1;
-      at += 1;
-    } else if (depth === 0 && (letter === ',' || /\s/.test(letter))) {
-      return at;
-    } else {
-      at += 1;
-    }
-    if (depth === 0 && (letter === '"' || letter === '}' || letter === ']')) {
+    if (depth === 0 && (letter === '' || endsPlain.has(letter))) {
       return at;
     }
+    at = letter === '"' ? stringEnd(text, at) : at + 1;
+    depth += nesting[letter] ?? 0;
   }
-  return at;
 }
+
+/** What follows a number, `true`, `false`, `null`, or a value that has just been closed. */
+const endsPlain = new Set([',', '}', ']', ' ', '\n', '\r', '\t']);
+const nesting: Readonly<Record<string, number>> = { '{': 1, '[': 1, '}': -1, ']': -1 };

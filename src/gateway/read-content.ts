@@ -8,7 +8,7 @@ import { refuse, type Refusal } from './refusal.ts';
 export interface Content {
   /** bytes as the head says; `undefined`: it does not */
   readonly length: number | undefined;
-  /** Once. A refusal where there is more than `maxBytes`, or it does not come to its end. */
+  /** The same bytes each time. A refusal where there is more than `maxBytes`, or it does not come to its end. */
   readonly read: (maxBytes: number) => Promise<Buffer | Refusal>;
 }
 
@@ -19,12 +19,15 @@ export interface HeldContent {
 
 /** More than this is held for one sandbox at no time. */
 const maxHeldBytes = 64 * 1024 * 1024;
-const heldBy = new WeakMap<Exchange, number>();
+/** by the signal of the exchange, which stays the same where its content is put in another form */
+const heldBy = new WeakMap<AbortSignal, number>();
+/** what was read already, where a request is judged a second time */
+const readings = new WeakMap<Readable, Promise<Buffer | Refusal>>();
 
 /** When the exchange is over: its content is not held any more. */
 export function releaseContent(exchange: Exchange, counts: HeldContent): void {
-  counts.heldBytes -= heldBy.get(exchange) ?? 0;
-  heldBy.delete(exchange);
+  counts.heldBytes -= heldBy.get(exchange.signal) ?? 0;
+  heldBy.delete(exchange.signal);
 }
 
 /** `undefined`: the request has none. */
@@ -40,18 +43,24 @@ export function contentOf(exchange: Exchange, counts: HeldContent): Content | un
       if (length !== undefined && Number(length) > maxBytes) {
         return tooLarge(maxBytes);
       }
+      const known = readings.get(body);
+      if (known !== undefined) {
+        return known;
+      }
       if (exchange.expectsContinue) {
         exchange.sendContinue();
       }
-      return collect(body, {
+      const reading = collect(body, {
         maxBytes,
         isWhole: exchange.isWhole,
         hold(bytes) {
           counts.heldBytes += bytes;
-          heldBy.set(exchange, (heldBy.get(exchange) ?? 0) + bytes);
+          heldBy.set(exchange.signal, (heldBy.get(exchange.signal) ?? 0) + bytes);
           return counts.heldBytes <= maxHeldBytes;
         },
       });
+      readings.set(body, reading);
+      return reading;
     },
   };
 }

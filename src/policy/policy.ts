@@ -30,6 +30,28 @@ export interface HttpAllowance {
   readonly path: string;
 }
 
+export const gitChanges = ['create', 'update', 'delete'] as const;
+export type GitChange = (typeof gitChanges)[number];
+
+/** What may be done with a repository of a git server. Reading is always among it. */
+export interface GitAllowance {
+  /** glob over the path of the repository, without leading slash and `.git`: `owner/name`, `owner/*`, `**` */
+  readonly repository: string;
+  /** globs over full names of references, e.g. `refs/heads/agent/*`; empty: no push */
+  readonly push: readonly string[];
+  readonly changes: readonly GitChange[];
+}
+
+/** What may be called of a server of the Model Context Protocol (Streamable HTTP). */
+export interface McpAllowance {
+  /** glob over the path of its endpoint */
+  readonly path: string;
+  /** globs over names of tools; `undefined`: every tool */
+  readonly tools: readonly string[] | undefined;
+  /** methods beside those that a session needs; `undefined`, and no tools named either: every method */
+  readonly methods: readonly string[] | undefined;
+}
+
 export interface NetworkRule {
   /** unique within the policy, shown in denials and in the journal, e.g. `project:casemate.yaml:12` or `preset:claude:1` */
   readonly id: string;
@@ -37,8 +59,12 @@ export interface NetworkRule {
   readonly ports: readonly number[];
   /** name in `Policy.credentials`; the gateway puts the real value on the wire for this host */
   readonly credential: string | undefined;
-  /** `undefined`: everything at that host and port; otherwise TLS is opened and each request is judged */
+  /** `undefined`, and no `git` and `mcp` either: everything there; otherwise TLS is opened and each request is judged */
   readonly http: readonly HttpAllowance[] | undefined;
+  /** pushing is judged by these alone, also where `http` would let the request pass */
+  readonly git?: readonly GitAllowance[] | undefined;
+  /** its path is judged by this alone */
+  readonly mcp?: McpAllowance | undefined;
   /** dial this instead, e.g. `http://127.0.0.1:8080`; loopback and private addresses are allowed here and only here */
   readonly upstream: string | undefined;
   readonly origin: Origin;
@@ -65,12 +91,18 @@ export type CredentialSource =
 
 export interface CredentialRule {
   readonly name: string;
-  /** row of the provider table in `credentials/providers.ts`: `anthropic`, `openai`, `header` */
+  /** row of the provider table in `credentials/providers.ts`, e.g. `anthropic`, `github`, `header` */
   readonly provider: string;
   readonly source: CredentialSource;
   /** only for the provider `header` */
   readonly header: { readonly name: string; readonly format: string } | undefined;
-  /** variable of the sandbox that holds the phantom; only for the provider `header` */
+  /** only for the provider `basic` */
+  readonly basic?: { readonly user: string } | undefined;
+  /** only for the provider `query` */
+  readonly query?: { readonly parameter: string } | undefined;
+  /** only for the provider `body` */
+  readonly body?: { readonly field: string } | undefined;
+  /** variable of the sandbox that holds the phantom; only for providers that stand for no service */
   readonly variable: string | undefined;
   readonly origin: Origin;
 }
@@ -138,4 +170,6 @@ export type DenyReason =
   /** a rule names this host, but not this port */
   | 'port-not-allowed'
   /** a rule names host and port, but not this method and path */
-  | 'function-not-allowed';
+  | 'function-not-allowed'
+  /** the function is allowed for other contents: other references of a push, other tools of an MCP server */
+  | 'content-not-allowed';

@@ -8,7 +8,9 @@ export function providerHosts(provider: string, facts: Facts): readonly HostPatt
   const ofAgents = Object.values(facts.agents)
     .filter((agent) => agent.provider === provider)
     .flatMap((agent) => agent.hosts.filter((host) => host.credential).map((host) => host.host));
-  return [...(policyProviders[provider]?.hosts ?? []), ...ofAgents].flatMap((host) => {
+  const row = policyProviders[provider];
+  const ofRegistry = row?.registry === undefined ? [] : facts.registries[row.registry].map(({ host }) => host);
+  return [...(row?.hosts ?? []), ...ofRegistry, ...ofAgents].flatMap((host) => {
     const reading = readHostPattern(host);
     return 'pattern' in reading ? [reading.pattern] : [];
   });

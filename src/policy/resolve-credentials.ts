@@ -4,7 +4,7 @@ import { formatHostPattern, matchesHost } from './host-pattern.ts';
 import { providerHosts } from './provider-hosts.ts';
 import { faultAt, originOf, type PolicyLayer } from './policy-layer.ts';
 import type { CredentialRule, CredentialSource, HostPattern, NetworkRule } from './policy.ts';
-import { policyProviders } from './providers.ts';
+import { policyProviders, type PolicyProvider } from './providers.ts';
 import { byDefault, type PolicyLayers } from './resolve-scalars.ts';
 import type { WrittenCredential } from './schema.ts';
 import { readWrittenSource } from './source-schema.ts';
@@ -22,7 +22,7 @@ export type KnownCredentials = ReadonlyMap<string, KnownCredential>;
 /** Throws `POLICY_WIDENS` where a user changes what the organisation has defined. */
 export function resolveCredentials({ organisation, user }: PolicyLayers, facts: Facts): KnownCredentials {
   const known = new Map<string, KnownCredential>(
-    Object.entries(policyProviders).map(([name, { env }]) => [name, builtIn(name, env)]),
+    Object.entries(policyProviders).map(([name, provider]) => [name, builtIn(name, provider)]),
   );
   for (const layer of [organisation, user]) {
     for (const [name, written] of Object.entries(layer?.written.credentials ?? {})) {
@@ -34,11 +34,8 @@ export function resolveCredentials({ organisation, user }: PolicyLayers, facts: 
   return known;
 }
 
-function builtIn(name: string, env: string): KnownCredential {
-  const sources: readonly CredentialSource[] = [
-    { kind: 'env', name: env },
-    { kind: 'stored', name },
-  ];
+function builtIn(name: string, provider: PolicyProvider): KnownCredential {
+  const sources: readonly CredentialSource[] = [...provider.sources, { kind: 'stored', name }];
   const source: CredentialSource = { kind: 'first', sources };
   return { rule: { name, provider: name, source, header: undefined, variable: undefined, origin: byDefault }, hosts: undefined };
 }
@@ -54,7 +51,7 @@ function define(known: Map<string, KnownCredential>, credential: KnownCredential
 
 function isSame(a: KnownCredential, b: KnownCredential): boolean {
   const plain = ({ rule, hosts }: KnownCredential): string =>
-    JSON.stringify([rule.provider, rule.source, rule.header, rule.variable, hosts]);
+    JSON.stringify([rule.provider, rule.source, rule.header, rule.basic, rule.query, rule.body, rule.variable, hosts]);
   return plain(a) === plain(b);
 }
 
@@ -64,9 +61,10 @@ interface Place {
 }
 
 function readCredential(name: string, written: WrittenCredential, { layer, facts }: Place): KnownCredential {
-  const { provider, header, variable, hosts } = written;
+  const { provider, header, basic, query, body, variable, hosts } = written;
   const source = readWrittenSource(written.source, layer.folder, facts.home);
-  return { rule: { name, provider, source, header, variable, origin: originOf(layer, ['credentials', name]) }, hosts };
+  const origin = originOf(layer, ['credentials', name]);
+  return { rule: { name, provider, source, header, basic, query, body, variable, origin }, hosts };
 }
 
 /**
@@ -105,9 +103,14 @@ export function checkBinding(
   }
   if (!providerHosts(credential.rule.provider, options.facts).some((pattern) => covers(pattern, rule.host))) {
     throw faultAt('POLICY_INVALID', rule.origin, `a project file must not send the credential "${rule.credential}" to ${host}`, {
-      hint: `It may go to ${provider.hosts.join(', ')}; another host must stand in your own policy file.`,
+      hint: hostsHint(provider),
     });
   }
+}
+
+function hostsHint({ hosts }: PolicyProvider): string {
+  const own = hosts.length === 0 ? "this machine's own package sources" : hosts.join(', ');
+  return `It may go to ${own}; another host must stand in your own policy file.`;
 }
 
 function isTrusted(rule: NetworkRule, trusted: readonly NetworkRule[]): boolean {

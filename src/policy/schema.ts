@@ -2,11 +2,11 @@ import { z } from 'zod';
 
 import { layers } from '../base/layers.ts';
 import { parseBytes, parseDurationMs } from '../base/units.ts';
+import { credential, credentialName, hostPattern } from './credential-schema.ts';
 import { budgets, packages, prices, uploads } from './guards-schema.ts';
-import { readHostPattern } from './parse-host-pattern.ts';
-import { levels } from './policy.ts';
+import { gitChanges, levels } from './policy.ts';
 import { readAllowance } from './read-allowance.ts';
-import { credentialSource } from './source-schema.ts';
+import { readRef, readRepository, type GitReading } from './read-git.ts';
 
 /** The form of `casemate.yaml`. Every key's description here is what editors and the reference page show. */
 
@@ -29,14 +29,61 @@ const duration = z
       parseDurationMs(value) ?? refuse(ctx, value, 'is not a time; write a number with a unit, such as 90s, 30m or 2h'),
   );
 
-const hostPattern = z.string().transform((value, ctx) => {
-  const reading = readHostPattern(value);
-  return 'pattern' in reading ? reading.pattern : refuse(ctx, value, reading.fault);
-});
-
 const allowance = z.string().transform((value, ctx) => {
   const reading = readAllowance(value);
   return 'allowance' in reading ? reading.allowance : refuse(ctx, value, reading.fault);
+});
+
+const fromReading = (read: (text: string) => GitReading) =>
+  z.string().transform((value, ctx) => {
+    const reading = read(value);
+    return 'value' in reading ? reading.value : refuse(ctx, value, reading.fault);
+  });
+
+const git = z.strictObject({
+  repository: fromReading(readRepository).describe(
+    'path of the repository at the host: `owner/name`, `owner/*`, `**`; with or without `.git`',
+  ),
+  push: z
+    .array(fromReading(readRef))
+    .max(64)
+    .default([])
+    .describe(
+      'branches (`agent/*`) or full references (`refs/tags/v*`) that may be pushed to; default: none, clone and fetch only',
+    ),
+  changes: z
+    .array(z.enum(gitChanges))
+    .min(1)
+    .max(gitChanges.length)
+    .default(['create', 'update'])
+    .describe(
+      'what a push may do with them; default `[create, update]`. Whether an `update` throws commits away no request says: `[create]` alone leaves every existing reference as it is',
+    ),
+});
+
+const mcpName = (what: string) =>
+  z
+    .string()
+    .regex(/^[\x21-\x29\x2a-\x7e]{1,256}$/, `is not the name of a ${what}; \`*\` and \`**\` stand for any characters in it`);
+
+const mcp = z.strictObject({
+  path: z
+    .string()
+    .transform((value, ctx) => {
+      const reading = readAllowance(value);
+      return 'allowance' in reading && reading.allowance.methods === undefined
+        ? reading.allowance.path
+        : refuse(ctx, value, 'is not a path; write the path of the endpoint, such as "/mcp"');
+    })
+    .describe('path of the endpoint, e.g. `/mcp`'),
+  tools: z.array(mcpName('tool')).max(256).optional().describe('tools that may be called, `*` allowed; default: all of them'),
+  methods: z
+    .array(mcpName('method'))
+    .max(64)
+    .optional()
+    .describe(
+      'methods beside those that a session needs (initialize, ping, notifications, the lists), such as `resources/read`; default: none where `tools` are named, else all',
+    ),
 });
 
 const upstream = z.string().transform((value, ctx) => {
@@ -49,62 +96,6 @@ const upstream = z.string().transform((value, ctx) => {
 });
 
 const name = /^[a-z][a-z0-9-]{0,62}$/;
-const credentialName = z.string().regex(name, 'is not a name; use lower-case letters, digits and hyphens, a letter first');
-const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'is not the name of a variable');
-
-/** Variables that change how programs inside start: never a place for a phantom. */
-const reservedVariable = /^(?:PATH|HOME|SHELL|USER|LOGNAME|IFS|ENV|BASH_ENV|LD_.*|NODE_.*|PYTHON.*|GIT_.*|SSL_.*)$/;
-
-/** Header fields that frame or route a message (RFC 9110 section 7.6, RFC 9112 section 6): never a place for a credential. */
-const reservedHeader =
-  /^(?:host|connection|content-length|transfer-encoding|te|trailer|upgrade|expect|proxy-.*|keep-alive|cookie2?|:.*)$/i;
-
-const header = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'is not the name of a header')
-    .refine((value) => !reservedHeader.test(value), {
-      error: 'is a header that frames or routes messages; a credential cannot be there',
-    })
-    .describe('name of the header'),
-  format: z
-    .string()
-    .regex(/^[\x20-\x7e]{1,256}$/, 'may hold printable ASCII characters only')
-    .refine((value) => value.split('{}').length === 2, { error: 'must hold {} once, where the value goes' })
-    .default('{}')
-    .describe('value of the header; `{}` stands for the credential'),
-});
-
-const credential = z
-  .strictObject({
-    provider: z
-      .enum(['anthropic', 'openai', 'header'])
-      .describe('how the credential goes on the wire: a known API, or any `header`'),
-    source: credentialSource.describe('where the real value is on the host; exactly one of the keys below'),
-    header: header.optional().describe('only for the provider `header`: the header that carries it'),
-    variable: envName
-      .refine((value) => !reservedVariable.test(value), {
-        error: 'is a variable that changes how programs start; choose another',
-      })
-      .optional()
-      .describe('only for the provider `header`: variable of the sandbox that holds the phantom'),
-    hosts: z.array(hostPattern).min(1).max(64).optional().describe('the only hosts that rules may bind this credential to'),
-  })
-  .superRefine((value, ctx) => {
-    if (value.provider === 'header' && value.header === undefined) {
-      ctx.addIssue({ code: 'custom', message: 'needs "header": the name of the header that carries it', path: [], input: value });
-    }
-    for (const key of ['header', 'variable'] as const) {
-      if (value.provider !== 'header' && value[key] !== undefined) {
-        ctx.addIssue({
-          code: 'custom',
-          message: `belongs to the provider header; ${value.provider} has its own`,
-          path: [key],
-          input: value,
-        });
-      }
-    }
-  });
 
 const rule = z.strictObject({
   host: hostPattern.describe('exact name, or every name below one: `api.example.com`, `*.example.com`'),
@@ -124,8 +115,14 @@ const rule = z.strictObject({
     .max(64)
     .optional()
     .describe(
-      'functions allowed there: methods (optional) and a path; `*` within a segment, `**` across segments. Default: everything',
+      'functions allowed there: methods (optional) and a path; `*` within a segment, `**` across segments. Default: everything, or what `git` and `mcp` say',
     ),
+  git: z
+    .array(git)
+    .max(64)
+    .optional()
+    .describe('repositories of a git server over HTTPS: clone and fetch, and push to named references only'),
+  mcp: mcp.optional().describe('a server of the Model Context Protocol over HTTP: the tools and methods that may be called'),
   upstream: upstream
     .optional()
     .describe('dial this instead of the host; the only way to a loopback or private address. Not in a project file'),
@@ -225,7 +222,9 @@ export const policySchema = z
     credentials: z
       .record(credentialName, credential)
       .optional()
-      .describe('credentials by name, beside the built-in `anthropic` and `openai`. Not in a project file'),
+      .describe(
+        'credentials by name, beside the built-in ones: `anthropic`, `openai`, `github`, `npm`, `pypi`, `aws`, `google`, `azure`. Not in a project file',
+      ),
     limits: limits.optional().describe('bounds on what the sandbox uses'),
     budgets: budgets
       .optional()

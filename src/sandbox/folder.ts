@@ -3,6 +3,8 @@ import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { allDone } from '../base/all-done.ts';
+import { CasemateError } from '../base/errors.ts';
+import type { HomeFile } from '../agents/agent.ts';
 import { copyHome, planHome, type HomeSource } from '../agents/home.ts';
 import { trustBundle } from '../agents/trust.ts';
 import { createAuthority } from '../gateway/authority.ts';
@@ -12,6 +14,7 @@ import { privateFolder, readTextIfPresent, writeDurably } from '../system/files.
 import type { Paths } from '../system/paths.ts';
 import type { PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
+import { placedFiles } from './placed-files.ts';
 import type { Plan } from './plan.ts';
 import { removeTree } from './remove-tree.ts';
 import { hostsFile, resolvConf, sandboxFolders } from './spec.ts';
@@ -60,18 +63,35 @@ export function homeSource({ userHome, paths }: SandboxContext): HomeSource {
   return { userHome, serviceHome: join(paths.config, 'service') };
 }
 
-/** Files of the agent and the classified copy of the user's own configuration, written before anything runs inside. */
+/** Files of the agent, of tools that look for credentials, and the classified copy of the user's own configuration. */
 async function fillHome(context: SandboxContext, { plan, credentials }: FolderFacts, home: string): Promise<void> {
   await rm(home, { recursive: true, force: true });
   await mkdir(home, { mode: 0o700 });
   const agent = plan.agent === undefined ? undefined : context.agents[plan.agent.name];
-  if (agent === undefined || plan.agent === undefined) {
-    return;
+  if (agent !== undefined && plan.agent !== undefined) {
+    await copyHome(await planHome(agent, plan.level, homeSource(context)), home);
+    const { permissions, telemetry } = plan.agent;
+    const phantom = credentials.phantomOf(agent.provider);
+    await writeInto(home, agent.homeFiles({ permissions, telemetry, phantom }));
   }
-  await copyHome(await planHome(agent, plan.level, homeSource(context)), home);
-  const { permissions, telemetry } = plan.agent;
-  const phantom = credentials.phantomOf(agent.provider);
-  for (const file of agent.homeFiles({ permissions, telemetry, phantom })) {
+  const placed = placedFiles(plan, credentials.phantomNamed);
+  for (const { path } of placed) {
+    // oxlint-disable-next-line no-await-in-loop -- a handful of files
+    if ((await readTextIfPresent(join(home, path))) !== undefined) {
+      throw new CasemateError('POLICY_INVALID', `two sources want to write the file ~/${path} of the sandbox`, {
+        hint: 'Take the file out of what is copied for the agent, or the credential out of the policy.',
+      });
+    }
+  }
+  await writeInto(
+    home,
+    placed.map((file) => ({ ...file, mode: 0o600 })),
+  );
+}
+
+/** Before anything has run inside. */
+async function writeInto(home: string, files: readonly HomeFile[]): Promise<void> {
+  for (const file of files) {
     const path = join(home, file.path);
     // oxlint-disable-next-line no-await-in-loop -- a handful of small files, parents first
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });

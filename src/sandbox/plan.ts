@@ -1,6 +1,8 @@
 import type { Agent } from '../agents/agent.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { LayerName } from '../base/layers.ts';
+import type { PhantomVariable } from '../credentials/providers.ts';
+import { regionOfHost } from '../credentials/sigv4-scope.ts';
 import type { Guards } from '../policy/guards.ts';
 import type { Asks, CredentialRule, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
 import { sha256Of } from '../policy/hash.ts';
@@ -54,8 +56,8 @@ export interface PlannedHome {
 
 export interface PlannedCredential {
   readonly rule: CredentialRule;
-  /** variable inside that holds the phantom */
-  readonly variable: string | undefined;
+  /** variables inside that hold the phantoms */
+  readonly variables: readonly PhantomVariable[];
   readonly hosts: readonly string[];
 }
 
@@ -75,7 +77,7 @@ export interface PlanFacts {
   readonly policyFiles: readonly PolicyFile[];
   /** where the trust bundle lies inside, as variables that tools read */
   readonly trustEnv: Readonly<Record<string, string>>;
-  readonly variableOf: (rule: CredentialRule) => string | undefined;
+  readonly variablesOf: (rule: CredentialRule) => readonly PhantomVariable[];
 }
 
 /** Ports whose denials are explained over HTTP even when no rule names them. */
@@ -96,7 +98,7 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     network: { rules: policy.network, tcpPorts: tcpPortsOf(policy.network), udpPorts: [dnsPort], bound: policy.bound },
     asks: policy.asks,
     credentials: plannedCredentials(policy, facts),
-    env: { ...sandboxEnv, ...facts.trustEnv, ...agentEnv(agent, policy) },
+    env: { ...sandboxEnv, ...facts.trustEnv, ...regionEnv(policy), ...agentEnv(agent, policy) },
     limits: policy.limits,
     guards: policy.guards,
     waive: policy.waive,
@@ -113,7 +115,9 @@ export function hashPlan(plan: Plan): string {
 export function parsePlan(text: string): Plan {
   try {
     // oxlint-disable-next-line no-unsafe-type-assertion -- the state file is private and this is the form it was written in
-    return JSON.parse(text) as Plan;
+    const plan = JSON.parse(text) as Omit<Plan, 'asks'> & Partial<Pick<Plan, 'asks'>>;
+    // One of an earlier version asks nobody.
+    return { ...plan, asks: plan.asks ?? { waitMs: undefined, when: 'watched' } };
   } catch (cause) {
     throw new CasemateError('STORE_FAILED', 'the state file holds a plan that cannot be read', { cause });
   }
@@ -140,6 +144,14 @@ function agentEnv(agent: Agent | undefined, policy: Policy): Readonly<Record<str
   return agent === undefined ? {} : agent.env({ permissions, telemetry, phantom: undefined });
 }
 
+/** Tools of AWS ask for a region before they ask for anything else: the first that a credential is bound to. */
+function regionEnv({ network, credentials }: Policy): Readonly<Record<string, string>> {
+  const signed = new Set(credentials.filter(({ provider }) => provider === 'aws').map(({ name }) => name));
+  const bound = network.filter(({ credential }) => credential !== undefined && signed.has(credential));
+  const [region] = bound.flatMap(({ host }) => regionOfHost(host.kind === 'exact' ? host.host : `x.${host.host}`) ?? []);
+  return region === undefined ? {} : { AWS_REGION: region, AWS_DEFAULT_REGION: region };
+}
+
 function tcpPortsOf(rules: readonly NetworkRule[]): readonly number[] {
   const ports = new Set([dnsPort, ...webPorts, ...rules.flatMap((rule) => rule.ports)]);
   return [...ports].toSorted((a, b) => a - b);
@@ -152,6 +164,6 @@ function plannedCredentials(policy: Policy, facts: PlanFacts): readonly PlannedC
       return [];
     }
     const hosts = [...new Set(rules.map(({ host }) => (host.kind === 'exact' ? host.host : `*.${host.host}`)))].toSorted();
-    return { rule: credential, variable: facts.variableOf(credential), hosts };
+    return { rule: credential, variables: facts.variablesOf(credential), hosts };
   });
 }

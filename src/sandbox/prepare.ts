@@ -3,7 +3,7 @@ import { dirname, isAbsolute, relative } from 'node:path';
 import type { Agent } from '../agents/agent.ts';
 import { planHome } from '../agents/home.ts';
 import { trustEnvironment } from '../agents/trust.ts';
-import { phantomVariable } from '../credentials/providers.ts';
+import { phantomVariables } from '../credentials/providers.ts';
 import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
 import type { Policy } from '../policy/policy.ts';
 import { projectGrants } from '../policy/project-grants.ts';
@@ -12,6 +12,7 @@ import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
 import { homeSource } from './folder.ts';
 import { loadPolicy } from './load-policy.ts';
+import { placedFiles } from './placed-files.ts';
 import { hashPlan, makePlan, type Plan, type PlannedHome, type PolicyFile } from './plan.ts';
 import { protectedPaths } from './protected-paths.ts';
 import { trustBundlePath } from './spec.ts';
@@ -58,7 +59,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
   const agent = policy.agent.name === undefined ? undefined : context.agents[policy.agent.name];
   const workspacePath = await resolveWorkspace(policy.workspace.path, { paths: context.paths, userHome: context.userHome });
   const image = await context.images.find(policy.image);
-  const plan = makePlan(policy, {
+  const bare = makePlan(policy, {
     agent,
     imageDigest: image?.digest,
     workspacePath,
@@ -66,9 +67,16 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
     policyFiles: files,
     trustEnv: trustEnvironment(trustBundlePath),
-    variableOf: phantomVariable,
+    variablesOf: phantomVariables,
   });
+  const plan = withPlacedFiles(bare);
   return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files) };
+}
+
+/** Their paths alone: contents hold phantoms, which are made with the sandbox. */
+function withPlacedFiles(plan: Plan): Plan {
+  const paths = placedFiles(plan, () => '').map(({ path }) => path);
+  return paths.length === 0 ? plan : { ...plan, home: { ...plan.home, files: [...plan.home.files, ...paths] } };
 }
 
 async function readPolicy(

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { bindCredential, bindWithoutValue, type BindOptions } from '../../../src/credentials/bind.ts';
 import type { BoundCredential } from '../../../src/credentials/credential.ts';
 import { isPhantom, makePhantom } from '../../../src/credentials/phantom.ts';
-import { isProviderName, phantomVariable, providers, type CredentialSpec } from '../../../src/credentials/providers.ts';
+import { isProviderName, phantomVariables, providers, type CredentialSpec } from '../../../src/credentials/providers.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
 
 /** Binding a credential of the policy to a sandbox. */
@@ -102,8 +102,8 @@ test.each([
 });
 
 test("the variable of the phantom is the provider's, or the rule's own", () => {
-  expect(phantomVariable(rule())).toBe('ANTHROPIC_API_KEY');
-  expect(phantomVariable(rule({ provider: 'openai' }))).toBe('OPENAI_API_KEY');
-  expect(phantomVariable(rule({ provider: 'header', variable: 'GITLAB_TOKEN' }))).toBe('GITLAB_TOKEN');
+  expect(phantomVariables(rule())).toEqual([{ name: 'ANTHROPIC_API_KEY' }]);
+  expect(phantomVariables(rule({ provider: 'openai' }))).toEqual([{ name: 'OPENAI_API_KEY' }]);
+  expect(phantomVariables(rule({ provider: 'header', variable: 'GITLAB_TOKEN' }))).toEqual([{ name: 'GITLAB_TOKEN' }]);
   expect(isProviderName('constructor')).toBe(false);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { agents } from '../../../src/agents/agents.ts';
-import { phantomVariable } from '../../../src/credentials/providers.ts';
+import { phantomVariables } from '../../../src/credentials/providers.ts';
 import { noGuards } from '../../../src/policy/guards.ts';
 import { hashPlan, makePlan, parsePlan, type Plan, type PlanFacts } from '../../../src/sandbox/plan.ts';
 import { hostsFile, specOf, sandboxFolders } from '../../../src/sandbox/spec.ts';
@@ -15,7 +15,7 @@ const facts: PlanFacts = {
   home: { files: ['.claude.json'], copied: [], leftOut: [{ path: '.claude/x', why: 'a secret' }] },
   policyFiles: [{ layer: 'user', path: '/p.yaml', sha256: 'ab' }],
   trustEnv: { SSL_CERT_FILE: '/etc/ssl/certs/ca-certificates.crt' },
-  variableOf: phantomVariable,
+  variablesOf: phantomVariables,
 };
 
 const text = `agent: { name: claude }
@@ -85,8 +85,8 @@ describe('a plan', () => {
   });
 
   it('takes up only credentials that a rule uses, with the variable for their phantom', () => {
-    expect(plan.credentials.map(({ rule, variable, hosts }) => [rule.name, variable, hosts])).toEqual([
-      ['anthropic', 'ANTHROPIC_API_KEY', ['api.anthropic.com']],
+    expect(plan.credentials.map(({ rule, variables, hosts }) => [rule.name, variables, hosts])).toEqual([
+      ['anthropic', [{ name: 'ANTHROPIC_API_KEY' }], ['api.anthropic.com']],
     ]);
     expect(makePlan(resolveTexts({}), { ...facts, agent: undefined }).credentials).toEqual([]);
   });
