@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly start?: 'if needed' | 'never';
   /** `--trust`: the answer to the question about a project's policy */
   readonly trust?: boolean | undefined;
+  /** takes what the daemon reports on the way; default: to standard error */
+  readonly progress?: ((text: string) => void) | undefined;
   /** variables that the daemon may ask for beside those of the environment */
   readonly answers?: Readonly<Record<string, string>> | undefined;
 }
@@ -33,7 +35,7 @@ async function open(context: CommandContext, options: ConnectOptions): Promise<C
   return await connectClient({
     socketPath: socketPath(context.paths),
     answer: (question) => answer(question, context, options),
-    progress: (text) => void context.stderr.write(`${visible(text)}\n`),
+    progress: options.progress ?? ((text) => void context.stderr.write(`${visible(text)}\n`)),
     startDaemon: options.start === 'never' ? undefined : () => startDaemon(context),
   });
 }

@@ -14,6 +14,7 @@ import { sandboxFolders } from '../sandbox/spec.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
+import { createRequestCalls } from './request-calls.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
 import type {
@@ -81,6 +82,7 @@ export function createCalls(parts: CallParts): Calling {
     stats: ({ name }) => statsCall(parts, name),
     'trust-list': async (request) => trustAnswer(await sandboxes.prepare(request)),
     trust: (params) => trustCall(parts, params),
+    ...createRequestCalls(context),
     status: async () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
   };

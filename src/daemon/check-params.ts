@@ -29,6 +29,8 @@ const make = {
 };
 const execution = shortText.regex(/^ex-[0-9a-f]{16}$/);
 
+const request = shortText.regex(/^ask-[a-z0-9]{12}$/, 'is not the id of a request');
+
 const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   plan: z.strictObject(make),
   create: z.strictObject({ ...make, name: shortText.optional() }),
@@ -64,6 +66,15 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   stats: named,
   'trust-list': z.strictObject(make),
   trust: z.strictObject({ ...make, hash: shortText }),
+  requests: nothing,
+  'requests-follow': nothing,
+  'request-approve': z.strictObject({
+    id: request,
+    scope: z.enum(['once', 'sandbox', 'policy']),
+    functions: z.union([z.literal('all'), z.array(shortText).min(1).max(64)]).optional(),
+    file: shortText.startsWith('/').optional(),
+  }),
+  'request-deny': z.strictObject({ id: request, scope: z.enum(['while', 'sandbox']) }),
   status: nothing,
   shutdown: z.strictObject({ force: z.boolean() }),
 };

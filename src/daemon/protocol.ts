@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import type { Invocation } from '../engines/engine.ts';
+import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { Paths } from '../system/paths.ts';
@@ -55,11 +56,43 @@ export interface Calls {
   readonly stats: { params: NameCall; result: StatsAnswer };
   readonly 'trust-list': { params: MakeRequest; result: TrustAnswer };
   readonly trust: { params: TrustCall; result: TrustAnswer };
+  /** What was denied and may still be allowed. */
+  readonly requests: { params: Record<string, never>; result: readonly RequestView[] };
+  /** Says by progress, as JSON, what `requests` would answer, at once and at every change; ends with the caller. */
+  readonly 'requests-follow': { params: Record<string, never>; result: Record<string, never> };
+  readonly 'request-approve': { params: ApproveCall; result: Approved };
+  readonly 'request-deny': { params: DenyCall; result: { readonly id: string } };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
 
 export type Method = keyof Calls;
+
+/**
+ * Calls that widen what a sandbox may do. They are for the person at this socket alone: no face that serves an agent or a
+ * caller of one (MCP, HTTP) may pass them on, however it is asked.
+ */
+export const operatorMethods = [
+  'requests',
+  'requests-follow',
+  'request-approve',
+  'request-deny',
+  'trust',
+] as const satisfies readonly Method[];
+
+export interface ApproveCall {
+  readonly id: string;
+  readonly scope: 'once' | 'sandbox' | 'policy';
+  /** as in a policy file; `all`: everything at that host and port; default: what was asked for */
+  readonly functions?: readonly string[] | 'all' | undefined;
+  /** policy file that the caller writes */
+  readonly file?: string | undefined;
+}
+
+export interface DenyCall {
+  readonly id: string;
+  readonly scope: 'while' | 'sandbox';
+}
 
 export interface NameCall {
   readonly name: string;

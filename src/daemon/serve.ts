@@ -108,6 +108,7 @@ async function answerCalls({ context, sandboxes, idleMs }: Answering): Promise<v
   process.once('SIGINT', () => ending.resolve());
   await ending.promise;
   clearInterval(timer);
+  context.asks.endWatches();
   await control.finish(answerMs);
   await sandboxes.settled();
 }

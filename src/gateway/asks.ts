@@ -21,8 +21,10 @@ export interface Asks {
   readonly claim: (id: string) => Claim;
   /** Looks again at all that waits in a sandbox whose rules have been replaced. */
   readonly recheck: (sandboxId: string, isAllowed: (question: Question) => boolean) => void;
-  /** Somebody looks at what waits, until what is returned is called. */
-  readonly watch: (onChange: () => void) => () => void;
+  /** Somebody looks at what waits, until what is returned is called; `onEnd`: there will be nothing more to see. */
+  readonly watch: (onChange: () => void, onEnd: () => void) => () => void;
+  /** Lets all that look go. */
+  readonly endWatches: () => void;
 }
 
 export interface AskingSandbox {
@@ -119,8 +121,8 @@ export interface AskOptions {
 
 export function createAsks({ clock = systemClock, limits = {}, random = randomBytes }: AskOptions = {}): Asks {
   const desks = new Map<string, Desk>();
-  const watchers = new Set<() => void>();
-  const onChange = (): void => watchers.forEach((notify) => notify());
+  const watchers = new Map<() => void, () => void>();
+  const onChange = (): void => watchers.forEach((_, notify) => notify());
   return {
     open(sandbox) {
       const tools = { clock, limits: { ...askLimits, ...limits }, isWatched: () => watchers.size > 0, onChange };
@@ -159,10 +161,11 @@ export function createAsks({ clock = systemClock, limits = {}, random = randomBy
       });
     },
     recheck: (sandboxId, isAllowed) => desks.get(sandboxId)?.recheck(isAllowed),
-    watch(notify) {
-      watchers.add(notify);
+    watch(notify, onEnd) {
+      watchers.set(notify, onEnd);
       return () => void watchers.delete(notify);
     },
+    endWatches: () => watchers.forEach((onEnd) => onEnd()),
   };
 }
 

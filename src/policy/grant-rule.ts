@@ -22,29 +22,31 @@ export interface GrantOptions {
   readonly functions?: readonly HttpAllowance[] | 'all' | undefined;
 }
 
-export type Grant = { readonly rule: NetworkRule } | { readonly fault: string };
+/** `kept` repeats what the rules allow there already, where the new and more exact rule would take its place. */
+export type Grant = { readonly rule: NetworkRule; readonly kept: readonly NetworkRule[] } | { readonly fault: string };
 
 const ruleMethod = /^[A-Z][A-Z-]{0,31}$/;
 
-/**
- * The rule to add to `rules`. At a host that they know already it keeps their credential, their upstream and all else they
- * say; where only a wildcard names the host it repeats what that allows, because the more exact rule takes its place.
- */
+/** The rules to add to `rules`. At a host that they know already the credential and the upstream stay as they say. */
 export function grantRule(rules: readonly NetworkRule[], request: DeniedRequest, { id, functions }: GrantOptions): Grant {
   const { host, port } = request;
-  const decisive = decisiveRules(rules, host, port).toSorted(
-    (a, b) => Number(b.credential !== undefined) - Number(a.credential !== undefined),
-  );
-  const [first] = decisive;
+  const decisive = decisiveRules(rules, host, port);
   const wanted = functions ?? ownFunction(request);
   if (typeof wanted === 'object' && 'fault' in wanted) {
     return wanted;
   }
-  const kept = first?.host.kind === 'below' ? decisive.flatMap(({ http }) => http ?? []) : [];
-  const origin = { layer: 'command line', source: 'casemate approve' } as const;
-  const base = first ?? { credential: undefined, upstream: undefined };
-  const http = wanted === 'all' ? undefined : [...kept, ...wanted];
-  return { rule: { ...base, id, host: { kind: 'exact', host }, ports: [port], http, origin } };
+  // The rule with the credential decides where another one would let the request pass without.
+  const first = decisive.find(({ credential }) => credential !== undefined) ?? decisive[0];
+  const place = {
+    host: { kind: 'exact', host },
+    ports: [port],
+    origin: { layer: 'command line', source: 'casemate approve' },
+  } as const;
+  const kept = decisive.flatMap((rule, index) =>
+    rule.host.kind === 'exact' ? [] : [{ ...rule, ...place, id: `${id}:kept${index === 0 ? '' : `.${index + 1}`}` }],
+  );
+  const http = wanted === 'all' ? undefined : wanted;
+  return { rule: { id, ...place, credential: first?.credential, http, upstream: first?.upstream }, kept };
 }
 
 /** The rule for one exchange alone: that exchange has been read and shown, so nothing of it is matched again. */

@@ -11,7 +11,8 @@ import type { SandboxContext } from './context.ts';
 import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import { specOf } from './spec.ts';
-import type { SandboxRow } from './store.ts';
+import { refusedKeys, rulingOf } from './ruling.ts';
+import type { SandboxRow, StoredAnswer } from './store.ts';
 
 /**
  * Start, stop and removal of one sandbox. The state file says what is about to happen; a start is then accepted by the
@@ -100,7 +101,7 @@ async function realise(context: SandboxContext, { row, plan, rootfs, credentials
   const [authority] = await allDone([writeTrust(context, row), engine.create(spec)]);
   const ingress = await engine.ingress(id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
   undo.add('close the ingress', () => ingress.close());
-  gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
+  gateway.attach(gatewaySandbox(row, plan, { credentials, authority, answers: store.answers(id) }), ingress);
   undo.add('cut the gateway', () => gateway.detach(id));
   context.held.set(id, credentials);
   undo.add('forget the credentials', () => void context.held.delete(id));
@@ -110,13 +111,18 @@ async function realise(context: SandboxContext, { row, plan, rootfs, credentials
 export function gatewaySandbox(
   row: SandboxRow,
   plan: Plan,
-  parts: { readonly credentials: PlanCredentials; readonly authority: GatewaySandbox['authority'] },
+  parts: {
+    readonly credentials: PlanCredentials;
+    readonly authority: GatewaySandbox['authority'];
+    /** what a person allowed and denied since the plan was made */
+    readonly answers: readonly StoredAnswer[];
+  },
 ): GatewaySandbox {
   return {
     id: row.id,
     name: row.name,
-    policyHash: plan.policy.hash,
-    rules: plan.network.rules,
+    ...rulingOf(plan, parts.answers),
+    asks: { settings: plan.asks, bound: plan.network.bound, refused: refusedKeys(parts.answers) },
     credentials: parts.credentials.bound,
     authority: parts.authority,
   };

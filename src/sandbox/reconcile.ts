@@ -129,7 +129,10 @@ async function reattach(context: SandboxContext, row: SandboxRow): Promise<void>
   const ingress = await context.engine.ingress(row.id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
   try {
     await context.journal.append(lifeRecord(row, plan, { actor, action: 'sandbox.adopt', outcome: 'ok' }));
-    context.gateway.attach(gatewaySandbox(row, plan, { credentials, authority }), ingress);
+    context.gateway.attach(
+      gatewaySandbox(row, plan, { credentials, authority, answers: context.store.answers(row.id) }),
+      ingress,
+    );
   } catch (error) {
     await ingress.close();
     throw error;

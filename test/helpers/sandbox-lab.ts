@@ -218,6 +218,7 @@ function fakeGateway(served: Map<string, Ingress>, check: Check): Gateway {
     detach,
     update: () => undefined,
     cutCredential: () => 0,
+    probe: async () => ({ ok: true, status: 200, secret: undefined }),
     usage: () => undefined,
     close: async () => undefined,
   };

@@ -1,0 +1,94 @@
+import { CasemateError } from '../../base/errors.ts';
+import type { Client } from '../../daemon/client.ts';
+import type { ApproveCall } from '../../daemon/protocol.ts';
+import type { RequestView } from '../../sandbox/approvals.ts';
+import type { CommandContext } from '../command.ts';
+import { commands } from '../commands.ts';
+import { canAsk, confirm } from '../confirm.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { listOption, parseOptions, requiredPositionals, switchOption, type ParsedOptions } from '../parse-options.ts';
+import { requestId } from '../request-id.ts';
+import { requestText } from '../request-text.ts';
+
+/**
+ * `casemate approve`: a person at a terminal reads the request and says yes. The id names exactly what is shown, under the
+ * rules that hold now; a request that changed has another id.
+ */
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  const parsed = parseOptions(commands['approve'] ?? { options: [] }, args);
+  const id = requestId(requiredPositionals(parsed, ['ID'])[0]);
+  const asked = readScope(parsed);
+  const client = await connectDaemon(context);
+  const view = await findRequest(client, id);
+  const scope = asked ?? (view.held > 0 ? 'once' : 'sandbox');
+  const call: ApproveCall = { id, scope, functions: functionsOf(parsed) };
+  if (!switchOption(parsed, 'yes')) {
+    await askPerson(context, { view, call });
+  }
+  const approved =
+    scope === 'policy'
+      ? await (await import('../approve-policy.ts')).approveInPolicy(context, client, { view, call })
+      : await client.call('request-approve', call);
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, { id, scope, allows: approved.allows });
+  } else {
+    context.stdout.write(`approved ${scopeWords[scope]}: ${approved.allows}\n`);
+  }
+  return 0;
+}
+
+const scopeWords = {
+  once: 'once',
+  sandbox: 'for the life of the sandbox',
+  policy: 'in your policy and for this sandbox',
+} as const;
+
+function readScope(parsed: ParsedOptions): ApproveCall['scope'] | undefined {
+  const given = (['once', 'sandbox', 'policy'] as const).filter((scope) => switchOption(parsed, scope));
+  if (given.length > 1) {
+    throw new CasemateError('USAGE', `--${given.join(' and --')} exclude each other`, { hint: 'Give one of them.' });
+  }
+  return given[0];
+}
+
+function functionsOf(parsed: ParsedOptions): ApproveCall['functions'] {
+  const listed = listOption(parsed, 'allow');
+  if (switchOption(parsed, 'whole-host')) {
+    if (listed.length > 0) {
+      throw new CasemateError('USAGE', '--whole-host and --allow exclude each other', { hint: 'Give one of them.' });
+    }
+    return 'all';
+  }
+  return listed.length === 0 ? undefined : listed;
+}
+
+async function findRequest(client: Client, id: string): Promise<RequestView> {
+  const view = (await client.call('requests', {})).find((one) => one.id === id);
+  if (view === undefined) {
+    throw new CasemateError('REQUEST_GONE', `no request ${id} can be answered`, {
+      hint: 'It was answered, it is too old, its sandbox has ended, or its rules changed, which gives it another id. Run: casemate requests',
+    });
+  }
+  return view;
+}
+
+async function askPerson(
+  context: CommandContext,
+  { view, call }: { readonly view: RequestView; readonly call: ApproveCall },
+): Promise<void> {
+  if (!canAsk(context)) {
+    throw new CasemateError('CONFIRMATION_MISSING', `${view.id} is not approved: there is no terminal to ask at`, {
+      hint: 'Run it at a terminal, or add --yes in a script of yours.',
+    });
+  }
+  context.stderr.write(requestText(view, Date.now()));
+  const instead =
+    call.functions === undefined ? '' : ` ${call.functions === 'all' ? 'everything there' : call.functions.join('; ')}`;
+  if (!(await confirm(context, `Allow${instead} ${scopeWords[call.scope]}?`))) {
+    throw new CasemateError('CONFIRMATION_MISSING', `${view.id} is not approved`, {
+      hint: `To refuse it at once: casemate deny ${view.id}`,
+    });
+  }
+}

@@ -1,0 +1,23 @@
+import type { CommandContext } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { requestId } from '../request-id.ts';
+
+/** `casemate deny`: what waits is refused at once, and the same is not asked again for a while. */
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  const parsed = parseOptions(commands['deny'] ?? { options: [] }, args);
+  const id = requestId(requiredPositionals(parsed, ['ID'])[0]);
+  const scope = switchOption(parsed, 'sandbox') ? 'sandbox' : 'while';
+  const client = await connectDaemon(context);
+  await client.call('request-deny', { id, scope });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, { id, denied: true, scope });
+  } else {
+    const until = scope === 'sandbox' ? 'as long as this sandbox lives' : 'for 10 minutes';
+    context.stdout.write(`denied: ${id}; the same is not asked again ${until}\n`);
+  }
+  return 0;
+}

@@ -1,0 +1,80 @@
+import { CasemateError } from '../../base/errors.ts';
+import type { RequestView } from '../../sandbox/approvals.ts';
+import type { CommandContext } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { terminalSafeJson } from '../../journal/render.ts';
+import { printJson } from '../output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { requestText } from '../request-text.ts';
+
+/** `casemate requests`: what was denied and may still be allowed; with --follow each as it comes, and it waits meanwhile. */
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  const parsed = parseOptions(commands['requests'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const json = switchOption(parsed, 'json');
+  if (switchOption(parsed, 'follow')) {
+    return await follow(context, json ? 'json' : 'text');
+  }
+  const client = await connectDaemon(context);
+  const views = await client.call('requests', {});
+  client.close();
+  if (json) {
+    printJson(context.stdout, views);
+  } else if (views.length === 0) {
+    context.stdout.write('nothing was denied that you could allow\n');
+  } else {
+    context.stdout.write(`${views.map((view) => requestText(view, Date.now())).join('\n')}${hint}`);
+  }
+  return 0;
+}
+
+const hint = '\nTo answer: casemate approve ID, casemate deny ID\n';
+
+/** Text: each request once, and again when it begins to wait. JSON: a line with the whole list at every change. */
+async function follow(context: CommandContext, form: 'text' | 'json'): Promise<number> {
+  const { stdout, stderr } = context;
+  const shown = new Set<string>();
+  const show = (text: string): void => {
+    if (form === 'json') {
+      stdout.write(`${terminalSafeJson(text)}\n`);
+      return;
+    }
+    for (const view of readViews(text).toReversed()) {
+      const key = `${view.id} ${view.state}`;
+      if (!shown.has(key)) {
+        shown.add(key);
+        stdout.write(`${requestText(view, Date.now())}${view.state === 'waiting' ? answerLine(view) : ''}\n`);
+      }
+    }
+  };
+  const client = await connectDaemon(context, { progress: show });
+  if (form === 'text') {
+    stderr.write('what is denied waits here for an answer (casemate approve ID, casemate deny ID); interrupt to end\n');
+  }
+  const stop = (): void => client.close();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  try {
+    const ended = client.call('requests-follow', {}).catch(() => undefined);
+    await Promise.race([ended, client.whenClosed()]);
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+    client.close();
+  }
+  return 0;
+}
+
+function answerLine({ id }: RequestView): string {
+  return `  answer   casemate approve ${id}    or    casemate deny ${id}\n`;
+}
+
+function readViews(text: string): readonly RequestView[] {
+  try {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- our own daemon of the same build, behind a socket only this user can open
+    return JSON.parse(text) as readonly RequestView[];
+  } catch (cause) {
+    throw new CasemateError('INTERNAL', 'the daemon said what is no list of requests', { cause });
+  }
+}
