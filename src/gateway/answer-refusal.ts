@@ -1,3 +1,6 @@
+import { alarmOf, withSender } from './alarm.ts';
+import type { Content } from '../policy/decide.ts';
+import { describeContent } from './content-refusal.ts';
 import { explain } from './deny.ts';
 import type { Exchange } from './exchange.ts';
 import type { Site } from './live-sandbox.ts';
@@ -9,8 +12,9 @@ import { pathOf } from './request-head.ts';
 /** What was refused is recorded and told to the caller, who may still be sending. */
 
 /** How much of a refused upload is read, so that the caller comes to reading the answer. */
-const drainedBytes = 1024 * 1024;
-const drainMs = 2000;
+const usualDrain = { bytes: 1024 * 1024, ms: 2000 };
+/** git reads no answer before it has sent its whole pack. */
+const pushDrain = { bytes: 512 * 1024 * 1024, ms: 60_000 };
 
 export async function answerRefusal(exchange: Exchange, site: Site, refusal: Refusal): Promise<void> {
   const { host, port, scheme, live } = site;
@@ -19,10 +23,10 @@ export async function answerRefusal(exchange: Exchange, site: Site, refusal: Ref
     live.counts.denied += 1;
   }
   if (refusal.isRecorded !== true && refusal.reason !== 'journal-unwritable') {
-    const bare = bareEffect(exchange, site);
+    const bare = bareEffect(exchange, site, refusal.content);
     const ask = refusal.ask?.id === undefined ? {} : { ask: refusal.ask.id };
     const effect: Effect = { ...bare, detail: { ...bare.detail, ...ask }, rule: refusal.rule };
-    await live.recorder.deny(effect, { reason: refusal.reason, action: actionOf(refusal) });
+    await recordRefusal(effect, site, refusal);
   }
   if (exchange.hasResponded() || exchange.signal.aborted) {
     exchange.cut();
@@ -36,25 +40,32 @@ export async function answerRefusal(exchange: Exchange, site: Site, refusal: Ref
     path,
     fields: exchange.fields,
   });
-  const isDrained = await drain(exchange);
+  const isDrained = await drain(exchange, refusal.push === undefined ? usualDrain : pushDrain);
   const target = exchange.respond(status, isDrained ? fields : [...fields, ['connection', 'close']]);
   target.end(exchange.method === 'HEAD' ? undefined : body);
 }
 
-function actionOf({ reason }: Refusal): string | undefined {
-  return reason === 'foreign-key' || reason === 'phantom-misplaced' ? `credential.${reason}` : undefined;
+async function recordRefusal(effect: Effect, site: Site, { reason, secret }: Refusal): Promise<void> {
+  const alarm = alarmOf(reason);
+  if (alarm === undefined) {
+    await site.live.recorder.deny(effect, { reason });
+    return;
+  }
+  site.live.sandbox.guarding?.onAlarm?.();
+  const named = secret === undefined ? effect : { ...effect, detail: { ...effect.detail, secret } };
+  await site.live.recorder.deny(await withSender(named, site), { reason, action: `alarm.${alarm}` });
 }
 
-async function drain({ body, expectsContinue }: Exchange): Promise<boolean> {
+async function drain({ body, expectsContinue }: Exchange, { bytes, ms }: typeof usualDrain): Promise<boolean> {
   if (body === undefined || body.readableEnded) {
     return true;
   }
-  if (expectsContinue) {
+  if (expectsContinue && bytes === usualDrain.bytes) {
     return false;
   }
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), drainMs);
-  let left = drainedBytes;
+  const timer = setTimeout(() => resolve(false), ms);
+  let left = bytes;
   body.on('data', (piece: Buffer) => {
     left -= piece.length;
     if (left < 0) {
@@ -70,9 +81,13 @@ async function drain({ body, expectsContinue }: Exchange): Promise<boolean> {
 }
 
 /** An exchange as the journal names it. */
-export function bareEffect(exchange: Exchange, { live, host, port }: Site): Effect {
+export function bareEffect(exchange: Exchange, { live, host, port }: Site, content?: Content): Effect {
   live.counts.exchange += 1;
   // The query is left out: it may hold what must not be written down.
   const path = maskText(pathOf(exchange.target), live.phantomNeedles()).slice(0, 512);
-  return { subject: `${host}:${port}`, detail: { exchange: live.counts.exchange, method: exchange.method.slice(0, 32), path } };
+  const asked = content === undefined ? {} : { asked: describeContent(content).slice(0, 512) };
+  return {
+    subject: `${host}:${port}`,
+    detail: { exchange: live.counts.exchange, method: exchange.method.slice(0, 32), path, ...asked },
+  };
 }

@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net';
 
 import type { HostName } from '../base/host.ts';
+import { hasFunctions } from '../policy/compose-network.ts';
 import { decideDestination, decisiveRules } from '../policy/decide.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import type { IngressConnection } from '../system/ingress.ts';
 import { askAboutConnection } from './ask-person.ts';
+import { senderOn } from './alarm.ts';
 import { maxHelloBytes, readClientHello, type Hello } from './client-hello.ts';
 import { readOverride } from './destination.ts';
 import type { Http1Server } from './http1-server.ts';
@@ -92,8 +94,9 @@ function speechOn(port: number, rules: readonly NetworkRule[]): Speech {
   return rules.some(isAboutHttp) ? 'either' : 'anything';
 }
 
-function isAboutHttp({ credential, http, upstream }: NetworkRule): boolean {
-  return credential !== undefined || http !== undefined || upstream?.startsWith('http:') === true;
+function isAboutHttp(rule: NetworkRule): boolean {
+  const { credential, upstream } = rule;
+  return credential !== undefined || hasFunctions(rule) || upstream?.startsWith('http:') === true;
 }
 
 function siteOf(
@@ -124,6 +127,7 @@ function siteOf(
     get denied() {
       return ruling().denied;
     },
+    sender: senderOn(socket, live),
     onExchange: () => void (exchanges += 1),
   };
 }

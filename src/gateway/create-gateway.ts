@@ -1,10 +1,12 @@
 import { CasemateError } from '../base/errors.ts';
+import type { Budget } from '../policy/guards.ts';
 import type { Journal } from '../journal/record.ts';
 import { systemClock, type Clock } from '../system/clock.ts';
 import type { Ingress, IngressConnection, IngressDatagram } from '../system/ingress.ts';
 import { askEffect } from './ask-person.ts';
 import type { Asks } from './asks.ts';
 import { serveConnection } from './connection.ts';
+import { createBudgets, type Budgets } from './budgets.ts';
 import { dialOnHost, resolveOnHost, type Dial, type Resolve } from './dial.ts';
 import { createDialer, type Dialer } from './dialer.ts';
 import { answerQuery, type DnsContext } from './dns.ts';
@@ -12,12 +14,14 @@ import { serveDnsStream } from './dns-stream.ts';
 import type { Gateway, GatewaySandbox } from './gateway.ts';
 import { createHttp1Server, type Http1Server } from './http1-server.ts';
 import { createLeafStore } from './leaf-store.ts';
+import { memoryLedger, type Amounts } from './ledger.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
 import { usageOf, type LiveSandbox } from './live-sandbox.ts';
 import { noNeedles, prepareNeedles } from './mask.ts';
 import { createNames } from './names.ts';
 import { createNeedleCache } from './needles.ts';
 import type { UpstreamProxy } from './proxy-settings.ts';
+import { probe } from './probe.ts';
 import { createRate, type Rate } from './rate.ts';
 import { createRecorder } from './records.ts';
 import { reset } from './reset.ts';
@@ -53,6 +57,8 @@ interface Shared {
   readonly clock: Clock;
   readonly dialer: Dialer;
   readonly http1: Http1Server;
+  /** what requests under way have taken from budgets, over all sandboxes */
+  readonly reserved: Map<string, Amounts>;
   readonly log: (line: string) => void;
 }
 
@@ -96,6 +102,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       const cuts = all.map(({ live }) => live.book.cutWhere((held) => held.credential === name, 'credential-revoked'));
       return cuts.reduce((sum, count) => sum + count, 0);
     },
+    probe: (asked) => probe(asked, { dialer: shared.dialer, limits: shared.limits, nowMs: shared.clock.nowMs() }),
     usage(sandboxId) {
       const found = attached.get(sandboxId);
       return found === undefined ? undefined : usageOf(found.live);
@@ -122,11 +129,12 @@ function sharedParts(options: GatewayOptions): Shared {
     clock: options.clock ?? systemClock,
     dialer,
     http1: createHttp1Server(limits),
+    reserved: new Map(),
     log: options.log ?? (() => undefined),
   };
 }
 
-function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, log }: Shared): LiveSandbox {
+function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, reserved, log }: Shared): LiveSandbox {
   const { journal } = options;
   const complaints = createRate(1, clock);
   const book = createRuleBook(sandbox);
@@ -152,6 +160,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
     }),
     leaves: createLeafStore({ authority: sandbox.authority, clock, perSecond: limits.leavesPerSecond, kept: limits.leaves }),
     upstreams: createUpstreamStore({ dialer, limits }),
+    budgets: budgetsOf(sandbox, { clock, reserved }),
     ...phantomsOf(sandbox),
     needlesOf: createNeedleCache(),
     sockets: new Set(),
@@ -159,6 +168,23 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, l
     counts: { exchange: 0, openExchanges: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0, heldBytes: 0 },
     credentialHash: journal.credentialHash,
   };
+}
+
+function budgetsOf({ id, guarding }: GatewaySandbox, { clock, reserved }: Pick<Shared, 'clock' | 'reserved'>): Budgets {
+  const { budgets = [], uploads = [], prices = [] } = guarding?.rules ?? {};
+  const hourly = uploads.flatMap(({ perHourBytes, origin }): readonly Budget[] =>
+    perHourBytes === undefined
+      ? []
+      : [{ credential: undefined, per: 'hour', over: 'sandbox', limits: { bytesOut: perHourBytes }, origin }],
+  );
+  return createBudgets({
+    sandboxId: id,
+    budgets: [...budgets, ...hourly],
+    prices,
+    ledger: guarding?.ledger ?? memoryLedger(),
+    reserved,
+    nowMs: clock.nowMs,
+  });
 }
 
 /** Asked for each exchange, prepared anew only when one has been added. */
@@ -255,7 +281,7 @@ function answerDatagram({ data, localPort, reply }: IngressDatagram, dns: DnsCon
   }
 }
 
-function dnsContext({ names, book, phantoms, recorder, counts, limits, clock }: LiveSandbox): DnsContext {
+function dnsContext({ sandbox, names, book, phantoms, recorder, counts, limits, clock }: LiveSandbox): DnsContext {
   let isFull = false;
   const rate = createRate(limits.queriesPerSecond, clock);
   return {
@@ -265,7 +291,8 @@ function dnsContext({ names, book, phantoms, recorder, counts, limits, clock }: 
     mayAnswer: rate.take,
     onForbidden() {
       counts.denied += 1;
-      void recorder.deny({ subject: 'dns', detail: {} }, { reason: 'phantom-misplaced', action: 'credential.phantom-misplaced' });
+      sandbox.guarding?.onAlarm?.();
+      void recorder.deny({ subject: 'dns', detail: {} }, { reason: 'phantom-misplaced', action: 'alarm.phantom-misplaced' });
     },
     onFull() {
       if (!isFull) {

@@ -1,5 +1,6 @@
 import { visible } from '../base/text.ts';
 import { tokensOf, valuesOf, type Field } from './fields.ts';
+import { pushReport, type RefusedPush } from './git-report.ts';
 import { isDenial, statusOf, type Refusal, type RefusalReason } from './refusal.ts';
 
 /** A refusal put into words that a person, or an agent, can act on. */
@@ -20,12 +21,31 @@ export interface Explanation {
 }
 
 export function explain(refusal: Refusal, asked: Asked): Explanation {
+  if (refusal.push !== undefined) {
+    return explainPush(refusal, refusal.push, asked);
+  }
   const isJson = wantsJson(asked.fields);
   const body = Buffer.from(isJson ? json(refusal, asked) : text(refusal, asked));
   return {
     status: statusOf(refusal.reason),
     fields: [
       ['content-type', isJson ? 'application/json' : 'text/plain; charset=utf-8'],
+      ['content-length', String(body.length)],
+      ['x-casemate-denied', refusal.reason],
+      ['cache-control', 'no-store'],
+      ...(refusal.fields ?? []),
+    ],
+    body,
+  };
+}
+
+/** A push is refused in an answer that git understands: of an error it would show the number alone. */
+function explainPush(refusal: Refusal, push: RefusedPush, asked: Asked): Explanation {
+  const body = pushReport(push, text(refusal, asked).trimEnd().split('\n'));
+  return {
+    status: 200,
+    fields: [
+      ['content-type', 'application/x-git-receive-pack-result'],
       ['content-length', String(body.length)],
       ['x-casemate-denied', refusal.reason],
       ['cache-control', 'no-store'],
@@ -52,7 +72,7 @@ function text(refusal: Refusal, asked: Asked): string {
 function json(refusal: Refusal, asked: Asked): string {
   const { host, port, method, path } = asked;
   const error = {
-    type: 'casemate_denied',
+    type: refusal.errorType ?? 'casemate_denied',
     code: refusal.reason,
     message: `casemate: ${refusal.message}. ${nextStep(refusal, asked)}`,
     layer: layerOf(refusal),
@@ -82,7 +102,7 @@ function title(refusal: Refusal): string {
 }
 
 function layerOf(refusal: Refusal): string {
-  return /^(?:host|port|function)-not-allowed$/.test(refusal.reason) ? 'network policy' : 'network gateway';
+  return /^(?:host|port|function|content)-not-allowed$/.test(refusal.reason) ? 'network policy' : 'network gateway';
 }
 
 function nextStep(refusal: Refusal, { host, port }: Asked): string {
@@ -92,6 +112,10 @@ function nextStep(refusal: Refusal, { host, port }: Asked): string {
   if (refusal.reason === 'foreign-key' || refusal.reason === 'phantom-misplaced') {
     return 'Use the key that is in the sandbox, only in the header it belongs to; the gateway puts the real one in its place.';
   }
+  const guarded = guardSteps[refusal.reason];
+  if (guarded !== undefined) {
+    return guarded;
+  }
   if (refusal.reason === 'credential-revoked') {
     return 'Do not retry. Whoever runs the sandbox took this key away, and can give it back on the host with: casemate credentials restore';
   }
@@ -99,6 +123,13 @@ function nextStep(refusal: Refusal, { host, port }: Asked): string {
     ? 'Try again later; the policy allows this.'
     : 'The journal on the host has the details: casemate journal query';
 }
+
+const guardSteps: Readonly<Partial<Record<RefusalReason, string>>> = {
+  'secret-outgoing': 'Do not retry, and do not send it in another form: whoever runs the sandbox has been told.',
+  'budget-exceeded': 'Do not retry. Whoever runs the sandbox can see what was used with: casemate usage',
+  'upload-too-large': 'Do not retry. Send less, or ask whoever runs the sandbox to raise "uploads" in the policy.',
+  'package-withheld': 'Use an older version, or ask whoever runs the sandbox to allow this one under "packages" in the policy.',
+};
 
 /** What may be gone at the next attempt. */
 const passing: ReadonlySet<RefusalReason> = new Set(['slow', 'unreachable', 'too-busy', 'unresolvable', 'credential-changed']);

@@ -1,6 +1,9 @@
 import type { BoundCredential } from '../credentials/credential.ts';
 import type { Asks, NetworkRule } from '../policy/policy.ts';
 import type { Ingress } from '../system/ingress.ts';
+import type { Probe, ProbeAnswer } from './probe.ts';
+import type { BudgetState } from './budgets.ts';
+import type { Guarding } from './guarding.ts';
 import type { Ruling } from './rule-book.ts';
 
 /** The only way out of every sandbox: what the rest of the program sees of it. */
@@ -16,6 +19,8 @@ export interface GatewaySandbox {
   readonly credentials: ReadonlyMap<string, BoundCredential>;
   /** private key and certificate of the authority this sandbox trusts, PEM */
   readonly authority: Authority;
+  /** absent: rules alone decide */
+  readonly guarding?: Guarding | undefined;
 }
 
 export interface AskSetting {
@@ -44,6 +49,8 @@ export interface Gateway {
   readonly update: (sandboxId: string, ruling: Ruling) => GatewayUpdate | undefined;
   /** Cuts at once all that is under way with a credential, open streams included; returns how much that was. */
   readonly cutCredential: (name: string, options?: { readonly sandboxId?: string | undefined }) => number;
+  /** One call of the host's own with a credential. */
+  readonly probe: (probe: Probe) => Promise<ProbeAnswer>;
   readonly usage: (sandboxId: string) => GatewayUsage | undefined;
   readonly close: () => Promise<void>;
 }
@@ -59,4 +66,5 @@ export interface GatewayUsage {
   readonly denied: number;
   readonly bytesOut: number;
   readonly bytesIn: number;
+  readonly budgets: readonly BudgetState[];
 }

@@ -4,9 +4,11 @@ import type { HostName } from '../base/host.ts';
 import type { DenyReason, NetworkRule } from '../policy/policy.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Asks } from './asks.ts';
+import type { Budgets } from './budgets.ts';
 import type { Dialer } from './dialer.ts';
 import type { GatewaySandbox, GatewayUsage } from './gateway.ts';
 import type { LeafStore } from './leaf-store.ts';
+import type { Sender } from './guarding.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { Needles } from './mask.ts';
 import type { Names } from './names.ts';
@@ -25,6 +27,7 @@ export interface LiveSandbox {
   readonly dialer: Dialer;
   readonly recorder: Recorder;
   readonly leaves: LeafStore;
+  readonly budgets: Budgets;
   readonly upstreams: UpstreamStore;
   readonly limits: GatewayLimits;
   readonly clock: Clock;
@@ -62,11 +65,13 @@ export interface Site {
   readonly rules: readonly NetworkRule[];
   /** why, where no rule now decides */
   readonly denied: DenyReason | undefined;
+  /** who inside holds the connection, asked for alarms */
+  readonly sender?: (() => Promise<Sender | undefined>) | undefined;
   /** called once for each request that was understood or refused */
   readonly onExchange: () => void;
 }
 
-export function usageOf({ sockets, counts }: LiveSandbox): GatewayUsage {
+export function usageOf({ sockets, counts, budgets }: LiveSandbox): GatewayUsage {
   const { allowed, denied, bytesOut, bytesIn } = counts;
-  return { openConnections: sockets.size, allowed, denied, bytesOut, bytesIn };
+  return { openConnections: sockets.size, allowed, denied, bytesOut, bytesIn, budgets: budgets.state() };
 }

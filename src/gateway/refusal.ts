@@ -1,6 +1,9 @@
+import type { Content } from '../policy/decide.ts';
 import type { DenyReason } from '../policy/policy.ts';
 import type { AskOutcome } from './asks.ts';
 import type { FaultReason } from './fault.ts';
+import type { Field } from './fields.ts';
+import type { RefusedPush } from './git-report.ts';
 
 /** Why a request was not carried out: by policy, by the rules of the gateway, or for want of an upstream. */
 export interface Refusal {
@@ -11,6 +14,16 @@ export interface Refusal {
   readonly rule?: string | undefined;
   /** how a person was asked, and the id to answer by from now on */
   readonly ask?: { readonly why: AskOutcome; readonly id: string | undefined } | undefined;
+  /** what the content asks for, where that decided */
+  readonly content?: Content | undefined;
+  /** a push that was refused, to be answered in git's own words */
+  readonly push?: RefusedPush | undefined;
+  /** fields of the answer beside the usual ones */
+  readonly fields?: readonly Field[] | undefined;
+  /** what clients of model APIs know this kind of error by; default `casemate_denied` */
+  readonly errorType?: string | undefined;
+  /** the known secret that was found, by its name */
+  readonly secret?: string | undefined;
   /** the journal has it already */
   readonly isRecorded?: true | undefined;
 }
@@ -26,6 +39,10 @@ const gatewayReasons = {
   'upgrade-not-allowed': 403,
   'foreign-key': 403,
   'phantom-misplaced': 403,
+  'secret-outgoing': 403,
+  'budget-exceeded': 429,
+  'upload-too-large': 413,
+  'package-withheld': 403,
   'credential-needs-tls': 403,
   'not-signable': 403,
   'content-not-readable': 415,

@@ -2,13 +2,16 @@ import { Readable } from 'node:stream';
 
 import { answerRefusal, bareEffect } from './answer-refusal.ts';
 import { askAboutRequest, isAskable } from './ask-person.ts';
-import { chain } from './body-steps.ts';
+import { raise } from './alarm.ts';
+import { chain, type BodyStep } from './body-steps.ts';
 import { decodeContent, isKnownCoding } from './decode-content.ts';
 import type { Exchange } from './exchange.ts';
+import { guardExchange, type ExchangeGuard, type GuardStop } from './exchange-guard.ts';
 import { faulty, type Attempt } from './fault.ts';
 import { forwardedResponseFields, valuesOf, type Field } from './fields.ts';
 import { inject, type Outgoing } from './inject.ts';
 import { judge, type Plan } from './judge.ts';
+import { judgeWhole } from './judge-content.ts';
 import type { Site } from './live-sandbox.ts';
 import { createMask, maskText, noNeedles, prepareNeedles, type Mask, type Needles } from './mask.ts';
 import { pump } from './pump.ts';
@@ -61,17 +64,17 @@ export async function permit(
 }
 
 /** Everything that stands between a request and its way out, in order: the first refusal ends it, and nothing was sent yet. */
-async function permitNow(exchange: Exchange, site: Site, formFault: () => Refusal | undefined): Promise<Permission> {
+async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal | undefined): Promise<Permission> {
   const rules = site.live.book.now();
-  const judgement = judge(exchange, site);
+  const judgement = await judgeWhole(asked, site, formFault);
   if (!judgement.ok) {
     return judgement;
   }
-  const malformed = formFault();
-  if (malformed !== undefined) {
-    return { ok: false, refusal: malformed };
+  const { plan, exchange } = judgement;
+  const guard = guardExchange(exchange, site, plan);
+  if ('reason' in guard) {
+    return { ok: false, refusal: { ...guard, rule: plan.rule.id } };
   }
-  const { plan } = judgement;
   const epoch = epochOf(plan);
   const injected = await inject({
     method: exchange.method,
@@ -86,19 +89,21 @@ async function permitNow(exchange: Exchange, site: Site, formFault: () => Refusa
     nowMs: site.live.clock.nowMs(),
   });
   if (!injected.ok) {
+    guard.settle(0);
     return { ok: false, refusal: { ...injected.refusal, rule: plan.rule.id } };
   }
   const { outgoing } = injected;
   const effect = effectOf(exchange, site, { plan, outgoing });
   if (!(await site.live.recorder.open(effect))) {
+    guard.settle(0);
     const message = 'the journal of the host cannot be written, so nothing may leave';
     return { ok: false, refusal: refuse('journal-unwritable', message, plan.rule.id) };
   }
   site.live.counts.allowed += 1;
-  const run = createRun(exchange, site, { plan, outgoing, effect });
+  const run = createRun(exchange, site, { plan, outgoing, effect, guard });
   if (outgoing.isMasked === true) {
     run.sent.misplaced = true;
-    site.live.recorder.note('credential.phantom-misplaced', effect, 'masked');
+    void raise('phantom-misplaced', site, { effect, outcome: 'masked' });
   }
   if (epochOf(plan) !== epoch) {
     // The value was rotated or revoked while the line was written: the old one goes nowhere.
@@ -131,6 +136,7 @@ export interface Run {
   readonly plan: Plan;
   readonly outgoing: Outgoing;
   readonly effect: Effect;
+  readonly guard: ExchangeGuard;
   readonly startedMs: number;
   readonly needles: Needles;
   /** aborts when the caller goes, the sandbox goes, or the request must not go on */
@@ -139,11 +145,15 @@ export interface Run {
   readonly cutBy: { why: string | undefined };
   /** forgets it among what is open */
   readonly release: () => void;
-  readonly sent: { bytes: number; misplaced: boolean };
+  readonly sent: { bytes: number; misplaced: boolean; refusal?: Refusal };
   readonly received: { bytes: number };
 }
 
-function createRun(exchange: Exchange, site: Site, { plan, outgoing, effect }: Pick<Run, 'plan' | 'outgoing' | 'effect'>): Run {
+function createRun(
+  exchange: Exchange,
+  site: Site,
+  { plan, outgoing, effect, guard }: Pick<Run, 'plan' | 'outgoing' | 'effect' | 'guard'>,
+): Run {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
   const cutBy: Run['cutBy'] = { why: undefined };
@@ -167,6 +177,7 @@ function createRun(exchange: Exchange, site: Site, { plan, outgoing, effect }: P
     plan,
     outgoing,
     effect,
+    guard,
     startedMs: site.live.clock.monotonicMs(),
     needles: needlesOf(outgoing, site),
     stop,
@@ -179,9 +190,10 @@ function createRun(exchange: Exchange, site: Site, { plan, outgoing, effect }: P
 
 /** Whether the rules in force would carry a request out as `before` says: under the same credential, to the same place. */
 function isStillAllowed(exchange: Exchange, site: Site, before: Plan): boolean {
-  const now = judge(exchange, site);
+  const now = judge(exchange, site, before.content === undefined ? undefined : { content: before.content });
   return (
     now.ok &&
+    now.plan.inspect === undefined &&
     now.plan.credential?.name === before.credential?.name &&
     now.plan.rule.upstream === before.rule.upstream &&
     now.plan.secure === before.secure
@@ -211,12 +223,40 @@ async function carryOut(run: Run): Promise<Refusal | undefined> {
     // Recorded once more, as the alarm that it is.
     return refuse('phantom-misplaced', 'a key of this sandbox stands in the content of the request', plan.rule.id);
   }
+  const stopped = stoppedBy(run);
+  if (stopped !== undefined) {
+    discard(answer);
+    return stopped;
+  }
   if (!answer.ok) {
     finish(run, exchange.signal.aborted ? 'caller-gone' : answer.fault.reason);
     return { ...refuse(answer.fault.reason, answer.fault.message, plan.rule.id), isRecorded: true };
   }
   await passOn(run, answer.value);
   return undefined;
+}
+
+/** The request was broken off by a guard: recorded as its end, and once more as the refusal that it is. */
+export function stoppedBy(run: Run): Refusal | undefined {
+  const { refusal } = run.sent;
+  if (refusal !== undefined) {
+    finish(run, refusal.reason);
+  }
+  return refusal;
+}
+
+function guardStop(run: Run): GuardStop {
+  const { site, effect, sent, stop, plan } = run;
+  return {
+    refuse(refusal) {
+      sent.refusal ??= { ...refusal, rule: plan.rule.id };
+      stop.abort();
+    },
+    masked(label) {
+      const named = { ...effect, detail: { ...effect.detail, secret: label } };
+      void raise('secret-outgoing', site, { effect: named, outcome: 'masked' });
+    },
+  };
 }
 
 function discard(answer: Attempt<UpstreamAnswer>): void {
@@ -232,7 +272,8 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const fields = forwardedResponseFields(answer.fields).map(([name, value]): Field => [name, maskText(value, needles)]);
   try {
     const target = exchange.respond(answer.status, fields);
-    await pump(answer.body, target, { step: mask, isWhole: answer.isWhole, onBytes: (count) => countReceived(run, count) });
+    const step = chain([mask, run.guard.inward(answer)]);
+    await pump(answer.body, target, { step, isWhole: answer.isWhole, onBytes: (count) => countReceived(run, count) });
     finish(run, 'ok', { status: answer.status, ...scrubbed(mask) });
   } catch {
     const outcome = exchange.signal.aborted ? 'caller-gone' : 'answer-cut';
@@ -254,7 +295,7 @@ function countReceived(run: Run, count: number): void {
 
 /** The same answer with its content in the clear, where it has to be searched for the secret. */
 export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<UpstreamAnswer> {
-  if (!attempted.ok || run.needles.sought.length === 0) {
+  if (!attempted.ok || (run.needles.sought.length === 0 && !run.guard.reads)) {
     return attempted;
   }
   const { status, fields, body, isWhole } = attempted.value;
@@ -293,23 +334,32 @@ function bodyOf(run: Run): UpstreamRequest['body'] {
   const { content } = outgoing;
   const stream = content === undefined ? exchange.body : Readable.from([content], { objectMode: false });
   const options = {
-    step: chain([searchFor(run), outgoing.step]),
+    step: chain([searchOutward(run), outgoing.step]),
     isWhole: content === undefined ? exchange.isWhole : () => true,
-    onBytes: (count: number) => countSent(run, count),
+    onBytes: countSent(run),
   };
   return stream === undefined ? undefined : { stream, options };
 }
 
-function countSent(run: Run, count: number): void {
-  run.sent.bytes += count;
-  run.site.live.counts.bytesOut += count;
+function countSent(run: Run): (count: number) => void {
+  const stop = guardStop(run);
+  return (count) => {
+    run.sent.bytes += count;
+    run.site.live.counts.bytesOut += count;
+    run.guard.sent(run.sent.bytes, stop);
+  };
+}
+
+/** All that content is searched for on its way out; new steps at each call. */
+export function searchOutward(run: Run): BodyStep | undefined {
+  return chain([searchFor(run), ...run.guard.outward(guardStop(run))]);
 }
 
 /**
  * Finds phantoms in the content of a request. At the host that owns the key they are made unreadable and noted (a
  * transcript may well hold one); at any other host the request is broken off before the phantom is through.
  */
-export function searchFor(run: Run): Mask | undefined {
+function searchFor(run: Run): Mask | undefined {
   const { site, effect, plan, sent, stop } = run;
   if (site.live.phantoms().length === 0) {
     return undefined;
@@ -321,7 +371,7 @@ export function searchFor(run: Run): Mask | undefined {
       if (plan.credential === undefined) {
         stop.abort();
       } else {
-        site.live.recorder.note('credential.phantom-misplaced', effect, 'masked');
+        void raise('phantom-misplaced', site, { effect, outcome: 'masked' });
       }
     }
     return bytes;
@@ -331,7 +381,7 @@ export function searchFor(run: Run): Mask | undefined {
 
 function effectOf(exchange: Exchange, site: Site, { plan, outgoing }: Pick<Run, 'plan' | 'outgoing'>): Effect {
   return {
-    ...bareEffect(exchange, site),
+    ...bareEffect(exchange, site, plan.content),
     rule: plan.rule.id,
     credential: outgoing.secret === undefined ? undefined : site.live.credentialHash(outgoing.secret),
   };
@@ -342,5 +392,6 @@ export function finish(run: Run, outcome: string, detail: Record<string, string 
   const { effect, site, sent, received, startedMs, cutBy } = run;
   run.release();
   const ms = Math.round(site.live.clock.monotonicMs() - startedMs);
-  site.live.recorder.end(effect, cutBy.why ?? outcome, { ...detail, bytesOut: sent.bytes, bytesIn: received.bytes, ms });
+  const used = run.guard.settle(sent.bytes);
+  site.live.recorder.end(effect, cutBy.why ?? outcome, { ...detail, ...used, bytesOut: sent.bytes, bytesIn: received.bytes, ms });
 }

@@ -67,6 +67,12 @@ export function secretIn(text: string, needles: NeedleSet): string | undefined {
   return forms.map((form) => needles.find(Buffer.from(form, 'latin1'), 0)?.label).find((label) => label !== undefined);
 }
 
+/** The same text with every known secret in it made unreadable. */
+export function maskSecrets(text: string, needles: NeedleSet): string {
+  const step = createSecretSearch({ needles, mode: 'mask', onFound: () => undefined });
+  return Buffer.concat([step.push(Buffer.from(text, 'latin1')), step.finish()]).toString('latin1');
+}
+
 function unescaped(text: string): string {
   return text.replaceAll(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+import { withSender } from './alarm.ts';
 import { answerRefusal } from './answer-refusal.ts';
 import type { BodyStep } from './body-steps.ts';
 import type { Exchange } from './exchange.ts';
@@ -11,7 +12,7 @@ import { detachedExchange } from './http1-exchange.ts';
 import type { Site } from './live-sandbox.ts';
 import { createMask, maskText } from './mask.ts';
 import { pump } from './pump.ts';
-import { finish, passOn, permit, readable, searchFor, upstreamRequest, type Run } from './relay.ts';
+import { finish, passOn, permit, readable, searchOutward, stoppedBy, upstreamRequest, type Run } from './relay.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { UpgradeAnswer } from './upstream.ts';
 import { createFrameRelay, FrameFault } from './websocket-frames.ts';
@@ -93,8 +94,7 @@ async function settle(upgrade: Upgrade, run: Run, answer: UpgradeAnswer): Promis
     answer.socket.destroy();
     return failed(run, faulty('bad-answer', `${run.site.host} switched protocols without understanding what was asked`).fault);
   }
-  await join(upgrade, run, answer);
-  return undefined;
+  return await join(upgrade, run, answer);
 }
 
 /** RFC 6455 section 4.1: the accept value answers our key, the subprotocol was offered, and no extension was. */
@@ -111,7 +111,11 @@ function isProved(asked: readonly Field[], answered: readonly Field[]): boolean 
   );
 }
 
-async function join({ socket }: Upgrade, run: Run, answer: UpgradeAnswer & { readonly kind: 'switched' }): Promise<void> {
+async function join(
+  { socket }: Upgrade,
+  run: Run,
+  answer: UpgradeAnswer & { readonly kind: 'switched' },
+): Promise<Refusal | undefined> {
   const { site, needles, sent, received, stop } = run;
   const outer = answer.socket;
   const kept = answer.fields.filter(([name]) => !['connection', 'upgrade', 'alt-svc'].includes(name));
@@ -133,7 +137,7 @@ async function join({ socket }: Upgrade, run: Run, answer: UpgradeAnswer & { rea
     onBytes: (count) => add(received, count),
   });
   const outwards = pump(socket, outer, {
-    step: createFrameRelay({ sender: 'client', step: () => searchFor(run) }),
+    step: createFrameRelay({ sender: 'client', step: () => searchOutward(run) }),
     onBytes: (count) => add(sent, count),
   });
   // What breaks one way ends both; an end of one way lets the other come to its own.
@@ -142,12 +146,18 @@ async function join({ socket }: Upgrade, run: Run, answer: UpgradeAnswer & { rea
   cut();
   site.live.counts.bytesIn += received.bytes;
   site.live.counts.bytesOut += sent.bytes;
+  const stopped = stoppedBy(run);
+  if (stopped !== undefined) {
+    return stopped;
+  }
   finish(run, outcomeOf(run, [inward, outward]), { status: 101 });
   if (isMisplaced(run)) {
     // Recorded once more, as the alarm that it is.
     const reason = 'phantom-misplaced';
-    await site.live.recorder.deny(run.effect, { reason, action: `credential.${reason}` });
+    site.live.sandbox.guarding?.onAlarm?.();
+    await site.live.recorder.deny(await withSender(run.effect, site), { reason, action: `alarm.${reason}` });
   }
+  return undefined;
 }
 
 function outcomeOf(run: Run, ways: readonly PromiseSettledResult<void>[]): string {

@@ -87,7 +87,7 @@ describe("SEC-04: the caller's own key", () => {
     expect(await send(lines)).toMatch(/^HTTP\/1\.1 403 [\s\S]*x-casemate-denied: foreign-key/);
     expect(sink.seen).toHaveLength(before);
     expect(lab.lastDenial()).toMatchObject({
-      action: 'credential.foreign-key',
+      action: 'alarm.foreign-key',
       decision: 'deny',
       subject: 'mitm.example.com:443',
     });
@@ -110,7 +110,7 @@ describe('SEC-07: the phantom where it does not belong', () => {
     const before = sink.seen.length;
     expect(await send(lines, { target })).toMatch(/^HTTP\/1\.1 403 [\s\S]*x-casemate-denied: phantom-misplaced/);
     expect(sink.seen).toHaveLength(before);
-    expect(lab.lastDenial()).toMatchObject({ action: 'credential.phantom-misplaced', decision: 'deny' });
+    expect(lab.lastDenial()).toMatchObject({ action: 'alarm.phantom-misplaced', decision: 'deny' });
     expect(JSON.stringify(lab.lastDenial()?.subject)).not.toContain(phantom);
   });
 
@@ -119,7 +119,7 @@ describe('SEC-07: the phantom where it does not belong', () => {
     expect(await send('', { body })).toMatch(/^HTTP\/1\.1 200 /);
     expect(sink.seen.at(-1)?.body).toBe(`{"public_gist":"${'*'.repeat(phantom.length)}"}`);
     await lab.settled();
-    expect(lab.actions()).toContain('credential.phantom-misplaced none masked mitm.example.com:443');
+    expect(lab.actions()).toContain('alarm.phantom-misplaced none masked mitm.example.com:443');
   });
 
   test('at a host that does not own it, it is refused wherever it stands', async () => {

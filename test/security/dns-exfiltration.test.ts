@@ -53,7 +53,7 @@ test('a connection to a denied name resolves nothing; to an allowed one exactly 
 
 test('a phantom in a name is refused and recorded as such', () => {
   expect(ask(`${phantom.slice(0, 60)}.${phantom}.exfil.example.net`)?.rcode).toBe('REFUSED');
-  expect(lab.lastDenial()).toMatchObject({ action: 'credential.phantom-misplaced', decision: 'deny' });
+  expect(lab.lastDenial()).toMatchObject({ action: 'alarm.phantom-misplaced', decision: 'deny' });
 });
 
 describe('when the table of names is full', () => {

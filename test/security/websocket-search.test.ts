@@ -100,7 +100,7 @@ describe('a host that does not own the key', () => {
         .filter((line) => line.includes('misplaced'))
         .toSorted(),
     ).toEqual([
-      'credential.phantom-misplaced deny phantom-misplaced other.example.com:443',
+      'alarm.phantom-misplaced deny phantom-misplaced other.example.com:443',
       'net.exchange allow phantom-misplaced other.example.com:443',
     ]);
   });
