@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 
 import { agents } from '../agents/agents.ts';
+import { sealedNames } from '../credentials/sealed-store.ts';
 import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
 import { readFacts } from '../sandbox/facts.ts';
 import { loadPolicy, type LoadedPolicy } from '../sandbox/load-policy.ts';
@@ -22,6 +23,13 @@ export async function readPolicy(
     cwd,
     explicitFile,
     commandLine,
-    facts: (registries) => readFacts({ agents, env, home: env.get('HOME') ?? homedir(), registries }),
+    facts: async (registries) =>
+      readFacts({
+        agents,
+        env,
+        home: env.get('HOME') ?? homedir(),
+        registries,
+        stored: await sealedNames(paths.state, 'credential'),
+      }),
   });
 }

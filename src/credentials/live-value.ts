@@ -24,6 +24,7 @@ export interface LiveValue {
   readonly onRejected: (material: Material) => void;
   /** Goes up with every other value, and when it is forgotten. */
   readonly epoch: () => number;
+  readonly source: CredentialSource;
   /** kind of the source in use, of several the one that was there; `undefined`: no value is held */
   readonly sourceInUse: () => CredentialSource['kind'] | undefined;
 }
@@ -99,6 +100,7 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
       }
     },
     epoch: () => epoch,
+    source: place.source,
     sourceInUse: () => held?.source.kind,
   };
 }

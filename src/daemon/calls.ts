@@ -14,6 +14,7 @@ import { sandboxFolders } from '../sandbox/spec.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
+import { createCredentialCalls } from './credential-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
@@ -83,6 +84,12 @@ export function createCalls(parts: CallParts): Calling {
     'trust-list': async (request) => trustAnswer(await sandboxes.prepare(request)),
     trust: (params) => trustCall(parts, params),
     ...createRequestCalls(context),
+    ...createCredentialCalls({
+      context,
+      prepare: (request) => sandboxes.prepare(request),
+      find: (name) => sandboxes.find(name).id,
+      askVariables,
+    }),
     status: async () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
   };
@@ -153,7 +160,10 @@ async function trustCall({ context, sandboxes }: CallParts, { hash, ...request }
 }
 
 async function askEnvironment(plan: Plan, call: CallContext): Promise<Environment> {
-  const names = callerVariables(plan);
+  return await askVariables(callerVariables(plan), call);
+}
+
+async function askVariables(names: readonly string[], call: CallContext): Promise<Environment> {
   if (names.length === 0) {
     return environmentOf({});
   }

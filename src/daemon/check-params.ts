@@ -31,6 +31,12 @@ const execution = shortText.regex(/^ex-[0-9a-f]{16}$/);
 
 const request = shortText.regex(/^ask-[a-z0-9]{12}$/, 'is not the id of a request');
 
+const absolute = shortText.startsWith('/');
+const credentialName = shortText.regex(
+  /^[a-z][a-z0-9-]{0,62}$/,
+  'is not the name of a credential: lower-case letters, digits and hyphens, a letter first',
+);
+
 const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   plan: z.strictObject(make),
   create: z.strictObject({ ...make, name: shortText.optional() }),
@@ -75,6 +81,24 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
     file: shortText.startsWith('/').optional(),
   }),
   'request-deny': z.strictObject({ id: request, scope: z.enum(['while', 'sandbox']) }),
+  'credential-list': z.strictObject({ cwd: absolute }),
+  'credential-set': z.strictObject({
+    name: credentialName,
+    value: z.string().max(70_000),
+    provider: shortText.optional(),
+    hosts: z.array(shortText).max(64).optional(),
+  }),
+  'credential-reread': z.strictObject({ name: credentialName, cwd: absolute }),
+  'credential-revoke': z.strictObject({ name: credentialName, cwd: absolute, sandbox: shortText.optional() }),
+  'credential-restore': z.strictObject({ name: credentialName, cwd: absolute, sandbox: shortText.optional() }),
+  'credential-remove-list': z.strictObject({ name: credentialName }),
+  'credential-remove': z.strictObject({ name: credentialName }),
+  'credential-test': z.strictObject({
+    name: credentialName,
+    cwd: absolute,
+    path: shortText.optional(),
+    host: shortText.optional(),
+  }),
   status: nothing,
   shutdown: z.strictObject({ force: z.boolean() }),
 };

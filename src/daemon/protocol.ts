@@ -2,8 +2,11 @@ import { join } from 'node:path';
 
 import type { Invocation } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
+import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
+import type { CredentialView } from '../sandbox/list-credentials.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
+import type { TestAnswer } from '../sandbox/test-credential.ts';
 import type { Paths } from '../system/paths.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 import type { NewRepositories } from '../workspace/new-repositories.ts';
@@ -62,6 +65,18 @@ export interface Calls {
   readonly 'requests-follow': { params: Record<string, never>; result: Record<string, never> };
   readonly 'request-approve': { params: ApproveCall; result: Approved };
   readonly 'request-deny': { params: DenyCall; result: { readonly id: string } };
+  readonly 'credential-list': { params: { readonly cwd: string }; result: readonly CredentialView[] };
+  readonly 'credential-set': { params: CredentialSetCall; result: CredentialChange };
+  /** Reads a source that is not sealed again, for the sandboxes that run. */
+  readonly 'credential-reread': { params: CredentialCall; result: CredentialChange };
+  readonly 'credential-revoke': { params: CredentialCall & SandboxChoice; result: RevokeAnswer };
+  readonly 'credential-restore': {
+    params: CredentialCall & SandboxChoice;
+    result: { readonly name: string; readonly restored: boolean };
+  };
+  readonly 'credential-remove-list': { params: NameCall; result: RemovalList };
+  readonly 'credential-remove': { params: NameCall; result: RemovalList };
+  readonly 'credential-test': { params: CredentialTestCall; result: TestAnswer };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
@@ -69,7 +84,7 @@ export interface Calls {
 export type Method = keyof Calls;
 
 /**
- * Calls that widen what a sandbox may do. They are for the person at this socket alone: no face that serves an agent or a
+ * Calls that widen what a sandbox may do, or are about credentials. They are for the person at this socket alone: no face that serves an agent or a
  * caller of one (MCP, HTTP) may pass them on, however it is asked.
  */
 export const operatorMethods = [
@@ -78,7 +93,36 @@ export const operatorMethods = [
   'request-approve',
   'request-deny',
   'trust',
+  'credential-list',
+  'credential-set',
+  'credential-reread',
+  'credential-revoke',
+  'credential-restore',
+  'credential-remove-list',
+  'credential-remove',
+  'credential-test',
 ] as const satisfies readonly Method[];
+
+export interface CredentialCall extends NameCall {
+  /** absolute; whose policy files hold */
+  readonly cwd: string;
+}
+
+export interface SandboxChoice {
+  /** name of a sandbox; `undefined`: all that are and will be */
+  readonly sandbox?: string | undefined;
+}
+
+export interface CredentialSetCall extends NameCall {
+  readonly value: string;
+  readonly provider?: string | undefined;
+  readonly hosts?: readonly string[] | undefined;
+}
+
+export interface CredentialTestCall extends CredentialCall {
+  readonly path?: string | undefined;
+  readonly host?: string | undefined;
+}
 
 export interface ApproveCall {
   readonly id: string;

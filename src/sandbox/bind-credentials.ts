@@ -23,6 +23,7 @@ export interface PlanCredentials {
   readonly phantomNamed: (name: string) => string | undefined;
   /** Reads the sources again; exchanges from now on use the new values. */
   readonly refresh: (callerEnv: Environment) => Promise<void>;
+  readonly refreshOne: (name: string, callerEnv: Environment) => Promise<void>;
 }
 
 export interface BindFacts {
@@ -64,6 +65,7 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
     phantomOf: (provider) => [...bindings.values()].find((binding) => binding.provider === provider)?.phantom,
     phantomNamed: (name) => bindings.get(name)?.phantom,
     refresh,
+    refreshOne: async (name, callerEnv) => await bindings.get(name)?.refresh(layered(callerEnv, context.env)),
   };
 }
 

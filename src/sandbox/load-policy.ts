@@ -11,6 +11,7 @@ import { parsePolicy } from '../policy/parse.ts';
 import { faultAt, originOf, type PolicyLayer } from '../policy/policy-layer.ts';
 import type { Policy } from '../policy/policy.ts';
 import { maxBytes } from '../policy/read-yaml.ts';
+import { resolveCredentials, type KnownCredentials } from '../policy/resolve-credentials.ts';
 import { resolvePolicy } from '../policy/resolve-policy.ts';
 import { isWithin } from '../policy/resolve-scalars.ts';
 import { isErrno } from '../system/files.ts';
@@ -25,6 +26,8 @@ export interface PolicyRequest {
   /** absolute; taken as the project policy instead of one that is found */
   readonly explicitFile?: string | undefined;
   readonly commandLine?: CommandLinePolicy | undefined;
+  /** texts taken instead of what is in the files of these absolute paths: a change before it is written */
+  readonly instead?: ReadonlyMap<string, string> | undefined;
   /** Called once, with the registries that some layer's presets need. */
   readonly facts: (registries: readonly RegistryKind[]) => Promise<Facts>;
 }
@@ -41,6 +44,8 @@ export interface LoadedFile {
   readonly sha256: string;
 }
 
+type Instead = PolicyRequest['instead'];
+
 interface Read {
   readonly file: LoadedFile;
   readonly layer: PolicyLayer;
@@ -49,10 +54,12 @@ interface Read {
 export const projectFileName = 'casemate.yaml';
 
 /** Throws `POLICY_INVALID`, `POLICY_WIDENS` and, for options, `USAGE`. */
-export async function loadPolicy({ paths, cwd, explicitFile, commandLine, facts }: PolicyRequest): Promise<LoadedPolicy> {
-  const organisation = await readLayer('organisation', paths.organisation, cwd);
-  const user = await readLayer('user', join(paths.config, 'policy.yaml'), cwd);
-  const project = explicitFile === undefined ? await findProject(cwd) : await readExplicit(explicitFile, cwd);
+export async function loadPolicy(request: PolicyRequest): Promise<LoadedPolicy> {
+  const { paths, cwd, explicitFile, commandLine, instead, facts } = request;
+  const organisation = await readLayer('organisation', paths.organisation, { workspaceFolder: cwd });
+  const user = await readLayer('user', join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead });
+  const project =
+    explicitFile === undefined ? await findProject(cwd, instead) : await readExplicit(explicitFile, { cwd, instead });
   const options = commandLine === undefined ? undefined : commandLineLayer(commandLine, cwd);
   const read = [organisation, user, project].filter((layer) => layer !== undefined);
   const layers = { organisation: organisation?.layer, user: user?.layer, project: project?.layer, commandLine: options };
@@ -63,6 +70,18 @@ export async function loadPolicy({ paths, cwd, explicitFile, commandLine, facts 
     await refuseLinksOut(policy, project.layer);
   }
   return { policy, files: read.map(({ file }) => file) };
+}
+
+/** The credentials that exist by themselves and those that the organisation and the user define, by name. */
+export async function loadCredentials({
+  paths,
+  cwd,
+  facts,
+}: Pick<PolicyRequest, 'paths' | 'cwd' | 'facts'>): Promise<KnownCredentials> {
+  const organisation = await readLayer('organisation', paths.organisation, { workspaceFolder: cwd });
+  const user = await readLayer('user', join(paths.config, 'policy.yaml'), { workspaceFolder: cwd });
+  const layers = { organisation: organisation?.layer, user: user?.layer, project: undefined, commandLine: undefined };
+  return resolveCredentials(layers, await facts(registryKinds));
 }
 
 /** A relative path without `..` can still leave the project: by a link that came with it. */
@@ -89,8 +108,8 @@ async function refuseLinksOut({ workspace, image, origins }: Policy, layer: Poli
   }
 }
 
-async function readExplicit(path: string, cwd: string): Promise<Read> {
-  const read = await readLayer('project', resolve(cwd, path), cwd);
+async function readExplicit(path: string, { cwd, instead }: { readonly cwd: string; readonly instead: Instead }): Promise<Read> {
+  const read = await readLayer('project', resolve(cwd, path), { workspaceFolder: cwd, instead });
   if (read === undefined) {
     throw new CasemateError('POLICY_INVALID', `${visible(path)}: there is no such file`, {
       hint: 'Name a policy file that exists.',
@@ -103,10 +122,10 @@ async function readExplicit(path: string, cwd: string): Promise<Read> {
  * `casemate.yaml` of the folder itself, else of the nearest folder above it up to the one that holds `.git`. Outside any
  * repository only the folder itself counts: what lies above it, in /tmp say, may be somebody else's.
  */
-async function findProject(cwd: string): Promise<Read | undefined> {
+async function findProject(cwd: string, instead: Instead): Promise<Read | undefined> {
   for (const folder of await foldersUpToRepository(cwd)) {
     // oxlint-disable-next-line no-await-in-loop -- the nearest file decides
-    const read = await readLayer('project', join(folder, projectFileName), folder);
+    const read = await readLayer('project', join(folder, projectFileName), { workspaceFolder: folder, instead });
     if (read !== undefined) {
       return read;
     }
@@ -138,15 +157,15 @@ async function exists(path: string): Promise<boolean> {
 async function readLayer(
   kind: 'organisation' | 'user' | 'project',
   path: string,
-  workspaceFolder: string,
+  { workspaceFolder, instead }: { readonly workspaceFolder: string; readonly instead?: Instead },
 ): Promise<Read | undefined> {
-  const bytes = await readPolicyFile(kind, path);
+  const text = instead?.get(path);
+  const bytes = text === undefined ? await readPolicyFile(kind, path) : Buffer.from(text);
   if (bytes === undefined) {
     await refuseOtherEnding(path);
     return undefined;
   }
-  const text = decode(bytes, path);
-  const layer = parsePolicy({ kind, source: path, folder: dirname(path), workspaceFolder, text });
+  const layer = parsePolicy({ kind, source: path, folder: dirname(path), workspaceFolder, text: decode(bytes, path) });
   return { layer, file: { layer: kind, path, sha256: createHash('sha256').update(bytes).digest('hex') } };
 }
 

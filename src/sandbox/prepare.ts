@@ -4,6 +4,7 @@ import type { Agent } from '../agents/agent.ts';
 import { planHome } from '../agents/home.ts';
 import { trustEnvironment } from '../agents/trust.ts';
 import { phantomVariables } from '../credentials/providers.ts';
+import { sealedNames } from '../credentials/sealed-store.ts';
 import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
 import type { Policy } from '../policy/policy.ts';
 import { projectGrants } from '../policy/project-grants.ts';
@@ -91,7 +92,8 @@ async function readPolicy(
     cwd,
     explicitFile: policyFile,
     commandLine: commandLineOf(request),
-    facts: (registries) => readFacts({ agents, env, home: userHome, registries }),
+    facts: async (registries) =>
+      readFacts({ agents, env, home: userHome, registries, stored: await sealedNames(paths.state, 'credential') }),
   });
 }
 

@@ -1,0 +1,40 @@
+import { CasemateError } from '../base/errors.ts';
+import { nearest, visible } from '../base/text.ts';
+import { sealedNames } from '../credentials/sealed-store.ts';
+import { registryKinds, type Facts } from '../policy/facts.ts';
+import { providerHosts } from '../policy/provider-hosts.ts';
+import { formatHostPattern } from '../policy/host-pattern.ts';
+import type { KnownCredential, KnownCredentials } from '../policy/resolve-credentials.ts';
+import type { SandboxContext } from './context.ts';
+import { readFacts } from './facts.ts';
+import { loadCredentials } from './load-policy.ts';
+
+/** The credentials that a policy may name here: built in, defined by organisation or user, or sealed. */
+export interface CredentialWorld {
+  readonly known: KnownCredentials;
+  readonly sealed: readonly string[];
+  readonly facts: Facts;
+}
+
+export async function credentialWorld({ agents, env, paths, userHome }: SandboxContext, cwd: string): Promise<CredentialWorld> {
+  const sealed = await sealedNames(paths.state, 'credential');
+  const facts = await readFacts({ agents, env, home: userHome, registries: registryKinds, stored: sealed });
+  const known = await loadCredentials({ paths, cwd, facts: async () => facts });
+  return { known, sealed, facts };
+}
+
+/** Hosts a credential may go to by what is known of it, as patterns; empty: wherever a policy binds it. */
+export function hostsOf({ rule, hosts }: KnownCredential, facts: Facts): readonly string[] {
+  return (hosts ?? providerHosts(rule.provider, facts)).map(formatHostPattern);
+}
+
+/** Throws `USAGE` for a name that nothing here has. */
+export function requireKnown(name: string, { known, sealed }: CredentialWorld): void {
+  if (known.has(name) || sealed.includes(name)) {
+    return;
+  }
+  const near = nearest(name, [...known.keys(), ...sealed]);
+  throw new CasemateError('USAGE', `there is no credential "${visible(name)}"`, {
+    hint: near === undefined ? 'See: casemate credentials ls' : `Did you mean "${near}"?`,
+  });
+}

@@ -1,0 +1,98 @@
+import { stat } from 'node:fs/promises';
+
+import { readNote, type ValueNote } from '../credentials/sealed-value.ts';
+import { describeSource } from '../credentials/sources.ts';
+import type { CredentialSource } from '../policy/policy.ts';
+import { plainSources } from '../policy/source-schema.ts';
+import type { SandboxContext } from './context.ts';
+import { credentialWorld, hostsOf } from './known-credentials.ts';
+import { runningWith } from './credentials.ts';
+
+/** All credentials with what may be told of them. No value is read for it, and none is in it. */
+export interface CredentialView {
+  readonly name: string;
+  readonly provider: string;
+  /** in the order in which they are asked */
+  readonly sources: readonly SourceView[];
+  /** patterns; empty: wherever a policy binds it */
+  readonly hosts: readonly string[];
+  /** file that defines it, `built in`, or `sealed` where no policy names it yet */
+  readonly definedIn: string;
+  /** RFC 3339 */
+  readonly setAt: string | undefined;
+  readonly rotatedAt: string | undefined;
+  readonly lastUsedAt: string | undefined;
+  /** running sandboxes that hold it, with the kind of source theirs came from */
+  readonly sandboxes: readonly { readonly name: string; readonly source: string | undefined }[];
+  /** `everywhere`, or the names of sandboxes */
+  readonly revoked: readonly string[];
+}
+
+export interface SourceView {
+  readonly kind: CredentialSource['kind'];
+  readonly text: string;
+  /** of kind `env`: the variable, which only the caller can look at */
+  readonly variable: string | undefined;
+  /** `unknown`: only reading it would tell, which may ask a person or run a program */
+  readonly has: 'yes' | 'no' | 'unknown';
+}
+
+export async function listCredentials(context: SandboxContext, cwd: string): Promise<readonly CredentialView[]> {
+  const world = await credentialWorld(context, cwd);
+  const notes = new Map((await context.sealed.list('credential')).map((entry) => [entry.name, readNote(entry)]));
+  const names = [...new Set([...world.known.keys(), ...notes.keys()])].toSorted();
+  const marks = { uses: context.store.credentials.uses(), revocations: context.store.credentials.revocations() };
+  return await Promise.all(
+    names.map(async (name): Promise<CredentialView> => {
+      const credential = world.known.get(name);
+      const note = notes.get(name);
+      const source: CredentialSource = credential?.rule.source ?? { kind: 'stored', name };
+      const lastMs = marks.uses.find((use) => use.name === name)?.lastMs;
+      const revoked = marks.revocations.filter((mark) => mark.name === name);
+      const bound = credential === undefined ? [] : hostsOf(credential, world.facts);
+      return {
+        name,
+        provider: credential?.rule.provider ?? note?.provider ?? 'header',
+        sources: await Promise.all(plainSources(source).map((one) => viewSource(one, world.sealed))),
+        hosts: note !== undefined && note.hosts.length > 0 ? note.hosts : bound,
+        definedIn: credential === undefined ? 'sealed' : definitionOf(credential.rule.origin),
+        ...timesOf(note),
+        lastUsedAt: timeOf(lastMs),
+        sandboxes: runningWith(context, name).map(({ sandbox, binding }) => ({ name: sandbox, source: binding.sourceInUse() })),
+        revoked: revoked.map(({ sandbox }) =>
+          sandbox === undefined ? 'everywhere' : (context.store.find(sandbox)?.name ?? sandbox),
+        ),
+      };
+    }),
+  );
+}
+
+function definitionOf({ layer, source }: { readonly layer: string; readonly source: string }): string {
+  return layer === 'default' ? 'built in' : source;
+}
+
+function timesOf(note: ValueNote | undefined): Pick<CredentialView, 'setAt' | 'rotatedAt'> {
+  return { setAt: timeOf(note?.setMs), rotatedAt: timeOf(note?.rotatedMs) };
+}
+
+function timeOf(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}
+
+async function viewSource(source: CredentialSource, sealed: readonly string[]): Promise<SourceView> {
+  const variable = source.kind === 'env' ? source.name : undefined;
+  return { kind: source.kind, text: describeSource(source), variable, has: await presence(source, sealed) };
+}
+
+async function presence(source: CredentialSource, sealed: readonly string[]): Promise<SourceView['has']> {
+  if (source.kind === 'stored') {
+    return sealed.includes(source.name) ? 'yes' : 'no';
+  }
+  if (source.kind === 'file' || source.kind === 'secret') {
+    return await stat(source.path).then(
+      () => 'yes',
+      () => 'no',
+    );
+  }
+  return 'unknown';
+}
