@@ -109,7 +109,7 @@ describe.skipIf(!isThere)('the AWS command line', () => {
     arrived.length = 0;
     return run('aws', [...args], { env: { ...variables, ...more }, timeout: 60_000 }).then(
       ({ stdout }) => ({ stdout, error: '' }),
-      (error: { readonly stderr?: string }) => ({ stdout: '', error: error.stderr ?? String(error) }),
+      (error: { readonly stderr?: string }) => ({ stdout: '', error: error.stderr ?? 'it could not be started' }),
     );
   }
 
