@@ -165,7 +165,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
     needlesOf: createNeedleCache(),
     sockets: new Set(),
     closing: new AbortController(),
-    counts: { exchange: 0, openExchanges: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0, heldBytes: 0 },
+    counts: { exchange: 0, openExchanges: 0, decodingBytes: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0, heldBytes: 0 },
     credentialHash: journal.credentialHash,
   };
 }

@@ -1,21 +1,37 @@
 import type { Readable } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 
-/** Undoes a content coding (RFC 9110 section 8.4.1) as the bytes come, so that secrets in it can be seen. */
+/** Undoes a content coding (RFC 9110 section 8.4.1) as the bytes come, so that what is in it can be seen. */
 const decoders = {
   gzip: createGunzip,
   'x-gzip': createGunzip,
   deflate: createInflate,
   br: createBrotliDecompress,
-  zstd: createZstdDecompress,
+  // RFC 9659: a decoder of content codings supports windows of 8 MiB, and none that are larger.
+  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 23 } }),
 } as const;
 
-export function isKnownCoding(coding: string): coding is keyof typeof decoders {
+export type Coding = keyof typeof decoders;
+
+const MiB = 1024 * 1024;
+
+/** What a decoder holds at most, mostly its window. */
+export const decoderBytes: Readonly<Record<Coding, number>> = {
+  gzip: MiB / 16,
+  'x-gzip': MiB / 16,
+  deflate: MiB / 16,
+  br: 17 * MiB,
+  zstd: 9 * MiB,
+};
+
+export function isKnownCoding(coding: string): coding is Coding {
   return Object.hasOwn(decoders, coding);
 }
 
+export type Decoder = ReturnType<(typeof decoders)[Coding]>;
+
 /** Breaks when `body` breaks; stops reading `body` when it is destroyed. */
-export function decodeContent(body: Readable, coding: keyof typeof decoders): Readable {
+export function decodeContent(body: Readable, coding: Coding): Decoder {
   const decoder = decoders[coding]();
   body.once('error', (error) => decoder.destroy(error));
   body.once('close', () => {

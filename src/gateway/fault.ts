@@ -12,10 +12,15 @@ export type FaultReason =
   | 'certificate'
   | 'proxy-refused'
   | 'slow'
-  | 'bad-answer';
+  | 'bad-answer'
+  /** the caller's own content broke off, or cannot be read */
+  | 'request-broken';
 
 export type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: Fault };
 
 export function faulty(reason: FaultReason, message: string): { readonly ok: false; readonly fault: Fault } {
   return { ok: false, fault: { reason, message } };
 }
+
+/** The content of the request did not come to its end, or a step on its way refused it. */
+export const brokenRequest = faulty('request-broken', 'the content of the request broke off, or could not be read');

@@ -73,3 +73,8 @@ export function forwardedResponseFields(fields: readonly Field[]): readonly Fiel
 export function flat(fields: readonly Field[]): string[] {
   return fields.flatMap(([name, value]) => [name, value]);
 }
+
+/** As Node's `addTrailers` takes them. */
+export function pairs(fields: readonly Field[]): [string, string][] {
+  return fields.map(([name, value]) => [name, value]);
+}

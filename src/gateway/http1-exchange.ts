@@ -2,7 +2,7 @@ import { ServerResponse, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import type { Exchange } from './exchange.ts';
-import { fieldsOf, flat, valuesOf } from './fields.ts';
+import { fieldsOf, flat, pairs, valuesOf } from './fields.ts';
 
 /** A request of Node's HTTP/1.1 server as an `Exchange`. */
 export function http1Exchange(
@@ -27,6 +27,7 @@ export function http1Exchange(
     fields,
     body: hasContent(request) ? request : undefined,
     isWhole: () => request.complete,
+    trailers: () => fieldsOf(request.rawTrailers),
     expectsContinue: options.expectsContinue,
     signal: gone.signal,
     sendContinue: () => response.writeContinue(),
@@ -40,6 +41,8 @@ export function http1Exchange(
       });
       return response;
     },
+    // As pairs, so that a field may be there twice. Node leaves them out where the answer is not chunked.
+    sendTrailers: (behind) => response.addTrailers(pairs(behind)),
     hasResponded: () => response.headersSent,
     cut: () => void request.socket.destroy(),
   };

@@ -8,10 +8,10 @@ import {
 import type { Socket } from 'node:net';
 
 import type { Exchange } from './exchange.ts';
-import { fieldsOf, tokensOf, valuesOf } from './fields.ts';
+import { fieldsOf, tokensOf, valuesOf, type Field } from './fields.ts';
 import type { Site } from './live-sandbox.ts';
 import { relay } from './relay.ts';
-import { append, windowBytes } from './upstream-http2.ts';
+import { headersOf } from './upstream-http2.ts';
 
 /** HTTP/2 with callers: every stream is an exchange of its own and is judged by itself. */
 export function serveHttp2(socket: Socket, site: Site): void {
@@ -24,23 +24,32 @@ export function serveHttp2(socket: Socket, site: Site): void {
     unknownProtocolTimeout: limits.headMs,
     settings: {
       maxConcurrentStreams: 100,
-      initialWindowSize: windowBytes,
+      initialWindowSize: callerWindowBytes,
       maxHeaderListSize: limits.headerBytes,
       enableConnectProtocol: false,
     },
   });
-  session.setLocalWindowSize(windowBytes);
+  session.setLocalWindowSize(2 * callerWindowBytes);
   session.on('error', () => undefined);
+  const countReset = resetCounter(session);
   session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: string[]) => {
     stream.on('error', () => undefined);
+    // Reset in the same breath as it was opened: nothing of it is carried out, and nothing can be answered.
+    if (stream.destroyed || stream.aborted) {
+      countReset();
+      return;
+    }
+    stream.once('aborted', countReset);
     if (isTooLarge(raw, limits.headerBytes)) {
       stream.respond({ ':status': 431 }, { endStream: true });
       return;
     }
     void relay(http2Exchange({ stream, headers, flags, raw }), site);
   });
-  limitResets(session);
 }
+
+/** Callers are on the same machine: a small window serves them as well, and bounds what is held when nobody reads on. */
+const callerWindowBytes = 256 * 1024;
 
 interface Incoming {
   readonly stream: ServerHttp2Stream;
@@ -60,6 +69,12 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
     }
   });
   const hasContent = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
+  let before: readonly Field[] = [];
+  let behind: readonly Field[] = [];
+  stream.once('trailers', (_headers: IncomingHttpHeaders, _flags: number, rawTrailers: string[]) => {
+    before = fieldsOf(rawTrailers);
+  });
+  stream.once('wantTrailers', () => endWith(stream, behind));
   return {
     version: '2',
     method: String(headers[':method'] ?? ''),
@@ -68,28 +83,30 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
     fields,
     body: hasContent ? stream : undefined,
     isWhole: () => stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.aborted,
+    trailers: () => before,
     expectsContinue: tokensOf(fields, 'expect').includes('100-continue'),
     signal: gone.signal,
     sendContinue: () => stream.additionalHeaders({ ':status': 100 }),
     respond(status, answer) {
-      const head: Record<string, string | string[]> = {};
-      for (const field of answer) {
-        append(head, field);
-      }
-      delete head['connection'];
-      stream.respond({ ...head, ':status': status });
-      // A caller that is still sending when its answer is complete is told to stop (RFC 9113 section 8.1).
-      stream.once('finish', () => {
-        if (!stream.readableEnded) {
-          stream.close(constants.NGHTTP2_NO_ERROR);
-        }
-      });
+      const { connection: _, ...head } = headersOf(answer);
+      stream.respond({ ...head, ':status': status }, { waitForTrailers: true });
       return stream;
     },
+    sendTrailers: (stated) => void (behind = stated),
     hasResponded: () => stream.headersSent || stream.destroyed,
     // Not `close`: that ends the content properly first, and a short answer would look complete.
     cut: () => void stream.destroy(new Error('the exchange was broken off')),
   };
+}
+
+/** All content is written: what goes behind it, and an end of whatever the caller is still sending (RFC 9113 section 8.1). */
+function endWith(stream: ServerHttp2Stream, trailers: readonly Field[]): void {
+  stream.sendTrailers(headersOf(trailers));
+  setImmediate(() => {
+    if (!stream.readableEnded && !stream.destroyed) {
+      stream.close(constants.NGHTTP2_NO_ERROR);
+    }
+  });
 }
 
 function isTooLarge(raw: readonly string[], limit: number): boolean {
@@ -97,18 +114,16 @@ function isTooLarge(raw: readonly string[], limit: number): boolean {
 }
 
 /** A caller that opens streams and resets them at once makes work without limit (CVE-2023-44487). */
-function limitResets(session: ServerHttp2Session): void {
+function resetCounter(session: ServerHttp2Session): () => void {
   let resets = 0;
   const forget = setInterval(() => {
     resets = 0;
   }, 10_000);
-  session.on('stream', (stream) => {
-    stream.once('aborted', () => {
-      resets += 1;
-      if (resets > 200) {
-        session.destroy();
-      }
-    });
-  });
   session.once('close', () => clearInterval(forget));
+  return () => {
+    resets += 1;
+    if (resets > 200) {
+      session.destroy();
+    }
+  };
 }

@@ -47,6 +47,8 @@ export interface LiveSandbox {
 export interface Counts {
   exchange: number;
   openExchanges: number;
+  /** what decoders of compressed requests may hold */
+  decodingBytes: number;
   allowed: number;
   denied: number;
   bytesOut: number;

@@ -62,6 +62,7 @@ const faultStatus: Readonly<Record<FaultReason, number>> = {
   'proxy-refused': 502,
   slow: 504,
   'bad-answer': 502,
+  'request-broken': 400,
 };
 
 export function statusOf(reason: RefusalReason): number {

@@ -8,16 +8,18 @@ import { decodeContent, isKnownCoding } from './decode-content.ts';
 import type { Exchange } from './exchange.ts';
 import { guardExchange, type ExchangeGuard, type GuardStop } from './exchange-guard.ts';
 import { faulty, type Attempt } from './fault.ts';
-import { forwardedResponseFields, valuesOf, type Field } from './fields.ts';
+import { forwardedResponseFields, tokensOf, valuesOf, type Field } from './fields.ts';
 import { inject, type Outgoing } from './inject.ts';
 import { judge, type Plan } from './judge.ts';
 import { judgeWhole } from './judge-content.ts';
 import type { Site } from './live-sandbox.ts';
 import { createMask, maskText, noNeedles, prepareNeedles, type Mask, type Needles } from './mask.ts';
+import { plainContent } from './plain-content.ts';
 import { pump } from './pump.ts';
 import { contentOf, releaseContent } from './read-content.ts';
 import type { Effect } from './records.ts';
 import { refuse, type Refusal } from './refusal.ts';
+import { answerTrailers, requestTrailers } from './trailers.ts';
 import type { UpstreamAnswer, UpstreamRequest } from './upstream.ts';
 
 /** One HTTP exchange from request to record: judged, recorded, carried out, answered. Never rejects. */
@@ -43,8 +45,19 @@ export async function relay(exchange: Exchange, site: Site): Promise<void> {
 }
 
 async function attempt(exchange: Exchange, site: Site): Promise<Refusal | undefined> {
-  const permitted = await permit(exchange, site);
-  return permitted.ok ? carryOut(permitted.run) : permitted.refusal;
+  const { exchange: plain, refusal } = plainContent(exchange, site.live);
+  const permitted = await permit(plain, site, () => refusal);
+  return permitted.ok ? carryOutRecorded(permitted.run) : permitted.refusal;
+}
+
+/** Permission is on record, so the end has to be, whatever breaks. */
+async function carryOutRecorded(run: Run): Promise<Refusal | undefined> {
+  try {
+    return await carryOut(run);
+  } catch (thrown) {
+    finish(run, 'gateway-fault');
+    throw thrown;
+  }
 }
 
 export type Permission = { readonly ok: true; readonly run: Run } | { readonly ok: false; readonly refusal: Refusal };
@@ -272,8 +285,12 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const fields = forwardedResponseFields(answer.fields).map(([name, value]): Field => [name, maskText(value, needles)]);
   try {
     const target = exchange.respond(answer.status, fields);
-    const step = chain([mask, run.guard.inward(answer)]);
-    await pump(answer.body, target, { step, isWhole: answer.isWhole, onBytes: (count) => countReceived(run, count) });
+    await pump(answer.body, target, {
+      step: chain([mask, run.guard.inward(answer)]),
+      isWhole: answer.isWhole,
+      onBytes: (count) => countReceived(run, count),
+      beforeEnd: () => exchange.sendTrailers(answerTrailers(answer.trailers(), needles)),
+    });
     finish(run, 'ok', { status: answer.status, ...scrubbed(mask) });
   } catch {
     const outcome = exchange.signal.aborted ? 'caller-gone' : 'answer-cut';
@@ -298,7 +315,7 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
   if (!attempted.ok || (run.needles.sought.length === 0 && !run.guard.reads)) {
     return attempted;
   }
-  const { status, fields, body, isWhole } = attempted.value;
+  const { status, fields, body } = attempted.value;
   const coding = valuesOf(fields, 'content-encoding').join(',').trim().toLowerCase();
   if (coding === '' || coding === 'identity' || run.exchange.method === 'HEAD' || status === 204 || status === 304) {
     return attempted;
@@ -308,7 +325,7 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
     return faulty('bad-answer', `${run.site.host} answered in a coding that cannot be searched for the credential`);
   }
   const kept = fields.filter(([name]) => name !== 'content-encoding' && name !== 'content-length');
-  return { ok: true, value: { status, fields: kept, body: decodeContent(body, coding), isWhole } };
+  return { ok: true, value: { ...attempted.value, fields: kept, body: decodeContent(body, coding) } };
 }
 
 export function upstreamRequest(run: Run): UpstreamRequest {
@@ -319,6 +336,7 @@ export function upstreamRequest(run: Run): UpstreamRequest {
     authority: authorityOf(site),
     fields: outgoing.fields,
     body: bodyOf(run),
+    takesTrailers: tokensOf(exchange.fields, 'te').includes('trailers'),
     signal: stop.signal,
     prefersHttp2: exchange.version === '2',
   };
@@ -338,7 +356,18 @@ function bodyOf(run: Run): UpstreamRequest['body'] {
     isWhole: content === undefined ? exchange.isWhole : () => true,
     onBytes: countSent(run),
   };
-  return stream === undefined ? undefined : { stream, options };
+  return stream === undefined ? undefined : { stream, options, trailers: () => trailersOf(run) };
+}
+
+function trailersOf(run: Run): readonly Field[] {
+  const { exchange, plan, site } = run;
+  const trailers = requestTrailers(exchange.trailers(), { credential: plan.credential, phantoms: site.live.phantoms() });
+  if (trailers === undefined) {
+    const message = 'behind the content stands a field that does not belong there';
+    guardStop(run).refuse(refuse('foreign-key', message));
+    throw new Error(message);
+  }
+  return trailers;
 }
 
 function countSent(run: Run): (count: number) => void {

@@ -1,8 +1,8 @@
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-import { faulty, type Attempt } from './fault.ts';
-import { fieldsOf, flat, type Field } from './fields.ts';
+import { brokenRequest, faulty, type Attempt } from './fault.ts';
+import { fieldsOf, flat, pairs, type Field } from './fields.ts';
 import { pump } from './pump.ts';
 import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
 
@@ -188,18 +188,25 @@ function exchange<T>(
   });
   request.once('close', () => {
     asked.signal.removeEventListener('abort', abort);
-    settle(faulty('unreachable', `${asked.authority} closed the connection without an answer`));
+    settle(closedEarly(asked));
   });
   if (asked.body === undefined) {
     request.end();
   } else {
-    pump(asked.body.stream, request, asked.body.options).catch(() => {
+    const { stream, options: pumping, trailers } = asked.body;
+    const beforeEnd = (): void => request.addTrailers(pairs(trailers()));
+    pump(stream, request, { ...pumping, beforeEnd }).catch(() => {
       if (!request.writableFinished) {
+        settle(request.destroyed ? closedEarly(asked) : brokenRequest);
         request.destroy();
       }
     });
   }
   return promise;
+}
+
+function closedEarly({ authority }: UpstreamRequest): Attempt<never> {
+  return faulty('unreachable', `${authority} closed the connection without an answer`);
 }
 
 function answerOf(request: ClientRequest, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
@@ -226,6 +233,7 @@ function read(message: IncomingMessage): UpstreamAnswer {
     status: message.statusCode ?? 502,
     fields: fieldsOf(message.rawHeaders),
     body: message,
+    trailers: () => fieldsOf(message.rawTrailers),
     isWhole: () => message.complete,
   };
 }

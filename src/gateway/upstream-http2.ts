@@ -1,7 +1,7 @@
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 
-import { faulty, type Attempt } from './fault.ts';
+import { brokenRequest, faulty, type Attempt } from './fault.ts';
 import { fieldsOf, type Field } from './fields.ts';
 import { pump } from './pump.ts';
 import type { UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
@@ -19,7 +19,9 @@ export type Offer =
   | { readonly kind: 'http2'; readonly request: (request: UpstreamRequest) => Promise<Attempt<UpstreamAnswer>> };
 
 /** Larger than the default of 64 KiB, which would slow down every distant download. */
-export const windowBytes = 4 * 1024 * 1024;
+const streamWindowBytes = 4 * 1024 * 1024;
+/** Of all streams together, so that one answer which nobody reads does not keep the others. */
+const sessionWindowBytes = 4 * streamWindowBytes;
 
 export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOptions): Http2Upstream {
   let live: ClientHttp2Session | undefined;
@@ -64,17 +66,22 @@ export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOpt
 function startSession(socket: Socket, host: string): ClientHttp2Session {
   const session = connect(`https://${host}`, {
     createConnection: () => socket,
-    settings: { enablePush: false, initialWindowSize: windowBytes },
+    settings: { enablePush: false, initialWindowSize: streamWindowBytes },
   });
   session.on('error', () => undefined);
-  session.once('connect', () => session.setLocalWindowSize(windowBytes));
+  session.once('connect', () => session.setLocalWindowSize(sessionWindowBytes));
   session.once('goaway', () => session.close());
   return session;
 }
 
 function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
   const { promise, resolve } = Promise.withResolvers<Attempt<UpstreamAnswer>>();
-  const stream = session.request(headersOf(asked), { endStream: asked.body === undefined });
+  const stream = session.request(requestHeaders(asked), {
+    endStream: asked.body === undefined,
+    waitForTrailers: asked.body !== undefined,
+  });
+  let behind: readonly Field[] = [];
+  stream.once('trailers', (_headers, _flags, raw: string[]) => void (behind = fieldsOf(raw)));
   const settle = (attempt: Attempt<UpstreamAnswer>): void => {
     clearTimeout(timer);
     resolve(attempt);
@@ -97,6 +104,7 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
         status,
         fields: fieldsOf(raw),
         body: stream,
+        trailers: () => behind,
         isWhole: () => !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR,
       },
     });
@@ -107,8 +115,12 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
     settle(faulty('unreachable', `${asked.authority} broke off the exchange`));
   });
   if (asked.body !== undefined) {
-    pump(asked.body.stream, stream, asked.body.options).catch(() => {
+    const { stream: content, options, trailers } = asked.body;
+    let last: readonly Field[] = [];
+    stream.once('wantTrailers', () => stream.sendTrailers(headersOf(last)));
+    pump(content, stream, { ...options, beforeEnd: () => void (last = trailers()) }).catch(() => {
       if (!stream.writableFinished) {
+        settle(stream.destroyed ? faulty('unreachable', `${asked.authority} broke off the exchange`) : brokenRequest);
         abort();
       }
     });
@@ -116,20 +128,23 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
   return promise;
 }
 
-function headersOf({ method, target, authority, fields }: UpstreamRequest): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = {
-    ':method': method,
-    ':path': target,
-    ':scheme': 'https',
-    ':authority': authority,
-  };
-  for (const [name, value] of fields) {
-    append(headers, [name, value]);
-  }
-  return headers;
+function requestHeaders({
+  method,
+  target,
+  authority,
+  fields,
+  takesTrailers,
+}: UpstreamRequest): Record<string, string | string[]> {
+  const own = takesTrailers ? { te: 'trailers' } : {};
+  return { ':method': method, ':path': target, ':scheme': 'https', ':authority': authority, ...headersOf(fields), ...own };
 }
 
-export function append(headers: Record<string, string | string[]>, [name, value]: Field): void {
-  const present = headers[name];
-  headers[name] = present === undefined ? value : [...(Array.isArray(present) ? present : [present]), value];
+/** As Node takes them: a field that is there several times as a list. */
+export function headersOf(fields: readonly Field[]): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = Object.create(null);
+  for (const [name, value] of fields) {
+    const present = headers[name];
+    headers[name] = present === undefined ? value : [...(Array.isArray(present) ? present : [present]), value];
+  }
+  return headers;
 }

@@ -26,16 +26,27 @@ export interface UpstreamRequest {
   readonly target: string;
   readonly authority: string;
   readonly fields: readonly Field[];
-  readonly body: { readonly stream: Readable; readonly options: PumpOptions } | undefined;
+  readonly body: RequestBody | undefined;
+  /** the caller reads fields behind the answer (RFC 9110 section 10.1.4); gRPC servers insist on being told */
+  readonly takesTrailers: boolean;
   readonly signal: AbortSignal;
   /** HTTP/2, where the upstream offers it */
   readonly prefersHttp2: boolean;
+}
+
+export interface RequestBody {
+  readonly stream: Readable;
+  readonly options: PumpOptions;
+  /** fields behind it; asked when it has ended, throws where they must not go on */
+  readonly trailers: () => readonly Field[];
 }
 
 export interface UpstreamAnswer {
   readonly status: number;
   readonly fields: readonly Field[];
   readonly body: Readable;
+  /** fields behind the body; asked when it has ended */
+  readonly trailers: () => readonly Field[];
   /** asked when the body has ended: whether it came to its own end */
   readonly isWhole: () => boolean;
 }

@@ -22,6 +22,8 @@ function exchange(parts: Partial<Exchange>): Exchange {
     fields: [],
     body: undefined,
     isWhole: () => true,
+    trailers: () => [],
+    sendTrailers: () => undefined,
     expectsContinue: false,
     signal: new AbortController().signal,
     sendContinue: () => undefined,
