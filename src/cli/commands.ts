@@ -1,4 +1,6 @@
 import type { CommandTable, OptionRow } from './command.ts';
+import { credentialCommands } from './credential-commands.ts';
+import { requestCommands } from './request-commands.ts';
 
 /** Every command of the command line as data. `--help`, completion and the reference page read this and load nothing. */
 
@@ -153,51 +155,7 @@ export const commands: CommandTable = {
     examples: ['casemate stats work'],
     load: () => import('./commands/stats.ts'),
   },
-  requests: {
-    group: 'Requests',
-    summary: 'List what sandboxes were denied and a person may still allow',
-    usage: '[--follow]',
-    options: [
-      { name: 'follow', short: 'f', about: 'go on until interrupted; meanwhile denied requests wait for an answer' },
-      json,
-    ],
-    about:
-      'While somebody follows, a denied request waits, by default for 60 s, before it is refused (policy key asks). Without, it is ' +
-      'refused at once and listed here for an hour. Nothing inside a sandbox can see or answer this list.',
-    examples: ['casemate requests', 'casemate requests --follow'],
-    load: () => import('./commands/requests.ts'),
-  },
-  approve: {
-    group: 'Requests',
-    summary: 'Allow a denied request: once, for the life of its sandbox, or in your policy',
-    usage: 'ID [--once|--sandbox|--policy]',
-    options: [
-      { name: 'once', about: 'only the request that waits (the default while it waits)' },
-      { name: 'sandbox', about: 'the same method and path until the sandbox is destroyed (the default when none waits)' },
-      { name: 'policy', about: 'also in your own policy file, for every sandbox from now on' },
-      { name: 'allow', value: 'FUNCTION', repeats: true, about: 'allow this instead, e.g. "GET /v1/**"' },
-      { name: 'whole-host', about: 'allow everything at that host and port' },
-      { name: 'yes', about: 'do not ask; for scripts of yours' },
-      json,
-    ],
-    about:
-      'Shows the request as it is, what would be allowed, and asks at the terminal. It never goes beyond the policy of the organisation. ' +
-      'Whoever runs as you outside a sandbox can call this as well: do not give an agent that runs unconfined your shell.',
-    examples: [
-      'casemate approve ask-4f7k9qzm2xwe',
-      'casemate approve ask-4f7k9qzm2xwe --sandbox --allow "GET /v1/**"',
-      'casemate approve ask-4f7k9qzm2xwe --once --yes',
-    ],
-    load: () => import('./commands/approve.ts'),
-  },
-  deny: {
-    group: 'Requests',
-    summary: 'Refuse a request that waits, and not be asked again for a while',
-    usage: 'ID [--sandbox]',
-    options: [{ name: 'sandbox', about: 'never ask again in the life of this sandbox' }, json],
-    examples: ['casemate deny ask-4f7k9qzm2xwe', 'casemate deny ask-4f7k9qzm2xwe --sandbox'],
-    load: () => import('./commands/deny.ts'),
-  },
+  ...requestCommands,
   plan: {
     group: 'Policy',
     summary: 'Print all that a start here would do, with its hash; starts nothing',
@@ -240,6 +198,7 @@ export const commands: CommandTable = {
     examples: ['casemate policy trust'],
     load: () => import('./commands/policy-trust.ts'),
   },
+  ...credentialCommands,
   'image build': {
     group: 'Images',
     summary: 'Build an image from a recipe',

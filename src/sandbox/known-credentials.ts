@@ -25,7 +25,7 @@ export async function credentialWorld({ agents, env, paths, userHome }: SandboxC
 
 /** Hosts a credential may go to by what is known of it, as patterns; empty: wherever a policy binds it. */
 export function hostsOf({ rule, hosts }: KnownCredential, facts: Facts): readonly string[] {
-  return (hosts ?? providerHosts(rule.provider, facts)).map(formatHostPattern);
+  return [...new Set((hosts ?? providerHosts(rule.provider, facts)).map(formatHostPattern))];
 }
 
 /** Throws `USAGE` for a name that nothing here has. */

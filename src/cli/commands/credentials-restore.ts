@@ -1,0 +1,24 @@
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { parseOptions, switchOption, textOption } from '../parse-options.ts';
+import { credentialName } from '../secret-input.ts';
+
+/** `casemate credentials restore`: what was revoked may be used again, with the value it has now. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['credentials restore'] ?? { options: [] }, args);
+  const name = credentialName(parsed);
+  const sandbox = textOption(parsed, 'sandbox');
+  const client = await connectDaemon(context);
+  const answer = await client.call('credential-restore', { name, sandbox, cwd: context.cwd });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, answer);
+  } else {
+    const where = sandbox === undefined ? '' : ` in ${visible(sandbox)}`;
+    context.stdout.write(answer.restored ? `${name}: may be used again${where}\n` : `${name}: was not revoked${where}\n`);
+  }
+  return 0;
+};

@@ -1,0 +1,25 @@
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { parseOptions, switchOption, textOption } from '../parse-options.ts';
+import { credentialName } from '../secret-input.ts';
+
+/** `casemate credentials revoke`: cut off when this returns, open streams included. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['credentials revoke'] ?? { options: [] }, args);
+  const name = credentialName(parsed);
+  const sandbox = textOption(parsed, 'sandbox');
+  const client = await connectDaemon(context);
+  const answer = await client.call('credential-revoke', { name, sandbox, cwd: context.cwd });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, answer);
+    return 0;
+  }
+  const where = sandbox === undefined ? 'everywhere' : `in ${visible(sandbox)}`;
+  context.stdout.write(`${name}: revoked ${where}; ${answer.cut} open exchange${answer.cut === 1 ? '' : 's'} cut\n`);
+  context.stdout.write('Its owner does not know: take the key itself back there, too, if it may be known.\n');
+  return 0;
+};

@@ -1,0 +1,33 @@
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { confirmName } from '../confirm-name.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { parseOptions, switchOption } from '../parse-options.ts';
+import { credentialName } from '../secret-input.ts';
+
+/** `casemate credentials rm`: what goes is shown first, then the name once more, then the deed. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['credentials rm'] ?? { options: [] }, args);
+  const name = credentialName(parsed);
+  const json = switchOption(parsed, 'json');
+  const client = await connectDaemon(context);
+  const list = await client.call('credential-remove-list', { name });
+  if (!json) {
+    const lines = [
+      ...list.removed.map((one) => `will be removed: ${visible(one)}\n`),
+      ...list.sandboxes.map((one) => `will be cut off: sandbox ${visible(one)}\n`),
+    ];
+    context.stderr.write(lines.join(''));
+  }
+  await confirmName(parsed, context, { name, command: `casemate credentials rm ${name}` });
+  const answer = await client.call('credential-remove', { name });
+  client.close();
+  if (json) {
+    printJson(context.stdout, answer);
+  } else {
+    context.stdout.write(answer.removed.map((one) => `removed: ${visible(one)}\n`).join(''));
+  }
+  return 0;
+};

@@ -1,0 +1,37 @@
+import { visible } from '../../base/text.ts';
+import type { CredentialChange } from '../../sandbox/credentials.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { listOption, parseOptions, switchOption, textOption } from '../parse-options.ts';
+import { credentialName, readSecret } from '../secret-input.ts';
+
+/** `casemate credentials set`: the value goes from the terminal or a pipe to the daemon, which seals it. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['credentials set'] ?? { options: [] }, args);
+  const name = credentialName(parsed);
+  const value = await readSecret(parsed, context, `Value of ${name} (not shown): `);
+  const client = await connectDaemon(context);
+  const provider = textOption(parsed, 'provider');
+  const answer = await client.call('credential-set', { name, value, provider, hosts: listOption(parsed, 'host') });
+  client.close();
+  reportChange(context, answer, { json: switchOption(parsed, 'json') });
+  return 0;
+};
+
+export function reportChange({ stdout, stderr }: CommandContext, change: CredentialChange, { json }: { json: boolean }): void {
+  if (json) {
+    printJson(stdout, change);
+    return;
+  }
+  const { name, replaced, keyPlace, sandboxes, notes } = change;
+  const where = keyPlace === 'keychain' ? 'its key is in the keychain' : 'its key is in the configuration folder';
+  stdout.write(keyPlace === undefined ? `${name}: read again\n` : `${name}: ${replaced ? 'replaced' : 'sealed'}; ${where}\n`);
+  if (sandboxes.length > 0) {
+    stdout.write(`in use from now on: ${sandboxes.map(visible).join(', ')}\n`);
+  }
+  for (const note of notes) {
+    stderr.write(`casemate: ${visible(note)}\n`);
+  }
+}

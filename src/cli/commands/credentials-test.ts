@@ -1,0 +1,30 @@
+import { visible } from '../../base/text.ts';
+import type { TestAnswer } from '../../sandbox/test-credential.ts';
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { mark, printJson } from '../output.ts';
+import { parseOptions, switchOption, textOption } from '../parse-options.ts';
+import { credentialName } from '../secret-input.ts';
+
+/** `casemate credentials test`: one real call; what is said is what came of that call. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['credentials test'] ?? { options: [] }, args);
+  const name = credentialName(parsed);
+  const client = await connectDaemon(context);
+  const path = textOption(parsed, 'path');
+  const host = textOption(parsed, 'host');
+  const answer = await client.call('credential-test', { name, cwd: context.cwd, path, host });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, answer);
+  } else {
+    const { stdout } = context;
+    stdout.write(`${mark(stdout, markOf(answer))} ${name}: ${visible(answer.message)}\n  ${visible(answer.call)}\n`);
+  }
+  return answer.outcome === 'accepted' ? 0 : 1;
+};
+
+function markOf({ outcome }: TestAnswer): 'yes' | 'no' | 'unknown' {
+  return outcome === 'accepted' ? 'yes' : outcome === 'rejected' ? 'no' : 'unknown';
+}
