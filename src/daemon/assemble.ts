@@ -7,6 +7,7 @@ import { createSealedStore, sealedFileName } from '../credentials/sealed-store.t
 import { engineNamed } from '../engines/registry.ts';
 import { createAsks } from '../gateway/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
+import { createKnownSecrets } from '../gateway/known-secrets.ts';
 import { proxySettings } from '../gateway/proxy-settings.ts';
 import { hostTrustStore } from '../gateway/trust.ts';
 import { imageStore } from '../images/store.ts';
@@ -15,6 +16,7 @@ import { openJournal } from '../journal/open-journal.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
 import { createSandboxes, type Sandboxes } from '../sandbox/sandboxes.ts';
 import { openStore } from '../sandbox/store.ts';
+import { openUsageLedger } from '../sandbox/usage-ledger.ts';
 import { systemClock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
@@ -40,6 +42,8 @@ export async function assemble({
   cleanup.add('close the journal', () => journal.close());
   const store = openStore(join(paths.state, 'state.sqlite'));
   cleanup.add('close the state file', () => store.close());
+  const ledger = openUsageLedger(join(paths.state, 'usage.sqlite'));
+  cleanup.add('close the file of budgets', () => ledger.close());
   const hostTrustPem = await hostTrustStore(env);
   const asks = createAsks();
   const gateway = createGateway({ asks, journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
@@ -51,6 +55,7 @@ export async function assemble({
     asks,
     journal,
     store,
+    guards: { known: createKnownSecrets(), ledger },
     sealed: createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env }),
     images: imageStore({ folder: paths.images }),
     agents,

@@ -1,8 +1,9 @@
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
-import type { BoundCredential } from '../credentials/credential.ts';
+import type { BoundCredential, Material } from '../credentials/credential.ts';
 import { readSealedValue } from '../credentials/sealed-value.ts';
+import type { KnownSecrets } from '../gateway/known-secrets.ts';
 import { plainSources } from '../policy/source-schema.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
@@ -58,6 +59,7 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
   if (facts.withoutValues !== true) {
     await refresh(facts.callerEnv);
   }
+  rememberAll(bindings.values(), context);
   return {
     bindings,
     bound: new Map([...bindings].map(([name, binding]) => [name, guarded(binding, context, facts.sandboxId)])),
@@ -69,8 +71,28 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
   };
 }
 
+/** Real values are kept from leaving in any sandbox's requests, from before the first exchange that uses them. */
+function rememberAll(bindings: Iterable<Binding>, { guards }: SandboxContext): void {
+  for (const binding of bindings) {
+    binding.obtain().then(
+      (material) => remember(guards.known, binding.name, material),
+      // It is known when it is used.
+      () => undefined,
+    );
+  }
+}
+
+function remember(known: KnownSecrets, name: string, material: Material): void {
+  const secrets = material.kind === 'text' ? [material.secret] : [material.secretAccessKey, material.sessionToken];
+  for (const secret of secrets) {
+    if (secret !== undefined) {
+      known.add(secret.reveal(), `credential ${name}`);
+    }
+  }
+}
+
 /** What was revoked is given to nobody; each use is noted. */
-function guarded(binding: Binding, { store, clock }: SandboxContext, sandboxId: SandboxId): BoundCredential {
+function guarded(binding: Binding, { store, clock, guards }: SandboxContext, sandboxId: SandboxId): BoundCredential {
   const { name } = binding;
   const marks = store.credentials;
   return {
@@ -78,6 +100,7 @@ function guarded(binding: Binding, { store, clock }: SandboxContext, sandboxId: 
     epoch: () => binding.epoch() + marks.version(),
     async obtain() {
       const material = await binding.obtain();
+      remember(guards.known, name, material);
       // Asked last: the value may have been waited for.
       if (marks.isRevoked(name, sandboxId)) {
         throw new CasemateError('CREDENTIAL_REVOKED', `the credential "${visible(name)}" was revoked on this host`, {

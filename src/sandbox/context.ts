@@ -3,6 +3,7 @@ import type { SealedStore } from '../credentials/sealed-store.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Asks } from '../gateway/asks.ts';
 import type { Gateway } from '../gateway/gateway.ts';
+import type { KnownSecrets } from '../gateway/known-secrets.ts';
 import type { ImageStore } from '../images/image.ts';
 import type { Journal } from '../journal/record.ts';
 import type { Clock } from '../system/clock.ts';
@@ -10,6 +11,7 @@ import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import type { PlanCredentials } from './bind-credentials.ts';
 import type { Store } from './store.ts';
+import type { UsageLedger } from './usage-ledger.ts';
 
 /** Everything the use cases work with, made once by the daemon; tests hand in the memory engine and a fixed clock. */
 export interface SandboxContext {
@@ -19,6 +21,8 @@ export interface SandboxContext {
   readonly asks: Asks;
   readonly journal: Journal;
   readonly store: Store;
+  /** values that must not leave, and what was used of budgets */
+  readonly guards: { readonly known: KnownSecrets; readonly ledger: UsageLedger };
   /** values sealed at rest, opened by this process alone */
   readonly sealed: SealedStore;
   readonly images: ImageStore;

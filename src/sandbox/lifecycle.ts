@@ -3,12 +3,14 @@ import { toCasemateError, type CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
 import type { GatewaySandbox } from '../gateway/gateway.ts';
+import type { Guarding } from '../gateway/guarding.ts';
 import { notBuilt } from '../images/store.ts';
 import type { JournalEntry } from '../journal/record.ts';
 import type { Environment } from '../system/environment.ts';
 import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder.ts';
+import { guardingOf } from './guarding.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import { specOf } from './spec.ts';
 import { refusedKeys, rulingOf } from './ruling.ts';
@@ -98,10 +100,11 @@ async function realise(context: SandboxContext, { row, plan, rootfs, credentials
     await engine.remove(id);
   });
   const spec = specOf(plan, { id, name, owner: store.ownerId, rootfs, folder, phantoms: credentials.variables });
-  const [authority] = await allDone([writeTrust(context, row), engine.create(spec)]);
+  const [authority, guarding] = await allDone([writeTrust(context, row), guardingOf(context, row, plan), engine.create(spec)]);
+  undo.add('forget what must not leave', () => context.guards.known.forget(id));
   const ingress = await engine.ingress(id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
   undo.add('close the ingress', () => ingress.close());
-  gateway.attach(gatewaySandbox(row, plan, { credentials, authority, answers: store.answers(id) }), ingress);
+  gateway.attach(gatewaySandbox(row, plan, { credentials, authority, guarding, answers: store.answers(id) }), ingress);
   undo.add('cut the gateway', () => gateway.detach(id));
   context.held.set(id, credentials);
   undo.add('forget the credentials', () => void context.held.delete(id));
@@ -114,6 +117,7 @@ export function gatewaySandbox(
   parts: {
     readonly credentials: PlanCredentials;
     readonly authority: GatewaySandbox['authority'];
+    readonly guarding: Guarding;
     /** what a person allowed and denied since the plan was made */
     readonly answers: readonly StoredAnswer[];
   },
@@ -125,6 +129,7 @@ export function gatewaySandbox(
     asks: { settings: plan.asks, bound: plan.network.bound, refused: refusedKeys(parts.answers) },
     credentials: parts.credentials.bound,
     authority: parts.authority,
+    guarding: parts.guarding,
   };
 }
 
@@ -152,6 +157,7 @@ export async function stopSandbox(context: SandboxContext, row: SandboxRow, opti
   const plan = parsePlan(row.plan);
   store.move(row.id, { state: 'stopping', reason: options.reason });
   await gateway.detach(row.id);
+  context.guards.known.forget(row.id);
   context.held.delete(row.id);
   await engine.stop(row.id, { graceMs: 2000 });
   await engine.remove(row.id);
@@ -169,6 +175,8 @@ export async function destroySandbox(context: SandboxContext, row: SandboxRow, o
   await engine.stop(row.id, { graceMs: row.ephemeral ? 0 : 2000 });
   await engine.remove(row.id);
   await removeFolder(context, row.id);
+  context.guards.known.forget(row.id);
+  context.guards.ledger.forget(row.id);
   await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.destroy', outcome: options.reason }));
   store.move(row.id, { state: 'gone', reason: options.reason });
 }

@@ -5,6 +5,7 @@ import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts
 import type { SandboxContext } from './context.ts';
 import { clientLives, type Executions } from './executions.ts';
 import { readAuthority } from './folder.ts';
+import { guardingOf } from './guarding.ts';
 import { destroySandbox, gatewaySandbox, lifeRecord, stopSandbox } from './lifecycle.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import type { SandboxRow, StoredExecution } from './store.ts';
@@ -126,11 +127,12 @@ async function reattach(context: SandboxContext, row: SandboxRow): Promise<void>
     throw new CasemateError('ENGINE_FAILED', 'its certificate authority is gone');
   }
   const credentials = await rebind(context, row, plan);
+  const guarding = await guardingOf(context, row, plan);
   const ingress = await context.engine.ingress(row.id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
   try {
     await context.journal.append(lifeRecord(row, plan, { actor, action: 'sandbox.adopt', outcome: 'ok' }));
     context.gateway.attach(
-      gatewaySandbox(row, plan, { credentials, authority, answers: context.store.answers(row.id) }),
+      gatewaySandbox(row, plan, { credentials, authority, guarding, answers: context.store.answers(row.id) }),
       ingress,
     );
   } catch (error) {

@@ -9,6 +9,8 @@ import type { Engine } from '../../src/engines/engine.ts';
 import { createSealedStore, sealedFileName } from '../../src/credentials/sealed-store.ts';
 import { memoryEngine, type MemoryEngine } from '../../src/engines/memory.ts';
 import { createAsks } from '../../src/gateway/asks.ts';
+import { createKnownSecrets } from '../../src/gateway/known-secrets.ts';
+import { openUsageLedger } from '../../src/sandbox/usage-ledger.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import type { JournalEntry, JournalRecord } from '../../src/journal/record.ts';
 import type { SandboxContext } from '../../src/sandbox/context.ts';
@@ -97,6 +99,7 @@ export async function sandboxLab(): Promise<Lab> {
     }),
     paths,
     gateway: fakeGateway(served, check),
+    guards: { known: createKnownSecrets(), ledger: openUsageLedger(':memory:') },
     asks: createAsks(),
     journal: {
       async append(entry) {
