@@ -12,17 +12,20 @@ export interface PolicyChoice {
   /** absolute */
   readonly explicitFile: string | undefined;
   readonly commandLine?: CommandLinePolicy | undefined;
+  /** texts taken instead of those in the files of these paths */
+  readonly instead?: ReadonlyMap<string, string> | undefined;
 }
 
 export async function readPolicy(
   { env, paths, cwd }: CommandContext,
-  { explicitFile, commandLine }: PolicyChoice,
+  { explicitFile, commandLine, instead }: PolicyChoice,
 ): Promise<LoadedPolicy> {
   return loadPolicy({
     paths,
     cwd,
     explicitFile,
     commandLine,
+    instead,
     facts: async (registries) =>
       readFacts({
         agents,
