@@ -1,8 +1,9 @@
 import type { BoundCredential } from '../credentials/credential.ts';
-import { decideRequest } from '../policy/decide.ts';
+import { decideContent, decideRequest, type Content, type ContentKind } from '../policy/decide.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import { readOverride, type Destination, type Override } from './destination.ts';
 import type { Exchange } from './exchange.ts';
+import { contentRefusal } from './content-refusal.ts';
 import type { Site } from './live-sandbox.ts';
 import { refuse, type Refusal, type RefusalReason } from './refusal.ts';
 import { readHead, type RequestHead } from './request-head.ts';
@@ -15,17 +16,30 @@ export interface Plan {
   readonly secure: boolean;
   /** the credential that the rule binds here */
   readonly credential: BoundCredential | undefined;
+  /** what the content must be read for before anything goes out; `undefined`: it does not matter, or was judged */
+  readonly inspect?: ContentKind | undefined;
+  /** what it asks for, where that decided */
+  readonly content?: Content | undefined;
 }
 
 export type Judgement = { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly refusal: Refusal };
 
-export function judge(exchange: Exchange, site: Site): Judgement {
+/** What was read of the content, where that decides. */
+export interface Known {
+  readonly content: Content;
+  readonly capabilities?: readonly string[] | undefined;
+}
+
+export function judge(exchange: Exchange, site: Site, known?: Known): Judgement {
   const read = readHead(exchange, site);
   if (!read.ok) {
     return read;
   }
   const { head } = read;
-  const decision = decideRequest(site.rules, { method: exchange.method, path: head.path });
+  const decision = decideRequest(site.rules, { method: exchange.method, path: head.target });
+  if (decision.verdict === 'inspect') {
+    return judgeContent({ site, head, ...decision }, known);
+  }
   if (decision.verdict === 'deny') {
     return {
       ok: false,
@@ -37,6 +51,31 @@ export function judge(exchange: Exchange, site: Site): Judgement {
     };
   }
   return planFor({ site, head, rule: decision.rule });
+}
+
+interface Dependent {
+  readonly site: Site;
+  readonly head: RequestHead;
+  readonly content: ContentKind;
+  /** rules that would allow some contents */
+  readonly rules: readonly NetworkRule[];
+}
+
+function judgeContent({ site, head, content, rules }: Dependent, known: Known | undefined): Judgement {
+  const [first] = rules;
+  if (known?.content.kind !== content || first === undefined) {
+    const judgement = first === undefined ? undefined : planFor({ site, head, rule: first });
+    const refusal = refuse('function-not-allowed', sentence('function-not-allowed', site));
+    return judgement?.ok === true
+      ? { ok: true, plan: { ...judgement.plan, inspect: content } }
+      : (judgement ?? { ok: false, refusal });
+  }
+  const decision = decideContent(rules, known.content);
+  if (decision.verdict === 'deny') {
+    return { ok: false, refusal: contentRefusal(rules, known) };
+  }
+  const judgement = planFor({ site, head, rule: decision.rule });
+  return judgement.ok ? { ok: true, plan: { ...judgement.plan, content: known.content } } : judgement;
 }
 
 interface Allowed {

@@ -2,7 +2,8 @@ import { basename } from 'node:path';
 
 import { formatHostPattern } from './host-pattern.ts';
 import { originOf, type PolicyLayer } from './policy-layer.ts';
-import type { NetworkRule } from './policy.ts';
+import type { McpAllowance, NetworkRule } from './policy.ts';
+import type { WrittenRule } from './schema.ts';
 
 /** Rules of a layer as written, and written rules together with those of presets. Pure; what is left out stays out. */
 
@@ -19,6 +20,8 @@ export function writtenRules(layer: PolicyLayer): readonly NetworkRule[] {
       ports: rule.ports ?? defaultPorts,
       credential: rule.credential,
       http: rule.allow,
+      ...(rule.git === undefined ? {} : { git: rule.git }),
+      ...(rule.mcp === undefined ? {} : { mcp: readMcp(rule.mcp) }),
       upstream: rule.upstream,
       origin,
     };
@@ -53,11 +56,26 @@ export function composeNetwork(presets: readonly NetworkRule[], written: readonl
   return [...withoutRepetition(remaining), ...filled];
 }
 
-function fillIn(rule: NetworkRule, other: Pick<NetworkRule, 'credential' | 'http' | 'upstream'>): NetworkRule {
+/** `allow`, `git` and `mcp` are one statement: a rule that writes any of them has said all of it. */
+export type Functions = Pick<NetworkRule, 'http' | 'git' | 'mcp'>;
+
+export function hasFunctions({ http, git, mcp }: Functions): boolean {
+  return http !== undefined || git !== undefined || mcp !== undefined;
+}
+
+export function functionsOf({ http, git, mcp }: Functions): Functions {
+  return { http, ...(git === undefined ? {} : { git }), ...(mcp === undefined ? {} : { mcp }) };
+}
+
+function readMcp({ path, tools, methods }: NonNullable<WrittenRule['mcp']>): McpAllowance {
+  return { path, tools, methods };
+}
+
+function fillIn(rule: NetworkRule, other: Pick<NetworkRule, 'credential' | 'http' | 'git' | 'mcp' | 'upstream'>): NetworkRule {
   return {
     ...rule,
     credential: rule.credential ?? other.credential,
-    http: rule.http ?? other.http,
+    ...functionsOf(hasFunctions(rule) ? rule : other),
     upstream: rule.upstream ?? other.upstream,
   };
 }

@@ -1,9 +1,9 @@
 import { canonicalHost, type HostName } from '../base/host.ts';
+import { functionsOf, hasFunctions, type Functions } from './compose-network.ts';
+import { areFunctionsWithin } from './cover-functions.ts';
 import { decisiveRules } from './decide.ts';
-import { isIncluded } from './glob-inclusion.ts';
 import { matchesHost } from './host-pattern.ts';
-import { compileGlob } from './match-path.ts';
-import type { HttpAllowance, NetworkRule } from './policy.ts';
+import type { NetworkRule } from './policy.ts';
 
 /** Whether one set of rules allows no more than another, told exactly: by every kind of host the two can tell apart. */
 
@@ -11,7 +11,8 @@ import type { HttpAllowance, NetworkRule } from './policy.ts';
 interface Grant {
   readonly credential: string | undefined;
   readonly upstream: string | undefined;
-  readonly http: readonly HttpAllowance[] | undefined;
+  /** of each rule; united */
+  readonly functions: readonly Functions[];
 }
 
 export interface Excess {
@@ -66,10 +67,26 @@ export function inheritFrom(rules: readonly NetworkRule[], above: readonly Netwo
     ) {
       return rule;
     }
-    const http =
-      rule.http ?? (rule.ports.length === 1 || grants.every((grant) => grant?.http === undefined) ? first.http : undefined);
-    return { ...rule, credential: rule.credential ?? first.credential, upstream: rule.upstream ?? first.upstream, http };
+    const functions = hasFunctions(rule) || rule.ports.length > 1 ? rule : (united(first.functions) ?? rule);
+    const { credential, upstream } = first;
+    return {
+      ...rule,
+      credential: rule.credential ?? credential,
+      upstream: rule.upstream ?? upstream,
+      ...functionsOf(functions),
+    };
   });
+}
+
+/** Several rules in one; `undefined` where one rule could not say the same. */
+function united(functions: readonly Functions[]): Functions | undefined {
+  const [first] = functions;
+  if (functions.length === 1 || !functions.every(hasFunctions)) {
+    return functions.length === 1 ? first : { http: undefined };
+  }
+  return functions.some(({ git, mcp }) => git !== undefined || mcp !== undefined)
+    ? undefined
+    : { http: functions.flatMap(({ http }) => http ?? []) };
 }
 
 function portsFor(rules: readonly NetworkRule[], host: HostName): ReadonlySet<number> {
@@ -89,28 +106,7 @@ function excessOf(lower: Grant | undefined, higher: Grant | undefined): Excess['
   if (lower.upstream !== higher.upstream) {
     return 'upstream';
   }
-  return areFunctionsWithin(lower.http, higher.http) ? undefined : 'functions';
-}
-
-function areFunctionsWithin(lower: Grant['http'], higher: Grant['http']): boolean {
-  if (higher === undefined) {
-    return true;
-  }
-  return lower?.every((allowance) => isAllowanceWithin(allowance, higher)) ?? false;
-}
-
-function isAllowanceWithin(lower: HttpAllowance, higher: readonly HttpAllowance[]): boolean {
-  const glob = compileGlob(lower.path);
-  const methods: readonly (string | undefined)[] = lower.methods ?? [undefined];
-  return methods.every((method) => {
-    const candidates = higher.filter(
-      (one) => one.methods === undefined || (method !== undefined && one.methods.includes(method)),
-    );
-    return isIncluded(
-      glob,
-      candidates.map((candidate) => compileGlob(candidate.path)),
-    );
-  });
+  return areFunctionsWithin(lower.functions, higher.functions) ? undefined : 'functions';
 }
 
 function grantOf(decisive: readonly NetworkRule[]): Grant | undefined {
@@ -118,9 +114,7 @@ function grantOf(decisive: readonly NetworkRule[]): Grant | undefined {
   if (rule === undefined) {
     return undefined;
   }
-  const functions = decisive.map(({ http }) => http);
-  const http = functions.includes(undefined) ? undefined : functions.flatMap((some) => some ?? []);
-  return { credential: rule.credential, upstream: rule.upstream, http };
+  return { credential: rule.credential, upstream: rule.upstream, functions: decisive.map(functionsOf) };
 }
 
 /**

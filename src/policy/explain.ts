@@ -1,10 +1,10 @@
 import type { HostName } from '../base/host.ts';
 import { visible } from '../base/text.ts';
 import { decideDestination, decideRequest, decisiveRules, type RequestLine } from './decide.ts';
+import { formatFunctions } from './format-functions.ts';
 import { formatHostPattern, matchesHost } from './host-pattern.ts';
 import { formatOrigin } from './policy-layer.ts';
 import type { DenyReason, NetworkRule, Origin, Policy } from './policy.ts';
-import { formatAllowance } from './project-grants.ts';
 
 /** Which rule of which file decides about a destination or a request, and why. Says what `decide` does; decides nothing. */
 
@@ -18,7 +18,8 @@ export interface Explanation {
   readonly host: HostName;
   readonly port: number;
   readonly request: RequestLine | undefined;
-  readonly verdict: 'allow' | 'deny';
+  /** `inspect`: the rules allow some contents of this request and not others */
+  readonly verdict: 'allow' | 'deny' | 'inspect';
   readonly reason: DenyReason | undefined;
   /** the rule that decided; for a denial the one that came nearest */
   readonly rule: ExplainedRule | undefined;
@@ -45,9 +46,10 @@ export function explain(policy: Policy, { host, port, request }: Question): Expl
   const decisive = decisiveRules(policy.network, host, port);
   const destination = decideDestination(policy.network, host, port);
   const decision = destination.verdict === 'deny' || request === undefined ? destination : decideRequest(decisive, request);
-  const show = (rule: NetworkRule): ExplainedRule => explainRule(rule, policy);
+  const rule = decision.verdict === 'inspect' ? decision.rules[0] : decision.rule;
+  const show = (one: NetworkRule): ExplainedRule => explainRule(one, policy);
   const overruled = policy.network.filter(
-    (rule) => rule.ports.includes(port) && matchesHost(rule.host, host) && !decisive.includes(rule),
+    (one) => one.ports.includes(port) && matchesHost(one.host, host) && !decisive.includes(one),
   );
   return {
     host,
@@ -55,23 +57,30 @@ export function explain(policy: Policy, { host, port, request }: Question): Expl
     request,
     verdict: decision.verdict,
     reason: decision.verdict === 'deny' ? decision.reason : undefined,
-    rule: decision.rule === undefined ? undefined : show(decision.rule),
-    others: decisive.filter((rule) => rule !== decision.rule).map(show),
+    rule: rule === undefined ? undefined : show(rule),
+    others: decisive.filter((other) => other !== rule).map(show),
     overruled: overruled.map(show),
   };
 }
 
 function explainRule(rule: NetworkRule, { origins }: Policy): ExplainedRule {
-  const { id, host, ports, credential, upstream, http, origin } = rule;
+  const { id, host, ports, credential, upstream, origin } = rule;
   const listed = origin.layer === 'preset' ? origins[`presets.${origin.source}`] : undefined;
   const place = listed === undefined ? formatOrigin(origin) : `preset ${origin.source}, from ${formatOrigin(listed)}`;
-  return { id, host: formatHostPattern(host), ports, credential, upstream, functions: http?.map(formatAllowance), origin, place };
+  return { id, host: formatHostPattern(host), ports, credential, upstream, functions: formatFunctions(rule), origin, place };
 }
 
 const reasons: Readonly<Record<DenyReason, string>> = {
   'host-not-allowed': 'no rule names this host',
   'port-not-allowed': 'a rule names this host, but not this port',
   'function-not-allowed': 'a rule names this host and port, but not this method and path',
+  'content-not-allowed': 'a rule allows this method and path for other contents only',
+};
+
+const verdicts: Readonly<Record<Explanation['verdict'], string>> = {
+  allow: 'allowed',
+  deny: 'denied',
+  inspect: 'allowed for some contents',
 };
 
 /** The explanation as lines for a terminal. */
@@ -79,12 +88,12 @@ export function explainLines(explanation: Explanation): readonly string[] {
   const { host, port, request, verdict, reason, rule, others, overruled } = explanation;
   const asked = request === undefined ? '' : ` ${visible(request.method)} ${visible(request.path)}`;
   return [
-    `${verdict === 'allow' ? 'allowed' : 'denied'}  ${host}:${port}${asked}`,
+    `${verdicts[verdict]}  ${host}:${port}${asked}`,
     ...(reason === undefined ? [] : [`  because     ${reasons[reason]}`]),
-    ...(rule === undefined ? [] : ruleLines(rule, verdict === 'allow' ? 'rule' : 'nearest rule')),
+    ...(rule === undefined ? [] : ruleLines(rule, verdict === 'deny' ? 'nearest rule' : 'rule')),
     ...others.flatMap((other) => ruleLines(other, 'with')),
     ...overruled.flatMap((other) => ruleLines(other, 'overruled')),
-    ...(verdict === 'allow' ? [] : [hintOf(explanation)]),
+    ...(verdict === 'deny' ? [hintOf(explanation)] : []),
   ];
 }
 

@@ -139,6 +139,10 @@ export interface Policy {
     readonly name: string | undefined;
     readonly permissions: 'ask' | 'skip';
     readonly telemetry: boolean;
+    /** where it reaches its model, e.g. `bedrock`; `undefined`: at its maker's */
+    readonly provider?: string | undefined;
+    readonly region?: string | undefined;
+    readonly project?: string | undefined;
   };
   /** recipe name, or path of a recipe file */
   readonly image: string;

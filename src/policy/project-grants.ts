@@ -1,7 +1,8 @@
 import { formatBytes, formatDuration } from '../base/units.ts';
 import { visible } from '../base/text.ts';
+import { formatFunctions } from './format-functions.ts';
 import { formatHostPattern } from './host-pattern.ts';
-import type { HttpAllowance, NetworkRule, Policy } from './policy.ts';
+import type { NetworkRule, Policy } from './policy.ts';
 import { isRecipePath, defaultLimits } from './resolve-scalars.ts';
 
 /** What a project file asks for beyond what every sandbox has: a human approves these lines before they first hold. */
@@ -16,6 +17,9 @@ export function projectGrants(policy: Policy): readonly string[] {
   return [
     ...(isAsked('agent.name') && agent.name !== undefined ? [`starts the agent ${visible(agent.name)}`] : []),
     ...(isAsked('agent.permissions') && agent.permissions === 'skip' ? ['lets the agent act without asking'] : []),
+    ...(isAsked('agent.provider') && agent.provider !== undefined
+      ? [`has the agent reach its model by ${visible(agent.provider)}${agent.region === undefined ? '' : ` in ${visible(agent.region)}`}`]
+      : []),
     ...(isAsked('agent.telemetry') && agent.telemetry ? ['lets the agent report its use to its maker'] : []),
     ...(isAsked('image')
       ? [
@@ -39,14 +43,10 @@ function isGranted({ origin }: NetworkRule, { origins }: Policy): boolean {
 
 function describeRule(rule: NetworkRule): string {
   const ports = rule.ports.join(', ');
-  const functions = rule.http === undefined ? '' : `, only ${rule.http.map(formatAllowance).join('; ')}`;
+  const lines = formatFunctions(rule);
+  const functions = lines === undefined ? '' : lines.length === 0 ? ', no function' : `, only ${lines.join('; ')}`;
   const credential = rule.credential === undefined ? '' : `, with the credential ${rule.credential}`;
   return `reaches ${formatHostPattern(rule.host)} on port ${ports}${credential}${functions}`;
-}
-
-/** As in a policy file: `GET,HEAD /v1/**`. */
-export function formatAllowance({ methods, path }: HttpAllowance): string {
-  return methods === undefined ? path : `${methods.join(',')} ${path}`;
 }
 
 function limitGrants({ limits }: Policy, isAsked: (path: string) => boolean): readonly string[] {

@@ -172,6 +172,21 @@ const agent = z
         .optional()
         .describe('`ask`: the agent asks before it acts; `skip`: it does not; default `ask`'),
       telemetry: z.boolean().optional().describe('whether the agent may report its use to its maker; default `false`'),
+      provider: z
+        .string()
+        .regex(name, 'is not the name of a provider')
+        .optional()
+        .describe("where the agent reaches its model: `bedrock` or `vertex` for `claude`; default: at its maker's"),
+      region: z
+        .string()
+        .regex(/^[a-z]{2,16}(?:-[a-z0-9]{1,16}){0,4}$/, 'is not a region')
+        .optional()
+        .describe('region of that provider, such as `eu-west-1`'),
+      project: z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{3,62}$/, 'is not the id of a project')
+        .optional()
+        .describe('project of that provider, for `vertex`'),
     }),
   ])
   .transform((value) => (typeof value === 'string' ? { name: value } : value));

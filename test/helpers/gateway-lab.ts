@@ -26,6 +26,8 @@ export interface Lab {
   readonly lookups: string[];
   /** a loopback port that stands for `name:port` inside the sandbox */
   readonly open: (name: string, port: number) => Promise<number>;
+  /** the same on a loopback port of the same number, for clients that cannot be told another one */
+  readonly openSame: (name: string, port: number) => Promise<void>;
   /** the same for an address nobody asked a name for */
   readonly openAddress: (address: string, port: number) => Promise<number>;
   readonly query: (question: Uint8Array) => Uint8Array | undefined;
@@ -111,12 +113,12 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
     const record = answer === undefined ? undefined : decode(Buffer.from(answer)).answers?.[0];
     return record?.type === 'A' ? record.data : undefined;
   };
-  const openAddress = async (localAddress: string, localPort: number): Promise<number> => {
+  const openAddress = async (localAddress: string, localPort: number, at = 0): Promise<number> => {
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket: Socket) =>
       receiver?.connection({ socket, localAddress, localPort }),
     );
     servers.push(server);
-    return listen(server);
+    return listen(server, at);
   };
   return {
     gateway,
@@ -136,6 +138,9 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
       }
       return openAddress(address, port);
     },
+    async openSame(name, port) {
+      await openAddress(addressOf(name) ?? '', port, port);
+    },
     route: (host, port, target) => void routes.set(`${publicAddress(host)}:${port}`, target),
     failJournal: fail,
     delayJournal: delay,
@@ -149,8 +154,8 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
   };
 }
 
-export async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+export async function listen(server: Server, port = 0): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;
 }
 

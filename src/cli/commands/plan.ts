@@ -1,6 +1,7 @@
 import type { LayerName } from '../../base/layers.ts';
 import { visible } from '../../base/text.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
+import { formatFunctions } from '../../policy/format-functions.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
@@ -62,7 +63,7 @@ function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
 function networkLines({ network }: Plan): readonly string[] {
   const lines = network.rules.map((rule) => {
     const host = rule.host.kind === 'exact' ? rule.host.host : `*.${rule.host.host}`;
-    const functions = rule.http?.map(({ methods, path }) => `${methods?.join(',') ?? 'any'} ${path}`).join('; ') ?? 'everything';
+    const functions = formatFunctions(rule)?.join('; ') ?? 'everything';
     const key = rule.credential === undefined ? '' : `  key: ${rule.credential}`;
     return `${host}:${rule.ports.join(',')}  ${functions}${key}  [${rule.id}]`;
   });

@@ -1,0 +1,67 @@
+/**
+ * Reads JSON (RFC 8259) that every reader reads alike. Parsers differ on repeated keys, and some (Go's) take keys in any
+ * case: with such a text one value would be judged here and another one carried out there.
+ */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/** `undefined`: not valid UTF-8, not JSON, nested too deep, or with a repeated key anywhere. */
+export function readStrictJson(bytes: Uint8Array): JsonValue | undefined {
+  try {
+    // `ignoreBOM` keeps a byte order mark in the text, where JSON does not allow it.
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    const value: unknown = JSON.parse(text);
+    return isJson(value) && !hasRepeatedKey(text) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `JSON.parse` makes nothing else. */
+function isJson(value: unknown): value is JsonValue {
+  return value !== undefined;
+}
+
+const maxDepth = 128;
+const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/g;
+
+/** `text` is valid JSON: a string before a colon is a key of the innermost object. */
+function hasRepeatedKey(text: string): boolean {
+  const open: (Set<string> | undefined)[] = [];
+  let last = '';
+  for (const [token] of text.matchAll(tokens)) {
+    if (token === '{' || token === '[') {
+      open.push(token === '{' ? new Set() : undefined);
+      if (open.length > maxDepth) {
+        return true;
+      }
+    } else if (token === '}' || token === ']') {
+      open.pop();
+    } else if (token === ':') {
+      const keys = open.at(-1);
+      const key = String(JSON.parse(last));
+      if (keys === undefined || keys.has(key)) {
+        return true;
+      }
+      keys.add(key);
+    }
+    last = token;
+  }
+  return false;
+}
+
+export type JsonObject = { readonly [key: string]: JsonValue };
+
+export function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Whether a reader that takes keys in any case would find the same: every key is ASCII, and one that is a known name in
+ * other case is not there.
+ */
+export function hasPlainKeys(object: JsonObject, known: readonly string[]): boolean {
+  return Object.keys(object).every((key) => {
+    const lowered = key.toLowerCase();
+    return /^[\x20-\x7e]*$/.test(key) && known.every((name) => name === key || name.toLowerCase() !== lowered);
+  });
+}
