@@ -106,6 +106,10 @@ function layerOf(refusal: Refusal): string {
 }
 
 function nextStep(refusal: Refusal, { host, port }: Asked): string {
+  const asked = askStep(refusal);
+  if (asked !== undefined) {
+    return asked;
+  }
   if (layerOf(refusal) === 'network policy') {
     return `Do not retry. Whoever runs the sandbox can see why, and which rule is missing, on the host with: casemate policy explain ${host}:${port}`;
   }
@@ -122,6 +126,19 @@ function nextStep(refusal: Refusal, { host, port }: Asked): string {
   return passing.has(refusal.reason)
     ? 'Try again later; the policy allows this.'
     : 'The journal on the host has the details: casemate journal query';
+}
+
+/** Where a person may still allow it, or has just been asked; `undefined`: nobody is. */
+function askStep({ ask }: Refusal): string | undefined {
+  if (ask?.why === 'denied-by-person') {
+    return 'Do not retry. A person was asked and has refused this.';
+  }
+  if (ask?.why === 'beyond-bound') {
+    return 'Do not retry. The policy of the organisation does not allow it, and nobody here can.';
+  }
+  return ask?.id === undefined
+    ? undefined
+    : `${ask.why === 'no-answer' ? 'A person was asked and has not answered in time. ' : ''}Do not retry unless you are told to. Whoever runs the sandbox can allow it on the host with: casemate approve ${ask.id}`;
 }
 
 const guardSteps: Readonly<Partial<Record<RefusalReason, string>>> = {
