@@ -20,6 +20,16 @@ export interface Agent {
   readonly provider: string;
   /** hosts it needs, each with the functions it needs there */
   readonly hosts: readonly AgentHost[];
+  /** other ways to its model, by the name the policy uses, such as `bedrock` */
+  readonly apis?: Readonly<Record<string, AgentApi>> | undefined;
+}
+
+export interface AgentApi {
+  /** provider of the credential it needs there, and its name */
+  readonly provider: string;
+  readonly needs: readonly ('region' | 'project')[];
+  /** `{region}` and `{project}` stand for what the policy says, in hosts and in paths */
+  readonly hosts: readonly AgentHost[];
 }
 
 export interface AgentStart {
@@ -35,6 +45,10 @@ export interface AgentSetup {
   readonly telemetry: boolean;
   /** the phantom the agent finds where it looks for its key */
   readonly phantom: string | undefined;
+  /** where it reaches its model; absent: at its maker's */
+  readonly provider?: string | undefined;
+  readonly region?: string | undefined;
+  readonly project?: string | undefined;
 }
 
 export interface HomeFile {

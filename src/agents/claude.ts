@@ -1,5 +1,5 @@
 import { CasemateError } from '../base/errors.ts';
-import type { Agent, AgentSetup, AgentStart } from './agent.ts';
+import type { Agent, AgentApi, AgentSetup, AgentStart } from './agent.ts';
 
 /**
  * Claude Code. Observed with version 2.1.329 on 2026-11-21 in a namespace with a stand-in for every host: it spoke to
@@ -63,13 +63,77 @@ function onboarding({ permissions, phantom }: AgentSetup): string {
   return `${JSON.stringify(state, undefined, 2)}\n`;
 }
 
+/** Tells it which API to use. At Vertex it sends no key by itself: the gateway puts the token on the wire. */
+function apiEnv({ provider, region = '', project = '' }: AgentSetup): Readonly<Record<string, string>> {
+  switch (provider) {
+    case 'bedrock':
+      return { CLAUDE_CODE_USE_BEDROCK: '1', AWS_REGION: region, AWS_DEFAULT_REGION: region };
+    case 'vertex':
+      return {
+        CLAUDE_CODE_USE_VERTEX: '1',
+        CLAUDE_CODE_SKIP_VERTEX_AUTH: '1',
+        CLOUD_ML_REGION: region,
+        ANTHROPIC_VERTEX_PROJECT_ID: project,
+      };
+    default:
+      return {};
+  }
+}
+
+const bedrock: AgentApi = {
+  provider: 'aws',
+  needs: ['region'],
+  hosts: [
+    {
+      host: 'bedrock-runtime.{region}.amazonaws.com',
+      ports: [443],
+      credential: true,
+      telemetry: false,
+      http: [
+        { methods: ['POST'], path: '/model/*/invoke' },
+        { methods: ['POST'], path: '/model/*/invoke-with-response-stream' },
+        { methods: ['POST'], path: '/model/*/count-tokens' },
+      ],
+    },
+    {
+      host: 'bedrock.{region}.amazonaws.com',
+      ports: [443],
+      credential: true,
+      telemetry: false,
+      http: [
+        { methods: ['GET'], path: '/inference-profiles' },
+        { methods: ['GET'], path: '/inference-profiles/*' },
+      ],
+    },
+  ],
+};
+
+const publisher = '/v1/projects/{project}/locations/{region}/publishers/anthropic/models';
+
+const vertex: AgentApi = {
+  provider: 'google',
+  needs: ['region', 'project'],
+  hosts: [
+    {
+      host: '{region}-aiplatform.googleapis.com',
+      ports: [443],
+      credential: true,
+      telemetry: false,
+      http: [
+        { methods: ['POST'], path: `${publisher}/*:rawPredict` },
+        { methods: ['POST'], path: `${publisher}/*:streamRawPredict` },
+      ],
+    },
+  ],
+};
+
 export const claude: Agent = {
   name: 'claude',
   title: 'Claude Code',
   program: '/usr/local/bin/claude',
   recipe: 'claude',
   start,
-  env: ({ telemetry }) => (telemetry ? quiet : { ...quiet, ...noTelemetry }),
+  env: (setup) => ({ ...quiet, ...(setup.telemetry ? {} : noTelemetry), ...apiEnv(setup) }),
   homeFiles: (setup) => [{ path: '.claude.json', content: onboarding(setup), mode: 0o600 }],
   classification: {
     personal: [
@@ -92,6 +156,7 @@ export const claude: Agent = {
     maximum: [],
   },
   provider: 'anthropic',
+  apis: { bedrock, vertex },
   hosts: [
     {
       host: 'api.anthropic.com',

@@ -29,6 +29,17 @@ export interface AgentFacts {
   /** provider of the credential it needs */
   readonly provider: string;
   readonly hosts: readonly AgentHostFacts[];
+  /** other ways to its model, by the name the policy uses */
+  readonly apis?: Readonly<Record<string, AgentApiFacts>> | undefined;
+}
+
+export interface AgentApiFacts {
+  /** provider of the credential, and its name */
+  readonly provider: string;
+  /** what the policy must say about it */
+  readonly needs: readonly ('region' | 'project')[];
+  /** `{region}` and `{project}` stand for what the policy says, in hosts and in paths */
+  readonly hosts: readonly AgentHostFacts[];
 }
 
 export interface AgentHostFacts {

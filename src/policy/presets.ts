@@ -1,9 +1,10 @@
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
+import { agentAccess } from './agent-api.ts';
 import { registryKinds, type AgentFacts, type Facts, type RegistryKind } from './facts.ts';
 import { readHostPattern } from './parse-host-pattern.ts';
 import { faultAt } from './policy-layer.ts';
-import type { HttpAllowance, NetworkRule, Origin } from './policy.ts';
+import type { HttpAllowance, NetworkRule, Origin, Policy } from './policy.ts';
 
 /** Presets: named sets of rules, as data. An agent is a preset of its own name; package presets only ever read. */
 
@@ -16,6 +17,8 @@ export interface ListedPreset {
 export interface PresetContext {
   readonly facts: Facts;
   readonly telemetry: boolean;
+  /** how the sandbox's own agent is set up */
+  readonly agent?: Policy['agent'] | undefined;
 }
 
 type PresetHost = Pick<NetworkRule, 'ports' | 'http' | 'credential' | 'upstream'> & { readonly host: string };
@@ -74,7 +77,7 @@ export function presetRules({ name, origin }: ListedPreset, context: PresetConte
   return hosts.map((host, index) => ruleOf(host, name, index));
 }
 
-function presetHosts(name: string, { facts, telemetry }: PresetContext): readonly PresetHost[] | undefined {
+function presetHosts(name: string, { facts, telemetry, agent: own }: PresetContext): readonly PresetHost[] | undefined {
   const kind = registryKinds.find((candidate) => candidate === name);
   if (kind !== undefined) {
     return facts.registries[kind].map(({ host, port, upstream }) => ({
@@ -89,13 +92,17 @@ function presetHosts(name: string, { facts, telemetry }: PresetContext): readonl
     return github;
   }
   const agent = agentOf(facts, name);
-  return agent?.hosts
+  if (agent === undefined) {
+    return undefined;
+  }
+  const access = agentAccess(agent, own?.name === name ? own : {});
+  return access.hosts
     .filter((host) => telemetry || !host.telemetry)
     .map(({ host, ports, http, credential }) => ({
       host,
       ports,
       http,
-      credential: credential ? agent.provider : undefined,
+      credential: credential ? access.provider : undefined,
       upstream: undefined,
     }));
 }

@@ -110,7 +110,9 @@ function expand(
   context: NetworkContext,
 ): readonly NetworkRule[] {
   const { facts, agent } = context;
-  const rules = (presets ?? agentPreset(context)).flatMap((preset) => presetRules(preset, { facts, telemetry: agent.telemetry }));
+  const rules = (presets ?? agentPreset(context)).flatMap((preset) =>
+    presetRules(preset, { facts, telemetry: agent.telemetry, agent }),
+  );
   return composeNetwork(rules, written);
 }
 

@@ -1,5 +1,6 @@
 import type { LayerName } from '../base/layers.ts';
 import { nearest, visible } from '../base/text.ts';
+import { checkAgentApi } from './agent-api.ts';
 import { checkProject } from './check-project.ts';
 import type { Facts } from './facts.ts';
 import { faultAt, originOf, type PolicyLayer } from './policy-layer.ts';
@@ -28,6 +29,7 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder }: { 
   const { origins, image, ...scalars } = resolveScalars(layers, folder);
   const agentOrigin = origins['agent.name'] ?? byDefault;
   checkAgent(scalars.agent.name, facts, agentOrigin);
+  checkAgentApi(scalars.agent, scalars.agent.name === undefined ? undefined : agentOf(facts, scalars.agent.name), origins);
   const credentials = resolveCredentials(layers, facts);
   const network = resolveNetwork(layers, { facts, agent: scalars.agent, agentOrigin, credentials });
   const waived = resolveWaivers(layers);

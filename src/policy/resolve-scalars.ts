@@ -55,7 +55,14 @@ export function resolveScalars(layers: PolicyLayers, folder: string): Scalars {
   const chosenLevel = pick(level, 'personal');
   return {
     level: chosenLevel,
-    agent: { name: pick(agentName, undefined), permissions: pick(permissions, 'ask'), telemetry: pick(telemetry, false) },
+    agent: {
+      name: pick(agentName, undefined),
+      permissions: pick(permissions, 'ask'),
+      telemetry: pick(telemetry, false),
+      provider: pick(agentProvider, undefined),
+      region: pick(agentRegion, undefined),
+      project: pick(agentProject, undefined),
+    },
     image: pick(imageChoice, undefined),
     runtime: pick(runtime, 'runc'),
     workspace: {
@@ -214,6 +221,9 @@ const askWhen = ordered(
   (when) => (when === 'watched' ? 1 : 0),
 );
 const agentName = choice(['agent', 'name'], (layer) => layer.written.agent?.name);
+const agentProvider = choice(['agent', 'provider'], (layer) => layer.written.agent?.provider);
+const agentRegion = choice(['agent', 'region'], (layer) => layer.written.agent?.region);
+const agentProject = choice(['agent', 'project'], (layer) => layer.written.agent?.project);
 const imageChoice = choice(['image'], imageOf);
 
 const workspacePath: Scalar<string> = {

@@ -140,8 +140,7 @@ function plannedAgent(agent: Agent, policy: Policy): PlannedAgent {
 }
 
 function agentEnv(agent: Agent | undefined, policy: Policy): Readonly<Record<string, string>> {
-  const { permissions, telemetry } = policy.agent;
-  return agent === undefined ? {} : agent.env({ permissions, telemetry, phantom: undefined });
+  return agent === undefined ? {} : agent.env({ ...policy.agent, phantom: undefined });
 }
 
 /** Tools of AWS ask for a region before they ask for anything else: the first that a credential is bound to. */

@@ -88,7 +88,7 @@ describe('the JSON Schema', () => {
 
   test('knows the keys of a place', () => {
     expect(keysAt(['network', 3])).toEqual(['host', 'ports', 'credential', 'allow', 'git', 'mcp', 'upstream']);
-    expect(keysAt(['agent'])).toEqual(['name', 'permissions', 'telemetry']);
+    expect(keysAt(['agent'])).toEqual(['name', 'permissions', 'telemetry', 'provider', 'region', 'project']);
     expect(keysAt(['credentials', 'x', 'source']).slice(0, 4)).toEqual(['env', 'file', 'command', 'stored']);
     expect(keysAt(['level', 'x'])).toEqual([]);
   });

@@ -1,0 +1,84 @@
+import type { CasemateError } from '../base/errors.ts';
+import { nearest, visible } from '../base/text.ts';
+import type { AgentApiFacts, AgentFacts, AgentHostFacts } from './facts.ts';
+import { faultAt } from './policy-layer.ts';
+import type { Origin, Policy } from './policy.ts';
+
+/** An agent that reaches its model at another provider than its maker: which hosts that takes, in which region. */
+
+type AgentSettings = Policy['agent'];
+
+/** The provider of the credential and the hosts of an agent as it is set up. */
+export function agentAccess(
+  agent: AgentFacts,
+  settings: Pick<AgentSettings, 'provider' | 'region' | 'project'>,
+): { readonly provider: string; readonly hosts: readonly AgentHostFacts[] } {
+  const api = apiOf(agent, settings.provider);
+  return api === undefined
+    ? { provider: agent.provider, hosts: agent.hosts }
+    : { provider: api.provider, hosts: api.hosts.map((host) => filledIn(host, settings)) };
+}
+
+function apiOf(agent: AgentFacts, name: string | undefined): AgentApiFacts | undefined {
+  return name !== undefined && agent.apis !== undefined && Object.hasOwn(agent.apis, name) ? agent.apis[name] : undefined;
+}
+
+function filledIn(
+  host: AgentHostFacts,
+  { region = '', project = '' }: Pick<AgentSettings, 'region' | 'project'>,
+): AgentHostFacts {
+  const fill = (text: string): string => text.replaceAll('{region}', region).replaceAll('{project}', project);
+  return {
+    ...host,
+    // What Google calls the region `global` has no region in its name.
+    host: region === 'global' ? host.host.replace('{region}-', '') : fill(host.host),
+    http: host.http?.map((allowance) => ({ ...allowance, path: fill(allowance.path) })),
+  };
+}
+
+type Origins = Readonly<Record<string, Origin | undefined>>;
+
+/** Throws `POLICY_INVALID` where the agent does not know the provider, or the provider wants to know more or less. */
+export function checkAgentApi(settings: AgentSettings, agent: AgentFacts | undefined, origins: Origins): void {
+  const { name = '', provider } = settings;
+  const api = agent === undefined ? undefined : apiOf(agent, provider);
+  if (provider !== undefined && api === undefined) {
+    throw unknownProvider(provider, name, { known: Object.keys(agent?.apis ?? {}), origin: originAt(origins, 'provider') });
+  }
+  for (const key of ['region', 'project'] as const) {
+    const isNeeded = api?.needs.includes(key) === true;
+    if (isNeeded && settings[key] === undefined) {
+      throw faultAt('POLICY_INVALID', originAt(origins, 'provider'), `the provider ${provider ?? ''} needs agent.${key}`, {
+        hint: `Example: agent: { name: ${visible(name)}, provider: ${provider ?? ''}, ${key}: ${examples[key]} }`,
+      });
+    }
+    if (!isNeeded && settings[key] !== undefined) {
+      throw faultAt(
+        'POLICY_INVALID',
+        originAt(origins, key),
+        `agent.${key} says nothing to the provider ${provider ?? 'of its maker'}`,
+        {
+          hint: 'Leave it out, or name the provider under agent.provider.',
+        },
+      );
+    }
+  }
+}
+
+function unknownProvider(
+  provider: string,
+  agent: string,
+  { known, origin }: { readonly known: readonly string[]; readonly origin: Origin },
+): CasemateError {
+  const near = nearest(provider, known);
+  const list = known.length === 0 ? 'It has none but its maker.' : `Providers: ${known.join(', ')}.`;
+  return faultAt('POLICY_INVALID', origin, `the agent ${visible(agent)} has no provider "${visible(provider)}"`, {
+    hint: near === undefined ? list : `Did you mean "${near}"?`,
+  });
+}
+
+function originAt(origins: Origins, key: string): Origin {
+  return origins[`agent.${key}`] ?? { layer: 'default', source: 'the default' };
+}
+
+const examples = { region: 'eu-west-1', project: 'my-project' } as const;
