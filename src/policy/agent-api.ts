@@ -47,22 +47,22 @@ export function checkAgentApi(settings: AgentSettings, agent: AgentFacts | undef
   }
   for (const key of ['region', 'project'] as const) {
     const isNeeded = api?.needs.includes(key) === true;
-    if (isNeeded && settings[key] === undefined) {
-      throw faultAt('POLICY_INVALID', originAt(origins, 'provider'), `the provider ${provider ?? ''} needs agent.${key}`, {
-        hint: `Example: agent: { name: ${visible(name)}, provider: ${provider ?? ''}, ${key}: ${examples[key]} }`,
-      });
-    }
-    if (!isNeeded && settings[key] !== undefined) {
-      throw faultAt(
-        'POLICY_INVALID',
-        originAt(origins, key),
-        `agent.${key} says nothing to the provider ${provider ?? 'of its maker'}`,
-        {
-          hint: 'Leave it out, or name the provider under agent.provider.',
-        },
-      );
+    if (isNeeded !== (settings[key] !== undefined)) {
+      throw isNeeded ? missing(key, settings, origins) : unwanted(key, settings, origins);
     }
   }
+}
+
+function missing(key: 'region' | 'project', { name = '', provider = '' }: AgentSettings, origins: Origins): CasemateError {
+  return faultAt('POLICY_INVALID', originAt(origins, 'provider'), `the provider ${provider} needs agent.${key}`, {
+    hint: `Example: agent: { name: ${visible(name)}, provider: ${provider}, ${key}: ${examples[key]} }`,
+  });
+}
+
+function unwanted(key: 'region' | 'project', { provider = 'of its maker' }: AgentSettings, origins: Origins): CasemateError {
+  return faultAt('POLICY_INVALID', originAt(origins, key), `agent.${key} says nothing to the provider ${provider}`, {
+    hint: 'Leave it out, or name the provider under agent.provider.',
+  });
 }
 
 function unknownProvider(
