@@ -13,6 +13,8 @@ export type FaultReason =
   | 'proxy-refused'
   | 'slow'
   | 'bad-answer'
+  /** the value in the request is not the one of now; nothing was sent */
+  | 'credential-changed'
   /** the caller's own content broke off, or cannot be read */
   | 'request-broken';
 
@@ -24,3 +26,8 @@ export function faulty(reason: FaultReason, message: string): { readonly ok: fal
 
 /** The content of the request did not come to its end, or a step on its way refused it. */
 export const brokenRequest = faulty('request-broken', 'the content of the request broke off, or could not be read');
+
+/** The request is to be made anew with the value of now. */
+export function outdated(): ReturnType<typeof faulty> {
+  return faulty('credential-changed', 'the credential was changed while the connection was opened');
+}

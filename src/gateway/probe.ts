@@ -70,6 +70,7 @@ export async function probe(asked: Probe, { dialer, limits, nowMs }: ProbeWorld)
       body: undefined,
       signal,
       prefersHttp2: false,
+      takesTrailers: false,
     });
     if (!answer.ok) {
       return { ok: false, ...answer.fault };

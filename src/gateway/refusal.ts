@@ -49,7 +49,6 @@ const gatewayReasons = {
   'content-too-large': 413,
   'credential-unavailable': 502,
   'credential-revoked': 403,
-  'credential-changed': 503,
   'too-busy': 503,
   'journal-unwritable': 503,
 } as const;
@@ -62,6 +61,7 @@ const faultStatus: Readonly<Record<FaultReason, number>> = {
   'proxy-refused': 502,
   slow: 504,
   'bad-answer': 502,
+  'credential-changed': 503,
   'request-broken': 400,
 };
 

@@ -44,10 +44,17 @@ export async function relay(exchange: Exchange, site: Site): Promise<void> {
   }
 }
 
-async function attempt(exchange: Exchange, site: Site): Promise<Refusal | undefined> {
+/** How often a request is begun again because its credential was changed in between. */
+const retries = 3;
+
+async function attempt(exchange: Exchange, site: Site, triesLeft = retries): Promise<Refusal | undefined> {
   const { exchange: plain, refusal } = plainContent(exchange, site.live);
   const permitted = await permit(plain, site, () => refusal);
-  return permitted.ok ? carryOutRecorded(permitted.run) : permitted.refusal;
+  const ended = permitted.ok ? await carryOutRecorded(permitted.run) : permitted.refusal;
+  // Nothing of it was sent yet, so it is asked for once more with the value of now.
+  return ended?.reason === 'credential-changed' && triesLeft > 0 && !exchange.expectsContinue
+    ? await attempt(exchange, site, triesLeft - 1)
+    : ended;
 }
 
 /** Permission is on record, so the end has to be, whatever breaks. */
@@ -148,6 +155,8 @@ export interface Run {
   readonly site: Site;
   readonly plan: Plan;
   readonly outgoing: Outgoing;
+  /** of the credential, when its value was put in */
+  readonly epoch: number | undefined;
   readonly effect: Effect;
   readonly guard: ExchangeGuard;
   readonly startedMs: number;
@@ -188,6 +197,7 @@ function createRun(
     exchange,
     site,
     plan,
+    epoch: epochOf(plan),
     outgoing,
     effect,
     guard,
@@ -329,7 +339,7 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
 }
 
 export function upstreamRequest(run: Run): UpstreamRequest {
-  const { exchange, outgoing, site, stop } = run;
+  const { exchange, outgoing, site, stop, plan } = run;
   return {
     method: exchange.method,
     target: outgoing.target,
@@ -339,6 +349,7 @@ export function upstreamRequest(run: Run): UpstreamRequest {
     takesTrailers: tokensOf(exchange.fields, 'te').includes('trailers'),
     signal: stop.signal,
     prefersHttp2: exchange.version === '2',
+    isCurrent: () => epochOf(plan) === run.epoch,
   };
 }
 

@@ -1,7 +1,7 @@
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-import { brokenRequest, faulty, type Attempt } from './fault.ts';
+import { brokenRequest, faulty, outdated, type Attempt } from './fault.ts';
 import { fieldsOf, flat, pairs, type Field } from './fields.ts';
 import { pump } from './pump.ts';
 import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
@@ -30,6 +30,9 @@ export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
         return dialled;
       }
       agent.ready.push(dialled.value);
+    }
+    if (request.isCurrent?.() === false) {
+      return outdated();
     }
     return { ok: true, value: open(route.addressed(request), agent, options.limits.headerBytes) };
   };

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 
 import type { Destination } from './destination.ts';
 import type { Dialer } from './dialer.ts';
-import type { Attempt } from './fault.ts';
+import { outdated, type Attempt } from './fault.ts';
 import type { Field } from './fields.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { PumpOptions } from './pump.ts';
@@ -32,6 +32,8 @@ export interface UpstreamRequest {
   readonly signal: AbortSignal;
   /** HTTP/2, where the upstream offers it */
   readonly prefersHttp2: boolean;
+  /** Asked when a connection is there and nothing is written yet: whether the credential in it still holds; absent: yes. */
+  readonly isCurrent?: (() => boolean) | undefined;
 }
 
 export interface RequestBody {
@@ -82,7 +84,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         http1.adopt(session.value.socket);
         return http1.request(request);
       }
-      return session.value.request(request);
+      return request.isCurrent?.() === false ? outdated() : session.value.request(request);
     },
     upgrade: http1.upgrade,
     retire: () => http2.retire(),
