@@ -57,21 +57,26 @@ export function composeNetwork(presets: readonly NetworkRule[], written: readonl
 }
 
 /** `allow`, `git` and `mcp` are one statement: a rule that writes any of them has said all of it. */
-export type Functions = Pick<NetworkRule, 'http' | 'git' | 'mcp'>;
+export type Functions = Pick<NetworkRule, 'http' | 'git' | 'mcp' | 'registry'>;
 
-export function hasFunctions({ http, git, mcp }: Functions): boolean {
-  return http !== undefined || git !== undefined || mcp !== undefined;
+export function hasFunctions({ http, git, mcp, registry }: Functions): boolean {
+  return http !== undefined || git !== undefined || mcp !== undefined || registry !== undefined;
 }
 
-export function functionsOf({ http, git, mcp }: Functions): Functions {
-  return { http, ...(git === undefined ? {} : { git }), ...(mcp === undefined ? {} : { mcp }) };
+export function functionsOf({ http, git, mcp, registry }: Functions): Functions {
+  return {
+    http,
+    ...(git === undefined ? {} : { git }),
+    ...(mcp === undefined ? {} : { mcp }),
+    ...(registry === undefined ? {} : { registry }),
+  };
 }
 
 function readMcp({ path, tools, methods }: NonNullable<WrittenRule['mcp']>): McpAllowance {
   return { path, tools, methods };
 }
 
-function fillIn(rule: NetworkRule, other: Pick<NetworkRule, 'credential' | 'http' | 'git' | 'mcp' | 'upstream'>): NetworkRule {
+function fillIn(rule: NetworkRule, other: Functions & Pick<NetworkRule, 'credential' | 'upstream'>): NetworkRule {
   return {
     ...rule,
     credential: rule.credential ?? other.credential,

@@ -10,7 +10,14 @@ import { sessionMethods } from './mcp.ts';
 export function areFunctionsWithin(lower: readonly Functions[], higher: readonly Functions[]): boolean {
   return (
     !higher.every(hasFunctions) ||
-    lower.every((one) => hasFunctions(one) && isHttpWithin(one, higher) && isGitWithin(one, higher) && isMcpWithin(one, higher))
+    lower.every(
+      (one) =>
+        hasFunctions(one) &&
+        isHttpWithin(one, higher) &&
+        isGitWithin(one, higher) &&
+        isMcpWithin(one, higher) &&
+        isRegistryWithin(one, higher),
+    )
   );
 }
 
@@ -97,6 +104,15 @@ function areMethodsWithin(lower: McpAllowance, higher: McpAllowance): boolean {
   }
   const isWhole = lower.tools === undefined && lower.methods === undefined;
   return !isWhole && (lower.methods ?? []).every((method) => isOneOf(method, [...sessionMethods, ...(higher.methods ?? [])]));
+}
+
+function isRegistryWithin({ registry }: Functions, higher: readonly Functions[]): boolean {
+  const everything: HttpAllowance = { methods: ['GET', 'HEAD'], path: '/**' };
+  return (
+    registry === undefined ||
+    higher.some((one) => one.registry === registry) ||
+    isAllowanceWithin(everything, functionsIn(higher))
+  );
 }
 
 function isOneOf(glob: string, globs: readonly string[]): boolean {

@@ -84,7 +84,7 @@ function united(functions: readonly Functions[]): Functions | undefined {
   if (functions.length === 1 || !functions.every(hasFunctions)) {
     return functions.length === 1 ? first : { http: undefined };
   }
-  return functions.some(({ git, mcp }) => git !== undefined || mcp !== undefined)
+  return functions.some(({ git, mcp, registry }) => git !== undefined || mcp !== undefined || registry !== undefined)
     ? undefined
     : { http: functions.flatMap(({ http }) => http ?? []) };
 }

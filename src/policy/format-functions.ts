@@ -1,14 +1,20 @@
-import type { Functions } from './compose-network.ts';
+import { hasFunctions, type Functions } from './compose-network.ts';
 import type { GitAllowance, HttpAllowance, McpAllowance } from './policy.ts';
 
 /** The functions of a rule in words, one line each: as in a policy file where that is short. */
 
 /** `undefined`: everything. The lines are not made safe for a terminal. */
-export function formatFunctions({ http, git, mcp }: Functions): readonly string[] | undefined {
-  if (http === undefined && git === undefined && mcp === undefined) {
+export function formatFunctions(functions: Functions): readonly string[] | undefined {
+  if (!hasFunctions(functions)) {
     return undefined;
   }
-  return [...(http ?? []).map(formatAllowance), ...(git ?? []).map(formatGit), ...(mcp === undefined ? [] : [formatMcp(mcp)])];
+  const { http, git, mcp, registry } = functions;
+  return [
+    ...(http ?? []).map(formatAllowance),
+    ...(git ?? []).map(formatGit),
+    ...(mcp === undefined ? [] : [formatMcp(mcp)]),
+    ...(registry === undefined ? [] : [`reading ${registry} packages`]),
+  ];
 }
 
 /** As in a policy file: `GET,HEAD /v1/**`. */

@@ -1,8 +1,10 @@
 import { canonicalPath } from './canonical-path.ts';
+import { hasFunctions } from './compose-network.ts';
 import type { RequestLine } from './decide.ts';
 import { gitGrants, mayPush, readGitRequest, type GitRequestKind } from './git-request.ts';
 import { compileGlob, matchPath, type PathGlob } from './match-path.ts';
 import type { GitAllowance, HttpAllowance, McpAllowance, NetworkRule } from './policy.ts';
+import { readRegistryPath } from './registry-path.ts';
 
 /** What one rule says about one request: yes, no, or that its content decides. */
 
@@ -22,7 +24,7 @@ export type View = 'allow' | 'deny' | ContentKind;
 
 /** What one rule says about a request. */
 export function viewOf(rule: NetworkRule, asked: Asked): View {
-  if (rule.http === undefined && rule.git === undefined && rule.mcp === undefined) {
+  if (!hasFunctions(rule)) {
     return 'allow';
   }
   const git = rule.git === undefined ? undefined : viewOfGit(rule, asked);
@@ -64,8 +66,11 @@ function viewOfMcp({ path: endpoint }: McpAllowance, { path, request }: Asked): 
   return request.method === 'GET' || request.method === 'DELETE' ? 'allow' : 'deny';
 }
 
-function isFunctionOf({ http }: NetworkRule, { request, path }: Asked): boolean {
-  return http?.some((one) => isMethodOf(one, request.method) && isPathOf(one, path, request)) ?? false;
+function isFunctionOf({ http, registry }: NetworkRule, { request, path }: Asked): boolean {
+  return (
+    (http?.some((one) => isMethodOf(one, request.method) && isPathOf(one, path, request)) ?? false) ||
+    (registry !== undefined && readRegistryPath(registry, request) !== undefined)
+  );
 }
 
 const compiled = new WeakMap<HttpAllowance, PathGlob>();

@@ -59,10 +59,12 @@ export interface NetworkRule {
   readonly ports: readonly number[];
   /** name in `Policy.credentials`; the gateway puts the real value on the wire for this host */
   readonly credential: string | undefined;
-  /** `undefined`, and no `git` and `mcp` either: everything there; otherwise TLS is opened and each request is judged */
+  /** `undefined`, and no `git`, `mcp` and `registry` either: everything there; otherwise TLS is opened and each request is judged */
   readonly http: readonly HttpAllowance[] | undefined;
   /** pushing is judged by these alone, also where `http` would let the request pass */
   readonly git?: readonly GitAllowance[] | undefined;
+  /** reads of packages, in the form its clients ask for them; from presets alone */
+  readonly registry?: 'npm' | 'debian' | 'pypi' | undefined;
   /** its path is judged by this alone */
   readonly mcp?: McpAllowance | undefined;
   /** dial this instead, e.g. `http://127.0.0.1:8080`; loopback and private addresses are allowed here and only here */

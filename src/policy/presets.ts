@@ -1,6 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
 import { agentAccess } from './agent-api.ts';
+import { functionsOf } from './compose-network.ts';
 import { registryKinds, type AgentFacts, type Facts, type RegistryKind } from './facts.ts';
 import { readHostPattern } from './parse-host-pattern.ts';
 import { faultAt } from './policy-layer.ts';
@@ -21,28 +22,48 @@ export interface PresetContext {
   readonly agent?: Policy['agent'] | undefined;
 }
 
-type PresetHost = Pick<NetworkRule, 'ports' | 'http' | 'credential' | 'upstream'> & { readonly host: string };
+type PresetHost = Pick<NetworkRule, 'ports' | 'http' | 'git' | 'registry' | 'credential' | 'upstream'> & {
+  readonly host: string;
+};
 
 const read: readonly HttpAllowance[] = [{ methods: ['GET', 'HEAD'], path: '/**' }];
 
-/** Fetching by git over HTTPS is two requests, of which one is a POST; pushing would be `git-receive-pack` and is not here. */
-const fetchByGit: readonly HttpAllowance[] = [
-  ...read,
-  { methods: ['POST'], path: '/*/*/git-upload-pack' },
-  { methods: ['POST'], path: '/*/*/info/lfs/objects/batch' },
+const reads = (...paths: readonly string[]): readonly HttpAllowance[] =>
+  paths.map((path) => ({ methods: ['GET', 'HEAD'], path }));
+
+/**
+ * Clone, fetch and reading; nothing of it writes. Of the interface only what belongs to repositories and their people:
+ * not the caller's own keys, mail addresses and notifications, and not GraphQL, where one `POST` both reads and writes.
+ */
+const github: readonly Pick<PresetHost, 'host' | 'http' | 'git'>[] = [
+  { host: 'github.com', http: reads('/*/*', '/*/*/**'), git: [{ repository: '**', push: [], changes: ['create', 'update'] }] },
+  {
+    host: 'api.github.com',
+    http: reads(
+      '/',
+      '/repos/**',
+      '/repositories/**',
+      '/search/**',
+      '/users/**',
+      '/orgs/**',
+      '/gists/**',
+      '/licenses/**',
+      '/advisories/**',
+      '/user',
+      '/rate_limit',
+      '/meta',
+    ),
+  },
+  { host: 'codeload.github.com', http: reads('/*/*/*/**') },
+  { host: 'raw.githubusercontent.com', http: reads('/*/*/**') },
+  { host: 'media.githubusercontent.com', http: reads('/media/**') },
+  // Addresses of files, signed by the two above.
+  { host: 'objects.githubusercontent.com', http: read },
+  { host: 'release-assets.githubusercontent.com', http: read },
 ];
 
-const github: readonly PresetHost[] = [
-  { host: 'github.com', ports: [443], http: fetchByGit, credential: undefined, upstream: undefined },
-  ...[
-    'api.github.com',
-    'codeload.github.com',
-    'raw.githubusercontent.com',
-    'objects.githubusercontent.com',
-    'release-assets.githubusercontent.com',
-    'media.githubusercontent.com',
-  ].map((host) => ({ host, ports: [443], http: read, credential: undefined, upstream: undefined })),
-];
+/** Where the token may be of use: private repositories. The others are signed addresses. */
+const githubWithToken: ReadonlySet<string> = new Set(['github.com', 'api.github.com', 'raw.githubusercontent.com']);
 
 const whereConfigured: Readonly<Record<RegistryKind, string>> = {
   npm: 'Set it with: npm config set registry URL, or list its hosts under "network".',
@@ -83,13 +104,20 @@ function presetHosts(name: string, { facts, telemetry, agent: own }: PresetConte
     return facts.registries[kind].map(({ host, port, upstream }) => ({
       host,
       ports: [port],
-      http: read,
-      credential: undefined,
+      http: undefined,
+      registry: kind,
+      credential: storedCredential(kind, facts),
       upstream,
     }));
   }
   if (name === 'github') {
-    return github;
+    const credential = storedCredential('github', facts);
+    return github.map((place) => ({
+      ...place,
+      ports: [443],
+      credential: githubWithToken.has(place.host) ? credential : undefined,
+      upstream: undefined,
+    }));
   }
   const agent = agentOf(facts, name);
   if (agent === undefined) {
@@ -107,15 +135,28 @@ function presetHosts(name: string, { facts, telemetry, agent: own }: PresetConte
     }));
 }
 
+/** A token that is stored under the name of the preset is used; without one everything is read as anybody may. */
+function storedCredential(name: string, { stored }: Facts): string | undefined {
+  return name !== 'debian' && stored.includes(name) ? name : undefined;
+}
+
 export function agentOf(facts: Facts, name: string): AgentFacts | undefined {
   return Object.hasOwn(facts.agents, name) ? facts.agents[name] : undefined;
 }
 
-function ruleOf({ host, ports, http, credential, upstream }: PresetHost, name: string, index: number): NetworkRule {
+function ruleOf({ host, ports, credential, upstream, ...functions }: PresetHost, name: string, index: number): NetworkRule {
   const reading = readHostPattern(host);
   if ('fault' in reading) {
     throw new CasemateError('INTERNAL', `preset ${name}: host ${visible(host)} ${reading.fault}`);
   }
   const origin: Origin = { layer: 'preset', source: name };
-  return { id: `preset:${name}:${index + 1}`, host: reading.pattern, ports, credential, http, upstream, origin };
+  return {
+    id: `preset:${name}:${index + 1}`,
+    host: reading.pattern,
+    ports,
+    credential,
+    ...functionsOf(functions),
+    upstream,
+    origin,
+  };
 }

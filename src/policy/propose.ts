@@ -76,8 +76,8 @@ function proposeFor(rules: readonly NetworkRule[], requests: readonly DeniedRequ
     return nothing;
   }
   const decisive = decisiveRules(rules, first.host, first.port);
-  if (decisive.some(({ git, mcp }) => git !== undefined || mcp !== undefined)) {
-    return without(requests, 'its rules are about git or MCP: change them by hand');
+  if (decisive.some(({ git, mcp, registry }) => git !== undefined || mcp !== undefined || registry !== undefined)) {
+    return without(requests, 'its rules are about git, MCP or a registry: change them by hand');
   }
   const { usable, leftOut } = sort(rules, requests, options);
   const [one] = usable;

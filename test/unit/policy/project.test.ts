@@ -106,7 +106,7 @@ describe('projectGrants', () => {
       'builds and uses the image of its own recipe /work/project/tools/recipe.yaml',
       'reaches api.anthropic.com on port 443, with the credential anthropic, only POST /v1/messages',
       'reaches telemetry.example on port 443',
-      'reaches registry.example on port 443, only GET,HEAD /**',
+      'reaches registry.example on port 443, only reading npm packages',
       'reaches *.example.com on port 8443, with the credential example, only GET /v1/**; /x',
       'raises the limit memory to 8 GiB (otherwise 4 GiB)',
       'raises the limit files to 9000 (otherwise 4096)',

@@ -165,7 +165,9 @@ describe('the network', () => {
     const policy = resolveTexts({ user: 'presets: [npm, debian, github]' });
     expect(reaches(policy, 'registry.example', { method: 'GET', path: '/x' })).toBe(true);
     expect(reaches(policy, 'registry.example', { method: 'PUT', path: '/x' })).toBe(false);
-    expect(reaches(policy, 'debian.example', { method: 'GET', path: '/x' }, 80)).toBe(true);
+    expect(reaches(policy, 'registry.example', { method: 'GET', path: '/-/npm/v1/tokens' })).toBe(false);
+    expect(reaches(policy, 'debian.example', { method: 'GET', path: '/x' }, 80)).toBe(false);
+    expect(reaches(policy, 'debian.example', { method: 'GET', path: '/debian/dists/stable/InRelease' }, 80)).toBe(true);
     expect(reaches(policy, 'github.com', { method: 'POST', path: '/o/r.git/git-upload-pack' })).toBe(true);
     expect(reaches(policy, 'github.com', { method: 'POST', path: '/o/r.git/git-receive-pack' })).toBe(false);
     expect(reaches(policy, 'api.github.com', { method: 'POST', path: '/gists' })).toBe(false);
@@ -237,7 +239,12 @@ describe('the network', () => {
       'network: [{ host: a.example.com, allow: [/a] }, { host: a.example.com, allow: [/b] }]',
       'network: [{ host: a.example.com, allow: [/a, /b] }]',
     ],
-    ['presets: [npm]', 'network: [{ host: registry.example, allow: ["GET /**"] }]\npresets: []'],
+    ['presets: [npm]', 'presets: [npm]\nnetwork: []'],
+    ['network: [{ host: registry.example, allow: ["GET,HEAD /**"] }]', 'presets: [npm]\nnetwork: []'],
+    [
+      'network: [{ host: git.example.com, git: [{ repository: "team/*", push: ["agent/*"] }] }]',
+      'network: [{ host: git.example.com, git: [{ repository: team/one.git, push: [agent/x] }] }]',
+    ],
     ['presets: [npm, github]', 'presets: [github]'],
   ])('%s has room for %s', (higher, lower) => {
     expect(refusal({ user: higher, project: lower })).toBe('nothing was thrown');
