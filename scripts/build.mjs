@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 
 import { rolldown } from 'rolldown';
 
+import { takeBuiltIns } from './built-ins.mjs';
 import { billOfMaterials, bundledPackages, notices } from './notices.mjs';
 import { inputsDigest, stampFile } from './setup/bundle.mjs';
 import { root } from './setup/places.mjs';
@@ -37,6 +38,7 @@ const bundle = await rolldown({
   // pkijs reaches for a global `window`-like scope; nothing else of a browser is wanted.
   resolve: { conditionNames: ['node', 'import', 'default'] },
   onLog: refuseUnresolved,
+  plugins: [{ name: 'built-in-modules', renderChunk: takeBuiltIns }],
 });
 const { output } = await bundle.write({
   dir: dist,

@@ -46,9 +46,15 @@ export function inputsDigest() {
     .toSorted();
   for (const file of [
     ...sources,
-    ...['package.json', 'package-lock.json', 'LICENSE', 'scripts/build.mjs', 'scripts/launcher.sh', 'scripts/notices.mjs'].map(
-      (name) => join(root, name),
-    ),
+    ...[
+      'package.json',
+      'package-lock.json',
+      'LICENSE',
+      'scripts/build.mjs',
+      'scripts/built-ins.mjs',
+      'scripts/launcher.sh',
+      'scripts/notices.mjs',
+    ].map((name) => join(root, name)),
   ]) {
     hash
       .update(`${file.slice(root.length)}\0`)
