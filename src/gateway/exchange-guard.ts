@@ -2,10 +2,12 @@ import { budgetRefusal } from './budget-refusal.ts';
 import type { Held } from './budgets.ts';
 import type { BodyStep } from './body-steps.ts';
 import type { Exchange } from './exchange.ts';
+import type { Field } from './fields.ts';
 import { createJsonPicker } from './json-picker.ts';
 import type { Plan } from './judge.ts';
 import type { Site } from './live-sandbox.ts';
 import { greatestOutput, modelApiOf, modelInPath, requestMembers, type ModelApi } from './model-api.ts';
+import { packageGuard, type FetchMore, type PackageGuard } from './package-guard.ts';
 import { priceOf, spendOf } from './prices.ts';
 import type { Detail } from './records.ts';
 import { refuse, type Refusal } from './refusal.ts';
@@ -16,12 +18,16 @@ import { createUsageMeter, type MeteredUsage, type UsageMeter } from './usage-me
 
 /** What stands around one exchange beside its rules: budgets, the search for known secrets, the count of tokens. */
 export interface ExchangeGuard {
+  /** the request's fields as they go on */
+  readonly fields: readonly Field[];
   /** Steps over the content of the request, new ones at each call; the guard may then stop the request. */
   readonly outward: (stop: GuardStop) => readonly (BodyStep | undefined)[];
   /** So much has gone out in all. */
   readonly sent: (bytes: number, stop: GuardStop) => void;
   /** whether the answer has to be in the clear */
   readonly reads: boolean;
+  /** The answer as it may be handed on. */
+  readonly answered: (answer: UpstreamAnswer, fetch: FetchMore) => Promise<UpstreamAnswer | Refusal>;
   /** Looks at the answer as it comes back; told before its first byte. */
   readonly inward: (answer: Pick<UpstreamAnswer, 'status' | 'fields'>) => BodyStep | undefined;
   /** The exchange is over; what goes on record about it. Once. */
@@ -45,7 +51,7 @@ const greatestInputTokens = 200_000;
 export function guardExchange(exchange: Exchange, site: Site, plan: Plan): ExchangeGuard | Refusal {
   const { guarding } = site.live.sandbox;
   if (guarding === undefined) {
-    return noGuard;
+    return { ...noGuard, fields: exchange.fields };
   }
   const api = modelApiOf(exchange.method, plan.head.path);
   const bytes = plan.head.contentLength ?? 0;
@@ -53,11 +59,16 @@ export function guardExchange(exchange: Exchange, site: Site, plan: Plan): Excha
   if (refusal !== undefined) {
     return refusal;
   }
+  const packages = packageGuard(exchange, site, plan);
+  if (packages !== undefined && 'reason' in packages) {
+    return packages;
+  }
   const held = site.live.budgets.take({ credential: plan.credential?.name, bytes, usesModel: api !== undefined });
-  return 'budget' in held ? budgetRefusal(held, api) : createGuard(exchange, { site, plan, api, held });
+  return 'budget' in held ? budgetRefusal(held, api) : createGuard(exchange, { site, plan, api, held, packages });
 }
 
-const noGuard: ExchangeGuard = {
+const noGuard: Omit<ExchangeGuard, 'fields'> = {
+  answered: async (answer) => answer,
   outward: () => [],
   sent: () => undefined,
   reads: false,
@@ -70,10 +81,12 @@ interface Guarded {
   readonly plan: Plan;
   readonly api: ModelApi | undefined;
   readonly held: Held;
+  readonly packages: PackageGuard | undefined;
 }
 
 function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
-  const { site, plan, api, held } = guarded;
+  const { site, plan, api, held, packages } = guarded;
+  let packageDetail: Detail = {};
   let meter: UsageMeter | undefined;
   let status = 0;
   const guesses: { usage: Omit<MeteredUsage, 'isEstimated'> | undefined } = { usage: undefined };
@@ -88,7 +101,16 @@ function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
         stop.refuse(fault);
       }
     },
-    reads: api !== undefined,
+    fields: packages?.fields ?? exchange.fields,
+    reads: api !== undefined || packages?.reads === true,
+    async answered(answer, fetch) {
+      const found = await packages?.answered(answer, fetch);
+      if (found === undefined || 'reason' in found) {
+        return found ?? answer;
+      }
+      packageDetail = found.detail;
+      return found.answer;
+    },
     inward(answer) {
       status = answer.status;
       meter = api === undefined || status >= 400 ? undefined : createUsageMeter(answer);
@@ -99,7 +121,7 @@ function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
       const detail = usage === undefined ? {} : usageDetail(usage, guarded);
       const spendMicros = typeof detail['spendMicros'] === 'number' ? detail['spendMicros'] : 0;
       held.settle({ requests: 1, bytesOut: sentBytes, ...amountsOf(usage, spendMicros) });
-      return { ...detail, ...(plan.credential === undefined ? {} : { account: plan.credential.name }) };
+      return { ...packageDetail, ...detail, ...(plan.credential === undefined ? {} : { account: plan.credential.name }) };
     },
   };
 }

@@ -10,11 +10,13 @@ import { guardExchange, type ExchangeGuard, type GuardStop } from './exchange-gu
 import { faulty, type Attempt } from './fault.ts';
 import { forwardedResponseFields, tokensOf, valuesOf, type Field } from './fields.ts';
 import { inject, type Outgoing } from './inject.ts';
-import { judge, type Plan } from './judge.ts';
+import { judge, type Plan, type Judgement } from './judge.ts';
+import { learnFrom, type LearnState } from './learn.ts';
 import { judgeWhole } from './judge-content.ts';
 import type { Site } from './live-sandbox.ts';
 import { createMask, maskText, noNeedles, prepareNeedles, type Mask, type Needles } from './mask.ts';
 import { plainContent } from './plain-content.ts';
+import { wholeBody, type FetchMore } from './package-guard.ts';
 import { pump } from './pump.ts';
 import { contentOf, releaseContent } from './read-content.ts';
 import type { Effect } from './records.ts';
@@ -76,11 +78,23 @@ export async function permit(
   formFault: () => Refusal | undefined = () => undefined,
 ): Promise<Permission> {
   const judgement = judge(exchange, site);
+  const { learn } = site.live;
+  if (learn !== undefined && isLearned(judgement, learn)) {
+    const learned = formFault() === undefined ? learnFrom(exchange, site, learn) : { exchange, site };
+    return 'refusal' in learned
+      ? { ok: false, refusal: learned.refusal }
+      : await permitNow(learned.exchange, learned.site, formFault);
+  }
   if (judgement.ok || !isAskable(judgement.refusal.reason) || formFault() !== undefined) {
     return await permitNow(exchange, site, formFault);
   }
   const settled = await askAboutRequest(exchange, site, judgement.refusal);
   return 'site' in settled ? await permitNow(exchange, settled.site, formFault) : { ok: false, refusal: settled.refusal };
+}
+
+/** What is not well formed is refused as ever; what is allowed goes its way where the policy is to hold meanwhile. */
+function isLearned(judgement: Judgement, { setting }: LearnState): boolean {
+  return judgement.ok ? setting.known === 'as-learned' : isAskable(judgement.refusal.reason);
 }
 
 /** Everything that stands between a request and its way out, in order: the first refusal ends it, and nothing was sent yet. */
@@ -100,7 +114,7 @@ async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal |
     method: exchange.method,
     host: site.host,
     authority: authorityOf(site),
-    fields: exchange.fields,
+    fields: guard.fields,
     target: plan.head.target,
     credential: plan.credential,
     phantoms: site.live.phantoms(),
@@ -255,8 +269,27 @@ async function carryOut(run: Run): Promise<Refusal | undefined> {
     finish(run, exchange.signal.aborted ? 'caller-gone' : answer.fault.reason);
     return { ...refuse(answer.fault.reason, answer.fault.message, plan.rule.id), isRecorded: true };
   }
-  await passOn(run, answer.value);
+  const guarded = await run.guard.answered(answer.value, fetchMore(run));
+  if ('reason' in guarded) {
+    answer.value.body.destroy();
+    finish(run, guarded.reason);
+    return { ...guarded, rule: plan.rule.id };
+  }
+  await passOn(run, guarded);
   return undefined;
+}
+
+/** Another document of the same host, asked for as the request itself was. */
+function fetchMore(run: Run): FetchMore {
+  const { plan, site, outgoing } = run;
+  return async (target, accept) => {
+    const own = outgoing.fields.filter(([name]) => !['accept', 'accept-encoding', 'range', 'content-length'].includes(name));
+    const fields: Field[] = [...own, ['accept', accept], ['accept-encoding', 'identity']];
+    const asked = { ...upstreamRequest(run), method: 'GET', target, fields, body: undefined };
+    const upstream = site.live.upstreams.get({ destination: plan.destination, secure: plan.secure });
+    const answer = await upstream.request(asked);
+    return answer.ok ? await wholeBody(answer.value) : undefined;
+  };
 }
 
 /** The request was broken off by a guard: recorded as its end, and once more as the refusal that it is. */

@@ -1,0 +1,109 @@
+/** Members of JSON objects as ranges of the bytes they were read from, so that what is kept is kept to the byte. */
+export interface MemberRange {
+  readonly name: string;
+  /** of the name, its quote included */
+  readonly from: number;
+  readonly valueStart: number;
+  readonly end: number;
+}
+
+/** Members of the object that begins at or after `start`; `undefined` where there is none or it does not end. */
+export function memberRanges(data: Buffer, start = 0): readonly MemberRange[] | undefined {
+  let at = skipSpace(data, start);
+  if (data[at] !== 0x7b) {
+    return undefined;
+  }
+  const members: MemberRange[] = [];
+  at = skipSpace(data, at + 1);
+  while (data[at] === 0x22) {
+    const nameEnd = stringEnd(data, at);
+    const valueStart = skipSpace(data, skipSpace(data, nameEnd) + 1);
+    const end = valueEnd(data, valueStart);
+    const name = parsed(data.toString('utf8', at, nameEnd));
+    if (end > data.length || typeof name !== 'string') {
+      return undefined;
+    }
+    members.push({ name, from: at, valueStart, end });
+    at = skipSpace(data, end);
+    if (data[at] !== 0x2c) {
+      break;
+    }
+    at = skipSpace(data, at + 1);
+  }
+  return data[at] === 0x7d ? members : undefined;
+}
+
+/** The value of a range, parsed; `undefined` where it is not JSON. */
+export function valueIn(data: Buffer, { valueStart, end }: MemberRange): unknown {
+  return parsed(data.toString('utf8', valueStart, end));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function skipSpace(data: Buffer, from: number): number {
+  let at = from;
+  while (data[at] === 0x20 || data[at] === 0x0a || data[at] === 0x0d || data[at] === 0x09) {
+    at += 1;
+  }
+  return at;
+}
+
+/** Behind its last quote; behind the end of the data where there is none. */
+function stringEnd(data: Buffer, start: number): number {
+  for (let at = start + 1; at < data.length; at += 1) {
+    const byte = data[at];
+    if (byte === 0x22) {
+      return at + 1;
+    }
+    at += byte === 0x5c ? 1 : 0;
+  }
+  return data.length + 1;
+}
+
+/** What a byte does outside strings: 0 nothing, else one of these. */
+const opens = 1;
+const closes = 2;
+const quotes = 3;
+const separates = 4;
+const depthStep = [0, 1, -1, 0, 0] as const;
+const roles = new Uint8Array(256);
+for (const [role, letters] of [
+  [opens, '{['],
+  [closes, '}]'],
+  [quotes, '"'],
+  [separates, ', \n\r\t'],
+] as const) {
+  for (const letter of Buffer.from(letters)) {
+    roles[letter] = role;
+  }
+}
+
+function roleAt(data: Buffer, at: number): number {
+  return roles[data[at] ?? 0] ?? 0;
+}
+
+function valueEnd(data: Buffer, start: number): number {
+  let depth = 0;
+  for (let at = start; at < data.length;) {
+    const role = roleAt(data, at);
+    if (role === 0 || (role === separates && depth > 0)) {
+      at += 1;
+      continue;
+    }
+    if (depth === 0 && role !== opens && role !== quotes) {
+      return at;
+    }
+    depth += depthStep[role] ?? 0;
+    at = role === quotes ? stringEnd(data, at) : at + 1;
+    if (depth === 0) {
+      return at;
+    }
+  }
+  return data.length + 1;
+}
