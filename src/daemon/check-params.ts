@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
+import { learnModes } from '../policy/learning.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
 
 /** What came over the control socket, checked against the form of its call before anything acts on it. */
@@ -26,6 +27,7 @@ const make = {
   waive: z.array(shortText).max(100).optional(),
   trust: z.boolean().optional(),
   timeoutMs: z.number().positive().optional(),
+  learn: z.strictObject({ mode: z.enum(learnModes), known: z.enum(['as-learned', 'as-allowed']) }).optional(),
 };
 const execution = shortText.regex(/^ex-[0-9a-f]{16}$/);
 

@@ -1,8 +1,9 @@
 import { alarmOf, withSender } from './alarm.ts';
 import type { Content } from '../policy/decide.ts';
 import { describeContent } from './content-refusal.ts';
-import { explain } from './deny.ts';
+import { explain, type Explanation } from './deny.ts';
 import type { Exchange } from './exchange.ts';
+import type { Field } from './fields.ts';
 import type { Site } from './live-sandbox.ts';
 import { maskText } from './mask.ts';
 import type { Effect } from './records.ts';
@@ -32,17 +33,23 @@ export async function answerRefusal(exchange: Exchange, site: Site, refusal: Ref
     exchange.cut();
     return;
   }
-  const { status, fields, body } = explain(refusal, {
-    scheme,
-    host,
-    port,
-    method: exchange.method,
-    path,
-    fields: exchange.fields,
-  });
+  const asked = { scheme, host, port, method: exchange.method, path, fields: exchange.fields };
+  const { status, fields, body } = refusal.isStub === true ? stubAnswer() : explain(refusal, asked);
   const isDrained = await drain(exchange, refusal.push === undefined ? usualDrain : pushDrain);
   const target = exchange.respond(status, isDrained ? fields : [...fields, ['connection', 'close']]);
   target.end(exchange.method === 'HEAD' ? undefined : body);
+}
+
+/** Says that it was taken and nothing more: what a program does next is what is to be learned. */
+function stubAnswer(): Explanation {
+  const body = Buffer.from('{}\n');
+  const fields: readonly Field[] = [
+    ['content-type', 'application/json'],
+    ['content-length', String(body.length)],
+    ['x-casemate-learn', 'noted down, not carried out'],
+    ['cache-control', 'no-store'],
+  ];
+  return { status: 202, fields, body };
 }
 
 async function recordRefusal(effect: Effect, site: Site, { reason, secret }: Refusal): Promise<void> {

@@ -57,9 +57,9 @@ async function raise(live: LiveSandbox, question: Question, signal: AbortSignal)
 }
 
 /** The same place under one rule that holds for this exchange and no other. */
-function onceSite({ live, host, port, scheme, onExchange }: Site, id: string): Site {
+function onceSite({ live, host, port, scheme, sender, onExchange }: Site, id: string): Site {
   const rule = onceRule(live.book.now(), { host, port, method: undefined, path: undefined }, `approval:${id}`);
-  return { live, host, port, scheme, onExchange, rules: rule === undefined ? [] : [rule], denied: undefined };
+  return { live, host, port, scheme, sender, onExchange, rules: rule === undefined ? [] : [rule], denied: undefined };
 }
 
 /** Longer targets and fields are cut where they are shown; what is left out is counted. */

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { HostName } from '../base/host.ts';
 import { hasFunctions } from '../policy/compose-network.ts';
 import { decideDestination, decisiveRules } from '../policy/decide.ts';
+import { learnPorts } from '../policy/learning.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import type { IngressConnection } from '../system/ingress.ts';
 import { askAboutConnection } from './ask-person.ts';
@@ -11,6 +12,7 @@ import { maxHelloBytes, readClientHello, type Hello } from './client-hello.ts';
 import { readOverride } from './destination.ts';
 import type { Http1Server } from './http1-server.ts';
 import { serveHttp2 } from './http2-server.ts';
+import { learnedConnection } from './learn.ts';
 import type { LiveSandbox, Site } from './live-sandbox.ts';
 import { openTls } from './open-tls.ts';
 import { peek } from './peek.ts';
@@ -35,7 +37,8 @@ export async function serveConnection(
     await close(socket, live, { subject: `${localAddress}:${localPort}`, reason: 'unknown-address' });
     return;
   }
-  const speech = speechOn(localPort, decisiveRules(live.book.now(), host, localPort));
+  const rules = decisiveRules(live.book.now(), host, localPort);
+  const speech = learnedSpeech(live, localPort, rules) ?? speechOn(localPort, rules);
   if (speech === 'nothing') {
     await settleDenied(socket, tools, { host, port: localPort });
     return;
@@ -47,6 +50,15 @@ export async function serveConnection(
   await serveHttp(socket, tools, { host, port: localPort, speech });
 }
 
+/** Of one that is learned from: HTTP wherever it is likely, and nothing that is not read. */
+function learnedSpeech({ learn }: LiveSandbox, port: number, rules: readonly NetworkRule[]): Speech | undefined {
+  const isOrdinary = learn === undefined || (learn.setting.known === 'as-allowed' && rules.length > 0);
+  if (isOrdinary || port === 80 || port === 443) {
+    return undefined;
+  }
+  return learnPorts.web.some((one) => one === port) || rules.some(isAboutHttp) ? 'either' : 'nothing';
+}
+
 /** Held while a person is asked, where the policy has that; nothing is read from it meanwhile. */
 async function settleDenied(
   socket: Socket,
@@ -54,6 +66,12 @@ async function settleDenied(
   { host, port }: { readonly host: HostName; readonly port: number },
 ): Promise<void> {
   const { live } = tools;
+  if (live.learn !== undefined) {
+    live.counts.denied += 1;
+    await live.recorder.deny({ subject: `${host}:${port}`, rule: learnedConnection, detail: {} }, { reason: 'learned-only' });
+    reset(socket);
+    return;
+  }
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
   const ruling = createRuling(live, host, port);
@@ -205,7 +223,8 @@ async function serveTls(socket: Socket, tools: ConnectionTools, { host, port, he
   }
   const site = siteOf(tools, host, { port, scheme: 'https', socket });
   // An encrypted inner hello could name another server behind the same address: such TLS is never passed on unopened.
-  if (site.denied === undefined && !site.rules.some(isAboutHttp) && !hello.hasEncryptedHello) {
+  const isOpened = tools.live.learn?.setting.known === 'as-learned' || site.rules.some(isAboutHttp);
+  if (site.denied === undefined && !isOpened && !hello.hasEncryptedHello) {
     await relayBytes(socket, site);
   } else {
     await serveOpened(socket, site, tools);

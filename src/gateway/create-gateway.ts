@@ -142,6 +142,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
     sandbox,
     book,
     asks: options.asks,
+    learn: sandbox.learn === undefined ? undefined : { ...sandbox.learn, spentBytes: 0 },
     dialer,
     limits,
     clock,

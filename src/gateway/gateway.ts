@@ -1,4 +1,5 @@
 import type { BoundCredential } from '../credentials/credential.ts';
+import type { Learning } from '../policy/learning.ts';
 import type { Asks, NetworkRule } from '../policy/policy.ts';
 import type { Ingress } from '../system/ingress.ts';
 import type { Probe, ProbeAnswer } from './probe.ts';
@@ -13,6 +14,8 @@ export interface GatewaySandbox {
   readonly name: string;
   readonly policyHash: string;
   readonly rules: readonly NetworkRule[];
+  /** it is learned from: what is not carried out is answered as if it were */
+  readonly learn?: LearnSetting | undefined;
   /** whether a person may be asked about what the rules deny; `undefined`: never */
   readonly asks?: AskSetting | undefined;
   /** by the name that rules use */
@@ -21,6 +24,12 @@ export interface GatewaySandbox {
   readonly authority: Authority;
   /** absent: rules alone decide */
   readonly guarding?: Guarding | undefined;
+}
+
+export interface LearnSetting {
+  readonly setting: Learning;
+  /** rules of the organisation, beyond which nothing goes out */
+  readonly bound: readonly NetworkRule[] | undefined;
 }
 
 export interface AskSetting {

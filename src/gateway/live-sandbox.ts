@@ -7,6 +7,7 @@ import type { Asks } from './asks.ts';
 import type { Budgets } from './budgets.ts';
 import type { Dialer } from './dialer.ts';
 import type { GatewaySandbox, GatewayUsage } from './gateway.ts';
+import type { LearnState } from './learn.ts';
 import type { LeafStore } from './leaf-store.ts';
 import type { Sender } from './guarding.ts';
 import type { GatewayLimits } from './limits.ts';
@@ -21,6 +22,8 @@ export interface LiveSandbox {
   readonly sandbox: GatewaySandbox;
   /** the rules in force, and what is open under them */
   readonly book: RuleBook;
+  /** `undefined`: an ordinary run, and none that is learned from */
+  readonly learn: LearnState | undefined;
   /** `undefined`: nobody is ever asked */
   readonly asks: Asks | undefined;
   readonly names: Names;

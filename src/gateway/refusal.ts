@@ -14,6 +14,8 @@ export interface Refusal {
   readonly rule?: string | undefined;
   /** how a person was asked, and the id to answer by from now on */
   readonly ask?: { readonly why: AskOutcome; readonly id: string | undefined } | undefined;
+  /** answered as if it had been done: whoever asks is only learned from */
+  readonly isStub?: true | undefined;
   /** what the content asks for, where that decided */
   readonly content?: Content | undefined;
   /** a push that was refused, to be answered in git's own words */
@@ -49,6 +51,7 @@ const gatewayReasons = {
   'content-too-large': 413,
   'credential-unavailable': 502,
   'credential-revoked': 403,
+  'learned-only': 202,
   'too-busy': 503,
   'journal-unwritable': 503,
 } as const;

@@ -126,6 +126,7 @@ export function gatewaySandbox(
     id: row.id,
     name: row.name,
     ...rulingOf(plan, parts.answers),
+    learn: plan.learn === undefined ? undefined : { setting: plan.learn, bound: plan.network.bound },
     asks: { settings: plan.asks, bound: plan.network.bound, refused: refusedKeys(parts.answers) },
     credentials: parts.credentials.bound,
     authority: parts.authority,
@@ -209,6 +210,6 @@ export function lifeRecord(row: { id: SandboxId; name: string; planHash: string 
     subject: row.name,
     decision: 'none',
     policy: plan.policy.hash,
-    detail: { plan: row.planHash, ...agent, ...waived },
+    detail: { plan: row.planHash, ...agent, ...waived, ...(plan.learn === undefined ? {} : { learn: plan.learn.mode }) },
   };
 }

@@ -4,6 +4,7 @@ import type { LayerName } from '../base/layers.ts';
 import type { PhantomVariable } from '../credentials/providers.ts';
 import { regionOfHost } from '../credentials/sigv4-scope.ts';
 import type { Guards } from '../policy/guards.ts';
+import { learnPorts, type Learning } from '../policy/learning.ts';
 import type { Asks, CredentialRule, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
 import { sha256Of } from '../policy/hash.ts';
 
@@ -28,6 +29,8 @@ export interface Plan {
     readonly bound: readonly NetworkRule[] | undefined;
   };
   readonly asks: Asks;
+  /** it is run to be learned from; `undefined`: an ordinary run */
+  readonly learn?: Learning | undefined;
   readonly credentials: readonly PlannedCredential[];
   /** variables of every command inside, phantoms aside */
   readonly env: Readonly<Record<string, string>>;
@@ -42,6 +45,8 @@ export interface PlannedAgent {
   readonly name: string;
   readonly permissions: 'ask' | 'skip';
   readonly telemetry: boolean;
+  /** where it reaches its model and how it signs in; absent: by key at its maker's */
+  readonly provider?: string | undefined;
   /** argument list of a session at a terminal */
   readonly command: readonly string[];
 }
@@ -75,6 +80,7 @@ export interface PlanFacts {
   readonly protect: readonly string[];
   readonly home: PlannedHome;
   readonly policyFiles: readonly PolicyFile[];
+  readonly learn?: Learning | undefined;
   /** where the trust bundle lies inside, as variables that tools read */
   readonly trustEnv: Readonly<Record<string, string>>;
   readonly variablesOf: (rule: CredentialRule) => readonly PhantomVariable[];
@@ -95,8 +101,14 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     image: { recipe: policy.image, digest: facts.imageDigest },
     workspace: { path: facts.workspacePath, mode: policy.workspace.mode, protect: facts.protect },
     home: facts.home,
-    network: { rules: policy.network, tcpPorts: tcpPortsOf(policy.network), udpPorts: [dnsPort], bound: policy.bound },
+    network: {
+      rules: policy.network,
+      tcpPorts: tcpPortsOf(policy.network, facts.learn),
+      udpPorts: [dnsPort],
+      bound: policy.bound,
+    },
     asks: policy.asks,
+    ...(facts.learn === undefined ? {} : { learn: facts.learn }),
     credentials: plannedCredentials(policy, facts),
     env: { ...sandboxEnv, ...facts.trustEnv, ...regionEnv(policy), ...agentEnv(agent, policy) },
     limits: policy.limits,
@@ -135,8 +147,14 @@ const sandboxEnv = {
 } as const;
 
 function plannedAgent(agent: Agent, policy: Policy): PlannedAgent {
-  const { permissions, telemetry } = policy.agent;
-  return { name: agent.name, permissions, telemetry, command: agent.start({ permissions, prompt: undefined, args: [] }) };
+  const { permissions, telemetry, provider } = policy.agent;
+  return {
+    name: agent.name,
+    permissions,
+    telemetry,
+    provider,
+    command: agent.start({ permissions, prompt: undefined, args: [] }),
+  };
 }
 
 function agentEnv(agent: Agent | undefined, policy: Policy): Readonly<Record<string, string>> {
@@ -151,8 +169,9 @@ function regionEnv({ network, credentials }: Policy): Readonly<Record<string, st
   return region === undefined ? {} : { AWS_REGION: region, AWS_DEFAULT_REGION: region };
 }
 
-function tcpPortsOf(rules: readonly NetworkRule[]): readonly number[] {
-  const ports = new Set([dnsPort, ...webPorts, ...rules.flatMap((rule) => rule.ports)]);
+function tcpPortsOf(rules: readonly NetworkRule[], learn: Learning | undefined): readonly number[] {
+  const seen = learn === undefined ? [] : [...learnPorts.web, ...learnPorts.others];
+  const ports = new Set([dnsPort, ...webPorts, ...seen, ...rules.flatMap((rule) => rule.ports)]);
   return [...ports].toSorted((a, b) => a - b);
 }
 

@@ -5,9 +5,13 @@ import { planHome } from '../agents/home.ts';
 import { trustEnvironment } from '../agents/trust.ts';
 import { phantomVariables } from '../credentials/providers.ts';
 import { sealedNames } from '../credentials/sealed-store.ts';
+import { CasemateError } from '../base/errors.ts';
 import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
+import { learningPolicy, type Learning } from '../policy/learning.ts';
+import { formatOrigin } from '../policy/policy-layer.ts';
 import type { Policy } from '../policy/policy.ts';
 import { projectGrants } from '../policy/project-grants.ts';
+import { byDefault } from '../policy/resolve-scalars.ts';
 import { sha256Of } from '../policy/hash.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
@@ -37,6 +41,8 @@ export interface MakeRequest {
   /** approve what the project's policy asks for, as it reads now */
   readonly trust?: boolean | undefined;
   readonly timeoutMs?: number | undefined;
+  /** run to be learned from: without credentials, and nothing but reads leaves the host */
+  readonly learn?: Learning | undefined;
 }
 
 export interface Prepared {
@@ -56,7 +62,9 @@ export interface Trust {
 }
 
 export async function prepare(context: SandboxContext, request: MakeRequest): Promise<Prepared> {
-  const { policy, files } = await readPolicy(context, request);
+  const { policy: written, files } = await readPolicy(context, request);
+  const { learn } = request;
+  const policy = learn === undefined ? written : learnable(written, learn);
   const agent = policy.agent.name === undefined ? undefined : context.agents[policy.agent.name];
   const workspacePath = await resolveWorkspace(policy.workspace.path, { paths: context.paths, userHome: context.userHome });
   const image = await context.images.find(policy.image);
@@ -67,6 +75,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     protect: [...protectedPaths, ...policyInside(files, workspacePath)],
     home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
     policyFiles: files,
+    learn,
     trustEnv: trustEnvironment(trustBundlePath),
     variablesOf: phantomVariables,
   });
@@ -78,6 +87,20 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
 function withPlacedFiles(plan: Plan): Plan {
   const paths = placedFiles(plan, () => '').map(({ path }) => path);
   return paths.length === 0 ? plan : { ...plan, home: { ...plan.home, files: [...plan.home.files, ...paths] } };
+}
+
+/** Learning gives a program more than the policy does: where nobody may be asked for more, nobody may do that either. */
+function learnable(policy: Policy, learn: Learning): Policy {
+  if (policy.asks.waitMs === undefined) {
+    throw new CasemateError(
+      'POLICY_WIDENS',
+      'the policy lets nobody be asked for more than it allows, so nothing can be learned under it',
+      {
+        hint: `The value of asks.wait comes from ${formatOrigin(policy.origins['asks.wait'] ?? policy.origins['level'] ?? byDefault)}.`,
+      },
+    );
+  }
+  return learningPolicy(policy, learn);
 }
 
 async function readPolicy(
@@ -93,7 +116,14 @@ async function readPolicy(
     explicitFile: policyFile,
     commandLine: commandLineOf(request),
     facts: async (registries) =>
-      readFacts({ agents, env, home: userHome, registries, stored: await sealedNames(paths.state, 'credential') }),
+      readFacts({
+        agents,
+        env,
+        home: userHome,
+        registries,
+        stored: await sealedNames(paths.state, 'credential'),
+        logins: await sealedNames(paths.state, 'login'),
+      }),
   });
 }
 
@@ -126,8 +156,7 @@ const emptyHome: PlannedHome = { files: [], copied: [], leftOut: [] };
 
 async function plannedHome(context: SandboxContext, agent: Agent, policy: Policy): Promise<PlannedHome> {
   const { copied, leftOut } = await planHome(agent, policy.level, homeSource(context));
-  const { permissions, telemetry } = policy.agent;
-  const files = agent.homeFiles({ permissions, telemetry, phantom: undefined }).map((file) => file.path);
+  const files = agent.homeFiles({ ...policy.agent, phantom: undefined }).map((file) => file.path);
   return { files, copied, leftOut };
 }
 
