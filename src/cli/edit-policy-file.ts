@@ -29,7 +29,10 @@ export async function planFileEdit(
   if (kind === 'user') {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   }
-  const { rules, covered } = proposal;
+  const { covered } = proposal;
+  const rules = proposal.rules.map(({ upstream, ...rule }) =>
+    kind === 'project' || upstream === undefined ? rule : { ...rule, upstream },
+  );
   return await planEdit({
     kind,
     path,

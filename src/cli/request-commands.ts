@@ -76,4 +76,39 @@ export const requestCommands: CommandTable = {
     ],
     load: () => import('./commands/policy-propose.ts'),
   },
+  learn: {
+    group: 'Policy',
+    summary: 'Run a command with nothing real at risk and write the smallest policy that would have allowed it',
+    usage: '[OPTION...] [-- COMMAND ARG...]',
+    options: [
+      { name: 'write', value: 'user|project', about: 'add the rules to that policy file, once you said yes' },
+      { name: 'yes', about: 'write without being asked' },
+      { name: 'closed', about: 'let nothing leave the host, reads neither' },
+      { name: 'writes', about: 'let requests that write leave the host, too, with their content' },
+      {
+        name: 'as-allowed',
+        about: 'carry out what the policy allows already, with its credentials: for agents that need a login',
+      },
+      { name: 'policy', value: 'FILE', about: 'project policy to use instead of casemate.yaml found from here upwards' },
+      { name: 'agent', value: 'AGENT', about: 'agent to use: claude, codex' },
+      { name: 'image', value: 'RECIPE', about: "image recipe (default: the agent's, else base)" },
+      { name: 'workspace', value: 'PATH', about: "folder to copy and work in (default: the policy's, else here)" },
+      { name: 'prompt', short: 'p', value: 'TEXT', about: 'give the agent one task instead of a session' },
+      { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h' },
+      { name: 'waive', value: 'LAYER', repeats: true, about: 'accept that this host lacks a protection layer' },
+      { name: 'trust', about: 'approve what the project policy asks for, for its present content' },
+      json,
+    ],
+    about:
+      'The command works in a copy of the workspace without files that look like secrets, and without any credential. GET and HEAD to ' +
+      'public hosts leave the host without content and in small amount; whatever else it asks for is noted down and answered with 202. ' +
+      'Paths and queries can carry data out all the same: do not learn in a folder whose content those servers must not see, or use ' +
+      '--closed. What the policy of the organisation does not allow is not carried out here either.',
+    examples: [
+      'casemate learn -- npm install',
+      'casemate learn --closed -- ./build.sh',
+      'casemate learn --write project -- npm ci',
+    ],
+    load: () => import('./commands/learn.ts'),
+  },
 };

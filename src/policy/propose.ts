@@ -25,6 +25,8 @@ export interface WrittenForm {
   readonly ports?: readonly number[];
   readonly credential?: string;
   readonly allow?: readonly string[];
+  /** never in a project file, which keeps what the layers above say */
+  readonly upstream?: string;
 }
 
 export interface Proposal {
@@ -166,20 +168,21 @@ function wantedFunctions(
     : { functions: seen.map(({ method, path }) => ({ methods: [method], path })), steps: [] };
 }
 
-function written({ host, ports, credential, http }: NetworkRule): readonly WrittenForm[] {
+function written({ host, ports, credential, http, upstream }: NetworkRule): readonly WrittenForm[] {
   const base = {
     host: formatHostPattern(host),
     ...(ports.length === 1 && ports[0] === 443 ? {} : { ports }),
     ...(credential === undefined ? {} : { credential }),
   };
+  const redirected = upstream === undefined ? {} : { upstream };
   if (http === undefined) {
-    return [base];
+    return [{ ...base, ...redirected }];
   }
   const lines = [...new Set(http.map(formatAllowance))];
   const chunks = Array.from({ length: Math.ceil(lines.length / functionsInRule) }, (_, index) =>
     lines.slice(index * functionsInRule, (index + 1) * functionsInRule),
   );
-  return chunks.map((allow) => ({ ...base, allow }));
+  return chunks.map((allow) => ({ ...base, allow, ...redirected }));
 }
 
 /** Safe to show only through `visible`. */

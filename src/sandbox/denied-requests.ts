@@ -11,6 +11,8 @@ export interface JournalRequests {
   readonly counts: readonly number[];
   /** requests of a flood that the journal only counted: their paths are not known */
   readonly onlyCounted: number;
+  /** places that were connected to on a port of the web, and nothing was asked */
+  readonly silent: readonly { readonly host: string; readonly port: number }[];
 }
 
 const askable = new Set(['host-not-allowed', 'port-not-allowed', 'function-not-allowed']);
@@ -26,6 +28,7 @@ export async function requestsFromJournal(
   const segments = await listSegments(folder);
   const sandboxes = await sandboxIds(segments, sandbox);
   const found = new Map<string, { request: DeniedRequest; count: number }>();
+  const silent = new Map<string, { readonly host: string; readonly port: number }>();
   let onlyCounted = 0;
   for await (const { record } of queryJournal(segments, { filters: { sandboxes, action: 'net.exchange' } })) {
     const request = isWanted(record, which) ? requestOf(record) : undefined;
@@ -35,6 +38,8 @@ export async function requestsFromJournal(
     }
     if (typeof repeated === 'number') {
       onlyCounted += repeated;
+    } else if (record.detail?.['asked'] === false || record.outcome === 'handshake-broken') {
+      silent.set(record.subject, { host: request.host, port: request.port });
     } else if (found.size < most) {
       const key = JSON.stringify(request);
       const known = found.get(key);
@@ -42,11 +47,19 @@ export async function requestsFromJournal(
     }
   }
   const all = [...found.values()];
-  return { requests: all.map(({ request }) => request), counts: all.map(({ count }) => count), onlyCounted };
+  return {
+    requests: all.map(({ request }) => request),
+    counts: all.map(({ count }) => count),
+    onlyCounted,
+    silent: [...silent.values()],
+  };
 }
 
 function isWanted({ decision, outcome, rule }: JournalRecord, which: 'denied' | 'learned'): boolean {
-  return (decision === 'deny' && askable.has(outcome)) || (which === 'learned' && rule?.startsWith('learn:') === true);
+  return (
+    (decision === 'deny' && (askable.has(outcome) || outcome === 'handshake-broken')) ||
+    (which === 'learned' && rule?.startsWith('learn:') === true)
+  );
 }
 
 function requestOf({ subject, detail }: JournalRecord): DeniedRequest | undefined {

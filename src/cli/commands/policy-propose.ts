@@ -60,10 +60,14 @@ async function readAsked(parsed: ParsedOptions, context: CommandContext): Promis
 }
 
 async function fromJournal(context: CommandContext, sandbox: string): Promise<Asked> {
-  const { requests, onlyCounted } = await requestsFromJournal(journalPlace(context.paths).folder, sandbox, 'denied');
+  const { requests, onlyCounted, silent } = await requestsFromJournal(journalPlace(context.paths).folder, sandbox, 'denied');
   const counted = onlyCounted === 0 ? [] : [`${onlyCounted} denied requests came too fast: their paths are not on record`];
+  const quiet = silent.map(
+    ({ host, port }) =>
+      `${host}:${port} was connected to and nothing asked; for all of that host: casemate policy propose ${host}:${port}`,
+  );
   const none = requests.length === 0 ? [`the journal has no denial of ${visible(sandbox)} that a rule could change`] : [];
-  return { requests, notes: [...none, ...counted], comment: `what ${visible(sandbox)} was denied` };
+  return { requests, notes: [...none, ...counted, ...quiet], comment: `what ${visible(sandbox)} was denied` };
 }
 
 async function fromRequest(context: CommandContext, id: string): Promise<Asked> {

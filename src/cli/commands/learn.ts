@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { journalPlace } from '../../journal/journal-place.ts';
+import { rulesAsYaml } from '../../policy/edit-policy.ts';
+import type { Learning } from '../../policy/learning.ts';
+import { propose } from '../../policy/propose.ts';
+import { requestsFromJournal } from '../../sandbox/denied-requests.ts';
+import type { CommandContext } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { makeLearnWorkspace, type LearnWorkspace } from '../learn-workspace.ts';
+import { learnNotes } from '../learn-notes.ts';
+import { makeRequest } from '../make-request.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
+import { readPolicy } from '../read-policy.ts';
+import { hasTerminal, ownIdentity, runSession } from '../session.ts';
+import { showProposal } from '../show-proposal.ts';
+
+/** `casemate learn`: a run in a copy without secrets, of which little leaves the host, and the rules it would have needed. */
+export async function run(args: readonly string[], context: CommandContext): Promise<number> {
+  const parsed = parseOptions(commands['learn'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const learn = learningOf(parsed);
+  const request = makeRequest(parsed, context);
+  const loaded = await readPolicy(context, {
+    explicitFile: request.policyFile,
+    commandLine: { agent: request.agent, workspace: request.workspace },
+  });
+  const workspace = await makeLearnWorkspace(loaded.policy.workspace.path);
+  try {
+    context.stderr.write(warning(learn, workspace));
+    const { sandbox, code } = await runLearned(parsed, context, { request, learn, workspace });
+    const asked = await requestsFromJournal(journalPlace(context.paths).folder, sandbox, 'learned');
+    const { network, bound } = loaded.policy;
+    const proposal = propose(network, asked.requests, { bound });
+    return await showProposal(parsed, context, {
+      proposal,
+      yaml: proposal.rules.length === 0 ? '' : rulesAsYaml(proposal.rules),
+      notes: learnNotes(asked, { learn, leftOut: workspace.copied.leftOut, code }),
+      file: { explicitFile: request.policyFile, commandLine: { agent: request.agent }, loaded },
+      comment: `learned from ${parsed.rest[0] ?? request.agent ?? 'the agent'}`,
+    });
+  } finally {
+    await workspace.remove();
+  }
+}
+
+function learningOf(parsed: ParsedOptions): Learning {
+  const closed = switchOption(parsed, 'closed');
+  const writes = switchOption(parsed, 'writes');
+  if (closed && writes) {
+    throw new CasemateError('USAGE', '--closed and --writes exclude each other', { hint: 'Give one of them.' });
+  }
+  return {
+    mode: closed ? 'closed' : writes ? 'writes' : 'reads',
+    known: switchOption(parsed, 'as-allowed') ? 'as-allowed' : 'as-learned',
+  };
+}
+
+interface LearnRun {
+  readonly request: ReturnType<typeof makeRequest>;
+  readonly learn: Learning;
+  readonly workspace: LearnWorkspace;
+}
+
+/** The id of the sandbox, once it is gone and all of it is on record, and the exit code of the command. */
+async function runLearned(
+  parsed: ParsedOptions,
+  context: CommandContext,
+  { request, learn, workspace }: LearnRun,
+): Promise<{ readonly sandbox: string; readonly code: number }> {
+  const client = await connectDaemon(context, { trust: request.trust });
+  const tty = hasTerminal(context);
+  const opened = await client.call('run', {
+    ...request,
+    workspace: workspace.path,
+    learn,
+    command: parsed.rest.length === 0 ? undefined : parsed.rest,
+    prompt: textOption(parsed, 'prompt'),
+    keep: false,
+    tty,
+    term: tty ? context.env.get('TERM') : undefined,
+    client: await ownIdentity(),
+  });
+  // What the program prints goes to standard error: the answer of this command is the proposal.
+  const code = await runSession({ ...context, stdout: context.stderr }, client, opened, { tty });
+  await untilGone(context, opened.sandbox.id);
+  return { sandbox: opened.sandbox.id, code };
+}
+
+async function untilGone(context: CommandContext, sandbox: string): Promise<void> {
+  const client = await connectDaemon(context);
+  for (let round = 0; round < 100; round += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    const left = await client.call('ls', {});
+    if (left.every(({ id }) => id !== sandbox)) {
+      break;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await sleep(100);
+  }
+  client.close();
+}
+
+function warning({ mode, known }: Learning, { copied }: LearnWorkspace): string {
+  const out = {
+    closed: 'nothing leaves this host; every request is noted down and answered with 202',
+    reads:
+      'GET and HEAD leave this host, without credentials and content and at most 256 KiB together; the rest is noted down and answered with 202',
+    writes: 'every request over HTTP leaves this host, with its content: what is in the copy can get out',
+  }[mode];
+  const secrets = copied.leftOut.length === 0 ? '' : `, without ${copied.leftOut.length} that may hold secrets`;
+  return [
+    `casemate: learning in a copy of the workspace (${copied.files} files${secrets}); the copy is removed afterwards`,
+    `casemate: ${out}`,
+    ...(mode === 'closed'
+      ? []
+      : ['casemate: what you would not show to those servers must not be in the workspace: a path can carry it out']),
+    ...(known === 'as-allowed' ? ['casemate: what your policy allows already is carried out as ever, with its credentials'] : []),
+    '',
+  ]
+    .map((line) => (line === '' ? '' : `${visible(line)}\n`))
+    .join('');
+}
