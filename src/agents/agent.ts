@@ -45,10 +45,25 @@ export interface AgentSetup {
   readonly telemetry: boolean;
   /** the phantom the agent finds where it looks for its key */
   readonly phantom: string | undefined;
+  /** what it finds where it keeps its login; absent: it has none */
+  readonly login?: AgentLogin | undefined;
   /** where it reaches its model; absent: at its maker's */
   readonly provider?: string | undefined;
   readonly region?: string | undefined;
   readonly project?: string | undefined;
+}
+
+/** Stand-ins of a login's tokens, and what of the account is no secret. */
+export interface AgentLogin {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  readonly idToken: string;
+  /** milliseconds since 1970 */
+  readonly expiresMs: number;
+  readonly nowMs: number;
+  readonly scopes: readonly string[];
+  readonly plan: string | undefined;
+  readonly accountId: string | undefined;
 }
 
 export interface HomeFile {

@@ -1,5 +1,5 @@
 import { CasemateError } from '../base/errors.ts';
-import type { Agent, AgentApi, AgentSetup, AgentStart } from './agent.ts';
+import type { Agent, AgentApi, AgentHost, AgentLogin, AgentSetup, AgentStart } from './agent.ts';
 
 /**
  * Claude Code. Observed with version 2.1.329 on 2026-11-21 in a namespace with a stand-in for every host: it spoke to
@@ -127,6 +127,84 @@ const vertex: AgentApi = {
   ],
 };
 
+/** As it keeps its own login where there is no keychain. It renews in there five minutes before `expiresAt`. */
+function loginFile({ accessToken, refreshToken, expiresMs, scopes, plan }: AgentLogin): string {
+  const claudeAiOauth = { accessToken, refreshToken, expiresAt: expiresMs, scopes, subscriptionType: plan ?? null };
+  return `${JSON.stringify({ claudeAiOauth })}\n`;
+}
+
+const byKey: readonly AgentHost[] = [
+  {
+    host: 'api.anthropic.com',
+    ports: [443],
+    credential: true,
+    telemetry: false,
+    // Seen without nonessential traffic: HEAD /api/hello, GET settings and policy_limits, POST /v1/messages?beta=true.
+    http: [
+      { methods: ['POST'], path: '/v1/messages' },
+      { methods: ['POST'], path: '/v1/messages/count_tokens' },
+      { methods: ['GET'], path: '/v1/models' },
+      { methods: ['GET'], path: '/v1/models/*' },
+      { methods: ['GET', 'HEAD'], path: '/api/hello' },
+      // What the organisation of the key imposes on its users: without these its rules would not hold inside.
+      { methods: ['GET'], path: '/api/claude_code/settings' },
+      { methods: ['GET'], path: '/api/claude_code/policy_limits' },
+      // WebFetch asks here before it fetches; the fetch itself is judged by the sandbox's own rules.
+      { methods: ['GET'], path: '/api/web/domain_info' },
+    ],
+  },
+  {
+    host: 'api.anthropic.com',
+    ports: [443],
+    credential: true,
+    telemetry: true,
+    // Seen with nonessential traffic: events, feature flags, start-up hints. The events are sent with the key.
+    http: [
+      { methods: ['POST'], path: '/api/event_logging/**' },
+      { methods: ['POST'], path: '/api/eval/*' },
+      { methods: ['POST'], path: '/api/claude_code/metrics' },
+      { methods: ['GET'], path: '/api/claude_code/organizations/metrics_enabled' },
+      { methods: ['GET'], path: '/api/claude_cli/bootstrap' },
+      { methods: ['GET'], path: '/api/claude_code_penguin_mode' },
+      { methods: ['GET'], path: '/api/directory/server-urls' },
+    ],
+  },
+];
+
+/** Seen with a login beside what is seen with a key: who the account is, what it has used, renewals of the tokens. */
+const login: AgentApi = {
+  provider: 'claude-login',
+  needs: [],
+  hosts: [
+    ...byKey,
+    {
+      host: 'api.anthropic.com',
+      ports: [443],
+      credential: true,
+      telemetry: false,
+      // Not create_api_key: a key that a sandbox makes itself would stay when the sandbox is gone.
+      http: [
+        { methods: ['GET'], path: '/api/oauth/profile' },
+        { methods: ['GET'], path: '/api/oauth/account/settings' },
+        { methods: ['GET'], path: '/api/oauth/usage' },
+        { methods: ['GET'], path: '/api/oauth/claude_cli/roles' },
+        { methods: ['GET'], path: '/api/oauth/claude_cli/client_data' },
+      ],
+    },
+    {
+      host: 'platform.claude.com',
+      ports: [443],
+      credential: true,
+      telemetry: false,
+      // Answered on the host: nothing that a sandbox sends there leaves it.
+      http: [
+        { methods: ['POST'], path: '/v1/oauth/token' },
+        { methods: ['POST'], path: '/v1/oauth/token/revoke' },
+      ],
+    },
+  ],
+};
+
 export const claude: Agent = {
   name: 'claude',
   title: 'Claude Code',
@@ -134,7 +212,10 @@ export const claude: Agent = {
   recipe: 'claude',
   start,
   env: (setup) => ({ ...quiet, ...(setup.telemetry ? {} : noTelemetry), ...apiEnv(setup) }),
-  homeFiles: (setup) => [{ path: '.claude.json', content: onboarding(setup), mode: 0o600 }],
+  homeFiles: (setup) => [
+    { path: '.claude.json', content: onboarding(setup), mode: 0o600 },
+    ...(setup.login === undefined ? [] : [{ path: '.claude/.credentials.json', content: loginFile(setup.login), mode: 0o600 }]),
+  ],
   classification: {
     personal: [
       { path: '.claude/settings.json', kind: 'file', filter: 'settings' },
@@ -156,42 +237,6 @@ export const claude: Agent = {
     maximum: [],
   },
   provider: 'anthropic',
-  apis: { bedrock, vertex },
-  hosts: [
-    {
-      host: 'api.anthropic.com',
-      ports: [443],
-      credential: true,
-      telemetry: false,
-      // Seen without nonessential traffic: HEAD /api/hello, GET settings and policy_limits, POST /v1/messages?beta=true.
-      http: [
-        { methods: ['POST'], path: '/v1/messages' },
-        { methods: ['POST'], path: '/v1/messages/count_tokens' },
-        { methods: ['GET'], path: '/v1/models' },
-        { methods: ['GET'], path: '/v1/models/*' },
-        { methods: ['GET', 'HEAD'], path: '/api/hello' },
-        // What the organisation of the key imposes on its users: without these its rules would not hold inside.
-        { methods: ['GET'], path: '/api/claude_code/settings' },
-        { methods: ['GET'], path: '/api/claude_code/policy_limits' },
-        // WebFetch asks here before it fetches; the fetch itself is judged by the sandbox's own rules.
-        { methods: ['GET'], path: '/api/web/domain_info' },
-      ],
-    },
-    {
-      host: 'api.anthropic.com',
-      ports: [443],
-      credential: true,
-      telemetry: true,
-      // Seen with nonessential traffic: events, feature flags, start-up hints. The events are sent with the key.
-      http: [
-        { methods: ['POST'], path: '/api/event_logging/**' },
-        { methods: ['POST'], path: '/api/eval/*' },
-        { methods: ['POST'], path: '/api/claude_code/metrics' },
-        { methods: ['GET'], path: '/api/claude_code/organizations/metrics_enabled' },
-        { methods: ['GET'], path: '/api/claude_cli/bootstrap' },
-        { methods: ['GET'], path: '/api/claude_code_penguin_mode' },
-        { methods: ['GET'], path: '/api/directory/server-urls' },
-      ],
-    },
-  ],
+  apis: { bedrock, vertex, login },
+  hosts: byKey,
 };

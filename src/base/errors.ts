@@ -14,6 +14,7 @@ export const errorCodes = {
   REQUEST_GONE: { fault: 'user', exit: 2, about: 'no denied request of this id can be answered any more' },
   CREDENTIAL_UNAVAILABLE: { fault: 'user', exit: 125, about: 'a credential the policy names has no readable source' },
   CREDENTIAL_REVOKED: { fault: 'user', exit: 125, about: 'a credential was revoked on this host and not given back' },
+  LOGIN_ENDED: { fault: 'user', exit: 125, about: 'the login of an agent has ended; a person has to log in again' },
   IMAGE_NOT_FOUND: { fault: 'user', exit: 125, about: 'the image is not built on this host' },
   IMAGE_BUILD_FAILED: { fault: 'host', exit: 125, about: 'a step of an image build failed' },
   IMAGE_CORRUPT: { fault: 'host', exit: 125, about: 'a stored image differs from its digest' },

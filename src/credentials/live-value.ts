@@ -89,8 +89,10 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
       held = undefined;
       epoch += 1;
     },
-    onRejected() {
-      if (
+    onRejected(material) {
+      if (held?.source.kind === 'login') {
+        access.loginRejected?.(held.source.agent, material);
+      } else if (
         held !== undefined &&
         ['command', 'keychain', 'aws'].includes(held.source.kind) &&
         clock.monotonicMs() - askedAgainMs > rejectedAgainMs

@@ -31,6 +31,8 @@ export interface SourceAccess {
   readonly stored?: ((name: string) => Promise<Secret | undefined>) | undefined;
   /** the present value of an agent's login; `undefined`: there is none */
   readonly login?: ((agent: string) => Promise<Material | undefined>) | undefined;
+  /** the upstream answered 401 to this value of it */
+  readonly loginRejected?: ((agent: string, material: Material) => void) | undefined;
 }
 
 type PlainSource = Exclude<CredentialSource, { readonly kind: 'first' }>;

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 
 import { agents } from '../agents/agents.ts';
 import type { Cleanup } from '../base/cleanup.ts';
+import { createLoginKeeper } from '../credentials/login/login-keeper.ts';
 import { createSealedStore, sealedFileName } from '../credentials/sealed-store.ts';
 import { engineNamed } from '../engines/registry.ts';
 import { createAsks } from '../gateway/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
 import { createKnownSecrets } from '../gateway/known-secrets.ts';
+import { createHostPost } from '../gateway/host-post.ts';
 import { proxySettings } from '../gateway/proxy-settings.ts';
 import { hostTrustStore } from '../gateway/trust.ts';
 import { imageStore } from '../images/store.ts';
@@ -48,6 +50,16 @@ export async function assemble({
   const asks = createAsks();
   const gateway = createGateway({ asks, journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
   cleanup.add('close the gateway', () => gateway.close());
+  const sealed = createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env });
+  const logins = createLoginKeeper({
+    store: sealed,
+    post: createHostPost({ trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env) }),
+    async onEvent({ agent, outcome, why }) {
+      log(`login of ${agent}: ${outcome}${why === '' ? '' : `: ${why}`}`);
+      const detail = why === '' ? undefined : { why };
+      await journal.append({ actor: 'daemon', action: 'login.renew', subject: agent, decision: 'none', outcome, detail });
+    },
+  });
   const engine = await engineNamed('oci', { paths, env, uid });
   const context: SandboxContext = {
     engine,
@@ -56,7 +68,8 @@ export async function assemble({
     journal,
     store,
     guards: { known: createKnownSecrets(), ledger },
-    sealed: createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env }),
+    sealed,
+    logins,
     images: imageStore({ folder: paths.images }),
     agents,
     clock: systemClock,

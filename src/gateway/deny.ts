@@ -142,6 +142,7 @@ function askStep({ ask }: Refusal): string | undefined {
 }
 
 const guardSteps: Readonly<Partial<Record<RefusalReason, string>>> = {
+  'login-ended': 'Do not retry, and do not log in from here: whoever runs the sandbox does it on the host with: casemate login',
   'secret-outgoing': 'Do not retry, and do not send it in another form: whoever runs the sandbox has been told.',
   'budget-exceeded': 'Do not retry. Whoever runs the sandbox can see what was used with: casemate usage',
   'upload-too-large': 'Do not retry. Send less, or ask whoever runs the sandbox to raise "uploads" in the policy.',

@@ -87,9 +87,12 @@ async function reveal(credential: BoundCredential): Promise<Material | Refusal> 
   try {
     return await credential.obtain();
   } catch (thrown) {
-    const { code } = toCasemateError(thrown);
+    const { code, message } = toCasemateError(thrown);
     if (code === 'CREDENTIAL_REVOKED') {
       return refuse('credential-revoked', `the credential "${credential.name}" was revoked on the host`);
+    }
+    if (code === 'LOGIN_ENDED') {
+      return refuse('login-ended', message);
     }
     return refuse('credential-unavailable', `the credential "${credential.name}" cannot be read on the host (${code})`);
   }

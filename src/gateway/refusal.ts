@@ -50,8 +50,10 @@ const gatewayReasons = {
   'content-not-readable': 415,
   'content-too-large': 413,
   'credential-unavailable': 502,
+  'login-ended': 403,
   'credential-revoked': 403,
   'learned-only': 202,
+  'too-many-names': 429,
   'too-busy': 503,
   'journal-unwritable': 503,
 } as const;

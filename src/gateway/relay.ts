@@ -14,6 +14,7 @@ import { judge, type Plan, type Judgement } from './judge.ts';
 import { learnFrom, type LearnState } from './learn.ts';
 import { judgeWhole } from './judge-content.ts';
 import type { Site } from './live-sandbox.ts';
+import { answerLocally, answersItself, localExchange, tellRejected } from './local-answer.ts';
 import { createMask, maskText, noNeedles, prepareNeedles, type Mask, type Needles } from './mask.ts';
 import { plainContent } from './plain-content.ts';
 import { wholeBody, type FetchMore } from './package-guard.ts';
@@ -51,6 +52,10 @@ const retries = 3;
 
 async function attempt(exchange: Exchange, site: Site, triesLeft = retries): Promise<Refusal | undefined> {
   const { exchange: plain, refusal } = plainContent(exchange, site.live);
+  const local = refusal === undefined ? localExchange(plain, site) : undefined;
+  if (local !== undefined) {
+    return await answerLocally(plain, site, local);
+  }
   const permitted = await permit(plain, site, () => refusal);
   const ended = permitted.ok ? await carryOutRecorded(permitted.run) : permitted.refusal;
   // Nothing of it was sent yet, so it is asked for once more with the value of now.
@@ -105,6 +110,10 @@ async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal |
     return judgement;
   }
   const { plan, exchange } = judgement;
+  if (answersItself(plan, exchange, site)) {
+    // `attempt` answers these; an upgrade must not come by it.
+    return { ok: false, refusal: refuse('upgrade-not-allowed', `${site.host} is answered on the host`, plan.rule.id) };
+  }
   const guard = guardExchange(exchange, site, plan);
   if ('reason' in guard) {
     return { ok: false, refusal: { ...guard, rule: plan.rule.id } };
@@ -269,6 +278,7 @@ async function carryOut(run: Run): Promise<Refusal | undefined> {
     finish(run, exchange.signal.aborted ? 'caller-gone' : answer.fault.reason);
     return { ...refuse(answer.fault.reason, answer.fault.message, plan.rule.id), isRecorded: true };
   }
+  tellRejected(plan, answer.value.status, run.outgoing.secret);
   const guarded = await run.guard.answered(answer.value, fetchMore(run));
   if ('reason' in guarded) {
     answer.value.body.destroy();
@@ -324,6 +334,7 @@ function discard(answer: Attempt<UpstreamAnswer>): void {
 /** Answers with the body as it comes. The exchange is over, and on record, when the last byte is handed on. */
 export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const { exchange, needles } = run;
+  notePath(run, answer.status);
   const mask = needles.sought.length === 0 ? undefined : createMask(needles);
   const fields = forwardedResponseFields(answer.fields).map(([name, value]): Field => [name, maskText(value, needles)]);
   try {
@@ -340,6 +351,13 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
     answer.body.destroy();
     exchange.cut();
     finish(run, outcome, { status: answer.status, ...scrubbed(mask) });
+  }
+}
+
+/** What a registry has is known from now on; what it does not have was perhaps no question but a message (SEC-15). */
+function notePath({ plan, site: { live, host, port } }: Run, status: number): void {
+  if (plan.rule.registry !== undefined) {
+    live.unknownPaths.learn(`${host}:${port}`, plan.head.path, status >= 400 && status < 500 ? 'paid' : 'free');
   }
 }
 

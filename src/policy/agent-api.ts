@@ -1,8 +1,8 @@
 import type { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
-import type { AgentApiFacts, AgentFacts, AgentHostFacts } from './facts.ts';
+import type { AgentApiFacts, AgentFacts, AgentHostFacts, Facts } from './facts.ts';
 import { faultAt } from './policy-layer.ts';
-import type { Origin, Policy } from './policy.ts';
+import type { Level, Origin, Policy } from './policy.ts';
 
 /** An agent that reaches its model at another provider than its maker: which hosts that takes, in which region. */
 
@@ -19,7 +19,14 @@ export function agentAccess(
     : { provider: api.provider, hosts: api.hosts.map((host) => filledIn(host, settings)) };
 }
 
+/** Not the login, though there is one: the key of the agent's maker. */
+const byKey = 'key';
+const byLogin = 'login';
+
 function apiOf(agent: AgentFacts, name: string | undefined): AgentApiFacts | undefined {
+  if (name === byKey) {
+    return { provider: agent.provider, needs: [], hosts: agent.hosts };
+  }
   return name !== undefined && agent.apis !== undefined && Object.hasOwn(agent.apis, name) ? agent.apis[name] : undefined;
 }
 
@@ -36,6 +43,32 @@ function filledIn(
   };
 }
 
+/**
+ * Where no policy says how the agent signs in, the login of this host is used if there is one. It is a person's own, so
+ * at the levels `service` and `maximum` it is used only where a policy that no project wrote says so.
+ */
+export function withSignIn(
+  settings: AgentSettings,
+  facts: Facts,
+  { level, origins }: { level: Level; origins: Origins },
+): AgentSettings {
+  const isPersonal = level === 'personal' || level === 'team';
+  const place = originAt(origins, 'provider');
+  if (settings.provider === byLogin && !isPersonal && place.layer === 'project') {
+    throw faultAt('POLICY_INVALID', place, `a project file must not ask for a login at the level ${level}`, {
+      hint: "A login is a person's own: say it in your own policy file, or use a key.",
+    });
+  }
+  return settings.provider === undefined && isPersonal && hasLogin(settings, facts)
+    ? { ...settings, provider: byLogin }
+    : settings;
+}
+
+function hasLogin({ name = '' }: AgentSettings, { agents, logins = [] }: Facts): boolean {
+  const agent = Object.hasOwn(agents, name) ? agents[name] : undefined;
+  return agent !== undefined && logins.includes(name) && apiOf(agent, byLogin) !== undefined;
+}
+
 type Origins = Readonly<Record<string, Origin | undefined>>;
 
 /** Throws `POLICY_INVALID` where the agent does not know the provider, or the provider wants to know more or less. */
@@ -43,7 +76,10 @@ export function checkAgentApi(settings: AgentSettings, agent: AgentFacts | undef
   const { name = '', provider } = settings;
   const api = agent === undefined ? undefined : apiOf(agent, provider);
   if (provider !== undefined && api === undefined) {
-    throw unknownProvider(provider, name, { known: Object.keys(agent?.apis ?? {}), origin: originAt(origins, 'provider') });
+    throw unknownProvider(provider, name, {
+      known: [byKey, ...Object.keys(agent?.apis ?? {})],
+      origin: originAt(origins, 'provider'),
+    });
   }
   for (const key of ['region', 'project'] as const) {
     const isNeeded = api?.needs.includes(key) === true;
@@ -71,7 +107,7 @@ function unknownProvider(
   { known, origin }: { readonly known: readonly string[]; readonly origin: Origin },
 ): CasemateError {
   const near = nearest(provider, known);
-  const list = known.length === 0 ? 'It has none but its maker.' : `Providers: ${known.join(', ')}.`;
+  const list = known.length === 1 ? 'It has none but its maker.' : `Providers: ${known.join(', ')}.`;
   return faultAt('POLICY_INVALID', origin, `the agent ${visible(agent)} has no provider "${visible(provider)}"`, {
     hint: near === undefined ? list : `Did you mean "${near}"?`,
   });

@@ -11,6 +11,8 @@ export interface Facts {
   readonly home: string;
   /** names of the credentials in the sealed store of this installation */
   readonly stored: readonly string[];
+  /** agents with a login on this host; absent: none */
+  readonly logins?: readonly string[] | undefined;
 }
 
 export const registryKinds = ['npm', 'debian', 'pypi'] as const;

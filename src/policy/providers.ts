@@ -7,6 +7,8 @@ export interface PolicyProvider {
   readonly sources: readonly CredentialSource[];
   /** exact names and `*.` patterns; a rule that binds the key elsewhere must stand in an organisation's or the user's own file */
   readonly hosts: readonly string[];
+  /** it is the login of this agent, which is at no other place */
+  readonly login?: string | undefined;
   /** the hosts of this machine's own package sources as well */
   readonly registry?: RegistryKind | undefined;
 }
@@ -19,6 +21,8 @@ function env(name: string): CredentialSource {
 export const policyProviders: Readonly<Record<string, PolicyProvider>> = {
   anthropic: { sources: [env('ANTHROPIC_API_KEY')], hosts: ['api.anthropic.com'] },
   openai: { sources: [env('OPENAI_API_KEY')], hosts: ['api.openai.com'] },
+  'claude-login': { sources: [], login: 'claude', hosts: ['api.anthropic.com', 'platform.claude.com'] },
+  'codex-login': { sources: [], login: 'codex', hosts: ['chatgpt.com', 'auth.openai.com'] },
   github: {
     sources: [env('GH_TOKEN'), env('GITHUB_TOKEN')],
     hosts: [

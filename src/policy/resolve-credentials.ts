@@ -36,7 +36,8 @@ export function resolveCredentials({ organisation, user }: PolicyLayers, facts: 
 
 function builtIn(name: string, provider: PolicyProvider): KnownCredential {
   const sources: readonly CredentialSource[] = [...provider.sources, { kind: 'stored', name }];
-  const source: CredentialSource = { kind: 'first', sources };
+  const source: CredentialSource =
+    provider.login === undefined ? { kind: 'first', sources } : { kind: 'login', agent: provider.login };
   return { rule: { name, provider: name, source, header: undefined, variable: undefined, origin: byDefault }, hosts: undefined };
 }
 

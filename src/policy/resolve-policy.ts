@@ -1,6 +1,6 @@
 import type { LayerName } from '../base/layers.ts';
 import { nearest, visible } from '../base/text.ts';
-import { checkAgentApi } from './agent-api.ts';
+import { checkAgentApi, withSignIn } from './agent-api.ts';
 import { checkProject } from './check-project.ts';
 import type { Facts } from './facts.ts';
 import { faultAt, originOf, type PolicyLayer } from './policy-layer.ts';
@@ -26,7 +26,8 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder }: { 
   if (layers.project !== undefined) {
     checkProject(layers.project);
   }
-  const { origins, image, ...scalars } = resolveScalars(layers, folder);
+  const { origins, image, ...written } = resolveScalars(layers, folder);
+  const scalars = { ...written, agent: withSignIn(written.agent, facts, { level: written.level, origins }) };
   const agentOrigin = origins['agent.name'] ?? byDefault;
   checkAgent(scalars.agent.name, facts, agentOrigin);
   checkAgentApi(scalars.agent, scalars.agent.name === undefined ? undefined : agentOf(facts, scalars.agent.name), origins);

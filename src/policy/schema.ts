@@ -176,7 +176,9 @@ const agent = z
         .string()
         .regex(name, 'is not the name of a provider')
         .optional()
-        .describe("where the agent reaches its model: `bedrock` or `vertex` for `claude`; default: at its maker's"),
+        .describe(
+          "where the agent reaches its model: `bedrock` or `vertex` for `claude`; `login` or `key`: how it signs in at its maker's; default: the login of this host where there is one and the level is `personal` or `team`, else the key",
+        ),
       region: z
         .string()
         .regex(/^[a-z]{2,16}(?:-[a-z0-9]{1,16}){0,4}$/, 'is not a region')

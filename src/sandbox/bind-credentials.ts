@@ -1,9 +1,13 @@
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
+import type { AgentLogin } from '../agents/agent.ts';
+import { awsVariables } from '../credentials/aws-chain.ts';
 import { bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
 import type { BoundCredential, Material } from '../credentials/credential.ts';
+import type { LoginView } from '../credentials/login/login-keeper.ts';
 import { readSealedValue } from '../credentials/sealed-value.ts';
 import type { KnownSecrets } from '../gateway/known-secrets.ts';
+import type { CredentialSource } from '../policy/policy.ts';
 import { plainSources } from '../policy/source-schema.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
@@ -20,6 +24,8 @@ export interface PlanCredentials {
   readonly variables: Readonly<Record<string, string>>;
   /** phantom of the first credential of a provider */
   readonly phantomOf: (provider: string) => string | undefined;
+  /** what this agent finds where it keeps its login; `undefined`: it has none here */
+  readonly loginOf: (agent: string) => AgentLogin | undefined;
   /** first phantom of the credential of this name */
   readonly phantomNamed: (name: string) => string | undefined;
   /** Reads the sources again; exchanges from now on use the new values. */
@@ -37,17 +43,25 @@ export interface BindFacts {
 
 /** Variables of the caller that the credentials of a plan are read from. */
 export function callerVariables(plan: Plan): readonly string[] {
-  return plan.credentials
-    .flatMap(({ rule }) => plainSources(rule.source))
-    .flatMap((source) => (source.kind === 'env' ? [source.name] : []));
+  return plan.credentials.flatMap(({ rule }) => plainSources(rule.source)).flatMap(variablesOf);
+}
+
+/** Variables that a source is read from. */
+export function variablesOf(source: CredentialSource): readonly string[] {
+  return source.kind === 'env' ? [source.name] : source.kind === 'aws' ? awsVariables : [];
 }
 
 /** Throws `CREDENTIAL_UNAVAILABLE` naming the first credential that has no readable source. */
 export async function bindPlanCredentials(context: SandboxContext, facts: BindFacts): Promise<PlanCredentials> {
+  const hasLogin = facts.plan.credentials.some(({ rule }) => rule.source.kind === 'login');
+  const logins = hasLogin ? await context.logins.list() : [];
   const bindings = new Map(
     facts.plan.credentials.map((planned) => [
       planned.rule.name,
-      bindWithoutValue(planned.rule, bindOptions(context, facts, planned)),
+      bindWithoutValue(planned.rule, {
+        ...bindOptions(context, facts, planned),
+        accountOf: (agent) => loginNamed(logins, agent),
+      }),
     ]),
   );
   const refresh = async (callerEnv: Environment): Promise<void> => {
@@ -65,6 +79,7 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
     bound: new Map([...bindings].map(([name, binding]) => [name, guarded(binding, context, facts.sandboxId)])),
     variables: phantomVariables(facts.plan, bindings),
     phantomOf: (provider) => [...bindings.values()].find((binding) => binding.provider === provider)?.phantom,
+    loginOf: (agent) => agentLogin([...bindings.values()], logins, agent),
     phantomNamed: (name) => bindings.get(name)?.phantom,
     refresh,
     refreshOne: async (name, callerEnv) => await bindings.get(name)?.refresh(layered(callerEnv, context.env)),
@@ -89,6 +104,19 @@ function remember(known: KnownSecrets, name: string, material: Material): void {
       known.add(secret.reveal(), `credential ${name}`);
     }
   }
+}
+
+function loginNamed(logins: readonly LoginView[], agent: string): LoginView | undefined {
+  return logins.find((login) => login.agent === agent);
+}
+
+function agentLogin(bindings: readonly Binding[], logins: readonly LoginView[], agent: string): AgentLogin | undefined {
+  const bound = bindings.find(({ source }) => source.kind === 'login' && source.agent === agent)?.login;
+  if (bound === undefined) {
+    return undefined;
+  }
+  const { scopes = [], plan, accountId } = loginNamed(logins, agent) ?? {};
+  return { ...bound.standIns.now(), nowMs: bound.standIns.nowMs(), scopes, plan, accountId };
 }
 
 /** What was revoked is given to nobody; each use is noted. */
@@ -128,7 +156,7 @@ function phantomVariables(plan: Plan, bindings: ReadonlyMap<string, Binding>): R
 }
 
 function bindOptions(
-  { store, env, uid, sealed, clock }: SandboxContext,
+  { store, env, uid, sealed, clock, logins }: SandboxContext,
   facts: BindFacts,
   { hosts }: PlannedCredential,
 ): BindOptions {
@@ -139,6 +167,12 @@ function bindOptions(
     uid,
     clock,
     stored: (name) => readSealedValue(sealed, { name, hosts }),
+    login: logins.obtain,
+    loginRejected(agent, material) {
+      if (material.kind === 'text') {
+        logins.rejected(agent, material.secret.reveal());
+      }
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Agent } from '../agents/agent.ts';
+import type { LoginKeeper } from '../credentials/login/login-keeper.ts';
 import type { SealedStore } from '../credentials/sealed-store.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Asks } from '../gateway/asks.ts';
@@ -25,6 +26,8 @@ export interface SandboxContext {
   readonly guards: { readonly known: KnownSecrets; readonly ledger: UsageLedger };
   /** values sealed at rest, opened by this process alone */
   readonly sealed: SealedStore;
+  /** the logins of agents, renewed once for all sandboxes */
+  readonly logins: LoginKeeper;
   readonly images: ImageStore;
   readonly agents: Readonly<Record<string, Agent>>;
   readonly clock: Clock;

@@ -20,6 +20,8 @@ export interface FactsHost {
   readonly registries: readonly RegistryKind[];
   /** names in the sealed store; default: none */
   readonly stored?: readonly string[] | undefined;
+  /** agents with a login; default: none */
+  readonly logins?: readonly string[] | undefined;
   readonly aptFolder?: string;
   readonly runTool?: (file: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 }
@@ -30,6 +32,7 @@ export async function readFacts({
   home,
   registries,
   stored = [],
+  logins = [],
   aptFolder = '/etc/apt',
   runTool = run,
 }: FactsHost): Promise<Facts> {
@@ -44,7 +47,7 @@ export async function readFacts({
     return Promise.all(found.map((registry) => vouchFor(registry, tools)));
   };
   const [npm, debian, pypi] = await Promise.all([read('npm'), read('debian'), read('pypi')]);
-  return { agents, registries: { npm, debian, pypi }, home, stored };
+  return { agents, registries: { npm, debian, pypi }, home, stored, logins };
 }
 
 type Tools = Required<Pick<FactsHost, 'env' | 'runTool'>>;

@@ -70,9 +70,10 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
   const agent = plan.agent === undefined ? undefined : context.agents[plan.agent.name];
   if (agent !== undefined && plan.agent !== undefined) {
     await copyHome(await planHome(agent, plan.level, homeSource(context)), home);
-    const { permissions, telemetry } = plan.agent;
+    const { permissions, telemetry, provider } = plan.agent;
     const phantom = credentials.phantomOf(agent.provider);
-    await writeInto(home, agent.homeFiles({ permissions, telemetry, phantom }));
+    const login = provider === 'login' ? credentials.loginOf(agent.name) : undefined;
+    await writeInto(home, agent.homeFiles({ permissions, telemetry, provider, phantom, login }));
   }
   const placed = placedFiles(plan, credentials.phantomNamed);
   for (const { path } of placed) {

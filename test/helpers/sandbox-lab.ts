@@ -97,6 +97,13 @@ export async function sandboxLab(): Promise<Lab> {
       uid: process.getuid?.() ?? 0,
       env: environmentOf({}),
     }),
+    logins: {
+      obtain: async () => undefined,
+      rejected: () => undefined,
+      put: async () => undefined,
+      remove: async () => undefined,
+      list: async () => [],
+    },
     paths,
     gateway: fakeGateway(served, check),
     guards: { known: createKnownSecrets(), ledger: openUsageLedger(':memory:') },
