@@ -29,7 +29,7 @@ describe.skipIf(!engineOrSkip('oci', lacks))('tools in a sandbox', () => {
   let home: Home;
   let server: Server;
   let repositories = '';
-  let tarball = Buffer.alloc(0);
+  let tarball: Buffer = Buffer.alloc(0);
   const seen: { host: string; url: string; authorization: string }[] = [];
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
