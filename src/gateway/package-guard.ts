@@ -254,11 +254,14 @@ function archiveGuard(asked: Asked, request: Extract<PackageRequest, { kind: 'ar
     async answered(answer, fetch) {
       const publishedMs = Date.parse(valuesOf(answer.fields, 'last-modified').join());
       const young = youngBecause(one, publishedMs, context);
-      if (young === undefined || judged === 'offered' || answer.status >= 400 || answer.status === 304) {
+      if (young === undefined || answer.status >= 400 || answer.status === 304) {
         return { answer, detail: {} };
       }
       if (isLocked(one, context)) {
         return { answer, detail: { locked: true } };
+      }
+      if (judged === 'offered') {
+        return { answer, detail: {} };
       }
       const reason = ecosystem === 'npm' ? await reasonFor(request, { live, context, fetch }) : young;
       return reason === undefined ? { answer, detail: {} } : withheldRefusal(name, version, reason);
@@ -332,7 +335,9 @@ function withoutValidators(fields: readonly Field[]): readonly Field[] {
 }
 
 function answerWith(answer: UpstreamAnswer, found: Filtered, { exchange, request }: Asked): UpstreamAnswer {
-  const kept = withoutValidators(answer.fields).filter(([name]) => name !== 'content-type' && name !== 'npm-notice');
+  const kept = withoutValidators(answer.fields).filter(
+    ([name]) => name !== 'content-type' && name !== 'npm-notice' && (found.withheld.size === 0 || name !== 'cache-control'),
+  );
   const etag = `"casemate-${createHash('sha256').update(found.body).digest('base64url').slice(0, 27)}"`;
   const fields: Field[] = [...kept, ['content-type', found.type], ['etag', etag], ...told(found, request.ecosystem)];
   if (valuesOf(exchange.fields, 'if-none-match').some((value) => value.includes(etag))) {
@@ -349,7 +354,12 @@ function told({ name, withheld }: Filtered, ecosystem: Ecosystem): readonly Fiel
   const rows = [...withheld].slice(-3).map(([one, why]) => `${one} (${why})`);
   const more = withheld.size > rows.length ? ` and ${withheld.size - rows.length} more` : '';
   const line = `casemate withholds of ${name}: ${rows.join('; ')}${more}`.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 1000);
-  return [['x-casemate-withheld', line], ...(ecosystem === 'npm' ? [['npm-notice', line] as const] : [])];
+  // What npm keeps in its cache it shows no notice of, and a version that comes of age should be seen at once.
+  return [
+    ['cache-control', 'no-store'],
+    ['x-casemate-withheld', line],
+    ...(ecosystem === 'npm' ? [['npm-notice', line] as const] : []),
+  ];
 }
 
 function again(answer: UpstreamAnswer, body: Buffer): UpstreamAnswer {

@@ -50,12 +50,19 @@ export function youngBecause(
     return undefined;
   }
   if (publishedMs === undefined || Number.isNaN(publishedMs)) {
-    return `the registry does not say when it was published, and "packages.minAge" is ${formatDuration(minAgeMs)}`;
+    return `the registry does not say when it was published, and "packages.minAge" is ${span(minAgeMs)}`;
   }
   const ageMs = nowMs - publishedMs;
   return ageMs >= minAgeMs
     ? undefined
-    : `it was published ${formatDuration(Math.max(0, ageMs))} ago, and "packages.minAge" is ${formatDuration(minAgeMs)}`;
+    : `it was published ${span(Math.max(0, ageMs))} ago, and "packages.minAge" is ${span(minAgeMs)}`;
+}
+
+const dayMs = 86_400_000;
+
+function span(ms: number): string {
+  const days = Math.floor(ms / dayMs);
+  return days < 2 ? formatDuration(ms) : `${days} days`;
 }
 
 function matches({ ecosystem, name, range }: PackagePattern, one: PackageVersion): boolean {
