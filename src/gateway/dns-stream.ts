@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net';
 
+/** A name has 255 bytes at most; extensions (RFC 6891) are what the rest is for. */
+const maxQueryBytes = 4096;
+
 /** DNS over TCP (RFC 7766): each message after its length in two bytes. Queries are answered in order. */
 export function serveDnsStream(
   socket: Socket,
@@ -9,6 +12,11 @@ export function serveDnsStream(
   let pending: Buffer = Buffer.alloc(0);
   let left = options.maxQueries ?? 1000;
   const take = (): void => {
+    // Longer than any query: what is held for one connection stays small.
+    if (pending.length >= 2 && pending.readUInt16BE(0) > maxQueryBytes) {
+      socket.destroy();
+      return;
+    }
     while (pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE(0)) {
       const end = 2 + pending.readUInt16BE(0);
       const reply = left > 0 ? answer(pending.subarray(2, end)) : undefined;

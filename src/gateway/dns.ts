@@ -40,7 +40,7 @@ export function answerQuery(data: Uint8Array, context: DnsContext): Uint8Array |
   }
 }
 
-function reply(packet: DecodedPacket, context: DnsContext): Uint8Array | undefined {
+function reply(packet: DecodedPacket, context: DnsContext): Uint8Array {
   const question = packet.questions?.[0];
   if (question === undefined) {
     return encode(response(packet, code.malformed));
@@ -54,7 +54,7 @@ function reply(packet: DecodedPacket, context: DnsContext): Uint8Array | undefin
     return encode(response(packet, code.refused));
   }
   // Only ASCII travels in DNS; a label with other bytes is not a host name (RFC 5890).
-  const host = /^[\x21-\x7e]+$/.test(question.name) ? canonicalHost(question.name) : undefined;
+  const host = ascii.test(question.name) ? canonicalHost(question.name) : undefined;
   if (host === undefined || !isServed(host, context.rules())) {
     return encode(response(packet, code.noName));
   }
@@ -72,6 +72,8 @@ function reply(packet: DecodedPacket, context: DnsContext): Uint8Array | undefin
   });
 }
 
+const ascii = /^[\x21-\x7e]+$/;
+
 const flags = { authoritative: 0x0400, recursionAvailable: 0x0080, recursionDesired: 0x0100 };
 
 function response(packet: DecodedPacket, rcode: number): Packet {
@@ -81,7 +83,8 @@ function response(packet: DecodedPacket, rcode: number): Packet {
     type: 'response',
     id: packet.id ?? 0,
     flags: flags.authoritative | flags.recursionAvailable | desired | rcode,
-    questions: packet.questions ?? [],
+    // Other bytes grow in the package's hands, and would be written back as a label that is too long.
+    questions: packet.questions?.filter(({ name }) => ascii.test(name)) ?? [],
     additionals: hasOpt
       ? [
           {

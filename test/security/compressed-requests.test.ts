@@ -61,7 +61,7 @@ describe.each(Object.entries(codings))('%s', (coding, compress) => {
     expect(answer.text).toMatch(/^HTTP\/1\.1 403 |^$/);
     await lab.settled();
     expect(arrived()).not.toContain(phantom.slice(0, 20));
-    expect(lab.actions().join('\n')).toContain('credential.phantom-misplaced deny');
+    expect(lab.actions().join('\n')).toContain('phantom-misplaced deny');
   });
 
   test('a phantom in it is made unreadable for the host that owns it', async () => {

@@ -1,0 +1,7 @@
+import type { FuzzTarget } from './fuzz.ts';
+import { contentTargets } from './targets/content.ts';
+import { nameTargets } from './targets/names.ts';
+import { wireTargets } from './targets/wire.ts';
+
+/** Every parser of what comes from a sandbox, an upstream or a person. */
+export const targets: readonly FuzzTarget[] = [...nameTargets, ...wireTargets, ...contentTargets];
