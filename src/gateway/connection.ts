@@ -10,6 +10,7 @@ import { askAboutConnection } from './ask-person.ts';
 import { senderOn } from './alarm.ts';
 import { maxHelloBytes, readClientHello, type Hello } from './client-hello.ts';
 import { readOverride } from './destination.ts';
+import { isNameAdmitted } from './judge.ts';
 import type { Http1Server } from './http1-server.ts';
 import { serveHttp2 } from './http2-server.ts';
 import { learnedConnection } from './learn.ts';
@@ -266,6 +267,10 @@ async function relayBytes(socket: Socket, site: Site): Promise<void> {
   const [rule] = site.rules;
   if (rule === undefined) {
     reset(socket);
+    return;
+  }
+  if (!isNameAdmitted(rule, site)) {
+    await close(socket, live, { subject: `${site.host}:${site.port}`, reason: 'too-many-names' });
     return;
   }
   const revoked = new AbortController();

@@ -19,6 +19,7 @@ import { defaultLimits, type GatewayLimits } from './limits.ts';
 import { usageOf, type LiveSandbox } from './live-sandbox.ts';
 import { noNeedles, prepareNeedles } from './mask.ts';
 import { createNames } from './names.ts';
+import { createNovelty } from './novelty.ts';
 import { createNeedleCache } from './needles.ts';
 import type { UpstreamProxy } from './proxy-settings.ts';
 import { probe } from './probe.ts';
@@ -161,6 +162,12 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
     }),
     leaves: createLeafStore({ authority: sandbox.authority, clock, perSecond: limits.leavesPerSecond, kept: limits.leaves }),
     upstreams: createUpstreamStore({ dialer, limits }),
+    wildcards: createNovelty({ characters: limits.wildcardCharacters, perMinute: limits.wildcardCharactersPerMinute, clock }),
+    unknownPaths: createNovelty({
+      characters: limits.unknownPathCharacters,
+      perMinute: limits.unknownPathCharactersPerMinute,
+      clock,
+    }),
     budgets: budgetsOf(sandbox, { clock, reserved }),
     ...phantomsOf(sandbox),
     needlesOf: createNeedleCache(),

@@ -1,5 +1,6 @@
 import type { BoundCredential } from '../credentials/credential.ts';
 import { decideContent, decideRequest, type Content, type ContentKind } from '../policy/decide.ts';
+import { formatHostPattern } from '../policy/host-pattern.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import { readOverride, type Destination, type Override } from './destination.ts';
 import type { Exchange } from './exchange.ts';
@@ -88,7 +89,10 @@ function planFor({ site, head, rule }: Allowed): Judgement {
   const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
   const credential = rule.credential === undefined ? undefined : site.live.sandbox.credentials.get(rule.credential);
   const secure = override?.tls ?? site.scheme === 'https';
-  const refusal = ruleFault(rule, { override, credential }) ?? cleartextFault(site, { credential, secure, override });
+  const refusal =
+    ruleFault(rule, { override, credential }) ??
+    cleartextFault(site, { credential, secure, override }) ??
+    nameFault(rule, site, head.path);
   if (refusal !== undefined) {
     return { ok: false, refusal: { ...refusal, rule: rule.id } };
   }
@@ -119,6 +123,20 @@ function cleartextFault(
 ): Refusal | undefined {
   const isInTheClear = credential !== undefined && !secure && override?.isLoopback !== true;
   return isInTheClear ? refuse('credential-needs-tls', `${host} needs a credential, which is only sent over TLS`) : undefined;
+}
+
+/** Names are messages, too: below a wildcard, and where a registry is asked for what it does not have. */
+function nameFault(rule: NetworkRule, { live, host, port }: Site, path: string): Refusal | undefined {
+  if (!isNameAdmitted(rule, { live, host })) {
+    return refuse('too-many-names', `too many different names were used below ${formatHostPattern(rule.host)}`);
+  }
+  return rule.registry === undefined || live.unknownPaths.isOpen(`${host}:${port}`, path)
+    ? undefined
+    : refuse('too-many-names', `too much was asked of ${host} that is not there`);
+}
+
+export function isNameAdmitted({ host: pattern }: NetworkRule, { live, host }: Pick<Site, 'live' | 'host'>): boolean {
+  return pattern.kind === 'exact' || live.wildcards.admit(pattern.host, host.slice(0, -pattern.host.length - 1));
 }
 
 function deniedHost(site: Site): RefusalReason {

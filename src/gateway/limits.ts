@@ -14,6 +14,12 @@ export interface GatewayLimits {
   /** names that policy does not allow; allowed ones have room of their own */
   readonly names: number;
   readonly allowedNames: number;
+  /** characters of different names below one wildcard, at the start and every minute from then on */
+  readonly wildcardCharacters: number;
+  readonly wildcardCharactersPerMinute: number;
+  /** characters of different paths that a package registry did not know */
+  readonly unknownPathCharacters: number;
+  readonly unknownPathCharactersPerMinute: number;
   /** certificates for new hosts a second, and how many are kept */
   readonly leavesPerSecond: number;
   readonly leaves: number;
@@ -40,6 +46,10 @@ export const defaultLimits: GatewayLimits = {
   decodingBytes: 256 * 1024 * 1024,
   names: 65_536,
   allowedNames: 4096,
+  wildcardCharacters: 1024,
+  wildcardCharactersPerMinute: 32,
+  unknownPathCharacters: 1024,
+  unknownPathCharactersPerMinute: 64,
   leavesPerSecond: 20,
   leaves: 512,
   firstBytesMs: 60_000,

@@ -13,6 +13,7 @@ import type { Sender } from './guarding.ts';
 import type { GatewayLimits } from './limits.ts';
 import type { Needles } from './mask.ts';
 import type { Names } from './names.ts';
+import type { Novelty } from './novelty.ts';
 import type { Recorder } from './records.ts';
 import type { RuleBook } from './rule-book.ts';
 import type { UpstreamStore } from './upstream-store.ts';
@@ -32,6 +33,10 @@ export interface LiveSandbox {
   readonly leaves: LeafStore;
   readonly budgets: Budgets;
   readonly upstreams: UpstreamStore;
+  /** names used below wildcards */
+  readonly wildcards: Novelty;
+  /** paths that registries did not know */
+  readonly unknownPaths: Novelty;
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   /** stand-ins of all credentials of the sandbox, as they are now: a login that is renewed gets new ones */

@@ -4,7 +4,7 @@ import type { RequestLine } from './decide.ts';
 import { gitGrants, mayPush, readGitRequest, type GitRequestKind } from './git-request.ts';
 import { compileGlob, matchPath, type PathGlob } from './match-path.ts';
 import type { GitAllowance, HttpAllowance, McpAllowance, NetworkRule } from './policy.ts';
-import { readRegistryPath } from './registry-path.ts';
+import { isRegistryRead } from './registry-path.ts';
 
 /** What one rule says about one request: yes, no, or that its content decides. */
 
@@ -69,7 +69,7 @@ function viewOfMcp({ path: endpoint }: McpAllowance, { path, request }: Asked): 
 function isFunctionOf({ http, registry }: NetworkRule, { request, path }: Asked): boolean {
   return (
     (http?.some((one) => isMethodOf(one, request.method) && isPathOf(one, path, request)) ?? false) ||
-    (registry !== undefined && readRegistryPath(registry, request) !== undefined)
+    (registry !== undefined && isRegistryRead(registry, request))
   );
 }
 
