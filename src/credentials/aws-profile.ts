@@ -33,7 +33,7 @@ interface Following {
 }
 
 async function follow(name: string, following: Following): Promise<AwsReading> {
-  const { profiles, seen, access } = following;
+  const { profiles, seen } = following;
   const profile = Object.hasOwn(profiles, name) ? profiles[name] : undefined;
   if (profile === undefined) {
     throw unavailable(
@@ -41,27 +41,30 @@ async function follow(name: string, following: Following): Promise<AwsReading> {
       `Known: ${Object.keys(profiles).map(visible).join(', ') || 'none'}.`,
     );
   }
-  if (seen.includes(name) && profile['role_arn'] !== undefined && seen.at(-1) !== name) {
+  // A profile that names itself as its source means its own keys.
+  const isOwnSource = seen.at(-1) === name;
+  if (!isOwnSource && seen.includes(name)) {
     throw unavailable(`the AWS profiles ${[...seen, name].map(visible).join(' -> ')} go in a circle`);
   }
   if (seen.length > 8) {
     throw unavailable(`the AWS profile "${visible(seen[0] ?? name)}" leads through more than 8 others`);
   }
   const next = { ...following, seen: [...seen, name] };
-  // A profile that names itself as its source means its own keys.
-  const isOwnSource = seen.at(-1) === name;
-  if (profile['role_arn'] !== undefined && !isOwnSource) {
-    return await assume(profile, name, next);
-  }
+  return profile['role_arn'] !== undefined && !isOwnSource
+    ? await assume(profile, name, next)
+    : await readOwn(profile, name, next);
+}
+
+async function readOwn(profile: Profile, name: string, following: Following): Promise<AwsReading> {
   const { aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey, aws_session_token: sessionToken } = profile;
   if (accessKeyId !== undefined && secretAccessKey !== undefined) {
     return awsReading({ accessKeyId, secretAccessKey, sessionToken, expires: undefined });
   }
   if (profile['sso_account_id'] !== undefined) {
-    return await fromSignOn(profile, name, next);
+    return await fromSignOn(profile, name, following);
   }
   if (profile['credential_process'] !== undefined) {
-    const text = await readCommand(splitWords(profile['credential_process']), access);
+    const text = await readCommand(splitWords(profile['credential_process']), following.access);
     return awsReading(fieldsFromJson(text, `the program of the AWS profile "${visible(name)}"`));
   }
   throw unavailable(`the AWS profile "${visible(name)}" says nothing of keys that is understood here`);

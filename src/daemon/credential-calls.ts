@@ -1,4 +1,5 @@
 import { plainSources } from '../policy/source-schema.ts';
+import { variablesOf } from '../sandbox/bind-credentials.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import {
   removalList,
@@ -46,7 +47,7 @@ export function createCredentialCalls({ context, prepare, find, askVariables }: 
     requireKnown(name, world);
     const rule = world.known.get(name)?.rule;
     const sources = rule === undefined ? [] : plainSources(rule.source);
-    return sources.flatMap((source) => (source.kind === 'env' ? [source.name] : []));
+    return sources.flatMap(variablesOf);
   };
   return {
     'credential-list': ({ cwd }) => listCredentials(context, cwd),
