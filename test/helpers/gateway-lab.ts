@@ -4,7 +4,7 @@ import { decode, encode } from 'dns-packet';
 import type { BoundCredential } from '../../src/credentials/credential.ts';
 import { createAuthority, createLeafSigner, type LeafSigner } from '../../src/gateway/authority.ts';
 import { createGateway, type GatewayOptions } from '../../src/gateway/create-gateway.ts';
-import type { Authority, Gateway } from '../../src/gateway/gateway.ts';
+import type { Authority, Gateway, GatewaySandbox } from '../../src/gateway/gateway.ts';
 import type { Journal, JournalEntry } from '../../src/journal/record.ts';
 import type { NetworkRule } from '../../src/policy/policy.ts';
 import type { Ingress, IngressReceiver } from '../../src/system/ingress.ts';
@@ -48,11 +48,13 @@ export interface LabOptions {
   readonly rules: readonly NetworkRule[];
   readonly credentials?: readonly BoundCredential[];
   readonly gateway?: Partial<GatewayOptions>;
+  /** further settings of the sandbox */
+  readonly sandbox?: Partial<GatewaySandbox>;
 }
 
 export const sandboxId = 'cm-0123456789abcdef';
 
-export async function createLab({ rules, credentials = [], gateway: extra = {} }: LabOptions): Promise<Lab> {
+export async function createLab({ rules, credentials = [], gateway: extra = {}, sandbox }: LabOptions): Promise<Lab> {
   const [authority, upstreamAuthority] = await Promise.all([
     createAuthority({ name: 'lab' }),
     createAuthority({ name: 'upstreams' }),
@@ -100,6 +102,7 @@ export async function createLab({ rules, credentials = [], gateway: extra = {} }
       rules,
       credentials: new Map(credentials.map((one) => [one.name, one])),
       authority,
+      ...sandbox,
     },
     ingress,
   );
