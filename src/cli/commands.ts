@@ -155,6 +155,21 @@ export const commands: CommandTable = {
     examples: ['casemate stats work'],
     load: () => import('./commands/stats.ts'),
   },
+  usage: {
+    group: 'Sandboxes',
+    summary: 'Show tokens and spend by sandbox, credential and model',
+    usage: '[--since TIME]',
+    options: [
+      { name: 'since', value: 'TIME', about: 'only what was used since then: 24h, 7d, 2026-05-01T12:00:00Z' },
+      { name: 'sandbox', value: 'NAME', about: 'only this sandbox, by name or id' },
+      json,
+    ],
+    about:
+      'Read from the journal, where each answer of a model says what it used. Spend is by the list prices in the program, or by ' +
+      '"prices" in the policy; it is no bill.',
+    examples: ['casemate usage', 'casemate usage --since 24h --json'],
+    load: () => import('./commands/usage.ts'),
+  },
   ...requestCommands,
   plan: {
     group: 'Policy',

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
+import { budgetStates, type BudgetState } from '../gateway/budgets.ts';
 import { callerVariables } from '../sandbox/bind-credentials.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { Execution } from '../sandbox/executions.ts';
@@ -252,6 +253,7 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
     plan,
     readBack: row.state === 'running' ? await readBack(context, row, plan) : [],
     folder: sandboxFolder(context.paths, row.id),
+    budgets: budgetsOf(context, row.id, plan.guards),
     phantoms: [...(context.held.get(row.id)?.bound.values() ?? [])].map((credential) => credential.phantom),
     commands: sandboxes.executions.of(row.id).map((execution) => ({
       executionId: execution.id,
@@ -261,9 +263,13 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
   };
 }
 
+function budgetsOf({ guards, clock }: SandboxContext, sandboxId: string, rules: Plan['guards']): readonly BudgetState[] {
+  return budgetStates(rules?.budgets ?? [], { sandboxId, ledger: guards.ledger, nowMs: clock.nowMs });
+}
+
 async function statsCall({ context, sandboxes }: CallParts, name: string): Promise<StatsAnswer> {
   const row = sandboxes.find(name);
-  const { limits } = parsePlan(row.plan);
+  const { limits, guards } = parsePlan(row.plan);
   const empty = { memoryBytes: undefined, memoryPeakBytes: undefined, cpuMs: undefined, pids: undefined };
   const stats = row.state === 'running' ? await context.engine.stats(row.id) : empty;
   const usage = context.gateway.usage(row.id);
@@ -273,6 +279,7 @@ async function statsCall({ context, sandboxes }: CallParts, name: string): Promi
     ...stats,
     memoryLimitBytes: limits.memoryBytes,
     pidsLimit: limits.pids,
+    budgets: budgetsOf(context, row.id, guards),
     network: usage && {
       open: usage.openConnections,
       allowed: usage.allowed,

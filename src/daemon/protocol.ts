@@ -4,6 +4,7 @@ import type { Invocation } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
 import type { CredentialView } from '../sandbox/list-credentials.ts';
+import type { BudgetState } from '../gateway/budgets.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { TestAnswer } from '../sandbox/test-credential.ts';
@@ -202,6 +203,8 @@ export interface SandboxView {
   readonly planHash: string;
   readonly policyHash: string;
   readonly waived: readonly string[];
+  /** how often something was seen that somebody has to look at: `casemate journal query --action alarm.` */
+  readonly alarms: number;
 }
 
 export interface TrustCall extends MakeRequest {
@@ -235,6 +238,7 @@ export interface InspectAnswer {
   /** what was read back from the running sandbox; empty when it does not run */
   readonly readBack: readonly { readonly what: string; readonly value: string; readonly asPlanned: boolean }[];
   readonly folder: string;
+  readonly budgets: readonly BudgetState[];
   /** what the sandbox holds instead of credentials */
   readonly phantoms: readonly string[];
   readonly commands: readonly { readonly executionId: string; readonly command: string; readonly startedAt: string }[];
@@ -249,6 +253,7 @@ export interface StatsAnswer {
   readonly cpuMs: number | undefined;
   readonly pids: number | undefined;
   readonly pidsLimit: number;
+  readonly budgets: readonly BudgetState[];
   readonly network:
     | {
         readonly open: number;

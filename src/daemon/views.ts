@@ -24,6 +24,7 @@ export function viewOf(context: SandboxContext, row: SandboxRow): SandboxView {
     planHash: row.planHash,
     policyHash: plan.policy.hash,
     waived: plan.waive,
+    alarms: context.guards.ledger.alarms(row.id),
   };
 }
 

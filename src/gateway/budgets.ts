@@ -72,15 +72,20 @@ export function createBudgets(options: BudgetOptions): Budgets {
       const overrun = firstOverrun(mine, { options, atMs, want: { requests: 1, bytesOut: asking.bytes }, asking });
       return overrun ?? hold(mine, { options, atMs, asking });
     },
-    state: () =>
-      budgets.flatMap((budget) => {
-        const used = options.ledger.used(accountOf(budget, options), nowMs());
-        return limitsOf(budget).map(([kind, limit]) => {
-          const { credential, per, over } = budget;
-          return { credential, per, over, kind, used: used[kind], limit };
-        });
-      }),
+    state: () => budgetStates(budgets, options),
   };
+}
+
+/** How much of each budget is used now. */
+export function budgetStates(
+  budgets: readonly Budget[],
+  { sandboxId, ledger, nowMs }: Pick<BudgetOptions, 'sandboxId' | 'ledger' | 'nowMs'>,
+): readonly BudgetState[] {
+  return budgets.flatMap((budget) => {
+    const { credential, per, over } = budget;
+    const used = ledger.used(accountOf(budget, { sandboxId }), nowMs());
+    return limitsOf(budget).map(([kind, limit]) => ({ credential, per, over, kind, used: used[kind], limit }));
+  });
 }
 
 interface Moment {
@@ -194,7 +199,7 @@ function limitsOf({ limits }: Budget): readonly (readonly [BudgetKind, number])[
   });
 }
 
-function accountOf({ credential, per, over }: Budget, { sandboxId }: BudgetOptions): Account {
+function accountOf({ credential, per, over }: Budget, { sandboxId }: Pick<BudgetOptions, 'sandboxId'>): Account {
   return { sandboxId: over === 'sandbox' ? sandboxId : undefined, credential, per };
 }
 

@@ -1,4 +1,5 @@
 import type { InspectAnswer } from '../../daemon/protocol.ts';
+import { alarmText, budgetRows } from '../budget-rows.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
@@ -21,7 +22,7 @@ export const run: RunCommand = async (args, context) => {
   return 0;
 };
 
-function print({ stdout }: CommandContext, { sandbox, readBack, folder, commands: running }: InspectAnswer): void {
+function print({ stdout }: CommandContext, { sandbox, readBack, folder, budgets, commands: running }: InspectAnswer): void {
   stdout.write(`${bold(stdout, sandbox.name)}  ${sandbox.id}\n`);
   stdout.write(
     facts([
@@ -37,6 +38,8 @@ function print({ stdout }: CommandContext, { sandbox, readBack, folder, commands
       ['owner', sandbox.owner],
       ['plan', sandbox.planHash],
       ['policy', sandbox.policyHash],
+      ['alarms', alarmText(sandbox)],
+      ...budgetRows(budgets),
       ['waived', sandbox.waived.length === 0 ? 'nothing' : sandbox.waived.join(', ')],
     ]),
   );

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visibleLines } from '../../base/text.ts';
+import { alarmText } from '../budget-rows.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
@@ -16,8 +17,11 @@ export const run: RunCommand = async (args, context) => {
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const tail = numberOption(parsed, 'tail', 1) ?? 200;
   const client = await connectDaemon(context);
-  const { folder } = await client.call('inspect', { name });
+  const { folder, sandbox } = await client.call('inspect', { name });
   client.close();
+  if (sandbox.alarms > 0) {
+    context.stderr.write(`${sandbox.name}: ${alarmText(sandbox)}\n`);
+  }
   const logs = await readLogs(join(folder, 'logs'));
   if (switchOption(parsed, 'raw')) {
     if (context.stdout.isTTY) {

@@ -22,7 +22,7 @@ export const run: RunCommand = async (args, context) => {
   const nowMs = Date.now();
   const rows = views.map((view) => [
     view.name,
-    view.state,
+    view.alarms === 0 ? view.state : `${view.state}, ${view.alarms} ${view.alarms === 1 ? 'alarm' : 'alarms'}`,
     view.level,
     view.agent ?? '-',
     view.image,

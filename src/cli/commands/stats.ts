@@ -1,5 +1,6 @@
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { StatsAnswer } from '../../daemon/protocol.ts';
+import { budgetRows } from '../budget-rows.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
@@ -32,5 +33,6 @@ function rows(stats: StatsAnswer): readonly (readonly [string, string])[] {
     ['network', network === undefined ? 'none' : `${network.open} open, ${network.allowed} allowed, ${network.denied} denied`],
     ['sent', bytes(network?.bytesOut)],
     ['received', bytes(network?.bytesIn)],
+    ...budgetRows(stats.budgets),
   ];
 }
