@@ -75,7 +75,8 @@ test('SEC-15: a registry is read, not written to; what it does not know is asked
     const { text } = await talk(socket, [`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}Connection: close\r\n\r\n`]);
     return text.slice(9, 12);
   };
-  expect(await ask('GET', '/lodash')).toBe('200');
+  expect(await ask('GET', '/lodash', 'Authorization: Bearer somebody-elses\r\nCookie: a=b\r\n')).toBe('200');
+  expect(JSON.stringify(sinks[0]?.seen)).not.toMatch(/somebody-elses|a=b/);
   expect(
     await Promise.all([
       ask('PUT', '/pkg'),
