@@ -29,11 +29,11 @@ const bytesPerToken = 8;
 export function createUsageMeter({ status, fields }: MeteredAnswer): UsageMeter {
   let seen: Partial<Usage> | undefined;
   let bytes = 0;
-  let counts = 0;
+  let hasEnd = false;
   const take = (value: unknown): void => {
     const found = readUsage(value);
     if (found !== undefined) {
-      counts += found.output === undefined ? 0 : 1;
+      hasEnd ||= found.output !== undefined && !isBeginning(value);
       seen = { ...seen, ...found };
     }
   };
@@ -55,16 +55,18 @@ export function createUsageMeter({ status, fields }: MeteredAnswer): UsageMeter 
       if (status >= 400 || (!isStream && told.input === undefined && told.output === undefined)) {
         return undefined;
       }
-      // Anthropic counts at the beginning and at the end; one count alone is the end of every other interface.
-      const isCut = isStream && (told.output === undefined || (counts === 1 && told.output < firstCount));
+      const isCut = isStream && !hasEnd;
       const output = isCut ? Math.max(told.output ?? 0, Math.ceil(bytes / bytesPerToken)) : told.output;
       return { ...none, ...told, output: output ?? 0, isEstimated: isCut };
     },
   };
 }
 
-/** The count at the beginning of a stream is of the very first tokens. */
-const firstCount = 16;
+/** Anthropic counts at the beginning of a stream, too: what was written by then is next to nothing. */
+function isBeginning(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'message' in value;
+}
+
 const none = { model: undefined, input: 0, cacheRead: 0, cacheWrite: 0 } as const;
 
 /** Bedrock's InvokeModel says it in the head of the answer, too. */
