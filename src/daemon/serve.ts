@@ -15,6 +15,7 @@ import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import { reconcile } from '../sandbox/reconcile.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Environment } from '../system/environment.ts';
+import { forbidCoreDumps } from '../system/core-dumps.ts';
 import { privateFolder, writeDurably } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
 import { version } from '../system/version.ts';
@@ -57,6 +58,10 @@ async function live({ env, paths, uid }: ServeOptions, cleanup: Cleanup): Promis
     return 0;
   }
   cleanup.add('give up the lock', lock.release);
+  // Before any value is read.
+  if (!(await forbidCoreDumps({ env }))) {
+    log('a crash of this process may write its memory to disk: prlimit is not here to forbid it');
+  }
   // A fault in one exchange or call must not take the others with it; it is written down and it is a defect.
   process.on('unhandledRejection', (reason) => log(`unhandled: ${describe(reason)}`));
   process.on('uncaughtException', (error) => log(`uncaught: ${describe(error)}`));
