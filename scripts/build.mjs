@@ -22,7 +22,10 @@ const core =
 
 /** What every command that talks to the daemon loads beside it. */
 const caller =
-  /\/src\/(?:base\/units\.ts|cli\/(?:attach|connect|make-request|session)\.ts|daemon\/(?:build-id|client|lines|protocol)\.ts|system\/(?:process|process-identity)\.ts)/;
+  /\/src\/(?:base\/units\.ts|cli\/(?:connect|make-request|session)\.ts|daemon\/(?:build-id|client|lines|protocol)\.ts|system\/process-identity\.ts)/;
+
+/** What it loads while the daemon works. */
+const session = /\/src\/(?:cli\/attach|system\/process)\.ts/;
 
 /** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
 const dataFiles = ['**/*.pl', 'tour/sample/**/*', '**/data/**/*'];
@@ -48,6 +51,7 @@ const { output } = await bundle.write({
     groups: [
       { name: 'core', test: core, priority: 1 },
       { name: 'caller', test: caller },
+      { name: 'session', test: session },
     ],
   },
   entryFileNames: '[name].js',

@@ -4,7 +4,6 @@ import type { Client } from '../daemon/client.ts';
 import type { CloseAnswer, OpenAnswer } from '../daemon/protocol.ts';
 import { identifyProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import type { NewRepositories } from '../workspace/new-repositories.ts';
-import { attach } from './attach.ts';
 import type { CommandContext } from './command.ts';
 import { connectDaemon } from './connect.ts';
 
@@ -13,6 +12,12 @@ import { connectDaemon } from './connect.ts';
 export interface SessionOptions {
   readonly tty: boolean;
   readonly timeoutMs?: number | undefined;
+}
+
+/** Loads what a session will need. To be called when the daemon has been asked: it has the time then. */
+export function prepareSession(): void {
+  // What cannot be loaded is told where it is needed.
+  import('./attach.ts').catch(() => undefined);
 }
 
 /** Resolves to the exit code to leave with: the command's own, 124 when a time limit ended it. */
@@ -42,6 +47,7 @@ export async function runSession(
   // A daemon that cannot be had again is noticed below, when the end is reported.
   stayInTouch().catch(() => undefined);
   const { stdout, stderr } = context;
+  const { attach } = await import('./attach.ts');
   const attached = attach(opened.invocation, { ...options, logFile: opened.logFile, stdout, stderr });
   const [result] = await Promise.allSettled([attached]);
   ended = true;

@@ -19,7 +19,7 @@ export interface ClientOptions {
   readonly answer: (question: Question) => Promise<unknown>;
   readonly progress?: ((text: string) => void) | undefined;
   /** Starts a daemon that will listen on `socketPath`; `undefined`: do not start one. */
-  readonly startDaemon?: (() => StartedDaemon) | undefined;
+  readonly startDaemon?: (() => Promise<StartedDaemon>) | undefined;
   readonly timeoutMs?: number | undefined;
 }
 
@@ -45,9 +45,13 @@ export async function connectClient(options: ClientOptions): Promise<Client> {
   return await startAndConnect(options, startDaemon, timeoutMs);
 }
 
-async function startAndConnect(options: ClientOptions, startDaemon: () => StartedDaemon, timeoutMs: number): Promise<Client> {
+async function startAndConnect(
+  options: ClientOptions,
+  startDaemon: () => Promise<StartedDaemon>,
+  timeoutMs: number,
+): Promise<Client> {
   const end = performance.now() + timeoutMs;
-  let started = startDaemon();
+  let started = await startDaemon();
   for (let waitMs = 5; performance.now() < end; waitMs = Math.min(waitMs * 1.5, 100)) {
     // oxlint-disable-next-line no-await-in-loop -- waiting is the point
     await sleep(waitMs);
@@ -61,7 +65,8 @@ async function startAndConnect(options: ClientOptions, startDaemon: () => Starte
       throw fault;
     }
     // It made way for one that was just ending itself: now it is our turn.
-    started = started.hasEnded() ? startDaemon() : started;
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    started = started.hasEnded() ? await startDaemon() : started;
   }
   throw new CasemateError('DAEMON_UNREACHABLE', `the daemon did not start within ${timeoutMs / 1000} s`, {
     hint: 'Its last words are in daemon.log in the state folder (casemate doctor shows where).',

@@ -5,7 +5,7 @@ import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
 import { durationOption } from '../make-request.ts';
 import { listOption, parseOptions, requiredCommand, requiredPositionals, switchOption, textOption } from '../parse-options.ts';
-import { hasTerminal, ownIdentity, runSession } from '../session.ts';
+import { hasTerminal, ownIdentity, prepareSession, runSession } from '../session.ts';
 
 /** `casemate exec`: a command in a running sandbox. */
 export const run: RunCommand = async (args, context) => {
@@ -17,7 +17,7 @@ export const run: RunCommand = async (args, context) => {
   const tty = hasTerminal(context) && !switchOption(parsed, 'no-tty');
   const term = tty ? context.env.get('TERM') : undefined;
   const client = await connectDaemon(context);
-  const opened = await client.call('exec', {
+  const asked = client.call('exec', {
     name,
     command,
     cwd: textOption(parsed, 'cwd'),
@@ -26,6 +26,8 @@ export const run: RunCommand = async (args, context) => {
     timeoutMs,
     client: await ownIdentity(),
   });
+  prepareSession();
+  const opened = await asked;
   return await runSession(context, client, opened, { tty, timeoutMs });
 };
 

@@ -4,7 +4,7 @@ import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
 import { makeRequest } from '../make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../parse-options.ts';
-import { hasTerminal, ownIdentity, runSession } from '../session.ts';
+import { hasTerminal, ownIdentity, prepareSession, runSession } from '../session.ts';
 
 /** `casemate run`: a new sandbox for one command, gone afterwards. */
 export const run: RunCommand = async (args, context) => {
@@ -18,7 +18,7 @@ export const run: RunCommand = async (args, context) => {
   const client = await connectDaemon(context, { trust: request.trust });
   const tty = hasTerminal(context);
   const keep = switchOption(parsed, 'keep');
-  const opened = await client.call('run', {
+  const asked = client.call('run', {
     ...request,
     name: textOption(parsed, 'name'),
     command: parsed.rest.length === 0 ? undefined : parsed.rest,
@@ -28,6 +28,8 @@ export const run: RunCommand = async (args, context) => {
     term: tty ? context.env.get('TERM') : undefined,
     client: await ownIdentity(),
   });
+  prepareSession();
+  const opened = await asked;
   const code = await runSession(context, client, opened, { tty });
   if (keep) {
     context.stderr.write(

@@ -2,7 +2,7 @@ import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
 import { parseOptions, requiredPositionals } from '../parse-options.ts';
-import { hasTerminal, ownIdentity, runSession } from '../session.ts';
+import { hasTerminal, ownIdentity, prepareSession, runSession } from '../session.ts';
 
 /** `casemate shell`: a login shell as the sandbox's user; with no terminal it reads its commands from standard input. */
 export const run: RunCommand = async (args, context) => {
@@ -11,7 +11,7 @@ export const run: RunCommand = async (args, context) => {
   const tty = hasTerminal(context);
   const client = await connectDaemon(context);
   const term = tty ? context.env.get('TERM') : undefined;
-  const opened = await client.call('exec', {
+  const asked = client.call('exec', {
     name,
     command: ['/bin/bash', '-l'],
     cwd: undefined,
@@ -20,5 +20,7 @@ export const run: RunCommand = async (args, context) => {
     timeoutMs: undefined,
     client: await ownIdentity(),
   });
+  prepareSession();
+  const opened = await asked;
   return await runSession(context, client, opened, { tty });
 };
