@@ -90,4 +90,34 @@ export const credentialCommands: CommandTable = {
     examples: ['casemate credentials rm github', 'casemate credentials rm github --confirm github'],
     load: () => import('./commands/credentials-rm.ts'),
   },
+  login: {
+    group: 'Credentials',
+    summary: "Log in with an agent's subscription, on this host",
+    usage: '[AGENT] [OPTION...]',
+    options: [
+      { name: 'import', about: "take over the login that the agent's own client keeps on this host" },
+      { name: 'loopback', about: 'let the browser on this machine bring the code, instead of pasting it' },
+      { name: 'status', about: 'show the logins and until when they are valid' },
+      {
+        name: 'server',
+        value: 'ORIGIN',
+        about: "another authorization server than the maker's, such as a stand-in on this host",
+      },
+      { name: 'yes', about: 'with --import: do not ask' },
+      json,
+    ],
+    about:
+      'AGENT is claude or codex. The login is a family of tokens of its own: what the agent does on this host outside of casemate is not touched. It is sealed, ' +
+      'renewed here once for all sandboxes, and no sandbox holds a token of it. With --import casemate owns the login of the host from then on.',
+    examples: ['casemate login claude', 'casemate login codex', 'casemate login claude --import', 'casemate login --status'],
+    load: () => import('./commands/login.ts'),
+  },
+  logout: {
+    group: 'Credentials',
+    summary: "End an agent's login at its server and forget it",
+    usage: 'AGENT [OPTION...]',
+    options: [json],
+    examples: ['casemate logout claude'],
+    load: () => import('./commands/logout.ts'),
+  },
 };

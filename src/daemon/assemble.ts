@@ -51,9 +51,10 @@ export async function assemble({
   const gateway = createGateway({ asks, journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
   cleanup.add('close the gateway', () => gateway.close());
   const sealed = createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env });
+  const loginPost = createHostPost({ trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env) });
   const logins = createLoginKeeper({
     store: sealed,
-    post: createHostPost({ trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env) }),
+    post: loginPost,
     async onEvent({ agent, outcome, why }) {
       log(`login of ${agent}: ${outcome}${why === '' ? '' : `: ${why}`}`);
       const detail = why === '' ? undefined : { why };
@@ -70,6 +71,7 @@ export async function assemble({
     guards: { known: createKnownSecrets(), ledger },
     sealed,
     logins,
+    loginPost,
     images: imageStore({ folder: paths.images }),
     agents,
     clock: systemClock,

@@ -16,6 +16,7 @@ import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
 import { createCredentialCalls } from './credential-calls.ts';
+import { createLoginCalls } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
@@ -91,6 +92,7 @@ export function createCalls(parts: CallParts): Calling {
       find: (name) => sandboxes.find(name).id,
       askVariables,
     }),
+    ...createLoginCalls(context),
     status: async () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
   };

@@ -29,6 +29,7 @@ const make = {
   timeoutMs: z.number().positive().optional(),
   learn: z.strictObject({ mode: z.enum(learnModes), known: z.enum(['as-learned', 'as-allowed']) }).optional(),
 };
+const loopbackUri = z.string().regex(/^http:\/\/localhost:\d{1,5}\/[a-z/]{0,64}$/, 'is not a loopback address');
 const execution = shortText.regex(/^ex-[0-9a-f]{16}$/);
 
 const request = shortText.regex(/^ask-[a-z0-9]{12}$/, 'is not the id of a request');
@@ -101,6 +102,11 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
     path: shortText.optional(),
     host: shortText.optional(),
   }),
+  'login-list': nothing,
+  'login-begin': z.strictObject({ agent: shortText, server: shortText.optional(), redirectUri: loopbackUri.optional() }),
+  'login-finish': z.strictObject({ id: z.uuid(), code: shortText }),
+  'login-import': z.strictObject({ agent: shortText, text: z.string().max(256 * 1024), server: shortText.optional() }),
+  'login-remove': z.strictObject({ agent: shortText }),
   status: nothing,
   shutdown: z.strictObject({ force: z.boolean() }),
 };

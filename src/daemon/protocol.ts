@@ -78,6 +78,19 @@ export interface Calls {
   readonly 'credential-remove-list': { params: NameCall; result: RemovalList };
   readonly 'credential-remove': { params: NameCall; result: RemovalList };
   readonly 'credential-test': { params: CredentialTestCall; result: TestAnswer };
+  readonly 'login-list': { params: Record<string, never>; result: readonly LoginShown[] };
+  /** The address for the person's browser; `login-finish` takes the code that comes of it. */
+  readonly 'login-begin': { params: LoginBeginCall; result: { readonly id: string; readonly url: string } };
+  readonly 'login-finish': { params: { readonly id: string; readonly code: string }; result: LoginShown };
+  /** `text`: what the agent's own client keeps on the host */
+  readonly 'login-import': {
+    params: { readonly agent: string; readonly text: string; readonly server?: string | undefined };
+    result: LoginShown;
+  };
+  readonly 'login-remove': {
+    params: { readonly agent: string };
+    result: { readonly agent: string; readonly removed: boolean; readonly revoked: boolean };
+  };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
@@ -102,7 +115,31 @@ export const operatorMethods = [
   'credential-remove-list',
   'credential-remove',
   'credential-test',
+  'login-list',
+  'login-begin',
+  'login-finish',
+  'login-import',
+  'login-remove',
 ] as const satisfies readonly Method[];
+
+export interface LoginBeginCall {
+  readonly agent: string;
+  /** origin of another authorization server than the maker's, e.g. `https://login.example.com` */
+  readonly server?: string | undefined;
+  readonly redirectUri?: string | undefined;
+}
+
+/** A login without its tokens. */
+export interface LoginShown {
+  readonly agent: string;
+  readonly origin: 'browser' | 'import' | 'token';
+  readonly plan?: string | undefined;
+  readonly scopes: readonly string[];
+  /** RFC 3339; the tokens are renewed before it */
+  readonly validUntil?: string | undefined;
+  /** why it has ended; `undefined`: it goes on */
+  readonly stopped?: string | undefined;
+}
 
 export interface CredentialCall extends NameCall {
   /** absolute; whose policy files hold */

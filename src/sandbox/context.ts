@@ -1,5 +1,6 @@
 import type { Agent } from '../agents/agent.ts';
 import type { LoginKeeper } from '../credentials/login/login-keeper.ts';
+import type { TokenPost } from '../credentials/login/token-request.ts';
 import type { SealedStore } from '../credentials/sealed-store.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Asks } from '../gateway/asks.ts';
@@ -28,6 +29,8 @@ export interface SandboxContext {
   readonly sealed: SealedStore;
   /** the logins of agents, renewed once for all sandboxes */
   readonly logins: LoginKeeper;
+  /** asks authorization servers, on the host's own behalf */
+  readonly loginPost: TokenPost;
   readonly images: ImageStore;
   readonly agents: Readonly<Record<string, Agent>>;
   readonly clock: Clock;

@@ -97,6 +97,7 @@ export async function sandboxLab(): Promise<Lab> {
       uid: process.getuid?.() ?? 0,
       env: environmentOf({}),
     }),
+    loginPost: async () => ({ status: 500, body: '' }),
     logins: {
       obtain: async () => undefined,
       rejected: () => undefined,

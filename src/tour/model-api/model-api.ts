@@ -29,7 +29,8 @@ export interface ModelRequest {
 }
 
 export interface ModelApiOptions {
-  readonly expectedKey: string;
+  /** the key, or whether a key or token is good now */
+  readonly expectedKey: string | ((given: string) => boolean);
   readonly script: Script;
   readonly host?: string;
   /** default: any free port */
@@ -85,8 +86,10 @@ async function serve(request: IncomingMessage, response: ServerResponse, options
   return { method, path, authorized, status: answer.status };
 }
 
-function hasKey(request: IncomingMessage, expected: string): boolean {
-  return request.headers['x-api-key'] === expected || request.headers.authorization === `Bearer ${expected}`;
+function hasKey({ headers }: IncomingMessage, expected: ModelApiOptions['expectedKey']): boolean {
+  const key = headers['x-api-key'];
+  const given = typeof key === 'string' ? key : (headers.authorization ?? '').replace(/^Bearer /, '');
+  return typeof expected === 'string' ? given === expected : expected(given);
 }
 
 async function answerFor(request: IncomingMessage, authorized: boolean, script: Script): Promise<Answer> {

@@ -1,0 +1,23 @@
+import type { RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../connect.ts';
+import { printJson } from '../output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+
+/** `casemate logout`: the login is ended at its server, where that can be reached, and forgotten here. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['logout'] ?? { options: [] }, args);
+  const [agent = ''] = requiredPositionals(parsed, ['AGENT']);
+  const client = await connectDaemon(context);
+  const answer = await client.call('login-remove', { agent });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, answer);
+  } else if (!answer.removed) {
+    context.stdout.write(`${answer.agent}: there was no login\n`);
+  } else {
+    const end = answer.revoked ? 'ended at its server and removed' : 'removed here; its server did not confirm that it is ended';
+    context.stdout.write(`${answer.agent}: ${end}\n`);
+  }
+  return 0;
+};
