@@ -209,7 +209,6 @@ describe('an id', () => {
       { program: 'curl' },
     ];
     for (const change of changes) {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other
       await raise('/x', change).now();
     }
     expect(new Set(asks.list().map(({ id }) => id)).size).toBe(changes.length);
@@ -247,7 +246,6 @@ describe('the bounds', () => {
   test('of one sandbox are not those of another', async () => {
     open();
     for (let index = 0; index < askLimits.waiting; index += 1) {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other
       await raise(`/${index}`).now();
     }
     open({ id: 'cm-2' });
