@@ -35,7 +35,7 @@ export function serveHttp2(socket: Socket, site: Site): void {
   session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: string[]) => {
     stream.on('error', () => undefined);
     // Reset in the same breath as it was opened: nothing of it is carried out, and nothing can be answered.
-    if (stream.destroyed || stream.aborted) {
+    if (stream.closed || stream.destroyed || stream.aborted) {
       countReset();
       return;
     }

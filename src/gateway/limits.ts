@@ -60,3 +60,6 @@ export const defaultLimits: GatewayLimits = {
   idleMs: 3_600_000,
   dnsIdleMs: 10_000,
 };
+
+/** How many informational answers (1xx) of an upstream may come before its answer. */
+export const informationLimit = 32;

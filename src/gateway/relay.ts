@@ -69,6 +69,10 @@ async function carryOutRecorded(run: Run): Promise<Refusal | undefined> {
 
 async function carryOut(run: Run): Promise<Refusal | undefined> {
   const { exchange, site, plan } = run;
+  if (run.stop.signal.aborted) {
+    finish(run, 'caller-gone');
+    return undefined;
+  }
   if (exchange.expectsContinue && run.outgoing.content === undefined) {
     exchange.sendContinue();
   }

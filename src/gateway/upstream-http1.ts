@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { brokenRequest, faulty, outdated, type Attempt } from './fault.ts';
 import { fieldsOf, flat, pairs, type Field } from './fields.ts';
 import { pump } from './pump.ts';
+import { informationLimit } from './limits.ts';
 import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
 
 /**
@@ -176,6 +177,10 @@ function exchange<T>(
     abort();
   }
   request.once('response', answer);
+  limitInformation(request, () => {
+    settle(faulty('bad-answer', `${asked.authority} announces its answer again and again`));
+    request.destroy();
+  });
   if (switched !== undefined) {
     request.once('upgrade', switched);
   }
@@ -206,6 +211,17 @@ function exchange<T>(
     });
   }
   return promise;
+}
+
+/** Answers before the answer (RFC 9110 section 15.2) are few; one that sends them without end keeps a request for ever. */
+function limitInformation(request: ClientRequest, stop: () => void): void {
+  let left = informationLimit;
+  request.on('information', () => {
+    left -= 1;
+    if (left < 0) {
+      stop();
+    }
+  });
 }
 
 function closedEarly({ authority }: UpstreamRequest): Attempt<never> {

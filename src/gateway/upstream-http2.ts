@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import { brokenRequest, faulty, type Attempt } from './fault.ts';
 import { fieldsOf, type Field } from './fields.ts';
+import { informationLimit } from './limits.ts';
 import { pump } from './pump.ts';
 import type { UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
 
@@ -96,6 +97,14 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
   if (asked.signal.aborted) {
     abort();
   }
+  let announced = 0;
+  stream.on('headers', () => {
+    announced += 1;
+    if (announced > informationLimit) {
+      settle(faulty('bad-answer', `${asked.authority} announces its answer again and again`));
+      abort();
+    }
+  });
   stream.once('response', (headers, _flags, raw) => {
     const status = Number(headers[':status']);
     settle({

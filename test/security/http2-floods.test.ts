@@ -1,0 +1,163 @@
+/** GWP-19, DOS-23 over HTTP/2: floods end their own connection, bring little to the upstream, and leave others alone. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+
+import { createLab, credential, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { flag, frame, framesIn, frameType, headerBlock, preface } from '../helpers/http2-bytes.ts';
+import { http2Get } from '../helpers/http2-client.ts';
+import { talk, tlsTo } from '../helpers/raw-client.ts';
+import { sinkAt, type Sink } from '../helpers/sink.ts';
+
+const host = 'mitm.example.com';
+type Row = readonly [string, string];
+const get: readonly Row[] = [
+  [':method', 'GET'],
+  [':path', '/a'],
+  [':scheme', 'https'],
+  [':authority', host],
+];
+const post: readonly Row[] = [[':method', 'POST'], ...get.slice(1)];
+const ended = flag.endHeaders | flag.endStream;
+const headers = (stream: number, rows: readonly Row[] = get, flags: number = ended): Buffer =>
+  frame({ type: frameType.headers, stream, flags, payload: headerBlock(rows) });
+const reset = (stream: number): Buffer => frame({ type: frameType.reset, stream, payload: Buffer.from([0, 0, 0, 8]) });
+const times = (count: number, make: (index: number) => Buffer): Buffer =>
+  Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
+
+let lab: Lab;
+let sink: Sink;
+let port: number;
+const faults: unknown[] = [];
+const note = (fault: unknown): void => void faults.push(fault);
+
+beforeAll(async () => {
+  process.on('uncaughtException', note);
+  process.on('unhandledRejection', note);
+  lab = await createLab({ rules: [rule(host, { credential: 'anthropic' })], credentials: [credential()] });
+  sink = await sinkAt(lab, host, 443);
+  port = await lab.open(host, 443);
+});
+afterAll(async () => {
+  process.off('uncaughtException', note);
+  process.off('unhandledRejection', note);
+  await lab.close();
+  sink.close();
+});
+afterEach(() => expect(faults.splice(0)).toEqual([]));
+
+interface Told {
+  readonly types: readonly number[];
+  readonly goaway: number | undefined;
+  readonly end: string;
+  /** requests that came to the upstream */
+  readonly arrived: number;
+  readonly neighbourMs: number;
+}
+
+/** Sends it, while another connection asks as usual. */
+async function flood(bytes: Buffer): Promise<Told> {
+  const before = sink.seen.filter(({ url }) => url === '/a').length;
+  const flooding = talk(await tlsTo(port, host, { ca: lab.authority.certificatePem, alpn: ['h2'] }), [preface, bytes], {
+    quietMs: 500,
+  });
+  const startedMs = performance.now();
+  const neighbour = await http2Get(port, { host, ca: lab.authority.certificatePem, path: '/neighbour' });
+  const neighbourMs = performance.now() - startedMs;
+  expect(neighbour).toMatchObject({ status: 200, code: 0 });
+  const { text, end } = await flooding;
+  await lab.settled();
+  return { ...framesIn(text), end, arrived: sink.seen.filter(({ url }) => url === '/a').length - before, neighbourMs };
+}
+
+test('the control: one request by hand is answered', async () => {
+  const told = await flood(headers(1));
+  expect(told).toMatchObject({ arrived: 1, goaway: undefined });
+  expect(told.types).toContain(frameType.data);
+});
+
+test.each<[string, Buffer]>([
+  [
+    'streams opened and reset at once (CVE-2023-44487)',
+    times(3000, (index) => Buffer.concat([headers(2 * index + 1), reset(2 * index + 1)])),
+  ],
+  ['settings', times(20_000, () => frame({ type: frameType.settings }))],
+  [
+    'continuations without content (CVE-2024-27983)',
+    Buffer.concat([headers(1, get, 0), times(5000, () => frame({ type: frameType.continuation, stream: 1 }))]),
+  ],
+  [
+    'continuations without end',
+    Buffer.concat([
+      headers(1, get, 0),
+      times(2000, () => frame({ type: frameType.continuation, stream: 1, payload: headerBlock([['a', 'b'.repeat(8000)]]) })),
+    ]),
+  ],
+  [
+    'windows that overflow',
+    Buffer.concat([headers(1), times(3, () => frame({ type: frameType.window, payload: Buffer.from([0x7f, 255, 255, 255]) }))]),
+  ],
+  ['a window of nothing', Buffer.concat([headers(1), frame({ type: frameType.window, payload: Buffer.alloc(4) })])],
+  [
+    'a promise to push',
+    Buffer.concat([headers(1), frame({ type: frameType.push, stream: 1, flags: 4, payload: Buffer.from([0, 0, 0, 2]) })]),
+  ],
+  ['content for a stream that is not there', frame({ type: frameType.data, stream: 99, payload: Buffer.from('x') })],
+  ['a frame that is too long', frame({ type: frameType.data, stream: 1, payload: Buffer.alloc(20_000) })],
+])('%s: the connection is ended', async (_name, bytes) => {
+  const told = await flood(bytes);
+  expect(told.end).not.toBe('timeout');
+  expect(told.arrived).toBeLessThanOrEqual(2);
+  expect(told.neighbourMs).toBeLessThan(1000);
+});
+
+test('pings are answered, and answers that nobody reads are not collected', async () => {
+  const told = await flood(times(20_000, () => frame({ type: frameType.ping, payload: Buffer.alloc(8) })));
+  expect(told.neighbourMs).toBeLessThan(1000);
+});
+
+test.each<[string, readonly Row[]]>([
+  ['another authority', [...get.slice(0, 3), [':authority', 'other.example.com']]],
+  ['a second host', [...get, ['host', 'other.example.com']]],
+  ['no authority', get.slice(0, 3)],
+  [
+    'CONNECT',
+    [
+      [':method', 'CONNECT'],
+      [':authority', host],
+    ],
+  ],
+  ['an extended CONNECT', [[':method', 'CONNECT'], [':protocol', 'websocket'], ...get.slice(1)]],
+  ['an asterisk', [[':method', 'OPTIONS'], [':path', '*'], ...get.slice(2)]],
+  ['an absolute target', [get[0] ?? ['', ''], [':path', `https://${host}/a`], ...get.slice(2)]],
+  ['a connection header', [...get, ['connection', 'close']]],
+  ['a transfer coding', [...get, ['transfer-encoding', 'chunked']]],
+  ['a line break in the path', [get[0] ?? ['', ''], [':path', '/a HTTP/1.1\r\nX: y'], ...get.slice(2)]],
+  ['a capital in a name', [...get, ['X-Large', 'a']]],
+  ['a pseudo header at the end', [...get, ['x', 'y'], [':path', '/b']]],
+  ['two paths', [...get, [':path', '/b']]],
+])('a request with %s never comes to the upstream', async (_name, rows) => {
+  const told = await flood(headers(1, rows));
+  expect(told.arrived).toBe(0);
+});
+
+test('a field that could be read as two is left out', async () => {
+  const rows: readonly Row[] = [...get, ['x', 'a\r\nx-smuggled: 1'], ['a:b', 'x-smuggled'], ['y', 'a\0b x-smuggled']];
+  expect((await flood(headers(1, rows))).arrived).toBe(1);
+  expect(JSON.stringify(sink.seen)).not.toContain('x-smuggled');
+});
+
+test('content that is longer than its stated length never completes a request', async () => {
+  const rows: readonly Row[] = [...post, ['content-length', '3']];
+  const told = await flood(
+    Buffer.concat([
+      headers(1, rows, flag.endHeaders),
+      frame({
+        type: frameType.data,
+        stream: 1,
+        flags: flag.endStream,
+        payload: Buffer.from('abcGET /smuggled HTTP/1.1\r\n\r\n'),
+      }),
+    ]),
+  );
+  expect(told.arrived).toBeLessThanOrEqual(1);
+  expect(JSON.stringify(sink.seen)).not.toContain('smuggled');
+});
