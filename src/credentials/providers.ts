@@ -115,7 +115,7 @@ export const providers = {
   npm: {
     title: 'npm registry',
     inject: bearer,
-    identityHeaders: [...everywhere, 'npm-otp'],
+    identityHeaders: everywhere,
     phantom: { prefix: 'npm_', mark: 'cmph', letters: 32, suffix: '' },
     variables: [{ name: 'NPM_TOKEN' }],
     places: ['npmrc'],

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { isReadByContent, isVending } from '../credentials/aws-vending.ts';
 import { isObjectStore, signRequest, type AwsKeys } from '../credentials/sigv4.ts';
 import { parseScope, scopeFault, type SigningScope } from '../credentials/sigv4-scope.ts';
 import { valuesOf, type Field } from './fields.ts';
@@ -163,21 +164,32 @@ function statedFault(stated: string | undefined, { service }: SigningScope): Ref
     : refuse('not-signable', `the service ${service} does not take content that is not signed`);
 }
 
-/** Calls whose answer holds fresh keys: they would bring real ones into the sandbox. */
+/** Calls whose answer holds fresh keys are not signed: those would be real ones inside the sandbox. */
 function vendingFault(
   { service }: SigningScope,
   { target, fields }: InjectInput,
   content: Buffer | undefined,
 ): Refusal | undefined {
-  if (service !== 'sts') {
-    return undefined;
+  const coding = valuesOf(fields, 'content-encoding').join().toLowerCase();
+  if (isReadByContent(service) && coding !== '' && coding !== 'identity') {
+    return refuse('not-signable', `a call of ${service} is not signed with its content compressed`);
   }
-  const parts = [...queryParts(target), ...formParts(content?.toString('latin1') ?? '')];
-  const actions = parts.filter(({ name }) => decodedName(name).toLowerCase() === 'action');
-  const isOther = valuesOf(fields, 'x-amz-target').length > 0;
-  return !isOther && actions.length === 1 && actions[0]?.value === 'GetCallerIdentity'
-    ? undefined
-    : refuse('not-signable', 'of STS only GetCallerIdentity is signed: the others answer with real keys');
+  const path = target.split('?', 1)[0] ?? '';
+  const query = queryParts(target);
+  const actions = [...query, ...formParts(content?.toString('latin1') ?? '')]
+    .filter(({ name }) => decodedName(name).toLowerCase() === 'action')
+    .map(({ value }) => decodedName(value));
+  const targets = valuesOf(fields, 'x-amz-target').map((value) => value.split('.').at(-1)?.trim() ?? '');
+  const [, inPath] = /\/operation\/([^/]+)$/.exec(decodedName(path)) ?? [];
+  const call = {
+    service,
+    path: decodedName(path),
+    parameters: query.map(({ name }) => decodedName(name).toLowerCase()),
+    operations: [...actions, ...targets, ...(inPath === undefined ? [] : [inPath])],
+  };
+  return isVending(call)
+    ? refuse('not-signable', `${service} would answer this call with a real key; of STS only GetCallerIdentity is signed`)
+    : undefined;
 }
 
 function sha256(bytes: Buffer): string {

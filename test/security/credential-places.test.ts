@@ -73,8 +73,14 @@ afterAll(async () => {
   }
 });
 
-const awsHosts = ['bedrock-runtime.eu-west-1.amazonaws.com', 's3.eu-west-1.amazonaws.com', 'sts.amazonaws.com'] as const;
-const [bedrock, s3, sts] = awsHosts;
+const awsHosts = [
+  'bedrock-runtime.eu-west-1.amazonaws.com',
+  's3.eu-west-1.amazonaws.com',
+  'sts.amazonaws.com',
+  'api.ecr.eu-west-1.amazonaws.com',
+  'iam.amazonaws.com',
+] as const;
+const [bedrock, s3, sts, ecr, iam] = awsHosts;
 
 function pairs(raw: readonly string[]): readonly (readonly [string, string])[] {
   return Array.from({ length: raw.length / 2 }, (_, index) => [raw[index * 2] ?? '', raw[index * 2 + 1] ?? ''] as const);
@@ -219,7 +225,7 @@ describe('in a field of the content', () => {
     [json, '\u{feff}{}'],
     [['Content-Type: text/plain'], '{}'],
     [['Content-Type: application/json; charset=utf-16'], '{}'],
-    [[...json, 'Content-Encoding: gzip'], '{}'],
+    [[...json, 'Content-Encoding: x-own'], '{}'],
     [[...json, 'Content-Type: text/plain'], '{}'],
     [form, 'a=%zz'],
     [[], undefined],
@@ -326,8 +332,41 @@ describe('in a signature of AWS', () => {
         body: 'Action=GetCallerIdentity',
       },
     ],
+    [
+      'fresh keys from STS, by another protocol',
+      sts,
+      {
+        target: '/service/AWSSecurityTokenServiceV20110615/operation/AssumeRole',
+        lines: [signedBy(awsId, { region: 'us-east-1', service: 'sts' })],
+        body: 'Action=GetCallerIdentity',
+      },
+    ],
+    [
+      'fresh keys from IAM',
+      iam,
+      { lines: [signedBy(awsId, { region: 'us-east-1', service: 'iam' })], body: 'UserName=a&Action=CreateAccess%4bey' },
+    ],
+    [
+      'fresh keys from IAM, compressed',
+      iam,
+      { lines: [signedBy(awsId, { region: 'us-east-1', service: 'iam' }), 'Content-Encoding: aws-chunked'], body: 'x' },
+    ],
+    [
+      'a token of the container registry',
+      ecr,
+      {
+        lines: [signedBy(awsId, { service: 'ecr' }), 'X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken'],
+      },
+    ],
+    ['a session of S3', s3, { method: 'GET', target: '/?session', lines: [signedBy(awsId, { service: 's3' })], body: undefined }],
   ] as [string, string, Sent][])('what cannot be signed truly is refused: %s', async (_, host, sent) => {
     await isRefused(host, { body: '{}', ...sent }, 'not-signable');
+  });
+
+  test('other calls of the same services are signed', async () => {
+    const lines = [signedBy(awsId, { service: 'ecr' }), 'X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.ListImages'];
+    expect(await send(ecr, { target: '/', lines, body: '{}' })).toMatch(/^HTTP\/1\.1 200 /);
+    expect(signatureFault(arrived(ecr), awsReal)).toBeUndefined();
   });
 
   test('who one is may be asked of STS', async () => {
