@@ -61,6 +61,7 @@ export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
     line('build'),
     line('image'),
     ...protections.map(protectionLine),
+    line('end'),
     '',
   ].join('\n');
 }

@@ -267,7 +267,7 @@ sub write_group {
   defined syswrite($file, $text) or stop("cgroup $path");
 }
 
-my ($scope, @switched);
+my ($scope, @switched, $complete);
 
 my %operations = (
   # group CONTROLLER...: this process is in a scope of its own. It moves into a group below, because a group with
@@ -287,6 +287,8 @@ my %operations = (
     my $swap = -e "/sys/fs/cgroup$scope/start/memory.swap.max" ? 'swap' : '-';
     print join("\t", $scope, "@switched", $swap), "\n";
   },
+  # end: the plan was read whole
+  end => sub { $complete = 1 },
   user => sub { become_mapped(map { $_ + 0 } @_) },
   root => sub { call('unshare', CLONE_NEWNS) == 0 or stop('mount namespace') },
   # stage PATH: where the root of the sandbox appears, in this mount namespace only
@@ -394,6 +396,8 @@ while (my $line = <STDIN>) {
 }
 
 exit 0 unless @ARGV;
+# A caller that died while it wrote must not lead to a container without its mounts, made in the host's own.
+$complete or stop('plan', 'is not complete');
 # The container's first process inherits these three: nothing of the host's terminals or pipes may stay open in it.
 open(STDIN, '<', '/dev/null') or stop('/dev/null');
 open(STDOUT, '>', '/dev/null') or stop('/dev/null');
