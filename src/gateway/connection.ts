@@ -9,7 +9,6 @@ import type { IngressConnection } from '../system/ingress.ts';
 import { askAboutConnection } from './ask-person.ts';
 import { senderOn } from './alarm.ts';
 import { maxHelloBytes, readClientHello, type Hello } from './client-hello.ts';
-import { readOverride } from './destination.ts';
 import { isNameAdmitted } from './judge.ts';
 import type { Http1Server } from './http1-server.ts';
 import { serveHttp2 } from './http2-server.ts';
@@ -18,7 +17,7 @@ import type { LiveSandbox, Site } from './live-sandbox.ts';
 import { openTls } from './open-tls.ts';
 import { peek } from './peek.ts';
 import { reset } from './reset.ts';
-import { splice } from './splice.ts';
+import { relayTunnel } from './tunnel.ts';
 
 /** Decides what one connection is: who is asked for, what is spoken, and whether it is relayed, opened or closed. */
 export interface ConnectionTools {
@@ -225,11 +224,17 @@ async function serveTls(socket: Socket, tools: ConnectionTools, { host, port, he
   const site = siteOf(tools, host, { port, scheme: 'https', socket });
   // An encrypted inner hello could name another server behind the same address: such TLS is never passed on unopened.
   const isOpened = tools.live.learn?.setting.known === 'as-learned' || site.rules.some(isAboutHttp);
-  if (site.denied === undefined && !isOpened && !hello.hasEncryptedHello) {
+  if (site.denied === undefined && !isOpened && !isRegistry(site) && !hello.hasEncryptedHello) {
     await relayBytes(socket, site);
   } else {
     await serveOpened(socket, site, tools);
   }
+}
+
+/** What a registry offers is read, so its TLS is opened even where a rule would allow everything. */
+function isRegistry({ live, host }: Site): boolean {
+  const { packages = [], registries = [] } = live.sandbox.guarding?.rules ?? {};
+  return packages.length > 0 && registries.some((registry) => registry.host === host);
 }
 
 function firstWords(bytes: Buffer, speech: HttpPlace['speech']): 'http' | WholeHello | undefined {
@@ -279,53 +284,10 @@ async function relayBytes(socket: Socket, site: Site): Promise<void> {
     cut: () => revoked.abort(),
   });
   try {
-    await relayUnder(rule, { socket, site, revoked: revoked.signal });
+    await relayTunnel(rule, { socket, site, revoked: revoked.signal });
   } finally {
     release();
   }
-}
-
-interface Tunnel {
-  readonly socket: Socket;
-  readonly site: Site;
-  /** aborts when the rules no longer allow it */
-  readonly revoked: AbortSignal;
-}
-
-async function relayUnder(rule: NetworkRule, { socket, site: { live, host, port }, revoked }: Tunnel): Promise<void> {
-  live.counts.exchange += 1;
-  const effect = { subject: `${host}:${port}`, rule: rule.id, detail: { exchange: live.counts.exchange } };
-  if (!(await live.recorder.open(effect))) {
-    reset(socket);
-    return;
-  }
-  live.counts.allowed += 1;
-  const startedMs = live.clock.monotonicMs();
-  const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
-  const gone = new AbortController();
-  socket.once('close', () => gone.abort());
-  const ended = AbortSignal.any([revoked, live.closing.signal]);
-  const dialled = await live.dialer.tcp({ host, port, override }, AbortSignal.any([gone.signal, ended]));
-  if (!dialled.ok || socket.destroyed || ended.aborted) {
-    reset(socket);
-    if (dialled.ok) {
-      dialled.value.destroy();
-    }
-    const outcome = revoked.aborted ? 'rule-removed' : dialled.ok ? 'caller-gone' : dialled.fault.reason;
-    live.recorder.end(effect, outcome, { bytesOut: 0, bytesIn: 0 });
-    return;
-  }
-  const { bytesOut, bytesIn, outcome } = await splice(socket, dialled.value, {
-    idleMs: live.limits.idleMs,
-    signal: ended,
-  });
-  live.counts.bytesOut += bytesOut;
-  live.counts.bytesIn += bytesIn;
-  live.recorder.end(effect, revoked.aborted ? 'rule-removed' : outcome, {
-    bytesOut,
-    bytesIn,
-    ms: Math.round(live.clock.monotonicMs() - startedMs),
-  });
 }
 
 /** Reset, so that the caller sees at once that nobody is there; recorded before. */

@@ -30,8 +30,12 @@ export function isKnownCoding(coding: string): coding is Coding {
 
 export type Decoder = ReturnType<(typeof decoders)[Coding]>;
 
-/** Breaks when `body` breaks; stops reading `body` when it is destroyed. */
-export function decodeContent(body: Readable, coding: Coding): Decoder {
+/** Breaks when `body` breaks. `leave`: what happens to `body` when the decoder ends first. */
+export function decodeContent(
+  body: Readable,
+  coding: Coding,
+  leave: (body: Readable) => void = (source) => void source.destroy(),
+): Decoder {
   const decoder = decoders[coding]();
   body.once('error', (error) => decoder.destroy(error));
   body.once('close', () => {
@@ -39,6 +43,6 @@ export function decodeContent(body: Readable, coding: Coding): Decoder {
       decoder.destroy(new Error('the source was cut'));
     }
   });
-  decoder.once('close', () => body.destroy());
+  decoder.once('close', () => leave(body));
   return body.pipe(decoder);
 }

@@ -55,7 +55,8 @@ const maxRatio = 100;
 
 async function* decoded(body: Readable, coding: Coding, { counts }: Pick<LiveSandbox, 'counts'>): AsyncGenerator<Buffer> {
   counts.decodingBytes += decoderBytes[coding];
-  const decoder = decodeContent(body, coding);
+  // Over HTTP/2 the request's stream is the answer's, too: it is read to its end, and the caller hears why.
+  const decoder = decodeContent(body, coding, (source) => void source.resume());
   let bytes = 0;
   try {
     for await (const piece of decoder as AsyncIterable<Buffer>) {
