@@ -1,4 +1,5 @@
 import { CasemateError } from '../base/errors.ts';
+import type { HttpAllowance } from '../policy/policy.ts';
 import type { Agent, AgentApi, AgentHost, AgentLogin, AgentSetup, AgentStart } from './agent.ts';
 
 /**
@@ -171,26 +172,21 @@ const byKey: readonly AgentHost[] = [
   },
 ];
 
+/** Not create_api_key: a key that a sandbox makes itself would stay when the sandbox is gone. */
+const ofAccount: readonly HttpAllowance[] = [
+  { methods: ['GET'], path: '/api/oauth/profile' },
+  { methods: ['GET'], path: '/api/oauth/account/settings' },
+  { methods: ['GET'], path: '/api/oauth/usage' },
+  { methods: ['GET'], path: '/api/oauth/claude_cli/roles' },
+  { methods: ['GET'], path: '/api/oauth/claude_cli/client_data' },
+];
+
 /** Seen with a login beside what is seen with a key: who the account is, what it has used, renewals of the tokens. */
 const login: AgentApi = {
   provider: 'claude-login',
   needs: [],
   hosts: [
-    ...byKey,
-    {
-      host: 'api.anthropic.com',
-      ports: [443],
-      credential: true,
-      telemetry: false,
-      // Not create_api_key: a key that a sandbox makes itself would stay when the sandbox is gone.
-      http: [
-        { methods: ['GET'], path: '/api/oauth/profile' },
-        { methods: ['GET'], path: '/api/oauth/account/settings' },
-        { methods: ['GET'], path: '/api/oauth/usage' },
-        { methods: ['GET'], path: '/api/oauth/claude_cli/roles' },
-        { methods: ['GET'], path: '/api/oauth/claude_cli/client_data' },
-      ],
-    },
+    ...byKey.map((host, index) => (index === 0 ? { ...host, http: [...(host.http ?? []), ...ofAccount] } : host)),
     {
       host: 'platform.claude.com',
       ports: [443],
