@@ -72,7 +72,7 @@ const maxMessageBytes = 4 * 1024 * 1024;
 
 async function readMessage(exchange: Exchange, { live }: Site, { isType, parse }: MessageForm): Promise<Read | Refusal> {
   const type = valuesOf(exchange.fields, 'content-type').join(',').split(';')[0]?.trim().toLowerCase() ?? '';
-  const content = contentOf(exchange, live.counts);
+  const content = contentOf(exchange, live);
   if (content === undefined || !isType(type) || codingOf(exchange) !== 'identity') {
     return refuse('content-not-readable', 'the rules here judge the content, and this request has none of the form they know');
   }

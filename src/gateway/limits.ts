@@ -9,6 +9,8 @@ export interface GatewayLimits {
   /** requests waiting behind the present one on an HTTP/1.1 connection */
   readonly pipelined: number;
   readonly headerBytes: number;
+  /** content of requests that has to be read as a whole first, of all exchanges together */
+  readonly heldBytes: number;
   /** what decoders of compressed requests hold at the same time */
   readonly decodingBytes: number;
   /** names that policy does not allow; allowed ones have room of their own */
@@ -43,6 +45,7 @@ export const defaultLimits: GatewayLimits = {
   exchanges: 512,
   pipelined: 16,
   headerBytes: 64 * 1024,
+  heldBytes: 64 * 1024 * 1024,
   decodingBytes: 256 * 1024 * 1024,
   names: 65_536,
   allowedNames: 4096,

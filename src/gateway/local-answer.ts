@@ -43,7 +43,7 @@ export async function answerLocally(
   { plan, service }: LocalExchange,
 ): Promise<Refusal | undefined> {
   const { recorder, counts } = site.live;
-  const body = (await contentOf(exchange, counts)?.read(maxContentBytes)) ?? Buffer.alloc(0);
+  const body = (await contentOf(exchange, site.live)?.read(maxContentBytes)) ?? Buffer.alloc(0);
   if ('reason' in body) {
     return { ...body, rule: plan.rule.id };
   }

@@ -72,7 +72,7 @@ async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal |
     credential: plan.credential,
     phantoms: site.live.phantoms(),
     phantomNeedles: site.live.phantomNeedles(),
-    content: contentOf(exchange, site.live.counts),
+    content: contentOf(exchange, site.live),
     nowMs: site.live.clock.nowMs(),
   });
   if (!injected.ok) {

@@ -17,8 +17,11 @@ export interface HeldContent {
   heldBytes: number;
 }
 
-/** More than this is held for one sandbox at no time. */
-const maxHeldBytes = 64 * 1024 * 1024;
+export interface HeldLimit {
+  readonly counts: HeldContent;
+  readonly limits: { readonly heldBytes: number };
+}
+
 /** by the signal of the exchange, which stays the same where its content is put in another form */
 const heldBy = new WeakMap<AbortSignal, number>();
 /** what was read already, where a request is judged a second time */
@@ -31,7 +34,7 @@ export function releaseContent(exchange: Exchange, counts: HeldContent): void {
 }
 
 /** `undefined`: the request has none. */
-export function contentOf(exchange: Exchange, counts: HeldContent): Content | undefined {
+export function contentOf(exchange: Exchange, { counts, limits }: HeldLimit): Content | undefined {
   const { body } = exchange;
   if (body === undefined) {
     return undefined;
@@ -56,7 +59,7 @@ export function contentOf(exchange: Exchange, counts: HeldContent): Content | un
         hold(bytes) {
           counts.heldBytes += bytes;
           heldBy.set(exchange.signal, (heldBy.get(exchange.signal) ?? 0) + bytes);
-          return counts.heldBytes <= maxHeldBytes;
+          return counts.heldBytes <= limits.heldBytes;
         },
       });
       readings.set(body, reading);
