@@ -3,6 +3,7 @@ import { parseHost } from '../base/host.ts';
 import { visible } from '../base/text.ts';
 import type { Client } from '../daemon/client.ts';
 import type { ApproveCall } from '../daemon/protocol.ts';
+import { canonicalPath } from '../policy/canonical-path.ts';
 import { propose, type Proposal } from '../policy/propose.ts';
 import { readAllowance } from '../policy/read-allowance.ts';
 import type { HttpAllowance, Policy } from '../policy/policy.ts';
@@ -12,6 +13,13 @@ import type { CommandContext } from './command.ts';
 import { changedLines, planFileEdit } from './edit-policy-file.ts';
 import { readPolicy } from './read-policy.ts';
 
+export interface PolicyApproval {
+  readonly view: RequestView;
+  readonly call: ApproveCall;
+  /** asks the person, once the change is on the screen; throws where they do not agree */
+  readonly agree: () => Promise<void>;
+}
+
 /**
  * `approve --policy`: the rule for this sandbox, and the same in the user's own policy file. The file is tried out before
  * anything is approved, and written once the answer is on record.
@@ -19,7 +27,7 @@ import { readPolicy } from './read-policy.ts';
 export async function approveInPolicy(
   context: CommandContext,
   client: Client,
-  { view, call }: { readonly view: RequestView; readonly call: ApproveCall },
+  { view, call, agree }: PolicyApproval,
 ): Promise<Approved> {
   const { plan } = await client.call('inspect', { name: view.sandbox });
   // As a start in the sandbox's own folder would read it.
@@ -35,6 +43,7 @@ export async function approveInPolicy(
       .map((line) => `${line}\n`)
       .join('')}`,
   );
+  await agree();
   const approved = await client.call('request-approve', { ...call, file: edit.path });
   await writeEdit(edit);
   return approved;
@@ -42,7 +51,7 @@ export async function approveInPolicy(
 
 function proposalFor(view: RequestView, { functions }: ApproveCall, policy: Policy): Proposal {
   const request = { host: parseHost(view.host), port: view.port, method: view.method, path: view.path };
-  const wanted = functions === 'all' ? 'all' : functions?.map(readFunction);
+  const wanted = functions === 'all' ? 'all' : (functions?.map(readFunction) ?? exactly(view));
   const proposal = propose(policy.network, [request], { bound: policy.bound, functions: wanted });
   const [left] = proposal.leftOut;
   if (proposal.rules.length === 0) {
@@ -51,6 +60,15 @@ function proposalFor(view: RequestView, { functions }: ApproveCall, policy: Poli
     });
   }
   return proposal;
+}
+
+/** What was shown, and nothing more general. `undefined`: a connection, which has no function. */
+function exactly({ method, path }: RequestView): readonly HttpAllowance[] | undefined {
+  const canonical = canonicalPath(path ?? '');
+  // What no rule can name is left to the proposal, which says why.
+  return method === undefined || canonical === undefined || canonical.includes('*')
+    ? undefined
+    : [{ methods: [method], path: canonical }];
 }
 
 function readFunction(text: string): HttpAllowance {

@@ -1,7 +1,8 @@
 import { CasemateError } from '../../base/errors.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { ApproveCall } from '../../daemon/protocol.ts';
-import type { RequestView } from '../../sandbox/approvals.ts';
+import type { Approved, RequestView } from '../../sandbox/approvals.ts';
+import type { PolicyApproval } from '../approve-policy.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
 import { canAsk, confirm } from '../confirm.ts';
@@ -23,13 +24,8 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   const view = await findRequest(client, id);
   const scope = asked ?? (view.held > 0 ? 'once' : 'sandbox');
   const call: ApproveCall = { id, scope, functions: functionsOf(parsed) };
-  if (!switchOption(parsed, 'yes')) {
-    await askPerson(context, { view, call });
-  }
-  const approved =
-    scope === 'policy'
-      ? await (await import('../approve-policy.ts')).approveInPolicy(context, client, { view, call })
-      : await client.call('request-approve', call);
+  const agree = async (): Promise<void> => (switchOption(parsed, 'yes') ? undefined : await askPerson(context, { view, call }));
+  const approved = await carryOut(context, client, { view, call, agree });
   client.close();
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { id, scope, allows: approved.allows });
@@ -37,6 +33,15 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     context.stdout.write(`approved ${scopeWords[scope]}: ${approved.allows}\n`);
   }
   return 0;
+}
+
+async function carryOut(context: CommandContext, client: Client, approval: PolicyApproval): Promise<Approved> {
+  if (approval.call.scope === 'policy') {
+    const { approveInPolicy } = await import('../approve-policy.ts');
+    return await approveInPolicy(context, client, approval);
+  }
+  await approval.agree();
+  return await client.call('request-approve', approval.call);
 }
 
 const scopeWords = {

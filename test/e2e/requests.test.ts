@@ -1,0 +1,213 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { socketPath } from '../../src/daemon/protocol.ts';
+import { run } from '../../src/system/process.ts';
+import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+
+const realKey = 'real-key-0123456789abcdef-outside-only';
+
+interface Listed {
+  readonly id: string;
+  readonly state: string;
+  readonly path: string;
+  readonly credential?: string;
+  readonly rule: string;
+  readonly risks: readonly string[];
+}
+
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is denied', { timeout: 60_000 }, () => {
+  let home: Home;
+  let upstream: Server;
+  const seen: string[] = [];
+
+  beforeAll(async () => {
+    home = await makeHome();
+    upstream = createServer((request, response) => {
+      seen.push(`${request.method} ${request.url} ${request.headers.authorization ?? 'nobody'}`);
+      request.resume().on('end', () => response.end('done\n'));
+    });
+    await new Promise<void>((done) => upstream.listen(0, '127.0.0.1', done));
+    const { port } = upstream.address() as AddressInfo;
+    await mkdir(home.paths.config, { recursive: true, mode: 0o700 });
+    const policy = [
+      'version: 1 # mine',
+      'asks: { wait: 8s, when: always }',
+      'network:',
+      '  - host: api.example.com',
+      '    credential: example',
+      '    allow: ["GET /v1/**"]',
+      `    upstream: http://127.0.0.1:${port}`,
+      'credentials:',
+      '  example:',
+      '    provider: header',
+      '    source: { env: EXAMPLE_KEY }',
+      '    header: { name: Authorization, format: "Bearer {}" }',
+      '    variable: EXAMPLE_KEY',
+      '',
+    ].join('\n');
+    await writeFile(join(home.paths.config, 'policy.yaml'), policy);
+    const env = { EXAMPLE_KEY: realKey };
+    expect(await home.casemate(['create', 'net'], { env })).toMatchObject({ code: 0 });
+    expect(await home.casemate(['start', 'net'], { env })).toMatchObject({ code: 0 });
+  });
+
+  afterAll(async () => {
+    upstream.close();
+    await home.remove();
+  });
+
+  const inside = async (script: string) => await home.casemate(['exec', 'net', '--no-tty', '--', 'sh', '-c', script]);
+  const post = async (path: string) =>
+    await inside(`curl -sS -m 20 -d content -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com${path}`);
+  const killDaemon = async (): Promise<void> => {
+    const { daemon } = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out);
+    process.kill(daemon.pid, 'SIGKILL');
+  };
+  const list = async (): Promise<readonly Listed[]> => JSON.parse((await home.casemate(['requests', '--json'])).out);
+  const waiting = async (path: string): Promise<Listed> => {
+    for (let round = 0; round < 40; round += 1) {
+      const found = (await list()).find((one) => one.path === path && one.state === 'waiting');
+      if (found !== undefined) {
+        return found;
+      }
+      await sleep(150);
+    }
+    throw new Error(`${path} does not wait`);
+  };
+
+  it('waits, is shown with what it would do, and goes through once with a yes', async () => {
+    const answer = post('/once');
+    const { id, credential, rule, risks } = await waiting('/once');
+    expect({ credential, rule }).toEqual({
+      credential: 'example',
+      rule: expect.stringContaining('api.example.com:443 would be allowed POST /once, with the credential example'),
+    });
+    expect(risks).toEqual(
+      expect.arrayContaining(['your credential example goes with it', 'POST can change things there, and carries data out']),
+    );
+    expect(seen).toEqual([]);
+    const noTerminal = await home.casemate(['approve', id, '--once']);
+    expect(noTerminal).toMatchObject({ code: 2, err: expect.stringContaining('there is no terminal to ask at') });
+    expect(await home.casemate(['approve', id, '--once', '--yes'])).toMatchObject({ code: 0 });
+    expect((await answer).out).toBe('done\n');
+    expect(seen).toEqual([`POST /once Bearer ${realKey}`]);
+    expect(await home.casemate(['approve', id, '--once', '--yes'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('no request'),
+    });
+    const journal = await home.casemate(['journal', 'query', '--action', 'ask.', '--json']);
+    expect(JSON.parse(journal.out.trim().split('\n').at(-1) ?? '')).toMatchObject({
+      action: 'ask.approve',
+      outcome: 'once',
+      actor: `user:${process.geteuid?.()}`,
+      rule: `approval:${id}`,
+    });
+  });
+
+  it('is refused at once with a no, and not asked again', async () => {
+    const answer = post('/denied');
+    const { id } = await waiting('/denied');
+    expect(await home.casemate(['deny', id])).toMatchObject({ code: 0 });
+    expect((await answer).out).toContain('A person was asked and has refused this');
+    expect((await post('/denied')).out).toContain('A person was asked and has refused this');
+    expect(seen.filter((line) => line.includes('/denied'))).toEqual([]);
+  });
+
+  it('is refused when nobody answers, and can be allowed for the next time from then on', async () => {
+    const answer = await post('/late');
+    expect(answer.out).toContain('has not answered in time');
+    const id = /ask-[a-z0-9]{12}/.exec(answer.out)?.[0] ?? '';
+    expect(await home.casemate(['approve', id, '--once', '--yes'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('nobody waits'),
+    });
+    expect(await home.casemate(['approve', id, '--yes'])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('for the life of the sandbox'),
+    });
+    expect((await post('/late')).out).toBe('done\n');
+    expect((await post('/later')).out).not.toBe('done\n');
+  });
+
+  it('stays allowed when the daemon is killed, and when the sandbox is stopped and started', async () => {
+    await killDaemon();
+    const env = { EXAMPLE_KEY: realKey };
+    expect(await home.casemate(['restart', 'net'], { env })).toMatchObject({ code: 0 });
+    expect((await post('/late')).out).toBe('done\n');
+    // What was known of requests died with it; what a person allowed did not.
+    expect((await list()).map(({ path }) => path)).not.toContain('/denied');
+  });
+
+  it('goes nowhere when the daemon is killed while it waits, and its id is of no use to the next one', async () => {
+    const answer = post('/killed');
+    const { id } = await waiting('/killed');
+    await killDaemon();
+    expect((await answer).code).not.toBe(0);
+    expect(await home.casemate(['approve', id, '--yes'])).toMatchObject({ code: 2, err: expect.stringContaining('no request') });
+    expect(seen.filter((line) => line.includes('/killed'))).toEqual([]);
+    expect(await home.casemate(['journal', 'verify'])).toMatchObject({ code: 0 });
+    const env = { EXAMPLE_KEY: realKey };
+    expect(await home.casemate(['restart', 'net'], { env })).toMatchObject({ code: 0 });
+  });
+
+  it('is written into the own policy with --policy, comments kept, and holds for the next sandbox', async () => {
+    const answer = post('/policy/17');
+    const { id } = await waiting('/policy/17');
+    expect(await home.casemate(['approve', id, '--policy', '--yes'])).toMatchObject({ code: 0 });
+    expect((await answer).out).toBe('done\n');
+    const text = await readFile(join(home.paths.config, 'policy.yaml'), 'utf8');
+    expect(text).toContain('version: 1 # mine');
+    expect(text).toContain('- POST /policy/17\n');
+    const next = await home.casemate(
+      ['run', '--', 'sh', '-c', 'curl -sS -d x -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com/policy/17'],
+      {
+        env: { EXAMPLE_KEY: realKey },
+      },
+    );
+    expect(next.out).toBe('done\n');
+    expect(text).not.toContain('/policy/*');
+  });
+
+  it.each([['ask-aaaaaaaaaaaa'], ['ask-'], ['../../x'], ['ask-\u001b[31mabcdef']])(
+    'is not answered by the guess %j',
+    async (id) => {
+      const { code, err } = await home.casemate(['approve', id, '--yes']);
+      expect(code).toBe(2);
+      expect(err).not.toContain('\u001b');
+    },
+  );
+
+  it('cannot be answered from inside: no socket in there leads to the daemon', async () => {
+    const outside = await run('curl', ['-sS', '-m', '3', '--http0.9', '--unix-socket', socketPath(home.paths), 'http://x/'], {
+      timeoutMs: 10_000,
+    });
+    // Positive control: on the host this very socket answers.
+    expect(outside.stdout.toString()).toContain('"type":"hello"');
+    const probe = await inside(
+      [
+        `for s in ${socketPath(home.paths)} $(find / -type s -not -path '/proc/*' 2>/dev/null); do`,
+        '  curl -sS -m 3 --http0.9 --unix-socket "$s" http://x/ >/tmp/answer 2>/dev/null && echo "ANSWER $s"',
+        'done',
+        'grep -c @ /proc/net/unix; ls /proc/*/fd >/dev/null 2>&1; command -v casemate || echo none',
+      ].join('\n'),
+    );
+    expect(probe.out).not.toContain('ANSWER');
+    expect(probe.out.trim().split('\n')).toEqual(['0', 'none']);
+  });
+
+  it('does not let a link stand in for a policy file that is written', async () => {
+    const target = join(home.root, 'target.yaml');
+    await writeFile(target, 'version: 1\n');
+    await symlink(target, join(home.project, 'casemate.yaml'));
+    const outcome = await home.casemate(['policy', 'propose', 'new.example.com', '--write', 'project', '--yes']);
+    expect(outcome.code).toBe(2);
+    expect(await readFile(target, 'utf8')).toBe('version: 1\n');
+  });
+});
