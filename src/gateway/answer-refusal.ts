@@ -4,11 +4,12 @@ import { describeContent } from './content-refusal.ts';
 import { explain, type Explanation } from './deny.ts';
 import type { Exchange } from './exchange.ts';
 import type { Field } from './fields.ts';
-import type { Site } from './live-sandbox.ts';
+import type { LiveSandbox, Site } from './live-sandbox.ts';
 import { maskText } from './mask.ts';
 import type { Effect } from './records.ts';
 import { isDenial, type Refusal } from './refusal.ts';
 import { pathOf } from './request-head.ts';
+import { maskSecrets } from './secret-search.ts';
 
 /** What was refused is recorded and told to the caller, who may still be sending. */
 
@@ -33,7 +34,7 @@ export async function answerRefusal(exchange: Exchange, site: Site, refusal: Ref
     exchange.cut();
     return;
   }
-  const asked = { scheme, host, port, method: exchange.method, path, fields: exchange.fields };
+  const asked = { scheme, host, port, method: exchange.method, path, target: exchange.target, fields: exchange.fields };
   const { status, fields, body } = refusal.isStub === true ? stubAnswer() : explain(refusal, asked);
   const isDrained = await drain(exchange, refusal.push === undefined ? usualDrain : pushDrain);
   const target = exchange.respond(status, isDrained ? fields : [...fields, ['connection', 'close']]);
@@ -87,11 +88,16 @@ async function drain({ body, expectsContinue }: Exchange, { bytes, ms }: typeof 
   return isWhole;
 }
 
+function maskKnown(text: string, { sandbox }: LiveSandbox): string {
+  const needles = sandbox.guarding?.known.needlesFor(sandbox.id);
+  return needles === undefined ? text : maskSecrets(text, needles);
+}
+
 /** An exchange as the journal names it. */
 export function bareEffect(exchange: Exchange, { live, host, port }: Site, content?: Content): Effect {
   live.counts.exchange += 1;
   // The query is left out: it may hold what must not be written down.
-  const path = maskText(pathOf(exchange.target), live.phantomNeedles()).slice(0, 512);
+  const path = maskKnown(maskText(pathOf(exchange.target), live.phantomNeedles()), live).slice(0, 512);
   const asked = content === undefined ? {} : { asked: describeContent(content).slice(0, 512) };
   return {
     subject: `${host}:${port}`,
