@@ -53,6 +53,7 @@ export function bindWithoutValue(rule: CredentialSpec, options: BindOptions): Bi
     local: login?.local,
     phantomPart: (part) => (part === undefined ? phantom : parts.get(part)),
     identityHeaders: [...new Set([...headerOf(inject), ...provider.identityHeaders])],
+    keyParameters: provider.keyParameters,
     inject,
     injectAt: injectionsOf(rule),
     obtain: inject.kind === 'sigv4' ? async () => awsKeysOf(await live.obtain()) : live.obtain,

@@ -43,6 +43,8 @@ export interface BoundCredential {
   readonly phantoms: () => readonly string[];
   /** Request headers, lower case, that carry a caller's identity at this provider: all are removed before injection. */
   readonly identityHeaders: readonly string[];
+  /** names of the query under which this provider takes a key; absent: all that are usual anywhere */
+  readonly keyParameters?: readonly string[] | undefined;
   readonly inject: Injection;
   /** where it goes at this host; absent: to `inject` at every host */
   readonly injectAt?: ((host: string) => Injection) | undefined;

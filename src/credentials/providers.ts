@@ -14,6 +14,8 @@ export interface Provider {
   readonly injectAt?: readonly { readonly hosts: readonly string[]; readonly inject: Injection }[] | undefined;
   /** request headers, lower case, by which a caller could act as somebody else here: the gateway owns the identity */
   readonly identityHeaders: readonly string[];
+  /** names of the query under which it takes a key; absent: all that are usual anywhere */
+  readonly keyParameters?: readonly string[] | undefined;
   readonly phantom: PhantomShape;
   /** further phantoms, where a credential is more than one text */
   readonly parts?: Readonly<Record<string, PhantomShape>> | undefined;
@@ -99,6 +101,8 @@ export const providers = {
       { hosts: ['ghcr.io'], inject: { ...bearer, isBase64: true } },
     ],
     identityHeaders: [...everywhere, 'private-token'],
+    // Not `key`: caches of actions are looked for by it.
+    keyParameters: ['access_token', 'token', 'client_secret'],
     phantom: { prefix: 'ghp_', mark: 'cmph', letters: 32, suffix: '' },
     variables: [{ name: 'GH_TOKEN' }, { name: 'GITHUB_TOKEN' }],
     places: ['git', 'gh', 'npmrc'],
@@ -134,6 +138,8 @@ export const providers = {
     title: 'AWS: every request is signed anew',
     inject: { kind: 'sigv4' },
     identityHeaders: [...everywhere, 'x-amz-security-token', 'x-amz-s3session-token'],
+    // `key` and `token` are names of objects and pages here; addresses that are signed are known anywhere.
+    keyParameters: [],
     phantom: { prefix: 'ASIA', mark: 'CMPH', letters: 12, suffix: '', alphabet: base32 },
     parts: {
       secret: { prefix: '', mark: 'cmph/', letters: 35, suffix: '' },

@@ -43,7 +43,7 @@ export function scopeFault({ region, service }: SigningScope, host: string): str
   }
   const labels = host.slice(0, -domain.length - 1).split('.');
   const named = labels.filter((label) => regionPattern.test(label)).at(-1) ?? legacyRegion(labels);
-  if (named !== undefined && named !== region && region !== '*') {
+  if (named !== undefined && named !== region) {
     return `the request is signed for the region ${region}, and ${host} is in ${named}`;
   }
   const wanted = hostLabels[service] ?? [service];

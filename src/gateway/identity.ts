@@ -56,9 +56,10 @@ function isForm(bare: string, phantom: string, declared: string): boolean {
   return /^basic$/i.test(scheme) && Buffer.from(rest, 'base64').toString('latin1').split(':').includes(phantom);
 }
 
-/** Names under which interfaces take a key from the query, and those of signed addresses (AWS, Google, Azure). */
-const keyParameters =
-  /^(?:(?:x[-_])?(?:api[-_]?key|key|access[-_]?token|auth[-_]?token|token|auth)|x-(?:amz|goog)-(?:algorithm|credential|signature|security-token)|awsaccesskeyid|googleaccessid|sig)$/i;
+/** Names under which interfaces take a key from the query. */
+const usualKeys = /^(?:x[-_])?(?:api[-_]?key|key|access[-_]?token|auth[-_]?token|token|auth)$/i;
+/** Those of addresses that are signed (AWS, Google, Azure). */
+const signedAddress = /^(?:x-(?:amz|goog)-(?:algorithm|credential|signature|security-token)|awsaccesskeyid|googleaccessid|sig)$/i;
 
 function foreignParameter({ target, credential, injection }: Claims): Refusal | undefined {
   if (credential === undefined) {
@@ -67,10 +68,15 @@ function foreignParameter({ target, credential, injection }: Claims): Refusal | 
   const own = injection?.kind === 'query' ? injection.parameter : undefined;
   const foreign = queryParts(target)
     .map(({ name }) => decodedName(name))
-    .find((name) => keyParameters.test(name) && (own === undefined || !isSameName(name, own)));
+    .find((name) => isKeyParameter(name, credential) && (own === undefined || !isSameName(name, own)));
   return foreign === undefined
     ? undefined
     : refuse('foreign-key', 'the query holds a key or a signature; the gateway itself sends the key, in another place');
+}
+
+function isKeyParameter(name: string, { keyParameters }: BoundCredential): boolean {
+  const isKey = keyParameters === undefined ? usualKeys.test(name) : keyParameters.some((one) => isSameName(one, name));
+  return isKey || signedAddress.test(name);
 }
 
 /** A phantom anywhere else: it does no harm there, but somebody tries to see where the real one goes. */

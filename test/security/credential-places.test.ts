@@ -51,6 +51,7 @@ beforeAll(async () => {
       phantom: awsId,
       phantoms: () => [awsId, 'cmph/secret00000000000000000000000000000'],
       identityHeaders: ['authorization', 'cookie', 'x-amz-security-token'],
+      keyParameters: [],
       inject: { kind: 'sigv4' },
       obtain: async () => aws,
     }),
@@ -297,6 +298,12 @@ describe('in a signature of AWS', () => {
     ['version 2', ['Authorization: AWS AKIAIOSFODNN7EXAMPLE:c2lnbmF0dXJl']],
   ])('a key of the caller is refused: %s', async (_, lines) => {
     await isRefused(bedrock, { target: model, lines, body: '{}' }, 'foreign-key');
+  });
+
+  test('pages and objects that are called tokens and keys are no keys', async () => {
+    const lines = [signedBy(awsId, { service: 's3' })];
+    expect(await send(s3, { method: 'GET', target: '/bucket?key=a&token=b&list-type=2', lines })).toMatch(/^HTTP\/1\.1 200 /);
+    expect(signatureFault(arrived(s3), awsReal)).toBeUndefined();
   });
 
   test.each([
