@@ -1,7 +1,10 @@
 import { visible } from '../base/text.ts';
+import { readGitRequest } from '../policy/git-request.ts';
+import { missingRule } from '../policy/missing-rule.ts';
+import { denials } from './denials.ts';
 import { tokensOf, valuesOf, type Field } from './fields.ts';
 import { pushReport, type RefusedPush } from './git-report.ts';
-import { isDenial, statusOf, type Refusal, type RefusalReason } from './refusal.ts';
+import { isDenial, statusOf, type Refusal } from './refusal.ts';
 
 /** A refusal put into words that a person, or an agent, can act on. */
 export interface Asked {
@@ -11,6 +14,8 @@ export interface Asked {
   readonly method: string;
   /** without the query, which may hold secrets */
   readonly path: string;
+  /** with the query; nothing of that is shown */
+  readonly target?: string | undefined;
   readonly fields: readonly Field[];
 }
 
@@ -55,15 +60,17 @@ function explainPush(refusal: Refusal, push: RefusedPush, asked: Asked): Explana
 }
 
 function text(refusal: Refusal, asked: Asked): string {
+  const rule = missing(refusal, asked);
   const rows = [
     ['asked', urlOf(asked)],
     ['reason', `${refusal.message} (${refusal.reason})`],
     ...(refusal.rule === undefined ? [] : [['rule', refusal.rule]]),
+    ...(rule === undefined ? [] : [['missing', rule]]),
     ['next', nextStep(refusal, asked)],
   ];
   return [
     `casemate: ${title(refusal)}`,
-    ...rows.map(([name = '', value = '']) => `  ${name.padEnd(7)} ${visible(value)}`),
+    ...rows.map(([name = '', value = '']) => `  ${name.padEnd(8)} ${visible(value)}`),
     '',
   ].join('\n');
 }
@@ -81,10 +88,14 @@ function json(refusal: Refusal, asked: Asked): string {
     method,
     path,
     rule: refusal.rule ?? null,
+    missing: missing(refusal, asked) ?? null,
+    propose: layerOf(refusal) === 'network policy' ? proposeCommand(refusal, asked) : null,
     next: nextStep(refusal, asked),
   };
   // Package clients print `error` as it is.
-  const answer = isPackageClient(asked.fields) ? { error: error.message, casemate: error } : { type: 'error', error };
+  const answer = isPackageClient(asked.fields)
+    ? { error: error.message, casemate: error }
+    : { type: 'error', message: error.message, error };
   return `${JSON.stringify(answer)}\n`;
 }
 
@@ -105,27 +116,32 @@ function layerOf(refusal: Refusal): string {
   return /^(?:host|port|function|content)-not-allowed$/.test(refusal.reason) ? 'network policy' : 'network gateway';
 }
 
-function nextStep(refusal: Refusal, { host, port }: Asked): string {
-  const asked = askStep(refusal);
-  if (asked !== undefined) {
-    return asked;
-  }
-  if (layerOf(refusal) === 'network policy') {
-    return `Do not retry. Whoever runs the sandbox can see why, and which rule is missing, on the host with: casemate policy explain ${host}:${port}`;
-  }
-  if (refusal.reason === 'foreign-key' || refusal.reason === 'phantom-misplaced') {
-    return 'Use the key that is in the sandbox, only in the header it belongs to; the gateway puts the real one in its place.';
-  }
-  const guarded = guardSteps[refusal.reason];
-  if (guarded !== undefined) {
-    return guarded;
-  }
-  if (refusal.reason === 'credential-revoked') {
-    return 'Do not retry. Whoever runs the sandbox took this key away, and can give it back on the host with: casemate credentials restore';
-  }
-  return passing.has(refusal.reason)
-    ? 'Try again later; the policy allows this.'
-    : 'The journal on the host has the details: casemate journal query';
+function nextStep(refusal: Refusal, asked: Asked): string {
+  return askStep(refusal) ?? denials[refusal.reason].next ?? proposal(refusal, asked);
+}
+
+function proposal(refusal: Refusal, asked: Asked): string {
+  return `Do not retry. Whoever runs the sandbox can see why, and allow it, on the host with: ${proposeCommand(refusal, asked)}`;
+}
+
+/** Of git and MCP no command proposes rules: the one that is missing is shown as it is. */
+function proposeCommand({ reason, content }: Refusal, { host, port, method, path }: Asked): string {
+  const place = `${host}${port === 443 ? '' : `:${port}`}`;
+  const isPlain = reason === 'function-not-allowed' && content === undefined && readGitRequest({ method, path }) === undefined;
+  return isPlain
+    ? `casemate policy propose ${place} --method ${shellWord(method)} --path ${shellWord(path)}`
+    : `casemate policy ${reason === 'content-not-allowed' ? 'explain' : 'propose'} ${place}`;
+}
+
+function shellWord(word: string): string {
+  return /^[A-Za-z0-9@%+=:,./_-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** `undefined`: no rule is missing, or none could say exactly this. */
+function missing(refusal: Refusal, { host, port, method, path, target = path }: Asked): string | undefined {
+  return layerOf(refusal) === 'network policy'
+    ? missingRule({ host, port, request: { method, path: target }, content: refusal.content })
+    : undefined;
 }
 
 /** Where a person may still allow it, or has just been asked; `undefined`: nobody is. */
@@ -141,17 +157,6 @@ function askStep({ ask }: Refusal): string | undefined {
     : `${ask.why === 'no-answer' ? 'A person was asked and has not answered in time. ' : ''}Do not retry unless you are told to. Whoever runs the sandbox can allow it on the host with: casemate approve ${ask.id}`;
 }
 
-const guardSteps: Readonly<Partial<Record<RefusalReason, string>>> = {
-  'login-ended': 'Do not retry, and do not log in from here: whoever runs the sandbox does it on the host with: casemate login',
-  'secret-outgoing': 'Do not retry, and do not send it in another form: whoever runs the sandbox has been told.',
-  'budget-exceeded': 'Do not retry. Whoever runs the sandbox can see what was used with: casemate usage',
-  'upload-too-large': 'Do not retry. Send less, or ask whoever runs the sandbox to raise "uploads" in the policy.',
-  'package-withheld': 'Use an older version, or ask whoever runs the sandbox to allow this one under "packages" in the policy.',
-};
-
-/** What may be gone at the next attempt. */
-const passing: ReadonlySet<RefusalReason> = new Set(['slow', 'unreachable', 'too-busy', 'unresolvable', 'credential-changed']);
-
 function urlOf({ scheme, host, port, method, path }: Asked): string {
   const isUsual = port === (scheme === 'https' ? 443 : 80);
   return `${method} ${scheme}://${host}${isUsual ? '' : `:${port}`}${path}`;
@@ -163,5 +168,10 @@ function wantsJson(fields: readonly Field[]): boolean {
     return false;
   }
   const sent = valuesOf(fields, 'content-type').some((value) => value.startsWith('application/json'));
-  return sent || accepted.some((type) => type === 'application/json' || type === 'text/event-stream');
+  return (
+    sent ||
+    accepted.some(
+      (type) => type === 'application/json' || type === 'text/event-stream' || type === 'application/vnd.git-lfs+json',
+    )
+  );
 }

@@ -3,6 +3,7 @@ import { visible } from '../base/text.ts';
 import { decideDestination, decideRequest, decisiveRules, type RequestLine } from './decide.ts';
 import { formatFunctions } from './format-functions.ts';
 import { formatHostPattern, matchesHost } from './host-pattern.ts';
+import { missingRule } from './missing-rule.ts';
 import { formatOrigin } from './policy-layer.ts';
 import type { DenyReason, NetworkRule, Origin, Policy } from './policy.ts';
 
@@ -109,10 +110,6 @@ function ruleLines(rule: ExplainedRule, label: string): readonly string[] {
 }
 
 function hintOf({ host, port, request, reason }: Explanation): string {
-  const ports = port === 443 ? '' : `, ports: [${port}]`;
-  const allow =
-    reason === 'function-not-allowed' && request !== undefined
-      ? `, allow: ["${visible(request.method)} ${visible(request.path.split('?', 1)[0] ?? '')}"]`
-      : '';
-  return `  to allow it, add under "network":  - { host: ${host}${ports}${allow} }`;
+  const rule = missingRule({ host, port, request: reason === 'function-not-allowed' ? request : undefined });
+  return rule === undefined ? '  no rule can say exactly this' : `  to allow it, add under "network":  - ${visible(rule)}`;
 }

@@ -86,7 +86,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the network of a s
       'curl -sS https://denied.example.org/x; echo; curl -sS -H "accept: application/json" http://denied.example.org/',
     );
     expect(web.out).toContain('denied.example.org');
-    expect(web.out).toContain('casemate policy explain denied.example.org');
+    expect(web.out).toContain('casemate policy propose denied.example.org');
     const path = await inside('curl -sS -w "%{http_code}" https://api.example.com/admin');
     expect(path.out).toMatch(/403$/);
     const before = seen.length;

@@ -99,7 +99,7 @@ describe('curl', () => {
     expect(text).toContain('x-casemate-denied: host-not-allowed');
     expect(text).toContain('GET https://denied.example.com/secret\n');
     expect(text).not.toContain('token=x');
-    expect(text).toContain('casemate policy explain denied.example.com:443');
+    expect(text).toContain('casemate policy propose denied.example.com');
     const json = await curl('denied.example.com', '/x', option, '-H', 'accept: application/json');
     expect(JSON.parse(json.split('\r\n\r\n')[1] ?? '')).toMatchObject({
       type: 'error',
