@@ -54,7 +54,7 @@ describe('the place on the wire', () => {
   test.each([
     ['github', 'api.github.com', { kind: 'header', header: 'authorization', format: 'Bearer {}' }],
     ['github', 'github.com', { kind: 'basic', user: 'x-access-token' }],
-    ['github', 'npm.pkg.github.com', { kind: 'header', header: 'authorization', format: 'Bearer {}' }],
+    ['github', 'some.pkg.github.com', { kind: 'header', header: 'authorization', format: 'Bearer {}' }],
     ['github', 'ghcr.io', { kind: 'header', header: 'authorization', format: 'Bearer {}', isBase64: true }],
     ['npm', 'npm.example.com', { kind: 'header', header: 'authorization', format: 'Bearer {}' }],
     ['pypi', 'pypi.example.com', { kind: 'basic', user: '__token__' }],
@@ -123,7 +123,7 @@ describe('files of the home', () => {
   const github = placed({
     places: ['git', 'gh', 'npmrc'],
     userAt: (host) => (host === 'github.com' ? 'x-access-token' : undefined),
-    sites: ['github.com', 'api.github.com', 'npm.pkg.github.com'].map((host) => ({ host, port: 443 })),
+    sites: ['github.com', 'api.github.com', 'some.pkg.github.com'].map((host) => ({ host, port: 443 })),
   });
   const npm = placed({ places: ['npmrc'], sites: [{ host: 'npm.example.com', port: 8443 }], phantom: 'OTHER' });
   const pypi = placed({ places: ['netrc', 'pypirc'], userAt: () => '__token__', sites: [{ host: 'py.example.com', port: 443 }] });
@@ -135,7 +135,7 @@ describe('files of the home', () => {
       '.gitconfig':
         '[credential "https://github.com"]\n\thelper =\n\thelper = store\n\tusername = x-access-token\n[url "https://github.com/"]\n\tinsteadOf = git@github.com:\n\tinsteadOf = ssh://git@github.com/\n',
       '.netrc': 'machine py.example.com login __token__ password PHANTOM\n',
-      '.npmrc': '//npm.pkg.github.com/:_authToken=PHANTOM\n//npm.example.com:8443/:_authToken=OTHER\n',
+      '.npmrc': '//some.pkg.github.com/:_authToken=PHANTOM\n//npm.example.com:8443/:_authToken=OTHER\n',
       '.pypirc': '[distutils]\nindex-servers = pypi\n\n[pypi]\nusername = __token__\npassword = PHANTOM\n',
     });
   });
