@@ -187,6 +187,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
   it('cannot be answered from inside: no socket in there leads to the daemon', async () => {
     const outside = await run('curl', ['-sS', '-m', '3', '--http0.9', '--unix-socket', socketPath(home.paths), 'http://x/'], {
       timeoutMs: 10_000,
+      env: home.env,
     });
     // Positive control: on the host this very socket answers.
     expect(outside.stdout.toString()).toContain('"type":"hello"');
