@@ -12,7 +12,6 @@ export async function readHiddenLine(
   { stdin, stderr }: Pick<CommandContext, 'stdin' | 'stderr'>,
   prompt: string,
 ): Promise<string> {
-  stderr.write(prompt);
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let typed = '';
   let timer: NodeJS.Timeout | undefined;
@@ -37,7 +36,9 @@ export async function readHiddenLine(
       timer = setTimeout(give, pasteMs);
     }
   };
+  // Before the prompt: whoever sees it may type, and nothing of it is shown from here on.
   stdin.setRawMode(true);
+  stderr.write(prompt);
   stdin.on('data', take);
   stdin.once('end', give);
   stdin.resume();

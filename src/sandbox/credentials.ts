@@ -195,7 +195,12 @@ async function switchRunning(context: SandboxContext, name: string): Promise<Pic
         }
         // oxlint-disable-next-line no-await-in-loop -- few, and each is told of
         await binding.switchTo(stored).then(
-          () => sandboxes.push(sandbox),
+          () => {
+            sandboxes.push(sandbox);
+            if (context.store.credentials.isRevoked(name, id)) {
+              notes.add(`${sandbox} still must not use it: casemate credentials restore ${name} --sandbox ${sandbox}`);
+            }
+          },
           (error: unknown) => notes.add(`${sandbox}: ${error instanceof Error ? error.message : 'cannot use it'}`),
         );
       }
