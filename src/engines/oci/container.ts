@@ -4,13 +4,11 @@ import { join } from 'node:path';
 import { allDone } from '../../base/all-done.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { dataFile } from '../../system/data-file.ts';
 import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../system/files.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
-import { run } from '../../system/process.ts';
 import type { Abortable } from '../engine.ts';
 import { ociConfig, type Cgroup } from './bundle.ts';
-import { containerGroup, groupLine, inScope, newUnit, type Program } from './delegation.ts';
+import { containerGroup, groupLine, newUnit } from './delegation.ts';
 import type { EngineLayout } from './folders.ts';
 import { fullDisk } from './full-disk.ts';
 import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
@@ -20,6 +18,7 @@ import type { Protection } from './protect.ts';
 import type { EngineRecord } from './records.ts';
 import { globalArgs, runtimeFailure, type RuntimeOptions } from './runtime.ts';
 import type { Machine } from './seccomp.ts';
+import { startStage, type Stage } from './stage.ts';
 import { stagePlan, type Identity, type Owner } from './stage-plan.ts';
 
 /** From a record to a container whose namespaces and mounts exist and whose first process, ours, sleeps. */
@@ -43,16 +42,18 @@ const stageFailed = 97;
 export interface MakeOptions extends Abortable {
   /** called as soon as the runtime is on its way: this process then has time for other things */
   readonly meanwhile?: (() => void) | undefined;
+  /** started ahead for the next sandbox, whichever it is */
+  readonly ready?: Stage | undefined;
 }
 
 export async function makeContainer(
   record: EngineRecord,
   protections: readonly Protection[],
   host: ContainerHost,
-  { signal, meanwhile }: MakeOptions,
+  { signal, meanwhile, ready }: MakeOptions,
 ): Promise<ProcessIdentity> {
   const { spec } = record;
-  const { layout, env, runtime, stage } = host;
+  const { layout, runtime, stage } = host;
   const folder = layout.sandbox(spec.id);
   const group = groupFor(spec.id, host.cgroup);
   await rm(folder.folder, { recursive: true, force: true });
@@ -66,14 +67,15 @@ export async function makeContainer(
     privateFolder(runtime.root),
     writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(host, group))), { mode: 0o600 }),
   ]);
-  const plan = stagePlan(spec, { stage, identity: host.identity, owners, homeDisk, protections, covers: coverFiles });
+  const facts = { stage, identity: host.identity, owners, homeDisk, protections, covers: coverFiles };
+  const plan = stagePlan(spec, { ...facts, runtime: creation(record, host, group) });
   const own = group?.unit === undefined ? '' : `${groupLine(group.controllers)}\n`;
-  const { file, args } = creation(record, host, group);
-  const running = run(file, args, { env, input: `${own}${plan}`, timeoutMs: 60_000, signal });
+  const maker = ready === undefined || ready.hasEnded() || group?.unit !== undefined ? newStage(host, group) : ready;
+  const running = maker.carryOut(`${own}${plan}`, { signal });
   meanwhile?.();
   const result = await running;
   if (result.exitCode === stageFailed) {
-    throw stageFailure(result.stderr.toString('utf8'));
+    throw stageFailure(result.stderr);
   }
   if (result.exitCode !== 0) {
     throw (await fullDisk(folder.folder)) ?? runtimeFailure(runtime.name, 'run', (await readTextIfPresent(folder.log)) ?? '');
@@ -101,18 +103,19 @@ function groupFor(id: string, { controllers, swap, delegation }: CgroupHost): Gr
   return { path, swap, controllers, unit };
 }
 
-/** The program that makes the mounts and then becomes the runtime. */
+function newStage({ env, machine }: ContainerHost, group: Group | undefined): Stage {
+  return startStage({ env, machine, unit: group?.unit });
+}
+
 function creation(
   { spec }: EngineRecord,
-  { layout, machine, runtime: { name, root, env } }: ContainerHost,
+  { layout, runtime: { name, root, env } }: ContainerHost,
   group?: Group,
-): Program {
+): readonly string[] {
   const { log, bundle, pidFile } = layout.sandbox(spec.id);
   const runtime = { name, root, env, limitsMust: group?.unit !== undefined };
   // The first process is ours and does nothing, so it need not be held back: one call of the runtime in place of two.
-  const create = [name, ...globalArgs(runtime, log), 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, spec.id];
-  const program = { file: 'perl', args: [dataFile('engines/oci/stage.pl'), machine, String(process.pid), ...create] };
-  return group?.unit === undefined ? program : inScope(program, group.unit);
+  return [name, ...globalArgs(runtime, log), 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, spec.id];
 }
 
 function bundleFacts({ machine, stage, seccomp, identity }: ContainerHost, cgroup: Group | undefined) {

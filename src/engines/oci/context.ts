@@ -14,6 +14,7 @@ import { oneAtATime } from './one-at-a-time.ts';
 import { engineRecords, type EngineRecord, type Records } from './records.ts';
 import type { RuntimeOptions } from './runtime.ts';
 import { idSlots, type Slots } from './slots.ts';
+import { startStage, type Stage } from './stage.ts';
 import type { Identity, Range } from './stage-plan.ts';
 
 /** What every step of the engine works with, and the facts of the host that a container is made from. */
@@ -41,6 +42,8 @@ export interface EngineContext extends OciEngineOptions {
   readonly exclusive: ReturnType<typeof oneAtATime>;
   /** by sandbox: started with it, until its ingress is asked for */
   readonly listeners: Map<string, Listener>;
+  /** started ahead for the next sandbox */
+  readonly ahead: { stage: Stage | undefined };
   /** by runtime: answers that do not change while this process runs */
   readonly reports: Map<string, Promise<readonly LayerReport[]>>;
   /** where groups of processes with limits can be made; asked for anew with each examination of the host */
@@ -59,6 +62,7 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     slots: idSlots(layout.slots, async (id) => (await records.read(id)) !== undefined),
     exclusive: oneAtATime(),
     listeners: new Map(),
+    ahead: { stage: undefined },
     reports: new Map(),
     cgroups: { known: undefined },
   };
@@ -91,6 +95,21 @@ export function takeListener(context: EngineContext, id: string): Listener {
 export function dropListener({ listeners }: EngineContext, id: string): void {
   listeners.get(id)?.end();
   listeners.delete(id);
+}
+
+/** Where each sandbox gets a scope the program starts in that, and cannot be started before. */
+export async function prepareStage(context: EngineContext): Promise<void> {
+  const { ahead, env, arch = process.arch, spawn } = context;
+  const { delegation } = await cgroupsOf(context);
+  if (delegation === undefined && (ahead.stage === undefined || ahead.stage.hasEnded())) {
+    ahead.stage = startStage({ env, machine: arch, spawn });
+  }
+}
+
+export function takeStage({ ahead }: EngineContext): Stage | undefined {
+  const { stage } = ahead;
+  ahead.stage = undefined;
+  return stage;
 }
 
 function newListener({ isRoot, env, spawn }: EngineContext): Listener {

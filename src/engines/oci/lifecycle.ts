@@ -14,8 +14,10 @@ import {
   dropListener,
   knownReports,
   prepareListener,
+  prepareStage,
   runtimeBeside,
   runtimeOf,
+  takeStage,
   type EngineContext,
 } from './context.ts';
 import { homeImage, keepBlank } from './home-disk.ts';
@@ -45,7 +47,11 @@ export async function createSandbox(context: EngineContext, spec: SandboxSpec, a
       undo.add('remove the sandbox', () => forget(context, record));
     };
     const [{ record, protections }, host] = await allDone([planned(context, base, write), containerHost(context, base)]);
-    await makeContainer(record, protections, host, { ...abort, meanwhile: () => prepareListener(context, spec.id) });
+    await makeContainer(record, protections, host, {
+      ...abort,
+      ready: takeStage(context),
+      meanwhile: () => prepareListener(context, spec.id),
+    });
   } catch (error) {
     // Why it could not be made is what helps. What is left of it is listed, and goes when it is removed.
     await undo.run().catch(() => undefined);
@@ -124,7 +130,9 @@ export async function removeSandbox(context: EngineContext, id: string): Promise
 }
 
 /** What the next sandbox like this one would have to wait for. It does without where this fails. */
-async function prepareNext({ layout, env, exclusive }: EngineContext, { spec }: EngineRecord): Promise<void> {
+async function prepareNext(context: EngineContext, { spec }: EngineRecord): Promise<void> {
+  const { layout, env, exclusive } = context;
+  await prepareStage(context);
   if (await exists(homeImage(spec.home))) {
     const { diskBytes: sizeBytes } = spec.limits;
     await exclusive('blanks', () => keepBlank(layout.blanks, { env, sizeBytes })).catch(() => undefined);

@@ -15,6 +15,8 @@ export interface StageFacts {
   readonly protections: readonly Protection[];
   /** an empty file of ours, and one that holds `{}` */
   readonly covers: { readonly empty: string; readonly json: string };
+  /** program and arguments that make the container, once the mounts are there */
+  readonly runtime: readonly string[];
 }
 
 export interface Owner {
@@ -61,7 +63,7 @@ export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
     line('build'),
     line('image'),
     ...protections.map(protectionLine),
-    line('end'),
+    line('become', ...facts.runtime),
     '',
   ].join('\n');
 }

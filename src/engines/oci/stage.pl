@@ -1,11 +1,12 @@
 # The one hand that makes mounts: Node has no open_tree, openat2 or mount_setattr. Reads a plan from standard input, builds
 # the stage inside a private mount namespace, then becomes the container runtime. After a kill -9 nothing stays mounted.
-# One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts). Arguments: x64|arm64, the process
-# id of the caller, then the runtime and its own. No module is loaded: loading POSIX takes longer than all the rest.
+# One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts); the last one names the runtime. The
+# plan may come much later, or never. Arguments: x64|arm64, the process id of the caller. No module is loaded: loading POSIX
+# takes longer than all the rest.
 use strict;
 use warnings;
 
-my ($machine, $caller) = splice(@ARGV, 0, 2);
+my ($machine, $caller) = @ARGV;
 my %all = (
   x64 => {
     close => 3, prctl => 157, mount => 165, mkdirat => 258, mknodat => 259, fchownat => 260, unshare => 272, prlimit64 => 302,
@@ -267,7 +268,7 @@ sub write_group {
   defined syswrite($file, $text) or stop("cgroup $path");
 }
 
-my ($scope, @switched, $complete);
+my ($scope, @switched, @command);
 
 my %operations = (
   # group CONTROLLER...: this process is in a scope of its own. It moves into a group below, because a group with
@@ -287,8 +288,8 @@ my %operations = (
     my $swap = -e "/sys/fs/cgroup$scope/start/memory.swap.max" ? 'swap' : '-';
     print join("\t", $scope, "@switched", $swap), "\n";
   },
-  # end: the plan was read whole
-  end => sub { $complete = 1 },
+  # become PROGRAM ARGUMENT...: the last line, without which nothing is started
+  become => sub { @command = @_ },
   user => sub { become_mapped(map { $_ + 0 } @_) },
   root => sub { call('unshare', CLONE_NEWNS) == 0 or stop('mount namespace') },
   # stage PATH: where the root of the sandbox appears, in this mount namespace only
@@ -389,18 +390,17 @@ $operations{processes} = sub {
 };
 
 while (my $line = <STDIN>) {
-  chomp $line;
+  # A caller that died while it wrote must not lead to a container without its mounts, made in the host's own.
+  chomp $line or stop('plan', 'is cut');
   my ($operation, @fields) = map { s/%([0-9A-F]{2})/chr hex $1/ger } split /\t/, $line, -1;
   my $do = $operations{$operation} or stop('plan', "unknown operation $operation");
   $do->(@fields);
 }
 
-exit 0 unless @ARGV;
-# A caller that died while it wrote must not lead to a container without its mounts, made in the host's own.
-$complete or stop('plan', 'is not complete');
+exit 0 unless @command;
 # The container's first process inherits these three: nothing of the host's terminals or pipes may stay open in it.
 open(STDIN, '<', '/dev/null') or stop('/dev/null');
 open(STDOUT, '>', '/dev/null') or stop('/dev/null');
 open(STDERR, '>', '/dev/null') or stop('/dev/null');
-{ no warnings; exec { $ARGV[0] } @ARGV }
+{ no warnings; exec { $command[0] } @command }
 exit 98;

@@ -1,0 +1,83 @@
+import { CasemateError } from '../../base/errors.ts';
+import { dataFile } from '../../system/data-file.ts';
+import { spawnProcess, type Spawn } from '../../system/process.ts';
+import type { Abortable } from '../engine.ts';
+import { inScope } from './delegation.ts';
+
+/**
+ * A `stage.pl` that waits for its plan. Starting a program holds this process up, the longer the more memory it has, so
+ * the next sandbox's is started ahead. It ends with us: its standard input does.
+ */
+export interface Stage {
+  readonly hasEnded: () => boolean;
+  /** Resolves when the program has ended, which is the container runtime by then. Once. */
+  readonly carryOut: (plan: string, abort?: Abortable) => Promise<StageResult>;
+}
+
+export interface StageResult {
+  readonly exitCode: number;
+  readonly stderr: string;
+}
+
+export interface StageOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly machine: string;
+  /** name of the scope of an ordinary user that it starts in */
+  readonly unit?: string | undefined;
+  readonly spawn?: Spawn | undefined;
+}
+
+const timeoutMs = 60_000;
+const maxErrorLength = 64 * 1024;
+
+export function startStage({ env, machine, unit, spawn = spawnProcess }: StageOptions): Stage {
+  const own = { file: 'perl', args: [dataFile('engines/oci/stage.pl'), machine, String(process.pid)] };
+  const { file, args } = unit === undefined ? own : inScope(own, unit);
+  const child = spawn(file, args, { env: { ...env }, stdio: ['pipe', 'ignore', 'pipe'] });
+  const { promise: ended, resolve, reject } = Promise.withResolvers<StageResult>();
+  // Nobody may be waiting for it yet.
+  ended.catch(() => undefined);
+  let isOver = false;
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(0, maxErrorLength);
+  });
+  child.stdin?.on('error', () => undefined);
+  child.once('error', (cause) => {
+    isOver = true;
+    reject(new CasemateError('TOOL_MISSING', `cannot start ${file}: ${cause.message}`, { cause }));
+  });
+  child.once('exit', () => {
+    isOver = true;
+  });
+  child.once('close', (code) => resolve({ exitCode: code ?? 128, stderr }));
+  // One that waits keeps nobody alive; whoever has given it a plan waits for it.
+  const handles = [child, child.stdin, child.stderr].filter((handle) => handle !== null && 'unref' in handle);
+  for (const handle of handles) {
+    handle.unref();
+  }
+  const kill = (why: unknown): void => {
+    child.kill('SIGKILL');
+    reject(why);
+  };
+  return {
+    hasEnded: () => isOver,
+    async carryOut(plan, { signal } = {}) {
+      signal?.throwIfAborted();
+      const late = new CasemateError('TIMED_OUT', `the sandbox was not made within ${timeoutMs / 1000} s`);
+      const timer = setTimeout(() => kill(late), timeoutMs);
+      const abort = (): void => kill(signal?.reason);
+      signal?.addEventListener('abort', abort, { once: true });
+      for (const handle of handles) {
+        handle.ref();
+      }
+      child.stdin?.end(plan);
+      try {
+        return await ended;
+      } finally {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+      }
+    },
+  };
+}
