@@ -63,10 +63,15 @@ export function forwardedRequestFields(fields: readonly Field[]): readonly Field
   return cookies.length < 2 ? kept : [...kept.filter(([name]) => name !== 'cookie'), ['cookie', cookies.join('; ')]];
 }
 
-/** What of a response goes back. `alt-svc` is left out: it would send the client to ways that do not exist here. */
+/**
+ * What of a response goes back. `alt-svc` is left out: it would send the client to ways that do not exist here. Nor may
+ * an upstream speak in the name of the gateway.
+ */
 export function forwardedResponseFields(fields: readonly Field[]): readonly Field[] {
   const named = new Set(tokensOf(fields, 'connection'));
-  return fields.filter(([name]) => !perConnection.has(name) && !named.has(name) && name !== 'alt-svc');
+  return fields.filter(
+    ([name]) => !perConnection.has(name) && !named.has(name) && name !== 'alt-svc' && !name.startsWith('x-casemate-'),
+  );
 }
 
 /** As Node's `writeHead` and `request` take them. */

@@ -1,4 +1,4 @@
-import { ServerResponse, type IncomingMessage } from 'node:http';
+import { STATUS_CODES, ServerResponse, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import type { Exchange } from './exchange.ts';
@@ -32,7 +32,7 @@ export function http1Exchange(
     signal: gone.signal,
     sendContinue: () => response.writeContinue(),
     respond(status, answer) {
-      response.writeHead(status, flat(answer));
+      response.writeHead(status, phraseFor(status, answer), flat(answer));
       // Head and first content in one packet where both are there; the head alone where content is not.
       response.cork();
       setImmediate(() => {
@@ -46,6 +46,13 @@ export function http1Exchange(
     hasResponded: () => response.headersSent,
     cut: () => void request.socket.destroy(),
   };
+}
+
+/** pip, wget and apt show of a denial the words behind the number and nothing else. */
+function phraseFor(status: number, answer: readonly Field[]): string {
+  const [code] = valuesOf(answer, 'x-casemate-denied');
+  const usual = STATUS_CODES[status] ?? '';
+  return code === undefined ? usual : `${usual} (casemate: ${code})`;
 }
 
 function hasContent({ headers }: IncomingMessage): boolean {
