@@ -17,6 +17,7 @@ const awsId = 'ASIACMPHABCDEFGHIJKL';
 
 let lab: Lab;
 let value = 'real-value-one';
+let epoch = (): number => 0;
 const sinks: Sink[] = [];
 let answer: Respond | undefined;
 
@@ -31,6 +32,7 @@ beforeAll(async () => {
         name: 'body',
         phantom: stand,
         inject: { kind: 'body', field: 'api_key' },
+        epoch: () => epoch(),
         obtain: async () => ({ kind: 'text', secret: secret(value) }),
       }),
       credential({
@@ -53,6 +55,7 @@ beforeAll(async () => {
 afterEach(() => {
   answer = undefined;
   value = 'real-value-one';
+  epoch = () => 0;
 });
 afterAll(async () => {
   await lab.close();
@@ -127,6 +130,33 @@ test('what breaks off is sent to nobody', async () => {
   socket.destroy();
   await lab.settled();
   expect(sinks[0]?.seen.length).toBe(count);
+});
+
+test('what is reset over HTTP/2, where its end looks like any other, is sent to nobody', async () => {
+  const count = sinks[0]?.seen.length;
+  const socket = await open(['h2']);
+  const session = http2Connect('https://body.example.com', { createConnection: () => socket });
+  const request = session.request({ ':method': 'POST', ':path': '/x', 'content-type': 'application/json' });
+  request.on('error', () => undefined);
+  request.write('{"a":1}');
+  await wait(100);
+  // Not `close`: that ends the content properly first.
+  request.destroy(new Error('broken off'));
+  await lab.settled();
+  session.destroy();
+  expect(sinks[0]?.seen.length).toBe(count);
+});
+
+test('a value that is rotated while the request is written down is not sent; the new one is, with the same content', async () => {
+  const epochs = [1, 2];
+  value = 'real-value-old';
+  epoch = () => {
+    const now = epochs.shift() ?? 3;
+    value = now === 1 ? value : 'real-value-new';
+    return now;
+  };
+  expect((await talk(await open(), [head('Content-Length: 7'), '{"a":1}'])).text).toContain('200 OK');
+  expect(last()?.body).toBe('{"a":1,"api_key":"real-value-new"}');
 });
 
 test('each request has the value as it is then', async () => {
