@@ -65,7 +65,11 @@ export function detachedExchange(request: IncomingMessage, socket: Duplex): Exch
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(request.socket);
-  response.once('finish', () => socket.end());
+  // Nobody reads this socket any more, so an end of the caller's behind further bytes would never be seen.
+  response.once('finish', () => {
+    socket.end();
+    setTimeout(() => socket.destroy(), 500).unref();
+  });
   socket.on('error', () => undefined);
   return { ...http1Exchange(request, response, { expectsContinue: false }), body: undefined, cut: () => void socket.destroy() };
 }

@@ -16,6 +16,8 @@ import { headersOf } from './upstream-http2.ts';
 /** HTTP/2 with callers: every stream is an exchange of its own and is judged by itself. */
 export function serveHttp2(socket: Socket, site: Site): void {
   const { limits } = site.live;
+  // The listener of the sandbox lets each direction end by itself; here the caller's end is the end of all its streams.
+  socket.allowHalfOpen = false;
   const session = performServerHandshake(socket, {
     maxHeaderListPairs: 512,
     maxSessionMemory: 16,
@@ -31,6 +33,8 @@ export function serveHttp2(socket: Socket, site: Site): void {
   });
   session.setLocalWindowSize(2 * callerWindowBytes);
   session.on('error', () => undefined);
+  // A session that was ended for a fault leaves a socket that nobody reads, and that no end of the caller's would close.
+  session.once('close', () => void setTimeout(() => socket.destroy(), 500).unref());
   const countReset = resetCounter(session);
   session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: string[]) => {
     stream.on('error', () => undefined);
