@@ -13,6 +13,7 @@ import type { CommandContext } from './command.ts';
 import { changedLines, planFileEdit } from './edit-policy-file.ts';
 import { readPolicy } from './read-policy.ts';
 
+/** What `approve --policy` is asked: the rule for this sandbox, and the same in the user's own policy file. */
 export interface PolicyApproval {
   readonly view: RequestView;
   readonly call: ApproveCall;
@@ -20,10 +21,7 @@ export interface PolicyApproval {
   readonly agree: () => Promise<void>;
 }
 
-/**
- * `approve --policy`: the rule for this sandbox, and the same in the user's own policy file. The file is tried out before
- * anything is approved, and written once the answer is on record.
- */
+/** The file is tried out before anything is approved, and written once the answer is on record. */
 export async function approveInPolicy(
   context: CommandContext,
   client: Client,
