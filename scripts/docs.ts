@@ -88,7 +88,7 @@ As JSON \`error\` holds \`code\`, \`message\`, \`layer\`, \`host\`, \`port\`, \`
 rule that would allow it, as YAML), \`propose\` (the command for whoever runs the sandbox) and \`next\`; npm and its relatives get the sentence as \`error\`. The header
 \`x-casemate-denied\` holds the code. Nothing inside a sandbox can allow anything: the commands work on the host alone.
 
-What people see of it: curl prints the answer (with \`--fail\` the number alone); npm prints the sentence behind \`npm error 403\`; pip prints the number;
+What people see of it: curl prints the answer (with \`--fail\` the number alone); npm prints the sentence behind \`npm error 403\`; pip says that it found nothing (with \`-v\` the words behind the number, which name the code);
 git prints each line behind \`remote:\`, and of a refused push also why each reference was rejected. A refused push has the status 200, because git shows no other answer.`;
 
 function isRefusal(reason: string): reason is RefusalReason {
