@@ -79,7 +79,7 @@ export function judgeRuntime(installed: InstalledRuntime): { readonly available:
 export function judgeGvisor(text: string): { readonly available: boolean; readonly detail: string } {
   const date = /\b(20\d{6})\b/.exec(text)?.[1];
   if (date === undefined || date < '20230101') {
-    const why = 'the release of December 2022 was tried and cannot set up its root file system in a mapped mount';
+    const why = 'the release of December 2022 was tried: it loses its rights in a user namespace where host root is nobody';
     return { available: false, detail: `runsc ${date ?? 'without a date'}: ${why}; use a newer one, or runc` };
   }
   return { available: true, detail: `runsc ${date}; releases after 2022 are not tried with this engine yet` };
