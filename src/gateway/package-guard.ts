@@ -339,27 +339,28 @@ function answerWith(answer: UpstreamAnswer, found: Filtered, { exchange, request
     ([name]) => name !== 'content-type' && name !== 'npm-notice' && (found.withheld.size === 0 || name !== 'cache-control'),
   );
   const etag = `"casemate-${createHash('sha256').update(found.body).digest('base64url').slice(0, 27)}"`;
+  const own: readonly Field[] = found.withheld.size === 0 ? [] : [['x-casemate-withheld', withheldLine(found)]];
   const fields: Field[] = [...kept, ['content-type', found.type], ['etag', etag], ...told(found, request.ecosystem)];
   if (valuesOf(exchange.fields, 'if-none-match').some((value) => value.includes(etag))) {
-    return { ...again(answer, Buffer.alloc(0)), status: 304, fields };
+    return { ...again(answer, Buffer.alloc(0)), status: 304, fields, own };
   }
-  return { ...again(answer, found.body), fields: [...fields, ['content-length', String(found.body.length)]] };
+  return { ...again(answer, found.body), own, fields: [...fields, ['content-length', String(found.body.length)]] };
 }
 
 /** `npm-notice` is what npm shows to whoever runs it. */
-function told({ name, withheld }: Filtered, ecosystem: Ecosystem): readonly Field[] {
-  if (withheld.size === 0) {
+function told(found: Filtered, ecosystem: Ecosystem): readonly Field[] {
+  if (found.withheld.size === 0) {
     return [];
   }
+  // What npm keeps in its cache it shows no notice of, and a version that comes of age should be seen at once.
+  const fields: Field[] = [['cache-control', 'no-store']];
+  return ecosystem === 'npm' ? [...fields, ['npm-notice', withheldLine(found)]] : fields;
+}
+
+function withheldLine({ name, withheld }: Filtered): string {
   const rows = [...withheld].slice(-3).map(([one, why]) => `${one} (${why})`);
   const more = withheld.size > rows.length ? ` and ${withheld.size - rows.length} more` : '';
-  const line = `casemate withholds of ${name}: ${rows.join('; ')}${more}`.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 1000);
-  // What npm keeps in its cache it shows no notice of, and a version that comes of age should be seen at once.
-  return [
-    ['cache-control', 'no-store'],
-    ['x-casemate-withheld', line],
-    ...(ecosystem === 'npm' ? [['npm-notice', line] as const] : []),
-  ];
+  return `casemate withholds of ${name}: ${rows.join('; ')}${more}`.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 1000);
 }
 
 function again(answer: UpstreamAnswer, body: Buffer): UpstreamAnswer {

@@ -128,7 +128,10 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const { exchange, needles } = run;
   notePath(run, answer.status);
   const mask = needles.sought.length === 0 ? undefined : createMask(needles);
-  const fields = forwardedResponseFields(answer.fields).map(([name, value]): Field => [name, maskText(value, needles)]);
+  const fields = [...forwardedResponseFields(answer.fields), ...(answer.own ?? [])].map(([name, value]): Field => [
+    name,
+    maskText(value, needles),
+  ]);
   try {
     const target = exchange.respond(answer.status, fields);
     await pump(answer.body, target, {

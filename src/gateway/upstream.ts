@@ -46,6 +46,8 @@ export interface RequestBody {
 export interface UpstreamAnswer {
   readonly status: number;
   readonly fields: readonly Field[];
+  /** fields that the gateway adds in its own name */
+  readonly own?: readonly Field[] | undefined;
   readonly body: Readable;
   /** fields behind the body; asked when it has ended */
   readonly trailers: () => readonly Field[];

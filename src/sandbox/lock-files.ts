@@ -96,7 +96,7 @@ function fromPipfile(lock: unknown): readonly string[] {
 
 /** Only what is pinned with a hash is a lock. */
 function fromRequirements(text: string): readonly string[] {
-  return [...text.matchAll(/^\s*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)[^\n]*(?:\\\n[^\n]*)*/gm)].flatMap(
+  return [...text.matchAll(/^\s*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\\\r?\n|[^\n])*/gm)].flatMap(
     ([whole, name = '', version = '']) => (whole.includes('--hash=') ? [pypi(name, version)] : []),
   );
 }

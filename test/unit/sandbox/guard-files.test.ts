@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+
+import { envValues } from '../../../src/sandbox/env-secrets.ts';
+import { readLock } from '../../../src/sandbox/lock-files.ts';
+
+describe('secrets in env files', () => {
+  const values = (text: string): readonly string[] => envValues(text, '.env').map(({ value, label }) => `${label}: ${value}`);
+
+  it('are the values of variables that are named for one, and values that look like keys', () => {
+    expect(
+      values(
+        [
+          '# a comment with TOKEN=nothing',
+          'API_KEY=sk_live_1',
+          'export DB_PASSWORD="a \\"b\\" c"',
+          "GITHUB_TOKEN='ghp_x'  ",
+          'PLAIN=hello',
+          'SOMETHING=f47ac10b58cc4372a5670e02b2c3d479',
+          'PORT=3000',
+          'SECRET=x # why',
+        ].join('\r\n'),
+      ),
+    ).toEqual([
+      'API_KEY in .env: sk_live_1',
+      'DB_PASSWORD in .env: a "b" c',
+      'GITHUB_TOKEN in .env: ghp_x',
+      'SOMETHING in .env: f47ac10b58cc4372a5670e02b2c3d479',
+      'SECRET in .env: x',
+    ]);
+  });
+
+  it('of an address only the password is one, and what is meant for everybody is none', () => {
+    expect(
+      values(
+        'DATABASE_URL=postgres://me:p%40ss@db.example/x\nAPI_URL=https://api.example.com/v1\nNEXT_PUBLIC_KEY=abc123abc123abc123abc123',
+      ),
+    ).toEqual(['DATABASE_URL in .env: p%40ss', 'DATABASE_URL in .env: p@ss']);
+  });
+
+  it('of a private key the lines of its body are', () => {
+    const lines = Array.from({ length: 6 }, (_, index) => String(index).repeat(64));
+    const text = `KEY="-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----"`;
+    expect(values(text)).toEqual(lines.slice(1, 5).map((line) => `KEY in .env: ${line}`));
+  });
+});
+
+describe('versions in lock files', () => {
+  it.each([
+    [
+      'package-lock.json',
+      JSON.stringify({
+        lockfileVersion: 3,
+        packages: {
+          '': { name: 'self', version: '1.0.0' },
+          'node_modules/alpha': { version: '1.2.3' },
+          'node_modules/a/node_modules/@s/b': { version: '2.0.0' },
+          'node_modules/alias': { name: 'real', version: '3.0.0' },
+          'packages/linked': { link: true },
+        },
+      }),
+      ['npm:alpha@1.2.3', 'npm:@s/b@2.0.0', 'npm:real@3.0.0'],
+    ],
+    [
+      'npm-shrinkwrap.json',
+      JSON.stringify({ dependencies: { a: { version: '1.0.0', dependencies: { b: { version: '2.0.0' } } } } }),
+      ['npm:a@1.0.0', 'npm:b@2.0.0'],
+    ],
+    [
+      'yarn.lock',
+      'alpha@^1.0.0, alpha@^1.1.0:\n  version "1.2.3"\n  resolved "x"\n\n"@s/b@npm:^2.0.0":\n  version: 2.0.0\n  resolution: "@s/b@npm:2.0.0"\n',
+      ['npm:alpha@1.2.3', 'npm:@s/b@2.0.0'],
+    ],
+    [
+      'pnpm-lock.yaml',
+      "lockfileVersion: '9.0'\npackages:\n  alpha@1.2.3:\n    resolution: {integrity: x}\n  '@s/b@2.0.0(alpha@1.2.3)':\n    resolution: {integrity: y}\n  /old/3.0.0:\n    resolution: {}\n",
+      ['npm:alpha@1.2.3', 'npm:@s/b@2.0.0', 'npm:old@3.0.0'],
+    ],
+    [
+      'Pipfile.lock',
+      JSON.stringify({ default: { Some_Pkg: { version: '==1.0' } }, develop: { b: { version: '==2' } } }),
+      ['pypi:some-pkg@1.0', 'pypi:b@2'],
+    ],
+    [
+      'requirements.txt',
+      'Some.Pkg[extra]==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\nloose==2.0\nranged>=1\nlast==3.0 --hash=sha256:cc\n',
+      ['pypi:some-pkg@1.0', 'pypi:last@3.0'],
+    ],
+    [
+      'poetry.lock',
+      '[[package]]\nname = "Some_Pkg"\nversion = "1.0"\n\n[[package]]\nname = "b"\nversion = "2.0"\n\n[metadata]\nversion = "9"\n',
+      ['pypi:some-pkg@1.0', 'pypi:b@2.0'],
+    ],
+  ] as const)('%s', (name, text, expected) => {
+    expect(readLock(name, text)).toEqual(expected);
+  });
+
+  it('a file that cannot be read gives nothing', () => {
+    for (const name of ['package-lock.json', 'pnpm-lock.yaml', 'Pipfile.lock', 'uv.lock', 'yarn.lock']) {
+      expect(readLock(name, '{"packages": [&a *a')).toEqual([]);
+    }
+  });
+});
