@@ -46,12 +46,13 @@ async function world(limits: Parameters<typeof budget>[0], options: { waits?: bo
   });
   const sink = await sinkAt(lab, host, 443, {
     respond(request, response) {
-      request.on('end', async () => {
+      const finish = async (): Promise<void> => {
         response.writeHead(200, { 'content-type': 'text/event-stream' });
         response.write(start);
         await (options.waits === true ? promise : undefined);
         response.end(end);
-      });
+      };
+      request.on('end', () => void finish());
     },
   });
   await sinkAt(lab, 'other.example.com', 443);
