@@ -75,19 +75,24 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
     const login = provider === 'login' ? credentials.loginOf(agent.name) : undefined;
     await writeInto(home, agent.homeFiles({ permissions, telemetry, provider, phantom, login }));
   }
-  const placed = placedFiles(plan, credentials.phantomNamed);
-  for (const { path } of placed) {
-    // oxlint-disable-next-line no-await-in-loop -- a handful of files
-    if ((await readTextIfPresent(join(home, path))) !== undefined) {
-      throw new CasemateError('POLICY_INVALID', `two sources want to write the file ~/${path} of the sandbox`, {
+  const placed = placedFiles(plan, credentials.phantomNamed).map((file) => ({ ...file, mode: 0o600 }));
+  await refuseSecond(home, placed);
+  await writeInto(home, placed);
+}
+
+/** What came along with the agent is not written over: a tool would then find half of what was meant for it. */
+async function refuseSecond(home: string, files: readonly HomeFile[]): Promise<void> {
+  const found = await Promise.all(files.map(({ path }) => readTextIfPresent(join(home, path))));
+  const taken = files.find((_, index) => found[index] !== undefined);
+  if (taken !== undefined) {
+    throw new CasemateError(
+      'POLICY_INVALID',
+      `the agent's configuration brings ~/${taken.path}, and a credential is to be found there`,
+      {
         hint: 'Take the file out of what is copied for the agent, or the credential out of the policy.',
-      });
-    }
+      },
+    );
   }
-  await writeInto(
-    home,
-    placed.map((file) => ({ ...file, mode: 0o600 })),
-  );
 }
 
 /** Before anything has run inside. */

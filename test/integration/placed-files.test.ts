@@ -1,0 +1,64 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { parseSandboxName, newSandboxId } from '../../src/base/ids.ts';
+import { claude } from '../../src/agents/claude.ts';
+import { bindPlanCredentials } from '../../src/sandbox/bind-credentials.ts';
+import { prepareFolder, sandboxFolder } from '../../src/sandbox/folder.ts';
+import type { Plan } from '../../src/sandbox/plan.ts';
+import { environmentOf } from '../../src/system/environment.ts';
+import { samplePlan, sandboxLab, type Lab } from '../helpers/sandbox-lab.ts';
+
+/** Files of a sandbox's home that hold phantoms, written once, before anything runs. */
+
+const policy = `network:
+  - { host: github.com, credential: github }
+  - { host: npm.example.com, credential: npm, ports: [443, 8443] }
+`;
+const callerEnv = environmentOf({ GH_TOKEN: 'ghp_real-one', NPM_TOKEN: 'npm_real-two' });
+
+let lab: Lab;
+beforeEach(async () => {
+  lab = await sandboxLab();
+});
+afterEach(async () => {
+  await lab.remove();
+});
+
+async function fill(plan: Plan, context = lab.context): Promise<string> {
+  const id = newSandboxId();
+  const credentials = await bindPlanCredentials(context, { plan, sandboxId: id, callerEnv });
+  await prepareFolder(context, { row: { id, name: parseSandboxName('work') }, plan, credentials });
+  return join(sandboxFolder(context.paths, id), 'home');
+}
+
+test('each tool finds a phantom at the hosts that the rules bind, for nobody else to read', async () => {
+  const home = await fill(samplePlan(policy));
+  const npmrc = await readFile(join(home, '.npmrc'), 'utf8');
+  expect(npmrc).toMatch(
+    /^\/\/npm\.example\.com\/:_authToken=npm_cmph\w{32}\n\/\/npm\.example\.com:8443\/:_authToken=npm_cmph\w{32}\n$/,
+  );
+  expect(await readFile(join(home, '.git-credentials'), 'utf8')).toMatch(
+    /^https:\/\/x-access-token:ghp_cmph\w{32}@github\.com\n$/,
+  );
+  for (const path of ['.npmrc', '.gitconfig', '.git-credentials', '.config/gh/hosts.yml']) {
+    expect((await stat(join(home, path))).mode & 0o777).toBe(0o600);
+    expect(await readFile(join(home, path), 'utf8')).not.toContain('real');
+  }
+});
+
+test('two sandboxes have phantoms of their own', async () => {
+  const [one, other] = await Promise.all([fill(samplePlan(policy)), fill(samplePlan(policy))]);
+  expect(await readFile(join(one, '.npmrc'), 'utf8')).not.toBe(await readFile(join(other, '.npmrc'), 'utf8'));
+});
+
+test('a file that the agent brings is not written over', async () => {
+  const agent = { ...claude, name: 'claude', homeFiles: () => [{ path: '.gitconfig', content: '[user]\n', mode: 0o600 }] };
+  const planned = { name: 'claude', permissions: 'ask', telemetry: false, command: ['claude'] } as const;
+  const plan: Plan = { ...samplePlan(policy), agent: planned };
+  await expect(fill(plan, { ...lab.context, agents: { claude: agent } })).rejects.toMatchObject({
+    code: 'POLICY_INVALID',
+    message: expect.stringContaining('~/.gitconfig') as string,
+  });
+});
