@@ -85,7 +85,7 @@ describe('an answer', () => {
     lab.failing.add('journal:ask.approve');
     expect(await codeOf(approving({ id }))).toBe('JOURNAL_UNWRITABLE');
     expect(await codeOf(approving({ id, scope: 'sandbox' }))).toBe('JOURNAL_UNWRITABLE');
-    expect(await Promise.race([held, 'held'])).toBe('held');
+    expect(await Promise.race([held, Promise.resolve('held')])).toBe('held');
     expect(lab.store.answers(parseSandboxId(sandbox))).toEqual([]);
     lab.failing.clear();
     await approving({ id });
@@ -161,7 +161,7 @@ test('what a person widens by hand stays within the organisation', async () => {
   expect(
     await codeOf(approving({ id: idOf('/v1/x'), scope: 'sandbox', functions: [{ methods: undefined, path: '/v1/**' }] })),
   ).toBe('POLICY_WIDENS');
-  expect(await Promise.race([held, 'held'])).toBe('held');
+  expect(await Promise.race([held, Promise.resolve('held')])).toBe('held');
   await approving({ id: idOf('/v1/x'), scope: 'sandbox', functions: [{ methods: ['GET'], path: '/v1/x/**' }] });
 });
 
