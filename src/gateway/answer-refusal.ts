@@ -25,20 +25,24 @@ export async function answerRefusal(exchange: Exchange, site: Site, refusal: Ref
     live.counts.denied += 1;
   }
   if (refusal.isRecorded !== true && refusal.reason !== 'journal-unwritable') {
-    const bare = bareEffect(exchange, site, refusal.content);
-    const ask = refusal.ask?.id === undefined ? {} : { ask: refusal.ask.id };
-    const effect: Effect = { ...bare, detail: { ...bare.detail, ...ask }, rule: refusal.rule };
-    await recordRefusal(effect, site, refusal);
+    await recordRefusal(refusalEffect(exchange, site, refusal), site, refusal);
   }
   if (exchange.hasResponded() || exchange.signal.aborted) {
     exchange.cut();
     return;
   }
   const asked = { scheme, host, port, method: exchange.method, path, target: exchange.target, fields: exchange.fields };
-  const { status, fields, body } = refusal.isStub === true ? stubAnswer() : explain(refusal, asked);
+  const { status, fields, body, trailers } = refusal.isStub === true ? stubAnswer() : explain(refusal, asked);
   const isDrained = await drain(exchange, refusal.push === undefined ? usualDrain : pushDrain);
   const target = exchange.respond(status, isDrained ? fields : [...fields, ['connection', 'close']]);
+  exchange.sendTrailers(trailers ?? []);
   target.end(exchange.method === 'HEAD' ? undefined : body);
+}
+
+function refusalEffect(exchange: Exchange, site: Site, { content, ask, rule }: Refusal): Effect {
+  const bare = bareEffect(exchange, site, content);
+  const asked = ask?.id === undefined ? {} : { ask: ask.id };
+  return { ...bare, detail: { ...bare.detail, ...asked }, rule };
 }
 
 /** Says that it was taken and nothing more: what a program does next is what is to be learned. */

@@ -23,11 +23,16 @@ export interface Explanation {
   readonly status: number;
   readonly fields: readonly Field[];
   readonly body: Buffer;
+  /** behind the content */
+  readonly trailers?: readonly Field[] | undefined;
 }
 
 export function explain(refusal: Refusal, asked: Asked): Explanation {
   if (refusal.push !== undefined) {
     return explainPush(refusal, refusal.push, asked);
+  }
+  if (isGrpc(asked.fields)) {
+    return explainGrpc(refusal, asked);
   }
   const isJson = wantsJson(asked.fields);
   const body = Buffer.from(isJson ? json(refusal, asked) : text(refusal, asked));
@@ -57,6 +62,35 @@ function explainPush(refusal: Refusal, push: RefusedPush, asked: Asked): Explana
     ],
     body,
   };
+}
+
+function isGrpc(fields: readonly Field[]): boolean {
+  return valuesOf(fields, 'content-type').some((value) => /^application\/grpc(?:[+;]|$)/i.test(value));
+}
+
+/** As a status of gRPC (https://grpc.io/docs/guides/status-codes/), so that its clients raise what it says. */
+function explainGrpc(refusal: Refusal, asked: Asked): Explanation {
+  // PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE
+  const status = isDenial(refusal.reason) ? (statusOf(refusal.reason) === 429 ? '8' : '7') : '14';
+  const rule = missing(refusal, asked);
+  const message = `casemate: ${refusal.message} (${refusal.reason}). ${rule === undefined ? '' : `Missing: ${rule}. `}${nextStep(refusal, asked)}`;
+  return {
+    status: 200,
+    fields: [
+      ['content-type', 'application/grpc'],
+      ['x-casemate-denied', refusal.reason],
+    ],
+    body: Buffer.alloc(0),
+    trailers: [
+      ['grpc-status', status],
+      ['grpc-message', percentEncoded(visible(message))],
+    ],
+  };
+}
+
+/** Only what no header can hold, and the sign itself. */
+function percentEncoded(message: string): string {
+  return message.replaceAll(/[^\x20-\x24\x26-\x7e]/gu, (character) => encodeURIComponent(character));
 }
 
 function text(refusal: Refusal, asked: Asked): string {
