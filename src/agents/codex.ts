@@ -1,5 +1,5 @@
 import { CasemateError } from '../base/errors.ts';
-import type { Agent, AgentSetup, AgentStart } from './agent.ts';
+import type { Agent, AgentApi, AgentLogin, AgentSetup, AgentStart } from './agent.ts';
 
 /**
  * Codex. Observed with version 0.169.0 on 2026-11-21 in a namespace with a stand-in for every host; the requests are
@@ -43,12 +43,12 @@ function refuseSkipping(args: readonly string[]): void {
   }
 }
 
-function config({ permissions, telemetry }: AgentSetup): string {
+function config({ permissions, telemetry, provider }: AgentSetup): string {
   const mode = permissions === 'skip' ? { approval: 'never', sandbox: 'danger-full-access' } : ask;
   return `check_for_update_on_startup = false
 sandbox_mode = "${mode.sandbox}"
 approval_policy = "${mode.approval}"
-forced_login_method = "api"
+forced_login_method = "${provider === 'login' ? 'chatgpt' : 'api'}"
 cli_auth_credentials_store = "file"
 
 [analytics]
@@ -70,6 +70,44 @@ trust_level = "trusted"
 `;
 }
 
+/** As it keeps its own login. It reads plan and account out of the id token, and renews by the age of `last_refresh`. */
+function loginFile({ accessToken, refreshToken, idToken, accountId, nowMs }: AgentLogin): string {
+  const tokens = { id_token: idToken, access_token: accessToken, refresh_token: refreshToken, account_id: accountId ?? null };
+  const lastRefresh = new Date(nowMs).toISOString();
+  return `${JSON.stringify({ auth_mode: 'chatgpt', OPENAI_API_KEY: null, tokens, last_refresh: lastRefresh })}\n`;
+}
+
+const login: AgentApi = {
+  provider: 'codex-login',
+  needs: [],
+  hosts: [
+    {
+      host: 'chatgpt.com',
+      ports: [443],
+      credential: true,
+      telemetry: false,
+      http: [
+        { methods: ['POST', 'GET'], path: '/backend-api/codex/responses' },
+        { methods: ['POST'], path: '/backend-api/codex/responses/compact' },
+        { methods: ['GET'], path: '/backend-api/codex/models' },
+        { methods: ['GET'], path: '/backend-api/wham/usage' },
+      ],
+    },
+    {
+      host: 'auth.openai.com',
+      ports: [443],
+      credential: true,
+      telemetry: false,
+      // Answered on the host: nothing that a sandbox sends there leaves it.
+      http: [
+        { methods: ['POST'], path: '/oauth/token' },
+        { methods: ['POST'], path: '/oauth/revoke' },
+        { methods: ['POST'], path: '/api/accounts/deviceauth/*' },
+      ],
+    },
+  ],
+};
+
 export const codex: Agent = {
   name: 'codex',
   title: 'Codex',
@@ -80,7 +118,8 @@ export const codex: Agent = {
   homeFiles: (setup) => [
     { path: '.codex/config.toml', content: config(setup), mode: 0o600 },
     // Without this an interactive start asks for a login even when OPENAI_API_KEY is set.
-    ...(setup.phantom === undefined
+    ...(setup.login === undefined ? [] : [{ path: '.codex/auth.json', content: loginFile(setup.login), mode: 0o600 }]),
+    ...(setup.phantom === undefined || setup.provider === 'login'
       ? []
       : [
           {
@@ -105,6 +144,7 @@ export const codex: Agent = {
     maximum: [],
   },
   provider: 'openai',
+  apis: { login },
   hosts: [
     {
       host: 'api.openai.com',

@@ -88,7 +88,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     url: `http://127.0.0.1:${port}`,
     counts: state.counts,
     issued: state.issued,
-    accepts: (token) => state.families.some((family) => family.alive && (family.accessTokens.get(token) ?? 0) > state.nowMs()),
+    accepts: (given) => state.families.some((family) => family.alive && (family.accessTokens.get(given) ?? 0) > state.nowMs()),
     fail(fault) {
       state.fault = fault;
     },
@@ -137,24 +137,24 @@ async function token(fields: ReadonlyMap<string, string>, response: ServerRespon
   const isRefresh = fields.get('grant_type') === 'refresh_token';
   state.counts.refreshes += isRefresh ? 1 : 0;
   const { fault } = state;
-  if (fault?.kind === 'error') {
-    reply(response, 500, { error: 'server_error' });
-    return;
-  }
-  if (fault?.kind === 'invalid_grant') {
-    reply(response, 400, { error: 'invalid_grant' });
+  if (fault?.kind === 'error' || fault?.kind === 'invalid_grant') {
+    reply(response, fault.kind === 'error' ? 500 : 400, { error: fault.kind === 'error' ? 'server_error' : 'invalid_grant' });
     return;
   }
   const [status, answer] = isRefresh ? refresh(fields.get('refresh_token') ?? '', state) : exchange(fields, state);
+  await deliver(response, fault, [status, answer]);
+}
+
+/** The family has changed by now, as it has when a real answer is under way. */
+async function deliver(response: ServerResponse, fault: Fault | undefined, [status, answer]: Answer): Promise<void> {
   if (fault?.kind === 'slow') {
-    // The family has changed by now, as it has when a real answer is under way.
     await sleep(fault.ms ?? 1000);
   }
   if (fault?.kind === 'lost-answer') {
     response.destroy();
-    return;
+  } else {
+    reply(response, status, answer);
   }
-  reply(response, status, answer);
 }
 
 type Answer = readonly [status: number, answer: Readonly<Record<string, unknown>>];

@@ -4,7 +4,17 @@ import { systemClock, type Clock } from '../../system/clock.ts';
 import type { Material } from '../credential.ts';
 import type { SealedStore } from '../sealed-store.ts';
 import { secret } from '../secret.ts';
-import { needsRenewal, newWatch, readLogin, rejectedAgainMs, renewOnce, writeLogin, type Parts, type Watch } from './renewal.ts';
+import {
+  forgetPast,
+  needsRenewal,
+  newWatch,
+  readLogin,
+  rejectedAgainMs,
+  renewOnce,
+  writeLogin,
+  type Parts,
+  type Watch,
+} from './renewal.ts';
 import { noteOf, type LoginNote, type LoginRecord, type TokenFamily } from './token-family.ts';
 import type { TokenPost } from './token-request.ts';
 
@@ -90,8 +100,8 @@ export function createLoginKeeper(options: LoginKeeperOptions): LoginKeeper {
     },
     put: (agent, family) =>
       inTurn(agent, async () => {
-        watches.delete(agent);
         await writeLogin(agent, { version: 1, family }, parts);
+        forgetPast(watchOf(agent));
       }),
     remove: (agent) =>
       inTurn(agent, async () => {
@@ -99,13 +109,15 @@ export function createLoginKeeper(options: LoginKeeperOptions): LoginKeeper {
         await options.store.remove('login', agent);
         return record?.family;
       }),
-    async list() {
-      const notes = await options.store.list('login');
-      return await Promise.all(
-        notes.map(async ({ name }) => ({ agent: name, ...viewOf(await readLogin(name, parts).catch(() => undefined)) })),
-      );
-    },
+    list: () => listLogins(parts),
   };
+}
+
+async function listLogins(parts: Parts): Promise<readonly LoginView[]> {
+  const notes = await parts.options.store.list('login');
+  return await Promise.all(
+    notes.map(async ({ name }) => ({ agent: name, ...viewOf(await readLogin(name, parts).catch(() => undefined)) })),
+  );
 }
 
 function viewOf(record: LoginRecord | undefined): LoginNote {

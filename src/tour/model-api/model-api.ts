@@ -94,7 +94,9 @@ function hasKey({ headers }: IncomingMessage, expected: ModelApiOptions['expecte
 
 async function answerFor(request: IncomingMessage, authorized: boolean, script: Script): Promise<Answer> {
   const body = await readBody(request);
-  const route = `${request.method ?? ''} ${(request.url ?? '/').split('?')[0] ?? ''}`;
+  const path = (request.url ?? '/').split('?')[0] ?? '';
+  // Codex with a login asks for the same under another path.
+  const route = `${request.method ?? ''} ${path === '/backend-api/codex/responses' ? '/v1/responses' : path}`;
   const known = ['POST /v1/messages', 'POST /v1/messages/count_tokens', 'POST /v1/responses'].includes(route);
   if (!known) {
     return fault(404, 'not_found_error', `the stand-in has no ${route}`);
