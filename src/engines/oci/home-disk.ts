@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { isErrno, privateFolder } from '../../system/files.ts';
 import { run } from '../../system/process.ts';
+import { fullDisk } from './full-disk.ts';
 
 /**
  * A home of limited size: an ext4 file system in a sparse file beside the home folder, mounted by `stage.pl` in the
@@ -113,10 +114,10 @@ export async function makeImage(
   const features = ['-m', '0', '-O', '^resize_inode', '-J', 'size=4', '-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard'];
   const result = await run('mke2fs', ['-q', '-F', '-t', 'ext4', ...features, ...source, path], { env, timeoutMs: 60_000 });
   if (result.exitCode !== 0) {
+    // Asked before what was written is taken away again.
+    const full = await fullDisk(dirname(path));
     await rm(path, { force: true });
-    throw new CasemateError(
-      'ENGINE_FAILED',
-      `cannot make the sandbox's home: mke2fs: ${visible(result.stderr.toString('utf8').trim()).slice(0, 300)}`,
-    );
+    const said = visible(result.stderr.toString('utf8').trim()).slice(0, 300);
+    throw full ?? new CasemateError('ENGINE_FAILED', `cannot make the sandbox's home: mke2fs: ${said}`);
   }
 }

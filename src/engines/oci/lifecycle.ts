@@ -4,6 +4,7 @@ import { allDone } from '../../base/all-done.ts';
 import { cleanupStack } from '../../base/cleanup.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { parseSandboxId } from '../../base/ids.ts';
+import { isErrno } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
@@ -20,6 +21,7 @@ import {
   takeStage,
   type EngineContext,
 } from './context.ts';
+import { fullDisk } from './full-disk.ts';
 import { homeImage, keepBlank } from './home-disk.ts';
 import { removePlaceholders } from './placeholders.ts';
 import { killProcess, processesInside, waitUntil, waitUntilGone } from './processes.ts';
@@ -53,9 +55,10 @@ export async function createSandbox(context: EngineContext, spec: SandboxSpec, a
       meanwhile: () => prepareListener(context, spec.id),
     });
   } catch (error) {
+    const full = isErrno(error, 'ENOSPC') ? await fullDisk(context.folders.state) : undefined;
     // Why it could not be made is what helps. What is left of it is listed, and goes when it is removed.
     await undo.run().catch(() => undefined);
-    throw error;
+    throw full ?? error;
   }
 }
 
