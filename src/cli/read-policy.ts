@@ -33,6 +33,7 @@ export async function readPolicy(
         home: env.get('HOME') ?? homedir(),
         registries,
         stored: await sealedNames(paths.state, 'credential'),
+        logins: await sealedNames(paths.state, 'login'),
       }),
   });
 }

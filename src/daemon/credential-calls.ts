@@ -43,7 +43,7 @@ export function createCredentialCalls({ context, prepare, find, askVariables }: 
   const idOf = (sandbox: string | undefined): SandboxId | undefined => (sandbox === undefined ? undefined : find(sandbox));
   /** Throws `USAGE` for a name that nobody here knows. */
   const checked = async (name: string, cwd: string): Promise<readonly string[]> => {
-    const world = await credentialWorld(context, cwd);
+    const world = await credentialWorld(context, { cwd });
     requireKnown(name, world);
     const rule = world.known.get(name)?.rule;
     const sources = rule === undefined ? [] : plainSources(rule.source);

@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
 import { sealedNames } from '../credentials/sealed-store.ts';
-import { registryKinds, type Facts } from '../policy/facts.ts';
+import type { Facts, RegistryKind } from '../policy/facts.ts';
 import { providerHosts } from '../policy/provider-hosts.ts';
 import { formatHostPattern } from '../policy/host-pattern.ts';
 import type { KnownCredential, KnownCredentials } from '../policy/resolve-credentials.ts';
@@ -16,9 +16,16 @@ export interface CredentialWorld {
   readonly facts: Facts;
 }
 
-export async function credentialWorld({ agents, env, paths, userHome }: SandboxContext, cwd: string): Promise<CredentialWorld> {
+/**
+ * `registries`: package sources of this machine to ask for, which takes as long as starting npm or pip; the hosts of other
+ * ones are then not known.
+ */
+export async function credentialWorld(
+  { agents, env, paths, userHome }: SandboxContext,
+  { cwd, registries = [] }: { readonly cwd: string; readonly registries?: readonly RegistryKind[] },
+): Promise<CredentialWorld> {
   const sealed = await sealedNames(paths.state, 'credential');
-  const facts = await readFacts({ agents, env, home: userHome, registries: registryKinds, stored: sealed });
+  const facts = await readFacts({ agents, env, home: userHome, registries, stored: sealed });
   const known = await loadCredentials({ paths, cwd, facts: async () => facts });
   return { known, sealed, facts };
 }

@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
 
+import { sealedNames } from '../credentials/sealed-store.ts';
 import { readNote, type ValueNote } from '../credentials/sealed-value.ts';
 import { describeSource } from '../credentials/sources.ts';
+import { registryKinds } from '../policy/facts.ts';
 import type { CredentialSource } from '../policy/policy.ts';
 import { plainSources } from '../policy/source-schema.ts';
 import type { SandboxContext } from './context.ts';
@@ -38,7 +40,9 @@ export interface SourceView {
 }
 
 export async function listCredentials(context: SandboxContext, cwd: string): Promise<readonly CredentialView[]> {
-  const world = await credentialWorld(context, cwd);
+  const sealed = await sealedNames(context.paths.state, 'credential');
+  const world = await credentialWorld(context, { cwd, registries: registryKinds.filter((kind) => sealed.includes(kind)) });
+  const logins = await sealedNames(context.paths.state, 'login');
   const notes = new Map((await context.sealed.list('credential')).map((entry) => [entry.name, readNote(entry)]));
   const names = [...new Set([...world.known.keys(), ...notes.keys()])].toSorted();
   const marks = { uses: context.store.credentials.uses(), revocations: context.store.credentials.revocations() };
@@ -53,7 +57,7 @@ export async function listCredentials(context: SandboxContext, cwd: string): Pro
       return {
         name,
         provider: credential?.rule.provider ?? note?.provider ?? 'header',
-        sources: await Promise.all(plainSources(source).map((one) => viewSource(one, world.sealed))),
+        sources: await Promise.all(plainSources(source).map((one) => viewSource(one, { sealed, logins }))),
         hosts: note !== undefined && note.hosts.length > 0 ? note.hosts : bound,
         definedIn: credential === undefined ? 'sealed' : definitionOf(credential.rule.origin),
         ...timesOf(note),
@@ -79,20 +83,29 @@ function timeOf(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString();
 }
 
-async function viewSource(source: CredentialSource, sealed: readonly string[]): Promise<SourceView> {
-  const variable = source.kind === 'env' ? source.name : undefined;
-  return { kind: source.kind, text: describeSource(source), variable, has: await presence(source, sealed) };
+interface Present {
+  readonly sealed: readonly string[];
+  readonly logins: readonly string[];
 }
 
-async function presence(source: CredentialSource, sealed: readonly string[]): Promise<SourceView['has']> {
-  if (source.kind === 'stored') {
-    return sealed.includes(source.name) ? 'yes' : 'no';
+async function viewSource(source: CredentialSource, present: Present): Promise<SourceView> {
+  const variable = source.kind === 'env' ? source.name : undefined;
+  return { kind: source.kind, text: describeSource(source), variable, has: await presence(source, present) };
+}
+
+async function presence(source: CredentialSource, { sealed, logins }: Present): Promise<SourceView['has']> {
+  switch (source.kind) {
+    case 'stored':
+      return sealed.includes(source.name) ? 'yes' : 'no';
+    case 'login':
+      return logins.includes(source.agent) ? 'yes' : 'no';
+    case 'file':
+    case 'secret':
+      return await stat(source.path).then(
+        () => 'yes',
+        () => 'no',
+      );
+    default:
+      return 'unknown';
   }
-  if (source.kind === 'file' || source.kind === 'secret') {
-    return await stat(source.path).then(
-      () => 'yes',
-      () => 'no',
-    );
-  }
-  return 'unknown';
 }

@@ -5,6 +5,7 @@ import { bindWithoutValue } from '../credentials/bind.ts';
 import { readSealedValue } from '../credentials/sealed-value.ts';
 import type { Field } from '../gateway/fields.ts';
 import type { Environment } from '../system/environment.ts';
+import { registryKinds } from '../policy/facts.ts';
 import type { CredentialRule, NetworkRule } from '../policy/policy.ts';
 import type { SandboxContext } from './context.ts';
 import type { CredentialCall } from './credentials.ts';
@@ -79,7 +80,9 @@ export async function testCredential(context: SandboxContext, asked: TestCredent
 
 async function planTest(context: SandboxContext, asked: TestCredential): Promise<{ rule: CredentialRule; call: HarmlessCall }> {
   const { name } = asked;
-  const world = await credentialWorld(context, asked.cwd);
+  // Where the package sources are is asked for only where the call goes to one.
+  const registries = registryKinds.filter((kind) => kind === name);
+  const world = await credentialWorld(context, { cwd: asked.cwd, registries });
   requireKnown(name, world);
   const credential = world.known.get(name);
   if (credential === undefined) {
