@@ -10,6 +10,7 @@ import { faulty } from './fault.ts';
 import { flat, tokensOf, valuesOf, type Field } from './fields.ts';
 import { detachedExchange } from './http1-exchange.ts';
 import type { Site } from './live-sandbox.ts';
+import { tellRejected } from './local-answer.ts';
 import { createMask, maskText } from './mask.ts';
 import { pump } from './pump.ts';
 import { searchOutward, stoppedBy, upstreamRequest } from './outgoing-request.ts';
@@ -86,6 +87,7 @@ function handshakeFault({ method, fields, body }: Exchange, { head }: Upgrade): 
 
 async function settle(upgrade: Upgrade, run: Run, answer: UpgradeAnswer): Promise<Refusal | undefined> {
   if (answer.kind === 'answered') {
+    tellRejected(run.plan, answer.answer.status, run.outgoing.secret);
     const plain = readable({ ok: true, value: answer.answer }, run);
     if (!plain.ok) {
       return failed(run, plain.fault);

@@ -58,7 +58,7 @@ function policyText(modelApi: ModelApi | undefined): string {
   const upstream = modelApi === undefined ? [] : ['network:', '  - host: api.anthropic.com', `    upstream: ${modelApi.url}`];
   return [
     'version: 1',
-    'agent: { name: claude, permissions: skip }',
+    'agent: { name: claude, permissions: skip, provider: key }',
     'presets: [claude]',
     ...upstream,
     'credentials:',
