@@ -31,7 +31,7 @@ function contentRisk({ contentBytes, contentType, method }: RiskFacts): readonly
   if (contentType === undefined || method === undefined) {
     return [];
   }
-  const size = contentBytes === undefined ? 'of unknown length' : `of ${contentBytes} bytes`;
+  const size = contentBytes === undefined ? 'of unknown length' : `of ${contentBytes} ${contentBytes === 1 ? 'byte' : 'bytes'}`;
   return [`it has content ${size}${contentType === '' ? '' : ` (${contentType})`}, which is not shown here`];
 }
 

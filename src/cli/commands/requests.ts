@@ -48,22 +48,45 @@ async function follow(context: CommandContext, form: 'text' | 'json'): Promise<n
       }
     }
   };
-  const client = await connectDaemon(context, { progress: show });
   if (form === 'text') {
     stderr.write('what is denied waits here for an answer (casemate approve ID, casemate deny ID); interrupt to end\n');
   }
-  const stop = (): void => client.close();
+  const interrupted = new AbortController();
+  const stop = (): void => interrupted.abort();
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   try {
-    const ended = client.call('requests-follow', {}).catch(() => undefined);
-    await Promise.race([ended, client.whenClosed()]);
+    // oxlint-disable-next-line no-await-in-loop -- one daemon after the other
+    while ((await followOnce(context, show, interrupted.signal)) === 'lost') {
+      stderr.write('casemate: the daemon was lost; what waited is gone, following the next one\n');
+    }
   } finally {
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
-    client.close();
   }
   return 0;
+}
+
+/** `lost`: the daemon died; `over`: it ended in order, or the person has seen enough. */
+async function followOnce(
+  context: CommandContext,
+  show: (text: string) => void,
+  interrupted: AbortSignal,
+): Promise<'lost' | 'over'> {
+  const client = await connectDaemon(context, { progress: show });
+  const close = (): void => client.close();
+  interrupted.addEventListener('abort', close, { once: true });
+  try {
+    const ended = client.call('requests-follow', {}).then(
+      () => 'over' as const,
+      () => 'lost' as const,
+    );
+    const how = await Promise.race([ended, client.whenClosed().then(() => ended)]);
+    return interrupted.aborted ? 'over' : how;
+  } finally {
+    interrupted.removeEventListener('abort', close);
+    client.close();
+  }
 }
 
 function answerLine({ id }: RequestView): string {
