@@ -74,17 +74,26 @@ export function packageGuard(exchange: Exchange, site: Site, plan: Plan): Packag
 }
 
 /** Known by the preset that names the host, by the policy's list, or by what the client says it wants. */
-function ecosystemOf({ fields }: Exchange, { host, live }: Site, { rule }: Plan): Ecosystem | undefined {
-  const preset = rule.origin.layer === 'preset' ? ecosystems.find((one) => one === rule.origin.source) : undefined;
-  const listed = live.sandbox.guarding?.rules.registries.find((registry) => registry.host === host)?.ecosystem;
+function ecosystemOf({ fields }: Exchange, { host, live }: Site, { rule, head }: Plan): Ecosystem | undefined {
+  const registries = live.sandbox.guarding?.rules.registries ?? [];
   const accepted = tokensOf(fields, 'accept');
-  const wanted = accepted.some((type) => type.startsWith('application/vnd.npm.install'))
-    ? 'npm'
-    : accepted.some((type) => type.startsWith('application/vnd.pypi.simple'))
-      ? 'pypi'
-      : undefined;
-  return preset ?? listed ?? wanted;
+  const [first, second] = ecosystems.filter(
+    (one) =>
+      (rule.origin.layer === 'preset' && rule.origin.source === one) ||
+      registries.some((registry) => registry.host === host && registry.ecosystem === one) ||
+      accepted.some((type) => type.startsWith(vendorTypes[one])),
+  );
+  if (second === undefined) {
+    return first;
+  }
+  // A host of both: every path of npm could be metadata, those of Python are known by their form.
+  return packageRequest('pypi', head.path) === undefined || head.path.includes('/-/') ? 'npm' : 'pypi';
 }
+
+const vendorTypes: Readonly<Record<Ecosystem, string>> = {
+  npm: 'application/vnd.npm.install',
+  pypi: 'application/vnd.pypi.simple',
+};
 
 const conditional = new Set([
   'if-none-match',

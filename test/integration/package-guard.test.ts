@@ -154,7 +154,7 @@ describe('npm, with an age of seven days', () => {
     expect(found['dist-tags']).toEqual({ latest: '1.1.0', old: '1.0.0' });
     expect(found.versions['1.1.0']).toEqual(manifest('1.1.0'));
     expect(head).toMatch(
-      /npm-notice: casemate withholds of alpha: .*2\.0\.0 \(it was published 24 h 1 min ago, and "packages\.minAge" is 7 days\)/,
+      /npm-notice: casemate withholds of alpha: .*2\.0\.0 \(it was published 24 h \d+ min ago, and "packages\.minAge" is 7 days\)/,
     );
     expect(head).not.toContain('"up"');
   });
