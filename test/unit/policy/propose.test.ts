@@ -129,7 +129,7 @@ describe('a proposal', () => {
           }
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 });
