@@ -33,11 +33,13 @@ export function http1Exchange(
     sendContinue: () => response.writeContinue(),
     respond(status, answer) {
       response.writeHead(status, phraseFor(status, answer), flat(answer));
-      // Head and first content in one packet where both are there; the head alone where content is not.
-      response.cork();
+      // Head and first content in one packet where both are there; the head alone where content is not. The socket and not
+      // the response: Node 24 writes the end of a corked response before the chunks it holds, which then follow as an answer of their own.
+      const { socket } = request;
+      socket.cork();
       setImmediate(() => {
         response.flushHeaders();
-        response.uncork();
+        socket.uncork();
       });
       return response;
     },
