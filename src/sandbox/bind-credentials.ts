@@ -1,10 +1,11 @@
-import { CasemateError } from '../base/errors.ts';
+import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { AgentLogin } from '../agents/agent.ts';
 import { awsVariables } from '../credentials/aws-chain.ts';
 import { bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
 import type { BoundCredential, Material } from '../credentials/credential.ts';
 import type { LoginView } from '../credentials/login/login-keeper.ts';
+import { unknownAccount } from '../credentials/login/stand-ins.ts';
 import { readSealedValue } from '../credentials/sealed-value.ts';
 import type { KnownSecrets } from '../gateway/known-secrets.ts';
 import type { CredentialSource } from '../policy/policy.ts';
@@ -37,7 +38,7 @@ export interface BindFacts {
   readonly plan: Plan;
   readonly sandboxId: SandboxId;
   readonly callerEnv: Environment;
-  /** Bind what can be known without the sources: exchanges that need a value are refused until one is given. */
+  /** A source that cannot be read is no fault: exchanges that need its value are refused until one is given. */
   readonly withoutValues?: boolean | undefined;
 }
 
@@ -70,9 +71,7 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
       await binding.refresh(layered(callerEnv, context.env));
     }
   };
-  if (facts.withoutValues !== true) {
-    await refresh(facts.callerEnv);
-  }
+  await (facts.withoutValues === true ? readWhatCan(bindings.values()) : refresh(facts.callerEnv));
   rememberAll(bindings.values(), context);
   return {
     bindings,
@@ -115,8 +114,22 @@ function agentLogin(bindings: readonly Binding[], logins: readonly LoginView[], 
   if (bound === undefined) {
     return undefined;
   }
-  const { scopes = [], plan, accountId } = loginNamed(logins, agent) ?? {};
+  const { scopes = [], plan, accountId = unknownAccount } = loginNamed(logins, agent) ?? {};
   return { ...bound.standIns.now(), nowMs: bound.standIns.nowMs(), scopes, plan, accountId };
+}
+
+/** One that died with the caller's environment must not take the others with it. */
+async function readWhatCan(bindings: Iterable<Binding>): Promise<void> {
+  for (const binding of bindings) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- sources may ask the person; one at a time
+      await binding.refresh();
+    } catch (error) {
+      if (toCasemateError(error).code !== 'CREDENTIAL_UNAVAILABLE') {
+        throw error;
+      }
+    }
+  }
 }
 
 /** What was revoked is given to nobody; each use is noted. */

@@ -144,15 +144,7 @@ async function reattach(context: SandboxContext, row: SandboxRow): Promise<void>
 
 /** The caller's variables died with the daemon: what came from them is refused until the caller gives it again. */
 async function rebind(context: SandboxContext, row: SandboxRow, plan: Plan): Promise<PlanCredentials> {
-  const facts = { plan, sandboxId: row.id, callerEnv: environmentOf({}) };
-  try {
-    return await bindPlanCredentials(context, facts);
-  } catch (error) {
-    if (toCasemateError(error).code !== 'CREDENTIAL_UNAVAILABLE') {
-      throw error;
-    }
-    return await bindPlanCredentials(context, { ...facts, withoutValues: true });
-  }
+  return await bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv: environmentOf({}), withoutValues: true });
 }
 
 async function adoptExecutions(facts: RowFacts): Promise<void> {

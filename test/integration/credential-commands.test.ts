@@ -150,7 +150,7 @@ test('a revocation is there for the next daemon; restore ends it', async () => {
 }, 60_000);
 
 test('a daemon killed in the middle of a rotation leaves the old value or the new one, whole', async () => {
-  for (const delayMs of [5, 25, 60, 120]) {
+  for (const delayMs of [5, 80]) {
     await credentials(['set', 'gitlab'], { input: 'value-before' });
     const status = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out) as { daemon: { pid: number } };
     const rotation = credentials(['rotate', 'gitlab'], { input: 'value-after' });
