@@ -89,9 +89,12 @@ function tail({ installationKey, sandboxId, credentialName }: PhantomOwner, part
   return hex.slice(0, 28);
 }
 
+/** Codex renews only where its file and the token name the same account. */
+export const unknownAccount = 'account-casemate';
+
 /** The claims that Codex 0.169.0 reads: none of them is a secret. */
 function accountClaims(account: StandInFacts['account']): Readonly<Record<string, unknown>> {
-  const { plan = 'unknown', accountId = '' } = account ?? {};
+  const { plan = 'unknown', accountId = unknownAccount } = account ?? {};
   const auth = { chatgpt_plan_type: plan, chatgpt_account_id: accountId, chatgpt_user_id: 'user-casemate' };
   return { sub: 'casemate', email: 'sandbox@casemate.invalid', 'https://api.openai.com/auth': auth };
 }
