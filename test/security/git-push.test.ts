@@ -121,13 +121,13 @@ test('a push of a good and a bad reference is refused as a whole', async () => {
   expect(await server.refs('team/open')).not.toContain('agent/good');
 });
 
-test('a large push that is refused shows its reason too', async () => {
+test.each(['HTTP/1.1', 'HTTP/2'])('a large push over %s that is refused shows its reason too', async (version) => {
   await cloned('team/open.git');
   await writeFile(join(work, 'large'), Buffer.from(Array.from({ length: 3_000_000 }, () => Math.floor(Math.random() * 256))));
   await run(['add', 'large']);
   await run(['commit', '-q', '-m', 'large']);
   server.sink.seen.length = 0;
-  const { text } = await run(['push', 'origin', 'HEAD:refs/heads/no']);
+  const { text } = await run(['-c', `http.version=${version}`, 'push', 'origin', 'HEAD:refs/heads/no']);
   expect(text).toContain('remote: casemate: blocked');
   // The empty list that git asks with before a large push changes nothing.
   expect(server.sink.seen.filter(({ method }) => method === 'POST').map(({ body }) => body)).toEqual(['0000']);
