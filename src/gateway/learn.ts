@@ -17,7 +17,7 @@ export interface LearnState {
   readonly setting: Learning;
   /** rules of the organisation, beyond which nothing goes out */
   readonly bound: readonly NetworkRule[] | undefined;
-  /** of heads that went out */
+  /** of all that went out */
   spentBytes: number;
 }
 
@@ -52,7 +52,7 @@ export function learnFrom(exchange: Exchange, site: Site, state: LearnState): Le
     return { refusal: stub('this is only noted down', kind === 'write' ? 'learn:write' : 'learn:read') };
   }
   const reduced = mode === 'writes' ? exchange : reduce(exchange, kind);
-  const bytes = reduced.target.length + reduced.fields.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  const bytes = bytesOf(reduced, site, kind);
   if (reduced.target.length > learnLimits.targetBytes || state.spentBytes + bytes > learnLimits.bytes) {
     return { refusal: stub('more than may leave while it is learned what this needs', 'learn:too-much') };
   }
@@ -60,21 +60,36 @@ export function learnFrom(exchange: Exchange, site: Site, state: LearnState): Le
   return { exchange: reduced, site: learnSite(site, kind === 'write' ? 'learn:write' : 'learn:read') };
 }
 
+/** All of it that a server elsewhere gets to see; its name is looked up outside, so it counts as well. */
+function bytesOf({ target, fields }: Exchange, { host }: Site, kind: Kind): number {
+  const content = kind === 'git' ? lengthOf(fields) : 0;
+  return host.length + target.length + content + fields.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+}
+
+function lengthOf(fields: readonly Field[]): number {
+  return Number(fields.find(([name]) => name === 'content-length')?.[1]);
+}
+
 /** A connection whose bytes are not read: it is noted down and goes nowhere. */
 export const learnedConnection = 'learn:connection';
 
-/** `git`: a read although it is a POST (clone and fetch). */
-function kindOf({ method, target, fields, body }: Exchange): 'read' | 'git' | 'write' {
+/** `git`: a read although it is a POST (clone and fetch). What switches protocols is no read: it opens a channel. */
+type Kind = 'read' | 'git' | 'write';
+
+function kindOf({ method, target, fields, body }: Exchange): Kind {
+  if (fields.some(([name]) => name === 'upgrade')) {
+    return 'write';
+  }
   if (method === 'GET' || method === 'HEAD') {
     return 'read';
   }
-  const length = Number(fields.find(([name]) => name === 'content-length')?.[1]);
+  const length = lengthOf(fields);
   const isSmall = body !== undefined && Number.isSafeInteger(length) && length <= learnLimits.contentBytes;
   return isSmall && readGitRequest({ method, path: target })?.kind === 'read' ? 'git' : 'write';
 }
 
 /** Nothing goes along that a server does not need to answer a read. */
-function reduce(exchange: Exchange, kind: 'read' | 'git' | 'write'): Exchange {
+function reduce(exchange: Exchange, kind: Kind): Exchange {
   const isKept = ([name, value]: Field): boolean =>
     (keptFields.has(name) && value.length <= fieldBytes) ||
     (kind === 'git' && ['content-type', 'content-length', 'content-encoding'].includes(name));

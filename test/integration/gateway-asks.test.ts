@@ -287,6 +287,31 @@ describe('a sandbox that is learned from', () => {
     expect(sink.seen).toEqual([]);
   });
 
+  test('opens no WebSocket, which would be a channel without bounds', async () => {
+    const sink = await learning('reads');
+    const headers = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+      'sec-websocket-version': '13',
+    };
+    expect((await ask('new.example.com', '/socket', { headers })).status).toBe(202);
+    expect([sink.seen, lab.dials]).toEqual([[], []]);
+  });
+
+  test('clones with git, whose questions count against the bound', async () => {
+    const sink = await learning('reads');
+    const path = '/owner/name.git/git-upload-pack';
+    const headers = { 'content-type': 'application/x-git-upload-pack-request' };
+    const body = 'x'.repeat(60 * 1024);
+    const statuses: number[] = [];
+    for (let index = 0; index < 6; index += 1) {
+      statuses.push((await ask('new.example.com', path, { method: 'POST', headers, body })).status);
+    }
+    expect(statuses).toEqual([200, 200, 200, 200, 202, 202]);
+    expect(sink.seen).toHaveLength(4);
+  });
+
   test('sends nothing at all when it is closed', async () => {
     const sink = await learning('closed');
     expect((await ask('new.example.com', '/x')).status).toBe(202);
