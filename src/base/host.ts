@@ -37,7 +37,12 @@ export function canonicalHost(text: string): HostName | undefined {
   // oxlint-disable-next-line no-control-regex -- the ASCII range is meant
   const ascii = /^[\u0000-\u007f]*$/.test(lowered) ? lowered : domainToASCII(lowered);
   const bare = ascii.endsWith('.') ? ascii.slice(0, -1) : ascii;
-  return isHostName(bare) ? bare : undefined;
+  return isHostName(bare) && isGenuine(bare) ? bare : undefined;
+}
+
+/** Labels that begin with `xn--` stand for a name in Unicode (RFC 5891), or they mean something else to every reader. */
+function isGenuine(name: string): boolean {
+  return !name.includes('xn--') || domainToASCII(name) === name;
 }
 
 /** Throws `NAME_INVALID` where `canonicalHost` has no answer. */

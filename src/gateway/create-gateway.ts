@@ -21,6 +21,7 @@ import { noNeedles, prepareNeedles } from './mask.ts';
 import { createNames } from './names.ts';
 import { createNovelty } from './novelty.ts';
 import { createNeedleCache } from './needles.ts';
+import { createPace } from './pace.ts';
 import type { UpstreamProxy } from './proxy-settings.ts';
 import { probe } from './probe.ts';
 import { createRate, type Rate } from './rate.ts';
@@ -173,6 +174,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
     needlesOf: createNeedleCache(),
     sockets: new Set(),
     closing: new AbortController(),
+    pace: createPace(),
     counts: { exchange: 0, openExchanges: 0, decodingBytes: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0, heldBytes: 0 },
     credentialHash: journal.credentialHash,
   };

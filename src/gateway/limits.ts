@@ -66,3 +66,9 @@ export const defaultLimits: GatewayLimits = {
 
 /** How many informational answers (1xx) of an upstream may come before its answer. */
 export const informationLimit = 32;
+
+/**
+ * What one sandbox makes the gateway hold at most with the limits above: 512 connections with full buffers on both sides,
+ * or half a head each, or uploads nobody takes. Measured by test/security/gateway-memory.test.ts.
+ */
+export const memoryBoundBytes = 512 * 1024 * 1024;

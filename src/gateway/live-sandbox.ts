@@ -14,6 +14,7 @@ import type { GatewayLimits } from './limits.ts';
 import type { Needles } from './mask.ts';
 import type { Names } from './names.ts';
 import type { Novelty } from './novelty.ts';
+import type { Pace } from './pace.ts';
 import type { Recorder } from './records.ts';
 import type { RuleBook } from './rule-book.ts';
 import type { UpstreamStore } from './upstream-store.ts';
@@ -49,6 +50,7 @@ export interface LiveSandbox {
   /** aborts when the sandbox is detached */
   readonly closing: AbortController;
   readonly counts: Counts;
+  readonly pace: Pace;
   readonly credentialHash: (value: string) => string;
 }
 

@@ -41,6 +41,7 @@ function bodyOf(run: Run): UpstreamRequest['body'] {
     step: chain([searchOutward(run), outgoing.step]),
     isWhole: content === undefined ? exchange.isWhole : () => true,
     onBytes: countSent(run),
+    pace: run.site.live.pace,
   };
   return stream === undefined ? undefined : { stream, options, trailers: () => trailersOf(run) };
 }

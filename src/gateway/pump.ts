@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 
 import type { BodyStep } from './body-steps.ts';
+import type { Pace } from './pace.ts';
 
 /** Moves a body from one stream to another with back-pressure, through a step that may change the bytes. */
 export interface PumpOptions {
@@ -10,10 +11,12 @@ export interface PumpOptions {
   readonly onBytes?: ((count: number) => void) | undefined;
   /** called when all of the source has gone through, before the target is ended */
   readonly beforeEnd?: (() => void) | undefined;
+  /** the sandbox's share of the thread */
+  readonly pace?: Pace | undefined;
 }
 
 /** Ends `to` when `from` has ended. Rejects when either breaks before, or a step throws; then `to` is left as it is. */
-export function pump(from: Readable, to: Writable, { step, isWhole, onBytes, beforeEnd }: PumpOptions = {}): Promise<void> {
+export function pump(from: Readable, to: Writable, options: PumpOptions = {}): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let isDone = false;
   const finish = (error?: Error): void => {
@@ -22,7 +25,7 @@ export function pump(from: Readable, to: Writable, { step, isWhole, onBytes, bef
     }
     isDone = true;
     from.off('data', take);
-    to.off('drain', resume);
+    to.off('drain', flow.drained);
     if (error === undefined) {
       resolve();
     } else {
@@ -30,6 +33,7 @@ export function pump(from: Readable, to: Writable, { step, isWhole, onBytes, bef
       reject(error);
     }
   };
+  const flow = createFlow(from, { to, pace: options.pace, isDone: () => isDone });
   // A step refuses content by throwing; outside of a listener of ours nobody would catch it.
   const guarded = (work: () => void): void => {
     try {
@@ -38,26 +42,21 @@ export function pump(from: Readable, to: Writable, { step, isWhole, onBytes, bef
       finish(thrown instanceof Error ? thrown : new Error('a step failed'));
     }
   };
+  const { step } = options;
   const passOn = (piece: Buffer): void => {
-    onBytes?.(piece.length);
-    const bytes = step === undefined ? piece : step.push(piece);
-    if (bytes.length > 0 && !isDone && !to.write(bytes)) {
-      from.pause();
-    }
+    options.onBytes?.(piece.length);
+    flow.write(step === undefined ? piece : step.push(piece), piece.length);
   };
   const take = (piece: Buffer): void => guarded(() => passOn(piece));
   const end = (): void => {
     const rest = step?.finish();
-    beforeEnd?.();
+    options.beforeEnd?.();
     to.end(rest);
     finish();
   };
-  const resume = (): void => {
-    from.resume();
-  };
   from.on('data', take);
   from.once('end', () => {
-    if (isWhole?.() === false) {
+    if (options.isWhole?.() === false) {
       finish(new Error('the source was cut'));
     } else if (!isDone) {
       guarded(end);
@@ -67,6 +66,45 @@ export function pump(from: Readable, to: Writable, { step, isWhole, onBytes, bef
   to.on('error', finish);
   from.once('close', () => finish(new Error('the source was cut')));
   to.once('close', () => finish(new Error('the target was closed')));
-  to.on('drain', resume);
+  to.on('drain', flow.drained);
   return promise;
+}
+
+interface Flow {
+  /** `bytes` go on; the source waits while the target is full, or the turn's share of `taken` bytes is used up */
+  readonly write: (bytes: Buffer, taken: number) => void;
+  readonly drained: () => void;
+}
+
+interface FlowOptions {
+  readonly to: Writable;
+  readonly pace: Pace | undefined;
+  readonly isDone: () => boolean;
+}
+
+function createFlow(from: Readable, { to, pace, isDone }: FlowOptions): Flow {
+  let isPaced = false;
+  const goOn = (): void => {
+    isPaced = false;
+    if (!isDone() && !to.writableNeedDrain) {
+      from.resume();
+    }
+  };
+  return {
+    write(bytes, taken) {
+      if (bytes.length > 0 && !isDone() && !to.write(bytes)) {
+        from.pause();
+      }
+      if (pace?.take(taken) === false && !isPaced) {
+        isPaced = true;
+        from.pause();
+        pace.later(goOn);
+      }
+    },
+    drained() {
+      if (!isPaced) {
+        from.resume();
+      }
+    },
+  };
 }

@@ -138,6 +138,7 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
       step: chain([mask, run.guard.inward(answer)]),
       isWhole: answer.isWhole,
       onBytes: (count) => countReceived(run, count),
+      pace: run.site.live.pace,
       beforeEnd: () => exchange.sendTrailers(answerTrailers(answer.trailers(), needles)),
     });
     finish(run, 'ok', { status: answer.status, ...scrubbed(mask) });

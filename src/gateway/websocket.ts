@@ -138,10 +138,12 @@ async function join(
   stop.signal.addEventListener('abort', cut, { once: true });
   outer.setTimeout(site.live.limits.idleMs, cut);
   const inwards = pump(outer, socket, {
+    pace: site.live.pace,
     step: createFrameRelay({ sender: 'server', step: scrub }),
     onBytes: (count) => add(received, count),
   });
   const outwards = pump(socket, outer, {
+    pace: site.live.pace,
     step: createFrameRelay({ sender: 'client', step: () => searchOutward(run) }),
     onBytes: (count) => add(sent, count),
   });
