@@ -91,6 +91,9 @@ const login: AgentApi = {
         { methods: ['POST'], path: '/backend-api/codex/responses/compact' },
         { methods: ['GET'], path: '/backend-api/codex/models' },
         { methods: ['GET'], path: '/backend-api/wham/usage' },
+        // Which of the account's workspaces it works for: without the answer it does not begin.
+        { methods: ['GET'], path: '/backend-api/wham/accounts/check' },
+        { methods: ['GET'], path: '/backend-api/wham/settings/user' },
       ],
     },
     {

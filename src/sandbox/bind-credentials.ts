@@ -5,7 +5,6 @@ import { awsVariables } from '../credentials/aws-chain.ts';
 import { bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
 import type { BoundCredential, Material } from '../credentials/credential.ts';
 import type { LoginView } from '../credentials/login/login-keeper.ts';
-import { unknownAccount } from '../credentials/login/stand-ins.ts';
 import { readSealedValue } from '../credentials/sealed-value.ts';
 import type { KnownSecrets } from '../gateway/known-secrets.ts';
 import type { CredentialSource } from '../policy/policy.ts';
@@ -114,7 +113,7 @@ function agentLogin(bindings: readonly Binding[], logins: readonly LoginView[], 
   if (bound === undefined) {
     return undefined;
   }
-  const { scopes = [], plan, accountId = unknownAccount } = loginNamed(logins, agent) ?? {};
+  const { scopes = [], plan, accountId } = loginNamed(logins, agent) ?? {};
   return { ...bound.standIns.now(), nowMs: bound.standIns.nowMs(), scopes, plan, accountId };
 }
 

@@ -89,13 +89,14 @@ function tail({ installationKey, sandboxId, credentialName }: PhantomOwner, part
   return hex.slice(0, 28);
 }
 
-/** Codex renews only where its file and the token name the same account. */
-export const unknownAccount = 'account-casemate';
-
-/** The claims that Codex 0.169.0 reads: none of them is a secret. */
+/** The claims that Codex 0.169.0 reads: none of them is a secret. It renews only where file and token name the same account, or none. */
 function accountClaims(account: StandInFacts['account']): Readonly<Record<string, unknown>> {
-  const { plan = 'unknown', accountId = unknownAccount } = account ?? {};
-  const auth = { chatgpt_plan_type: plan, chatgpt_account_id: accountId, chatgpt_user_id: 'user-casemate' };
+  const { plan = 'unknown', accountId } = account ?? {};
+  const auth = {
+    chatgpt_plan_type: plan,
+    ...(accountId === undefined ? {} : { chatgpt_account_id: accountId }),
+    chatgpt_user_id: 'user-casemate',
+  };
   return { sub: 'casemate', email: 'sandbox@casemate.invalid', 'https://api.openai.com/auth': auth };
 }
 
