@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { lstat } from 'node:fs/promises';
+import { lstat, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { isErrno, privateFolder, writeDurably } from '../system/files.ts';
+import { isErrno, writeDurably } from '../system/files.ts';
 import { readPrivateFile } from '../system/private-file.ts';
 import { unavailable } from './checked-value.ts';
 import { readKeychain, writeKeychain, type KeychainAccess } from './keychain.ts';
@@ -53,9 +53,20 @@ export async function findOrMakeSealKey(where: SealKeyPlace): Promise<SealKey> {
     return { master: parseKey(inKeychain, 'keychain', where), place: 'keychain' };
   }
   const master = randomBytes(32);
-  await privateFolder(where.config);
+  await makeFolder(where.config);
   await writeDurably(join(where.config, fileName), `${master.toString('hex')}\n`);
   return { master, place: 'file' };
+}
+
+/** People make this folder by hand for their policy: others may look into it, for the file itself is shut, but not write. */
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  if (((await stat(path)).mode & 0o022) !== 0) {
+    throw unavailable(
+      `others may change ${visible(path)}, where the key of the sealed values goes`,
+      `Run: chmod go-w ${visible(path)}`,
+    );
+  }
 }
 
 /** The key of a keychain that answers, made if need be; `undefined` where there is none to use. */

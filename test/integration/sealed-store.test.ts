@@ -41,6 +41,16 @@ test('a value is there for the next process, and neither in the file of values n
   expect((await stat(join(config, 'seal.key'))).mode & 0o777).toBe(0o600);
 });
 
+test('a folder of the key that others may write is refused; one that they may only read is not', async () => {
+  await mkdir(config);
+  await chmod(config, 0o777);
+  await expect(put(open())).rejects.toThrow('others may change');
+  expect(await readdir(config)).toEqual([]);
+  await chmod(config, 0o755);
+  await put(open());
+  expect(await readdir(config)).toEqual(['seal.key']);
+});
+
 test('kinds are apart, and what is removed is gone', async () => {
   const store = open();
   await put(store, 'claude');
