@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 
+import type { LoginView } from '../credentials/login/login-keeper.ts';
 import { sealedNames } from '../credentials/sealed-store.ts';
 import { readNote, type ValueNote } from '../credentials/sealed-value.ts';
 import { describeSource } from '../credentials/sources.ts';
@@ -42,7 +43,7 @@ export interface SourceView {
 export async function listCredentials(context: SandboxContext, cwd: string): Promise<readonly CredentialView[]> {
   const sealed = await sealedNames(context.paths.state, 'credential');
   const world = await credentialWorld(context, { cwd, registries: registryKinds.filter((kind) => sealed.includes(kind)) });
-  const logins = await sealedNames(context.paths.state, 'login');
+  const logins = await context.logins.list();
   const notes = new Map((await context.sealed.list('credential')).map((entry) => [entry.name, readNote(entry)]));
   const names = [...new Set([...world.known.keys(), ...notes.keys()])].toSorted();
   const marks = { uses: context.store.credentials.uses(), revocations: context.store.credentials.revocations() };
@@ -85,12 +86,25 @@ function timeOf(ms: number | undefined): string | undefined {
 
 interface Present {
   readonly sealed: readonly string[];
-  readonly logins: readonly string[];
+  readonly logins: readonly LoginView[];
 }
 
 async function viewSource(source: CredentialSource, present: Present): Promise<SourceView> {
   const variable = source.kind === 'env' ? source.name : undefined;
-  return { kind: source.kind, text: describeSource(source), variable, has: await presence(source, present) };
+  return {
+    kind: source.kind,
+    text: describeSource(source) + stateOf(source, present),
+    variable,
+    has: await presence(source, present),
+  };
+}
+
+function stateOf(source: CredentialSource, { logins }: Present): string {
+  const login = source.kind === 'login' ? logins.find(({ agent }) => agent === source.agent) : undefined;
+  if (login?.stopped !== undefined) {
+    return `, ended: ${login.stopped}`;
+  }
+  return login?.validUntilMs === undefined ? '' : `, valid until ${timeOf(login.validUntilMs) ?? ''}`;
 }
 
 async function presence(source: CredentialSource, { sealed, logins }: Present): Promise<SourceView['has']> {
@@ -98,7 +112,7 @@ async function presence(source: CredentialSource, { sealed, logins }: Present): 
     case 'stored':
       return sealed.includes(source.name) ? 'yes' : 'no';
     case 'login':
-      return logins.includes(source.agent) ? 'yes' : 'no';
+      return logins.some(({ agent, stopped }) => agent === source.agent && stopped === undefined) ? 'yes' : 'no';
     case 'file':
     case 'secret':
       return await stat(source.path).then(

@@ -1,6 +1,6 @@
 import { dirname, isAbsolute, relative } from 'node:path';
 
-import type { Agent } from '../agents/agent.ts';
+import type { Agent, AgentLogin } from '../agents/agent.ts';
 import { planHome } from '../agents/home.ts';
 import { trustEnvironment } from '../agents/trust.ts';
 import { phantomVariables } from '../credentials/providers.ts';
@@ -156,9 +156,23 @@ const emptyHome: PlannedHome = { files: [], copied: [], leftOut: [] };
 
 async function plannedHome(context: SandboxContext, agent: Agent, policy: Policy): Promise<PlannedHome> {
   const { copied, leftOut } = await planHome(agent, policy.level, homeSource(context));
-  const files = agent.homeFiles({ ...policy.agent, phantom: undefined }).map((file) => file.path);
+  const files = agent
+    .homeFiles({ ...policy.agent, phantom: undefined, login: policy.agent.provider === 'login' ? noLogin : undefined })
+    .map((file) => file.path);
   return { files, copied, leftOut };
 }
+
+/** Only which files there will be is asked. */
+const noLogin: AgentLogin = {
+  accessToken: '',
+  refreshToken: '',
+  idToken: '',
+  expiresMs: 0,
+  nowMs: 0,
+  scopes: [],
+  plan: undefined,
+  accountId: undefined,
+};
 
 /** Approval is of a project file's content and of what it grants: if either changes, a person is asked again. */
 function trustOf({ store }: SandboxContext, policy: Policy, files: readonly PolicyFile[]): Trust | undefined {
