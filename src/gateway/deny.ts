@@ -158,13 +158,14 @@ function proposal(refusal: Refusal, asked: Asked): string {
   return `Do not retry. Whoever runs the sandbox can see why, and allow it, on the host with: ${proposeCommand(refusal, asked)}`;
 }
 
-/** Of git and MCP no command proposes rules: the one that is missing is shown as it is. */
+/** Of git and MCP no command proposes rules: there the one that is missing is shown. */
 function proposeCommand({ reason, content }: Refusal, { host, port, method, path }: Asked): string {
   const place = `${host}${port === 443 ? '' : `:${port}`}`;
-  const isPlain = reason === 'function-not-allowed' && content === undefined && readGitRequest({ method, path }) === undefined;
-  return isPlain
-    ? `casemate policy propose ${place} --method ${shellWord(method)} --path ${shellWord(path)}`
-    : `casemate policy ${reason === 'content-not-allowed' ? 'explain' : 'propose'} ${place}`;
+  if (content !== undefined || readGitRequest({ method, path }) !== undefined) {
+    return `casemate policy explain ${place} ${shellWord(method)} ${shellWord(path)}`;
+  }
+  const request = reason === 'port-not-allowed' ? '' : ` --method ${shellWord(method)} --path ${shellWord(path)}`;
+  return `casemate policy propose ${place}${request}`;
 }
 
 function shellWord(word: string): string {

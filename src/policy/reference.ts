@@ -3,7 +3,7 @@ import { policyJsonSchema, type JsonSchema } from './json-schema.ts';
 /** The reference page of the policy file, made from the schema's own descriptions, so that the two cannot drift. */
 
 export function policyReference(): string {
-  return `${introduction}\n## Keys\n\n| key | value | meaning |\n|---|---|---|\n${rowsOf(policyJsonSchema(), '').join('\n')}\n`;
+  return `${introduction}${functions}\n## Keys\n\n| key | value | meaning |\n|---|---|---|\n${rowsOf(policyJsonSchema(), '').join('\n')}\n`;
 }
 
 const introduction = `# The policy file
@@ -29,7 +29,7 @@ for editors; \`casemate policy check\` reads the files as a start would; \`casem
 - \`network\` and \`presets\` together are what may be reached. Of each, the lowest layer that writes it holds; where no layer
   writes \`presets\` it is the agent's own. Once a layer writes either, everything below must lie within both: host, port,
   functions, credential and upstream. \`presets: []\` with \`network: []\` means nothing at all.
-- A rule takes what it leaves out (\`credential\`, \`allow\`, \`upstream\`) from the rule above that decides about the same host:
+- A rule takes what it leaves out (\`credential\`, the functions, \`upstream\`) from the rule above that decides about the same host:
   a preset's rule for the same host and port, or a rule of a higher layer.
 - An exact host beats a wildcard, a longer wildcard a shorter one; rules that say the same are united.
 - A project file must not contain \`waive\`, \`credentials\`, \`upstream\`, nor a path that leaves its folder, and may send the key
@@ -42,6 +42,34 @@ A request path is matched in one canonical form: escapes of letters, digits and 
 that servers could read in two ways matches no function but \`/**\`, which allows every path: \`//\`, \`.\` and \`..\` segments (escaped or with
 parameters, too), \`\\\`, \`#\`, broken escapes, escaped slashes, backslashes and control characters, and doubly escaped forms of these.
 \`*\` stands for any run of characters without \`/\`, \`**\` for any run at all. Methods are case-sensitive; \`GET\` does not include \`HEAD\`.
+`;
+
+const functions = `
+## Git, MCP and gRPC
+
+\`allow\`, \`git\` and \`mcp\` are one statement about functions: a rule that writes any of them allows what they say together and nothing else.
+
+\`\`\`yaml
+network:
+  - host: github.com
+    credential: github
+    git:
+      - { repository: me/site, push: [agent/*] } # clone, fetch, and push to these branches
+      - { repository: "me/*" } # clone and fetch only
+  - host: mcp.example.com
+    mcp: { path: /mcp, tools: ["read_*", search] }
+  - host: grpc.example.com
+    allow: ["POST /echo.Echo/Say"] # a method of gRPC is a path
+\`\`\`
+
+- Of a push every reference is judged before a byte of it goes out, and one that is not allowed refuses the whole push. A request does not say whether an
+  \`update\` throws commits away (a forced push): give \`changes: [create]\` where no existing reference may change. Signed pushes and push options are refused.
+- Beside \`git\` no other function lets a push through. Large files (LFS) are told apart by what they do: reading needs the repository, writing a reference that may be pushed to;
+  where their content lies at another host, that host needs a rule of its own.
+- Owner and repository are compared without case at github.com, gitlab.com, bitbucket.org and codeberg.org, elsewhere with it.
+- Of MCP every message is read, each call of a batch by itself. JSON that readers could take in different ways (repeated keys, keys in other case) is refused.
+- A caller may use many names below a wildcard, but not as a way to write: about a thousand characters of different names, then some every minute. The same holds for paths
+  that a package registry does not know.
 `;
 
 function rowsOf(schema: JsonSchema, prefix: string): readonly string[] {
