@@ -23,6 +23,8 @@ export interface Asking {
 export interface Held {
   /** Takes what a model may use for it, before the model can start. */
   readonly reserve: (amounts: Partial<Amounts>) => Overrun | undefined;
+  /** Takes what was used while it is under way; the overrun that stands then. */
+  readonly spend: (amounts: Partial<Amounts>) => Overrun | undefined;
   /** `bytes` have gone out in all: the overrun, where they are more than was taken and more than is left. */
   readonly sent: (bytes: number) => Overrun | undefined;
   /** It is over: what it really used takes the place of what was taken. */
@@ -106,17 +108,7 @@ function hold(mine: readonly Budget[], moment: Moment): Held {
     taken = plus(taken, amounts);
     accounts.forEach((account) => options.ledger.add(account, amounts, atMs));
   };
-  const holdBack = (amounts: Amounts, sign: 1 | -1): void => {
-    for (const account of accounts) {
-      const key = accountKey(account);
-      const next = plus(options.reserved.get(key) ?? noAmounts, times(amounts, sign));
-      if (budgetKinds.every((kind) => next[kind] === 0)) {
-        options.reserved.delete(key);
-      } else {
-        options.reserved.set(key, next);
-      }
-    }
-  };
+  const holdBack = (amounts: Amounts, sign: 1 | -1): void => setAside(accounts, options.reserved, times(amounts, sign));
   add({ requests: 1, bytesOut: asking.bytes });
   return {
     reserve(amounts) {
@@ -127,6 +119,13 @@ function hold(mine: readonly Budget[], moment: Moment): Held {
         add(amounts);
       }
       return overrun;
+    },
+    spend(amounts) {
+      if (isOver) {
+        return undefined;
+      }
+      add(amounts);
+      return firstOverrun(mine, { ...moment, want: {} });
     },
     sent(bytes) {
       const more = bytes - taken.bytesOut;
@@ -149,6 +148,18 @@ function hold(mine: readonly Budget[], moment: Moment): Held {
       accounts.forEach((account) => options.ledger.add(account, rest, atMs));
     },
   };
+}
+
+function setAside(accounts: readonly Account[], reserved: Map<string, Amounts>, amounts: Amounts): void {
+  for (const account of accounts) {
+    const key = accountKey(account);
+    const next = plus(reserved.get(key) ?? noAmounts, amounts);
+    if (budgetKinds.every((kind) => next[kind] === 0)) {
+      reserved.delete(key);
+    } else {
+      reserved.set(key, next);
+    }
+  }
 }
 
 function firstOverrun(

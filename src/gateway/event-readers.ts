@@ -94,3 +94,50 @@ function parsed(text: string, take: (value: unknown) => void): void {
   }
   take(value);
 }
+
+/** JSON objects one behind the other, as messages of a WebSocket carry them; each that may hold a count of tokens, parsed. */
+export function objectReader(take: (value: unknown) => void): EventReader {
+  let parts: Buffer[] = [];
+  let length = 0;
+  let depth = 0;
+  let inString = false;
+  let isEscaped = false;
+  /** Behind the end of the object that is open; -1: it is not in this piece. */
+  const endIn = (piece: Buffer, from: number): number => {
+    for (let at = from; at < piece.length; at += 1) {
+      const byte = piece[at];
+      if (inString) {
+        inString = isEscaped || byte !== 0x22;
+        isEscaped = !isEscaped && byte === 0x5c;
+      } else {
+        inString = byte === 0x22;
+        depth += byte === 0x7b ? 1 : byte === 0x7d ? -1 : 0;
+        if (byte === 0x7d && depth <= 0) {
+          depth = 0;
+          return at + 1;
+        }
+      }
+    }
+    return -1;
+  };
+  const keep = (bytes: Buffer): void => {
+    length += bytes.length;
+    parts = length <= longestEvent ? [...parts, Buffer.from(bytes)] : [];
+  };
+  return {
+    push(piece) {
+      let from = 0;
+      for (let end = endIn(piece, 0); end !== -1; end = endIn(piece, from)) {
+        keep(piece.subarray(from, end));
+        const text = Buffer.concat(parts).toString('utf8');
+        if (length <= longestEvent && mayCount(text)) {
+          parsed(text, take);
+        }
+        parts = [];
+        length = 0;
+        from = end;
+      }
+      keep(piece.subarray(from));
+    },
+  };
+}

@@ -2,6 +2,7 @@ import { budgetRefusal } from './budget-refusal.ts';
 import type { Held } from './budgets.ts';
 import type { BodyStep } from './body-steps.ts';
 import type { Exchange } from './exchange.ts';
+import { objectReader } from './event-readers.ts';
 import type { Field } from './fields.ts';
 import { createJsonPicker } from './json-picker.ts';
 import type { Plan } from './judge.ts';
@@ -14,6 +15,7 @@ import { refuse, type Refusal } from './refusal.ts';
 import { createSecretSearch, secretIn } from './secret-search.ts';
 import type { UpstreamAnswer } from './upstream.ts';
 import type { Amounts } from './ledger.ts';
+import { addUsage, readUsage } from './usage.ts';
 import { createUsageMeter, type MeteredUsage, type UsageMeter } from './usage-meter.ts';
 
 /** What stands around one exchange beside its rules: budgets, the search for known secrets, the count of tokens. */
@@ -30,6 +32,8 @@ export interface ExchangeGuard {
   readonly answered: (answer: UpstreamAnswer, fetch: FetchMore) => Promise<UpstreamAnswer | Refusal>;
   /** Looks at the answer as it comes back; told before its first byte. */
   readonly inward: (answer: Pick<UpstreamAnswer, 'status' | 'fields'>) => BodyStep | undefined;
+  /** Looks at the messages of a WebSocket that come back. */
+  readonly messages: (stop: GuardStop) => BodyStep | undefined;
   /** The exchange is over; what goes on record about it. Once. */
   readonly settle: (sentBytes: number) => Detail;
 }
@@ -73,6 +77,7 @@ const noGuard: Omit<ExchangeGuard, 'fields'> = {
   sent: () => undefined,
   reads: false,
   inward: () => undefined,
+  messages: () => undefined,
   settle: () => ({}),
 };
 
@@ -87,6 +92,7 @@ interface Guarded {
 function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
   const { site, plan, api, held, packages } = guarded;
   let packageDetail: Detail = {};
+  const told: Told = { usage: undefined };
   let meter: UsageMeter | undefined;
   let status = 0;
   const guesses: { usage: Omit<MeteredUsage, 'isEstimated'> | undefined } = { usage: undefined };
@@ -116,8 +122,9 @@ function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
       meter = api === undefined || status >= 400 ? undefined : createUsageMeter(answer);
       return meter === undefined ? undefined : tap(meter);
     },
+    messages: (stop) => (api === undefined ? undefined : tap(objectReader((value) => counted(value, { guarded, stop, told })))),
     settle(sentBytes) {
-      const usage = meter?.usage() ?? (status >= 200 && status < 300 ? unseen(guesses.usage) : undefined);
+      const usage = told.usage ?? meter?.usage() ?? (status >= 200 && status < 300 ? unseen(guesses.usage) : undefined);
       const detail = usage === undefined ? {} : usageDetail(usage, guarded);
       const spendMicros = typeof detail['spendMicros'] === 'number' ? detail['spendMicros'] : 0;
       held.settle({ requests: 1, bytesOut: sentBytes, ...amountsOf(usage, spendMicros) });
@@ -131,7 +138,33 @@ function unseen(guess: Omit<MeteredUsage, 'isEstimated'> | undefined): MeteredUs
   return guess === undefined ? undefined : { ...guess, isEstimated: true };
 }
 
-function tap(meter: UsageMeter): BodyStep {
+/** What the messages of a WebSocket have told so far. */
+interface Told {
+  usage: MeteredUsage | undefined;
+}
+
+interface Counting {
+  readonly guarded: Guarded;
+  readonly stop: GuardStop;
+  readonly told: Told;
+}
+
+/** One message may be the end of one of many answers: each is taken from the budgets at once. */
+function counted(value: unknown, { guarded, stop, told }: Counting): void {
+  const found = readUsage(value);
+  if (found?.output === undefined) {
+    return;
+  }
+  const one = { ...addUsage(undefined, found), isEstimated: false };
+  told.usage = { ...addUsage(told.usage, found), isEstimated: false };
+  const { price } = priceOf(told.usage.model, guarded.site.live.sandbox.guarding?.rules.prices ?? []);
+  const overrun = guarded.held.spend(amountsOf(one, spendOf(one, price)));
+  if (overrun !== undefined) {
+    stop.refuse(budgetRefusal(overrun, guarded.api));
+  }
+}
+
+function tap(meter: Pick<UsageMeter, 'push'>): BodyStep {
   return {
     push(piece) {
       meter.push(piece);

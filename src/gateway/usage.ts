@@ -24,6 +24,21 @@ export function readUsage(value: unknown): Partial<Usage> | undefined {
   return count === undefined && model === undefined ? undefined : { ...count, ...(model === undefined ? {} : { model }) };
 }
 
+/** Both together; the model of the later one, where it names one. */
+export function addUsage(
+  before: Usage | undefined,
+  { model, input = 0, cacheRead = 0, cacheWrite = 0, output = 0 }: Partial<Usage>,
+): Usage {
+  const start = before ?? { model, input: 0, cacheRead: 0, cacheWrite: 0, output: 0 };
+  return {
+    model: model ?? start.model,
+    input: start.input + input,
+    cacheRead: start.cacheRead + cacheRead,
+    cacheWrite: start.cacheWrite + cacheWrite,
+    output: start.output + output,
+  };
+}
+
 const bedrockMetrics = 'amazon-bedrock-invocationMetrics';
 
 function counted(holder: Obj): Partial<Usage> | undefined {

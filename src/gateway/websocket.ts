@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 
 import { withSender } from './alarm.ts';
 import { answerRefusal } from './answer-refusal.ts';
-import type { BodyStep } from './body-steps.ts';
+import { type BodyStep, chain } from './body-steps.ts';
 import type { Exchange } from './exchange.ts';
 import { faulty } from './fault.ts';
 import { flat, tokensOf, valuesOf, type Field } from './fields.ts';
@@ -13,7 +13,7 @@ import type { Site } from './live-sandbox.ts';
 import { tellRejected } from './local-answer.ts';
 import { createMask, maskText } from './mask.ts';
 import { pump } from './pump.ts';
-import { searchOutward, stoppedBy, upstreamRequest } from './outgoing-request.ts';
+import { guardStop, searchOutward, stoppedBy, upstreamRequest } from './outgoing-request.ts';
 import { permit } from './permit.ts';
 import { passOn, readable } from './relay.ts';
 import { finish, type Run } from './run.ts';
@@ -130,7 +130,9 @@ async function join(
     ...kept.map(([name, value]): Field => [name, maskText(value, needles)]),
   ]);
   socket.write(headOf(lines));
-  const scrub = needles.sought.length === 0 ? undefined : (): BodyStep => createMask(needles);
+  const guard = guardStop(run);
+  const look = (): BodyStep | undefined =>
+    chain([needles.sought.length === 0 ? undefined : createMask(needles), run.guard.messages(guard)]);
   const cut = (): void => {
     outer.destroy();
     socket.destroy();
@@ -139,13 +141,16 @@ async function join(
   outer.setTimeout(site.live.limits.idleMs, cut);
   const inwards = pump(outer, socket, {
     pace: site.live.pace,
-    step: createFrameRelay({ sender: 'server', step: scrub }),
+    step: createFrameRelay({ sender: 'server', step: look }),
     onBytes: (count) => add(received, count),
   });
   const outwards = pump(socket, outer, {
     pace: site.live.pace,
     step: createFrameRelay({ sender: 'client', step: () => searchOutward(run) }),
-    onBytes: (count) => add(sent, count),
+    onBytes(count) {
+      add(sent, count);
+      run.guard.sent(sent.bytes, guard);
+    },
   });
   // What breaks one way ends both; an end of one way lets the other come to its own.
   await Promise.all([inwards, outwards]).catch(cut);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { objectReader } from '../../../src/gateway/event-readers.ts';
 import type { Field } from '../../../src/gateway/fields.ts';
 import { createUsageMeter } from '../../../src/gateway/usage-meter.ts';
 
@@ -135,6 +136,25 @@ describe('tokens in the answers of models', () => {
   it('an error and what is no answer of a model count nothing', () => {
     expect(meter(anthropicStream, sse, { status: 529 })).toBeUndefined();
     expect(meter('{"ok":true}', json)).toBeUndefined();
+  });
+
+  it('messages of a WebSocket: each object that counts is told, wherever it is cut', () => {
+    const messages = [
+      { type: 'response.created', response: { usage: null } },
+      { type: 'delta', delta: 'a "usage" } { \\' },
+      { type: 'response.completed', response: { usage: { output_tokens: 5 } } },
+      { type: 'response.completed', response: { usage: { output_tokens: 7 } } },
+    ];
+    const bytes = Buffer.from(messages.map((one) => JSON.stringify(one)).join(''));
+    fc.assert(
+      fc.property(fc.array(fc.nat(), { maxLength: 20 }), (cuts) => {
+        const found: unknown[] = [];
+        const reader = objectReader((value) => found.push(value));
+        const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
+        places.slice(1).forEach((end, index) => reader.push(bytes.subarray(places[index], end)));
+        expect(found).toEqual(messages);
+      }),
+    );
   });
 
   it('bytes of any kind do no harm', () => {
