@@ -94,7 +94,7 @@ function reduce(exchange: Exchange, kind: Kind): Exchange {
     (keptFields.has(name) && value.length <= fieldBytes) ||
     (kind === 'git' && ['content-type', 'content-length', 'content-encoding'].includes(name));
   const fields = exchange.fields.filter((field) => isKept(field) || field[0] === 'host');
-  return { ...exchange, fields, body: kind === 'git' ? exchange.body : undefined };
+  return { ...exchange, fields, body: kind === 'git' ? exchange.body : undefined, trailers: () => [] };
 }
 
 function learnSite({ live, host, port, scheme, sender, onExchange }: Site, id: string): Site {
