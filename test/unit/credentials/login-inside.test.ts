@@ -115,9 +115,10 @@ describe('the authorization server as a sandbox sees it', () => {
   });
 
   test('whatever is sent there, no answer holds anything but stand-ins and our own words', async () => {
+    const login = bound();
     await fc.assert(
-      fc.asyncProperty(fc.string(), fc.webPath(), async (body, path) => {
-        const { status, value } = await post(bound(), body, { path });
+      fc.asyncProperty(fc.string(), fc.string(), async (body, rest) => {
+        const { status, value } = await post(login, body, { path: `/${rest}` });
         expect([200, 400, 403]).toContain(status);
         expect(JSON.stringify(value)).not.toMatch(/sk-ant-o[ar]t01-(?!cmph_)/);
       }),
