@@ -2,9 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { openUsageLedger } from '../../src/sandbox/usage-ledger.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLab, credential, phantom, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { connect as tlsConnect } from 'node:tls';
+
+import { WebSocket, WebSocketServer } from 'ws';
+
+import { createLab, credential, listen, phantom, rule, sandboxId, type Lab } from '../helpers/gateway-lab.ts';
 import { budget, guarding } from '../helpers/guarding.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
@@ -154,4 +159,42 @@ test('requests and bytes: the control passes, the next one does not', async () =
   expect(await ask(two, { to: 'other.example.com', path: '/x', body: 'x'.repeat(90) })).toMatch(/^HTTP\/1\.1 200 /);
   expect(await ask(two, { to: 'other.example.com', path: '/x', body: 'x'.repeat(20) })).toMatch(/^HTTP\/1\.1 429 /);
   await close(two);
+});
+
+test('over WebSocket each answer counts as it is told, and the connection ends once it is past', async () => {
+  const web = createServer();
+  const server = new WebSocketServer({ server: web });
+  const completed = {
+    type: 'response.completed',
+    response: { model: 'gpt-5.1', usage: { input_tokens: 10, output_tokens: 60 } },
+  };
+  server.on('connection', (socket) => socket.on('message', () => socket.send(JSON.stringify(completed))));
+  const upstream = `http://127.0.0.1:${await listen(web)}`;
+  const ledger = openUsageLedger(':memory:');
+  const lab = await createLab({
+    rules: [rule(host, { credential: 'anthropic', upstream })],
+    credentials: [credential()],
+    sandbox: { guarding: guarding({ ledger, rules: { budgets: [budget({ outputTokens: 100 })] } }) },
+  });
+  const port = await lab.open(host, 443);
+  const client = new WebSocket(`wss://${host}/v1/responses`, {
+    ca: lab.authority.certificatePem,
+    createConnection: () => tlsConnect({ host: '127.0.0.1', port, servername: host, ca: lab.authority.certificatePem }),
+    headers: { 'x-api-key': phantom },
+  });
+  let answers = 0;
+  client.on('open', () => client.send('{}'));
+  client.on('message', () => {
+    answers += 1;
+    client.send('{}');
+  });
+  client.on('error', () => undefined);
+  await new Promise((resolve) => client.on('close', resolve));
+  await lab.settled();
+  expect(answers).toBeLessThanOrEqual(2);
+  expect(ledger.used({ sandboxId, credential: undefined, per: 'life' }, Date.now()).outputTokens).toBe(120);
+  expect(lab.entries.some(({ decision, outcome }) => decision === 'deny' && outcome === 'budget-exceeded')).toBe(true);
+  server.close();
+  web.close();
+  await lab.close();
 });
