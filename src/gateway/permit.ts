@@ -1,3 +1,4 @@
+import { hasFunctions } from '../policy/compose-network.ts';
 import { raise } from './alarm.ts';
 import { bareEffect } from './answer-refusal.ts';
 import { askAboutRequest, isAskable } from './ask-person.ts';
@@ -67,7 +68,7 @@ async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal |
     method: exchange.method,
     host: site.host,
     authority: authorityOf(site),
-    fields: ownIdentity(guard.fields, plan),
+    fields: asJudged(ownIdentity(guard.fields, plan), plan),
     target: plan.head.target,
     credential: plan.credential,
     phantoms: site.live.phantoms(),
@@ -99,6 +100,14 @@ async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal |
   }
   const taken = site.live.book.now() === rules ? undefined : ruleTaken(run);
   return taken === undefined ? { ok: true, run } : { ok: false, refusal: taken };
+}
+
+/** Fields by which some servers carry out another method or path than the one that was judged. */
+const rewriting =
+  /^x-(?:http-method(?:-override)?|method-override|original-(?:url|uri|method)|rewrite-url|forwarded-(?:uri|path|prefix|method))$/;
+
+function asJudged(fields: readonly Field[], { rule }: Plan): readonly Field[] {
+  return hasFunctions(rule) ? fields.filter(([name]) => !rewriting.test(name)) : fields;
 }
 
 /** Reading packages as anybody may needs no account, and one of the caller's own would be somebody else's (SEC-15). */

@@ -57,13 +57,22 @@ function viewOfMcp({ path: endpoint }: McpAllowance, { path, request }: Asked): 
     return 'deny';
   }
   if (!matchPath(compileGlob(endpoint), path)) {
-    return undefined;
+    // Where a server might take it for the endpoint no other function lets it through.
+    return matchPath(compileGlob(loosely(endpoint)), loosely(path)) ? 'deny' : undefined;
   }
   if (request.method === 'POST') {
     return 'mcp';
   }
   // The stream of the server's messages, and the end of the session.
   return request.method === 'GET' || request.method === 'DELETE' ? 'allow' : 'deny';
+}
+
+/** Without case, parameters and a slash at the end, all of which some servers pass over. */
+function loosely(path: string): string {
+  return path
+    .toLowerCase()
+    .replaceAll(/;[^/]*/g, '')
+    .replace(/\/+$/, '');
 }
 
 function isFunctionOf({ http, registry }: NetworkRule, { request, path }: Asked): boolean {

@@ -98,7 +98,8 @@ test('a batch is judged call by call, and what no reader would read alike is ref
   const call = (name: string): object => ({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name, arguments: {} } });
   const post = async (content: string, fields = ''): Promise<string> => {
     const head = `POST /mcp HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nMcp-Session-Id: session-1\r\nConnection: close\r\n${fields}`;
-    return (await talk(await rawConnect(port), [`${head}Content-Length: ${content.length}\r\n\r\n${content}`])).text;
+    return (await talk(await rawConnect(port), [`${head}Content-Length: ${content.length}\r\n\r\n${content}`], { quietMs: 5000 }))
+      .text;
   };
   const sent = (): number => bodies.filter((body) => body !== '').length;
   const before = sent();
@@ -114,6 +115,8 @@ test('a batch is judged call by call, and what no reader would read alike is ref
 
 test('other paths of the host are not there', async () => {
   const { port } = await connect({ path: '/mcp', tools: undefined, methods: undefined });
-  const { text } = await talk(await rawConnect(port), [`GET /admin HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`]);
+  const { text } = await talk(await rawConnect(port), [`GET /admin HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`], {
+    quietMs: 5000,
+  });
   expect(text).toContain('403');
 });

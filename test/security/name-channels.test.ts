@@ -45,7 +45,7 @@ test('GWP-31: requests that are judged are bounded alike, and a name that is kno
   const hosts = Array.from({ length: 20 }, () => `${random()}.wild.example.com`);
   const ask = async (host: string): Promise<string> => {
     const socket = await tlsTo(await lab.open(host, 443), host, { ca: lab.authority.certificatePem });
-    return (await talk(socket, [`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`])).text;
+    return (await talk(socket, [`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`], { quietMs: 5000 })).text;
   };
   sinks = await Promise.all(hosts.map((host) => sinkAt(lab, host, 443)));
   const answers: string[] = [];
@@ -72,7 +72,9 @@ test('SEC-15: a registry is read, not written to; what it does not know is asked
   const port = await lab.open(host, 443);
   const ask = async (method: string, path: string, fields = ''): Promise<string> => {
     const socket = await tlsTo(port, host, { ca: lab.authority.certificatePem });
-    const { text } = await talk(socket, [`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}Connection: close\r\n\r\n`]);
+    const { text } = await talk(socket, [`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}Connection: close\r\n\r\n`], {
+      quietMs: 5000,
+    });
     return text.slice(9, 12);
   };
   expect(await ask('GET', '/lodash', 'Authorization: Bearer somebody-elses\r\nCookie: a=b\r\n')).toBe('200');

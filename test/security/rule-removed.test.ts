@@ -83,7 +83,7 @@ test('the next request on a connection that stays open is judged by the new rule
   socket.write(get('/one'));
   await new Promise((resolve) => socket.once('data', resolve));
   replace([other]);
-  const { text } = await talk(socket, [get('/two')]);
+  const { text } = await talk(socket, [get('/two')], { quietMs: 2000 });
   expect(text).toContain('HTTP/1.1 403');
   expect(sink.seen.map(({ url }) => url)).toEqual(['/one']);
 });
@@ -96,7 +96,7 @@ test('a rule that is added holds for the next request on an open connection that
   await new Promise((resolve) => socket.once('data', resolve));
   expect(sink.seen).toEqual([]);
   replace([rule(host, { ports: [80] })]);
-  const { text } = await talk(socket, [get('/two')]);
+  const { text } = await talk(socket, [get('/two')], { quietMs: 2000 });
   expect(text).toContain(`hello from ${host} /two`);
 });
 
@@ -107,7 +107,7 @@ test('a rule taken away while the line of the journal is written lets nothing ou
   const written = new Promise<void>((resolve) => (go = resolve));
   lab.delayJournal(written);
   const socket = await rawConnect(await lab.open(host, 80));
-  const answer = talk(socket, [get('/one')]);
+  const answer = talk(socket, [get('/one')], { quietMs: 2000 });
   await expect.poll(() => lab.actions()).toContain(`net.open allow ok ${host}:80`);
   replace([]);
   go();

@@ -34,12 +34,29 @@ afterAll(async () => {
 async function ask(method: string, path: string, at = host): Promise<string> {
   const socket = await tlsTo(await lab.open(at, 443), at, { ca: lab.authority.certificatePem });
   const head = `${method} ${path} HTTP/1.1\r\nHost: ${at}\r\nAuthorization: Bearer ${phantom}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`;
-  return (await talk(socket, [head])).text;
+  return (await talk(socket, [head], { quietMs: 5000 })).text;
 }
 
 test('the control: what the preset names is read, with the token', async () => {
   expect(await ask('GET', '/repos/o/r/issues?state=open')).toContain('200 OK');
   expect(api.seen.at(-1)?.headers['authorization']).toBe(`Bearer ${canary}`);
+});
+
+test('fields by which a server would carry out something else do not go on', async () => {
+  const socket = await tlsTo(await lab.open(host, 443), host, { ca: lab.authority.certificatePem });
+  const fields = [
+    'X-HTTP-Method-Override: DELETE',
+    'X-HTTP-Method: PUT',
+    'X-Original-URL: /gists',
+    'X-Rewrite-URL: /gists',
+    'X-Harmless: 1',
+  ];
+  await talk(socket, [`GET /repos/o/r HTTP/1.1\r\nHost: ${host}\r\n${fields.join('\r\n')}\r\nConnection: close\r\n\r\n`], {
+    quietMs: 5000,
+  });
+  const names = Object.keys(api.seen.at(-1)?.headers ?? {});
+  expect(names).toContain('x-harmless');
+  expect(names.filter((name) => /method|url/.test(name))).toEqual([]);
 });
 
 test.each([

@@ -130,6 +130,27 @@ describe('a rule about git', () => {
   });
 });
 
+describe('a rule about MCP', () => {
+  const both = rule('mcp.example.com', {
+    mcp: { path: '/mcp', tools: ['a'], methods: undefined },
+    http: [{ methods: undefined, path: '/**' }],
+  });
+  test.each([
+    ['POST', '/mcp', 'inspect'],
+    ['POST', '/mcp?x=1', 'inspect'],
+    ['GET', '/mcp', 'allow'],
+    ['DELETE', '/mcp', 'allow'],
+    ['PUT', '/mcp', 'deny'],
+    ['POST', '/mcp/', 'deny'],
+    ['POST', '/MCP', 'deny'],
+    ['POST', '/mcp;x', 'deny'],
+    ['POST', '//mcp', 'deny'],
+    ['POST', '/other', 'allow'],
+  ])('%s %s: %s', (method, path, expected) => {
+    expect(decideRequest([both], { method, path }).verdict).toBe(expected);
+  });
+});
+
 describe('reading', () => {
   test('a branch is a full name, a repository loses its ending', () => {
     expect(readRef('agent/*')).toEqual({ value: 'refs/heads/agent/*' });
