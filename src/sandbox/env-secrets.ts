@@ -16,7 +16,7 @@ const skipped = new Set([
   '.cache',
   '.next',
 ]);
-const bounds = { maxDepth: 4, maxFolders: 2000, maxFiles: 64, maxFileBytes: 256 * 1024 };
+const bounds = { maxDepth: 3, maxFolders: 300, maxFiles: 64, maxFileBytes: 256 * 1024 };
 
 /** `except`: variables whose values may leave. */
 export async function envSecrets(workspace: string, except: readonly string[]): Promise<readonly KnownValue[]> {
