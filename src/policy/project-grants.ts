@@ -18,7 +18,9 @@ export function projectGrants(policy: Policy): readonly string[] {
     ...(isAsked('agent.name') && agent.name !== undefined ? [`starts the agent ${visible(agent.name)}`] : []),
     ...(isAsked('agent.permissions') && agent.permissions === 'skip' ? ['lets the agent act without asking'] : []),
     ...(isAsked('agent.provider') && agent.provider !== undefined
-      ? [`has the agent reach its model by ${visible(agent.provider)}${agent.region === undefined ? '' : ` in ${visible(agent.region)}`}`]
+      ? [
+          `has the agent reach its model by ${visible(agent.provider)}${agent.region === undefined ? '' : ` in ${visible(agent.region)}`}`,
+        ]
       : []),
     ...(isAsked('agent.telemetry') && agent.telemetry ? ['lets the agent report its use to its maker'] : []),
     ...(isAsked('image')
