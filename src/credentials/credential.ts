@@ -58,7 +58,7 @@ export interface BoundCredential {
   /** Told when the upstream answered 401 to this value. */
   readonly onRejected?: ((material: Material) => void) | undefined;
   /** Requests that never leave the host: the credential answers them itself, such as the renewal of a login. */
-  readonly local?: LocalService | undefined;
+  readonly local?: LocalResponder | undefined;
 }
 
 export interface LocalRequest {
@@ -74,7 +74,7 @@ export interface LocalAnswer {
   readonly body: Buffer;
 }
 
-export interface LocalService {
+export interface LocalResponder {
   readonly answers: (request: LocalRequest) => boolean;
   /** `body`: the whole content of the request, at most 64 KiB */
   readonly answer: (request: LocalRequest & { readonly body: Buffer }) => Promise<LocalAnswer>;

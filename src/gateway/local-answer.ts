@@ -1,4 +1,4 @@
-import type { LocalService } from '../credentials/credential.ts';
+import type { LocalResponder } from '../credentials/credential.ts';
 import { secret } from '../credentials/secret.ts';
 import { bareEffect } from './answer-refusal.ts';
 import type { Exchange } from './exchange.ts';
@@ -10,7 +10,7 @@ import { refuse, type Refusal } from './refusal.ts';
 /** Requests that a credential answers itself, such as the renewal of a login: allowed by a rule, on record, and kept on the host. */
 export interface LocalExchange {
   readonly plan: Plan;
-  readonly service: LocalService;
+  readonly service: LocalResponder;
 }
 
 const maxContentBytes = 64 * 1024;
@@ -31,7 +31,7 @@ export function answersItself({ credential, head }: Plan, { method }: Exchange, 
   return credential?.local?.answers({ host, method, path: head.path }) === true;
 }
 
-const nobody: LocalService = {
+const nobody: LocalResponder = {
   answers: () => false,
   answer: () => Promise.reject(new Error('nobody answers')),
 };

@@ -8,7 +8,7 @@ import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
 import { canAsk, confirm } from '../confirm.ts';
 import { readHostLogin } from '../host-login.ts';
-import { listenForCode } from '../loopback-code.ts';
+import { listenForCode } from '../../gateway/loopback-code.ts';
 import { printJson } from '../output.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
 import { readSecret } from '../secret-input.ts';

@@ -1,4 +1,4 @@
-import type { LocalService } from '../credential.ts';
+import type { LocalResponder } from '../credential.ts';
 import type { PhantomOwner } from '../phantom.ts';
 import { localLogin } from './local-login.ts';
 import { oauthClientOf } from './oauth-clients.ts';
@@ -7,7 +7,7 @@ import { standInMaker, type StandInMaker } from './stand-ins.ts';
 /** A login as one sandbox has it: its stand-ins, and the authorization server that answers it on the host. */
 export interface BoundLogin {
   readonly standIns: StandInMaker;
-  readonly local: LocalService;
+  readonly local: LocalResponder;
 }
 
 export interface LoginFacts {

@@ -1,5 +1,5 @@
 import { visible } from '../../base/text.ts';
-import type { LocalAnswer, LocalRequest, LocalService } from '../credential.ts';
+import type { LocalAnswer, LocalRequest, LocalResponder } from '../credential.ts';
 import type { OAuthClient } from './oauth-clients.ts';
 import type { StandInMaker } from './stand-ins.ts';
 
@@ -7,7 +7,7 @@ import type { StandInMaker } from './stand-ins.ts';
  * The authorization server as a sandbox sees it: renewals give new stand-ins, logging out changes nothing outside, and
  * nobody logs in from in there. No byte of these requests leaves the host.
  */
-export function localLogin(client: OAuthClient, standIns: StandInMaker): LocalService {
+export function localLogin(client: OAuthClient, standIns: StandInMaker): LocalResponder {
   const tokenHost = new URL(client.server.tokenUrl).hostname;
   const tokenPath = new URL(client.server.tokenUrl).pathname;
   const revokePath = new URL(client.server.revokeUrl).pathname;

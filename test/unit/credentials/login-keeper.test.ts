@@ -266,6 +266,10 @@ describe('a login kept on the host', () => {
     expect(await token(keeper)).toBe('access-0');
     world.nowMs += lifeMs;
     await expect(token(keeper)).rejects.toThrow(/has expired and cannot be renewed/);
+    await expect(token(keeper)).rejects.toMatchObject({
+      code: 'LOGIN_ENDED',
+      hint: 'Log in again on the host: casemate login claude',
+    });
     expect(world.sent).toEqual([]);
   });
 
