@@ -78,6 +78,11 @@ async function connect(name: string): Promise<Socket> {
   return await tlsTo(await lab.open(name, 443), name, { ca: lab.authority.certificatePem });
 }
 
+/** Waits for the end of the answer, however busy the machine is. */
+async function ask(): Promise<{ readonly text: string }> {
+  return await talk(await connect(host), [head(host, 'GET /v1', 'Connection: close\r\n')], { quietMs: 15_000 });
+}
+
 /** Milliseconds until the socket is closed; `undefined`: a second later it is still open. */
 function closedAfter(socket: Socket): Promise<number | undefined> {
   const startedMs = performance.now();
@@ -210,8 +215,8 @@ test('of 20 requests under way at a rotation none sends the old value after it; 
   const own = await sink(host);
   let go: () => void = () => undefined;
   lab.delayJournal(new Promise((resolve) => (go = resolve)));
-  const answers = Promise.all(Array.from({ length: 20 }, async () => await talk(await connect(host), [head(host)])));
-  await expect.poll(() => lab.actions().filter((line) => line.startsWith('net.open')).length).toBe(20);
+  const answers = Promise.all(Array.from({ length: 20 }, ask));
+  await expect.poll(() => lab.actions().filter((line) => line.startsWith('net.open')).length, { timeout: 10_000 }).toBe(20);
   await setCredential(context, { name: 'main', actor: 'user:1', value: second, hosts: [] });
   go();
   expect((await answers).every(({ text }) => text.includes('hello from'))).toBe(true);
@@ -230,8 +235,8 @@ test('of 20 requests whose connection is still being opened at a rotation none s
     },
   });
   const own = await sink(host);
-  const answers = Promise.all(Array.from({ length: 20 }, async () => await talk(await connect(host), [head(host)])));
-  await expect.poll(() => lab.actions().filter((line) => line.startsWith('net.open')).length).toBe(20);
+  const answers = Promise.all(Array.from({ length: 20 }, ask));
+  await expect.poll(() => lab.actions().filter((line) => line.startsWith('net.open')).length, { timeout: 10_000 }).toBe(20);
   await setCredential(context, { name: 'main', actor: 'user:1', value: second, hosts: [] });
   letIn();
   expect((await answers).every(({ text }) => text.includes('hello from'))).toBe(true);
