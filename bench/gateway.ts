@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { decode, encode } from 'dns-packet';
 
 import { parseHost } from '../src/base/host.ts';
-import { createAuthority, createLeafSigner } from '../src/gateway/authority.ts';
+import { createAuthority, createLeafSigner } from '../src/gateway/tls/authority.ts';
 import { createGateway } from '../src/gateway/create-gateway.ts';
 import type { NetworkRule } from '../src/policy/policy.ts';
 import { journalPlace } from '../src/journal/journal-place.ts';

@@ -6,17 +6,17 @@ import { decideDestination, decisiveRules } from '../policy/decide.ts';
 import { learnPorts } from '../policy/learning.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import type { IngressConnection } from '../system/ingress.ts';
-import { askAboutConnection } from './ask-person.ts';
-import { senderOn } from './alarm.ts';
-import { maxHelloBytes, readClientHello, type Hello } from './client-hello.ts';
-import { isNameAdmitted } from './judge.ts';
-import type { Http1Server } from './http1-server.ts';
-import { serveHttp2 } from './http2-server.ts';
-import { learnedConnection } from './learn.ts';
+import { askAboutConnection } from './asks/ask-person.ts';
+import { senderOn } from './secrets/alarm.ts';
+import { maxHelloBytes, readClientHello, type Hello } from './tls/client-hello.ts';
+import { isNameAdmitted } from './exchange/judge.ts';
+import type { Http1Server } from './http/http1-server.ts';
+import { serveHttp2 } from './http/http2-server.ts';
+import { learnedConnection } from './exchange/learn.ts';
 import type { LiveSandbox, Site } from './live-sandbox.ts';
-import { openTls } from './open-tls.ts';
-import { peek } from './peek.ts';
-import { reset } from './reset.ts';
+import { openTls } from './tls/open-tls.ts';
+import { peek } from './tls/peek.ts';
+import { reset } from './upstream/reset.ts';
 import { relayTunnel } from './tunnel.ts';
 
 /** Decides what one connection is: who is asked for, what is spoken, and whether it is relayed, opened or closed. */

@@ -2,9 +2,9 @@ import type { BoundCredential } from '../credentials/credential.ts';
 import type { Learning } from '../policy/learning.ts';
 import type { Asks, NetworkRule } from '../policy/policy.ts';
 import type { Ingress } from '../system/ingress.ts';
-import type { Probe, ProbeAnswer } from './probe.ts';
-import type { BudgetState } from './budgets.ts';
-import type { Guarding } from './guarding.ts';
+import type { Probe, ProbeAnswer } from './upstream/probe.ts';
+import type { BudgetState } from './guards/budgets.ts';
+import type { Guarding } from './guards/guarding.ts';
 import type { Ruling } from './rule-book.ts';
 
 /** The only way out of every sandbox: what the rest of the program sees of it. */

@@ -3,21 +3,21 @@ import type { Socket } from 'node:net';
 import type { HostName } from '../base/host.ts';
 import type { DenyReason, NetworkRule } from '../policy/policy.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Asks } from './asks.ts';
-import type { Budgets } from './budgets.ts';
-import type { Dialer } from './dialer.ts';
+import type { Asks } from './asks/asks.ts';
+import type { Budgets } from './guards/budgets.ts';
+import type { Dialer } from './upstream/dialer.ts';
 import type { GatewaySandbox, GatewayUsage } from './gateway.ts';
-import type { LearnState } from './learn.ts';
-import type { LeafStore } from './leaf-store.ts';
-import type { Sender } from './guarding.ts';
+import type { LearnState } from './exchange/learn.ts';
+import type { LeafStore } from './tls/leaf-store.ts';
+import type { Sender } from './guards/guarding.ts';
 import type { GatewayLimits } from './limits.ts';
-import type { Needles } from './mask.ts';
-import type { Names } from './names.ts';
-import type { Novelty } from './novelty.ts';
-import type { Pace } from './pace.ts';
+import type { Needles } from './secrets/mask.ts';
+import type { Names } from './names/names.ts';
+import type { Novelty } from './guards/novelty.ts';
+import type { Pace } from './exchange/pace.ts';
 import type { Recorder } from './records.ts';
 import type { RuleBook } from './rule-book.ts';
-import type { UpstreamStore } from './upstream-store.ts';
+import type { UpstreamStore } from './upstream/upstream-store.ts';
 
 /** All that the gateway holds for one attached sandbox; nothing of it is shared with another one. */
 export interface LiveSandbox {

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 
 import type { NetworkRule } from '../policy/policy.ts';
-import type { Held } from './budgets.ts';
-import { readOverride } from './destination.ts';
+import type { Held } from './guards/budgets.ts';
+import { readOverride } from './upstream/destination.ts';
 import type { Site } from './live-sandbox.ts';
-import { reset } from './reset.ts';
-import { splice } from './splice.ts';
+import { reset } from './upstream/reset.ts';
+import { splice } from './upstream/splice.ts';
 
 /** A connection whose bytes are passed on as they are: recorded, counted against the budgets, cut when it must not go on. */
 export interface Tunnel {

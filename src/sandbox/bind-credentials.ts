@@ -6,7 +6,7 @@ import { bindWithoutValue, type Binding, type BindOptions } from '../credentials
 import type { BoundCredential, Material } from '../credentials/credential.ts';
 import type { LoginView } from '../credentials/login/login-keeper.ts';
 import { readSealedValue } from '../credentials/sealed-value.ts';
-import type { KnownSecrets } from '../gateway/known-secrets.ts';
+import type { KnownSecrets } from '../gateway/secrets/known-secrets.ts';
 import type { CredentialSource } from '../policy/policy.ts';
 import { plainSources } from '../policy/source-schema.ts';
 import type { SandboxId } from '../base/ids.ts';

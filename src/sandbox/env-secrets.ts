@@ -1,4 +1,4 @@
-import type { KnownValue } from '../gateway/known-secrets.ts';
+import type { KnownValue } from '../gateway/secrets/known-secrets.ts';
 import { findBeneath } from '../system/find-beneath.ts';
 
 /** Secrets in a project's own env files and private keys, to be kept from leaving. Read, never run; nothing is written down. */

@@ -7,7 +7,7 @@ import { CasemateError } from '../base/errors.ts';
 import type { HomeFile } from '../agents/agent.ts';
 import { copyHome, planHome, type HomeSource } from '../agents/home.ts';
 import { trustBundle } from '../agents/trust.ts';
-import { createAuthority } from '../gateway/authority.ts';
+import { createAuthority } from '../gateway/tls/authority.ts';
 import type { Authority } from '../gateway/gateway.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { privateFolder, readTextIfPresent, writeDurably } from '../system/files.ts';

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { readSealedValue } from '../credentials/sealed-value.ts';
-import type { Guarding } from '../gateway/guarding.ts';
+import type { Guarding } from '../gateway/guards/guarding.ts';
 import { noGuards } from '../policy/guards.ts';
 import { isErrno } from '../system/files.ts';
 import type { SandboxContext } from './context.ts';

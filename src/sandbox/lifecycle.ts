@@ -3,7 +3,7 @@ import { toCasemateError, type CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
 import type { GatewaySandbox } from '../gateway/gateway.ts';
-import type { Guarding } from '../gateway/guarding.ts';
+import type { Guarding } from '../gateway/guards/guarding.ts';
 import { notBuilt } from '../images/store.ts';
 import type { JournalEntry } from '../journal/record.ts';
 import type { Environment } from '../system/environment.ts';

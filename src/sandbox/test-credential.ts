@@ -3,7 +3,7 @@ import { parseHost } from '../base/host.ts';
 import { visible } from '../base/text.ts';
 import { bindWithoutValue } from '../credentials/bind.ts';
 import { readSealedValue } from '../credentials/sealed-value.ts';
-import type { Field } from '../gateway/fields.ts';
+import type { Field } from '../gateway/http/fields.ts';
 import type { Environment } from '../system/environment.ts';
 import { registryKinds } from '../policy/facts.ts';
 import type { CredentialRule, NetworkRule } from '../policy/policy.ts';

@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 
 import { CasemateError } from '../base/errors.ts';
 import { budgetKinds } from '../policy/guards.ts';
-import { accountKey, noAmounts, plus, windowStart, type Account, type Amounts, type Ledger } from '../gateway/ledger.ts';
+import { accountKey, noAmounts, plus, windowStart, type Account, type Amounts, type Ledger } from '../gateway/guards/ledger.ts';
 
 /** What was used of budgets, and how often an alarm was raised, in a file: no end of the daemon makes it less. */
 export interface UsageLedger extends Ledger {

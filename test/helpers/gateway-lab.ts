@@ -2,7 +2,7 @@ import { createServer, connect, type AddressInfo, type Server, type Socket } fro
 import { decode, encode } from 'dns-packet';
 
 import type { BoundCredential } from '../../src/credentials/credential.ts';
-import { createAuthority, createLeafSigner, type LeafSigner } from '../../src/gateway/authority.ts';
+import { createAuthority, createLeafSigner, type LeafSigner } from '../../src/gateway/tls/authority.ts';
 import { createGateway, type GatewayOptions } from '../../src/gateway/create-gateway.ts';
 import type { Authority, Gateway, GatewaySandbox } from '../../src/gateway/gateway.ts';
 import type { Journal, JournalEntry } from '../../src/journal/record.ts';

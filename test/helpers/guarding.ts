@@ -1,6 +1,6 @@
-import type { Guarding } from '../../src/gateway/guarding.ts';
-import { createKnownSecrets } from '../../src/gateway/known-secrets.ts';
-import { memoryLedger } from '../../src/gateway/ledger.ts';
+import type { Guarding } from '../../src/gateway/guards/guarding.ts';
+import { createKnownSecrets } from '../../src/gateway/secrets/known-secrets.ts';
+import { memoryLedger } from '../../src/gateway/guards/ledger.ts';
 import { noGuards, type Budget, type Guards, type PackageRule } from '../../src/policy/guards.ts';
 
 /** Guards of one sandbox for the gateway lab. */

@@ -8,8 +8,8 @@ import { newSandboxId, parseSandboxName, type SandboxId } from '../../src/base/i
 import type { Engine } from '../../src/engines/engine.ts';
 import { createSealedStore, sealedFileName } from '../../src/credentials/sealed-store.ts';
 import { memoryEngine, type MemoryEngine } from '../../src/engines/memory.ts';
-import { createAsks } from '../../src/gateway/asks.ts';
-import { createKnownSecrets } from '../../src/gateway/known-secrets.ts';
+import { createAsks } from '../../src/gateway/asks/asks.ts';
+import { createKnownSecrets } from '../../src/gateway/secrets/known-secrets.ts';
 import { openUsageLedger } from '../../src/sandbox/usage-ledger.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import type { JournalEntry, JournalRecord } from '../../src/journal/record.ts';

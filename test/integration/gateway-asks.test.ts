@@ -4,8 +4,8 @@ import { request } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../src/base/host.ts';
-import { createAsks, type AskView, type Asks } from '../../src/gateway/asks.ts';
-import { learnLimits } from '../../src/gateway/learn.ts';
+import { createAsks, type AskView, type Asks } from '../../src/gateway/asks/asks.ts';
+import { learnLimits } from '../../src/gateway/exchange/learn.ts';
 import { grantRule } from '../../src/policy/grant-rule.ts';
 import type { LearnMode } from '../../src/policy/learning.ts';
 import type { NetworkRule } from '../../src/policy/policy.ts';

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { proxySettings } from '../../src/gateway/proxy-settings.ts';
+import { proxySettings } from '../../src/gateway/upstream/proxy-settings.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { canary, createLab, credential, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';

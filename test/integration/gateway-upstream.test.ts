@@ -12,7 +12,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { hostTrustStore, splitPem } from '../../src/gateway/trust.ts';
+import { hostTrustStore, splitPem } from '../../src/gateway/tls/trust.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { createLab, credential, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';

@@ -96,7 +96,7 @@ test('a name that turns from a public address to loopback is served first and re
 });
 
 test("the host's own public address is refused", async () => {
-  const { addressFault } = await import('../../src/gateway/address-check.ts');
+  const { addressFault } = await import('../../src/gateway/upstream/address-check.ts');
   expect(addressFault('93.184.216.34', new Set(['93.184.216.34']))).toBe('own-host');
   expect(addressFault('93.184.216.34', new Set())).toBeUndefined();
 });

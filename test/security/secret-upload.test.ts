@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import { createKnownSecrets } from '../../src/gateway/known-secrets.ts';
+import { createKnownSecrets } from '../../src/gateway/secrets/known-secrets.ts';
 import { noGuards, type SecretMode } from '../../src/policy/guards.ts';
 import { canary, createLab, credential, phantom, rule, sandboxId, type Lab } from '../helpers/gateway-lab.ts';
 import { guarding } from '../helpers/guarding.ts';

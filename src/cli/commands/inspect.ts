@@ -2,6 +2,7 @@ import type { InspectAnswer } from '../../daemon/protocol.ts';
 import { alarmText, budgetRows } from '../budget-rows.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
+import { describeLogin } from '../describe-login.ts';
 import { connectDaemon } from '../connect.ts';
 import { bold, facts, mark, printJson } from '../output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
@@ -22,7 +23,10 @@ export const run: RunCommand = async (args, context) => {
   return 0;
 };
 
-function print({ stdout }: CommandContext, { sandbox, readBack, folder, budgets, commands: running }: InspectAnswer): void {
+function print(
+  { stdout }: CommandContext,
+  { sandbox, readBack, folder, budgets, logins, commands: running }: InspectAnswer,
+): void {
   stdout.write(`${bold(stdout, sandbox.name)}  ${sandbox.id}\n`);
   stdout.write(
     facts([
@@ -40,6 +44,7 @@ function print({ stdout }: CommandContext, { sandbox, readBack, folder, budgets,
       ['policy', sandbox.policyHash],
       ['alarms', alarmText(sandbox)],
       ...budgetRows(budgets),
+      ...logins.map((login): readonly [string, string] => ['login', describeLogin(login)]),
       ['waived', sandbox.waived.length === 0 ? 'nothing' : sandbox.waived.join(', ')],
     ]),
   );

@@ -7,8 +7,9 @@ import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
 import { canAsk, confirm } from '../confirm.ts';
+import { describeLogin } from '../describe-login.ts';
 import { readHostLogin } from '../host-login.ts';
-import { listenForCode } from '../../gateway/loopback-code.ts';
+import { listenForCode } from '../../gateway/upstream/loopback-code.ts';
 import { printJson } from '../output.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
 import { readSecret } from '../secret-input.ts';
@@ -110,21 +111,6 @@ function report(
     stdout.write('no logins\n');
   }
   for (const login of logins) {
-    stdout.write(`${visible(login.agent)}: ${describe(login)}\n`);
+    stdout.write(`${describeLogin(login)}\n`);
   }
-}
-
-const origins = {
-  browser: 'a login of its own',
-  import: 'taken over from this host',
-  token: 'a single long-lived token',
-} as const;
-
-function describe({ origin, plan, validUntil, stopped }: LoginShown): string {
-  const parts = [
-    origins[origin],
-    ...(plan === undefined ? [] : [`plan ${visible(plan)}`]),
-    stopped === undefined ? `valid until ${validUntil ?? 'an unknown time'}` : `ended: ${visible(stopped)}`,
-  ];
-  return parts.join('; ');
 }

@@ -1,10 +1,10 @@
 import { strict as assert } from 'node:assert';
 
 import { isCasemateError } from '../../../src/base/errors.ts';
-import { awsEventReader, sseReader } from '../../../src/gateway/event-readers.ts';
-import { jsonMembers } from '../../../src/gateway/json-members.ts';
-import { formParts } from '../../../src/gateway/query.ts';
-import { placeForParameter } from '../../../src/gateway/replace-parameter.ts';
+import { awsEventReader, sseReader } from '../../../src/gateway/guards/event-readers.ts';
+import { jsonMembers } from '../../../src/gateway/http/json-members.ts';
+import { formParts } from '../../../src/gateway/http/query.ts';
+import { placeForParameter } from '../../../src/gateway/http/replace-parameter.ts';
 import { readGitRequest } from '../../../src/policy/git-request.ts';
 import { readLfsBatch } from '../../../src/policy/lfs-batch.ts';
 import { readMcpCalls } from '../../../src/policy/mcp.ts';

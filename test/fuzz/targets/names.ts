@@ -4,10 +4,10 @@ import { decode, encode } from 'dns-packet';
 
 import { canonicalHost } from '../../../src/base/host.ts';
 import { visible } from '../../../src/base/text.ts';
-import { addressFault } from '../../../src/gateway/address-check.ts';
-import { readOverride } from '../../../src/gateway/destination.ts';
-import { answerQuery } from '../../../src/gateway/dns.ts';
-import { createNames } from '../../../src/gateway/names.ts';
+import { addressFault } from '../../../src/gateway/upstream/address-check.ts';
+import { readOverride } from '../../../src/gateway/upstream/destination.ts';
+import { answerQuery } from '../../../src/gateway/names/dns.ts';
+import { createNames } from '../../../src/gateway/names/names.ts';
 import { canonicalPath } from '../../../src/policy/canonical-path.ts';
 import { compileGlob, matchPath } from '../../../src/policy/match-path.ts';
 import type { FuzzTarget } from '../fuzz.ts';

@@ -8,7 +8,7 @@ import {
   type Asks,
   type AskingSandbox,
   type Question,
-} from '../../../src/gateway/asks.ts';
+} from '../../../src/gateway/asks/asks.ts';
 import type { NetworkRule } from '../../../src/policy/policy.ts';
 import { rule } from '../../helpers/network-rule.ts';
 

@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto';
 
 import { describe, expect, test } from 'vitest';
 
-import { createAuthority, createLeafSigner } from '../../../src/gateway/authority.ts';
-import { createLeafStore } from '../../../src/gateway/leaf-store.ts';
+import { createAuthority, createLeafSigner } from '../../../src/gateway/tls/authority.ts';
+import { createLeafStore } from '../../../src/gateway/tls/leaf-store.ts';
 
 const day = 86_400_000;
 const nowMs = Date.UTC(2026, 10, 21);

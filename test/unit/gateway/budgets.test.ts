@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { createBudgets, type Held, type Overrun } from '../../../src/gateway/budgets.ts';
-import { memoryLedger } from '../../../src/gateway/ledger.ts';
-import { priceOf, spendOf } from '../../../src/gateway/prices.ts';
+import { createBudgets, type Held, type Overrun } from '../../../src/gateway/guards/budgets.ts';
+import { memoryLedger } from '../../../src/gateway/guards/ledger.ts';
+import { priceOf, spendOf } from '../../../src/gateway/guards/prices.ts';
 import type { Budget } from '../../../src/policy/guards.ts';
 
 function budget(limits: Budget['limits'], more: Partial<Budget> = {}): Budget {

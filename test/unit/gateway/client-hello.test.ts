@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { maxHelloBytes, readClientHello } from '../../../src/gateway/client-hello.ts';
+import { maxHelloBytes, readClientHello } from '../../../src/gateway/tls/client-hello.ts';
 import { clientHello, extension, serverNames } from '../../helpers/client-hello.ts';
 
 const good = clientHello({

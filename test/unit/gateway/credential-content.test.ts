@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { jsonMembers } from '../../../src/gateway/json-members.ts';
-import { decodedName, formParts, isSameName, queryParts } from '../../../src/gateway/query.ts';
-import { placeForParameter } from '../../../src/gateway/replace-parameter.ts';
+import { jsonMembers } from '../../../src/gateway/http/json-members.ts';
+import { decodedName, formParts, isSameName, queryParts } from '../../../src/gateway/http/query.ts';
+import { placeForParameter } from '../../../src/gateway/http/replace-parameter.ts';
 
 /** Finding the one member or parameter that a credential goes to, in whatever text a sandbox sends. */
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { addressFault } from '../../../src/gateway/address-check.ts';
-import { readOverride } from '../../../src/gateway/destination.ts';
-import { proxyAuthorization, proxyFor, proxySettings } from '../../../src/gateway/proxy-settings.ts';
-import { splitPem } from '../../../src/gateway/trust.ts';
+import { addressFault } from '../../../src/gateway/upstream/address-check.ts';
+import { readOverride } from '../../../src/gateway/upstream/destination.ts';
+import { proxyAuthorization, proxyFor, proxySettings } from '../../../src/gateway/upstream/proxy-settings.ts';
+import { splitPem } from '../../../src/gateway/tls/trust.ts';
 import { createRate } from '../../../src/gateway/rate.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
 

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { decode, encode } from 'dns-packet';
 import { describe, expect, test } from 'vitest';
 
-import { answerQuery, type DnsContext } from '../../../src/gateway/dns.ts';
-import { createNames } from '../../../src/gateway/names.ts';
+import { answerQuery, type DnsContext } from '../../../src/gateway/names/dns.ts';
+import { createNames } from '../../../src/gateway/names/names.ts';
 import { rule } from '../../helpers/network-rule.ts';
 
 const rules = [rule('allowed.example.com'), rule('db')];

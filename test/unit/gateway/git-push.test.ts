@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { createPktReader, flushPkt, pktLine } from '../../../src/gateway/git-pkt-line.ts';
-import { createPushReader, type PushReading } from '../../../src/gateway/git-push.ts';
+import { createPktReader, flushPkt, pktLine } from '../../../src/gateway/git/git-pkt-line.ts';
+import { createPushReader, type PushReading } from '../../../src/gateway/git/git-push.ts';
 
 const zero = '0'.repeat(40);
 const one = '1'.repeat(40);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { createJsonPicker } from '../../../src/gateway/json-picker.ts';
+import { createJsonPicker } from '../../../src/gateway/http/json-picker.ts';
 
 function pick(text: string, names: readonly string[], cuts: readonly number[] = []): Record<string, unknown> {
   const picker = createJsonPicker(names);

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { createMask, maskText, prepareNeedles } from '../../../src/gateway/mask.ts';
-import { needlesOf } from '../../../src/gateway/needles.ts';
+import { createMask, maskText, prepareNeedles } from '../../../src/gateway/secrets/mask.ts';
+import { needlesOf } from '../../../src/gateway/secrets/needles.ts';
 
 const key = 'sk-ant-api03-Abc/+=%20def';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import { createNames, isServed } from '../../../src/gateway/names.ts';
+import { createNames, isServed } from '../../../src/gateway/names/names.ts';
 import { rule } from '../../helpers/network-rule.ts';
 
 const rules = [rule('api.example.com'), rule('*.wild.example.com')];

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { createKnownSecrets, isTelling } from '../../../src/gateway/known-secrets.ts';
-import { needleSet } from '../../../src/gateway/needle-search.ts';
-import { createSecretSearch, secretIn } from '../../../src/gateway/secret-search.ts';
+import { createKnownSecrets, isTelling } from '../../../src/gateway/secrets/known-secrets.ts';
+import { needleSet } from '../../../src/gateway/secrets/needle-search.ts';
+import { createSecretSearch, secretIn } from '../../../src/gateway/secrets/secret-search.ts';
 
 const value = 'sk-live-9f8e7d6c5b4a39281706f5e4';
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { objectReader } from '../../../src/gateway/event-readers.ts';
-import type { Field } from '../../../src/gateway/fields.ts';
-import { createUsageMeter } from '../../../src/gateway/usage-meter.ts';
+import { objectReader } from '../../../src/gateway/guards/event-readers.ts';
+import type { Field } from '../../../src/gateway/http/fields.ts';
+import { createUsageMeter } from '../../../src/gateway/guards/usage-meter.ts';
 
 const sse: readonly Field[] = [['content-type', 'text/event-stream; charset=utf-8']];
 const json: readonly Field[] = [['content-type', 'application/json']];

@@ -1,8 +1,8 @@
 import { assert, array, asyncProperty, boolean, constantFrom, integer, property, record, uint8Array } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { createMask, prepareNeedles } from '../../../src/gateway/mask.ts';
-import { createFrameRelay, FrameFault } from '../../../src/gateway/websocket-frames.ts';
+import { createMask, prepareNeedles } from '../../../src/gateway/secrets/mask.ts';
+import { createFrameRelay, FrameFault } from '../../../src/gateway/http/websocket-frames.ts';
 import { cutInto, frame, hear } from '../../helpers/websocket-bytes.ts';
 
 const key = Buffer.from([1, 2, 3, 0xfe]);

@@ -1,0 +1,119 @@
+import { Readable } from 'node:stream';
+
+import { raise } from '../secrets/alarm.ts';
+import { type BodyStep, chain } from './body-steps.ts';
+import type { GuardStop } from '../guards/exchange-guard.ts';
+import { type Field, tokensOf } from '../http/fields.ts';
+import type { Site } from '../live-sandbox.ts';
+import { createMask, type Mask } from '../secrets/mask.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import { epochOf, finish, type Run } from './run.ts';
+import { requestTrailers } from '../http/trailers.ts';
+import type { UpstreamRequest } from '../upstream/upstream.ts';
+
+/** A request as it goes to the upstream, its content searched and counted on the way. */
+
+export function upstreamRequest(run: Run): UpstreamRequest {
+  const { exchange, outgoing, site, stop, plan } = run;
+  return {
+    method: exchange.method,
+    target: outgoing.target,
+    authority: authorityOf(site),
+    fields: outgoing.fields,
+    body: bodyOf(run),
+    takesTrailers: tokensOf(exchange.fields, 'te').includes('trailers'),
+    signal: stop.signal,
+    prefersHttp2: exchange.version === '2',
+    isCurrent: () => epochOf(plan) === run.epoch,
+  };
+}
+
+export function authorityOf({ host, port, scheme }: Site): string {
+  return port === (scheme === 'https' ? 443 : 80) ? host : `${host}:${port}`;
+}
+
+/** As it comes, or as it was read for the credential's sake. */
+function bodyOf(run: Run): UpstreamRequest['body'] {
+  const { exchange, outgoing } = run;
+  const { content } = outgoing;
+  const stream = content === undefined ? exchange.body : Readable.from([content], { objectMode: false });
+  const options = {
+    step: chain([searchOutward(run), outgoing.step]),
+    isWhole: content === undefined ? exchange.isWhole : () => true,
+    onBytes: countSent(run),
+    pace: run.site.live.pace,
+  };
+  return stream === undefined ? undefined : { stream, options, trailers: () => trailersOf(run) };
+}
+
+function trailersOf(run: Run): readonly Field[] {
+  const { exchange, plan, site } = run;
+  const trailers = requestTrailers(exchange.trailers(), { credential: plan.credential, phantoms: site.live.phantoms() });
+  if (trailers === undefined) {
+    const message = 'behind the content stands a field that does not belong there';
+    guardStop(run).refuse(refuse('foreign-key', message));
+    throw new Error(message);
+  }
+  return trailers;
+}
+
+function countSent(run: Run): (count: number) => void {
+  const stop = guardStop(run);
+  return (count) => {
+    run.sent.bytes += count;
+    run.site.live.counts.bytesOut += count;
+    run.guard.sent(run.sent.bytes, stop);
+  };
+}
+
+/** All that content is searched for on its way out; new steps at each call. */
+export function searchOutward(run: Run): BodyStep | undefined {
+  return chain([searchFor(run), ...run.guard.outward(guardStop(run))]);
+}
+
+/**
+ * Finds phantoms in the content of a request. At the host that owns the key they are made unreadable and noted (a
+ * transcript may well hold one); at any other host the request is broken off before the phantom is through.
+ */
+function searchFor(run: Run): Mask | undefined {
+  const { site, effect, plan, sent, stop } = run;
+  if (site.live.phantoms().length === 0) {
+    return undefined;
+  }
+  const mask = createMask(site.live.phantomNeedles());
+  const look = (bytes: Buffer): Buffer => {
+    if (mask.hits() > 0 && !sent.misplaced) {
+      sent.misplaced = true;
+      if (plan.credential === undefined) {
+        stop.abort();
+      } else {
+        void raise('phantom-misplaced', site, { effect, outcome: 'masked' });
+      }
+    }
+    return bytes;
+  };
+  return { ...mask, push: (piece) => look(mask.push(piece)) };
+}
+
+export function guardStop(run: Run): GuardStop {
+  const { site, effect, sent, stop, plan } = run;
+  return {
+    refuse(refusal) {
+      sent.refusal ??= { ...refusal, rule: plan.rule.id };
+      stop.abort();
+    },
+    masked(label) {
+      const named = { ...effect, detail: { ...effect.detail, secret: label } };
+      void raise('secret-outgoing', site, { effect: named, outcome: 'masked' });
+    },
+  };
+}
+
+/** The request was broken off by a guard: recorded as its end, and once more as the refusal that it is. */
+export function stoppedBy(run: Run): Refusal | undefined {
+  const { refusal } = run.sent;
+  if (refusal !== undefined) {
+    finish(run, refusal.reason);
+  }
+  return refusal;
+}

@@ -1,0 +1,72 @@
+import { Readable } from 'node:stream';
+
+import { decodeContent, decoderBytes, isKnownCoding, type Coding } from './decode-content.ts';
+import type { Exchange } from './exchange.ts';
+import { tokensOf } from '../http/fields.ts';
+import type { LiveSandbox } from '../live-sandbox.ts';
+import { refuse, type Refusal } from './refusal.ts';
+
+/**
+ * A request with its content in the clear. Compressed content is decoded as it comes and goes on decoded: what was
+ * searched and judged is then what the upstream reads, and no second decoder can see something else in it.
+ */
+export interface PlainContent {
+  readonly exchange: Exchange;
+  /** why it cannot be read, and must not go on */
+  readonly refusal?: Refusal;
+}
+
+/** `aws-chunked` only frames the content (Amazon S3, streaming signatures): its bytes can be read as they are. */
+const readableCodings: ReadonlySet<string> = new Set(['identity', 'aws-chunked']);
+
+/** Statements about the content as it was sent, which no longer hold. */
+const aboutCoding: ReadonlySet<string> = new Set([
+  'content-encoding',
+  'content-length',
+  'content-md5',
+  'content-digest',
+  'repr-digest',
+  'digest',
+]);
+
+/** Allocates nothing until the content is read. */
+export function plainContent(exchange: Exchange, live: Pick<LiveSandbox, 'counts' | 'limits'>): PlainContent {
+  const [coding, ...more] = tokensOf(exchange.fields, 'content-encoding').filter((token) => !readableCodings.has(token));
+  const { body } = exchange;
+  if (coding === undefined || body === undefined) {
+    return { exchange };
+  }
+  if (more.length > 0 || !isKnownCoding(coding)) {
+    return {
+      exchange,
+      refusal: refuse('content-not-readable', 'the content is in a coding that cannot be read here; send it as it is'),
+    };
+  }
+  if (live.counts.decodingBytes + decoderBytes[coding] > live.limits.decodingBytes) {
+    return { exchange, refusal: refuse('too-busy', 'too many compressed requests at the same time') };
+  }
+  const fields = exchange.fields.filter(([name]) => !aboutCoding.has(name));
+  return { exchange: { ...exchange, fields, body: Readable.from(decoded(body, coding, live), { objectMode: false }) } };
+}
+
+/** Content that is decoded to more than this, and to more than `maxRatio` times what was sent, is a bomb. */
+const freeBytes = 1024 * 1024;
+const maxRatio = 100;
+
+async function* decoded(body: Readable, coding: Coding, { counts }: Pick<LiveSandbox, 'counts'>): AsyncGenerator<Buffer> {
+  counts.decodingBytes += decoderBytes[coding];
+  // Over HTTP/2 the request's stream is the answer's, too: it is read to its end, and the caller hears why.
+  const decoder = decodeContent(body, coding, (source) => void source.resume());
+  let bytes = 0;
+  try {
+    for await (const piece of decoder as AsyncIterable<Buffer>) {
+      bytes += piece.length;
+      if (bytes > freeBytes && bytes > maxRatio * decoder.bytesWritten) {
+        throw new Error(`the content is more than ${maxRatio} times as long as what was sent`);
+      }
+      yield piece;
+    }
+  } finally {
+    counts.decodingBytes -= decoderBytes[coding];
+  }
+}

@@ -1,0 +1,186 @@
+import { answerRefusal } from './answer-refusal.ts';
+import { chain } from './body-steps.ts';
+import { decodeContent, isKnownCoding } from './decode-content.ts';
+import type { Exchange } from './exchange.ts';
+import { type Attempt, faulty } from '../upstream/fault.ts';
+import { type Field, forwardedResponseFields, valuesOf } from '../http/fields.ts';
+import type { Site } from '../live-sandbox.ts';
+import { answerLocally, localExchange, tellRejected } from './local-answer.ts';
+import { createMask, type Mask, maskText } from '../secrets/mask.ts';
+import { stoppedBy, upstreamRequest } from './outgoing-request.ts';
+import { type FetchMore, wholeBody } from '../guards/package-guard.ts';
+import { permit } from './permit.ts';
+import { plainContent } from './plain-content.ts';
+import { pump } from './pump.ts';
+import { releaseContent } from './read-content.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import { finish, type Run } from './run.ts';
+import { answerTrailers } from '../http/trailers.ts';
+import type { UpstreamAnswer } from '../upstream/upstream.ts';
+
+/** One HTTP exchange from request to record: judged, recorded, carried out, answered. Never rejects. */
+export async function relay(exchange: Exchange, site: Site): Promise<void> {
+  const { live } = site;
+  site.onExchange();
+  live.counts.openExchanges += 1;
+  try {
+    const refusal =
+      live.counts.openExchanges > live.limits.exchanges
+        ? refuse('too-busy', 'too many requests at the same time')
+        : await attempt(exchange, site);
+    if (refusal !== undefined) {
+      await answerRefusal(exchange, site, refusal);
+    }
+  } catch {
+    // Whatever broke, this exchange alone ends by it.
+    exchange.cut();
+  } finally {
+    live.counts.openExchanges -= 1;
+    releaseContent(exchange, live.counts);
+  }
+}
+
+/** How often a request is begun again because its credential was changed in between. */
+const retries = 3;
+
+async function attempt(exchange: Exchange, site: Site, triesLeft = retries): Promise<Refusal | undefined> {
+  const { exchange: plain, refusal } = plainContent(exchange, site.live);
+  const local = refusal === undefined ? localExchange(plain, site) : undefined;
+  if (local !== undefined) {
+    return await answerLocally(plain, site, local);
+  }
+  const permitted = await permit(plain, site, () => refusal);
+  const ended = permitted.ok ? await carryOutRecorded(permitted.run) : permitted.refusal;
+  // Nothing of it was sent yet, so it is asked for once more with the value of now.
+  return ended?.reason === 'credential-changed' && triesLeft > 0 && !exchange.expectsContinue
+    ? await attempt(exchange, site, triesLeft - 1)
+    : ended;
+}
+
+/** Permission is on record, so the end has to be, whatever breaks. */
+async function carryOutRecorded(run: Run): Promise<Refusal | undefined> {
+  try {
+    return await carryOut(run);
+  } catch (thrown) {
+    finish(run, 'gateway-fault');
+    throw thrown;
+  }
+}
+
+async function carryOut(run: Run): Promise<Refusal | undefined> {
+  const { exchange, site, plan } = run;
+  if (run.stop.signal.aborted) {
+    finish(run, 'caller-gone');
+    return undefined;
+  }
+  if (exchange.expectsContinue && run.outgoing.content === undefined) {
+    exchange.sendContinue();
+  }
+  const upstream = site.live.upstreams.get({ destination: plan.destination, secure: plan.secure });
+  const answer = readable(await upstream.request(upstreamRequest(run)), run);
+  if (run.sent.misplaced && plan.credential === undefined) {
+    discard(answer);
+    finish(run, 'phantom-misplaced');
+    // Recorded once more, as the alarm that it is.
+    return refuse('phantom-misplaced', 'a key of this sandbox stands in the content of the request', plan.rule.id);
+  }
+  const stopped = stoppedBy(run);
+  if (stopped !== undefined) {
+    discard(answer);
+    return stopped;
+  }
+  if (!answer.ok) {
+    finish(run, exchange.signal.aborted ? 'caller-gone' : answer.fault.reason);
+    return { ...refuse(answer.fault.reason, answer.fault.message, plan.rule.id), isRecorded: true };
+  }
+  tellRejected(plan, answer.value.status, run.outgoing.secret);
+  const guarded = await run.guard.answered(answer.value, fetchMore(run));
+  if ('reason' in guarded) {
+    answer.value.body.destroy();
+    finish(run, guarded.reason);
+    return { ...guarded, rule: plan.rule.id };
+  }
+  await passOn(run, guarded);
+  return undefined;
+}
+
+/** Another document of the same host, asked for as the request itself was. */
+function fetchMore(run: Run): FetchMore {
+  const { plan, site, outgoing } = run;
+  return async (target, accept) => {
+    const own = outgoing.fields.filter(([name]) => !['accept', 'accept-encoding', 'range', 'content-length'].includes(name));
+    const fields: Field[] = [...own, ['accept', accept], ['accept-encoding', 'identity']];
+    const asked = { ...upstreamRequest(run), method: 'GET', target, fields, body: undefined };
+    const upstream = site.live.upstreams.get({ destination: plan.destination, secure: plan.secure });
+    const answer = await upstream.request(asked);
+    return answer.ok ? await wholeBody(answer.value) : undefined;
+  };
+}
+
+function discard(answer: Attempt<UpstreamAnswer>): void {
+  if (answer.ok) {
+    answer.value.body.destroy();
+  }
+}
+
+/** Answers with the body as it comes. The exchange is over, and on record, when the last byte is handed on. */
+export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
+  const { exchange, needles } = run;
+  notePath(run, answer.status);
+  const mask = needles.sought.length === 0 ? undefined : createMask(needles);
+  const fields = [...forwardedResponseFields(answer.fields), ...(answer.own ?? [])].map(([name, value]): Field => [
+    name,
+    maskText(value, needles),
+  ]);
+  try {
+    const target = exchange.respond(answer.status, fields);
+    await pump(answer.body, target, {
+      step: chain([mask, run.guard.inward(answer)]),
+      isWhole: answer.isWhole,
+      onBytes: (count) => countReceived(run, count),
+      pace: run.site.live.pace,
+      beforeEnd: () => exchange.sendTrailers(answerTrailers(answer.trailers(), needles)),
+    });
+    finish(run, 'ok', { status: answer.status, ...scrubbed(mask) });
+  } catch {
+    const outcome = exchange.signal.aborted ? 'caller-gone' : 'answer-cut';
+    answer.body.destroy();
+    exchange.cut();
+    finish(run, outcome, { status: answer.status, ...scrubbed(mask) });
+  }
+}
+
+/** What a registry has is known from now on; what it does not have was perhaps no question but a message (SEC-15). */
+function notePath({ plan, site: { live, host, port } }: Run, status: number): void {
+  if (plan.rule.registry !== undefined) {
+    live.unknownPaths.learn(`${host}:${port}`, plan.head.path, status >= 400 && status < 500 ? 'paid' : 'free');
+  }
+}
+
+function scrubbed(mask: Mask | undefined): Record<string, number> {
+  const hits = mask?.hits() ?? 0;
+  return hits === 0 ? {} : { scrubbed: hits };
+}
+
+function countReceived(run: Run, count: number): void {
+  run.received.bytes += count;
+  run.site.live.counts.bytesIn += count;
+}
+
+/** The same answer with its content in the clear, where it has to be searched for the secret. */
+export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<UpstreamAnswer> {
+  if (!attempted.ok || (run.needles.sought.length === 0 && !run.guard.reads)) {
+    return attempted;
+  }
+  const { status, fields, body } = attempted.value;
+  const coding = valuesOf(fields, 'content-encoding').join(',').trim().toLowerCase();
+  if (coding === '' || coding === 'identity' || run.exchange.method === 'HEAD' || status === 204 || status === 304) {
+    return attempted;
+  }
+  if (!isKnownCoding(coding)) {
+    body.destroy();
+    return faulty('bad-answer', `${run.site.host} answered in a coding that cannot be searched for the credential`);
+  }
+  const kept = fields.filter(([name]) => name !== 'content-encoding' && name !== 'content-length');
+  return { ok: true, value: { ...attempted.value, fields: kept, body: decodeContent(body, coding) } };
+}

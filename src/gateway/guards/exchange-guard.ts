@@ -1,0 +1,296 @@
+import { budgetRefusal } from './budget-refusal.ts';
+import type { Held } from './budgets.ts';
+import type { BodyStep } from '../exchange/body-steps.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { objectReader } from './event-readers.ts';
+import type { Field } from '../http/fields.ts';
+import { createJsonPicker } from '../http/json-picker.ts';
+import type { Plan } from '../exchange/judge.ts';
+import type { Site } from '../live-sandbox.ts';
+import { greatestOutput, modelApiOf, modelInPath, requestMembers, type ModelApi } from './model-api.ts';
+import { packageGuard, type FetchMore, type PackageGuard } from './package-guard.ts';
+import { priceOf, spendOf } from './prices.ts';
+import type { Detail } from '../records.ts';
+import { refuse, type Refusal } from '../exchange/refusal.ts';
+import { createSecretSearch, secretIn } from '../secrets/secret-search.ts';
+import type { UpstreamAnswer } from '../upstream/upstream.ts';
+import type { Amounts } from './ledger.ts';
+import { addUsage, readUsage } from './usage.ts';
+import { createUsageMeter, type MeteredUsage, type UsageMeter } from './usage-meter.ts';
+
+/** What stands around one exchange beside its rules: budgets, the search for known secrets, the count of tokens. */
+export interface ExchangeGuard {
+  /** the request's fields as they go on */
+  readonly fields: readonly Field[];
+  /** Steps over the content of the request, new ones at each call; the guard may then stop the request. */
+  readonly outward: (stop: GuardStop) => readonly (BodyStep | undefined)[];
+  /** So much has gone out in all. */
+  readonly sent: (bytes: number, stop: GuardStop) => void;
+  /** whether the answer has to be in the clear */
+  readonly reads: boolean;
+  /** The answer as it may be handed on. */
+  readonly answered: (answer: UpstreamAnswer, fetch: FetchMore) => Promise<UpstreamAnswer | Refusal>;
+  /** Looks at the answer as it comes back; told before its first byte. */
+  readonly inward: (answer: Pick<UpstreamAnswer, 'status' | 'fields'>) => BodyStep | undefined;
+  /** Looks at the messages of a WebSocket that come back. */
+  readonly messages: (stop: GuardStop) => BodyStep | undefined;
+  /** The exchange is over; what goes on record about it. Once. */
+  readonly settle: (sentBytes: number) => Detail;
+}
+
+export interface GuardStop {
+  /** The request must not go on, for this reason. */
+  readonly refuse: (refusal: Refusal) => void;
+  /** A known secret was made unreadable in it. */
+  readonly masked: (label: string) => void;
+}
+
+/** Without a number of its own a request is taken to ask for this much. */
+const usualOutputTokens = 32_000;
+const bytesPerToken = 4;
+/** Pictures are many bytes and few tokens: no prompt is taken for longer than this. */
+const greatestInputTokens = 200_000;
+
+/** Takes from the budgets what the request needs. A refusal: nothing was taken, and nothing may leave. */
+export function guardExchange(exchange: Exchange, site: Site, plan: Plan): ExchangeGuard | Refusal {
+  const { guarding } = site.live.sandbox;
+  if (guarding === undefined) {
+    return { ...noGuard, fields: exchange.fields };
+  }
+  const api = modelApiOf(exchange.method, plan.head.path);
+  const bytes = plan.head.contentLength ?? 0;
+  const refusal = secretInHead(exchange, site) ?? uploadFault(bytes, site);
+  if (refusal !== undefined) {
+    return refusal;
+  }
+  const packages = packageGuard(exchange, site, plan);
+  if (packages !== undefined && 'reason' in packages) {
+    return packages;
+  }
+  const held = site.live.budgets.take({ credential: plan.credential?.name, bytes, usesModel: api !== undefined });
+  return 'budget' in held ? budgetRefusal(held, api) : createGuard(exchange, { site, plan, api, held, packages });
+}
+
+const noGuard: Omit<ExchangeGuard, 'fields'> = {
+  answered: async (answer) => answer,
+  outward: () => [],
+  sent: () => undefined,
+  reads: false,
+  inward: () => undefined,
+  messages: () => undefined,
+  settle: () => ({}),
+};
+
+interface Guarded {
+  readonly site: Site;
+  readonly plan: Plan;
+  readonly api: ModelApi | undefined;
+  readonly held: Held;
+  readonly packages: PackageGuard | undefined;
+}
+
+function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
+  const { site, plan, api, held, packages } = guarded;
+  let packageDetail: Detail = {};
+  const told: Told = { usage: undefined };
+  let meter: UsageMeter | undefined;
+  let status = 0;
+  const guesses: { usage: Omit<MeteredUsage, 'isEstimated'> | undefined } = { usage: undefined };
+  return {
+    outward: (stop) => [
+      secretStep(site, stop),
+      api === undefined || exchange.body === undefined ? undefined : reservation(guarded, { stop, guesses }),
+    ],
+    sent(bytes, stop) {
+      const fault = uploadFault(bytes, site) ?? budgetFault(held.sent(bytes), api);
+      if (fault !== undefined) {
+        stop.refuse(fault);
+      }
+    },
+    fields: packages?.fields ?? exchange.fields,
+    reads: api !== undefined || packages?.reads === true,
+    async answered(answer, fetch) {
+      const found = await packages?.answered(answer, fetch);
+      if (found === undefined || 'reason' in found) {
+        return found ?? answer;
+      }
+      packageDetail = found.detail;
+      return found.answer;
+    },
+    inward(answer) {
+      status = answer.status;
+      meter = api === undefined || status >= 400 ? undefined : createUsageMeter(answer);
+      return meter === undefined ? undefined : tap(meter);
+    },
+    messages: (stop) => (api === undefined ? undefined : tap(objectReader((value) => counted(value, { guarded, stop, told })))),
+    settle(sentBytes) {
+      const usage = told.usage ?? meter?.usage() ?? (status >= 200 && status < 300 ? unseen(guesses.usage) : undefined);
+      const detail = usage === undefined ? {} : usageDetail(usage, guarded);
+      const spendMicros = typeof detail['spendMicros'] === 'number' ? detail['spendMicros'] : 0;
+      held.settle({ requests: 1, bytesOut: sentBytes, ...amountsOf(usage, spendMicros) });
+      return { ...packageDetail, ...detail, ...(plan.credential === undefined ? {} : { account: plan.credential.name }) };
+    },
+  };
+}
+
+/** An answer that keeps its count to itself is counted as what was reserved for what went in. */
+function unseen(guess: Omit<MeteredUsage, 'isEstimated'> | undefined): MeteredUsage | undefined {
+  return guess === undefined ? undefined : { ...guess, isEstimated: true };
+}
+
+/** What the messages of a WebSocket have told so far. */
+interface Told {
+  usage: MeteredUsage | undefined;
+}
+
+interface Counting {
+  readonly guarded: Guarded;
+  readonly stop: GuardStop;
+  readonly told: Told;
+}
+
+/** One message may be the end of one of many answers: each is taken from the budgets at once. */
+function counted(value: unknown, { guarded, stop, told }: Counting): void {
+  const found = readUsage(value);
+  if (found?.output === undefined) {
+    return;
+  }
+  const one = { ...addUsage(undefined, found), isEstimated: false };
+  told.usage = { ...addUsage(told.usage, found), isEstimated: false };
+  const { price } = priceOf(told.usage.model, guarded.site.live.sandbox.guarding?.rules.prices ?? []);
+  const overrun = guarded.held.spend(amountsOf(one, spendOf(one, price)));
+  if (overrun !== undefined) {
+    stop.refuse(budgetRefusal(overrun, guarded.api));
+  }
+}
+
+function tap(meter: Pick<UsageMeter, 'push'>): BodyStep {
+  return {
+    push(piece) {
+      meter.push(piece);
+      return piece;
+    },
+    finish: () => Buffer.alloc(0),
+  };
+}
+
+function amountsOf(usage: MeteredUsage | undefined, spendMicros: number): Partial<Amounts> {
+  if (usage === undefined) {
+    return {};
+  }
+  const inputTokens = usage.input + usage.cacheRead + usage.cacheWrite;
+  return { inputTokens, outputTokens: usage.output, tokens: inputTokens + usage.output, spendMicros };
+}
+
+function usageDetail(usage: MeteredUsage, { site, plan }: Guarded): Detail {
+  const model = usage.model ?? modelInPath(plan.head.path);
+  const { price, isGuess } = priceOf(model, site.live.sandbox.guarding?.rules.prices ?? []);
+  return {
+    model: (model ?? 'unknown').slice(0, 128),
+    inputTokens: usage.input,
+    outputTokens: usage.output,
+    cacheReadTokens: usage.cacheRead,
+    cacheWriteTokens: usage.cacheWrite,
+    spendMicros: spendOf(usage, price),
+    ...(isGuess ? { priceUnknown: true } : {}),
+    ...(usage.isEstimated ? { tokensEstimated: true } : {}),
+  };
+}
+
+interface Reserving {
+  readonly stop: GuardStop;
+  readonly guesses: { usage: Omit<MeteredUsage, 'isEstimated'> | undefined };
+}
+
+/**
+ * Keeps the last byte back until the budgets have room for what the request asks for: an interface does not act on
+ * content that has not come to its end.
+ */
+function reservation({ site, plan, api, held }: Guarded, { stop, guesses }: Reserving): BodyStep {
+  const picker = createJsonPicker(requestMembers, 4096);
+  let bytes = 0;
+  let last = Buffer.alloc(0);
+  return {
+    push(piece) {
+      if (piece.length === 0) {
+        return piece;
+      }
+      picker.push(piece);
+      bytes += piece.length;
+      const out = Buffer.concat([last, piece.subarray(0, -1)]);
+      last = Buffer.from(piece.subarray(-1));
+      return out;
+    },
+    finish() {
+      const members = picker.values();
+      const named = members.get('model');
+      const model = typeof named === 'string' ? named : modelInPath(plan.head.path);
+      const input = Math.min(greatestInputTokens, Math.ceil(bytes / bytesPerToken));
+      const usage = { model, input, cacheRead: 0, cacheWrite: 0, output: greatestOutput(members) ?? usualOutputTokens };
+      guesses.usage = { ...usage, output: 0 };
+      const { price } = priceOf(model, site.live.sandbox.guarding?.rules.prices ?? []);
+      const overrun = held.reserve(amountsOf({ ...usage, isEstimated: true }, spendOf(usage, price)));
+      if (overrun !== undefined) {
+        stop.refuse(budgetRefusal(overrun, api));
+        return Buffer.alloc(0);
+      }
+      return last;
+    },
+  };
+}
+
+function budgetFault(overrun: ReturnType<Held['sent']>, api: ModelApi | undefined): Refusal | undefined {
+  return overrun === undefined ? undefined : budgetRefusal(overrun, api);
+}
+
+function uploadFault(bytes: number, { live }: Site): Refusal | undefined {
+  const limits = (live.sandbox.guarding?.rules.uploads ?? []).flatMap(({ maxBytes }) => maxBytes ?? []);
+  const limit = Math.min(...limits);
+  return bytes > limit
+    ? refuse('upload-too-large', `the content is larger than the ${limit} bytes that a request may carry here`)
+    : undefined;
+}
+
+function secretStep({ live }: Site, stop: GuardStop): BodyStep | undefined {
+  const { guarding } = live.sandbox;
+  const mode = guarding?.rules.secrets.mode ?? 'off';
+  const needles = guarding?.known.needlesFor(live.sandbox.id);
+  if (needles === undefined || needles.size === 0 || mode === 'off') {
+    return undefined;
+  }
+  return createSecretSearch({
+    needles,
+    mode,
+    onFound: (label) => (mode === 'mask' ? stop.masked(label) : stop.refuse(secretRefusal(label, 'the content of the request'))),
+  });
+}
+
+/** In the target and in fields nothing is masked: it is refused. */
+function secretInHead({ target, fields }: Exchange, { live }: Site): Refusal | undefined {
+  const { guarding } = live.sandbox;
+  const needles = guarding?.known.needlesFor(live.sandbox.id);
+  if (needles === undefined || needles.size === 0 || guarding?.rules.secrets.mode === 'off') {
+    return undefined;
+  }
+  const inTarget = secretIn(target, needles);
+  if (inTarget !== undefined) {
+    return secretRefusal(inTarget, 'the address of the request');
+  }
+  for (const [name, value] of fields) {
+    const label = secretIn(`${name}: ${basicText(value)}${value}`, needles);
+    if (label !== undefined) {
+      return secretRefusal(label, `the header ${name.slice(0, 64)}`);
+    }
+  }
+  return undefined;
+}
+
+/** What `Basic` holds, in the clear (RFC 7617): joined to a user its base64 looks different. */
+function basicText(value: string): string {
+  const [, encoded] = /^basic +(\S+)$/i.exec(value.trim()) ?? [];
+  return encoded === undefined ? '' : `${Buffer.from(encoded, 'base64').toString('latin1')} `;
+}
+
+function secretRefusal(label: string, where: string): Refusal {
+  return { ...refuse('secret-outgoing', `a secret of this host stands in ${where} (${label})`), secret: label };
+}

@@ -1,0 +1,72 @@
+import { canonicalPypi } from './package-verdict.ts';
+import { versionOf } from './pypi-metadata.ts';
+import type { Ecosystem } from '../../policy/guards.ts';
+
+/** What a request asks a registry for, by its path. */
+export type PackageRequest =
+  /** what there is of a package; `project` only where the path says it beyond doubt */
+  | { readonly kind: 'metadata'; readonly ecosystem: Ecosystem; readonly project: string | undefined }
+  | {
+      readonly kind: 'archive';
+      readonly ecosystem: Ecosystem;
+      readonly name: string;
+      readonly version: string;
+      readonly file: string;
+      /** where its metadata is, on the same host; `undefined`: elsewhere */
+      readonly metadata: string | undefined;
+    };
+
+/** `undefined`: neither metadata nor an archive. */
+export function packageRequest(ecosystem: Ecosystem, path: string): PackageRequest | undefined {
+  const plain = decoded(path);
+  return plain === undefined ? undefined : ecosystem === 'npm' ? npmRequest(plain) : pypiRequest(plain);
+}
+
+/** `/PREFIX/NAME/-/FILE-VERSION.tgz`; other paths with `/-/` are functions of the registry. */
+function npmRequest(path: string): PackageRequest | undefined {
+  const [, prefix = '', name, file] = /^(.*?)\/((?:@[^/]+\/)?[^/@][^/]*)\/-\/(?:@[^/]+\/)?([^/]+)$/.exec(path) ?? [];
+  if (name !== undefined && file !== undefined && file.endsWith('.tgz')) {
+    const bare = name.split('/').at(-1) ?? name;
+    const version = file.startsWith(`${bare}-`) ? file.slice(bare.length + 1, -'.tgz'.length) : '';
+    const metadata = `${prefix}/${name.replace('/', '%2f')}`;
+    return { kind: 'archive', ecosystem: 'npm', name, version, file, metadata };
+  }
+  return path.includes('/-/') || path === '/' ? undefined : { kind: 'metadata', ecosystem: 'npm', project: undefined };
+}
+
+function pypiRequest(path: string): PackageRequest | undefined {
+  const project = /\/simple\/([^/]+)\/?$/.exec(path)?.[1] ?? /\/pypi\/([^/]+)(?:\/[^/]+)?\/json$/.exec(path)?.[1];
+  if (project !== undefined) {
+    return { kind: 'metadata', ecosystem: 'pypi', project: canonicalPypi(project) };
+  }
+  const file = path.split('/').at(-1) ?? '';
+  if (!/\.(?:whl|egg|zip|tar\.(?:gz|bz2|xz)|tgz)(?:\.(?:metadata|asc|provenance))?$/.test(file)) {
+    return undefined;
+  }
+  const version = versionOf(file);
+  const name = canonicalPypi(
+    file.endsWith('.whl') || file.includes('.whl.') ? (file.split('-')[0] ?? '') : nameBefore(file, version),
+  );
+  return {
+    kind: 'archive',
+    ecosystem: 'pypi',
+    name,
+    version,
+    file: file.replace(/\.(?:metadata|asc|provenance)$/, ''),
+    metadata: undefined,
+  };
+}
+
+function nameBefore(file: string, version: string): string {
+  return version === '' ? file : file.slice(0, Math.max(0, file.lastIndexOf(`-${version}`)));
+}
+
+/** A path that servers could read in two ways names no package. */
+function decoded(path: string): string | undefined {
+  try {
+    const once = decodeURIComponent(path);
+    return once.includes('%') || once.includes('//') || once.split('/').includes('..') ? undefined : once;
+  } catch {
+    return undefined;
+  }
+}

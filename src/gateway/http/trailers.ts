@@ -1,0 +1,29 @@
+import type { BoundCredential } from '../../credentials/credential.ts';
+import { forwardedRequestFields, forwardedResponseFields, type Field } from './fields.ts';
+import { maskText, type Needles } from '../secrets/mask.ts';
+
+/**
+ * Fields behind the content (RFC 9110 section 6.5), which gRPC needs in both directions. They come when the request is
+ * judged and on its way, so they may say nothing about who asks, how the message is framed, or how it is to be read.
+ */
+
+/** Section 6.5.1: framing, routing, conditions, authentication, and what says how the content is to be read. */
+const neverBehind =
+  /^(?:content-|if-|authorization$|authentication-|www-authenticate$|cookie$|set-cookie|x-api-key$|api-key$|x-goog-api-key$|x-amz-security-token$|private-token$|proxy-|sec-|cache-control$|range$|max-forwards$|age$|date$|expires$|location$|retry-after$|vary$|warning$|pragma$)/;
+
+/** `undefined`: one of them claims an identity or holds a key of the sandbox, so the request is broken off. */
+export function requestTrailers(
+  fields: readonly Field[],
+  { credential, phantoms }: { readonly credential: BoundCredential | undefined; readonly phantoms: readonly string[] },
+): readonly Field[] | undefined {
+  const identity = new Set(credential?.identityHeaders.map((name) => name.toLowerCase()));
+  const isForeign = ([name, value]: Field): boolean =>
+    identity.has(name) || neverBehind.test(name) || phantoms.some((phantom) => value.includes(phantom));
+  return fields.some(isForeign) ? undefined : forwardedRequestFields(fields);
+}
+
+/** Those that may go back, searched for the secret. */
+export function answerTrailers(fields: readonly Field[], needles: Needles): readonly Field[] {
+  const kept = forwardedResponseFields(fields).filter(([name]) => !neverBehind.test(name));
+  return kept.map(([name, value]): Field => [name, maskText(value, needles)]);
+}

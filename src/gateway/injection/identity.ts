@@ -1,0 +1,118 @@
+import type { BoundCredential, Injection } from '../../credentials/credential.ts';
+import { valuesOf, type Field } from '../http/fields.ts';
+import { headerValue } from '../http/header-value.ts';
+import { decodedName, isSameName, queryParts } from '../http/query.ts';
+import { refuse, type Refusal } from '../exchange/refusal.ts';
+
+/**
+ * What a request may not say about who asks: a key of the caller's own would carry data to somebody else's account at
+ * an allowed host (SEC-04), and a phantom where it does not belong is an attempt to see where the real key goes (SEC-06).
+ */
+export interface Claims {
+  readonly fields: readonly Field[];
+  readonly target: string;
+  readonly credential: BoundCredential | undefined;
+  readonly injection: Injection | undefined;
+  /** phantoms of the whole sandbox */
+  readonly phantoms: readonly string[];
+}
+
+export function identityFault(claims: Claims): Refusal | undefined {
+  return foreignHeader(claims) ?? foreignParameter(claims) ?? misplaced(claims);
+}
+
+/** Request headers, lower case, that carry an identity here; what is injected is among them. */
+export function identityHeaders(credential: BoundCredential | undefined): ReadonlySet<string> {
+  return new Set(credential?.identityHeaders.map((name) => name.toLowerCase()));
+}
+
+/** Every header that carries an identity holds the phantom, or is not there. A signature is judged by the one who signs anew. */
+function foreignHeader({ fields, credential, injection }: Claims): Refusal | undefined {
+  const names = [...identityHeaders(credential)].filter((name) => injection?.kind !== 'sigv4' || name !== 'authorization');
+  const foreign = names.find((name) =>
+    valuesOf(fields, name).some((value) => credential === undefined || !isPhantom(value, credential, injection)),
+  );
+  return foreign === undefined
+    ? undefined
+    : refuse('foreign-key', `the header ${foreign} holds a key that is not this sandbox's own`);
+}
+
+function isPhantom(value: string, credential: BoundCredential, injection: Injection | undefined): boolean {
+  return credential.phantoms().some((phantom) => {
+    const declared = injection?.kind === 'header' ? headerValue(injection, phantom) : phantom;
+    return isForm(value.trim(), phantom, declared);
+  });
+}
+
+function isForm(bare: string, phantom: string, declared: string): boolean {
+  if (bare === phantom || bare === declared) {
+    return true;
+  }
+  const [, scheme = '', rest = ''] = /^(\S+) +(\S+)$/.exec(bare) ?? [];
+  if (/^(?:bearer|token)$/i.test(scheme)) {
+    return rest === phantom;
+  }
+  // git and package managers send the key as the password, or as the user, of Basic (RFC 7617).
+  return /^basic$/i.test(scheme) && Buffer.from(rest, 'base64').toString('latin1').split(':').includes(phantom);
+}
+
+/** Names under which interfaces take a key from the query. */
+const usualKeys = /^(?:x[-_])?(?:api[-_]?key|key|access[-_]?token|auth[-_]?token|token|auth)$/i;
+/** Those of addresses that are signed (AWS, Google, Azure). */
+const signedAddress = /^(?:x-(?:amz|goog)-(?:algorithm|credential|signature|security-token)|awsaccesskeyid|googleaccessid|sig)$/i;
+
+function foreignParameter({ target, credential, injection }: Claims): Refusal | undefined {
+  if (credential === undefined) {
+    return undefined;
+  }
+  const own = injection?.kind === 'query' ? injection.parameter : undefined;
+  const foreign = queryParts(target)
+    .map(({ name }) => decodedName(name))
+    .find((name) => isKeyParameter(name, credential) && (own === undefined || !isSameName(name, own)));
+  return foreign === undefined
+    ? undefined
+    : refuse('foreign-key', 'the query holds a key or a signature; the gateway itself sends the key, in another place');
+}
+
+function isKeyParameter(name: string, { keyParameters }: BoundCredential): boolean {
+  const isKey = keyParameters === undefined ? usualKeys.test(name) : keyParameters.some((one) => isSameName(one, name));
+  return isKey || signedAddress.test(name);
+}
+
+/** A phantom anywhere else: it does no harm there, but somebody tries to see where the real one goes. */
+function misplaced({ fields, target, credential, injection, phantoms }: Claims): Refusal | undefined {
+  const identity = identityHeaders(credential);
+  const own = injection?.kind === 'query' ? injection.parameter : undefined;
+  const searched = own === undefined ? target : withoutParameter(target, own);
+  const decodedTarget = decodeLeniently(searched);
+  for (const phantom of phantoms) {
+    if (searched.includes(phantom) || decodedTarget.includes(phantom)) {
+      return refuse('phantom-misplaced', 'a key of this sandbox stands in the address of the request');
+    }
+    const field = fields.find(
+      ([name, value]) => !identity.has(name) && (holds(value, phantom) || name.includes(phantom.toLowerCase())),
+    );
+    if (field !== undefined) {
+      return refuse('phantom-misplaced', `a key of this sandbox stands in the header ${field[0]}, where it does not belong`);
+    }
+  }
+  return undefined;
+}
+
+function withoutParameter(target: string, own: string): string {
+  const rest = queryParts(target).filter(({ name }) => !isSameName(decodedName(name), own));
+  return `${target.split('?', 1)[0] ?? ''}?${rest.map(({ text }) => text).join('&')}`;
+}
+
+function holds(value: string, phantom: string): boolean {
+  const basic = /^basic +(\S+)$/i.exec(value.trim())?.[1];
+  return (
+    value.includes(phantom) ||
+    (value.includes('%') && decodeLeniently(value).includes(phantom)) ||
+    (basic !== undefined && Buffer.from(basic, 'base64').includes(phantom))
+  );
+}
+
+function decodeLeniently(text: string): string {
+  return text.replaceAll(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}

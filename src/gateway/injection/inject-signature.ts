@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+
+import { isReadByContent, isVending } from '../../credentials/aws-vending.ts';
+import { isObjectStore, signRequest, type AwsKeys } from '../../credentials/sigv4.ts';
+import { parseScope, scopeFault, type SigningScope } from '../../credentials/sigv4-scope.ts';
+import { valuesOf, type Field } from '../http/fields.ts';
+import type { InjectInput, InjectResult, Placing } from './inject.ts';
+import { createMask, noNeedles } from '../secrets/mask.ts';
+import { decodedName, decodeOrUndefined, formParts, queryParts } from '../http/query.ts';
+import { refuse, type Refusal, type RefusalReason } from '../exchange/refusal.ts';
+
+/**
+ * Requests to AWS: what the caller signed with its phantom keys is signed anew with the real ones (Signature Version
+ * 4). Of the caller's signature only key id, region and service are read; all of it is left out.
+ */
+const maxBytes = 25 * 1024 * 1024;
+
+/** Stand for the content where it is not signed as a whole; the second one is followed by a checksum of it. */
+const unsigned = ['UNSIGNED-PAYLOAD', 'STREAMING-UNSIGNED-PAYLOAD-TRAILER'] as const;
+
+/** Part of the caller's own signature. */
+const signing = new Set(['authorization', 'x-amz-date', 'x-amz-security-token', 'x-amz-content-sha256', 'date']);
+
+/** What is signed beside `x-amz-*`: all that AWS needs, and nothing that a proxy on the way may change. */
+const alsoSigned = new Set(['content-type', 'content-md5']);
+
+export async function injectSignature({ input, credential, kept }: Placing, keys: AwsKeys): Promise<InjectResult> {
+  const scope = scopeOf(input, credential.phantoms());
+  if ('reason' in scope) {
+    return { ok: false, refusal: scope };
+  }
+  const query = clearQuery(input.target);
+  if (query === undefined) {
+    return refused('not-signable', 'the address cannot be signed: write a space as %20 and a plus as %2B, and escape in UTF-8');
+  }
+  const settled = await settleContent(input, scope);
+  if ('reason' in settled) {
+    return { ok: false, refusal: settled };
+  }
+  const fault = vendingFault(scope, input, settled.content);
+  if (fault !== undefined) {
+    return { ok: false, refusal: fault };
+  }
+  const own = kept.filter(([name]) => !signing.has(name));
+  const toSign = own.filter(([name]) => name.startsWith('x-amz-') || alsoSigned.has(name));
+  if (new Set(toSign.map(([name]) => name)).size !== toSign.length) {
+    return refused('not-signable', 'a header that AWS wants signed stands there twice');
+  }
+  const signed = await signRequest(
+    {
+      method: input.method,
+      authority: input.authority,
+      path: input.target.split('?', 1)[0] ?? '',
+      query,
+      fields: toSign,
+      contentHash: settled.hash,
+      region: scope.region,
+      service: scope.service,
+      nowMs: input.nowMs,
+    },
+    keys,
+  );
+  const length: Field[] = settled.content === undefined ? [] : [['content-length', String(settled.content.length)]];
+  const unsignedFields = own.filter(
+    ([name]) => !toSign.some((field) => field[0] === name) && (length.length === 0 || name !== 'content-length'),
+  );
+  const secret = keys.secretAccessKey.reveal();
+  return {
+    ok: true,
+    outgoing: {
+      target: input.target,
+      fields: [...unsignedFields, ...length, ...signed],
+      secret,
+      scrub: [secret, ...(keys.sessionToken === undefined ? [] : [keys.sessionToken.reveal()])],
+      content: settled.content,
+      isMasked: settled.isMasked,
+    },
+  };
+}
+
+function scopeOf({ fields, host }: InjectInput, phantoms: readonly string[]): SigningScope | Refusal {
+  const [authorization, ...more] = valuesOf(fields, 'authorization');
+  if (authorization === undefined) {
+    return refuse(
+      'not-signable',
+      `the request is not signed; sign it with the keys of this sandbox, so that its region and service are known`,
+    );
+  }
+  const scope = more.length > 0 ? undefined : parseScope(authorization);
+  if (scope === undefined) {
+    const known = authorization.startsWith('AWS4-ECDSA')
+      ? 'a signature of version 4A, which is not supported'
+      : 'no AWS signature of version 4';
+    return refuse('foreign-key', `the header authorization holds ${known}`);
+  }
+  if (!phantoms.includes(scope.accessKeyId)) {
+    return refuse('foreign-key', "the request is signed with keys that are not this sandbox's own");
+  }
+  const fault = scopeFault(scope, host);
+  return fault === undefined ? scope : refuse('not-signable', fault);
+}
+
+/** As the signer wants it; `undefined` where servers could read it in two ways. */
+function clearQuery(target: string): readonly (readonly [string, string])[] | undefined {
+  if (!isDecodable(target.split('?', 1)[0] ?? '')) {
+    return undefined;
+  }
+  const parts = queryParts(target).filter(({ isDoubtful }) => !isDoubtful);
+  const clear = parts.map(({ name, value }) => [decodeOrUndefined(name), decodeOrUndefined(value)] as const);
+  const isPlain = parts.every(({ text }) => !/[+;]/.test(text));
+  return isPlain && clear.every(([name, value]) => name !== undefined && value !== undefined)
+    ? clear.map(([name = '', value = '']) => [name, value])
+    : undefined;
+}
+
+function isDecodable(path: string): boolean {
+  return decodeOrUndefined(path.replaceAll('+', '%2B')) !== undefined;
+}
+
+interface Settled {
+  readonly hash: string;
+  /** absent: it is sent as it comes */
+  readonly content: Buffer | undefined;
+  readonly isMasked: boolean;
+}
+
+async function settleContent({ fields, content, phantomNeedles }: InjectInput, scope: SigningScope): Promise<Settled | Refusal> {
+  const [stated, ...more] = valuesOf(fields, 'x-amz-content-sha256');
+  const fault = more.length > 0 ? refuse('not-signable', 'x-amz-content-sha256 stands there twice') : statedFault(stated, scope);
+  if (fault !== undefined) {
+    return fault;
+  }
+  if (stated !== undefined && unsigned.some((word) => word === stated)) {
+    return { hash: stated, content: undefined, isMasked: false };
+  }
+  if (content === undefined) {
+    return { hash: sha256(Buffer.alloc(0)), content: undefined, isMasked: false };
+  }
+  if ((content.length ?? 0) > maxBytes && isObjectStore(scope.service)) {
+    // The caller's own hash where there is one: S3 compares it with what arrives.
+    return { hash: stated ?? unsigned[0], content: undefined, isMasked: false };
+  }
+  const raw = await content.read(maxBytes);
+  if (!Buffer.isBuffer(raw)) {
+    return raw;
+  }
+  const mask = createMask(phantomNeedles ?? noNeedles);
+  const whole = Buffer.concat([mask.push(raw), mask.finish()]);
+  return { hash: sha256(whole), content: whole, isMasked: mask.hits() > 0 };
+}
+
+function statedFault(stated: string | undefined, { service }: SigningScope): Refusal | undefined {
+  if (stated === undefined || /^[0-9a-f]{64}$/.test(stated)) {
+    return undefined;
+  }
+  if (!unsigned.some((word) => word === stated)) {
+    return refuse(
+      'not-signable',
+      'the content is signed piece by piece, which cannot be done anew; have the client send it unsigned or whole',
+    );
+  }
+  return isObjectStore(service)
+    ? undefined
+    : refuse('not-signable', `the service ${service} does not take content that is not signed`);
+}
+
+/** Calls whose answer holds fresh keys are not signed: those would be real ones inside the sandbox. */
+function vendingFault(
+  { service }: SigningScope,
+  { target, fields }: InjectInput,
+  content: Buffer | undefined,
+): Refusal | undefined {
+  const coding = valuesOf(fields, 'content-encoding').join().toLowerCase();
+  if (isReadByContent(service) && coding !== '' && coding !== 'identity') {
+    return refuse('not-signable', `a call of ${service} is not signed with its content compressed`);
+  }
+  const path = target.split('?', 1)[0] ?? '';
+  const query = queryParts(target);
+  const actions = [...query, ...formParts(content?.toString('latin1') ?? '')]
+    .filter(({ name }) => decodedName(name).toLowerCase() === 'action')
+    .map(({ value }) => decodedName(value));
+  const targets = valuesOf(fields, 'x-amz-target').map((value) => value.split('.').at(-1)?.trim() ?? '');
+  const [, inPath] = /\/operation\/([^/]+)$/.exec(decodedName(path)) ?? [];
+  const call = {
+    service,
+    path: decodedName(path),
+    parameters: query.map(({ name }) => decodedName(name).toLowerCase()),
+    operations: [...actions, ...targets, ...(inPath === undefined ? [] : [inPath])],
+  };
+  return isVending(call)
+    ? refuse('not-signable', `${service} would answer this call with a real key; of STS only GetCallerIdentity is signed`)
+    : undefined;
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function refused(reason: RefusalReason, message: string): InjectResult {
+  return { ok: false, refusal: refuse(reason, message) };
+}

@@ -1,0 +1,151 @@
+import { toCasemateError } from '../../base/errors.ts';
+import type { BoundCredential, Injection, Material } from '../../credentials/credential.ts';
+import type { BodyStep } from '../exchange/body-steps.ts';
+import { forwardedRequestFields, type Field } from '../http/fields.ts';
+import { basicValue, headerValue } from '../http/header-value.ts';
+import { identityFault, identityHeaders } from './identity.ts';
+import { injectBody } from './inject-body.ts';
+import { injectSignature } from './inject-signature.ts';
+import type { Needles } from '../secrets/mask.ts';
+import type { Content } from '../exchange/read-content.ts';
+import { refuse, type Refusal } from '../exchange/refusal.ts';
+import { placeForParameter } from '../http/replace-parameter.ts';
+
+/**
+ * Puts the real credential in the place of the phantom: in the declared place, once, and nowhere else. A key of the
+ * caller's own is refused, because it would carry data to somebody else's account at an allowed host (SEC-04).
+ */
+export interface InjectInput {
+  readonly method: string;
+  readonly host: string;
+  /** as the upstream will read it, with the port where it is unusual */
+  readonly authority: string;
+  readonly fields: readonly Field[];
+  readonly target: string;
+  /** the credential of the rule that allowed the request */
+  readonly credential: BoundCredential | undefined;
+  /** phantoms of the whole sandbox */
+  readonly phantoms: readonly string[];
+  readonly phantomNeedles: Needles;
+  /** `undefined`: the request has none */
+  readonly content: Content | undefined;
+  readonly nowMs: number;
+}
+
+/** A request as it goes on, the credential included. */
+export interface Outgoing {
+  readonly target: string;
+  readonly fields: readonly Field[];
+  /** the real value; its keyed hash goes on record */
+  readonly secret: string | undefined;
+  /** everything that answers are searched for; absent: `secret` alone */
+  readonly scrub?: readonly string[] | undefined;
+  /** the whole content, where it had to be read first; `step` is yet to be applied */
+  readonly content?: Buffer | undefined;
+  /** phantoms were made unreadable in `content` */
+  readonly isMasked?: boolean | undefined;
+  /** changes the content on its way, where the credential stands in it */
+  readonly step?: BodyStep | undefined;
+}
+
+export type InjectResult = { readonly ok: true; readonly outgoing: Outgoing } | { readonly ok: false; readonly refusal: Refusal };
+
+export async function inject(input: InjectInput): Promise<InjectResult> {
+  const { fields, target, credential, phantoms, host } = input;
+  const injection = credential?.injectAt?.(host) ?? credential?.inject;
+  const fault = identityFault({ fields, target, credential, injection, phantoms });
+  if (fault !== undefined) {
+    return { ok: false, refusal: fault };
+  }
+  const identity = identityHeaders(credential);
+  const kept = forwardedRequestFields(fields).filter(([name]) => !identity.has(name));
+  if (credential === undefined || injection === undefined) {
+    return { ok: true, outgoing: { target, fields: kept, secret: undefined } };
+  }
+  const material = await reveal(credential);
+  if ('reason' in material) {
+    return { ok: false, refusal: material };
+  }
+  return place({ input, credential, injection, kept: plainAnswers(kept) }, material);
+}
+
+/** One request with all that was settled about it. */
+export interface Placing {
+  readonly input: InjectInput;
+  readonly credential: BoundCredential;
+  readonly injection: Injection;
+  /** what goes on of the header, identities left out */
+  readonly kept: readonly Field[];
+}
+
+/** Asks for answers that can be searched for the secret as they come. */
+function plainAnswers(fields: readonly Field[]): readonly Field[] {
+  return [...fields.filter(([name]) => name !== 'accept-encoding'), ['accept-encoding', 'identity']];
+}
+
+async function reveal(credential: BoundCredential): Promise<Material | Refusal> {
+  try {
+    return await credential.obtain();
+  } catch (thrown) {
+    const { code, message } = toCasemateError(thrown);
+    if (code === 'CREDENTIAL_REVOKED') {
+      return refuse('credential-revoked', `the credential "${credential.name}" was revoked on the host`);
+    }
+    if (code === 'LOGIN_ENDED') {
+      return refuse('login-ended', message);
+    }
+    return refuse('credential-unavailable', `the credential "${credential.name}" cannot be read on the host (${code})`);
+  }
+}
+
+async function place(placing: Placing, material: Material): Promise<InjectResult> {
+  const { injection, credential } = placing;
+  if (injection.kind === 'sigv4') {
+    return material.kind === 'aws' ? injectSignature(placing, material) : unfit(credential, 'is no pair of AWS keys');
+  }
+  if (material.kind !== 'text') {
+    return unfit(credential, 'is not one text');
+  }
+  const secret = material.secret.reveal();
+  // A line break would let the secret end the header.
+  if (!/^[\x20-\x7e]+$/.test(secret)) {
+    return unfit(credential, 'does not fit into a header');
+  }
+  switch (injection.kind) {
+    case 'header':
+      return withHeader(placing, [injection.header.toLowerCase(), headerValue(injection, secret)], secret);
+    case 'basic':
+      return withHeader(placing, ['authorization', basicValue(injection.user, secret)], secret);
+    case 'query':
+      return withParameter(placing, injection.parameter, secret);
+    case 'body':
+      return injectBody(placing, injection.field, secret);
+    default:
+      return injection satisfies never;
+  }
+}
+
+function unfit({ name }: BoundCredential, why: string): InjectResult {
+  return { ok: false, refusal: refuse('credential-unavailable', `the value of the credential "${name}" ${why}`) };
+}
+
+function withHeader({ input, kept }: Placing, injected: Field, secret: string): InjectResult {
+  const fields = [...kept.filter(([name]) => name !== injected[0]), injected];
+  return { ok: true, outgoing: { target: input.target, fields, secret } };
+}
+
+function withParameter({ input, credential, kept }: Placing, parameter: string, secret: string): InjectResult {
+  const at = input.target.indexOf('?');
+  const path = at === -1 ? input.target : input.target.slice(0, at);
+  const query = at === -1 ? '' : input.target.slice(at + 1);
+  const found = placeForParameter(query, { parameter, phantoms: credential.phantoms() });
+  if (!found.ok) {
+    const refusal =
+      found.fault === 'foreign'
+        ? refuse('foreign-key', `the parameter ${parameter} holds a key that is not this sandbox's own, or stands there twice`)
+        : refuse('malformed-request', 'the query holds an escape that is none');
+    return { ok: false, refusal };
+  }
+  const target = `${path}?${found.before}${encodeURIComponent(secret)}${found.after}`;
+  return { ok: true, outgoing: { target, fields: kept, secret } };
+}

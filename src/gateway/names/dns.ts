@@ -1,0 +1,112 @@
+import { decode, encode, type DecodedPacket, type Packet } from 'dns-packet';
+
+import { canonicalHost } from '../../base/host.ts';
+import type { NetworkRule } from '../../policy/policy.ts';
+import { isServed, type Names } from './names.ts';
+
+/**
+ * The answer to one DNS query (RFC 1035), from the sandbox's table of names alone: nothing is resolved outside, so a
+ * query carries nothing out. Denied names get an address too, so that the denial can be explained over HTTP.
+ */
+export interface DnsContext {
+  readonly names: Names;
+  readonly rules: () => readonly NetworkRule[];
+  /** texts that must not appear in a name: the phantoms */
+  readonly forbidden: () => readonly string[];
+  /** false: too many queries; the asker gets no answer and comes again */
+  readonly mayAnswer: () => boolean;
+  readonly onForbidden: (name: string) => void;
+  readonly onFull: () => void;
+}
+
+const code = { ok: 0, malformed: 1, failed: 2, noName: 3, notImplemented: 4, refused: 5 } as const;
+const headerBytes = 12;
+
+/** The reply, or `undefined` for what must not be answered (replies, fragments). Never throws. */
+export function answerQuery(data: Uint8Array, context: DnsContext): Uint8Array | undefined {
+  const query = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  // An answer to an answer would let two servers talk for ever.
+  if (query.length < headerBytes || (query.readUInt8(2) & 0x80) !== 0 || !context.mayAnswer()) {
+    return undefined;
+  }
+  if ((query.readUInt8(2) & 0x78) !== 0) {
+    return bare(query, code.notImplemented);
+  }
+  try {
+    const packet = query.length <= 4096 && query.readUInt16BE(4) === 1 ? decode(query) : undefined;
+    return packet === undefined ? bare(query, code.malformed) : reply(packet, context);
+  } catch {
+    return bare(query, code.malformed);
+  }
+}
+
+function reply(packet: DecodedPacket, context: DnsContext): Uint8Array {
+  const question = packet.questions?.[0];
+  if (question === undefined) {
+    return encode(response(packet, code.malformed));
+  }
+  if (question.class !== undefined && question.class !== 'IN') {
+    return encode(response(packet, code.refused));
+  }
+  const lowered = question.name.toLowerCase();
+  if (context.forbidden().some((text) => lowered.includes(text.toLowerCase()))) {
+    context.onForbidden(question.name);
+    return encode(response(packet, code.refused));
+  }
+  // Only ASCII travels in DNS; a label with other bytes is not a host name (RFC 5890).
+  const host = ascii.test(question.name) ? canonicalHost(question.name) : undefined;
+  if (host === undefined || !isServed(host, context.rules())) {
+    return encode(response(packet, code.noName));
+  }
+  if (question.type !== 'A') {
+    return encode(response(packet, code.ok));
+  }
+  const address = context.names.addressOf(host);
+  if (address === undefined) {
+    context.onFull();
+    return encode(response(packet, code.failed));
+  }
+  return encode({
+    ...response(packet, code.ok),
+    answers: [{ type: 'A', class: 'IN', name: question.name, ttl: 300, data: address }],
+  });
+}
+
+const ascii = /^[\x21-\x7e]+$/;
+
+const flags = { authoritative: 0x0400, recursionAvailable: 0x0080, recursionDesired: 0x0100 };
+
+function response(packet: DecodedPacket, rcode: number): Packet {
+  const desired = (packet.flags ?? 0) & flags.recursionDesired;
+  const hasOpt = packet.additionals?.some((record) => record.type === 'OPT') === true;
+  return {
+    type: 'response',
+    id: packet.id ?? 0,
+    flags: flags.authoritative | flags.recursionAvailable | desired | rcode,
+    // Other bytes grow in the package's hands, and would be written back as a label that is too long.
+    questions: packet.questions?.filter(({ name }) => ascii.test(name)) ?? [],
+    additionals: hasOpt
+      ? [
+          {
+            type: 'OPT',
+            name: '.',
+            udpPayloadSize: 1232,
+            extendedRcode: 0,
+            ednsVersion: 0,
+            flags: 0,
+            flag_do: false,
+            options: [],
+          },
+        ]
+      : [],
+  };
+}
+
+/** A reply with a header only: for queries whose question cannot be read back. */
+function bare(query: Buffer, rcode: number): Uint8Array {
+  const head = Buffer.alloc(headerBytes);
+  head.writeUInt16BE(query.readUInt16BE(0), 0);
+  head.writeUInt8(0x80 | (query.readUInt8(2) & 0x79), 2);
+  head.writeUInt8(rcode, 3);
+  return head;
+}

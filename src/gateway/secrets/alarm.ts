@@ -1,0 +1,64 @@
+import type { Socket } from 'node:net';
+
+import type { Sender } from '../guards/guarding.ts';
+import type { LiveSandbox, Site } from '../live-sandbox.ts';
+import { maskText } from './mask.ts';
+import type { Detail, Effect } from '../records.ts';
+import type { RefusalReason } from '../exchange/refusal.ts';
+import { maskSecrets } from './secret-search.ts';
+
+/** What somebody has to look at: a key where it must not be. One line `alarm.<name>`, with the process that sent it. */
+export type AlarmName = 'phantom-misplaced' | 'foreign-key' | 'secret-outgoing';
+
+const names: readonly AlarmName[] = ['phantom-misplaced', 'foreign-key', 'secret-outgoing'];
+
+export function alarmOf(reason: RefusalReason): AlarmName | undefined {
+  return names.find((name) => name === reason);
+}
+
+/** How long the search for the sender may hold the record up. */
+const senderMs = 300;
+
+/** The same effect with who sent it, as far as that can be told. Never rejects. */
+export async function withSender(effect: Effect, site: Site): Promise<Effect> {
+  const sender = await site.sender?.();
+  return sender === undefined ? effect : { ...effect, detail: { ...effect.detail, ...described(sender, site.live) } };
+}
+
+/** Records an alarm about what is let through made harmless; a refusal is recorded where it is answered. */
+export async function raise(
+  name: AlarmName,
+  site: Site,
+  { effect, outcome }: { effect: Effect; outcome: string },
+): Promise<void> {
+  site.live.sandbox.guarding?.onAlarm?.();
+  site.live.recorder.note(`alarm.${name}`, await withSender(effect, site), outcome);
+}
+
+/** A command line may hold the very thing that must not be written down. */
+function described({ pid, command }: Sender, live: LiveSandbox): Detail {
+  const masked = maskText(command, live.phantomNeedles());
+  const needles = live.sandbox.guarding?.known.needlesFor(live.sandbox.id);
+  const text = needles === undefined ? masked : maskSecrets(masked, needles);
+  return { pid, process: text.slice(0, 200) };
+}
+
+/** Asked at most once for each connection, and only when there is a reason. */
+export function senderOn(socket: Socket, live: LiveSandbox): () => Promise<Sender | undefined> {
+  const { localAddress = '', localPort = 0, remotePort = 0 } = socket;
+  let asked: Promise<Sender | undefined> | undefined;
+  return () => {
+    const { guarding } = live.sandbox;
+    const place = { localPort: remotePort, remoteAddress: localAddress.replace(/^::ffff:/, ''), remotePort: localPort };
+    asked ??= guarding?.processOf === undefined ? Promise.resolve(undefined) : bounded(guarding.processOf(place));
+    return asked;
+  };
+}
+
+async function bounded(work: Promise<Sender | undefined>): Promise<Sender | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), senderMs);
+  const sender = await Promise.race([work.catch(() => undefined), late]);
+  clearTimeout(timer);
+  return sender;
+}

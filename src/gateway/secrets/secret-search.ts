@@ -1,0 +1,78 @@
+import type { BodyStep } from '../exchange/body-steps.ts';
+import type { NeedleSet } from './needle-search.ts';
+
+/** Looks for known secrets in content on its way out: breaks it off before the first one is through, or masks each. */
+export interface SecretSearchOptions {
+  readonly needles: NeedleSet;
+  readonly mode: 'refuse' | 'mask';
+  /** called once for each label that is found */
+  readonly onFound: (label: string) => void;
+}
+
+const asterisk = 0x2a;
+const nothing = Buffer.alloc(0);
+
+/** In the mode `refuse` nothing goes on after the first find: what is pushed then is dropped. May write into its pieces. */
+export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptions): BodyStep {
+  let held = nothing;
+  let isStopped = false;
+  const labels = new Set<string>();
+  const tell = (label: string): void => {
+    if (!labels.has(label)) {
+      labels.add(label);
+      onFound(label);
+    }
+  };
+  /** Where what may go on ends. */
+  const search = (data: Buffer): number => {
+    for (let from = 0; ;) {
+      const found = needles.find(data, from);
+      if (found === undefined) {
+        return needles.partialAt(data, from);
+      }
+      tell(found.label);
+      if (mode === 'refuse') {
+        isStopped = true;
+        return 0;
+      }
+      from = found.at + found.length;
+      data.fill(asterisk, found.at, from);
+    }
+  };
+  return {
+    push(piece) {
+      if (isStopped || piece.length === 0) {
+        return nothing;
+      }
+      const data = held.length === 0 ? piece : Buffer.concat([held, piece]);
+      const end = search(data);
+      // A copy: the piece may be written over by whoever gave it.
+      held = end === data.length || isStopped ? nothing : Buffer.from(data.subarray(end));
+      return end === data.length ? data : data.subarray(0, end);
+    },
+    finish() {
+      const rest = held;
+      held = nothing;
+      return isStopped ? nothing : rest;
+    },
+  };
+}
+
+/** The label of a known secret in a short text, such as a header or a target; percent-escapes are undone, too. */
+export function secretIn(text: string, needles: NeedleSet): string | undefined {
+  if (needles.size === 0) {
+    return undefined;
+  }
+  const forms = text.includes('%') ? [text, unescaped(text)] : [text];
+  return forms.map((form) => needles.find(Buffer.from(form, 'latin1'), 0)?.label).find((label) => label !== undefined);
+}
+
+/** The same text with every known secret in it made unreadable. */
+export function maskSecrets(text: string, needles: NeedleSet): string {
+  const step = createSecretSearch({ needles, mode: 'mask', onFound: () => undefined });
+  return Buffer.concat([step.push(Buffer.from(text, 'latin1')), step.finish()]).toString('latin1');
+}
+
+function unescaped(text: string): string {
+  return text.replaceAll(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}

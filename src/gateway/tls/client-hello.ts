@@ -1,0 +1,119 @@
+import { canonicalHost, type HostName } from '../../base/host.ts';
+
+/**
+ * Reads the server name out of a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3). Strict: whatever is not
+ * exactly one well-formed name in one record is unreadable, and unreadable means closed, never "no name".
+ */
+export type Hello =
+  | { readonly kind: 'incomplete' }
+  | { readonly kind: 'unreadable'; readonly why: string }
+  | {
+      readonly kind: 'hello';
+      readonly serverName: HostName;
+      /** an encrypted inner hello may name another server (RFC 9849) */
+      readonly hasEncryptedHello: boolean;
+    };
+
+const extensionType = { serverName: 0, encryptedClientHello: 0xfe0d } as const;
+/** The longest record (RFC 8446 section 5.1) with its header. */
+export const maxHelloBytes = 5 + 16_384;
+
+class Unreadable extends Error {}
+
+/** Never throws. `bytes` is what has arrived so far. */
+export function readClientHello(bytes: Buffer): Hello {
+  try {
+    return readRecord(bytes);
+  } catch (error) {
+    return { kind: 'unreadable', why: error instanceof Unreadable ? error.message : 'malformed' };
+  }
+}
+
+function readRecord(bytes: Buffer): Hello {
+  must(bytes.length < 1 || bytes.readUInt8(0) === 0x16, 'not TLS');
+  must(bytes.length < 2 || bytes.readUInt8(1) === 3, 'not TLS');
+  if (bytes.length < 5) {
+    return { kind: 'incomplete' };
+  }
+  const length = bytes.readUInt16BE(3);
+  must(bytes.readUInt8(2) <= 4, 'unknown record version');
+  must(length >= 4 && length <= 16_384, 'record length out of range');
+  must(bytes.length < 6 || bytes.readUInt8(5) === 1, 'not a ClientHello');
+  if (bytes.length < 9) {
+    return { kind: 'incomplete' };
+  }
+  must(bytes.readUIntBE(6, 3) === length - 4, 'ClientHello split over records or followed by other data');
+  return bytes.length < 5 + length ? { kind: 'incomplete' } : readHello(cursor(bytes.subarray(9, 5 + length)));
+}
+
+function readHello(hello: Cursor): Hello {
+  must(hello.uint(2) === 0x0303, 'unknown hello version');
+  hello.take(32);
+  must(hello.vector(1).left() <= 32, 'session id too long');
+  must(hello.vector(2).left() >= 2, 'no cipher suites');
+  must(hello.vector(1).left() >= 1, 'no compression methods');
+  must(hello.left() > 0, 'no extensions');
+  const extensions = hello.vector(2);
+  must(hello.left() === 0, 'bytes after the extensions');
+  const seen = new Map<number, Cursor>();
+  while (extensions.left() > 0) {
+    const type = extensions.uint(2);
+    must(!seen.has(type), 'an extension twice');
+    seen.set(type, extensions.vector(2));
+  }
+  const serverName = seen.get(extensionType.serverName);
+  if (serverName === undefined) {
+    throw new Unreadable('no server name');
+  }
+  return {
+    kind: 'hello',
+    serverName: readServerName(serverName),
+    hasEncryptedHello: seen.has(extensionType.encryptedClientHello),
+  };
+}
+
+function readServerName(extension: Cursor): HostName {
+  const list = extension.vector(2);
+  must(extension.left() === 0, 'bytes after the server name list');
+  must(list.uint(1) === 0, 'server name of unknown type');
+  const name = list.take(list.uint(2)).toString('latin1');
+  must(list.left() === 0, 'several server names');
+  // RFC 6066: ASCII, no trailing dot, never an address. Capitals are the same name.
+  must(/^[A-Za-z0-9._-]{1,253}$/.test(name) && !name.endsWith('.'), 'server name not well formed');
+  const host = canonicalHost(name);
+  if (host === undefined) {
+    throw new Unreadable('server name not well formed');
+  }
+  return host;
+}
+
+interface Cursor {
+  readonly left: () => number;
+  readonly uint: (bytes: 1 | 2) => number;
+  readonly take: (length: number) => Buffer;
+  /** what follows its length in `bytes` bytes */
+  readonly vector: (bytes: 1 | 2) => Cursor;
+}
+
+function cursor(bytes: Buffer): Cursor {
+  let at = 0;
+  const self: Cursor = {
+    left: () => bytes.length - at,
+    uint(size) {
+      return self.take(size).readUIntBE(0, size);
+    },
+    take(length) {
+      must(length <= self.left(), 'a length points past its end');
+      at += length;
+      return bytes.subarray(at - length, at);
+    },
+    vector: (size) => cursor(self.take(self.uint(size))),
+  };
+  return self;
+}
+
+function must(condition: boolean, why: string): void {
+  if (!condition) {
+    throw new Unreadable(why);
+  }
+}

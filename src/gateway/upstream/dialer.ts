@@ -1,0 +1,91 @@
+import type { Socket } from 'node:net';
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+
+import { dialDestination, type Dial, type Resolve } from './dial.ts';
+import type { Destination } from './destination.ts';
+import type { Attempt } from './fault.ts';
+import { dialProxy, tunnel } from './proxy-connect.ts';
+import { proxyAuthorization, proxyFor, type UpstreamProxy } from './proxy-settings.ts';
+import { startTls } from '../tls/start-tls.ts';
+import { splitPem } from '../tls/trust.ts';
+
+/** Every way the gateway opens a connection outwards. */
+export interface Dialer {
+  /** for bytes that are relayed as they are */
+  readonly tcp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket>>;
+  readonly tls: (destination: Destination, alpn: readonly string[], signal: AbortSignal) => Promise<Attempt<TLSSocket>>;
+  readonly plainHttp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<PlainRoute>>;
+}
+
+export interface PlainRoute {
+  readonly socket: Socket;
+  /** set when the socket leads to the host's proxy: targets are then written in absolute form */
+  readonly proxy: { readonly authorization: string | undefined } | undefined;
+}
+
+export interface DialerOptions {
+  readonly resolve: Resolve;
+  readonly dial: Dial;
+  readonly proxy: UpstreamProxy | undefined;
+  readonly trustStorePem: string | undefined;
+  readonly dialMs: number;
+  readonly handshakeMs: number;
+}
+
+export function createDialer(options: DialerOptions): Dialer {
+  let made: SecureContext | undefined;
+  const context = (): SecureContext => {
+    // Reading a whole trust store takes some 20 ms: once, at first use.
+    made ??= createSecureContext(options.trustStorePem === undefined ? {} : { ca: splitPem(options.trustStorePem) });
+    return made;
+  };
+  const dialOptions = (signal: AbortSignal) => ({
+    resolve: options.resolve,
+    dial: options.dial,
+    timeoutMs: options.dialMs,
+    signal,
+    context,
+  });
+  const tcp = (destination: Destination, signal: AbortSignal): Promise<Attempt<Socket>> => {
+    const { host, port, override } = destination;
+    const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'secure') : undefined;
+    return proxy === undefined
+      ? dialDestination(destination, dialOptions(signal))
+      : tunnel(proxy, { host, port }, dialOptions(signal));
+  };
+  return {
+    tcp,
+    async tls(destination, alpn, signal) {
+      const dialled = await tcp(destination, signal);
+      if (!dialled.ok) {
+        return dialled;
+      }
+      return startTls(wholeOnly(dialled.value), {
+        serverName: serverNameOf(destination),
+        context: context(),
+        alpn,
+        timeoutMs: options.handshakeMs,
+      });
+    },
+    async plainHttp(destination, signal) {
+      const { host, port, override } = destination;
+      const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'plain') : undefined;
+      const dialled = await (proxy === undefined
+        ? dialDestination(destination, dialOptions(signal))
+        : dialProxy(proxy, dialOptions(signal)));
+      const through = proxy === undefined ? undefined : { authorization: proxyAuthorization(proxy) };
+      return dialled.ok ? { ok: true, value: { socket: wholeOnly(dialled.value), proxy: through } } : dialled;
+    },
+  };
+}
+
+/** A connection for HTTP: its other side ending is its end, or a kept one would seem usable. */
+function wholeOnly(socket: Socket): Socket {
+  socket.allowHalfOpen = false;
+  return socket;
+}
+
+/** An override by name is verified as that name; one by address stands in for the host that was asked for. */
+function serverNameOf({ host, override }: Destination): string {
+  return override === undefined || /^[\d.]+$|:/.test(override.host) ? host : override.host;
+}

@@ -1,0 +1,159 @@
+import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+
+import { brokenRequest, faulty, type Attempt } from './fault.ts';
+import { fieldsOf, type Field } from '../http/fields.ts';
+import { informationLimit } from '../limits.ts';
+import { pump } from '../exchange/pump.ts';
+import type { UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
+
+/** Requests over one HTTP/2 session to an upstream that offers it. Nothing is sent a second time. */
+export interface Http2Upstream {
+  /** The live session or a new one; a plain connection where the upstream chose HTTP/1.1; `undefined` where it is known to. */
+  readonly session: (signal: AbortSignal) => Promise<Attempt<Offer> | undefined>;
+  readonly retire: () => void;
+  readonly close: () => void;
+}
+
+export type Offer =
+  | { readonly kind: 'http1'; readonly socket: Socket }
+  | { readonly kind: 'http2'; readonly request: (request: UpstreamRequest) => Promise<Attempt<UpstreamAnswer>> };
+
+/** Larger than the default of 64 KiB, which would slow down every distant download. */
+const streamWindowBytes = 4 * 1024 * 1024;
+/** Of all streams together, so that one answer which nobody reads does not keep the others. */
+const sessionWindowBytes = 4 * streamWindowBytes;
+
+export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOptions): Http2Upstream {
+  let live: ClientHttp2Session | undefined;
+  let opening: Promise<Attempt<Offer>> | undefined;
+  let speaksHttp1 = false;
+  const offer = (session: ClientHttp2Session): Attempt<Offer> => ({
+    ok: true,
+    value: { kind: 'http2', request: (request) => send(session, request, limits.answerMs) },
+  });
+  const open = async (): Promise<Attempt<Offer>> => {
+    // Not the caller's signal: others may be waiting for the same session.
+    const dialled = await dialer.tls(destination, ['h2', 'http/1.1'], AbortSignal.timeout(limits.dialMs + limits.handshakeMs));
+    if (!dialled.ok) {
+      return dialled;
+    }
+    if (dialled.value.alpnProtocol !== 'h2') {
+      speaksHttp1 = true;
+      return { ok: true, value: { kind: 'http1', socket: dialled.value } };
+    }
+    live = startSession(dialled.value, destination.host);
+    return offer(live);
+  };
+  return {
+    async session() {
+      if (live !== undefined && !live.closed && !live.destroyed) {
+        return offer(live);
+      }
+      if (speaksHttp1) {
+        return undefined;
+      }
+      const isFirst = opening === undefined;
+      opening ??= open().finally(() => (opening = undefined));
+      const opened = await opening;
+      // The plain connection is one request's; the others open their own.
+      return opened.ok && opened.value.kind === 'http1' && !isFirst ? undefined : opened;
+    },
+    retire: () => live?.close(),
+    close: () => live?.destroy(),
+  };
+}
+
+function startSession(socket: Socket, host: string): ClientHttp2Session {
+  const session = connect(`https://${host}`, {
+    createConnection: () => socket,
+    settings: { enablePush: false, initialWindowSize: streamWindowBytes },
+  });
+  session.on('error', () => undefined);
+  session.once('connect', () => session.setLocalWindowSize(sessionWindowBytes));
+  session.once('goaway', () => session.close());
+  return session;
+}
+
+function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
+  const { promise, resolve } = Promise.withResolvers<Attempt<UpstreamAnswer>>();
+  const stream = session.request(requestHeaders(asked), {
+    endStream: asked.body === undefined,
+    waitForTrailers: asked.body !== undefined,
+  });
+  let behind: readonly Field[] = [];
+  stream.once('trailers', (_headers, _flags, raw: string[]) => void (behind = fieldsOf(raw)));
+  const settle = (attempt: Attempt<UpstreamAnswer>): void => {
+    clearTimeout(timer);
+    resolve(attempt);
+  };
+  // Not `close`: that ends the content properly first, and half an upload would look complete.
+  const abort = (): void => void stream.destroy(new Error('the exchange was broken off'));
+  const timer = setTimeout(() => {
+    settle(faulty('slow', `${asked.authority} gave no answer within ${answerMs} ms`));
+    abort();
+  }, answerMs);
+  asked.signal.addEventListener('abort', abort, { once: true });
+  if (asked.signal.aborted) {
+    abort();
+  }
+  let announced = 0;
+  stream.on('headers', () => {
+    announced += 1;
+    if (announced > informationLimit) {
+      settle(faulty('bad-answer', `${asked.authority} announces its answer again and again`));
+      abort();
+    }
+  });
+  stream.once('response', (headers, _flags, raw) => {
+    const status = Number(headers[':status']);
+    settle({
+      ok: true,
+      value: {
+        status,
+        fields: fieldsOf(raw),
+        body: stream,
+        trailers: () => behind,
+        isWhole: () => !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR,
+      },
+    });
+  });
+  stream.on('error', () => settle(faulty('unreachable', `${asked.authority} broke off the exchange`)));
+  stream.once('close', () => {
+    asked.signal.removeEventListener('abort', abort);
+    settle(faulty('unreachable', `${asked.authority} broke off the exchange`));
+  });
+  if (asked.body !== undefined) {
+    const { stream: content, options, trailers } = asked.body;
+    let last: readonly Field[] = [];
+    stream.once('wantTrailers', () => stream.sendTrailers(headersOf(last)));
+    pump(content, stream, { ...options, beforeEnd: () => void (last = trailers()) }).catch(() => {
+      if (!stream.writableFinished) {
+        settle(stream.destroyed ? faulty('unreachable', `${asked.authority} broke off the exchange`) : brokenRequest);
+        abort();
+      }
+    });
+  }
+  return promise;
+}
+
+function requestHeaders({
+  method,
+  target,
+  authority,
+  fields,
+  takesTrailers,
+}: UpstreamRequest): Record<string, string | string[]> {
+  const own = takesTrailers ? { te: 'trailers' } : {};
+  return { ':method': method, ':path': target, ':scheme': 'https', ':authority': authority, ...headersOf(fields), ...own };
+}
+
+/** As Node takes them: a field that is there several times as a list. */
+export function headersOf(fields: readonly Field[]): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = Object.create(null);
+  for (const [name, value] of fields) {
+    const present = headers[name];
+    headers[name] = present === undefined ? value : [...(Array.isArray(present) ? present : [present]), value];
+  }
+  return headers;
+}
