@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { budgetStates, type BudgetState } from '../gateway/budgets.ts';
+import { budgetStates, type BudgetState } from '../gateway/guards/budgets.ts';
 import { callerVariables } from '../sandbox/bind-credentials.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { Execution } from '../sandbox/executions.ts';
@@ -16,7 +16,7 @@ import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
 import { createCredentialCalls } from './credential-calls.ts';
-import { createLoginCalls } from './login-calls.ts';
+import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
@@ -256,6 +256,7 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
     readBack: row.state === 'running' ? await readBack(context, row, plan) : [],
     folder: sandboxFolder(context.paths, row.id),
     budgets: budgetsOf(context, row.id, plan.guards),
+    logins: await loginsOf(context, plan),
     phantoms: [...(context.held.get(row.id)?.bound.values() ?? [])].map((credential) => credential.phantom),
     commands: sandboxes.executions.of(row.id).map((execution) => ({
       executionId: execution.id,

@@ -9,6 +9,8 @@ import { loginAgents, oauthClientOf, type OAuthClient, type OAuthServer } from '
 import type { TokenFamily } from '../credentials/login/token-family.ts';
 import { revokeFamily } from '../credentials/login/token-request.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
+import type { Plan } from '../sandbox/plan.ts';
+import type { LoginShown } from './protocol.ts';
 import type { Calling } from './server.ts';
 import { timeText } from './views.ts';
 
@@ -80,6 +82,12 @@ async function record(
 ): Promise<void> {
   const { action, agent, outcome } = facts;
   await journal.append({ actor: actorOf(uid), action, subject: agent, decision: 'none', outcome });
+}
+
+/** Those that the plan of a sandbox uses, as they are now. */
+export async function loginsOf({ logins }: SandboxContext, { credentials }: Plan): Promise<readonly LoginShown[]> {
+  const agents = new Set(credentials.flatMap(({ rule }) => (rule.source.kind === 'login' ? [rule.source.agent] : [])));
+  return agents.size === 0 ? [] : (await logins.list()).filter(({ agent }) => agents.has(agent)).map(shown);
 }
 
 function shown({ agent, origin, plan, scopes, validUntilMs, stopped }: LoginView) {

@@ -4,7 +4,7 @@ import type { Invocation } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
 import type { CredentialView } from '../sandbox/list-credentials.ts';
-import type { BudgetState } from '../gateway/budgets.ts';
+import type { BudgetState } from '../gateway/guards/budgets.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { TestAnswer } from '../sandbox/test-credential.ts';
@@ -276,6 +276,8 @@ export interface InspectAnswer {
   readonly readBack: readonly { readonly what: string; readonly value: string; readonly asPlanned: boolean }[];
   readonly folder: string;
   readonly budgets: readonly BudgetState[];
+  /** of agents, where the sandbox uses one */
+  readonly logins: readonly LoginShown[];
   /** what the sandbox holds instead of credentials */
   readonly phantoms: readonly string[];
   readonly commands: readonly { readonly executionId: string; readonly command: string; readonly startedAt: string }[];
