@@ -26,6 +26,7 @@ export const awsVariables = [
   'AWS_CONTAINER_AUTHORIZATION_TOKEN',
   'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
   'AWS_EC2_METADATA_DISABLED',
+  'AWS_ENDPOINT_URL_STS',
 ] as const;
 
 /** `undefined` where nothing is configured. Throws `CREDENTIAL_UNAVAILABLE` where something is and gives nothing. */

@@ -78,6 +78,7 @@ async function assume(profile: Profile, name: string, following: Following): Pro
     externalId: profile['external_id'],
     durationSeconds: profile['duration_seconds'],
     region: profile['region'] ?? regionOf(access.env),
+    endpoint: endpointIn(profile, following.profiles),
   };
   if (profile['mfa_serial'] !== undefined) {
     throw unavailable(`the AWS profile "${visible(name)}" asks for a code of a device each time, which cannot be given here`);
@@ -92,6 +93,11 @@ async function assume(profile: Profile, name: string, following: Following): Pro
     throw unavailable(`the source of the AWS profile "${visible(name)}" gives no keys`);
   }
   return await assumeRole(role, material, access);
+}
+
+/** `services = NAME` leads to a section with the addresses of single services. */
+function endpointIn(profile: Profile, profiles: Profiles): string | undefined {
+  return profiles[`services.${profile['services'] ?? ''}`]?.['sts.endpoint_url'];
 }
 
 async function fromNamed(profile: Profile, name: string, access: AwsAccess): Promise<AwsReading> {

@@ -13,6 +13,8 @@ export interface AssumedRole {
   readonly externalId?: string | undefined;
   readonly durationSeconds?: string | undefined;
   readonly region: string;
+  /** of the service, where the configuration names one; default: that of the region */
+  readonly endpoint?: string | undefined;
 }
 
 const what = 'the token service of AWS';
@@ -28,12 +30,12 @@ export async function assumeRole(asked: AssumedRole, keys: AwsKeys, access: AwsA
     ...(externalId === undefined ? {} : { ExternalId: externalId }),
     ...(durationSeconds === undefined ? {} : { DurationSeconds: durationSeconds }),
   }).toString();
-  const authority = `sts.${region}.${domainOf(region)}`;
+  const url = endpointOf(asked, access);
   const signed = await signRequest(
     {
       method: 'POST',
-      authority,
-      path: '/',
+      authority: url.host,
+      path: url.pathname,
       query: [],
       fields: [['content-type', form]],
       contentHash: createHash('sha256').update(body).digest('hex'),
@@ -44,9 +46,7 @@ export async function assumeRole(asked: AssumedRole, keys: AwsKeys, access: AwsA
     keys,
   );
   const headers = Object.fromEntries(signed);
-  return awsReading(
-    fieldsFromXml(await askAws({ url: `https://${authority}/`, method: 'POST', headers, body, what }, access), what),
-  );
+  return awsReading(fieldsFromXml(await askAws({ url: url.href, method: 'POST', headers, body, what }, access), what));
 }
 
 const form = 'application/x-www-form-urlencoded; charset=utf-8';
@@ -67,13 +67,33 @@ export async function assumeWithToken(
     RoleSessionName: sessionName(asked, access),
     WebIdentityToken: checkedValue(found.content.trim(), 'the web identity token').reveal(),
   }).toString();
-  const url = `https://sts.${asked.region}.${domainOf(asked.region)}/`;
+  const url = endpointOf(asked, access).href;
   const headers = { 'content-type': form };
   return awsReading(fieldsFromXml(await askAws({ url, method: 'POST', headers, body, what }, access), what));
 }
 
 function sessionName({ session }: AssumedRole, access: AwsAccess): string {
   return session !== undefined && /^[\w+=,.@-]{2,64}$/.test(session) ? session : `casemate-${nowMs(access)}`;
+}
+
+/**
+ * Variable before configuration, as the tools of AWS have it (SDKs and Tools Reference, "Service-specific endpoints").
+ * The answer holds keys, so it must be TLS, or this very machine.
+ */
+function endpointOf({ endpoint, region }: AssumedRole, { env }: AwsAccess): URL {
+  const named = env.get('AWS_ENDPOINT_URL_STS') ?? endpoint;
+  if (named === undefined) {
+    return new URL(`https://sts.${region}.${domainOf(region)}/`);
+  }
+  const url = URL.canParse(named) ? new URL(named) : undefined;
+  const isHere = url?.protocol === 'http:' && /^(?:127\.\d+\.\d+\.\d+|\[::1\]|localhost)$/.test(url.hostname);
+  if (url === undefined || (url.protocol !== 'https:' && !isHere) || url.username !== '' || url.search !== '') {
+    throw unavailable(
+      'the address that the AWS configuration names for its token service (STS) is not usable',
+      'It must be https.',
+    );
+  }
+  return url;
 }
 
 function domainOf(region: string): string {

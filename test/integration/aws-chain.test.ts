@@ -144,6 +144,22 @@ describe('roles', () => {
     expect(`${call?.body} ${JSON.stringify(call?.headers)}`).not.toContain('=base');
   });
 
+  test('the address of the token service may be one of the configuration, or of a variable before it: TLS or this machine', async () => {
+    const text = (endpoint: string) =>
+      `[profile base]\naws_access_key_id=AKIABASE\naws_secret_access_key=base\n[profile build]\nrole_arn=${role}\nsource_profile=base\nregion=eu-west-1\nservices=own\n[services own]\nsts =\n  endpoint_url = ${endpoint}\n`;
+    await config(text('https://sts.corp.example.com/sts'));
+    const configured = access({}, { 'https://sts.corp.example.com/sts': assumed });
+    expect((await read(configured, 'build'))?.[0]).toBe('ASIAROLE');
+    const variable = { AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:4566' };
+    expect((await read(access(variable, { 'http://127.0.0.1:4566/': assumed }), 'build'))?.[0]).toBe('ASIAROLE');
+    for (const bad of ['http://sts.corp.example.com/', 'file:///etc/passwd', 'nonsense', 'https://user@sts.example.com/']) {
+      await config(text(bad));
+      const given = access({}, { '': assumed });
+      await expect(read(given, 'build')).rejects.toThrow('token service (STS) is not usable');
+      expect(given.asked).toEqual([]);
+    }
+  });
+
   test('circles, a missing source and a code of a device are told of', async () => {
     await config(
       `[profile a]\nrole_arn=${role}\nsource_profile=b\n[profile b]\nrole_arn=${role}\nsource_profile=a\n[profile c]\nrole_arn=${role}\n[profile d]\nrole_arn=${role}\nmfa_serial=x\nsource_profile=a\n`,
