@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { CasemateError, errorCodes, toCasemateError } from '../base/errors.ts';
 import { visible, visibleLines } from '../base/text.ts';
-import { processEnvironment } from '../system/environment.ts';
+import { processEnvironment, withoutFolder } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
 import { version } from '../system/version.ts';
 import type { CommandContext, CommandRow } from './command.ts';
@@ -74,7 +74,10 @@ async function help(words: readonly string[], name: string | undefined): Promise
 function context(): CommandContext {
   const uid = process.geteuid?.() ?? 0;
   const { stdin, stdout, stderr } = process;
-  return { env: processEnvironment, paths: pathsFrom(processEnvironment, uid), cwd: workingFolder(), stdin, stdout, stderr, uid };
+  const cwd = workingFolder();
+  // What of PATH lies in the project is not run: a sandbox may have written it.
+  const env = withoutFolder(processEnvironment, cwd);
+  return { env, paths: pathsFrom(env, uid), cwd, stdin, stdout, stderr, uid };
 }
 
 function workingFolder(): string {

@@ -22,6 +22,7 @@ import { hashPlan, makePlan, type Plan, type PlannedHome, type PolicyFile } from
 import { protectedPaths } from './protected-paths.ts';
 import { trustBundlePath } from './spec.ts';
 import { resolveWorkspace } from './workspace-path.ts';
+import { programFolders } from '../system/environment.ts';
 
 /** From what a person asks for, through policy and host facts, to a plan. Reads; changes nothing. */
 
@@ -66,7 +67,11 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
   const { learn } = request;
   const policy = learn === undefined ? written : learnable(written, learn);
   const agent = policy.agent.name === undefined ? undefined : context.agents[policy.agent.name];
-  const workspacePath = await resolveWorkspace(policy.workspace.path, { paths: context.paths, userHome: context.userHome });
+  const workspacePath = await resolveWorkspace(policy.workspace.path, {
+    paths: context.paths,
+    userHome: context.userHome,
+    programFolders: programFolders(context.env),
+  });
   const image = await context.images.find(policy.image);
   const bare = makePlan(policy, {
     agent,

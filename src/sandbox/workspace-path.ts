@@ -47,6 +47,8 @@ const privateFolders = [
 export interface WorkspaceBounds {
   readonly paths: Paths;
   readonly userHome: string;
+  /** where programs that are run on the host are looked for */
+  readonly programFolders: readonly string[];
 }
 
 /** The real path of an acceptable workspace. Throws `PATH_INVALID` with the path and the reason. */
@@ -63,7 +65,21 @@ export async function resolveWorkspace(path: string, bounds: WorkspaceBounds): P
       hint: 'Work in a folder of its own: cd into the project, or give --workspace PATH.',
     });
   }
+  await refusePrograms(real, bounds);
   return real;
+}
+
+/** What a sandbox writes there would be run on the host, in the place of `runc` or `git`. */
+async function refusePrograms(real: string, { programFolders }: WorkspaceBounds): Promise<void> {
+  const places = await Promise.all(programFolders.map((folder) => realpath(folder).catch(() => folder)));
+  const inside = places.find((place) => isWithin(place, real));
+  if (inside !== undefined) {
+    throw new CasemateError(
+      'PATH_INVALID',
+      `the workspace ${visible(real)} is refused: PATH leads programs of this host to ${visible(inside)}, which lies in it`,
+      { hint: 'Take that folder out of PATH and start the daemon anew: casemate daemon stop' },
+    );
+  }
 }
 
 function refusal(real: string, { paths, userHome }: WorkspaceBounds): string | undefined {
