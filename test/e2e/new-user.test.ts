@@ -144,7 +144,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
     const { code, err } = await home.casemate(['run', '--', 'npm', 'install', 'left-pad']);
     await rm(join(home.project, 'package.json'));
     expect(code).toBe(1);
-    expect(err).toMatch(/403 Forbidden .*casemate: no rule allows .*casemate policy propose/);
+    expect(err).toMatch(/403 Forbidden .*casemate: no rule allows .*casemate approve ask-/);
   });
 
   it('lets git commit, and not change what git runs', async () => {
