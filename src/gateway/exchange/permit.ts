@@ -5,6 +5,7 @@ import { askAboutRequest, isAskable } from '../asks/ask-person.ts';
 import { guardExchange } from '../guards/exchange-guard.ts';
 import type { Exchange } from './exchange.ts';
 import type { Field } from '../http/fields.ts';
+import { isUsualIdentity } from '../injection/identity.ts';
 import { inject } from '../injection/inject.ts';
 import { judgeWhole } from './judge-content.ts';
 import { judge, type Judgement, type Plan } from './judge.ts';
@@ -112,7 +113,9 @@ function asJudged(fields: readonly Field[], { rule }: Plan): readonly Field[] {
 
 /** Reading packages as anybody may needs no account, and one of the caller's own would be somebody else's (SEC-15). */
 function ownIdentity(fields: readonly Field[], { rule, credential }: Plan): readonly Field[] {
-  return rule.registry === undefined || credential !== undefined ? fields : fields.filter(([name]) => !identityFields.has(name));
+  return rule.registry === undefined || credential !== undefined
+    ? fields
+    : fields.filter(([name]) => !identityFields.has(name) && !isUsualIdentity(name));
 }
 
 const identityFields: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie', 'npm-otp', 'npm-session']);

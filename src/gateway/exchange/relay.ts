@@ -128,7 +128,7 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const { exchange, needles } = run;
   notePath(run, answer.status);
   const mask = needles.sought.length === 0 ? undefined : createMask(needles);
-  const fields = [...forwardedResponseFields(answer.fields), ...(answer.own ?? [])].map(([name, value]): Field => [
+  const fields = [...answeredFields(answer.fields, run), ...(answer.own ?? [])].map(([name, value]): Field => [
     name,
     maskText(value, needles),
   ]);
@@ -149,6 +149,14 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
     finish(run, outcome, { status: answer.status, ...scrubbed(mask) });
   }
 }
+
+/** A session that is opened for the real account is a credential, too, and stays outside. */
+export function answeredFields(fields: readonly Field[], { outgoing }: Run): readonly Field[] {
+  const forwarded = forwardedResponseFields(fields);
+  return outgoing.secret === undefined ? forwarded : forwarded.filter(([name]) => !ofTheAccount.has(name));
+}
+
+const ofTheAccount: ReadonlySet<string> = new Set(['set-cookie', 'set-cookie2']);
 
 /** What a registry has is known from now on; what it does not have was perhaps no question but a message (SEC-15). */
 function notePath({ plan, site: { live, host, port } }: Run, status: number): void {

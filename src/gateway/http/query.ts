@@ -52,10 +52,11 @@ export function decodeOrUndefined(text: string): string | undefined {
 
 /** Whether a lenient server may take both for one name: case, `a.b` for `a_b` (PHP), `a[]` and `a[0]` for `a`. */
 export function isSameName(a: string, b: string): boolean {
-  return folded(a) === folded(b);
+  return foldedName(a) === foldedName(b);
 }
 
-function folded(name: string): string {
+/** The form in which names are compared: lower case, signs as `_`, no brackets. */
+export function foldedName(name: string): string {
   return name
     .normalize('NFKC')
     .trim()

@@ -1,4 +1,5 @@
 import type { BoundCredential } from '../../credentials/credential.ts';
+import { identityNames } from '../injection/identity.ts';
 import { forwardedRequestFields, forwardedResponseFields, type Field } from './fields.ts';
 import { maskText, type Needles } from '../secrets/mask.ts';
 
@@ -16,9 +17,9 @@ export function requestTrailers(
   fields: readonly Field[],
   { credential, phantoms }: { readonly credential: BoundCredential | undefined; readonly phantoms: readonly string[] },
 ): readonly Field[] | undefined {
-  const identity = new Set(credential?.identityHeaders.map((name) => name.toLowerCase()));
+  const isIdentity = identityNames(credential);
   const isForeign = ([name, value]: Field): boolean =>
-    identity.has(name) || neverBehind.test(name) || phantoms.some((phantom) => value.includes(phantom));
+    isIdentity(name) || neverBehind.test(name) || phantoms.some((phantom) => value.includes(phantom));
   return fields.some(isForeign) ? undefined : forwardedRequestFields(fields);
 }
 

@@ -15,7 +15,7 @@ import { createMask, maskText } from '../secrets/mask.ts';
 import { pump } from '../exchange/pump.ts';
 import { guardStop, searchOutward, stoppedBy, upstreamRequest } from '../exchange/outgoing-request.ts';
 import { permit } from '../exchange/permit.ts';
-import { passOn, readable } from '../exchange/relay.ts';
+import { answeredFields, passOn, readable } from '../exchange/relay.ts';
 import { finish, type Run } from '../exchange/run.ts';
 import { refuse, type Refusal } from '../exchange/refusal.ts';
 import type { UpgradeAnswer } from '../upstream/upstream.ts';
@@ -123,7 +123,7 @@ async function join(
 ): Promise<Refusal | undefined> {
   const { site, needles, sent, received, stop } = run;
   const outer = answer.socket;
-  const kept = answer.fields.filter(([name]) => !['connection', 'upgrade', 'alt-svc'].includes(name));
+  const kept = answeredFields(answer.fields, run);
   const lines = flat([
     ['Connection', 'Upgrade'],
     ['Upgrade', 'websocket'],

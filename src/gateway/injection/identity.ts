@@ -1,7 +1,7 @@
 import type { BoundCredential, Injection } from '../../credentials/credential.ts';
-import { valuesOf, type Field } from '../http/fields.ts';
+import type { Field } from '../http/fields.ts';
 import { headerValue } from '../http/header-value.ts';
-import { decodedName, isSameName, queryParts } from '../http/query.ts';
+import { decodedName, foldedName, isSameName, queryParts } from '../http/query.ts';
 import { refuse, type Refusal } from '../exchange/refusal.ts';
 
 /**
@@ -21,20 +21,42 @@ export function identityFault(claims: Claims): Refusal | undefined {
   return foreignHeader(claims) ?? foreignParameter(claims) ?? misplaced(claims);
 }
 
-/** Request headers, lower case, that carry an identity here; what is injected is among them. */
-export function identityHeaders(credential: BoundCredential | undefined): ReadonlySet<string> {
-  return new Set(credential?.identityHeaders.map((name) => name.toLowerCase()));
+/** Names under which interfaces take a key from a header: those of this provider are not all that a host may know. */
+const usualHeaders =
+  /(?:^|-)(?:api-?key|api-?token|access-?(?:token|key)|auth-?(?:token|key)|subscription-(?:key|token)|(?:private|job|deploy|user|bearer)-token)$|^(?:x-)?(?:auth|token|key|auth-email|rapidapi-key)$|^x-(?:figma|vault|consul|gitlab)-token$|^(?:circle-token|fastly-key|x-jfrog-art-api|x-honeycomb-team|x-amz-security-token)$/;
+
+/**
+ * Whether a request header carries an identity here; the one that is injected does. `a_b` is compared as `a-b`: what
+ * stands behind CGI, WSGI or PHP cannot tell them apart.
+ */
+export function identityNames(credential: BoundCredential | undefined): (name: string) => boolean {
+  if (credential === undefined) {
+    return () => false;
+  }
+  const own = new Set(credential.identityHeaders.map(foldedHeader));
+  return (name) => own.has(foldedHeader(name)) || isUsualIdentity(name);
+}
+
+/** Whether some interface takes a key from a header of this name. */
+export function isUsualIdentity(name: string): boolean {
+  return usualHeaders.test(foldedHeader(name));
+}
+
+function foldedHeader(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-');
 }
 
 /** Every header that carries an identity holds the phantom, or is not there. A signature is judged by the one who signs anew. */
 function foreignHeader({ fields, credential, injection }: Claims): Refusal | undefined {
-  const names = [...identityHeaders(credential)].filter((name) => injection?.kind !== 'sigv4' || name !== 'authorization');
-  const foreign = names.find((name) =>
-    valuesOf(fields, name).some((value) => credential === undefined || !isPhantom(value, credential, injection)),
-  );
+  if (credential === undefined) {
+    return undefined;
+  }
+  const isIdentity = identityNames(credential);
+  const isSigned = (name: string): boolean => injection?.kind === 'sigv4' && name === 'authorization';
+  const foreign = fields.find(([name, value]) => isIdentity(name) && !isSigned(name) && !isPhantom(value, credential, injection));
   return foreign === undefined
     ? undefined
-    : refuse('foreign-key', `the header ${foreign} holds a key that is not this sandbox's own`);
+    : refuse('foreign-key', `the header ${foreign[0]} holds a key that is not this sandbox's own`);
 }
 
 function isPhantom(value: string, credential: BoundCredential, injection: Injection | undefined): boolean {
@@ -57,7 +79,8 @@ function isForm(bare: string, phantom: string, declared: string): boolean {
 }
 
 /** Names under which interfaces take a key from the query. */
-const usualKeys = /^(?:x[-_])?(?:api[-_]?key|key|access[-_]?token|auth[-_]?token|token|auth)$/i;
+const usualKeys =
+  /^(?:x_)?(?:api_?(?:key|token)|key|access_?(?:token|key)|auth_?token|token|auth|authorization|subscription_key|(?:oauth|bearer|private|job|deploy)_?token|_?http_?headers)$/;
 /** Those of addresses that are signed (AWS, Google, Azure). */
 const signedAddress = /^(?:x-(?:amz|goog)-(?:algorithm|credential|signature|security-token)|awsaccesskeyid|googleaccessid|sig)$/i;
 
@@ -75,13 +98,14 @@ function foreignParameter({ target, credential, injection }: Claims): Refusal | 
 }
 
 function isKeyParameter(name: string, { keyParameters }: BoundCredential): boolean {
-  const isKey = keyParameters === undefined ? usualKeys.test(name) : keyParameters.some((one) => isSameName(one, name));
+  const isKey =
+    keyParameters === undefined ? usualKeys.test(foldedName(name)) : keyParameters.some((one) => isSameName(one, name));
   return isKey || signedAddress.test(name);
 }
 
 /** A phantom anywhere else: it does no harm there, but somebody tries to see where the real one goes. */
 function misplaced({ fields, target, credential, injection, phantoms }: Claims): Refusal | undefined {
-  const identity = identityHeaders(credential);
+  const isIdentity = identityNames(credential);
   const own = injection?.kind === 'query' ? injection.parameter : undefined;
   const searched = own === undefined ? target : withoutParameter(target, own);
   const decodedTarget = decodeLeniently(searched);
@@ -90,7 +114,7 @@ function misplaced({ fields, target, credential, injection, phantoms }: Claims):
       return refuse('phantom-misplaced', 'a key of this sandbox stands in the address of the request');
     }
     const field = fields.find(
-      ([name, value]) => !identity.has(name) && (holds(value, phantom) || name.includes(phantom.toLowerCase())),
+      ([name, value]) => !isIdentity(name) && (holds(value, phantom) || name.includes(phantom.toLowerCase())),
     );
     if (field !== undefined) {
       return refuse('phantom-misplaced', `a key of this sandbox stands in the header ${field[0]}, where it does not belong`);

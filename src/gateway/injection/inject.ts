@@ -3,7 +3,7 @@ import type { BoundCredential, Injection, Material } from '../../credentials/cre
 import type { BodyStep } from '../exchange/body-steps.ts';
 import { forwardedRequestFields, type Field } from '../http/fields.ts';
 import { basicValue, headerValue } from '../http/header-value.ts';
-import { identityFault, identityHeaders } from './identity.ts';
+import { identityFault, identityNames } from './identity.ts';
 import { injectBody } from './inject-body.ts';
 import { injectSignature } from './inject-signature.ts';
 import type { Needles } from '../secrets/mask.ts';
@@ -57,8 +57,8 @@ export async function inject(input: InjectInput): Promise<InjectResult> {
   if (fault !== undefined) {
     return { ok: false, refusal: fault };
   }
-  const identity = identityHeaders(credential);
-  const kept = forwardedRequestFields(fields).filter(([name]) => !identity.has(name));
+  const isIdentity = identityNames(credential);
+  const kept = forwardedRequestFields(fields).filter(([name]) => !isIdentity(name));
   if (credential === undefined || injection === undefined) {
     return { ok: true, outgoing: { target, fields: kept, secret: undefined } };
   }
@@ -66,7 +66,7 @@ export async function inject(input: InjectInput): Promise<InjectResult> {
   if ('reason' in material) {
     return { ok: false, refusal: material };
   }
-  return place({ input, credential, injection, kept: plainAnswers(kept) }, material);
+  return place({ input, credential, injection, kept: searchable(kept, injection) }, material);
 }
 
 /** One request with all that was settled about it. */
@@ -78,9 +78,11 @@ export interface Placing {
   readonly kept: readonly Field[];
 }
 
-/** Asks for answers that can be searched for the secret as they come. */
-function plainAnswers(fields: readonly Field[]): readonly Field[] {
-  return [...fields.filter(([name]) => name !== 'accept-encoding'), ['accept-encoding', 'identity']];
+/** Asks for answers that can be searched for the secret as they come: whole, because a part of it is not known for one. */
+function searchable(fields: readonly Field[], { kind }: Injection): readonly Field[] {
+  // A signature says nothing of the key, and large objects are fetched in parts.
+  const changed = kind === 'sigv4' ? ['accept-encoding'] : ['accept-encoding', 'range', 'if-range'];
+  return [...fields.filter(([name]) => !changed.includes(name)), ['accept-encoding', 'identity']];
 }
 
 async function reveal(credential: BoundCredential): Promise<Material | Refusal> {

@@ -12,13 +12,41 @@ export function needlesOf(value: string): Needles {
   const bytes = Buffer.from(value);
   const forms = [
     value,
-    encodeURIComponent(value),
-    JSON.stringify(value).slice(1, -1),
+    ...escapedForms(value),
     bytes.toString('hex'),
     bytes.toString('hex').toUpperCase(),
     ...[0, 1, 2].flatMap((offset) => insideBase64(bytes, offset)),
   ];
   return prepareNeedles(forms.map((form) => Buffer.from(form)));
+}
+
+/** As programs write a text with signs in it into addresses, forms, JSON and HTML; a key of letters alone has one form. */
+function escapedForms(value: string): readonly string[] {
+  const address = encodeURIComponent(value);
+  const form = new URLSearchParams({ '': value }).toString().slice(1);
+  const json = JSON.stringify(value).slice(1, -1);
+  return [
+    ...[address, form].flatMap((text) => [text, text.replaceAll(/%../g, (escape) => escape.toLowerCase())]),
+    json,
+    // PHP
+    json.replaceAll('/', '\\/'),
+    // Go
+    ...unicodeEscapes(json, /[<>&]/g),
+    // .NET, and encoders that leave nothing but letters and digits
+    ...[/["'<>&+`]/g, /[^A-Za-z0-9]/g].flatMap((signs) => unicodeEscapes(value, signs)),
+    ...['&#39;', '&#x27;', '&#039;', "'"].map((quote) => html(value, quote)),
+  ];
+}
+
+function unicodeEscapes(value: string, signs: RegExp): readonly string[] {
+  const write = (sign: string): string => sign.charCodeAt(0).toString(16).padStart(4, '0');
+  const text = value.replaceAll(signs, (sign) => `\\u${write(sign)}`);
+  return [text, value.replaceAll(signs, (sign) => `\\u${write(sign).toUpperCase()}`)];
+}
+
+function html(value: string, quote: string): string {
+  const names: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": quote };
+  return value.replaceAll(/[&<>"']/g, (sign) => names[sign] ?? sign);
 }
 
 /** The part of the base64 text that depends on the secret alone, when it starts `offset` bytes after a group of three. */
