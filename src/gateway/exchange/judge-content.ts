@@ -71,9 +71,8 @@ interface MessageForm {
 const maxMessageBytes = 4 * 1024 * 1024;
 
 async function readMessage(exchange: Exchange, { live }: Site, { isType, parse }: MessageForm): Promise<Read | Refusal> {
-  const type = valuesOf(exchange.fields, 'content-type').join(',').split(';')[0]?.trim().toLowerCase() ?? '';
   const content = contentOf(exchange, live);
-  if (content === undefined || !isType(type) || codingOf(exchange) !== 'identity') {
+  if (content === undefined || !isType(typeIn(exchange)) || codingOf(exchange) !== 'identity') {
     return refuse('content-not-readable', 'the rules here judge the content, and this request has none of the form they know');
   }
   const bytes = await inTime(content.read(maxMessageBytes), live.limits.headMs);
@@ -87,6 +86,15 @@ async function readMessage(exchange: Exchange, { live }: Site, { isType, parse }
         content: parsed,
         again: () => ({ ...exchange, body: Readable.from([bytes]), isWhole: () => true, expectsContinue: false }),
       };
+}
+
+/** Without its parameters, of which only `charset=utf-8` may be there: another one makes other words of the same bytes. */
+function typeIn({ fields }: Exchange): string {
+  const [, type = ''] =
+    /^([^;,\s]+)(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?$/.exec(
+      valuesOf(fields, 'content-type').join(',').trim().toLowerCase(),
+    ) ?? [];
+  return type;
 }
 
 function inTime<T>(reading: Promise<T>, ms: number): Promise<T | Refusal> {
