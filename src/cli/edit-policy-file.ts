@@ -2,8 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { visible } from '../base/text.ts';
-import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
-import type { Proposal } from '../policy/propose.ts';
+import type { CommandLinePolicy } from '../policy/written/command-line-layer.ts';
+import type { Proposal } from '../policy/proposing/propose.ts';
 import { projectFileName, type LoadedPolicy } from '../sandbox/load-policy.ts';
 import { planEdit, type PolicyEdit } from '../sandbox/policy-edit.ts';
 import type { CommandContext } from './command.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 import { CasemateError, isCasemateError } from '../base/errors.ts';
-import { readKeychain } from '../credentials/keychain.ts';
+import { readKeychain } from '../credentials/sources/keychain.ts';
 import { readPrivateFile } from '../system/private-file.ts';
 import type { CommandContext } from './command.ts';
 

@@ -1,5 +1,5 @@
 import { visible } from '../base/text.ts';
-import type { Learning } from '../policy/learning.ts';
+import type { Learning } from '../policy/proposing/learning.ts';
 import type { JournalRequests } from '../sandbox/denied-requests.ts';
 
 /** What a run that was learned from could not tell, one line each, safe to print. */

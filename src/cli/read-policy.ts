@@ -1,8 +1,8 @@
 import { homedir } from 'node:os';
 
 import { agents } from '../agents/agents.ts';
-import { sealedNames } from '../credentials/sealed-store.ts';
-import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
+import { sealedNames } from '../credentials/sealed/sealed-store.ts';
+import type { CommandLinePolicy } from '../policy/written/command-line-layer.ts';
 import { readFacts } from '../sandbox/facts.ts';
 import { loadPolicy, type LoadedPolicy } from '../sandbox/load-policy.ts';
 import type { CommandContext } from './command.ts';

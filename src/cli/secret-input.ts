@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
-import { maxValueBytes, withoutLastLineFeed } from '../credentials/checked-value.ts';
+import { maxValueBytes, withoutLastLineFeed } from '../credentials/sources/checked-value.ts';
 import { readSource } from '../credentials/sources.ts';
 import type { CredentialSource } from '../policy/policy.ts';
 import type { CommandContext } from './command.ts';

@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import { visible, visibleLines } from '../base/text.ts';
-import type { CommandLinePolicy } from '../policy/command-line-layer.ts';
-import type { Proposal } from '../policy/propose.ts';
+import type { CommandLinePolicy } from '../policy/written/command-line-layer.ts';
+import type { Proposal } from '../policy/proposing/propose.ts';
 import type { LoadedPolicy } from '../sandbox/load-policy.ts';
 import { writeEdit, type PolicyEdit } from '../sandbox/policy-edit.ts';
 import type { CommandContext } from './command.ts';

@@ -1,7 +1,7 @@
 import type { BoundCredential, Injection } from './credential.ts';
 import { bindLogin, type BoundLogin, type LoginFacts } from './login/bind-login.ts';
 import { liveValue, type LiveValue, type LiveValueOptions } from './live-value.ts';
-import { awsKeysOf } from './aws-keys.ts';
+import { awsKeysOf } from './aws/aws-keys.ts';
 import { injectionOf, injectionsOf } from './injections.ts';
 import { systemClock } from '../system/clock.ts';
 import { makePhantom, type PhantomOwner } from './phantom.ts';

@@ -7,12 +7,12 @@ import type { Environment } from '../system/environment.ts';
 import { stampOf } from '../system/file-stamp.ts';
 import { readPrivateFile } from '../system/private-file.ts';
 import type { run } from '../system/process.ts';
-import { readAwsChain } from './aws-chain.ts';
-import { checkedValue, maxValueBytes, unavailable, withoutLastLineFeed } from './checked-value.ts';
-import { readCommand } from './command-source.ts';
+import { readAwsChain } from './aws/aws-chain.ts';
+import { checkedValue, maxValueBytes, unavailable, withoutLastLineFeed } from './sources/checked-value.ts';
+import { readCommand } from './sources/command-source.ts';
 import type { Material, Secret } from './credential.ts';
-import { readKeychain } from './keychain.ts';
-import { readSecretFile } from './secret-file.ts';
+import { readKeychain } from './sources/keychain.ts';
+import { readSecretFile } from './sources/secret-file.ts';
 
 /** Reads a credential where the policy says it is. No error of this file holds a value or the output of a command. */
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { agents } from '../agents/agents.ts';
 import type { Cleanup } from '../base/cleanup.ts';
 import { createLoginKeeper } from '../credentials/login/login-keeper.ts';
-import { createSealedStore, sealedFileName } from '../credentials/sealed-store.ts';
+import { createSealedStore, sealedFileName } from '../credentials/sealed/sealed-store.ts';
 import { engineNamed } from '../engines/registry.ts';
 import { createAsks } from '../gateway/asks/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { learnModes } from '../policy/learning.ts';
+import { learnModes } from '../policy/proposing/learning.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
 
 /** What came over the control socket, checked against the form of its call before anything acts on it. */

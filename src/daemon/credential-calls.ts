@@ -1,4 +1,4 @@
-import { plainSources } from '../policy/source-schema.ts';
+import { plainSources } from '../policy/written/source-schema.ts';
 import { variablesOf } from '../sandbox/bind-credentials.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import {

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 
 import type { HostName } from '../base/host.ts';
-import { hasFunctions } from '../policy/compose-network.ts';
-import { decideDestination, decisiveRules } from '../policy/decide.ts';
-import { learnPorts } from '../policy/learning.ts';
+import { hasFunctions } from '../policy/layers/compose-network.ts';
+import { decideDestination, decisiveRules } from '../policy/judging/decide.ts';
+import { learnPorts } from '../policy/proposing/learning.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import type { IngressConnection } from '../system/ingress.ts';
 import { askAboutConnection } from './asks/ask-person.ts';

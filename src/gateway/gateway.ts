@@ -1,5 +1,5 @@
 import type { BoundCredential } from '../credentials/credential.ts';
-import type { Learning } from '../policy/learning.ts';
+import type { Learning } from '../policy/proposing/learning.ts';
 import type { Asks, NetworkRule } from '../policy/policy.ts';
 import type { Ingress } from '../system/ingress.ts';
 import type { Probe, ProbeAnswer } from './upstream/probe.ts';

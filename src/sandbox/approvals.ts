@@ -1,11 +1,11 @@
 import { CasemateError } from '../base/errors.ts';
 import { refusalKey } from '../gateway/asks/ask-refused.ts';
 import type { AskView, Claim, Question } from '../gateway/asks/asks.ts';
-import { decideDestination, decideExchange } from '../policy/decide.ts';
-import { grantRule, isWithinBound, type Grant } from '../policy/grant-rule.ts';
+import { decideDestination, decideExchange } from '../policy/judging/decide.ts';
+import { grantRule, isWithinBound, type Grant } from '../policy/proposing/grant-rule.ts';
 import type { HttpAllowance, NetworkRule } from '../policy/policy.ts';
-import { risksOf } from '../policy/risks.ts';
-import { ruleWords } from '../policy/words.ts';
+import { risksOf } from '../policy/proposing/risks.ts';
+import { ruleWords } from '../policy/proposing/words.ts';
 import type { SandboxContext } from './context.ts';
 import { parsePlan } from './plan.ts';
 import { rulingOf } from './ruling.ts';

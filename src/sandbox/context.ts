@@ -1,7 +1,7 @@
 import type { Agent } from '../agents/agent.ts';
 import type { LoginKeeper } from '../credentials/login/login-keeper.ts';
 import type { TokenPost } from '../credentials/login/token-request.ts';
-import type { SealedStore } from '../credentials/sealed-store.ts';
+import type { SealedStore } from '../credentials/sealed/sealed-store.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Asks } from '../gateway/asks/asks.ts';
 import type { Gateway } from '../gateway/gateway.ts';

@@ -2,12 +2,12 @@ import { CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { visible } from '../base/text.ts';
 import type { Binding } from '../credentials/bind.ts';
-import { checkedValue } from '../credentials/checked-value.ts';
+import { checkedValue } from '../credentials/sources/checked-value.ts';
 import { hasPhantom } from '../credentials/phantom.ts';
 import { isProviderName, providers } from '../credentials/providers.ts';
-import { readNote, writeSealedValue, type ValueNote } from '../credentials/sealed-value.ts';
-import { readHostPattern } from '../policy/parse-host-pattern.ts';
-import { plainSources } from '../policy/source-schema.ts';
+import { readNote, writeSealedValue, type ValueNote } from '../credentials/sealed/sealed-value.ts';
+import { readHostPattern } from '../policy/matching/parse-host-pattern.ts';
+import { plainSources } from '../policy/written/source-schema.ts';
 import type { Environment } from '../system/environment.ts';
 import type { SandboxContext } from './context.ts';
 

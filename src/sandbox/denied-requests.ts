@@ -2,7 +2,7 @@ import { canonicalHost } from '../base/host.ts';
 import { queryJournal, sandboxIds } from '../journal/query.ts';
 import type { JournalRecord } from '../journal/record.ts';
 import { listSegments } from '../journal/segments.ts';
-import type { DeniedRequest } from '../policy/grant-rule.ts';
+import type { DeniedRequest } from '../policy/proposing/grant-rule.ts';
 
 /** What sandboxes asked for and a rule could allow, out of the journal. */
 export interface JournalRequests {

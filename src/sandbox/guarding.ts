@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { readSealedValue } from '../credentials/sealed-value.ts';
+import { readSealedValue } from '../credentials/sealed/sealed-value.ts';
 import type { Guarding } from '../gateway/guards/guarding.ts';
 import { noGuards } from '../policy/guards.ts';
 import { isErrno } from '../system/files.ts';

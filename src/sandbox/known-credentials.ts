@@ -1,10 +1,10 @@
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
-import { sealedNames } from '../credentials/sealed-store.ts';
+import { sealedNames } from '../credentials/sealed/sealed-store.ts';
 import type { Facts, RegistryKind } from '../policy/facts.ts';
-import { providerHosts } from '../policy/provider-hosts.ts';
-import { formatHostPattern } from '../policy/host-pattern.ts';
-import type { KnownCredential, KnownCredentials } from '../policy/resolve-credentials.ts';
+import { providerHosts } from '../policy/layers/provider-hosts.ts';
+import { formatHostPattern } from '../policy/matching/host-pattern.ts';
+import type { KnownCredential, KnownCredentials } from '../policy/layers/resolve-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
 import { loadCredentials } from './load-policy.ts';

@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
 
 import type { LoginView } from '../credentials/login/login-keeper.ts';
-import { sealedNames } from '../credentials/sealed-store.ts';
-import { readNote, type ValueNote } from '../credentials/sealed-value.ts';
+import { sealedNames } from '../credentials/sealed/sealed-store.ts';
+import { readNote, type ValueNote } from '../credentials/sealed/sealed-value.ts';
 import { describeSource } from '../credentials/sources.ts';
 import { registryKinds } from '../policy/facts.ts';
 import type { CredentialSource } from '../policy/policy.ts';
-import { plainSources } from '../policy/source-schema.ts';
+import { plainSources } from '../policy/written/source-schema.ts';
 import type { SandboxContext } from './context.ts';
 import { credentialWorld, hostsOf } from './known-credentials.ts';
 import { runningWith } from './credentials.ts';

@@ -5,15 +5,15 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { commandLineLayer, type CommandLinePolicy } from '../policy/command-line-layer.ts';
+import { commandLineLayer, type CommandLinePolicy } from '../policy/written/command-line-layer.ts';
 import { registryKinds, type Facts, type RegistryKind } from '../policy/facts.ts';
-import { parsePolicy } from '../policy/parse.ts';
-import { faultAt, originOf, type PolicyLayer } from '../policy/policy-layer.ts';
+import { parsePolicy } from '../policy/written/parse.ts';
+import { faultAt, originOf, type PolicyLayer } from '../policy/written/policy-layer.ts';
 import type { Policy } from '../policy/policy.ts';
-import { maxBytes } from '../policy/read-yaml.ts';
-import { resolveCredentials, type KnownCredentials } from '../policy/resolve-credentials.ts';
-import { resolvePolicy } from '../policy/resolve-policy.ts';
-import { isWithin } from '../policy/resolve-scalars.ts';
+import { maxBytes } from '../policy/written/read-yaml.ts';
+import { resolveCredentials, type KnownCredentials } from '../policy/layers/resolve-credentials.ts';
+import { resolvePolicy } from '../policy/layers/resolve-policy.ts';
+import { isWithin } from '../policy/layers/resolve-scalars.ts';
 import { isErrno } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
 

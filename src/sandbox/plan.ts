@@ -2,9 +2,9 @@ import type { Agent } from '../agents/agent.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { LayerName } from '../base/layers.ts';
 import type { PhantomVariable } from '../credentials/providers.ts';
-import { regionOfHost } from '../credentials/sigv4-scope.ts';
+import { regionOfHost } from '../credentials/aws/sigv4-scope.ts';
 import type { Guards } from '../policy/guards.ts';
-import { learnPorts, type Learning } from '../policy/learning.ts';
+import { learnPorts, type Learning } from '../policy/proposing/learning.ts';
 import type { Asks, CredentialRule, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
 import { sha256Of } from '../policy/hash.ts';
 

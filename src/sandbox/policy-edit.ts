@@ -3,13 +3,13 @@ import { constants } from 'node:fs';
 
 import { CasemateError, isCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { firstExcess } from '../policy/cover-network.ts';
-import { decideDestination, decideExchange } from '../policy/decide.ts';
-import { addRules } from '../policy/edit-policy.ts';
-import type { DeniedRequest } from '../policy/grant-rule.ts';
+import { firstExcess } from '../policy/layers/cover-network.ts';
+import { decideDestination, decideExchange } from '../policy/judging/decide.ts';
+import { addRules } from '../policy/proposing/edit-policy.ts';
+import type { DeniedRequest } from '../policy/proposing/grant-rule.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { WrittenForm } from '../policy/propose.ts';
-import { maxBytes } from '../policy/read-yaml.ts';
+import type { WrittenForm } from '../policy/proposing/propose.ts';
+import { maxBytes } from '../policy/written/read-yaml.ts';
 import { isErrno, writeDurably } from '../system/files.ts';
 
 /** Adds rules to a policy file: tried out first by reading all layers with it, then written in one step. */

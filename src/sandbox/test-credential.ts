@@ -2,7 +2,7 @@ import { CasemateError } from '../base/errors.ts';
 import { parseHost } from '../base/host.ts';
 import { visible } from '../base/text.ts';
 import { bindWithoutValue } from '../credentials/bind.ts';
-import { readSealedValue } from '../credentials/sealed-value.ts';
+import { readSealedValue } from '../credentials/sealed/sealed-value.ts';
 import type { Field } from '../gateway/http/fields.ts';
 import type { Environment } from '../system/environment.ts';
 import { registryKinds } from '../policy/facts.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { CasemateError } from '../../src/base/errors.ts';
 import { newSandboxId, parseSandboxName, type SandboxId } from '../../src/base/ids.ts';
 import type { Engine } from '../../src/engines/engine.ts';
-import { createSealedStore, sealedFileName } from '../../src/credentials/sealed-store.ts';
+import { createSealedStore, sealedFileName } from '../../src/credentials/sealed/sealed-store.ts';
 import { memoryEngine, type MemoryEngine } from '../../src/engines/memory.ts';
 import { createAsks } from '../../src/gateway/asks/asks.ts';
 import { createKnownSecrets } from '../../src/gateway/secrets/known-secrets.ts';

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { readAwsChain } from '../../src/credentials/aws-chain.ts';
-import type { AwsAccess, AwsReading } from '../../src/credentials/aws-reading.ts';
+import { readAwsChain } from '../../src/credentials/aws/aws-chain.ts';
+import type { AwsAccess, AwsReading } from '../../src/credentials/aws/aws-reading.ts';
 import { liveValue } from '../../src/credentials/live-value.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 

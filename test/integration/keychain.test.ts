@@ -6,8 +6,8 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { readKeychain, writeKeychain } from '../../src/credentials/keychain.ts';
-import { createSealedStore } from '../../src/credentials/sealed-store.ts';
+import { readKeychain, writeKeychain } from '../../src/credentials/sources/keychain.ts';
+import { createSealedStore } from '../../src/credentials/sealed/sealed-store.ts';
 import { readSource } from '../../src/credentials/sources.ts';
 import { environmentOf, type Environment } from '../../src/system/environment.ts';
 import type { RunOptions } from '../../src/system/process.ts';

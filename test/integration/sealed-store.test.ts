@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { createSealedStore, sealedNames, type SealedStore } from '../../src/credentials/sealed-store.ts';
+import { createSealedStore, sealedNames, type SealedStore } from '../../src/credentials/sealed/sealed-store.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 
 /** Sealed values on a real disk: kept over a kill, refused when damaged, never overwritten when they cannot be opened. */

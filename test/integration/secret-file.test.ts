@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { liveValue } from '../../src/credentials/live-value.ts';
-import { readSecretFile } from '../../src/credentials/secret-file.ts';
+import { readSecretFile } from '../../src/credentials/sources/secret-file.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 
 /** Secrets as Docker and the kubelet mount them, on a real file system. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { commands } from '../../src/cli/commands.ts';
 import { parseOptions } from '../../src/cli/parse-options.ts';
-import { parsePolicy } from '../../src/policy/parse.ts';
+import { parsePolicy } from '../../src/policy/written/parse.ts';
 import { tree } from './tree.ts';
 
 const pages = tree.filter(({ path }) => path.endsWith('.md') && !path.startsWith('src/tour/sample/'));

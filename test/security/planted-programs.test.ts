@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { readCommand } from '../../src/credentials/command-source.ts';
+import { readCommand } from '../../src/credentials/sources/command-source.ts';
 import { resolveWorkspace } from '../../src/sandbox/workspace-path.ts';
 import { baseEnvironment, environmentOf, withoutFolder } from '../../src/system/environment.ts';
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { run } from '../../src/system/process.ts';
 import { environmentOf } from '../../src/system/environment.ts';
-import { projectGrants } from '../../src/policy/project-grants.ts';
+import { projectGrants } from '../../src/policy/layers/project-grants.ts';
 import { readFacts } from '../../src/sandbox/facts.ts';
 import { loadPolicy, type PolicyRequest } from '../../src/sandbox/load-policy.ts';
 

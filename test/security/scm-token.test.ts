@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { presetRules } from '../../src/policy/presets.ts';
+import { presetRules } from '../../src/policy/layers/presets.ts';
 import { canary, createLab, credential, phantom, type Lab } from '../helpers/gateway-lab.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';

@@ -4,7 +4,7 @@ import { visible } from '../../base/text.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import { hashPolicy } from '../../policy/hash.ts';
 import type { Policy } from '../../policy/policy.ts';
-import { projectGrants } from '../../policy/project-grants.ts';
+import { projectGrants } from '../../policy/layers/project-grants.ts';
 import type { LoadedPolicy } from '../../sandbox/load-policy.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';

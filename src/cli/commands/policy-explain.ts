@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { CasemateError } from '../../base/errors.ts';
 import { parseHost } from '../../base/host.ts';
 import { visible } from '../../base/text.ts';
-import { explain, explainLines, type Question } from '../../policy/explain.ts';
+import { explain, explainLines, type Question } from '../../policy/proposing/explain.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { printJson } from '../output.ts';

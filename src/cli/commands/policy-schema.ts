@@ -1,4 +1,4 @@
-import { policyJsonSchema } from '../../policy/json-schema.ts';
+import { policyJsonSchema } from '../../policy/written/json-schema.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { printJson } from '../output.ts';

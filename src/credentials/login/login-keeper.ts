@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { systemClock, type Clock } from '../../system/clock.ts';
 import type { Material } from '../credential.ts';
-import type { SealedStore } from '../sealed-store.ts';
+import type { SealedStore } from '../sealed/sealed-store.ts';
 import { secret } from '../secret.ts';
 import {
   forgetPast,

@@ -1,4 +1,4 @@
-import { decisiveRules } from '../../policy/decide.ts';
+import { decisiveRules } from '../../policy/judging/decide.ts';
 import type { Clock } from '../../system/clock.ts';
 import { createRefused, type Refused } from './ask-refused.ts';
 import type { AskAnswer, AskLimits, AskOutcome, AskView, AskingSandbox, Claim, Question } from './asks.ts';

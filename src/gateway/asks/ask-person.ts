@@ -1,4 +1,4 @@
-import { onceRule } from '../../policy/grant-rule.ts';
+import { onceRule } from '../../policy/proposing/grant-rule.ts';
 import type { AskAnswer, AskView, Question } from './asks.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { valuesOf } from '../http/fields.ts';

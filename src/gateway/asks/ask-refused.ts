@@ -1,4 +1,4 @@
-import type { DeniedRequest } from '../../policy/grant-rule.ts';
+import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 import type { Clock } from '../../system/clock.ts';
 
 /** What a person has denied, so that the same is not asked again: for a while, or for the sandbox's life. Bounded. */

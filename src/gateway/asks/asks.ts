@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 import { CasemateError } from '../../base/errors.ts';
-import { mayBeGranted, type DeniedRequest } from '../../policy/grant-rule.ts';
+import { mayBeGranted, type DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 import type { Asks as AskSettings, DenyReason, NetworkRule } from '../../policy/policy.ts';
 import { systemClock, type Clock } from '../../system/clock.ts';
 import { createDesk, type Desk } from './ask-desk.ts';

@@ -1,5 +1,5 @@
 import { alarmOf, withSender } from '../secrets/alarm.ts';
-import type { Content } from '../../policy/decide.ts';
+import type { Content } from '../../policy/judging/decide.ts';
 import { describeContent } from './content-refusal.ts';
 import { explain, type Explanation } from './deny.ts';
 import type { Exchange } from './exchange.ts';

@@ -1,6 +1,6 @@
-import { mcpOf, type Content } from '../../policy/decide.ts';
-import { refusedUpdates, type RefUpdate } from '../../policy/git-content.ts';
-import { refusedCalls } from '../../policy/mcp.ts';
+import { mcpOf, type Content } from '../../policy/judging/decide.ts';
+import { refusedUpdates, type RefUpdate } from '../../policy/judging/git-content.ts';
+import { refusedCalls } from '../../policy/judging/mcp.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import { refuse, type Refusal } from './refusal.ts';
 

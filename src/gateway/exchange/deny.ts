@@ -1,6 +1,6 @@
 import { visible } from '../../base/text.ts';
-import { readGitRequest } from '../../policy/git-request.ts';
-import { missingRule } from '../../policy/missing-rule.ts';
+import { readGitRequest } from '../../policy/judging/git-request.ts';
+import { missingRule } from '../../policy/proposing/missing-rule.ts';
 import { denials } from './denials.ts';
 import { tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import { pushReport, type RefusedPush } from '../git/git-report.ts';

@@ -1,9 +1,9 @@
 import { PassThrough, Readable } from 'node:stream';
 
-import type { Content, ContentKind } from '../../policy/decide.ts';
-import { readGitRequest } from '../../policy/git-request.ts';
-import { readLfsBatch } from '../../policy/lfs-batch.ts';
-import { readMcpCalls } from '../../policy/mcp.ts';
+import type { Content, ContentKind } from '../../policy/judging/decide.ts';
+import { readGitRequest } from '../../policy/judging/git-request.ts';
+import { readLfsBatch } from '../../policy/judging/lfs-batch.ts';
+import { readMcpCalls } from '../../policy/judging/mcp.ts';
 import { decodeContent } from './decode-content.ts';
 import type { Exchange } from './exchange.ts';
 import { tokensOf, valuesOf } from '../http/fields.ts';

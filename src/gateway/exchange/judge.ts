@@ -1,6 +1,6 @@
 import type { BoundCredential } from '../../credentials/credential.ts';
-import { decideContent, decideRequest, type Content, type ContentKind } from '../../policy/decide.ts';
-import { formatHostPattern } from '../../policy/host-pattern.ts';
+import { decideContent, decideRequest, type Content, type ContentKind } from '../../policy/judging/decide.ts';
+import { formatHostPattern } from '../../policy/matching/host-pattern.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import { readOverride, type Destination, type Override } from '../upstream/destination.ts';
 import type { Exchange } from './exchange.ts';

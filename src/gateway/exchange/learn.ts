@@ -1,6 +1,6 @@
-import { readGitRequest } from '../../policy/git-request.ts';
-import { mayBeGranted, onceRule } from '../../policy/grant-rule.ts';
-import type { Learning } from '../../policy/learning.ts';
+import { readGitRequest } from '../../policy/judging/git-request.ts';
+import { mayBeGranted, onceRule } from '../../policy/proposing/grant-rule.ts';
+import type { Learning } from '../../policy/proposing/learning.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import type { Exchange } from './exchange.ts';
 import type { Field } from '../http/fields.ts';

@@ -1,4 +1,4 @@
-import type { Content } from '../../policy/decide.ts';
+import type { Content } from '../../policy/judging/decide.ts';
 import type { DenyReason } from '../../policy/policy.ts';
 import type { AskOutcome } from '../asks/asks.ts';
 import type { FaultReason } from '../upstream/fault.ts';

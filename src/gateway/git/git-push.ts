@@ -1,5 +1,5 @@
-import type { RefUpdate } from '../../policy/git-content.ts';
-import { isRefName } from '../../policy/read-git.ts';
+import type { RefUpdate } from '../../policy/judging/git-content.ts';
+import { isRefName } from '../../policy/written/read-git.ts';
 import { createPktReader, type PktReader } from './git-pkt-line.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
-import { isReadByContent, isVending } from '../../credentials/aws-vending.ts';
-import { isObjectStore, signRequest, type AwsKeys } from '../../credentials/sigv4.ts';
-import { parseScope, scopeFault, type SigningScope } from '../../credentials/sigv4-scope.ts';
+import { isReadByContent, isVending } from '../../credentials/aws/aws-vending.ts';
+import { isObjectStore, signRequest, type AwsKeys } from '../../credentials/aws/sigv4.ts';
+import { parseScope, scopeFault, type SigningScope } from '../../credentials/aws/sigv4-scope.ts';
 import { valuesOf, type Field } from '../http/fields.ts';
 import type { InjectInput, InjectResult, Placing } from './inject.ts';
 import { createMask, noNeedles } from '../secrets/mask.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import type { HostName } from '../../base/host.ts';
-import { matchesHost } from '../../policy/host-pattern.ts';
+import { matchesHost } from '../../policy/matching/host-pattern.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 
 /**

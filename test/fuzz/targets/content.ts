@@ -5,11 +5,11 @@ import { awsEventReader, sseReader } from '../../../src/gateway/guards/event-rea
 import { jsonMembers } from '../../../src/gateway/http/json-members.ts';
 import { formParts } from '../../../src/gateway/http/query.ts';
 import { placeForParameter } from '../../../src/gateway/http/replace-parameter.ts';
-import { readGitRequest } from '../../../src/policy/git-request.ts';
-import { readLfsBatch } from '../../../src/policy/lfs-batch.ts';
-import { readMcpCalls } from '../../../src/policy/mcp.ts';
-import { parsePolicy } from '../../../src/policy/parse.ts';
-import { readStrictJson } from '../../../src/policy/strict-json.ts';
+import { readGitRequest } from '../../../src/policy/judging/git-request.ts';
+import { readLfsBatch } from '../../../src/policy/judging/lfs-batch.ts';
+import { readMcpCalls } from '../../../src/policy/judging/mcp.ts';
+import { parsePolicy } from '../../../src/policy/written/parse.ts';
+import { readStrictJson } from '../../../src/base/strict-json.ts';
 import { cutInto } from '../../helpers/websocket-bytes.ts';
 import type { FuzzTarget } from '../fuzz.ts';
 

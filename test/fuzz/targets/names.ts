@@ -8,8 +8,8 @@ import { addressFault } from '../../../src/gateway/upstream/address-check.ts';
 import { readOverride } from '../../../src/gateway/upstream/destination.ts';
 import { answerQuery } from '../../../src/gateway/names/dns.ts';
 import { createNames } from '../../../src/gateway/names/names.ts';
-import { canonicalPath } from '../../../src/policy/canonical-path.ts';
-import { compileGlob, matchPath } from '../../../src/policy/match-path.ts';
+import { canonicalPath } from '../../../src/policy/matching/canonical-path.ts';
+import { compileGlob, matchPath } from '../../../src/policy/matching/match-path.ts';
 import type { FuzzTarget } from '../fuzz.ts';
 
 /** Names, addresses and paths: canonical or refused, and canonical means the same to every other reader. */

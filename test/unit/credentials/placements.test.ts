@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { hasPhantom, isPhantom, makePhantom } from '../../../src/credentials/phantom.ts';
-import { awsKeysOf } from '../../../src/credentials/aws-keys.ts';
+import { awsKeysOf } from '../../../src/credentials/aws/aws-keys.ts';
 import { injectionOf, injectionsOf } from '../../../src/credentials/injections.ts';
 import { placementFiles, type Placed } from '../../../src/credentials/placements.ts';
 import { providers, type CredentialSpec } from '../../../src/credentials/providers.ts';

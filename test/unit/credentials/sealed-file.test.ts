@@ -8,7 +8,7 @@ import {
   parseSealedFile,
   sealEntry,
   type SealedFile,
-} from '../../../src/credentials/sealed-file.ts';
+} from '../../../src/credentials/sealed/sealed-file.ts';
 
 /** The form of sealed values: what was sealed comes back, and nothing that was changed does. */
 

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { secret } from '../../../src/credentials/secret.ts';
-import { parseScope, regionOfHost, scopeFault } from '../../../src/credentials/sigv4-scope.ts';
-import { signRequest, type SignInput } from '../../../src/credentials/sigv4.ts';
+import { parseScope, regionOfHost, scopeFault } from '../../../src/credentials/aws/sigv4-scope.ts';
+import { signRequest, type SignInput } from '../../../src/credentials/aws/sigv4.ts';
 import { vectors } from '../../fixtures/aws4-vectors.ts';
 import { signatureFault, type WireRequest } from '../../helpers/verify-sigv4.ts';
 

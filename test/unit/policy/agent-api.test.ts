@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
 import { agents } from '../../../src/agents/agents.ts';
-import { formatHostPattern } from '../../../src/policy/host-pattern.ts';
+import { formatHostPattern } from '../../../src/policy/matching/host-pattern.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
-import { resolvePolicy } from '../../../src/policy/resolve-policy.ts';
-import { projectGrants } from '../../../src/policy/project-grants.ts';
+import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
+import { projectGrants } from '../../../src/policy/layers/project-grants.ts';
 import { facts, layer } from './samples.ts';
 
 /** An agent whose model is at another provider: its hosts, its credential, and what a person has to say. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { facts, layer, thrownBy } from './samples.ts';
-import { resolvePolicy } from '../../../src/policy/resolve-policy.ts';
+import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
 import { policyProviders } from '../../../src/policy/providers.ts';
 import { providers } from '../../../src/credentials/providers.ts';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import { decideDestination, decideExchange, decideRequest, decisiveRules } from '../../../src/policy/decide.ts';
+import { decideDestination, decideExchange, decideRequest, decisiveRules } from '../../../src/policy/judging/decide.ts';
 import type { NetworkRule } from '../../../src/policy/policy.ts';
 import { rule } from './samples.ts';
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import { explain, explainLines } from '../../../src/policy/explain.ts';
+import { explain, explainLines } from '../../../src/policy/proposing/explain.ts';
 import { hashPolicy, sha256Of } from '../../../src/policy/hash.ts';
-import { keysAt, policyJsonSchema, type JsonSchema } from '../../../src/policy/json-schema.ts';
-import { policyReference } from '../../../src/policy/reference.ts';
+import { keysAt, policyJsonSchema, type JsonSchema } from '../../../src/policy/written/json-schema.ts';
+import { policyReference } from '../../../src/policy/written/reference.ts';
 import { resolveTexts } from './samples.ts';
 
 const policy = resolveTexts({

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { decideContent, decideRequest } from '../../../src/policy/decide.ts';
-import { areFunctionsWithin } from '../../../src/policy/cover-functions.ts';
-import type { Functions } from '../../../src/policy/compose-network.ts';
-import { readGitRequest } from '../../../src/policy/git-request.ts';
+import { decideContent, decideRequest } from '../../../src/policy/judging/decide.ts';
+import { areFunctionsWithin } from '../../../src/policy/layers/cover-functions.ts';
+import type { Functions } from '../../../src/policy/layers/compose-network.ts';
+import { readGitRequest } from '../../../src/policy/judging/git-request.ts';
 import type { GitAllowance } from '../../../src/policy/policy.ts';
-import { isRefName, readRef, readRepository } from '../../../src/policy/read-git.ts';
+import { isRefName, readRef, readRepository } from '../../../src/policy/written/read-git.ts';
 import { rule } from '../../helpers/network-rule.ts';
 
 const push = (

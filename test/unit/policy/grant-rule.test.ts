@@ -2,8 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import { decideExchange } from '../../../src/policy/decide.ts';
-import { grantRule, isWithinBound, mayBeGranted, onceRule, type DeniedRequest } from '../../../src/policy/grant-rule.ts';
+import { decideExchange } from '../../../src/policy/judging/decide.ts';
+import {
+  grantRule,
+  isWithinBound,
+  mayBeGranted,
+  onceRule,
+  type DeniedRequest,
+} from '../../../src/policy/proposing/grant-rule.ts';
 import type { NetworkRule } from '../../../src/policy/policy.ts';
 import { rule } from './samples.ts';
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { canonicalPath } from '../../../src/policy/canonical-path.ts';
-import { isIncluded } from '../../../src/policy/glob-inclusion.ts';
-import { compileGlob, matchPath } from '../../../src/policy/match-path.ts';
+import { canonicalPath } from '../../../src/policy/matching/canonical-path.ts';
+import { isIncluded } from '../../../src/policy/matching/glob-inclusion.ts';
+import { compileGlob, matchPath } from '../../../src/policy/matching/match-path.ts';
 
 /** The slow reference: the definition of the stars, tried out one by one. */
 function matchesSlowly(glob: string, path: string): boolean {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { readMcpCalls, refusedCalls } from '../../../src/policy/mcp.ts';
-import { readStrictJson } from '../../../src/policy/strict-json.ts';
+import { readMcpCalls, refusedCalls } from '../../../src/policy/judging/mcp.ts';
+import { readStrictJson } from '../../../src/base/strict-json.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 

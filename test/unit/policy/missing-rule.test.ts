@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 
-import { decideExchange } from '../../../src/policy/decide.ts';
-import { missingRule } from '../../../src/policy/missing-rule.ts';
-import { policySchema } from '../../../src/policy/schema.ts';
+import { decideExchange } from '../../../src/policy/judging/decide.ts';
+import { missingRule } from '../../../src/policy/proposing/missing-rule.ts';
+import { policySchema } from '../../../src/policy/written/schema.ts';
 import { parseHost } from '../../../src/base/host.ts';
 import type { NetworkRule } from '../../../src/policy/policy.ts';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { isCasemateError } from '../../../src/base/errors.ts';
-import { parsePolicy } from '../../../src/policy/parse.ts';
+import { parsePolicy } from '../../../src/policy/written/parse.ts';
 import { thrownBy } from './samples.ts';
 
 const parse = (text: string) => parsePolicy({ text, kind: 'user', source: '/p.yaml', folder: '/', workspaceFolder: '/' });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
-import { projectGrants } from '../../../src/policy/project-grants.ts';
-import { commandLineLayer } from '../../../src/policy/command-line-layer.ts';
+import { projectGrants } from '../../../src/policy/layers/project-grants.ts';
+import { commandLineLayer } from '../../../src/policy/written/command-line-layer.ts';
 import { resolveTexts, thrownBy, type Texts } from './samples.ts';
 
 const refusal = (texts: Texts): string => thrownBy(() => resolveTexts(texts));

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import { decideExchange } from '../../../src/policy/decide.ts';
-import { addRules } from '../../../src/policy/edit-policy.ts';
-import type { DeniedRequest } from '../../../src/policy/grant-rule.ts';
-import { propose } from '../../../src/policy/propose.ts';
+import { decideExchange } from '../../../src/policy/judging/decide.ts';
+import { addRules } from '../../../src/policy/proposing/edit-policy.ts';
+import type { DeniedRequest } from '../../../src/policy/proposing/grant-rule.ts';
+import { propose } from '../../../src/policy/proposing/propose.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
 import { resolveTexts, rule } from './samples.ts';
 

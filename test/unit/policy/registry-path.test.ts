@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { registryKinds } from '../../../src/policy/facts.ts';
-import { isRegistryRead } from '../../../src/policy/registry-path.ts';
+import { isRegistryRead } from '../../../src/policy/judging/registry-path.ts';
 
 test.each([
   ['npm', '/lodash'],

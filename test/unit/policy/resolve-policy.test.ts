@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import { commandLineLayer } from '../../../src/policy/command-line-layer.ts';
-import { decideExchange } from '../../../src/policy/decide.ts';
+import { commandLineLayer } from '../../../src/policy/written/command-line-layer.ts';
+import { decideExchange } from '../../../src/policy/judging/decide.ts';
 import { hashPolicy } from '../../../src/policy/hash.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
 import { facts, layer, resolveTexts, thrownBy, type Texts } from './samples.ts';
-import { resolvePolicy } from '../../../src/policy/resolve-policy.ts';
+import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
 
 const refusal = (texts: Texts): string => thrownBy(() => resolveTexts(texts));
 

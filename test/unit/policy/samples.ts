@@ -1,9 +1,9 @@
 import { parseHost } from '../../../src/base/host.ts';
 import type { Facts } from '../../../src/policy/facts.ts';
-import { parsePolicy } from '../../../src/policy/parse.ts';
-import type { PolicyLayer } from '../../../src/policy/policy-layer.ts';
+import { parsePolicy } from '../../../src/policy/written/parse.ts';
+import type { PolicyLayer } from '../../../src/policy/written/policy-layer.ts';
 import type { NetworkRule, Policy } from '../../../src/policy/policy.ts';
-import { resolvePolicy } from '../../../src/policy/resolve-policy.ts';
+import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
 
 /** Facts, layers and rules for the tests of policy/. */
 

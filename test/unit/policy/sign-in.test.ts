@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { agents } from '../../../src/agents/agents.ts';
 import type { Facts } from '../../../src/policy/facts.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
-import { resolvePolicy } from '../../../src/policy/resolve-policy.ts';
+import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
 import { facts, layer, thrownBy, type Texts } from './samples.ts';
 
 const withLogin: Facts = { ...facts, agents, logins: ['claude', 'codex'] };

@@ -1,0 +1,268 @@
+import { z } from 'zod';
+
+import { layers } from '../../base/layers.ts';
+import { parseBytes, parseDurationMs } from '../../base/units.ts';
+import { credential, credentialName, hostPattern } from './credential-schema.ts';
+import { budgets, packages, prices, uploads } from './guards-schema.ts';
+import { gitChanges, levels } from '../policy.ts';
+import { readAllowance } from './read-allowance.ts';
+import { readRef, readRepository, type GitReading } from './read-git.ts';
+
+/** The form of `casemate.yaml`. Every key's description here is what editors and the reference page show. */
+
+/** Issues with this parameter carry their own wording. */
+function refuse(ctx: z.RefinementCtx, input: unknown, message: string): never {
+  ctx.addIssue({ code: 'custom', message, input });
+  return z.NEVER;
+}
+
+const byteSize = z
+  .union([z.string(), z.number()])
+  .transform(
+    (value, ctx) => parseBytes(value) ?? refuse(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB'),
+  );
+
+const duration = z
+  .string()
+  .transform(
+    (value, ctx) =>
+      parseDurationMs(value) ?? refuse(ctx, value, 'is not a time; write a number with a unit, such as 90s, 30m or 2h'),
+  );
+
+const allowance = z.string().transform((value, ctx) => {
+  const reading = readAllowance(value);
+  return 'allowance' in reading ? reading.allowance : refuse(ctx, value, reading.fault);
+});
+
+const fromReading = (read: (text: string) => GitReading) =>
+  z.string().transform((value, ctx) => {
+    const reading = read(value);
+    return 'value' in reading ? reading.value : refuse(ctx, value, reading.fault);
+  });
+
+const git = z.strictObject({
+  repository: fromReading(readRepository).describe(
+    'path of the repository at the host: `owner/name`, `owner/*`, `**`; with or without `.git`',
+  ),
+  push: z
+    .array(fromReading(readRef))
+    .max(64)
+    .default([])
+    .describe(
+      'branches (`agent/*`) or full references (`refs/tags/v*`) that may be pushed to; default: none, clone and fetch only',
+    ),
+  changes: z
+    .array(z.enum(gitChanges))
+    .min(1)
+    .max(gitChanges.length)
+    .default(['create', 'update'])
+    .describe(
+      'what a push may do with them; default `[create, update]`. Whether an `update` throws commits away no request says: `[create]` alone leaves every existing reference as it is',
+    ),
+});
+
+const mcpName = (what: string) =>
+  z
+    .string()
+    .regex(/^[\x21-\x29\x2a-\x7e]{1,256}$/, `is not the name of a ${what}; \`*\` and \`**\` stand for any characters in it`);
+
+const mcp = z.strictObject({
+  path: z
+    .string()
+    .transform((value, ctx) => {
+      const reading = readAllowance(value);
+      return 'allowance' in reading && reading.allowance.methods === undefined
+        ? reading.allowance.path
+        : refuse(ctx, value, 'is not a path; write the path of the endpoint, such as "/mcp"');
+    })
+    .describe('path of the endpoint, e.g. `/mcp`'),
+  tools: z.array(mcpName('tool')).max(256).optional().describe('tools that may be called, `*` allowed; default: all of them'),
+  methods: z
+    .array(mcpName('method'))
+    .max(64)
+    .optional()
+    .describe(
+      'methods beside those that a session needs (initialize, ping, notifications, the lists), such as `resources/read`; default: none where `tools` are named, else all',
+    ),
+});
+
+const upstream = z.string().transform((value, ctx) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const plain =
+    url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hostname !== '';
+  return plain && url.pathname === '/' && url.search === '' && url.hash === '' && !value.includes('@')
+    ? url.origin
+    : refuse(ctx, value, 'is not an upstream; write scheme, host and port only, such as http://127.0.0.1:8080');
+});
+
+const name = /^[a-z][a-z0-9-]{0,62}$/;
+
+const rule = z.strictObject({
+  host: hostPattern.describe('exact name, or every name below one: `api.example.com`, `*.example.com`'),
+  ports: z
+    .array(z.number().int().min(1).max(65_535))
+    .min(1)
+    .max(64)
+    .transform((ports) => [...new Set(ports)].toSorted((a, b) => a - b))
+    .optional()
+    .describe('TCP ports; default `[443]`'),
+  credential: credentialName
+    .optional()
+    .describe('name of the credential the gateway puts on the wire here; the sandbox holds a phantom'),
+  allow: z
+    .array(allowance)
+    .min(1)
+    .max(64)
+    .optional()
+    .describe(
+      'functions allowed there: methods (optional) and a path; `*` within a segment, `**` across segments. Default: everything, or what `git` and `mcp` say',
+    ),
+  git: z
+    .array(git)
+    .max(64)
+    .optional()
+    .describe('repositories of a git server over HTTPS: clone and fetch, and push to named references only'),
+  mcp: mcp.optional().describe('a server of the Model Context Protocol over HTTP: the tools and methods that may be called'),
+  upstream: upstream
+    .optional()
+    .describe('dial this instead of the host; the only way to a loopback or private address. Not in a project file'),
+});
+
+const limits = z.strictObject({
+  memory: byteSize.optional().describe('memory; default `4GiB`'),
+  cpus: z.number().min(0.05).max(1024).optional().describe('processors, fractions allowed; default `2`'),
+  pids: z.number().int().min(8).max(1_000_000).optional().describe('processes and threads; default `512`'),
+  disk: byteSize.optional().describe('size of the home folder; default `10GiB`'),
+  fileSize: byteSize.optional().describe('largest single file, also in the workspace; default `4GiB`'),
+  files: z.number().int().min(64).max(1_048_576).optional().describe('open descriptors of a process; default `4096`'),
+  time: duration.optional().describe('wall clock of the whole sandbox; default: no end'),
+  idle: duration.optional().describe('stop after this long without a command; default: never'),
+});
+
+const asks = z.strictObject({
+  wait: z
+    .string()
+    .transform((value, ctx) => {
+      const waitMs = value === 'off' ? 0 : parseDurationMs(value);
+      return waitMs === undefined || (waitMs !== 0 && (waitMs < 1000 || waitMs > 3_600_000))
+        ? refuse(ctx, value, 'is neither `off` nor a time from 1s to 1h, such as 60s or 10m')
+        : waitMs;
+    })
+    .optional()
+    .describe(
+      'how long a denied request may wait for `casemate approve`; `off`: nobody is asked and nothing can be approved; default `60s`, at the levels `service` and `maximum` `off`. A project file may only shorten it',
+    ),
+  when: z
+    .enum(['watched', 'always'])
+    .optional()
+    .describe(
+      '`watched`: it waits only while somebody runs `casemate requests --follow`, else it is listed and denied at once; `always`: it waits in any case; default `watched`',
+    ),
+});
+
+const agentName = z.string().regex(name, 'is not the name of an agent').describe('agent to use: `claude`, `codex`');
+
+const agent = z
+  .union([
+    agentName,
+    z.strictObject({
+      name: agentName.optional(),
+      permissions: z
+        .enum(['ask', 'skip'])
+        .optional()
+        .describe('`ask`: the agent asks before it acts; `skip`: it does not; default `ask`'),
+      telemetry: z.boolean().optional().describe('whether the agent may report its use to its maker; default `false`'),
+      provider: z
+        .string()
+        .regex(name, 'is not the name of a provider')
+        .optional()
+        .describe(
+          "where the agent reaches its model: `bedrock` or `vertex` for `claude`; `login` or `key`: how it signs in at its maker's; default: the login of this host where there is one and the level is `personal` or `team`, else the key",
+        ),
+      region: z
+        .string()
+        .regex(/^[a-z]{2,16}(?:-[a-z0-9]{1,16}){0,4}$/, 'is not a region')
+        .optional()
+        .describe('region of that provider, such as `eu-west-1`'),
+      project: z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{3,62}$/, 'is not the id of a project')
+        .optional()
+        .describe('project of that provider, for `vertex`'),
+    }),
+  ])
+  .transform((value) => (typeof value === 'string' ? { name: value } : value));
+
+const layerNames = Object.keys(layers).filter((key): key is keyof typeof layers => Object.hasOwn(layers, key));
+
+export const policySchema = z
+  .strictObject({
+    version: z.literal(1).describe('version of this format: `1`'),
+    level: z
+      .enum(levels)
+      .optional()
+      .describe(
+        'how much of your own configuration the agent gets, from most to nothing; `service` takes that of a service account, from the folder `service` beside your policy file; default `personal`',
+      ),
+    agent: agent.optional().describe('the agent, by name or with settings; default: none, commands only'),
+    image: z
+      .string()
+      .regex(/^[^~\0][^\0]{0,1023}$/, 'is neither the name of a recipe nor the path of a recipe file')
+      .optional()
+      .describe(
+        "image recipe by name, or the path of a recipe file (with a `/` or ending in `.yaml`); default: the agent's, else `base`",
+      ),
+    runtime: z
+      .enum(['runc', 'crun', 'runsc'])
+      .optional()
+      .describe('container runtime; `runsc` gives the sandbox its own kernel; default `runc`'),
+    workspace: z
+      .strictObject({
+        path: z
+          .string()
+          .regex(/^[^~\0][^\0]{0,4095}$/, "is not a path (the shell's ~ is not read here)")
+          .optional()
+          .describe('folder shown as /workspace; default: the folder of the project'),
+        mode: z
+          .enum(['direct', 'readonly'])
+          .optional()
+          .describe('`direct`: changes are made in place; `readonly`: none; default `direct`'),
+      })
+      .optional()
+      .describe('the folder that the sandbox works in'),
+    presets: z
+      .array(z.string().regex(name, 'is not the name of a preset'))
+      .max(32)
+      .optional()
+      .describe("named sets of rules: an agent (`claude`, `codex`), `npm`, `debian`, `pypi`, `github`; default: the agent's own"),
+    network: z.array(rule).max(256).optional().describe('what may be reached beside the presets; default: nothing'),
+    credentials: z
+      .record(credentialName, credential)
+      .optional()
+      .describe(
+        'credentials by name, beside the built-in ones: `anthropic`, `openai`, `github`, `npm`, `pypi`, `aws`, `google`, `azure`. Not in a project file',
+      ),
+    limits: limits.optional().describe('bounds on what the sandbox uses'),
+    budgets: budgets
+      .optional()
+      .describe('how much may go out and be spent; those of all files hold together. Past one of them requests get a 429'),
+    prices: prices
+      .optional()
+      .describe('prices of models by name or beginning of a name, in US dollars for a million tokens. Not in a project file'),
+    packages: packages
+      .optional()
+      .describe('which versions of packages registries may offer; the rules of all files hold together'),
+    uploads: uploads.optional().describe('how much a request may carry, and what must not be in it'),
+    asks: asks.optional().describe('whether a person may allow, while a sandbox runs, what its rules deny'),
+    waive: z
+      .array(z.enum(layerNames))
+      .max(32)
+      .optional()
+      .describe('protection layers whose absence you accept on this host. Not in a project file'),
+  })
+  .meta({ title: 'Policy of Casemate' });
+
+/** A policy file as written, each value read and none added. A key that is absent has no opinion. */
+export type WrittenPolicy = z.output<typeof policySchema>;
+export type WrittenRule = NonNullable<WrittenPolicy['network']>[number];
+export type WrittenCredential = NonNullable<WrittenPolicy['credentials']>[string];
