@@ -50,10 +50,20 @@ const assignment =
 
 export function envValues(text: string, path: string): readonly EnvValue[] {
   return [...text.matchAll(assignment)].flatMap(([, variable = '', double, single, bare]) => {
-    const written = double?.replaceAll('\\n', '\n').replaceAll('\\"', '"') ?? single ?? bare?.replace(/\s+#.*$/, '').trim() ?? '';
+    const written = double?.replaceAll('\\n', '\n').replaceAll('\\"', '"') ?? single ?? withoutComment(bare ?? '');
     const label = `${variable} in ${path}`;
     return secretParts(variable, written).map((value) => ({ value, label, variable }));
   });
+}
+
+/** What stands behind ` #` is one. By hand: a pattern would try each of many blanks anew. */
+function withoutComment(text: string): string {
+  for (let at = text.indexOf('#'); at !== -1; at = text.indexOf('#', at + 1)) {
+    if (/\s/.test(text[at - 1] ?? '')) {
+      return text.slice(0, at).trim();
+    }
+  }
+  return text.trim();
 }
 
 const secretName =

@@ -1,5 +1,3 @@
-import { parse } from 'yaml';
-
 import { findBeneath } from '../system/find-beneath.ts';
 
 /** Versions that a project's lock files name: they may be fetched whatever their age, for somebody chose them before. */
@@ -33,7 +31,7 @@ export function readLock(name: string, text: string): readonly string[] {
       case 'yarn.lock':
         return fromYarn(text);
       case 'pnpm-lock.yaml':
-        return fromPnpm(parse(text, { maxAliasCount: 0 }));
+        return fromPnpm(text);
       case 'Pipfile.lock':
         return fromPipfile(JSON.parse(text));
       case 'requirements.txt':
@@ -78,8 +76,12 @@ function fromYarn(text: string): readonly string[] {
   return [...text.matchAll(yarnEntry)].map(([, name = '', version = '']) => npm(name, version));
 }
 
-function fromPnpm(lock: unknown): readonly string[] {
-  return Object.keys(asObject(asObject(lock)['packages'])).flatMap((key) => {
+/** Line by line: a reader of YAML takes minutes for a file of some MiB, and pnpm writes one key of `packages` a line. */
+function fromPnpm(text: string): readonly string[] {
+  const [, packages = ''] = text.split(/^packages:[ \t]*\r?$/m, 2);
+  const [own = ''] = packages.split(/^(?=[^\s#])/m, 1);
+  return own.split('\n').flatMap((line) => {
+    const [, key = ''] = /^ {2}['"]?([^\s'"]{1,512})['"]?:/.exec(line) ?? [];
     const [, name, version] = /^\/?((?:@[^/@]+\/)?[^/@]+)[@/]([^(@/]+)/.exec(key) ?? [];
     return name === undefined || version === undefined ? [] : [npm(name, version)];
   });
@@ -94,11 +96,16 @@ function fromPipfile(lock: unknown): readonly string[] {
   );
 }
 
-/** Only what is pinned with a hash is a lock. */
+/** Only what is pinned with a hash is a lock. A line that ends in `\` goes on in the next. */
 function fromRequirements(text: string): readonly string[] {
-  return [...text.matchAll(/^\s*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\\\r?\n|[^\n])*/gm)].flatMap(
-    ([whole, name = '', version = '']) => (whole.includes('--hash=') ? [pypi(name, version)] : []),
-  );
+  return text
+    .replaceAll(/\\\r?\n/g, ' ')
+    .split('\n')
+    .flatMap((line) => {
+      const [, name = '', version = ''] =
+        /^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]{0,127})(?:\[[^\]]{0,256}\])?==([^\s;\\]{1,128})/.exec(line) ?? [];
+      return name !== '' && line.includes('--hash=') ? [pypi(name, version)] : [];
+    });
 }
 
 /** poetry, uv and pdm: `[[package]]` with its name and version. */

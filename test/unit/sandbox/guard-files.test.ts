@@ -100,3 +100,25 @@ describe('versions in lock files', () => {
     }
   });
 });
+
+describe('files that somebody wrote to keep their reader busy', () => {
+  const many = 200_000;
+  it.each([
+    ['an env file of blanks', () => envValues(`A_KEY=x${' '.repeat(many)}y`, '.env')],
+    ['an env file of signs of comments', () => envValues(`A_KEY=x${'#'.repeat(many)}y`, '.env')],
+    ['requirements of empty lines', () => readLock('requirements.txt', '\n'.repeat(many))],
+    ['requirements of open brackets', () => readLock('requirements.txt', 'a[\n'.repeat(many))],
+    ['requirements that go on and on', () => readLock('requirements.txt', 'a==1 \\\n'.repeat(many))],
+    ['a lock of yarn that is one line', () => readLock('yarn.lock', `a@${':'.repeat(many)}`)],
+    ['a lock of yarn without versions', () => readLock('yarn.lock', `a@x:\n${'  z\n'.repeat(many)}`.repeat(2))],
+    ['a lock of uv of open quotes', () => readLock('uv.lock', `[[package]]\n${'name = "a\n'.repeat(many)}`)],
+    [
+      'a lock of pnpm as large as that of a large project',
+      () => readLock('pnpm-lock.yaml', `packages:\n${'  a@1.0.0:\n    resolution: {integrity: x}\n'.repeat(many / 4)}`),
+    ],
+  ])('%s is read in no time', (_, read) => {
+    const start = performance.now();
+    read();
+    expect(performance.now() - start).toBeLessThan(1500);
+  });
+});
