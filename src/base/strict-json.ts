@@ -4,13 +4,17 @@
  */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** `undefined`: not valid UTF-8, not JSON, nested too deep, or with a repeated key anywhere. */
+/** `undefined`: not valid UTF-8, not JSON, nested too deep, with too many keys, or with a repeated key anywhere. */
 export function readStrictJson(bytes: Uint8Array): JsonValue | undefined {
   try {
     // `ignoreBOM` keeps a byte order mark in the text, where JSON does not allow it.
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    // First, so that a flood of keys costs no more than looking at it.
+    if (hasRepeatedKey(text)) {
+      return undefined;
+    }
     const value: unknown = JSON.parse(text);
-    return isJson(value) && !hasRepeatedKey(text) ? value : undefined;
+    return isJson(value) ? value : undefined;
   } catch {
     return undefined;
   }
@@ -22,12 +26,15 @@ function isJson(value: unknown): value is JsonValue {
 }
 
 const maxDepth = 128;
+/** All keys of a text together. */
+const maxKeys = 20_000;
 const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/g;
 
-/** `text` is valid JSON: a string before a colon is a key of the innermost object. */
+/** In valid JSON a string before a colon is a key of the innermost object; throws for some texts that are not JSON. */
 function hasRepeatedKey(text: string): boolean {
   const open: (Set<string> | undefined)[] = [];
   let last = '';
+  let count = 0;
   for (const [token] of text.matchAll(tokens)) {
     if (token === '{' || token === '[') {
       open.push(token === '{' ? new Set() : undefined);
@@ -39,7 +46,8 @@ function hasRepeatedKey(text: string): boolean {
     } else if (token === ':') {
       const keys = open.at(-1);
       const key = String(JSON.parse(last));
-      if (keys === undefined || keys.has(key)) {
+      count += 1;
+      if (keys === undefined || keys.has(key) || count > maxKeys) {
         return true;
       }
       keys.add(key);

@@ -86,3 +86,13 @@ describe('messages of MCP', () => {
     expect(refused(['a'], undefined, { jsonrpc: '2.0', id: 1, method: 'tools/list' })).toEqual([]);
   });
 });
+
+test('a message of very many keys is refused before it costs much', () => {
+  const keys = Object.fromEntries(Array.from({ length: 300_000 }, (_, index) => [`k${index}`, 0]));
+  const message = bytes(
+    JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'read', arguments: keys } }),
+  );
+  const start = performance.now();
+  expect(readMcpCalls(message)).toBeUndefined();
+  expect(performance.now() - start).toBeLessThan(1000);
+});
