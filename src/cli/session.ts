@@ -2,6 +2,7 @@ import { isCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { Client } from '../daemon/client.ts';
 import type { CloseAnswer, OpenAnswer } from '../daemon/protocol.ts';
+import type { TerminalSize } from '../engines/engine.ts';
 import { identifyProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import type { NewRepositories } from '../workspace/new-repositories.ts';
 import type { CommandContext } from './command.ts';
@@ -108,4 +109,10 @@ export function hasTerminal({ stdin, stdout }: CommandContext): boolean {
   // Node leaves the property out where there is none, whatever its types say.
   const ends: readonly (boolean | undefined)[] = [stdin.isTTY, stdout.isTTY];
   return ends.every((end) => end === true);
+}
+
+/** Of the terminal that answers are shown on; one that says 0, as some do before they are drawn, has none yet. */
+export function terminalSize({ stdout }: CommandContext): TerminalSize | undefined {
+  const { rows, columns } = stdout;
+  return rows > 0 && columns > 0 ? { rows, columns } : undefined;
 }

@@ -183,11 +183,11 @@ async function runCall(parts: CallParts, params: RunCall, call: CallContext): Pr
   const command = params.command ?? agentCommand(context, prepared.plan, params.prompt);
   const callerEnv = await askEnvironment(prepared.plan, call);
   const actor = actorOf(context.uid);
-  const { client, name, keep, tty, term } = params;
+  const { client, name, keep, tty, terminalSize, term } = params;
   const row = await sandboxes.make(prepared, { name, ephemeral: !keep, client, actor, callerEnv });
   try {
     const started = await sandboxes.start(row.id, { actor, callerEnv });
-    const { execution } = await sandboxes.open(started.id, { command, tty, client, actor, env: termEnv(term) });
+    const { execution } = await sandboxes.open(started.id, { command, tty, terminalSize, client, actor, env: termEnv(term) });
     return openAnswer(parts, { row: started, execution, call });
   } catch (error) {
     await sandboxes.destroy(row.id, { actor, callerEnv, reason: 'start-failed' }).catch(() => undefined);
@@ -210,9 +210,18 @@ function termEnv(term: string | undefined): Readonly<Record<string, string>> {
 }
 
 async function execCall(parts: CallParts, params: ExecCall, call: CallContext): Promise<OpenAnswer> {
-  const { command, cwd, env, tty, client, timeoutMs } = params;
+  const { command, cwd, env, tty, terminalSize, client, timeoutMs } = params;
   const actor = actorOf(parts.context.uid);
-  const { row, execution } = await parts.sandboxes.open(params.name, { command, cwd, env, tty, timeoutMs, client, actor });
+  const { row, execution } = await parts.sandboxes.open(params.name, {
+    command,
+    cwd,
+    env,
+    tty,
+    terminalSize,
+    timeoutMs,
+    client,
+    actor,
+  });
   return openAnswer(parts, { row, execution, call });
 }
 

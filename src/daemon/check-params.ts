@@ -40,6 +40,9 @@ const credentialName = shortText.regex(
   'is not the name of a credential: lower-case letters, digits and hyphens, a letter first',
 );
 
+const characters = z.int().min(1).max(65_535);
+const terminalSize = z.strictObject({ rows: characters, columns: characters });
+
 const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   plan: z.strictObject(make),
   create: z.strictObject({ ...make, name: shortText.optional() }),
@@ -55,6 +58,7 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
     prompt: word.optional(),
     keep: z.boolean(),
     tty: z.boolean(),
+    terminalSize: terminalSize.optional(),
     client: identity.optional(),
     term: shortText.optional(),
   }),
@@ -64,6 +68,7 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
     cwd: shortText.optional(),
     env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), word),
     tty: z.boolean(),
+    terminalSize: terminalSize.optional(),
     timeoutMs: z.number().positive().optional(),
     client: identity.optional(),
   }),

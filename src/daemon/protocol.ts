@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import type { Invocation } from '../engines/engine.ts';
+import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
 import type { CredentialView } from '../sandbox/list-credentials.ts';
@@ -190,6 +190,7 @@ export interface RunCall extends MakeCall {
   readonly prompt?: string | undefined;
   readonly keep: boolean;
   readonly tty: boolean;
+  readonly terminalSize?: TerminalSize | undefined;
   readonly client?: ProcessIdentity | undefined;
   readonly term?: string | undefined;
 }
@@ -199,6 +200,7 @@ export interface ExecCall extends NameCall {
   readonly cwd?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly tty: boolean;
+  readonly terminalSize?: TerminalSize | undefined;
   readonly timeoutMs?: number | undefined;
   readonly client?: ProcessIdentity | undefined;
 }

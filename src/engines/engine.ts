@@ -122,8 +122,16 @@ export interface CommandSpec {
   /** added to the sandbox's environment */
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly tty: boolean;
+  /** of the terminal, so that the command finds it at once; `undefined`: told by the first resize */
+  readonly terminalSize?: TerminalSize | undefined;
   /** unique name of this execution */
   readonly executionId: string;
+}
+
+/** In characters, each from 1 to 65,535. */
+export interface TerminalSize {
+  readonly rows: number;
+  readonly columns: number;
 }
 
 /** What the caller starts with its own terminal or pipes; it ends with the command's exit code. */

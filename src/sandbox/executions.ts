@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { SandboxId } from '../base/ids.ts';
-import type { Invocation } from '../engines/engine.ts';
+import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import { sha256Of } from '../policy/hash.ts';
 import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import type { SandboxContext } from './context.ts';
@@ -35,6 +35,7 @@ export interface ExecutionRequest {
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly tty: boolean;
+  readonly terminalSize?: TerminalSize | undefined;
   readonly timeoutMs?: number | undefined;
   readonly client: ProcessIdentity | undefined;
   readonly actor: string;
@@ -95,7 +96,7 @@ export function createExecutions(context: SandboxContext): Executions {
 }
 
 async function begin(context: SandboxContext, row: SandboxRow, request: ExecutionRequest): Promise<Execution> {
-  const { command, cwd, env, tty, client, actor, timeoutMs } = request;
+  const { command, cwd, env, tty, terminalSize, client, actor, timeoutMs } = request;
   const id = `ex-${randomBytes(8).toString('hex')}`;
   const subject = visible(command[0] ?? '').slice(0, 200);
   const startedMs = context.clock.nowMs();
@@ -112,7 +113,7 @@ async function begin(context: SandboxContext, row: SandboxRow, request: Executio
   });
   const known = { id, sandbox: row.id, client, actor, subject, startedMs };
   try {
-    const invocation = await context.engine.attach(row.id, { command, cwd, env, tty, executionId: id });
+    const invocation = await context.engine.attach(row.id, { command, cwd, env, tty, terminalSize, executionId: id });
     const stored = { ...known, invocation, deadlineMs: timeoutMs === undefined ? undefined : startedMs + timeoutMs };
     context.store.beginExecution(stored);
     return { ...stored, timedOut: false };

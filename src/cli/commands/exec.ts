@@ -5,7 +5,7 @@ import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
 import { durationOption } from '../make-request.ts';
 import { listOption, parseOptions, requiredCommand, requiredPositionals, switchOption, textOption } from '../parse-options.ts';
-import { hasTerminal, ownIdentity, prepareSession, runSession } from '../session.ts';
+import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session.ts';
 
 /** `casemate exec`: a command in a running sandbox. */
 export const run: RunCommand = async (args, context) => {
@@ -23,6 +23,7 @@ export const run: RunCommand = async (args, context) => {
     cwd: textOption(parsed, 'cwd'),
     env: term === undefined ? env : { TERM: term, ...env },
     tty,
+    terminalSize: tty ? terminalSize(context) : undefined,
     timeoutMs,
     client: await ownIdentity(),
   });

@@ -4,7 +4,7 @@ import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
 import { makeRequest } from '../make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../parse-options.ts';
-import { hasTerminal, ownIdentity, prepareSession, runSession } from '../session.ts';
+import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session.ts';
 
 /** `casemate run`: a new sandbox for one command, gone afterwards. */
 export const run: RunCommand = async (args, context) => {
@@ -25,6 +25,7 @@ export const run: RunCommand = async (args, context) => {
     prompt,
     keep,
     tty,
+    terminalSize: tty ? terminalSize(context) : undefined,
     term: tty ? context.env.get('TERM') : undefined,
     client: await ownIdentity(),
   });

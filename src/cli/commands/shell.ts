@@ -2,7 +2,7 @@ import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../connect.ts';
 import { parseOptions, requiredPositionals } from '../parse-options.ts';
-import { hasTerminal, ownIdentity, prepareSession, runSession } from '../session.ts';
+import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session.ts';
 
 /** `casemate shell`: a login shell as the sandbox's user; with no terminal it reads its commands from standard input. */
 export const run: RunCommand = async (args, context) => {
@@ -17,6 +17,7 @@ export const run: RunCommand = async (args, context) => {
     cwd: undefined,
     env: term === undefined ? {} : { TERM: term },
     tty,
+    terminalSize: tty ? terminalSize(context) : undefined,
     timeoutMs: undefined,
     client: await ownIdentity(),
   });

@@ -1,4 +1,4 @@
-import type { CommandSpec, EngineLimits, SandboxSpec } from '../engine.ts';
+import type { CommandSpec, EngineLimits, SandboxSpec, TerminalSize } from '../engine.ts';
 import { agentId, keeperId, type IdMapping } from './ids.ts';
 import { maskedPaths, readonlyPaths } from './proc-paths.ts';
 import { seccompProfile, type Machine, type Seccomp } from './seccomp.ts';
@@ -52,6 +52,7 @@ export interface OciMount {
 
 export interface OciProcess {
   readonly terminal: boolean;
+  readonly consoleSize?: { readonly height: number; readonly width: number } | undefined;
   readonly user: { readonly uid: number; readonly gid: number; readonly umask: number };
   readonly args: readonly string[];
   readonly env: readonly string[];
@@ -89,8 +90,11 @@ export function ociConfig(spec: SandboxSpec, facts: BundleFacts): OciConfig {
 }
 
 /** A command in a sandbox: the same confinement as the first process, the agent's id. */
-export function commandProcess(spec: SandboxSpec, { command, cwd = '/workspace', env = {}, tty }: CommandSpec): OciProcess {
-  return processOf(spec, { id: agentId, command, cwd, env, tty });
+export function commandProcess(
+  spec: SandboxSpec,
+  { command, cwd = '/workspace', env = {}, ...terminal }: CommandSpec,
+): OciProcess {
+  return processOf(spec, { id: agentId, command, cwd, env, ...terminal });
 }
 
 interface ProcessWish {
@@ -99,11 +103,13 @@ interface ProcessWish {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly tty: boolean;
+  readonly terminalSize?: TerminalSize | undefined;
 }
 
-function processOf(spec: SandboxSpec, { id, command, cwd, env, tty }: ProcessWish): OciProcess {
+function processOf(spec: SandboxSpec, { id, command, cwd, env, tty, terminalSize }: ProcessWish): OciProcess {
   return {
     terminal: tty,
+    ...(terminalSize === undefined ? {} : { consoleSize: { height: terminalSize.rows, width: terminalSize.columns } }),
     user: { uid: id, gid: id, umask: 0o022 },
     args: command,
     env: Object.entries({ ...defaultEnv, ...spec.env, ...env }).map(([name, value]) => `${name}=${value}`),
