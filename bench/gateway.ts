@@ -1,225 +1,165 @@
 /**
- * What the gateway costs: throughput and latency of a TLS exchange relayed as it is and of one that is opened for a
- * credential, against the same exchange over a direct loopback connection. Caller and upstream are threads of their own.
+ * What the gateway costs: TLS relayed as it is (splice) and opened for a credential (injection), against the same exchange
+ * over a direct connection and over proxies of others. Caller, upstream and each proxy are processes of their own; rounds
+ * go through all of them in turn, so that a busy moment of the machine meets every one alike.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 
-import { decode, encode } from 'dns-packet';
-
-import { parseHost } from '../src/base/host.ts';
 import { createAuthority, createLeafSigner } from '../src/gateway/tls/authority.ts';
-import { createGateway } from '../src/gateway/create-gateway.ts';
-import type { NetworkRule } from '../src/policy/policy.ts';
-import { journalPlace } from '../src/journal/journal-place.ts';
-import { openJournal } from '../src/journal/open-journal.ts';
-import { systemClock } from '../src/system/clock.ts';
-import { environmentOf } from '../src/system/environment.ts';
-import { pathsFrom } from '../src/system/paths.ts';
-import type { IngressReceiver } from '../src/system/ingress.ts';
-import type { ClientData, Task } from './gateway-client.ts';
-import type { ServerData } from './gateway-server.ts';
-import { median, type BenchResult } from './result.ts';
+import { processEnvironment } from '../src/system/environment.ts';
+import { processorMs, startChild, type Child } from './child.ts';
+import type { ClientData, Target, Task } from './gateway-client.ts';
+import { measureWays } from './gateway-measures.ts';
+import type { GatewayData, Ports } from './gateway-process.ts';
+import type { UpstreamData } from './gateway-upstream.ts';
+import { startMitmproxy, startSquid, startSrt, type Missing, type Proxy } from './proxies.ts';
+import { blocked, type BenchResult } from './result.ts';
 
-const megabytes = 192;
-const rounds = 7;
-const smallRequests = 300;
-const ways = ['direct', 'splice', 'injection'] as const;
-type Way = (typeof ways)[number];
-const hosts: Readonly<Record<Way, string>> = {
-  direct: 'direct.example.com',
-  splice: 'splice.example.com',
-  injection: 'inject.example.com',
-};
+const hosts = { direct: 'direct.example.com', splice: 'splice.example.com', injection: 'inject.example.com' };
+/** What proxies of others are asked to connect to: loopback, which needs no answer of a name server. */
+const loopback = { splice: '127.0.0.1', injection: 'localhost' };
 const secret = 'sk-bench-0123456789abcdef0123456789abcdef0123456789abcdef';
+const phantom = 'phantom-of-the-bench';
 
-type Call = (way: Way, task: Pick<Task, 'method' | 'bytes' | 'requests'>) => Promise<number[]>;
+/** One way from the caller to the upstream. */
+export interface Way {
+  readonly name: string;
+  readonly target: Target;
+  /** whose processor time counts */
+  readonly pid?: number | undefined;
+  /** speaks HTTP/2 with callers */
+  readonly speaksHttp2: boolean;
+}
+
+export type Measured = { readonly samples: readonly number[]; readonly processorMs: number };
+export type Call = (way: Way, task: Omit<Task, 'target'>) => Promise<Measured>;
+
+interface Ended {
+  readonly stop: () => Promise<void>;
+}
 
 export async function benchGateway(): Promise<readonly BenchResult[]> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-bench-'));
-  const bench = await start(folder);
+  const ends: Ended[] = [];
   try {
-    return await measure(bench.call);
+    return await measureIn(folder, ends);
   } finally {
-    await bench.stop();
+    await Promise.all(ends.map(({ stop }) => stop()));
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function measure(call: Call): Promise<readonly BenchResult[]> {
-  const down = new Map<Way, number[]>();
-  const up = new Map<Way, number[]>();
-  const small = new Map<Way, number[]>();
-  const bytes = megabytes * 1e6;
-  const add = (to: Map<Way, number[]>, way: Way, samples: number[]): void =>
-    void to.set(way, [...(to.get(way) ?? []), ...samples]);
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const way of ways) {
-      const latency = await call(way, { method: 'GET', bytes: 100, requests: smallRequests / 5 });
-      const download = await call(way, { method: 'GET', bytes, requests: 1 });
-      const upload = await call(way, { method: 'POST', bytes, requests: 1 });
-      // The first round warms up.
-      if (round > 0) {
-        add(small, way, latency);
-        add(down, way, download.map(perSecond));
-        add(up, way, upload.map(perSecond));
-      }
-    }
-  }
-  return [...throughput('download', down), ...throughput('upload', up), ...latencies(small)];
-}
-
-function perSecond(ms: number): number {
-  return megabytes / (ms / 1000);
-}
-
-function throughput(direction: string, samples: ReadonlyMap<Way, number[]>): BenchResult[] {
-  const aims: Partial<Record<Way, string>> = { splice: '> 0.4', injection: '> 0.25' };
-  return ways.map((way) => ({
-    name: `gateway/${direction} ${way}`,
-    unit: 'MB/s',
-    samples: samples.get(way) ?? [],
-    note: `${megabytes} MB over one TLS connection, HTTP/1.1`,
-    ...(way === 'direct' ? {} : { against: `gateway/${direction} direct`, aim: aims[way] }),
-  }));
-}
-
-function latencies(samples: ReadonlyMap<Way, number[]>): BenchResult[] {
-  const direct = median(samples.get('direct') ?? []) ?? 0;
-  return ways.flatMap((way): BenchResult[] => {
-    const own = samples.get(way) ?? [];
-    const row: BenchResult = { name: `gateway/small request ${way}`, unit: 'ms', samples: own, note: 'kept alive, 100 bytes' };
-    const added: BenchResult = {
-      name: `gateway/added by ${way}`,
-      unit: 'ms',
-      samples: own.map((ms) => ms - direct),
-      aim: '< 1 ms',
-      note: 'over the direct median; every request durable in the journal where it is opened',
-    };
-    return way === 'direct' ? [row] : [row, added];
-  });
-}
-
-async function start(folder: string): Promise<{ call: Call; stop: () => Promise<void> }> {
+async function measureIn(folder: string, ends: Ended[]): Promise<readonly BenchResult[]> {
+  const keep = <T extends Ended>(started: T): T => {
+    ends.push(started);
+    return started;
+  };
   const [inner, outer] = await Promise.all([createAuthority({ name: 'bench' }), createAuthority({ name: 'upstream' })]);
   const leaves = await createLeafSigner(outer);
-  const upstreams = new Map<string, { worker: Worker; port: number }>();
-  for (const way of ways) {
-    const data: ServerData = { key: leaves.privateKeyPem, cert: await leaves.sign(hosts[way]) };
-    const worker = new Worker(new URL('gateway-server.ts', import.meta.url), { workerData: data });
-    upstreams.set(hosts[way], { worker, port: await message<number>(worker) });
+  const names = [...Object.values(hosts), loopback.injection];
+  const certs = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await leaves.sign(name)] as const)));
+  const trustFile = join(folder, 'trust.pem');
+  await writeFile(trustFile, outer.certificatePem);
+  const server = keep(
+    await startChild<undefined, never>('gateway-upstream.ts', {
+      key: leaves.privateKeyPem,
+      certs,
+      secret,
+    } satisfies UpstreamData),
+  );
+  const gateway = keep(
+    await startChild<'ports', Ports>(
+      'gateway-process.ts',
+      {
+        folder,
+        authority: inner,
+        trustStorePem: outer.certificatePem,
+        upstreamPort: server.ready,
+        hosts,
+        phantom,
+        secret,
+      } satisfies GatewayData,
+      profiling(),
+    ),
+  );
+  const options = { folder, trustFile, secret, splicedHost: loopback.splice };
+  const [squid, mitmproxy, srt] = [await startSquid(options), await startMitmproxy(options), await startSrt(options)];
+  const proxies = { squid, mitmproxy, srt };
+  for (const proxy of Object.values(proxies)) {
+    if (!('missing' in proxy)) {
+      keep(proxy);
+    }
   }
-  const ca: ClientData = { ca: [inner.certificatePem, outer.certificatePem] };
-  const client = new Worker(new URL('gateway-client.ts', import.meta.url), { workerData: ca });
-  const journal = await openJournal({
-    ...journalPlace(pathsFrom(environmentOf({ CASEMATE_HOME: folder, HOME: folder }), 0)),
-    clock: systemClock,
-  });
-  const names = [...upstreams.keys()];
-  const gateway = createGateway({
-    journal,
-    trustStorePem: outer.certificatePem,
-    resolve: async (host) => [`93.184.216.${names.indexOf(host) + 1}`],
-    dial: ({ address }) =>
-      connect({
-        host: '127.0.0.1',
-        port: upstreams.get(names[Number(address.split('.')[3]) - 1] ?? '')?.port ?? 1,
-        allowHalfOpen: true,
-        noDelay: true,
-      }),
-  });
-  let receiver: IngressReceiver | undefined;
-  gateway.attach(
+  const cas = Object.values(proxies).flatMap((proxy) => ('missing' in proxy ? [] : proxy.ca));
+  const ca = [inner.certificatePem, outer.certificatePem, ...cas];
+  const client = keep(await startChild<Task, number[]>('gateway-client.ts', { ca } satisfies ClientData));
+  const ports = await gateway.ask('ports');
+  const ways = [...ownWays({ upstream: server.ready, ports, pid: gateway.pid }), ...otherWays(proxies, server.ready)];
+  const missing = Object.entries(proxies).flatMap(([name, proxy]) =>
+    'missing' in proxy ? [blocked(`gateway/${name}`, '', proxy.missing)] : [],
+  );
+  return [...missing, ...versions(proxies), ...(await measureWays(ways, callOf(client)))];
+}
+
+/** Where this is set, the gateway leaves a profile of its processor time in that folder. */
+function profiling(): readonly string[] {
+  const folder = processEnvironment.get('BENCH_PROFILE');
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+}
+
+function callOf(client: Child<Task, number[]>): Call {
+  return async (way, task) => {
+    const before = way.pid === undefined ? 0 : processorMs(way.pid);
+    const samples = await client.ask({ ...task, target: way.target }).catch((error: unknown) => {
+      throw new Error(`${way.name}, ${task.kind} over HTTP/${task.version}: ${String(error)}`);
+    });
+    return { samples, processorMs: way.pid === undefined ? 0 : processorMs(way.pid) - before };
+  };
+}
+
+function ownWays({ upstream, ports, pid }: { upstream: number; ports: Ports; pid: number }): Way[] {
+  const plain = { headers: {}, folder: 'any' } as const;
+  const withPhantom = { headers: { 'x-api-key': phantom }, folder: 'key' } as const;
+  return [
+    { name: 'direct', target: { port: upstream, host: hosts.direct, ...plain }, speaksHttp2: true },
+    { name: 'splice casemate', target: { port: ports.splice, host: hosts.splice, ...plain }, pid, speaksHttp2: true },
     {
-      id: 'cm-0000000000000000',
-      name: 'bench',
-      policyHash: '0'.repeat(64),
-      rules: [rule(hosts.splice), rule(hosts.injection, 'key')],
-      authority: inner,
-      credentials: new Map([
-        [
-          'key',
+      name: 'injection casemate',
+      target: { port: ports.injection, host: hosts.injection, ...withPhantom },
+      pid,
+      speaksHttp2: true,
+    },
+  ];
+}
+
+function otherWays(proxies: Readonly<Record<'squid' | 'mitmproxy' | 'srt', Proxy | Missing>>, upstream: number): Way[] {
+  const through = (name: keyof typeof proxies, kind: 'splice' | 'injection', speaksHttp2: boolean): Way[] => {
+    const proxy = proxies[name];
+    const host = kind === 'splice' ? hosts.splice : loopback.injection;
+    const folder = kind === 'splice' ? 'any' : 'key';
+    return 'missing' in proxy
+      ? []
+      : [
           {
-            name: 'key',
-            provider: 'header',
-            phantom: 'phantom-of-the-bench',
-            phantoms: () => ['phantom-of-the-bench'],
-            identityHeaders: ['x-api-key'],
-            inject: { kind: 'header', header: 'x-api-key', format: '{}' },
-            obtain: async () => ({ kind: 'text', secret: { reveal: () => secret } }),
+            name: `${kind} ${name}`,
+            target: { port: proxy.port, through: `${loopback[kind]}:${upstream}`, host, headers: {}, folder },
+            pid: proxy.pid,
+            speaksHttp2,
           },
-        ],
-      ]),
-    },
-    { serve: (given) => void (receiver = given), close: async () => undefined },
-  );
-  const listeners = await Promise.all(
-    ways.map((way) => {
-      const localAddress = way === 'direct' ? '' : addressOf(receiver, hosts[way]);
-      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
-        receiver?.connection({ socket, localAddress, localPort: 443 }),
-      );
-      return new Promise<{ close: () => void; port: number }>((resolve) => {
-        server.listen(0, '127.0.0.1', () =>
-          resolve({ close: () => server.close(), port: (server.address() as AddressInfo).port }),
-        );
-      });
-    }),
-  );
-  return {
-    async call(way, task) {
-      const port = way === 'direct' ? upstreams.get(hosts.direct)?.port : listeners[ways.indexOf(way)]?.port;
-      const asked: Task = { ...task, host: hosts[way], port: port ?? 0 };
-      const answered = message<{ samples?: number[]; error?: string }>(client);
-      client.postMessage(asked);
-      const { samples, error } = await answered;
-      if (samples === undefined) {
-        throw new Error(`${way}: ${error}`);
-      }
-      return samples;
-    },
-    async stop() {
-      await gateway.close();
-      await journal.close();
-      for (const listener of listeners) {
-        listener.close();
-      }
-      await Promise.all([client, ...[...upstreams.values()].map(({ worker }) => worker)].map((worker) => worker.terminate()));
-    },
+        ];
   };
+  return [
+    ...through('squid', 'splice', true),
+    ...through('srt', 'splice', true),
+    ...through('mitmproxy', 'injection', true),
+    ...through('srt', 'injection', false),
+  ];
 }
 
-function addressOf(receiver: IngressReceiver | undefined, name: string): string {
-  let address = '';
-  receiver?.datagram({
-    data: encode({ type: 'query', id: 1, questions: [{ type: 'A', name }] }),
-    localPort: 53,
-    reply(data) {
-      const record = decode(Buffer.from(data)).answers?.[0];
-      address = record?.type === 'A' ? record.data : '';
-    },
-  });
-  return address;
-}
-
-function rule(host: string, credential?: string): NetworkRule {
-  return {
-    id: `bench:${host}`,
-    host: { kind: 'exact', host: parseHost(host) },
-    ports: [443],
-    credential,
-    http: undefined,
-    upstream: undefined,
-    origin: { layer: 'project', source: 'bench' },
-  };
-}
-
-function message<T>(worker: Worker): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  worker.once('message', resolve);
-  worker.once('error', reject);
-  return promise;
+function versions(proxies: Readonly<Record<string, Proxy | Missing>>): BenchResult[] {
+  return Object.entries(proxies).flatMap(([name, proxy]) =>
+    'missing' in proxy ? [] : [{ name: `gateway/version of ${name}`, unit: '', samples: [], note: proxy.version }],
+  );
 }

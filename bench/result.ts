@@ -12,6 +12,8 @@ export interface BenchResult {
   readonly blocked?: string | undefined;
   /** name of the result of the same run this one is divided by in the table */
   readonly against?: string | undefined;
+  /** further results of the same run it is divided by, with the aim for each ratio */
+  readonly also?: readonly { readonly against: string; readonly aim: string }[] | undefined;
   /** the aim for that ratio (or, without `against`, for the median), e.g. `< 0.5`; printed, never enforced */
   readonly aim?: string | undefined;
 }

@@ -15,6 +15,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   cli: async () => (await import('./cli.ts')).benchCli,
   journal: async () => (await import('./journal.ts')).benchJournal,
   gateway: async () => (await import('./gateway.ts')).benchGateway,
+  'gateway-scale': async () => (await import('./gateway-scale.ts')).benchGatewayScale,
   engine: async () => (await import('./engine.ts')).benchEngine,
   system: async () => (await import('./system.ts')).benchSystem,
 };
@@ -45,16 +46,23 @@ async function measure(name: string): Promise<readonly BenchResult[]> {
   }
 }
 
-function line({ name, unit, samples, note, blocked: reason, aim, against }: BenchResult, all: readonly BenchResult[]): string {
+function line(result: BenchResult, all: readonly BenchResult[]): string {
+  const { name, unit, samples, note, blocked: reason, aim, against, also = [] } = result;
   if (reason !== undefined) {
     return `  ${name.padEnd(46)} blocked: ${reason}`;
   }
   const value = median(samples);
-  const base = median(all.find((other) => other.name === against)?.samples ?? []);
-  const ratio = base === undefined || value === undefined ? '' : `${figure(value / base)} x ${against ?? ''}`;
+  const over = (other: string): string => {
+    const base = median(all.find((one) => one.name === other)?.samples ?? []);
+    return base === undefined || value === undefined ? '' : `${figure(value / base)} x ${other}`;
+  };
   const spread =
     samples.length > 1 ? `${figure(Math.min(...samples))} to ${figure(Math.max(...samples))}, ${samples.length} samples` : '';
-  const rest = [ratio, spread, aim === undefined ? '' : `aim ${aim}`, note ?? ''].filter((part) => part !== '').join('; ');
+  const first = [against === undefined ? '' : over(against), spread, aim === undefined ? '' : `aim ${aim}`];
+  const more = also
+    .map((one) => [over(one.against), `aim ${one.aim}`])
+    .flatMap(([ratio = '', own = '']) => (ratio === '' ? [] : [ratio, own]));
+  const rest = [...first, ...more, note ?? ''].filter((part) => part !== '').join('; ');
   return `  ${name.padEnd(46)} ${`${figure(value ?? Number.NaN)} ${unit}`.padStart(16)}  ${rest}`;
 }
 

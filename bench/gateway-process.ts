@@ -1,0 +1,115 @@
+/** Process: one gateway with one sandbox, whose two hosts are reached through a listener each. */
+import { connect, createServer, type AddressInfo } from 'node:net';
+
+import { decode, encode } from 'dns-packet';
+
+import { parseHost } from '../src/base/host.ts';
+import { createGateway } from '../src/gateway/create-gateway.ts';
+import type { Authority } from '../src/gateway/gateway.ts';
+import { journalPlace } from '../src/journal/journal-place.ts';
+import { openJournal } from '../src/journal/open-journal.ts';
+import type { NetworkRule } from '../src/policy/policy.ts';
+import { systemClock } from '../src/system/clock.ts';
+import { environmentOf } from '../src/system/environment.ts';
+import type { IngressReceiver } from '../src/system/ingress.ts';
+import { pathsFrom } from '../src/system/paths.ts';
+import { serveTasks } from './child.ts';
+
+export interface GatewayData {
+  /** for the journal */
+  readonly folder: string;
+  readonly authority: Authority;
+  readonly trustStorePem: string;
+  readonly upstreamPort: number;
+  readonly hosts: { readonly splice: string; readonly injection: string };
+  readonly phantom: string;
+  readonly secret: string;
+}
+
+/** Ports of the listeners. */
+export interface Ports {
+  readonly splice: number;
+  readonly injection: number;
+}
+
+serveTasks(async (data: GatewayData) => {
+  const receiver = await start(data);
+  const [splice, injection] = await Promise.all([listen(receiver, data.hosts.splice), listen(receiver, data.hosts.injection)]);
+  return { ready: 0, work: async () => ({ splice, injection }) };
+});
+
+async function start({ folder, authority, trustStorePem, upstreamPort, hosts, ...key }: GatewayData): Promise<IngressReceiver> {
+  const { phantom, secret } = key;
+  const journal = await openJournal({
+    ...journalPlace(pathsFrom(environmentOf({ CASEMATE_HOME: folder, HOME: folder }), 0)),
+    clock: systemClock,
+  });
+  const gateway = createGateway({
+    journal,
+    trustStorePem,
+    resolve: async () => ['93.184.216.34'],
+    dial: () => connect({ host: '127.0.0.1', port: upstreamPort, allowHalfOpen: true, noDelay: true }),
+    limits: { connectionsPerSecond: 100_000 },
+  });
+  const served = Promise.withResolvers<IngressReceiver>();
+  gateway.attach(
+    {
+      id: 'cm-0000000000000000',
+      name: 'bench',
+      policyHash: '0'.repeat(64),
+      rules: [rule(hosts.splice), rule(hosts.injection, 'key')],
+      authority,
+      credentials: new Map([
+        [
+          'key',
+          {
+            name: 'key',
+            provider: 'header',
+            phantom,
+            phantoms: () => [phantom],
+            identityHeaders: ['x-api-key'],
+            inject: { kind: 'header', header: 'x-api-key', format: '{}' },
+            obtain: async () => ({ kind: 'text', secret: { reveal: () => secret } }),
+          },
+        ],
+      ]),
+    },
+    { serve: served.resolve, close: async () => undefined },
+  );
+  return served.promise;
+}
+
+function listen(receiver: IngressReceiver, host: string): Promise<number> {
+  const localAddress = addressOf(receiver, host);
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
+    receiver.connection({ socket, localAddress, localPort: 443 }),
+  );
+  const { promise, resolve } = Promise.withResolvers<number>();
+  server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  return promise;
+}
+
+function addressOf(receiver: IngressReceiver, name: string): string {
+  let address = '';
+  receiver.datagram({
+    data: encode({ type: 'query', id: 1, questions: [{ type: 'A', name }] }),
+    localPort: 53,
+    reply(data) {
+      const record = decode(Buffer.from(data)).answers?.[0];
+      address = record?.type === 'A' ? record.data : '';
+    },
+  });
+  return address;
+}
+
+function rule(host: string, credential?: string): NetworkRule {
+  return {
+    id: `bench:${host}`,
+    host: { kind: 'exact', host: parseHost(host) },
+    ports: [443],
+    credential,
+    http: undefined,
+    upstream: undefined,
+    origin: { layer: 'project', source: 'bench' },
+  };
+}
