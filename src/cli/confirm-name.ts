@@ -20,7 +20,8 @@ export async function confirmName(
 ): Promise<void> {
   const given = textOption(parsed, 'confirm') ?? (await typed(context, name));
   if (given !== name) {
-    throw new CasemateError('CONFIRMATION_MISSING', `nothing was removed: "${visible(given ?? '')}" is not the name "${name}"`, {
+    const why = given === undefined ? 'there is no terminal to ask at' : `"${visible(given)}" is not the name "${name}"`;
+    throw new CasemateError('CONFIRMATION_MISSING', `nothing was removed: ${why}`, {
       hint: `Type the name when asked, or run: ${command} --confirm ${name}`,
     });
   }

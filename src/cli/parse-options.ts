@@ -11,6 +11,8 @@ export interface ParsedOptions {
   readonly positionals: readonly string[];
   /** everything after `--`, byte for byte; empty without one */
   readonly rest: readonly string[];
+  /** of the command, for errors */
+  readonly example?: string | undefined;
 }
 
 interface OptionToken {
@@ -24,7 +26,10 @@ interface OptionToken {
  * Reads `--name value`, `--name=value`, `-n value`, `-nvalue` and grouped switches (POSIX 12.2, GNU long options).
  * Throws `USAGE` for an unknown option, a missing or needless value, and an option given twice that does not repeat.
  */
-export function parseOptions(row: Pick<CommandRow, 'options'>, args: readonly string[]): ParsedOptions {
+export function parseOptions(
+  row: Pick<CommandRow, 'options'> & Partial<Pick<CommandRow, 'examples'>>,
+  args: readonly string[],
+): ParsedOptions {
   const end = args.indexOf('--');
   const before = end < 0 ? args : args.slice(0, end);
   const { tokens } = parseArgs({
@@ -44,7 +49,7 @@ export function parseOptions(row: Pick<CommandRow, 'options'>, args: readonly st
       store(values, findOption(row.options, rawName, name), { rawName, name, value, inline: inlineValue ?? false });
     }
   }
-  return { values, positionals, rest: end < 0 ? [] : args.slice(end + 1) };
+  return { values, positionals, rest: end < 0 ? [] : args.slice(end + 1), example: row.examples?.[0] };
 }
 
 function nodeOption({ name, short, value }: OptionRow): [string, { type: 'string' | 'boolean'; short?: string }] {
@@ -134,7 +139,9 @@ export function numberOption(parsed: ParsedOptions, name: string, minimum = 0): 
 export function requiredPositionals(parsed: ParsedOptions, names: readonly string[]): readonly string[] {
   const missing = names[parsed.positionals.length];
   if (missing !== undefined) {
-    throw new CasemateError('USAGE', `${missing} is missing`, { hint: `Arguments: ${names.join(' ')}.` });
+    throw new CasemateError('USAGE', `${missing} is missing`, {
+      hint: parsed.example === undefined ? `Arguments: ${names.join(' ')}.` : `For example: ${parsed.example}`,
+    });
   }
   return optionalPositionals(parsed, names);
 }

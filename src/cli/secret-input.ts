@@ -45,11 +45,20 @@ export async function readSecret(parsed: ParsedOptions, context: CommandContext,
     const { material } = await readSource(source, { env: context.env, uid: context.uid });
     return material.kind === 'text' ? material.secret.reveal() : '';
   }
+  return await typedOrPiped(context, {
+    prompt,
+    hint: 'Type or paste it when asked, pipe it in, or use --from-env, --from-file or --from-command.',
+  });
+}
+
+/** `hint`: for when nothing comes. Throws `CREDENTIAL_UNAVAILABLE`. */
+export async function typedOrPiped(
+  context: CommandContext,
+  { prompt, hint }: { readonly prompt: string; readonly hint: string },
+): Promise<string> {
   const value = context.stdin.isTTY ? await readHiddenLine(context, prompt) : await readPipe(context.stdin);
   if (value === '') {
-    throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'no value was given; nothing was changed', {
-      hint: 'Type or paste it when asked, pipe it in, or use --from-env, --from-file or --from-command.',
-    });
+    throw new CasemateError('CREDENTIAL_UNAVAILABLE', 'no value was given; nothing was changed', { hint });
   }
   return value;
 }

@@ -6,10 +6,13 @@ import { checkedValue } from '../credentials/sources/checked-value.ts';
 import { hasPhantom } from '../credentials/phantom.ts';
 import { isProviderName, providers } from '../credentials/providers.ts';
 import { readNote, writeSealedValue, type ValueNote } from '../credentials/sealed/sealed-value.ts';
+import { shortestNeedle } from '../gateway/secrets/needles.ts';
+import { sealedDefinition } from '../policy/layers/resolve-credentials.ts';
 import { readHostPattern } from '../policy/matching/parse-host-pattern.ts';
 import { plainSources } from '../policy/written/source-schema.ts';
 import type { Environment } from '../system/environment.ts';
 import type { SandboxContext } from './context.ts';
+import { credentialWorld } from './known-credentials.ts';
 
 /** Putting credentials in, changing them, cutting them off and taking them out. Every step is in the journal, no value is. */
 export interface CredentialCall {
@@ -55,8 +58,26 @@ export async function setCredential(context: SandboxContext, asked: SetCredentia
     throw error;
   }
   store.credentials.restore(name);
-  const switched = await switchRunning(context, name);
-  return { name, replaced: before !== undefined, keyPlace: sealed.keyPlace(), ...switched };
+  const { sandboxes, notes } = await switchRunning(context, name);
+  const told = [...notes, ...(isProviderName(name) ? [] : await noteOfUse(context, name, note.provider)), ...noteOfLength(value)];
+  return { name, replaced: before !== undefined, keyPlace: sealed.keyPlace(), sandboxes, notes: told };
+}
+
+/** Names that are not built in mean something only once the person's own policy defines them. */
+async function noteOfUse(context: SandboxContext, name: string, provider: string): Promise<readonly string[]> {
+  try {
+    const { known } = await credentialWorld(context, { cwd: '/' });
+    return known.has(name) ? [] : [`No rule can name it before your policy says: ${sealedDefinition(name, provider)}`];
+  } catch {
+    // A policy that cannot be read is told of where it is used.
+    return [];
+  }
+}
+
+function noteOfLength(value: string): readonly string[] {
+  return value.length < shortestNeedle
+    ? [`It is shorter than ${shortestNeedle} characters: an answer that repeats it is passed on as it is.`]
+    : [];
 }
 
 /** Reads sources that are not sealed again, in this environment, for every sandbox that runs. */

@@ -221,19 +221,22 @@ describe.skipIf(!engineOrSkip('oci', lacks))('a working day', { timeout: 120_000
   it('no real value is in a process, a file or the memory of the sandbox while all of it is in use', async () => {
     script = (outcomes) =>
       outcomes.length === 0
-        ? { say: 'I wait.', act: { kind: 'run', command: 'sleep 8', about: 'Wait' } }
+        ? {
+            say: 'I wait.',
+            act: { kind: 'run', command: 'touch /tmp/agent; until [ -e /tmp/end ]; do sleep 0.2; done', about: 'Wait' },
+          }
         : { say: 'Done.', act: undefined };
     const working = [
       inside('claude -p --dangerously-skip-permissions "wait"', 90_000),
-      inside('cd ~/work && git fetch -q; npm view left-alone version; env >/tmp/environment; sleep 8'),
+      inside(
+        'cd ~/work && git fetch -q; npm view left-alone version; env >/tmp/tools; until [ -e /tmp/end ]; do sleep 0.2; done',
+      ),
     ];
-    while (!api.requests.some(({ path }, index) => index > 0 && path.startsWith('/v1/messages')) || (await pids()).length < 6) {
-      await sleep(200);
-    }
-    await sleep(2500);
+    expect((await inside('until [ -e /tmp/agent ] && [ -s /tmp/tools ]; do sleep 0.2; done')).code).toBe(0);
     const needles = [...realValues(), ...phantoms];
     const report = await searchInside(needles);
     const held = await searchProcess(await daemonPid(), needles);
+    await inside('touch /tmp/end');
     const controls = await Promise.all(working);
     expect(controls.map(({ code }) => code)).toEqual([0, 0]);
     expect(report.bytes).toBeGreaterThan(50 * 1024 * 1024);

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -69,6 +69,24 @@ test('a value comes from a variable, a private file or a command, and from one o
   expect((await credentials(['set', 'gitlab', '--from-command'])).code).toBe(2);
   expect((await credentials(['set', 'gitlab', '--', 'printf', 'x'])).code).toBe(2);
 }, 60_000);
+
+test('what is sealed under a name that no policy defines is told of, with what to write; so is a value too short to be found', async () => {
+  const set = await credentials(['set', 'forge', '--provider', 'bearer'], { input: 'short' });
+  const definition = 'credentials: { forge: { provider: bearer, source: { stored: forge } } }';
+  expect(set.err).toContain(`No rule can name it before your policy says: ${definition}`);
+  expect(set.err).toContain('It is shorter than 8 characters');
+  await writeFile(join(home.project, 'casemate.yaml'), 'version: 1\nnetwork: [{ host: forge.example.com, credential: forge }]\n');
+  const check = await home.casemate(['policy', 'check']);
+  expect([check.code, check.err]).toEqual([2, expect.stringContaining(`A value of this name is sealed.`)]);
+  expect(check.err).toContain(definition);
+  await rm(join(home.project, 'casemate.yaml'));
+  const removal = await credentials(['rm', 'forge']);
+  expect([removal.code, removal.err]).toEqual([
+    2,
+    expect.stringContaining('nothing was removed: there is no terminal to ask at'),
+  ]);
+  expect((await credentials(['rm', 'forge', '--confirm', 'forge'])).code).toBe(0);
+}, 30_000);
 
 test.each([
   ['a value as an argument', ['set', 'gitlab', 'glpat-typed'], 2, 'a value must not be an argument'],

@@ -12,7 +12,7 @@ import { readHostLogin } from '../host-login.ts';
 import { listenForCode } from '../../gateway/upstream/loopback-code.ts';
 import { printJson } from '../output.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
-import { readSecret } from '../secret-input.ts';
+import { typedOrPiped } from '../secret-input.ts';
 
 /** `casemate login`: a login of the agent's subscription that is kept on the host, its own or the one the host already has. */
 export const run: RunCommand = async (args, context) => {
@@ -85,7 +85,8 @@ async function ownLogin(client: Client, context: CommandContext, { known, server
   if (known.manualRedirect !== undefined && !switchOption(parsed, 'loopback')) {
     const { id, url } = await client.call('login-begin', { agent, server });
     context.stderr.write(`Open this page, log in, and copy the code that it shows:\n\n  ${visible(url)}\n\n`);
-    const code = await readSecret({ ...parsed, values: {} }, context, 'Code (not shown): ');
+    const hint = `Paste the code at a terminal, or let a browser on this machine bring it: casemate login ${agent} --loopback`;
+    const code = await typedOrPiped(context, { prompt: 'Code (not shown): ', hint });
     return await client.call('login-finish', { id, code });
   }
   const loopback = await listenForCode(known.loopback);

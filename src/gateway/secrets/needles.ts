@@ -3,10 +3,10 @@ import { noNeedles, prepareNeedles, type Needles } from './mask.ts';
 /** The forms in which a secret may come back: itself, escaped, and inside base64 or hexadecimal text. */
 
 /** Shorter values are not searched for: they would be found by chance. */
-const shortest = 8;
+export const shortestNeedle = 8;
 
 export function needlesOf(value: string): Needles {
-  if (value.length < shortest) {
+  if (value.length < shortestNeedle) {
     return noNeedles;
   }
   const bytes = Buffer.from(value);

@@ -68,6 +68,19 @@ function readCredential(name: string, written: WrittenCredential, { layer, facts
   return { rule: { name, provider, source, header, basic, query, body, variable, origin }, hosts };
 }
 
+/** What a policy needs so that its rules can name a sealed value. */
+export function sealedDefinition(name: string, provider: string): string {
+  return `credentials: { ${name}: { provider: ${provider}, source: { stored: ${name} } } }`;
+}
+
+function unknownHint(name: string, known: KnownCredentials, { stored }: Facts): string {
+  if (stored.includes(name)) {
+    return `A value of this name is sealed. Say in your own policy how it goes on the wire, e.g. ${sealedDefinition(name, 'bearer')}`;
+  }
+  const near = nearest(name, known.keys());
+  return near === undefined ? 'Define it under "credentials" in your own policy file.' : `Did you mean "${near}"?`;
+}
+
 /**
  * Throws when a rule names a credential that does not exist, or binds one to a host it may not go to. A project may
  * bind the key of a known API to that API only, unless `trusted` rules (of the layers above it) bind it so themselves.
@@ -82,9 +95,8 @@ export function checkBinding(
   }
   const credential = known.get(rule.credential);
   if (credential === undefined) {
-    const near = nearest(rule.credential, known.keys());
     throw faultAt('POLICY_INVALID', rule.origin, `there is no credential "${visible(rule.credential)}"`, {
-      hint: near === undefined ? 'Define it under "credentials" in your own policy file.' : `Did you mean "${near}"?`,
+      hint: unknownHint(rule.credential, known, options.facts),
     });
   }
   const host = formatHostPattern(rule.host);
