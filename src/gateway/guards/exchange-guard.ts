@@ -1,13 +1,13 @@
 import { budgetRefusal } from './budget-refusal.ts';
 import type { Held } from './budgets.ts';
-import type { BodyStep } from '../exchange/body-steps.ts';
+import { type BodyStep, chain } from '../exchange/body-steps.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { objectReader } from './event-readers.ts';
 import type { Field } from '../http/fields.ts';
 import { createJsonPicker } from '../http/json-picker.ts';
 import type { Plan } from '../exchange/judge.ts';
 import type { Site } from '../live-sandbox.ts';
-import { greatestOutput, modelApiOf, modelInPath, requestMembers, type ModelApi } from './model-api.ts';
+import { greatestOutput, isStreamed, modelApiOf, modelInPath, requestMembers, type ModelApi } from './model-api.ts';
 import { packageGuard, type FetchMore, type PackageGuard } from './package-guard.ts';
 import { priceOf, spendOf } from './prices.ts';
 import type { Detail } from '../records.ts';
@@ -48,6 +48,10 @@ export interface GuardStop {
 /** Without a number of its own a request is taken to ask for this much. */
 const usualOutputTokens = 32_000;
 const bytesPerToken = 4;
+/** Of streamed events, most of which is their form. */
+const streamedBytesPerToken = 8;
+/** Few models write faster. */
+const tokensPerSecond = 300;
 /** Pictures are many bytes and few tokens: no prompt is taken for longer than this. */
 const greatestInputTokens = 200_000;
 
@@ -92,14 +96,21 @@ interface Guarded {
 function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
   const { site, plan, api, held, packages } = guarded;
   let packageDetail: Detail = {};
-  const told: Told = { usage: undefined };
+  const told: Told = { usage: undefined, sent: 0, received: 0 };
   let meter: UsageMeter | undefined;
   let status = 0;
-  const guesses: { usage: Omit<MeteredUsage, 'isEstimated'> | undefined } = { usage: undefined };
+  const guesses: Reserving['guesses'] = { usage: undefined, unstreamed: 0 };
+  const startedMs = site.live.clock.monotonicMs();
+  /** What is on no answer, because the caller left before it began: as much as a model writes in that time. */
+  const unanswered = (): MeteredUsage | undefined => {
+    const seconds = (site.live.clock.monotonicMs() - startedMs) / 1000;
+    const output = Math.min(guesses.unstreamed, Math.ceil(seconds * tokensPerSecond));
+    return guesses.usage === undefined || !exchange.signal.aborted ? undefined : { ...guesses.usage, output, isEstimated: true };
+  };
   return {
     outward: (stop) => [
       secretStep(site, stop),
-      api === undefined || exchange.body === undefined ? undefined : reservation(guarded, { stop, guesses }),
+      api === undefined ? undefined : exchange.body === undefined ? tally(told, 'sent') : reservation(guarded, { stop, guesses }),
     ],
     sent(bytes, stop) {
       const fault = uploadFault(bytes, site) ?? budgetFault(held.sent(bytes), api);
@@ -122,9 +133,14 @@ function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
       meter = api === undefined || status >= 400 ? undefined : createUsageMeter(answer);
       return meter === undefined ? undefined : tap(meter);
     },
-    messages: (stop) => (api === undefined ? undefined : tap(objectReader((value) => counted(value, { guarded, stop, told })))),
+    messages(stop) {
+      const reader = objectReader((value) => counted(value, { guarded, stop, told }));
+      return api === undefined ? undefined : chain([tally(told, 'received'), tap(reader)]);
+    },
     settle(sentBytes) {
-      const usage = told.usage ?? meter?.usage() ?? (status >= 200 && status < 300 ? unseen(guesses.usage) : undefined);
+      const answered = status >= 200 && status < 300 ? unseen(guesses.usage) : undefined;
+      const usage =
+        withRest(told) ?? withInput(meter?.usage(), guesses.usage) ?? answered ?? (status === 0 ? unanswered() : undefined);
       const detail = usage === undefined ? {} : usageDetail(usage, guarded);
       const spendMicros = typeof detail['spendMicros'] === 'number' ? detail['spendMicros'] : 0;
       held.settle({ requests: 1, bytesOut: sentBytes, ...amountsOf(usage, spendMicros) });
@@ -138,9 +154,37 @@ function unseen(guess: Omit<MeteredUsage, 'isEstimated'> | undefined): MeteredUs
   return guess === undefined ? undefined : { ...guess, isEstimated: true };
 }
 
-/** What the messages of a WebSocket have told so far. */
+/** A stream may be asked to keep the count of what went in to itself. */
+function withInput(
+  usage: MeteredUsage | undefined,
+  guess: Omit<MeteredUsage, 'isEstimated'> | undefined,
+): MeteredUsage | undefined {
+  const isTold = usage === undefined || usage.input + usage.cacheRead + usage.cacheWrite > 0;
+  return isTold || !usage.isEstimated ? usage : { ...usage, model: usage.model ?? guess?.model, input: guess?.input ?? 0 };
+}
+
+/** What the messages of a WebSocket have told so far, and the bytes of those since. */
 interface Told {
   usage: MeteredUsage | undefined;
+  sent: number;
+  received: number;
+}
+
+/** The last answer may have been left before it told its count. */
+function withRest({ usage, sent, received }: Told): MeteredUsage | undefined {
+  const input = Math.min(greatestInputTokens, Math.floor(sent / bytesPerToken));
+  const output = Math.floor(received / streamedBytesPerToken);
+  return input + output === 0 ? usage : { ...addUsage(usage, { input, output }), isEstimated: true };
+}
+
+function tally(told: Told, way: 'sent' | 'received'): BodyStep {
+  return {
+    push(piece) {
+      told[way] += piece.length;
+      return piece;
+    },
+    finish: () => Buffer.alloc(0),
+  };
 }
 
 interface Counting {
@@ -155,6 +199,8 @@ function counted(value: unknown, { guarded, stop, told }: Counting): void {
   if (found?.output === undefined) {
     return;
   }
+  told.sent = 0;
+  told.received = 0;
   const one = { ...addUsage(undefined, found), isEstimated: false };
   told.usage = { ...addUsage(told.usage, found), isEstimated: false };
   const { price } = priceOf(told.usage.model, guarded.site.live.sandbox.guarding?.rules.prices ?? []);
@@ -199,7 +245,11 @@ function usageDetail(usage: MeteredUsage, { site, plan }: Guarded): Detail {
 
 interface Reserving {
   readonly stop: GuardStop;
-  readonly guesses: { usage: Omit<MeteredUsage, 'isEstimated'> | undefined };
+  readonly guesses: {
+    usage: Omit<MeteredUsage, 'isEstimated'> | undefined;
+    /** the most that may be written before the answer begins */
+    unstreamed: number;
+  };
 }
 
 /**
@@ -228,6 +278,7 @@ function reservation({ site, plan, api, held }: Guarded, { stop, guesses }: Rese
       const input = Math.min(greatestInputTokens, Math.ceil(bytes / bytesPerToken));
       const usage = { model, input, cacheRead: 0, cacheWrite: 0, output: greatestOutput(members) ?? usualOutputTokens };
       guesses.usage = { ...usage, output: 0 };
+      guesses.unstreamed = isStreamed(plan.head.path, members) ? 0 : usage.output;
       const { price } = priceOf(model, site.live.sandbox.guarding?.rules.prices ?? []);
       const overrun = held.reserve(amountsOf({ ...usage, isEstimated: true }, spendOf(usage, price)));
       if (overrun !== undefined) {

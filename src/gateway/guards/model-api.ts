@@ -3,15 +3,30 @@ export type ModelApi = 'anthropic' | 'openai' | 'bedrock' | 'gemini';
 
 const paths: readonly (readonly [ModelApi, RegExp])[] = [
   ['anthropic', /\/v1\/messages$/],
-  ['anthropic', /\/(?:raw|stream)Predict$/i],
-  ['anthropic', /:(?:raw|streamRaw)Predict$/],
+  ['anthropic', /\/(?:raw|stream)predict$/],
+  ['anthropic', /:(?:raw|streamraw)predict$/],
   ['openai', /\/(?:chat\/completions|completions|responses)$/],
-  ['bedrock', /\/model\/[^/]+\/(?:invoke|converse)(?:-stream|-with-response-stream)?$/],
-  ['gemini', /:(?:generateContent|streamGenerateContent)$/],
+  ['bedrock', /\/model\/.+\/(?:invoke|converse)(?:-stream|-with-response-stream)?$/],
+  ['gemini', /:(?:generatecontent|streamgeneratecontent)$/],
 ];
 
 export function modelApiOf(method: string, path: string): ModelApi | undefined {
-  return method === 'POST' || method === 'GET' ? paths.find(([, form]) => form.test(path))?.[0] : undefined;
+  const read = loosely(path);
+  return method === 'POST' || method === 'GET' ? paths.find(([, form]) => form.test(read))?.[0] : undefined;
+}
+
+/** As the most lenient server would read it: to count what is none costs nothing, to miss one costs the budget. */
+function loosely(path: string): string {
+  return path
+    .replaceAll(/%(?:25)*([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    .toLowerCase()
+    .replaceAll(/;[^/]*/g, '')
+    .replaceAll(/(?:\/\.?)+(?=\/|$)/g, '');
+}
+
+/** Whether the answer begins before it is written: by the path, or because the request wants it so. */
+export function isStreamed(path: string, members: ReadonlyMap<string, unknown>): boolean {
+  return /stream/i.test(path) || members.get('stream') === true;
 }
 
 /** The model that a path names, where it does. */
@@ -32,6 +47,7 @@ export const requestMembers = [
   'max_output_tokens',
   'inferenceConfig',
   'generationConfig',
+  'stream',
 ] as const;
 
 /** The most tokens the model may write, where the request says so. */
