@@ -29,13 +29,15 @@ const daemonVariables = [
   'CASEMATE_IDLE_MS',
 ] as const;
 
+/** What Node is started with: without it a signal would open a debugger, and with it the memory of the process. */
+export const daemonFlags: readonly string[] = ['--disable-sigusr1'];
+
 export function startDaemon({ env, paths }: CommandContext): StartedDaemon {
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
   const log = openSync(join(paths.state, 'daemon.log'), flags, 0o600);
   const entry = realpathSync(process.argv[1] ?? '');
-  // Without that option a signal would open a debugger on a port of this machine, and with it the memory of the process.
-  const args = [...process.execArgv, '--disable-sigusr1', entry, 'daemon', 'serve'];
+  const args = [...process.execArgv, ...daemonFlags, entry, 'daemon', 'serve'];
   const child = spawnProcess(process.execPath, args, {
     cwd: '/',
     detached: true,

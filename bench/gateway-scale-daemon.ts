@@ -1,0 +1,176 @@
+/**
+ * The process that is measured: what the daemon puts together at its start, with sandboxes whose listeners are loopback
+ * ports of this machine. Bundled as the daemon is, told by messages what to do.
+ */
+import { readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+
+import { decode, encode } from 'dns-packet';
+
+import { cleanupStack } from '../src/base/cleanup.ts';
+import { parseHost } from '../src/base/host.ts';
+import { assemble } from '../src/daemon/assemble.ts';
+import { createCalls } from '../src/daemon/calls.ts';
+import { createTimers } from '../src/daemon/timers.ts';
+import { createAuthority } from '../src/gateway/tls/authority.ts';
+import type { NetworkRule } from '../src/policy/policy.ts';
+import { processEnvironment } from '../src/system/environment.ts';
+import type { IngressReceiver } from '../src/system/ingress.ts';
+import { pathsFrom } from '../src/system/paths.ts';
+
+export type ScaleOrder =
+  | { readonly do: 'attach'; readonly sandboxes: number; readonly upstreams: Readonly<Record<string, number>> }
+  | { readonly do: 'look up'; readonly names: number }
+  | { readonly do: 'tell' };
+
+export interface ScaleFacts {
+  /** microseconds of processor time so far */
+  readonly cpuUs: number;
+  readonly rssBytes: number;
+  /** of it, what no other process shares and no file holds */
+  readonly ownBytes: number;
+}
+
+export interface ScaleSandbox {
+  readonly ca: string;
+  readonly splice: number;
+  readonly injection: number;
+}
+
+export const scaleHosts = { splice: 'splice.example.com', injection: 'inject.example.com' } as const;
+
+interface Attached {
+  readonly receiver: IngressReceiver;
+  readonly told: ScaleSandbox;
+}
+
+const cleanup = cleanupStack();
+const log = (text: string): void => void process.stderr.write(`${text}\n`);
+const { context, sandboxes } = await assemble({
+  env: processEnvironment,
+  paths: pathsFrom(processEnvironment, 0),
+  uid: 0,
+  log,
+  cleanup,
+});
+const timers = createTimers({ context, sandboxes, log });
+// What the daemon answers with belongs to what it has loaded.
+const status = { pid: process.pid, version: '', uptimeMs: 0, memoryBytes: 0, running: 0, sandboxes: 0, socket: '' };
+createCalls({ context, sandboxes, timers, status: () => status, shutdown: async () => [] });
+const attached: Attached[] = [];
+
+process.on('message', (order: ScaleOrder) => {
+  carryOut(order).then(
+    (answer) => process.send?.({ answer }),
+    (error: unknown) => process.send?.({ error: String(error) }),
+  );
+});
+process.on('disconnect', () => void cleanup.run().finally(() => process.exit()));
+process.send?.({ answer: facts() });
+
+async function carryOut(order: ScaleOrder): Promise<unknown> {
+  if (order.do === 'look up') {
+    return lookUp(order.names);
+  }
+  if (order.do === 'attach') {
+    while (attached.length < order.sandboxes) {
+      attached.push(await attach(attached.length, order.upstreams));
+    }
+    return attached.map(({ told }) => told);
+  }
+  return facts();
+}
+
+function facts(): ScaleFacts {
+  const { user, system } = process.cpuUsage();
+  const kilobytes = /^RssAnon:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return { cpuUs: user + system, rssBytes: process.memoryUsage.rss(), ownBytes: Number(kilobytes) * 1024 };
+}
+
+async function attach(index: number, upstreams: Readonly<Record<string, number>>): Promise<Attached> {
+  const authority = await createAuthority({ name: `bench-${index}` });
+  const secret = `sk-bench-${index}-0123456789abcdef0123456789abcdef0123456789abcdef`;
+  const phantom = `sk-phantom-${index}-0123456789abcdef`;
+  let given: IngressReceiver | undefined;
+  context.gateway.attach(
+    {
+      id: `cm-${index.toString(16).padStart(16, '0')}`,
+      name: `bench-${index}`,
+      policyHash: '0'.repeat(64),
+      rules: [rule(scaleHosts.splice, upstreams['splice']), rule(scaleHosts.injection, upstreams['injection'], 'key')],
+      authority,
+      credentials: new Map([
+        [
+          'key',
+          {
+            name: 'key',
+            provider: 'header',
+            phantom,
+            phantoms: () => [phantom],
+            identityHeaders: ['x-api-key'],
+            inject: { kind: 'header', header: 'x-api-key', format: '{}' },
+            obtain: async () => ({ kind: 'text', secret: { reveal: () => secret } }),
+          },
+        ],
+      ]),
+    },
+    { serve: (receiver) => void (given = receiver), close: async () => undefined },
+  );
+  const receiver = given as unknown as IngressReceiver;
+  const ports = await Promise.all([scaleHosts.splice, scaleHosts.injection].map((host) => listen(receiver, host)));
+  return { receiver, told: { ca: authority.certificatePem, splice: ports[0] ?? 0, injection: ports[1] ?? 0 } };
+}
+
+async function listen(receiver: IngressReceiver, host: string): Promise<number> {
+  const localAddress = addressOf(receiver, host);
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
+    receiver.connection({ socket, localAddress, localPort: 443 }),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+/** Milliseconds that each name took, in turn in each sandbox; asked for all at once, as a flood would be. */
+function lookUp(names: number): number[] {
+  const questions = [scaleHosts.splice, scaleHosts.injection].map((name) =>
+    encode({ type: 'query', id: 7, flags: 0x100, questions: [{ type: 'A', name }] }),
+  );
+  return Array.from({ length: names }, (_, nth) => {
+    const started = performance.now();
+    let answers = 0;
+    attached[nth % attached.length]?.receiver.datagram({
+      data: questions[nth % 2] as Uint8Array,
+      localPort: 53,
+      reply: () => void (answers += 1),
+    });
+    if (answers !== 1) {
+      throw new Error(`lookup ${nth} was not answered`);
+    }
+    return performance.now() - started;
+  });
+}
+
+function addressOf(receiver: IngressReceiver, name: string): string {
+  let address = '';
+  receiver.datagram({
+    data: encode({ type: 'query', id: 1, questions: [{ type: 'A', name }] }),
+    localPort: 53,
+    reply(data) {
+      const record = decode(Buffer.from(data)).answers?.[0];
+      address = record?.type === 'A' ? record.data : '';
+    },
+  });
+  return address;
+}
+
+function rule(host: string, upstream = 0, credential?: string): NetworkRule {
+  return {
+    id: `bench:${host}`,
+    host: { kind: 'exact', host: parseHost(host) },
+    ports: [443],
+    credential,
+    http: undefined,
+    upstream: `https://127.0.0.1:${upstream}`,
+    origin: { layer: 'project', source: 'bench' },
+  };
+}
