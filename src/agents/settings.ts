@@ -1,3 +1,4 @@
+import { isJsonObject, parseJson, type JsonFields } from '../base/json.ts';
 import { isSecretName, secretIn } from './secret-patterns.ts';
 
 /**
@@ -10,7 +11,6 @@ export interface FilteredSettings {
   readonly leftOut: readonly { readonly key: string; readonly why: string }[];
 }
 
-type Json = Readonly<Record<string, unknown>>;
 type LeftOut = { readonly key: string; readonly why: string };
 
 /** Plain preferences: a word, a number or a switch. */
@@ -83,10 +83,10 @@ function filterKey(key: string, value: unknown): Filtered {
   if (key === '$schema') {
     return { value: undefined, leftOut: [] };
   }
-  if (key === 'env' && isObject(value)) {
+  if (key === 'env' && isJsonObject(value)) {
     return filterEach(value, { prefix: key, why: whyNotVariable });
   }
-  if (key === 'permissions' && isObject(value)) {
+  if (key === 'permissions' && isJsonObject(value)) {
     return filterEach(value, { prefix: key, why: whyNotPermission });
   }
   const why = preferences.has(key) ? whyNotPlain(value) : (reasons[key] ?? 'not among the settings that come along');
@@ -94,7 +94,7 @@ function filterKey(key: string, value: unknown): Filtered {
 }
 
 function filterEach(
-  values: Json,
+  values: JsonFields,
   { prefix, why }: { prefix: string; why: (name: string, value: unknown) => string | undefined },
 ): Filtered {
   const judged = Object.entries(values).map(([name, value]) => ({ name, value, reason: why(name, value) }));
@@ -129,15 +129,7 @@ function whyNotPlain(value: unknown): string | undefined {
   return secretIn(JSON.stringify(value)) === undefined ? undefined : 'looks like a secret';
 }
 
-function parseObject(text: string): Json | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function parseObject(text: string): JsonFields | undefined {
+  const value = parseJson(text);
+  return isJsonObject(value) ? value : undefined;
 }

@@ -1,8 +1,7 @@
-import { createInterface } from 'node:readline/promises';
-
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { CommandContext } from './command.ts';
+import { canAsk, confirm } from './confirm.ts';
 
 /** Asks the person at the terminal to approve what a project's policy asks for. */
 
@@ -11,17 +10,12 @@ export interface Asked {
   readonly grants: readonly string[];
 }
 
-export async function askApproval({ stdin, stderr }: CommandContext, { path, grants }: Asked): Promise<boolean> {
-  if (!stdin.isTTY || !stderr.isTTY) {
+export async function askApproval(context: CommandContext, { path, grants }: Asked): Promise<boolean> {
+  if (!canAsk(context)) {
     return false;
   }
-  stderr.write(`${visible(path)} asks for:\n${grants.map((grant) => `  - ${visible(grant)}\n`).join('')}`);
-  const lines = createInterface({ input: stdin, output: stderr });
-  try {
-    return /^y(es)?$/i.test((await lines.question('Approve this content of the file? [y/N] ')).trim());
-  } finally {
-    lines.close();
-  }
+  context.stderr.write(`${visible(path)} asks for:\n${grants.map((grant) => `  - ${visible(grant)}\n`).join('')}`);
+  return confirm(context, 'Approve this content of the file?');
 }
 
 /** Throws `POLICY_UNTRUSTED` when nobody says yes. */

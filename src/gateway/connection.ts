@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 
 import type { HostName } from '../base/host.ts';
-import { hasFunctions } from '../policy/layers/compose-network.ts';
+import { hasFunctions } from '../policy/judging/functions.ts';
 import { decideDestination, decisiveRules } from '../policy/judging/decide.ts';
 import { learnPorts } from '../policy/proposing/learning.ts';
 import type { NetworkRule } from '../policy/policy.ts';

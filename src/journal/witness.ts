@@ -1,3 +1,4 @@
+import { parseJson } from '../base/json.ts';
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { Witness } from './checkpoint.ts';
@@ -24,14 +25,6 @@ export async function readWitness(path: string): Promise<Witness | undefined> {
 
 export function encodeWitness(witness: Witness): string {
   return `${JSON.stringify(witness, members, 2)}\n`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const forms: Readonly<Record<keyof Witness, (value: unknown) => boolean>> = {

@@ -1,3 +1,4 @@
+import { parseJson } from '../base/json.ts';
 import { canonicalHost } from '../base/host.ts';
 import type { RegistryFacts } from '../policy/facts.ts';
 
@@ -34,14 +35,6 @@ export function npmUrls(json: string): readonly string[] {
   return Object.entries(settings).flatMap(([key, value]) =>
     /^(?:@[^:]+:)?registry$/.test(key) && typeof value === 'string' ? [value] : [],
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** `index-url` and `extra-index-url` of any section, from `pip config list`. */

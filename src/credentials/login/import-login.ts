@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { parseJson } from '../../base/json.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { accountIn, expiryIn } from './code-flow.ts';
@@ -86,14 +87,6 @@ function fromCodex(text: string): Found | undefined {
     plan: account.plan,
     accountId: tokens.account_id ?? account.accountId,
   };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function unreadable({ agent, title }: OAuthClient): CasemateError {

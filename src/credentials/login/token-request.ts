@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { parseJson } from '../../base/json.ts';
 import { visible } from '../../base/text.ts';
 import type { OAuthClient } from './oauth-clients.ts';
 import type { TokenFamily } from './token-family.ts';
@@ -172,12 +173,4 @@ function errorCode(value: unknown): string | undefined {
   const { data } = oauthError.safeParse(value);
   const code = typeof data?.error === 'object' ? (data.error.code ?? data.error.type) : data?.error;
   return code === undefined ? undefined : visible(code.slice(0, 100));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

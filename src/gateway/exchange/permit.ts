@@ -1,4 +1,4 @@
-import { hasFunctions } from '../../policy/layers/compose-network.ts';
+import { hasFunctions } from '../../policy/judging/functions.ts';
 import { raise } from '../secrets/alarm.ts';
 import { bareEffect } from './answer-refusal.ts';
 import { askAboutRequest, isAskable } from '../asks/ask-person.ts';

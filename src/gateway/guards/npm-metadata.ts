@@ -1,5 +1,6 @@
 import semver from 'semver';
 
+import { asObject } from '../../base/json.ts';
 import { memberRanges, valueIn, type MemberRange } from '../http/json-ranges.ts';
 import { isLocked, withheldBecause, youngBecause, type VerdictContext } from './package-verdict.ts';
 
@@ -90,9 +91,4 @@ function tagsFor(tags: Readonly<Record<string, unknown>>, { offered, withheld, l
 
 function read(document: Buffer, member: MemberRange | undefined): unknown {
   return member === undefined ? undefined : valueIn(document, member);
-}
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  // oxlint-disable-next-line no-unsafe-type-assertion -- any object is a record of unknowns
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : {};
 }

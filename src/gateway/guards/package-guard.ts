@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 
+import { asObject, parseJson } from '../../base/json.ts';
+import { gather } from '../../base/gather.ts';
 import { ecosystems, type Ecosystem } from '../../policy/guards.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { tokensOf, valuesOf, type Field } from '../http/fields.ts';
@@ -201,7 +203,7 @@ async function pypiDocument(document: Buffer, { asked, type, fetch }: Filtering)
 /** One version by itself (`/NAME/VERSION`): its name and version are in it, when it was published is not. */
 async function unknownDocument(document: Buffer, { answer, asked, fetch }: Filtering): Promise<PackageAnswer | Refusal> {
   const { exchange, context, live } = asked;
-  const value = parsed(document);
+  const value = asObject(parseJson(document.toString('utf8')));
   const { name, version, dist } = value;
   if (asked.request.ecosystem !== 'npm' || typeof name !== 'string' || typeof version !== 'string' || dist === undefined) {
     // A list of names, a search, an error: nothing can be installed from it alone.
@@ -288,11 +290,11 @@ function unread({ body }: UpstreamAnswer, what: string): Refusal {
 }
 
 async function collect({ body, isWhole }: UpstreamAnswer, keeping: Keeping): Promise<Buffer | Refusal> {
-  const parts: Buffer[] = [];
+  const parts = gather();
   let length = 0;
   try {
     for await (const piece of body as AsyncIterable<Buffer>) {
-      parts.push(piece);
+      parts.add(piece);
       length += piece.length;
       keeping.heldBytes += piece.length;
       if (length > greatestMetadataBytes || keeping.heldBytes > greatestHeldBytes) {
@@ -314,7 +316,7 @@ async function collect({ body, isWhole }: UpstreamAnswer, keeping: Keeping): Pro
     keeping.heldBytes -= length;
     return refuse('bad-answer', 'the metadata broke off');
   }
-  return Buffer.concat(parts);
+  return parts.take();
 }
 
 /** For what is asked besides; `undefined` unless it is there as a whole. */
@@ -374,14 +376,4 @@ function withheldLine({ name, withheld }: Filtered): string {
 
 function again(answer: UpstreamAnswer, body: Buffer): UpstreamAnswer {
   return { ...answer, body: Readable.from([body], { objectMode: false }), isWhole: () => true };
-}
-
-function parsed(document: Buffer): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(document.toString('utf8'));
-    // oxlint-disable-next-line no-unsafe-type-assertion -- any object is a record of unknowns
-    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-  } catch {
-    return {};
-  }
 }

@@ -1,5 +1,6 @@
 import { rcompare } from '@renovatebot/pep440';
 
+import { asObject, parseJson, type JsonFields } from '../../base/json.ts';
 import { canonicalPypi, withheldBecause, type VerdictContext } from './package-verdict.ts';
 
 /** What an index says of one Python project (PEP 503, 691, 700, and the JSON interface), without what is withheld. */
@@ -12,8 +13,6 @@ export interface PypiMetadata {
   /** file names */
   readonly offered: readonly string[];
 }
-
-type Obj = Readonly<Record<string, unknown>>;
 
 const simpleJson = 'application/vnd.pypi.simple.v1+json';
 
@@ -41,7 +40,7 @@ export function filterSimple(
   return { name: project, body, type: asHtml ? 'text/html; charset=utf-8' : simpleJson, withheld, offered };
 }
 
-function whyOf(project: string, file: Obj, context: VerdictContext): string | undefined {
+function whyOf(project: string, file: JsonFields, context: VerdictContext): string | undefined {
   const uploaded = text(file['upload-time']);
   const version = versionOf(text(file['filename']), project);
   return withheldBecause(
@@ -153,7 +152,7 @@ export function versionOf(filename: string, project?: string): string {
   return at === -1 ? (/-(\d[^-]*)$/.exec(stem)?.[1] ?? '') : parts.slice(at).join('-');
 }
 
-function html(name: string, files: readonly Obj[]): string {
+function html(name: string, files: readonly JsonFields[]): string {
   const rows = files.map((file) => {
     const [algorithm, digest] = Object.entries(asObject(file['hashes'])).map(([key, value]) => [key, text(value)])[0] ?? [];
     const attributes = [
@@ -173,18 +172,9 @@ function escaped(value: string): string {
   return value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
-function objectIn(document: Buffer): Obj | undefined {
-  try {
-    const value: unknown = JSON.parse(document.toString('utf8'));
-    return typeof value === 'object' && value !== null ? asObject(value) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function asObject(value: unknown): Obj {
-  // oxlint-disable-next-line no-unsafe-type-assertion -- any object is a record of unknowns
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Obj) : {};
+function objectIn(document: Buffer): JsonFields | undefined {
+  const value = parseJson(document.toString('utf8'));
+  return typeof value === 'object' && value !== null ? asObject(value) : undefined;
 }
 
 function text(value: unknown): string {

@@ -1,3 +1,5 @@
+import { asObject, type JsonFields } from '../../base/json.ts';
+
 /** Tokens that a model says it used, brought into one form. Every API counts in its own way; the table is here. */
 export interface Usage {
   readonly model: string | undefined;
@@ -15,7 +17,7 @@ export interface Usage {
  */
 export function readUsage(value: unknown): Partial<Usage> | undefined {
   const top = asObject(value);
-  const inner = asObject(top['message']) ?? {};
+  const inner = asObject(top['message']);
   const holder = [top, asObject(top['message']), asObject(top['response'])].find(
     (one) => 'usage' in one || 'usageMetadata' in one || bedrockMetrics in one,
   );
@@ -41,7 +43,7 @@ export function addUsage(
 
 const bedrockMetrics = 'amazon-bedrock-invocationMetrics';
 
-function counted(holder: Obj): Partial<Usage> | undefined {
+function counted(holder: JsonFields): Partial<Usage> | undefined {
   if (bedrockMetrics in holder) {
     return fromBedrock(asObject(holder[bedrockMetrics]));
   }
@@ -53,7 +55,7 @@ function counted(holder: Obj): Partial<Usage> | undefined {
 }
 
 /** Anthropic, and OpenAI Responses: the same names, but OpenAI counts what the cache held among the input. */
-function fromSnakeCase(usage: Obj): Partial<Usage> {
+function fromSnakeCase(usage: JsonFields): Partial<Usage> {
   const details = asObject(usage['input_tokens_details']);
   const cached = amount(details['cached_tokens']);
   const input = amount(usage['input_tokens']);
@@ -65,7 +67,7 @@ function fromSnakeCase(usage: Obj): Partial<Usage> {
   });
 }
 
-function fromChat(usage: Obj): Partial<Usage> {
+function fromChat(usage: JsonFields): Partial<Usage> {
   const cached = amount(asObject(usage['prompt_tokens_details'])['cached_tokens']) ?? 0;
   const prompt = amount(usage['prompt_tokens']);
   return known({
@@ -77,7 +79,7 @@ function fromChat(usage: Obj): Partial<Usage> {
 }
 
 /** Bedrock Converse. */
-function fromConverse(usage: Obj): Partial<Usage> {
+function fromConverse(usage: JsonFields): Partial<Usage> {
   return known({
     input: amount(usage['inputTokens']),
     cacheRead: amount(usage['cacheReadInputTokens']),
@@ -86,7 +88,7 @@ function fromConverse(usage: Obj): Partial<Usage> {
   });
 }
 
-function fromBedrock(metrics: Obj): Partial<Usage> {
+function fromBedrock(metrics: JsonFields): Partial<Usage> {
   return known({
     input: amount(metrics['inputTokenCount']),
     cacheRead: amount(metrics['cacheReadInputTokenCount']),
@@ -95,7 +97,7 @@ function fromBedrock(metrics: Obj): Partial<Usage> {
   });
 }
 
-function fromGemini(usage: Obj): Partial<Usage> {
+function fromGemini(usage: JsonFields): Partial<Usage> {
   const cached = amount(usage['cachedContentTokenCount']) ?? 0;
   const prompt = amount(usage['promptTokenCount']);
   const written = amount(usage['candidatesTokenCount']);
@@ -105,13 +107,6 @@ function fromGemini(usage: Obj): Partial<Usage> {
     cacheWrite: undefined,
     output: written === undefined ? undefined : written + (amount(usage['thoughtsTokenCount']) ?? 0),
   });
-}
-
-type Obj = Readonly<Record<string, unknown>>;
-
-function asObject(value: unknown): Obj {
-  // oxlint-disable-next-line no-unsafe-type-assertion -- any object is a record of unknowns
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Obj) : {};
 }
 
 function isText(value: unknown): value is string {

@@ -1,3 +1,5 @@
+import { parseJson } from '../../base/json.ts';
+
 /**
  * Picks a few members at the top of a JSON object out of its bytes as they pass, however they are cut, without holding
  * the rest. What is not JSON gives nothing; of a member that is there twice the last one counts, as with `JSON.parse`.
@@ -62,7 +64,7 @@ export function createJsonPicker(names: readonly string[], maxValueBytes = 65_53
   };
   const end = (): void => {
     const text = state.kept === undefined ? undefined : Buffer.concat(state.kept).toString('utf8');
-    const value = text === undefined ? undefined : parsed(text);
+    const value = text === undefined ? undefined : parseJson(text);
     if (state.isName) {
       state.name = typeof value === 'string' ? value : undefined;
     } else if (state.name !== undefined && value !== undefined) {
@@ -148,13 +150,5 @@ function stringEnd(piece: Buffer, at: number, state: State): number {
     if (from >= piece.length) {
       return piece.length;
     }
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

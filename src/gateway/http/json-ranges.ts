@@ -1,3 +1,5 @@
+import { parseJson } from '../../base/json.ts';
+
 /** Members of JSON objects as ranges of the bytes they were read from, so that what is kept is kept to the byte. */
 export interface MemberRange {
   readonly name: string;
@@ -19,7 +21,7 @@ export function memberRanges(data: Buffer, start = 0): readonly MemberRange[] | 
     const nameEnd = stringEnd(data, at);
     const valueStart = skipSpace(data, skipSpace(data, nameEnd) + 1);
     const end = valueEnd(data, valueStart);
-    const name = parsed(data.toString('utf8', at, nameEnd));
+    const name = parseJson(data.toString('utf8', at, nameEnd));
     if (end > data.length || typeof name !== 'string') {
       return undefined;
     }
@@ -35,15 +37,7 @@ export function memberRanges(data: Buffer, start = 0): readonly MemberRange[] | 
 
 /** The value of a range, parsed; `undefined` where it is not JSON. */
 export function valueIn(data: Buffer, { valueStart, end }: MemberRange): unknown {
-  return parsed(data.toString('utf8', valueStart, end));
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return parseJson(data.toString('utf8', valueStart, end));
 }
 
 function skipSpace(data: Buffer, from: number): number {

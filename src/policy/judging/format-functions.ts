@@ -1,4 +1,4 @@
-import { hasFunctions, type Functions } from '../layers/compose-network.ts';
+import { hasFunctions, type Functions } from './functions.ts';
 import type { GitAllowance, HttpAllowance, McpAllowance } from '../policy.ts';
 
 /** The functions of a rule in words, one line each: as in a policy file where that is short. */

@@ -1,5 +1,5 @@
 import { canonicalPath } from '../matching/canonical-path.ts';
-import { hasFunctions } from '../layers/compose-network.ts';
+import { hasFunctions } from './functions.ts';
 import type { RequestLine } from './decide.ts';
 import { gitGrants, mayPush, readGitRequest, type GitRequestKind } from './git-request.ts';
 import { compileGlob, matchPath, type PathGlob } from '../matching/match-path.ts';

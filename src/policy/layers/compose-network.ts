@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 
+import { functionsOf, hasFunctions, type Functions } from '../judging/functions.ts';
 import { formatHostPattern } from '../matching/host-pattern.ts';
 import { originOf, type PolicyLayer } from '../written/policy-layer.ts';
 import type { McpAllowance, NetworkRule } from '../policy.ts';
@@ -54,22 +55,6 @@ export function composeNetwork(presets: readonly NetworkRule[], written: readonl
     return ports.length === 0 ? [] : [{ ...preset, ports }];
   });
   return [...withoutRepetition(remaining), ...filled];
-}
-
-/** `allow`, `git` and `mcp` are one statement: a rule that writes any of them has said all of it. */
-export type Functions = Pick<NetworkRule, 'http' | 'git' | 'mcp' | 'registry'>;
-
-export function hasFunctions({ http, git, mcp, registry }: Functions): boolean {
-  return http !== undefined || git !== undefined || mcp !== undefined || registry !== undefined;
-}
-
-export function functionsOf({ http, git, mcp, registry }: Functions): Functions {
-  return {
-    http,
-    ...(git === undefined ? {} : { git }),
-    ...(mcp === undefined ? {} : { mcp }),
-    ...(registry === undefined ? {} : { registry }),
-  };
 }
 
 function readMcp({ path, tools, methods }: NonNullable<WrittenRule['mcp']>): McpAllowance {

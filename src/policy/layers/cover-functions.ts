@@ -1,4 +1,4 @@
-import { hasFunctions, type Functions } from './compose-network.ts';
+import { hasFunctions, type Functions } from '../judging/functions.ts';
 import { isIncluded } from '../matching/glob-inclusion.ts';
 import { compileGlob } from '../matching/match-path.ts';
 import type { GitAllowance, HttpAllowance, McpAllowance } from '../policy.ts';

@@ -1,5 +1,5 @@
 import { canonicalHost, type HostName } from '../../base/host.ts';
-import { functionsOf, hasFunctions, type Functions } from './compose-network.ts';
+import { functionsOf, hasFunctions, type Functions } from '../judging/functions.ts';
 import { areFunctionsWithin } from './cover-functions.ts';
 import { decisiveRules } from '../judging/decide.ts';
 import { matchesHost } from '../matching/host-pattern.ts';

@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import { nearest, visible } from '../../base/text.ts';
 import { agentAccess } from './agent-api.ts';
-import { functionsOf } from './compose-network.ts';
+import { functionsOf } from '../judging/functions.ts';
 import { registryKinds, type AgentFacts, type Facts, type RegistryKind } from '../facts.ts';
 import { readHostPattern } from '../matching/parse-host-pattern.ts';
 import { faultAt } from '../written/policy-layer.ts';

@@ -1,28 +1,13 @@
 import semver from 'semver';
 import { z } from 'zod';
 
-import { parseBytes, parseDurationMs } from '../../base/units.ts';
 import { ecosystems, secretModes, type PackagePattern } from '../guards.ts';
 import { readHostPattern } from '../matching/parse-host-pattern.ts';
+import { byteSize, durationLike, refuseValue } from './written-value.ts';
 
 /** The form of the keys `budgets`, `prices`, `packages` and `uploads` of `casemate.yaml`. */
 
-function refuse(ctx: z.RefinementCtx, input: unknown, message: string): never {
-  ctx.addIssue({ code: 'custom', message, input });
-  return z.NEVER;
-}
-
-const byteSize = z
-  .union([z.string(), z.number()])
-  .transform(
-    (value, ctx) => parseBytes(value) ?? refuse(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB'),
-  );
-
-const duration = z
-  .string()
-  .transform(
-    (value, ctx) => parseDurationMs(value) ?? refuse(ctx, value, 'is not a time; write a number with a unit, such as 12h or 7d'),
-  );
+const duration = durationLike('12h or 7d');
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const dollars = z.number().min(0).max(1_000_000);
@@ -71,12 +56,12 @@ const patternForm = /^(?:(npm|pypi):)?((?:@[a-z0-9*~][a-z0-9*._~-]*\/)?[A-Za-z0-
 const packagePattern = z.string().transform((value, ctx): PackagePattern => {
   const match = patternForm.exec(value);
   if (match?.[2] === undefined) {
-    return refuse(ctx, value, 'is not a package; write a name, and maybe a range: left-pad, @scope/*, pypi:requests@<2.32');
+    return refuseValue(ctx, value, 'is not a package; write a name, and maybe a range: left-pad, @scope/*, pypi:requests@<2.32');
   }
   const ecosystem = ecosystems.find((one) => one === match[1]);
   const range = match[3];
   if (range !== undefined && ecosystem !== 'pypi' && semver.validRange(range) === null) {
-    return refuse(ctx, value, `has a range of versions that cannot be read: ${range}`);
+    return refuseValue(ctx, value, `has a range of versions that cannot be read: ${range}`);
   }
   return { ecosystem, name: match[2], range };
 });
@@ -85,7 +70,7 @@ const host = z.string().transform((value, ctx) => {
   const reading = readHostPattern(value);
   return 'pattern' in reading && reading.pattern.kind === 'exact'
     ? reading.pattern.host
-    : refuse(ctx, value, 'is not the name of a host');
+    : refuseValue(ctx, value, 'is not the name of a host');
 });
 
 export const packages = z.strictObject({

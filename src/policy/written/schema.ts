@@ -1,43 +1,27 @@
 import { z } from 'zod';
 
 import { layers } from '../../base/layers.ts';
-import { parseBytes, parseDurationMs } from '../../base/units.ts';
+import { parseDurationMs } from '../../base/units.ts';
 import { credential, credentialName, hostPattern } from './credential-schema.ts';
 import { budgets, packages, prices, uploads } from './guards-schema.ts';
 import { gitChanges, levels } from '../policy.ts';
 import { readAllowance } from './read-allowance.ts';
 import { readRef, readRepository, type GitReading } from './read-git.ts';
+import { byteSize, durationLike, refuseValue } from './written-value.ts';
 
 /** The form of `casemate.yaml`. Every key's description here is what editors and the reference page show. */
 
-/** Issues with this parameter carry their own wording. */
-function refuse(ctx: z.RefinementCtx, input: unknown, message: string): never {
-  ctx.addIssue({ code: 'custom', message, input });
-  return z.NEVER;
-}
-
-const byteSize = z
-  .union([z.string(), z.number()])
-  .transform(
-    (value, ctx) => parseBytes(value) ?? refuse(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB'),
-  );
-
-const duration = z
-  .string()
-  .transform(
-    (value, ctx) =>
-      parseDurationMs(value) ?? refuse(ctx, value, 'is not a time; write a number with a unit, such as 90s, 30m or 2h'),
-  );
+const duration = durationLike('90s, 30m or 2h');
 
 const allowance = z.string().transform((value, ctx) => {
   const reading = readAllowance(value);
-  return 'allowance' in reading ? reading.allowance : refuse(ctx, value, reading.fault);
+  return 'allowance' in reading ? reading.allowance : refuseValue(ctx, value, reading.fault);
 });
 
 const fromReading = (read: (text: string) => GitReading) =>
   z.string().transform((value, ctx) => {
     const reading = read(value);
-    return 'value' in reading ? reading.value : refuse(ctx, value, reading.fault);
+    return 'value' in reading ? reading.value : refuseValue(ctx, value, reading.fault);
   });
 
 const git = z.strictObject({
@@ -73,7 +57,7 @@ const mcp = z.strictObject({
       const reading = readAllowance(value);
       return 'allowance' in reading && reading.allowance.methods === undefined
         ? reading.allowance.path
-        : refuse(ctx, value, 'is not a path; write the path of the endpoint, such as "/mcp"');
+        : refuseValue(ctx, value, 'is not a path; write the path of the endpoint, such as "/mcp"');
     })
     .describe('path of the endpoint, e.g. `/mcp`'),
   tools: z.array(mcpName('tool')).max(256).optional().describe('tools that may be called, `*` allowed; default: all of them'),
@@ -92,7 +76,7 @@ const upstream = z.string().transform((value, ctx) => {
     url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hostname !== '';
   return plain && url.pathname === '/' && url.search === '' && url.hash === '' && !value.includes('@')
     ? url.origin
-    : refuse(ctx, value, 'is not an upstream; write scheme, host and port only, such as http://127.0.0.1:8080');
+    : refuseValue(ctx, value, 'is not an upstream; write scheme, host and port only, such as http://127.0.0.1:8080');
 });
 
 const name = /^[a-z][a-z0-9-]{0,62}$/;
@@ -145,7 +129,7 @@ const asks = z.strictObject({
     .transform((value, ctx) => {
       const waitMs = value === 'off' ? 0 : parseDurationMs(value);
       return waitMs === undefined || (waitMs !== 0 && (waitMs < 1000 || waitMs > 3_600_000))
-        ? refuse(ctx, value, 'is neither `off` nor a time from 1s to 1h, such as 60s or 10m')
+        ? refuseValue(ctx, value, 'is neither `off` nor a time from 1s to 1h, such as 60s or 10m')
         : waitMs;
     })
     .optional()

@@ -1,11 +1,9 @@
+import { isJsonObject } from '../../base/json.ts';
+
 /** Reads values of unknown shape out of request bodies. */
 
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 export function field(value: unknown, name: string): unknown {
-  return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  return isJsonObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
 export function textField(value: unknown, name: string): string {

@@ -1,4 +1,5 @@
-import { contentText, field, isObject, listField, textField } from './fields.ts';
+import { isJsonObject } from '../../base/json.ts';
+import { contentText, field, listField, textField } from './fields.ts';
 import type { Action, Outcome, Script, Turn } from './script.ts';
 
 /** The Messages API form of the stand-in (platform.claude.com, "Messages" and "Streaming messages"). Pure. */
@@ -49,7 +50,7 @@ function isSideRequest(body: unknown): boolean {
 function sideAnswer(body: unknown): string {
   const schema = field(field(field(body, 'output_config'), 'format'), 'schema') ?? field(field(body, 'output_format'), 'schema');
   const properties = field(schema, 'properties');
-  if (!isObject(properties)) {
+  if (!isJsonObject(properties)) {
     return 'Mend the failing test';
   }
   const filled = Object.entries(properties).map(([name, type]) => [

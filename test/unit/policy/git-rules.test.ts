@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { decideContent, decideRequest } from '../../../src/policy/judging/decide.ts';
 import { areFunctionsWithin } from '../../../src/policy/layers/cover-functions.ts';
-import type { Functions } from '../../../src/policy/layers/compose-network.ts';
+import type { Functions } from '../../../src/policy/judging/functions.ts';
 import { readGitRequest } from '../../../src/policy/judging/git-request.ts';
 import type { GitAllowance } from '../../../src/policy/policy.ts';
 import { isRefName, readRef, readRepository } from '../../../src/policy/written/read-git.ts';

@@ -1,0 +1,20 @@
+/** JSON that others wrote, read without trust in its form: what is not there, or is something else, is `undefined` or empty. */
+export type JsonFields = Readonly<Record<string, unknown>>;
+
+/** `undefined`: not JSON. For what is judged by its content there is `readStrictJson`. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export function isJsonObject(value: unknown): value is JsonFields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Without fields where the value is no object. */
+export function asObject(value: unknown): JsonFields {
+  return isJsonObject(value) ? value : {};
+}

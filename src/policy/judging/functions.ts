@@ -1,0 +1,17 @@
+import type { NetworkRule } from '../policy.ts';
+
+/** `allow`, `git` and `mcp` are one statement: a rule that writes any of them has said all of it. */
+export type Functions = Pick<NetworkRule, 'http' | 'git' | 'mcp' | 'registry'>;
+
+export function hasFunctions({ http, git, mcp, registry }: Functions): boolean {
+  return http !== undefined || git !== undefined || mcp !== undefined || registry !== undefined;
+}
+
+export function functionsOf({ http, git, mcp, registry }: Functions): Functions {
+  return {
+    http,
+    ...(git === undefined ? {} : { git }),
+    ...(mcp === undefined ? {} : { mcp }),
+    ...(registry === undefined ? {} : { registry }),
+  };
+}

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+
+import { parseBytes, parseDurationMs } from '../../base/units.ts';
+
+/** Values that several keys of `casemate.yaml` have in common, and how the form of one refuses a value in its own words. */
+
+/** Issues with this parameter carry their own wording. */
+export function refuseValue(ctx: z.RefinementCtx, input: unknown, message: string): never {
+  ctx.addIssue({ code: 'custom', message, input });
+  return z.NEVER;
+}
+
+export const byteSize = z
+  .union([z.string(), z.number()])
+  .transform(
+    (value, ctx) =>
+      parseBytes(value) ?? refuseValue(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB'),
+  );
+
+/** `examples` name times that are usual for the key. */
+export const durationLike = (examples: string) =>
+  z
+    .string()
+    .transform(
+      (value, ctx) =>
+        parseDurationMs(value) ?? refuseValue(ctx, value, `is not a time; write a number with a unit, such as ${examples}`),
+    );
