@@ -4,6 +4,7 @@ import type { CredentialSource } from '../policy/policy.ts';
 import { systemClock, type Clock } from '../system/clock.ts';
 import { stampOf } from '../system/file-stamp.ts';
 import type { Material } from './credential.ts';
+import { profileStamp } from './aws/aws-profile.ts';
 import { isPhantom } from './phantom.ts';
 import { readSource, type Reading, type SourceAccess } from './sources.ts';
 
@@ -47,33 +48,27 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
   const clock = options.clock ?? systemClock;
   let held: Reading | undefined;
   let access: SourceAccess = options;
-  let reading: Promise<Reading> | undefined;
   let askedAgainMs = Number.NEGATIVE_INFINITY;
   let epoch = 0;
+  let givenUp = 0;
 
-  const read = async (source: CredentialSource): Promise<Reading> => {
-    reading ??= readPlace({ ...place, source }, access).finally(() => {
-      reading = undefined;
-    });
-    const found = await reading;
+  const { shared, anew } = singleReading(async (source) => {
+    const begun = givenUp;
+    const found = await readPlace({ ...place, source }, access);
+    if (begun !== givenUp) {
+      throw notHeld(place);
+    }
     epoch += held !== undefined && isSame(held.material, found.material) ? 0 : 1;
     held = found;
-    return held;
-  };
-  const readAnew = async (source: CredentialSource): Promise<void> => {
-    // Not by a reading that began before: it may have seen what was there before the change.
-    await reading?.catch(() => undefined);
-    await read(source);
-  };
+    return found;
+  });
 
   const current = async (): Promise<Reading> => {
     if (held === undefined) {
-      throw new CasemateError('CREDENTIAL_UNAVAILABLE', `the value of credential "${visible(place.name)}" is not held`, {
-        hint: 'Restart the sandbox from a shell where its source can be read.',
-      });
+      throw notHeld(place);
     }
     if (await isOutdated(held, access, clock)) {
-      return read(held.source).catch((error: unknown) => stillGood(held, clock, error));
+      return shared(held.source).catch((error: unknown) => stillGood(held, clock, error));
     }
     return held;
   };
@@ -82,10 +77,11 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
     obtain: async () => (await current()).material,
     async refresh(env) {
       access = env === undefined ? access : { ...access, env };
-      await readAnew(place.source);
+      await anew(place.source);
     },
-    switchTo: readAnew,
+    switchTo: anew,
     forget() {
+      givenUp += 1;
       held = undefined;
       epoch += 1;
     },
@@ -98,13 +94,47 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
         clock.monotonicMs() - askedAgainMs > rejectedAgainMs
       ) {
         askedAgainMs = clock.monotonicMs();
-        read(held.source).catch(() => undefined);
+        shared(held.source).catch(() => undefined);
       }
     },
     epoch: () => epoch,
     source: place.source,
     sourceInUse: () => held?.source.kind,
   };
+}
+
+interface SingleReading {
+  readonly shared: (source: CredentialSource) => Promise<Reading>;
+  /** Not by a reading that began before: it may have seen what was there before a change, or another source. */
+  readonly anew: (source: CredentialSource) => Promise<void>;
+}
+
+/** One reading at a time, for all who ask meanwhile. */
+function singleReading(start: (source: CredentialSource) => Promise<Reading>): SingleReading {
+  const now: { turn: Promise<Reading> | undefined } = { turn: undefined };
+  const begin = (source: CredentialSource): Promise<Reading> => {
+    const turn = start(source).finally(() => {
+      now.turn = undefined;
+    });
+    now.turn = turn;
+    return turn;
+  };
+  return {
+    shared: (source) => now.turn ?? begin(source),
+    async anew(source) {
+      while (now.turn !== undefined) {
+        // oxlint-disable-next-line no-await-in-loop -- another one may have begun meanwhile
+        await now.turn.catch(() => undefined);
+      }
+      await begin(source);
+    },
+  };
+}
+
+function notHeld({ name }: ValuePlace): CasemateError {
+  return new CasemateError('CREDENTIAL_UNAVAILABLE', `the value of credential "${visible(name)}" is not held`, {
+    hint: 'Restart the sandbox from a shell where its source can be read.',
+  });
 }
 
 function isSame(one: Material, other: Material): boolean {
@@ -123,7 +153,8 @@ async function isOutdated({ source, stamp, expiresMs }: Reading, access: SourceA
   if (source.kind === 'file' || source.kind === 'secret') {
     return (await (access.stampOf ?? stampOf)(source.path)) !== stamp;
   }
-  return expiresMs !== undefined && expiresMs - clock.nowMs() < renewAheadMs;
+  const isEnding = expiresMs !== undefined && expiresMs - clock.nowMs() < renewAheadMs;
+  return isEnding || (source.kind === 'aws' && (await profileStamp(access)) !== stamp);
 }
 
 /** A session that still lasts may be used while its renewal fails; anything else may have been taken away on purpose. */

@@ -1,4 +1,5 @@
 import { isAbsolute, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 import { toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
@@ -8,6 +9,7 @@ import { stampOf } from '../system/file-stamp.ts';
 import { readPrivateFile } from '../system/private-file.ts';
 import type { run } from '../system/process.ts';
 import { readAwsChain } from './aws/aws-chain.ts';
+import { profileStamp } from './aws/aws-profile.ts';
 import { checkedValue, maxValueBytes, unavailable, withoutLastLineFeed } from './sources/checked-value.ts';
 import { readCommand } from './sources/command-source.ts';
 import type { Material, Secret } from './credential.ts';
@@ -100,7 +102,7 @@ function absenceHint(source: CredentialSource): string {
     case 'login':
       return `Run: casemate login ${visible(source.agent)}`;
     default:
-      return 'Set it, or name another source in the policy.';
+      return 'Set it, or name another source.';
   }
 }
 
@@ -114,8 +116,9 @@ async function lookUp(source: CredentialSource, access: SourceAccess): Promise<R
     case 'login':
       return ofMaterial(source, await access.login?.(source.agent));
     case 'aws': {
+      const stamp = await profileStamp(access);
       const found = await (access.readAws ?? readAwsChain)({ profile: source.profile }, access);
-      return found && { ...found, source, stamp: undefined };
+      return found && { ...found, source, stamp };
     }
     default:
       return readOnHost(source, access);
@@ -174,7 +177,7 @@ async function fromFile(source: PlainSource & { kind: 'file' }, access: SourceAc
   // Before the content: a change in between is then seen at the next look, never missed.
   const stamp = await (access.stampOf ?? stampOf)(path);
   try {
-    const content = await (access.readFile ?? readPrivateFile)(path, { uid: access.uid, maxBytes: maxValueBytes });
+    const content = await readSettled(path, access);
     return text({ ...source, path }, withoutLastLineFeed(content), stamp);
   } catch (error) {
     const fault = toCasemateError(error);
@@ -183,6 +186,19 @@ async function fromFile(source: PlainSource & { kind: 'file' }, access: SourceAc
     }
     throw unavailable(fault.code === 'PATH_INVALID' ? `credential file ${fault.message}` : fault.message, fault.hint);
   }
+}
+
+const rewriteMs = 50;
+
+/** A file that is written anew in its place is empty for a moment: that is no value, and no reason to refuse an exchange. */
+async function readSettled(path: string, access: SourceAccess): Promise<string> {
+  const read = (): Promise<string> => (access.readFile ?? readPrivateFile)(path, { uid: access.uid, maxBytes: maxValueBytes });
+  const content = await read();
+  if (content !== '') {
+    return content;
+  }
+  await setTimeout(rewriteMs);
+  return await read();
 }
 
 async function fromSecretFile(source: PlainSource & { kind: 'secret' }, access: SourceAccess): Promise<Reading | undefined> {

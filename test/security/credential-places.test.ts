@@ -370,6 +370,12 @@ describe('in a signature of AWS', () => {
     await isRefused(host, { body: '{}', ...sent }, 'not-signable');
   });
 
+  test('nor is a call that names itself in content of another charset', async () => {
+    const type = 'Content-Type: application/x-www-form-urlencoded; charset=utf-16';
+    const lines = [signedBy(awsId, { region: 'us-east-1', service: 'sts' }), type];
+    await isRefused(sts, { target: '/?Action=GetCallerIdentity', lines, body: 'unreadable' }, 'not-signable');
+  });
+
   test('other calls of the same services are signed', async () => {
     const lines = [signedBy(awsId, { service: 'ecr' }), 'X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.ListImages'];
     expect(await send(ecr, { target: '/', lines, body: '{}' })).toMatch(/^HTTP\/1\.1 200 /);

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { visible } from '../../base/text.ts';
+import { stampOf } from '../../system/file-stamp.ts';
 import { readTextIfPresent } from '../../system/files.ts';
 import { unavailable } from '../sources/checked-value.ts';
 import { awsReading, fromVariables, nowMs, regionOf, type AwsAccess, type AwsReading } from './aws-reading.ts';
@@ -145,13 +146,30 @@ async function fromSignOn(profile: Profile, name: string, { profiles, access }: 
 
 async function readProfiles(access: AwsAccess): Promise<Profiles> {
   const { parseKnownFiles, loadSsoSessionData } = await import('@smithy/core/config');
-  const { env } = access;
-  const folder = join(homeOf(access), '.aws');
-  const filepath = env.get('AWS_SHARED_CREDENTIALS_FILE') ?? join(folder, 'credentials');
-  const configFilepath = env.get('AWS_CONFIG_FILE') ?? join(folder, 'config');
+  const { filepath, configFilepath } = filesOf(access);
   const profiles = await parseKnownFiles({ filepath, configFilepath, ignoreCache: true });
   const sessions = await loadSsoSessionData({ configFilepath });
   return { ...profiles, ...Object.fromEntries(Object.entries(sessions).map(([name, data]) => [`sso-session.${name}`, data])) };
+}
+
+interface ProfileFiles {
+  readonly filepath: string;
+  readonly configFilepath: string;
+}
+
+function filesOf(access: AwsAccess): ProfileFiles {
+  const folder = join(homeOf(access), '.aws');
+  return {
+    filepath: access.env.get('AWS_SHARED_CREDENTIALS_FILE') ?? join(folder, 'credentials'),
+    configFilepath: access.env.get('AWS_CONFIG_FILE') ?? join(folder, 'config'),
+  };
+}
+
+/** Another text when one of the files was written since: their keys may be other ones, and nobody else says so. */
+export async function profileStamp(access: AwsAccess & { readonly stampOf?: typeof stampOf }): Promise<string> {
+  const { filepath, configFilepath } = filesOf(access);
+  const look = access.stampOf ?? stampOf;
+  return [await look(filepath), await look(configFilepath)].map((stamp) => stamp ?? 'none').join(' ');
 }
 
 function homeOf({ env }: AwsAccess): string {

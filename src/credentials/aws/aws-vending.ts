@@ -13,20 +13,58 @@ export interface AwsCall {
 
 const vending: Readonly<Record<string, (call: AwsCall) => boolean>> = {
   sts: ({ operations }) => operations.length !== 1 || operations[0] !== 'GetCallerIdentity',
-  iam: named('CreateAccessKey', 'CreateServiceSpecificCredential', 'ResetServiceSpecificCredential'),
+  iam: named(
+    'CreateAccessKey',
+    'CreateServiceSpecificCredential',
+    'ResetServiceSpecificCredential',
+    // Keys that the caller brings along, for an account that stays.
+    'CreateLoginProfile',
+    'UpdateLoginProfile',
+    'ChangePassword',
+    'UploadSSHPublicKey',
+    'UploadSigningCertificate',
+    'CreateVirtualMFADevice',
+  ),
   ecr: named('GetAuthorizationToken'),
   'ecr-public': named('GetAuthorizationToken'),
   'cognito-identity': named('GetCredentialsForIdentity', 'GetOpenIdToken', 'GetOpenIdTokenForDeveloperIdentity'),
   redshift: named('GetClusterCredentials', 'GetClusterCredentialsWithIAM'),
   'redshift-serverless': named('GetCredentials'),
+  elasticmapreduce: named('GetClusterSessionCredentials'),
+  lightsail: named(
+    'CreateBucketAccessKey',
+    'CreateKeyPair',
+    'DownloadDefaultKeyPair',
+    'GetInstanceAccessDetails',
+    'GetRelationalDatabaseMasterUserPassword',
+  ),
+  ec2: named('CreateKeyPair', 'GetPasswordData'),
+  gamelift: named('GetComputeAuthToken', 'GetInstanceAccess', 'RequestUploadCredentials'),
+  // Sign-on of people: tokens and keys of their roles.
+  'sso-oauth': () => true,
+  awsssooidc: () => true,
+  awsssoportal: () => true,
+  lakeformation: inPath('assumedecoratedrolewithsaml', 'gettemporary'),
+  datazone: inPath('credentials'),
+  'emr-containers': inPath('credentials'),
+  'emr-serverless': inPath('sessionendpoint', 'credentials'),
+  finspace: inPath('credentials'),
+  'finspace-api': inPath('credentials'),
+  deadline: inPath('iam-roles', '-roles'),
+  iot: inPath('keys-and-certificate'),
+  rolesanywhere: inPath('sessions'),
   codeartifact: ({ path }) => path.toLowerCase().includes('authorization-token'),
   // CreateSession answers with keys of its own for directory buckets.
-  s3: ({ parameters }) => parameters.includes('session'),
+  s3: ({ parameters, path }) => parameters.includes('session') || path.toLowerCase().includes('/accessgrantsinstance/dataaccess'),
   s3express: ({ parameters }) => parameters.includes('session'),
 };
 
 function named(...names: readonly string[]): (call: AwsCall) => boolean {
   return ({ operations }) => operations.some((operation) => names.includes(operation));
+}
+
+function inPath(...parts: readonly string[]): (call: AwsCall) => boolean {
+  return ({ path }) => parts.some((part) => path.toLowerCase().includes(part));
 }
 
 /** Whether the answer would hold a credential. */

@@ -1,11 +1,11 @@
 import type { LocalResponder } from '../../credentials/credential.ts';
-import { secret } from '../../credentials/secret.ts';
 import { bareEffect } from './answer-refusal.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Outgoing } from '../injection/inject.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from '../live-sandbox.ts';
 import { contentOf } from './read-content.ts';
-import { refuse, type Refusal } from './refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 
 /** Requests that a credential answers itself, such as the renewal of a login: allowed by a rule, on record, and kept on the host. */
 export interface LocalExchange {
@@ -60,9 +60,9 @@ export async function answerLocally(
   return undefined;
 }
 
-/** The upstream did not take the value: its owner may have another one, or get one. */
-export function tellRejected({ credential }: Plan, status: number, value: string | undefined): void {
-  if (status === 401 && value !== undefined) {
-    credential?.onRejected?.({ kind: 'text', secret: secret(value) });
+/** The upstream did not take the value: its owner may have another one, or get one. AWS answers 403 to keys that have ended. */
+export function tellRejected({ credential }: Plan, status: number, { material }: Outgoing): void {
+  if (material !== undefined && (status === 401 || (status === 403 && material.kind === 'aws'))) {
+    credential?.onRejected?.(material);
   }
 }

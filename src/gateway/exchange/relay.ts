@@ -1,8 +1,8 @@
 import { answerRefusal } from './answer-refusal.ts';
-import { chain } from './body-steps.ts';
+import { chain } from '../bodies/body-steps.ts';
 import { decodeContent, isKnownCoding } from './decode-content.ts';
-import type { Exchange } from './exchange.ts';
-import { type Attempt, faulty } from '../upstream/fault.ts';
+import type { Exchange } from '../exchange.ts';
+import { type Attempt, faulty } from '../fault.ts';
 import { type Field, forwardedResponseFields, valuesOf } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
 import { answerLocally, localExchange, tellRejected } from './local-answer.ts';
@@ -11,11 +11,11 @@ import { stoppedBy, upstreamRequest } from './outgoing-request.ts';
 import { type FetchMore, wholeBody } from '../guards/package-guard.ts';
 import { permit } from './permit.ts';
 import { plainContent } from './plain-content.ts';
-import { pump } from './pump.ts';
+import { pump } from '../bodies/pump.ts';
 import { releaseContent } from './read-content.ts';
-import { type Refusal, refuse } from './refusal.ts';
+import { type Refusal, refuse } from '../refusal.ts';
 import { finish, type Run } from './run.ts';
-import { answerTrailers } from '../http/trailers.ts';
+import { answerTrailers } from './trailers.ts';
 import type { UpstreamAnswer } from '../upstream/upstream.ts';
 
 /** One HTTP exchange from request to record: judged, recorded, carried out, answered. Never rejects. */
@@ -93,7 +93,7 @@ async function carryOut(run: Run): Promise<Refusal | undefined> {
     finish(run, exchange.signal.aborted ? 'caller-gone' : answer.fault.reason);
     return { ...refuse(answer.fault.reason, answer.fault.message, plan.rule.id), isRecorded: true };
   }
-  tellRejected(plan, answer.value.status, run.outgoing.secret);
+  tellRejected(plan, answer.value.status, run.outgoing);
   const guarded = await run.guard.answered(answer.value, fetchMore(run));
   if ('reason' in guarded) {
     answer.value.body.destroy();

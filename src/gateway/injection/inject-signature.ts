@@ -7,7 +7,7 @@ import { valuesOf, type Field } from '../http/fields.ts';
 import type { InjectInput, InjectResult, Placing } from './inject.ts';
 import { createMask, noNeedles } from '../secrets/mask.ts';
 import { decodedName, decodeOrUndefined, formParts, queryParts } from '../http/query.ts';
-import { refuse, type Refusal, type RefusalReason } from '../exchange/refusal.ts';
+import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
 
 /**
  * Requests to AWS: what the caller signed with its phantom keys is signed anew with the real ones (Signature Version
@@ -170,9 +170,11 @@ function vendingFault(
   { target, fields }: InjectInput,
   content: Buffer | undefined,
 ): Refusal | undefined {
-  const coding = valuesOf(fields, 'content-encoding').join().toLowerCase();
-  if (isReadByContent(service) && coding !== '' && coding !== 'identity') {
-    return refuse('not-signable', `a call of ${service} is not signed with its content compressed`);
+  if (isReadByContent(service) && !isReadable(fields, content)) {
+    return refuse(
+      'not-signable',
+      `a call of ${service} is signed only with its content as a form, JSON or CBOR, in UTF-8, not compressed`,
+    );
   }
   const path = target.split('?', 1)[0] ?? '';
   const query = queryParts(target);
@@ -190,6 +192,15 @@ function vendingFault(
   return isVending(call)
     ? refuse('not-signable', `${service} would answer this call with a real key; of STS only GetCallerIdentity is signed`)
     : undefined;
+}
+
+/** Whether the content says to its reader what it says here: another charset or form would hide the name of a call. */
+function isReadable(fields: readonly Field[], content: Buffer | undefined): boolean {
+  const coding = valuesOf(fields, 'content-encoding').join().toLowerCase();
+  const [type, ...more] = valuesOf(fields, 'content-type');
+  const plain = /^\s*application\/(?:x-www-form-urlencoded|json|x-amz-json-1\.[01]|cbor)\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
+  const isPlain = more.length === 0 && (type === undefined || plain.test(type));
+  return (coding === '' || coding === 'identity') && (isPlain || content === undefined || content.length === 0);
 }
 
 function sha256(bytes: Buffer): string {

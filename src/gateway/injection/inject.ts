@@ -1,6 +1,6 @@
 import { toCasemateError } from '../../base/errors.ts';
 import type { BoundCredential, Injection, Material } from '../../credentials/credential.ts';
-import type { BodyStep } from '../exchange/body-steps.ts';
+import type { BodyStep } from '../bodies/body-steps.ts';
 import { forwardedRequestFields, type Field } from '../http/fields.ts';
 import { basicValue, headerValue } from '../http/header-value.ts';
 import { identityFault, identityNames } from './identity.ts';
@@ -8,7 +8,7 @@ import { injectBody } from './inject-body.ts';
 import { injectSignature } from './inject-signature.ts';
 import type { Needles } from '../secrets/mask.ts';
 import type { Content } from '../exchange/read-content.ts';
-import { refuse, type Refusal } from '../exchange/refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 import { placeForParameter } from '../http/replace-parameter.ts';
 
 /**
@@ -38,6 +38,8 @@ export interface Outgoing {
   readonly fields: readonly Field[];
   /** the real value; its keyed hash goes on record */
   readonly secret: string | undefined;
+  /** the value as its owner gave it */
+  readonly material?: Material | undefined;
   /** everything that answers are searched for; absent: `secret` alone */
   readonly scrub?: readonly string[] | undefined;
   /** the whole content, where it had to be read first; `step` is yet to be applied */
@@ -66,7 +68,8 @@ export async function inject(input: InjectInput): Promise<InjectResult> {
   if ('reason' in material) {
     return { ok: false, refusal: material };
   }
-  return place({ input, credential, injection, kept: searchable(kept, injection) }, material);
+  const placed = await place({ input, credential, injection, kept: searchable(kept, injection) }, material);
+  return placed.ok ? { ok: true, outgoing: { ...placed.outgoing, material } } : placed;
 }
 
 /** One request with all that was settled about it. */

@@ -146,3 +146,86 @@ test('one of several sources that is there and unfit is told of, and no other on
   });
   await expect(value.refresh()).rejects.toThrow('can be read or changed by others');
 });
+
+test('a value that was given up while it was read does not come back', async () => {
+  let letGo = (): void => undefined;
+  const { value, text } = world(
+    { kind: 'stored', name: 'main' },
+    { stored: () => new Promise((resolve) => (letGo = () => resolve(secret('old-value')))) },
+  );
+  const refreshed = value.refresh();
+  letGo();
+  await refreshed;
+  const late = text();
+  await Promise.resolve();
+  value.forget();
+  letGo();
+  await expect(late).rejects.toThrow('is not held');
+  await expect(text()).rejects.toThrow('is not held');
+});
+
+test('another source is read though the one before is asked for all the time', async () => {
+  const { value, text } = world(
+    {
+      kind: 'first',
+      sources: [
+        { kind: 'keychain', service: 's', account: 'a' },
+        { kind: 'stored', name: 'main' },
+      ],
+    },
+    {
+      stored: async () => secret('sealed-value'),
+      run: async () => ({
+        exitCode: 0,
+        signal: undefined,
+        stdout: Buffer.from('file'),
+        stderr: Buffer.alloc(0),
+        truncated: false,
+      }),
+    },
+  );
+  await value.refresh();
+  // Those who wait for a reading that fails or ends ask again before anybody else can.
+  const rejected = { kind: 'text', secret: secret('file') } as const;
+  value.onRejected(rejected);
+  const switched = value.switchTo({ kind: 'stored', name: 'main' });
+  await switched;
+  expect(await text()).toBe('sealed-value');
+  expect(value.sourceInUse()).toBe('stored');
+});
+
+test('keys of an AWS profile are read again when the file they stand in was written since', async () => {
+  let stamp = '1';
+  let reading = 0;
+  const value = liveValue(
+    { name: 'aws', source: { kind: 'aws', profile: undefined } },
+    {
+      env: environmentOf({ HOME: '/nowhere' }),
+      uid: 0,
+      clock,
+      stampOf: async () => stamp,
+      async readAws() {
+        reading += 1;
+        const keys = { accessKeyId: `AKIA${reading}`, secretAccessKey: secret('s'), sessionToken: undefined };
+        return { material: { kind: 'aws', ...keys }, expiresMs: undefined };
+      },
+    },
+  );
+  await value.refresh();
+  expect(await value.obtain()).toMatchObject({ accessKeyId: 'AKIA1' });
+  expect(await value.obtain()).toMatchObject({ accessKeyId: 'AKIA1' });
+  stamp = '2';
+  expect(await value.obtain()).toMatchObject({ accessKeyId: 'AKIA2' });
+});
+
+test('a file that is empty while it is written anew is no fault', async () => {
+  const contents = ['one', '', 'two'];
+  let stamp = 0;
+  const { value, text } = world(
+    { kind: 'file', path: '/k' },
+    { stampOf: async () => `${stamp}`, readFile: async () => contents.shift() ?? '' },
+  );
+  await value.refresh();
+  stamp = 1;
+  expect(await text()).toBe('two');
+});
