@@ -1,3 +1,5 @@
+import { gather } from '../../base/gather.ts';
+
 /** Readers of streamed answers: the objects in them, one by one, as the bytes pass, however they are cut. */
 export interface EventReader {
   readonly push: (piece: Buffer) => void;
@@ -8,12 +10,19 @@ const longestEvent = 8 * 1024 * 1024;
 
 /** Server-sent events (HTML standard, 9.2): each `data` that may hold a count of tokens, parsed. */
 export function sseReader(take: (value: unknown) => void): EventReader {
-  let parts: Buffer[] = [];
-  let length = 0;
+  const held = gather();
+  let isTooLong = false;
   const line = (bytes: Buffer): void => {
     const text = bytes.toString('utf8').trimEnd();
     if (text.startsWith('data:') && mayCount(text)) {
       parsed(text.slice(5), take);
+    }
+  };
+  const keep = (bytes: Buffer): void => {
+    isTooLong ||= held.size() + bytes.length > longestEvent;
+    if (!isTooLong) {
+      // A copy: the piece is not ours.
+      held.add(Buffer.from(bytes));
     }
   };
   return {
@@ -21,20 +30,19 @@ export function sseReader(take: (value: unknown) => void): EventReader {
       let from = 0;
       for (let end = piece.indexOf(0x0a); end !== -1; end = piece.indexOf(0x0a, from)) {
         const last = piece.subarray(from, end);
-        if (length + last.length <= longestEvent) {
-          line(parts.length === 0 ? last : Buffer.concat([...parts, last]));
+        if (held.size() === 0 && !isTooLong) {
+          line(last);
+        } else {
+          keep(last);
+          const whole = held.take();
+          if (!isTooLong) {
+            line(whole);
+          }
         }
-        parts = [];
-        length = 0;
+        isTooLong = false;
         from = end + 1;
       }
-      length += piece.length - from;
-      if (length <= longestEvent) {
-        // A copy: the piece is not ours.
-        parts.push(Buffer.from(piece.subarray(from)));
-      } else {
-        parts = [];
-      }
+      keep(piece.subarray(from));
     },
   };
 }
@@ -44,7 +52,9 @@ export function sseReader(take: (value: unknown) => void): EventReader {
  * an invocation holds the model's own event in base64 in `bytes`.
  */
 export function awsEventReader(take: (value: unknown) => void): EventReader {
-  let held = Buffer.alloc(0);
+  const held = gather();
+  /** nothing is joined before so much is there */
+  let needed = 16;
   let isBroken = false;
   const message = (bytes: Buffer): void => {
     const headerBytes = bytes.readUInt32BE(4);
@@ -63,20 +73,26 @@ export function awsEventReader(take: (value: unknown) => void): EventReader {
       if (isBroken) {
         return;
       }
-      held = Buffer.concat([held, piece]);
-      while (held.length >= 16) {
-        const length = held.readUInt32BE(0);
-        if (length < 16 || length > longestEvent || held.readUInt32BE(4) > length - 16) {
-          isBroken = true;
-          held = Buffer.alloc(0);
-          return;
-        }
-        if (held.length < length) {
-          return;
-        }
-        message(held.subarray(0, length));
-        held = held.subarray(length);
+      held.add(Buffer.from(piece));
+      if (held.size() < needed) {
+        return;
       }
+      let bytes = held.take();
+      needed = 16;
+      while (bytes.length >= 16) {
+        const length = bytes.readUInt32BE(0);
+        if (length < 16 || length > longestEvent || bytes.readUInt32BE(4) > length - 16) {
+          isBroken = true;
+          return;
+        }
+        if (bytes.length < length) {
+          needed = length;
+          break;
+        }
+        message(bytes.subarray(0, length));
+        bytes = bytes.subarray(length);
+      }
+      held.add(bytes);
     },
   };
 }
@@ -97,8 +113,8 @@ function parsed(text: string, take: (value: unknown) => void): void {
 
 /** JSON objects one behind the other, as messages of a WebSocket carry them; each that may hold a count of tokens, parsed. */
 export function objectReader(take: (value: unknown) => void): EventReader {
-  let parts: Buffer[] = [];
-  let length = 0;
+  const held = gather();
+  let isTooLong = false;
   let depth = 0;
   let inString = false;
   let isEscaped = false;
@@ -121,20 +137,21 @@ export function objectReader(take: (value: unknown) => void): EventReader {
     return -1;
   };
   const keep = (bytes: Buffer): void => {
-    length += bytes.length;
-    parts = length <= longestEvent ? [...parts, Buffer.from(bytes)] : [];
+    isTooLong ||= held.size() + bytes.length > longestEvent;
+    if (!isTooLong) {
+      held.add(Buffer.from(bytes));
+    }
   };
   return {
     push(piece) {
       let from = 0;
       for (let end = endIn(piece, 0); end !== -1; end = endIn(piece, from)) {
         keep(piece.subarray(from, end));
-        const text = Buffer.concat(parts).toString('utf8');
-        if (length <= longestEvent && mayCount(text)) {
+        const text = held.take().toString('utf8');
+        if (!isTooLong && mayCount(text)) {
           parsed(text, take);
         }
-        parts = [];
-        length = 0;
+        isTooLong = false;
         from = end;
       }
       keep(piece.subarray(from));

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { objectReader } from '../../../src/gateway/guards/event-readers.ts';
+import { awsEventReader, objectReader, sseReader } from '../../../src/gateway/guards/event-readers.ts';
 import type { Field } from '../../../src/gateway/http/fields.ts';
 import { createUsageMeter } from '../../../src/gateway/guards/usage-meter.ts';
 
@@ -169,5 +169,29 @@ describe('tokens in the answers of models', () => {
         },
       ),
     );
+  });
+});
+
+describe('answers that come byte by byte', () => {
+  const letters = 400_000;
+  const text = JSON.stringify({ usage: { output_tokens: 5 }, filler: 'x'.repeat(letters) });
+  const framed = (payload: Buffer): Buffer => {
+    const head = Buffer.alloc(12);
+    head.writeUInt32BE(payload.length + 16, 0);
+    return Buffer.concat([head, payload, Buffer.alloc(4)]);
+  };
+  it.each([
+    ['events', sseReader, Buffer.from(`data: ${text}\n\n`)],
+    ['frames of Bedrock', awsEventReader, framed(Buffer.from(text))],
+    ['messages', objectReader, Buffer.from(text)],
+  ] as const)('%s are read in time that their length bounds', (_, reader, bytes) => {
+    const found: unknown[] = [];
+    const one = reader((value) => found.push(value));
+    const start = performance.now();
+    for (let at = 0; at < bytes.length; at += 1) {
+      one.push(bytes.subarray(at, at + 1));
+    }
+    expect(found).toMatchObject([{ usage: { output_tokens: 5 } }]);
+    expect(performance.now() - start).toBeLessThan(3000);
   });
 });

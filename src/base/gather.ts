@@ -1,0 +1,57 @@
+/**
+ * Bytes that come in pieces, kept until they are wanted as a whole. Small pieces are copied together: a peer that sends
+ * its bytes one by one would otherwise have a hundred times as much held for each, and the block it was cut from.
+ */
+export interface Gathered {
+  /** bytes held */
+  readonly size: () => number;
+  /** may keep the piece itself, which must not change afterwards */
+  readonly add: (piece: Buffer) => void;
+  /** all of it, in order; from now on nothing is held */
+  readonly take: () => Buffer;
+}
+
+const small = 4096;
+const blockBytes = 16 * 1024;
+const nothing = Buffer.alloc(0);
+
+export function gather(): Gathered {
+  let parts: Buffer[] = [];
+  let size = 0;
+  let block = nothing;
+  let used = 0;
+  const closeBlock = (): void => {
+    if (used > 0) {
+      parts.push(block.subarray(0, used));
+      block = block.subarray(used);
+      used = 0;
+    }
+  };
+  const copy = (piece: Buffer): void => {
+    if (used + piece.length > block.length) {
+      closeBlock();
+      block = Buffer.allocUnsafeSlow(blockBytes);
+    }
+    used += piece.copy(block, used);
+  };
+  return {
+    size: () => size,
+    add(piece) {
+      size += piece.length;
+      if (piece.length >= small) {
+        closeBlock();
+        parts.push(piece);
+      } else if (piece.length > 0) {
+        copy(piece);
+      }
+    },
+    take() {
+      closeBlock();
+      const [only = nothing] = parts;
+      const whole = parts.length > 1 ? Buffer.concat(parts) : only;
+      parts = [];
+      size = 0;
+      return whole;
+    },
+  };
+}
