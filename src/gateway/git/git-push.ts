@@ -134,8 +134,10 @@ function partsOf(data: Buffer): Parts {
   if (end === -1) {
     return { text: chomped(decode(data) ?? '\0'), words: undefined };
   }
-  const words = chomped(data.subarray(end + 1).toString('latin1')).split(' ');
-  return { text: decode(data.subarray(0, end)) ?? '\0', words: words.filter((word) => word !== '') };
+  // git takes other white space between them, too, and nothing behind a second zero byte: what is not one plain line is no command.
+  const listed = chomped(data.subarray(end + 1).toString('latin1'));
+  const text = /^[\x20-\x7e]*$/.test(listed) ? decode(data.subarray(0, end)) : undefined;
+  return { text: text ?? '\0', words: listed.split(' ').filter((word) => word !== '') };
 }
 
 function chomped(text: string): string {

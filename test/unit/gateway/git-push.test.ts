@@ -162,3 +162,10 @@ describe('the commands of a push', () => {
     expect(reading).toMatchObject({ kind: 'unreadable' });
   });
 });
+
+test.each(['\t', '\r', '\n', '\0', '\v', '\u00a0'])('capabilities with %j between them are not read', (space) => {
+  const list = commands(`${zero} ${one} refs/heads/x\0report-status${space}push-options`);
+  expect(read(list, pack)).toMatchObject({ kind: 'unreadable' });
+  const plain = commands(`${zero} ${one} refs/heads/x\0report-status agent=git/2\n`);
+  expect(read(plain, pack)).toMatchObject({ kind: 'read', capabilities: ['report-status', 'agent=git/2'] });
+});
