@@ -2,7 +2,7 @@ import type { BoundCredential } from '../credentials/credential.ts';
 import type { Learning } from '../policy/proposing/learning.ts';
 import type { Asks, NetworkRule } from '../policy/policy.ts';
 import type { Ingress } from '../system/ingress.ts';
-import type { Probe, ProbeAnswer } from './upstream/probe.ts';
+import type { Probe, ProbeAnswer } from './exchange/probe.ts';
 import type { BudgetState } from './guards/budgets.ts';
 import type { Guarding } from './guards/guarding.ts';
 import type { Ruling } from './rule-book.ts';

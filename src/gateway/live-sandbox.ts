@@ -14,7 +14,7 @@ import type { GatewayLimits } from './limits.ts';
 import type { Needles } from './secrets/mask.ts';
 import type { Names } from './names/names.ts';
 import type { Novelty } from './guards/novelty.ts';
-import type { Pace } from './exchange/pace.ts';
+import type { Pace } from './bodies/pace.ts';
 import type { Recorder } from './records.ts';
 import type { RuleBook } from './rule-book.ts';
 import type { UpstreamStore } from './upstream/upstream-store.ts';

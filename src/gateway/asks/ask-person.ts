@@ -1,11 +1,11 @@
 import { onceRule } from '../../policy/proposing/grant-rule.ts';
 import type { AskAnswer, AskView, Question } from './asks.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { valuesOf } from '../http/fields.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';
 import { maskText } from '../secrets/mask.ts';
 import type { Effect } from '../records.ts';
-import type { Refusal, RefusalReason } from '../exchange/refusal.ts';
+import type { Refusal, RefusalReason } from '../refusal.ts';
 import { pathOf } from '../http/request-head.ts';
 
 /** Puts a denial before a person where the policy has that, and says how the exchange goes on. */

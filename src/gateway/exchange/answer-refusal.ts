@@ -2,12 +2,12 @@ import { alarmOf, withSender } from '../secrets/alarm.ts';
 import type { Content } from '../../policy/judging/decide.ts';
 import { describeContent } from './content-refusal.ts';
 import { explain, type Explanation } from './deny.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Field } from '../http/fields.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';
 import { maskText } from '../secrets/mask.ts';
 import type { Effect } from '../records.ts';
-import { isDenial, type Refusal } from './refusal.ts';
+import { isDenial, type Refusal } from '../refusal.ts';
 import { pathOf } from '../http/request-head.ts';
 import { maskSecrets } from '../secrets/secret-search.ts';
 

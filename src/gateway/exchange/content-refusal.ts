@@ -2,7 +2,7 @@ import { mcpOf, type Content } from '../../policy/judging/decide.ts';
 import { refusedUpdates, type RefUpdate } from '../../policy/judging/git-content.ts';
 import { refusedCalls } from '../../policy/judging/mcp.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
-import { refuse, type Refusal } from './refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 
 /** A refusal of what the content of a request asks for, which says what of it is not allowed. */
 export interface KnownContent {

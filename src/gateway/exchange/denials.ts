@@ -1,4 +1,4 @@
-import type { RefusalReason } from './refusal.ts';
+import type { RefusalReason } from '../refusal.ts';
 
 /** Every answer the gateway gives in the place of an upstream: what it means, and what to do. `docs/denials.md` is made of it. */
 export interface DenialRow {

@@ -4,7 +4,7 @@ import { missingRule } from '../../policy/proposing/missing-rule.ts';
 import { denials } from './denials.ts';
 import { tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import { pushReport, type RefusedPush } from '../git/git-report.ts';
-import { isDenial, statusOf, type Refusal } from './refusal.ts';
+import { isDenial, statusOf, type Refusal } from '../refusal.ts';
 
 /** A refusal put into words that a person, or an agent, can act on. */
 export interface Asked {

@@ -3,10 +3,10 @@ import { decideContent, decideRequest, type Content, type ContentKind } from '..
 import { formatHostPattern } from '../../policy/matching/host-pattern.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import { readOverride, type Destination, type Override } from '../upstream/destination.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { contentRefusal } from './content-refusal.ts';
 import type { Site } from '../live-sandbox.ts';
-import { refuse, type Refusal, type RefusalReason } from './refusal.ts';
+import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
 import { readHead, type RequestHead } from '../http/request-head.ts';
 
 /** The decision about one request, taken before anything of it is carried out. Any fault in it denies. */

@@ -2,10 +2,10 @@ import { readGitRequest } from '../../policy/judging/git-request.ts';
 import { mayBeGranted, onceRule } from '../../policy/proposing/grant-rule.ts';
 import type { Learning } from '../../policy/proposing/learning.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Field } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
-import { refuse, type Refusal } from './refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 import { pathOf } from '../http/request-head.ts';
 
 /**

@@ -1,14 +1,14 @@
 import { Readable } from 'node:stream';
 
 import { raise } from '../secrets/alarm.ts';
-import { type BodyStep, chain } from './body-steps.ts';
+import { type BodyStep, chain } from '../bodies/body-steps.ts';
 import type { GuardStop } from '../guards/exchange-guard.ts';
 import { type Field, tokensOf } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
 import { createMask, type Mask } from '../secrets/mask.ts';
-import { type Refusal, refuse } from './refusal.ts';
+import { type Refusal, refuse } from '../refusal.ts';
 import { epochOf, finish, type Run } from './run.ts';
-import { requestTrailers } from '../http/trailers.ts';
+import { requestTrailers } from './trailers.ts';
 import type { UpstreamRequest } from '../upstream/upstream.ts';
 
 /** A request as it goes to the upstream, its content searched and counted on the way. */

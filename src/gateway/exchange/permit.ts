@@ -3,7 +3,7 @@ import { raise } from '../secrets/alarm.ts';
 import { bareEffect } from './answer-refusal.ts';
 import { askAboutRequest, isAskable } from '../asks/ask-person.ts';
 import { guardExchange } from '../guards/exchange-guard.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Field } from '../http/fields.ts';
 import { isUsualIdentity } from '../injection/identity.ts';
 import { inject } from '../injection/inject.ts';
@@ -15,7 +15,7 @@ import { answersItself } from './local-answer.ts';
 import { authorityOf } from './outgoing-request.ts';
 import { contentOf } from './read-content.ts';
 import type { Effect } from '../records.ts';
-import { type Refusal, refuse } from './refusal.ts';
+import { type Refusal, refuse } from '../refusal.ts';
 import { createRun, epochOf, finish, isStillAllowed, type Run } from './run.ts';
 
 /** From a request to the permission to carry it out: judged, put before a person, guarded, injected, recorded. */

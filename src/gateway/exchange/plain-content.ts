@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 
 import { decodeContent, decoderBytes, isKnownCoding, type Coding } from './decode-content.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { tokensOf } from '../http/fields.ts';
 import type { LiveSandbox } from '../live-sandbox.ts';
-import { refuse, type Refusal } from './refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 
 /**
  * A request with its content in the clear. Compressed content is decoded as it comes and goes on decoded: what was

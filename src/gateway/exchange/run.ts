@@ -1,11 +1,11 @@
 import type { ExchangeGuard } from '../guards/exchange-guard.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Outgoing } from '../injection/inject.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from '../live-sandbox.ts';
 import { type Needles, noNeedles, prepareNeedles } from '../secrets/mask.ts';
 import type { Effect } from '../records.ts';
-import type { Refusal } from './refusal.ts';
+import type { Refusal } from '../refusal.ts';
 
 /** What one exchange that was allowed gathers, from its permission to the line about its end. */
 export interface Run {

@@ -1,4 +1,4 @@
-import { refuse, type Refusal } from '../exchange/refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 import type { Overrun } from './budgets.ts';
 import type { ModelApi } from './model-api.ts';
 

@@ -1,7 +1,7 @@
 import { budgetRefusal } from './budget-refusal.ts';
 import type { Held } from './budgets.ts';
-import { type BodyStep, chain } from '../exchange/body-steps.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import { type BodyStep, chain } from '../bodies/body-steps.ts';
+import type { Exchange } from '../exchange.ts';
 import { objectReader } from './event-readers.ts';
 import type { Field } from '../http/fields.ts';
 import { createJsonPicker } from '../http/json-picker.ts';
@@ -11,7 +11,7 @@ import { greatestOutput, isStreamed, modelApiOf, modelInPath, requestMembers, ty
 import { packageGuard, type FetchMore, type PackageGuard } from './package-guard.ts';
 import { priceOf, spendOf } from './prices.ts';
 import type { Detail } from '../records.ts';
-import { refuse, type Refusal } from '../exchange/refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 import { createSecretSearch, secretIn } from '../secrets/secret-search.ts';
 import type { UpstreamAnswer } from '../upstream/upstream.ts';
 import type { Amounts } from './ledger.ts';

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { asObject, parseJson } from '../../base/json.ts';
 import { gather } from '../../base/gather.ts';
 import { ecosystems, type Ecosystem } from '../../policy/guards.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import type { Plan } from '../exchange/judge.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';
@@ -14,7 +14,7 @@ import { packageRequest, type PackageRequest } from './package-request.ts';
 import { blockedBecause, isLocked, withheldBecause, youngBecause, type VerdictContext } from './package-verdict.ts';
 import { filterHtml, filterProject, filterSimple, uploadsIn } from './pypi-metadata.ts';
 import type { Detail } from '../records.ts';
-import { refuse, type Refusal } from '../exchange/refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 import type { UpstreamAnswer } from '../upstream/upstream.ts';
 
 /** Answers of package registries: versions that are too young or on a list are not offered, and their archives not given. */

@@ -1,7 +1,7 @@
 import { canonicalHost, type HostName } from '../../base/host.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import { tokensOf, valuesOf } from './fields.ts';
-import { refuse, type Refusal } from '../exchange/refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 
 /**
  * Checks that a request says what its connection said: the authority is the name that was asked for, the target is a

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-import type { BodyStep } from '../exchange/body-steps.ts';
+import type { BodyStep } from '../bodies/body-steps.ts';
 
 /**
  * WebSocket frames (RFC 6455 section 5) of one direction, read and written anew: content passes through a step, and what

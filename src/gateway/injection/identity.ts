@@ -2,7 +2,7 @@ import type { BoundCredential, Injection } from '../../credentials/credential.ts
 import type { Field } from '../http/fields.ts';
 import { headerValue } from '../http/header-value.ts';
 import { decodedName, foldedName, isSameName, queryParts } from '../http/query.ts';
-import { refuse, type Refusal } from '../exchange/refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 
 /**
  * What a request may not say about who asks: a key of the caller's own would carry data to somebody else's account at

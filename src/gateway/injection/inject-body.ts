@@ -1,10 +1,10 @@
 import { valuesOf, type Field } from '../http/fields.ts';
-import type { BodyStep } from '../exchange/body-steps.ts';
+import type { BodyStep } from '../bodies/body-steps.ts';
 import type { InjectResult, Placing } from './inject.ts';
 import { jsonMembers } from '../http/json-members.ts';
 import { createMask } from '../secrets/mask.ts';
 import { isSameName } from '../http/query.ts';
-import { refuse, type RefusalReason } from '../exchange/refusal.ts';
+import { refuse, type RefusalReason } from '../refusal.ts';
 import { placeForParameter } from '../http/replace-parameter.ts';
 
 /**

@@ -4,7 +4,7 @@ import type { Sender } from '../guards/guarding.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';
 import { maskText } from './mask.ts';
 import type { Detail, Effect } from '../records.ts';
-import type { RefusalReason } from '../exchange/refusal.ts';
+import type { RefusalReason } from '../refusal.ts';
 import { maskSecrets } from './secret-search.ts';
 
 /** What somebody has to look at: a key where it must not be. One line `alarm.<name>`, with the process that sent it. */

@@ -1,4 +1,4 @@
-import type { BodyStep } from '../exchange/body-steps.ts';
+import type { BodyStep } from '../bodies/body-steps.ts';
 import type { NeedleSet } from './needle-search.ts';
 
 /** Looks for known secrets in content on its way out: breaks it off before the first one is through, or masks each. */

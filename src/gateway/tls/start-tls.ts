@@ -1,7 +1,7 @@
 import { isIP, type Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 
-import { faulty, type Attempt } from '../upstream/fault.ts';
+import { faulty, type Attempt } from '../fault.ts';
 
 /** TLS over a connection of ours, towards an upstream. The certificate is always verified before anything is written. */
 export interface TlsOptions {

@@ -3,26 +3,36 @@ import { connect as netConnect, isIP, type Socket } from 'node:net';
 
 import { addressFault } from './address-check.ts';
 import type { Destination } from './destination.ts';
-import { faulty, type Attempt } from './fault.ts';
+import { faulty, type Attempt } from '../fault.ts';
 
 /** Opens TCP connections to destinations: resolves on the host, checks each address, dials exactly what was checked. */
 
 /** All addresses of a name; rejects when there are none. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
-/** Starts connecting to an address. */
-export type Dial = (target: { readonly address: string; readonly port: number }) => Socket;
+/** Starts connecting to an address. `purpose`: whether the bytes that come are read here, or only passed on. */
+export type Dial = (target: { readonly address: string; readonly port: number; readonly purpose?: DialPurpose }) => Socket;
+export type DialPurpose = 'content' | 'relay';
 
 export interface DialOptions {
   readonly resolve: Resolve;
   readonly dial: Dial;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** default: public addresses that are none of this host's */
+  readonly isAddressAllowed?: ((address: string) => boolean) | undefined;
 }
 
 export const resolveOnHost: Resolve = async (host) => (await lookup(host, { all: true })).map((found) => found.address);
 
-export const dialOnHost: Dial = ({ address, port }) =>
-  netConnect({ host: address, port, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 });
+export const dialOnHost: Dial = ({ address, port, purpose }) =>
+  (purpose === 'relay' ? connectWide : netConnect)({
+    host: address,
+    port,
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+  });
 
 /** How long one address may keep the next waiting (RFC 8305 section 5). */
 const attemptDelayMs = 250;
@@ -32,7 +42,8 @@ export async function dialDestination({ host, port, override }: Destination, opt
   if (override !== undefined) {
     return dialName(override.host, override.port, { ...options, check: () => true });
   }
-  return dialName(host, port, { ...options, check: (address) => addressFault(address) === undefined });
+  const isPublic = (address: string): boolean => addressFault(address) === undefined;
+  return dialName(host, port, { ...options, check: options.isAddressAllowed ?? isPublic });
 }
 
 /** Dials a name without an address check: only for what a human configured, never for what a sandbox asked for. */
@@ -56,7 +67,10 @@ async function dialName(host: string, port: number, options: CheckedOptions): Pr
   if (allowed.length === 0) {
     return faulty('address-refused', `${host} leads to an address that is not public`);
   }
-  const socket = await firstConnected(allowed.slice(0, 8), { dial: (address) => options.dial({ address, port }), signal });
+  const socket = await firstConnected(allowed.slice(0, 8), {
+    dial: (address) => options.dial({ address, port, purpose: options.purpose ?? 'content' }),
+    signal,
+  });
   if (socket !== undefined) {
     return { ok: true, value: socket };
   }

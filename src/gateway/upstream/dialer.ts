@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 
-import { dialDestination, type Dial, type Resolve } from './dial.ts';
+import { dialDestination, type Dial, type DialPurpose, type Resolve } from './dial.ts';
 import type { Destination } from './destination.ts';
-import type { Attempt } from './fault.ts';
+import type { Attempt } from '../fault.ts';
 import { dialProxy, tunnel } from './proxy-connect.ts';
 import { proxyAuthorization, proxyFor, type UpstreamProxy } from './proxy-settings.ts';
 import { startTls } from '../tls/start-tls.ts';
@@ -11,7 +11,8 @@ import { splitPem } from '../tls/trust.ts';
 
 /** Every way the gateway opens a connection outwards. */
 export interface Dialer {
-  /** for bytes that are relayed as they are */
+  /** for bytes that are relayed as they are, by `splice` */
+  readonly relay: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket>>;
   readonly tcp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket>>;
   readonly tls: (destination: Destination, alpn: readonly string[], signal: AbortSignal) => Promise<Attempt<TLSSocket>>;
   readonly plainHttp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<PlainRoute>>;
@@ -30,6 +31,8 @@ export interface DialerOptions {
   readonly trustStorePem: string | undefined;
   readonly dialMs: number;
   readonly handshakeMs: number;
+  /** default: public addresses that are none of this host's */
+  readonly isAddressAllowed?: ((address: string) => boolean) | undefined;
 }
 
 export function createDialer(options: DialerOptions): Dialer {
@@ -45,15 +48,20 @@ export function createDialer(options: DialerOptions): Dialer {
     timeoutMs: options.dialMs,
     signal,
     context,
+    isAddressAllowed: options.isAddressAllowed,
   });
-  const tcp = (destination: Destination, signal: AbortSignal): Promise<Attempt<Socket>> => {
-    const { host, port, override } = destination;
-    const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'secure') : undefined;
-    return proxy === undefined
-      ? dialDestination(destination, dialOptions(signal))
-      : tunnel(proxy, { host, port }, dialOptions(signal));
-  };
+  const dial =
+    (purpose: DialPurpose) =>
+    (destination: Destination, signal: AbortSignal): Promise<Attempt<Socket>> => {
+      const { host, port, override } = destination;
+      const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'secure') : undefined;
+      return proxy === undefined
+        ? dialDestination(destination, { ...dialOptions(signal), purpose })
+        : tunnel(proxy, { host, port }, dialOptions(signal));
+    };
+  const tcp = dial('content');
   return {
+    relay: dial('relay'),
     tcp,
     async tls(destination, alpn, signal) {
       const dialled = await tcp(destination, signal);

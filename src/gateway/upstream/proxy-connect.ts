@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 
 import { dialConfigured, type DialOptions } from './dial.ts';
-import { faulty, type Attempt } from './fault.ts';
+import { faulty, type Attempt } from '../fault.ts';
 import { peek } from '../tls/peek.ts';
 import { proxyAuthorization } from './proxy-settings.ts';
 import { startTls } from '../tls/start-tls.ts';

@@ -1,9 +1,9 @@
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-import { brokenRequest, faulty, outdated, type Attempt } from './fault.ts';
+import { brokenRequest, faulty, outdated, type Attempt } from '../fault.ts';
 import { fieldsOf, flat, pairs, type Field } from '../http/fields.ts';
-import { pump } from '../exchange/pump.ts';
+import { pump } from '../bodies/pump.ts';
 import { informationLimit } from '../limits.ts';
 import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
 

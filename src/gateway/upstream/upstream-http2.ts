@@ -1,10 +1,10 @@
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 
-import { brokenRequest, faulty, type Attempt } from './fault.ts';
+import { brokenRequest, faulty, type Attempt } from '../fault.ts';
 import { fieldsOf, type Field } from '../http/fields.ts';
 import { informationLimit } from '../limits.ts';
-import { pump } from '../exchange/pump.ts';
+import { pump } from '../bodies/pump.ts';
 import type { UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
 
 /** Requests over one HTTP/2 session to an upstream that offers it. Nothing is sent a second time. */

@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 
 import type { Destination } from './destination.ts';
 import type { Dialer } from './dialer.ts';
-import { outdated, type Attempt } from './fault.ts';
+import { outdated, type Attempt } from '../fault.ts';
 import type { Field } from '../http/fields.ts';
 import type { GatewayLimits } from '../limits.ts';
-import type { PumpOptions } from '../exchange/pump.ts';
+import type { PumpOptions } from '../bodies/pump.ts';
 import { createHttp1Upstream } from './upstream-http1.ts';
 import { createHttp2Upstream } from './upstream-http2.ts';
 

@@ -2,13 +2,13 @@ import { strict as assert } from 'node:assert';
 
 import { parseHost } from '../../../src/base/host.ts';
 import { readClientHello } from '../../../src/gateway/tls/client-hello.ts';
-import type { Exchange } from '../../../src/gateway/exchange/exchange.ts';
+import type { Exchange } from '../../../src/gateway/exchange.ts';
 import { fieldsOf, forwardedRequestFields, valuesOf } from '../../../src/gateway/http/fields.ts';
 import { createPktReader, flushPkt, pktLine } from '../../../src/gateway/git/git-pkt-line.ts';
 import { createPushReader } from '../../../src/gateway/git/git-push.ts';
 import { createMask, prepareNeedles } from '../../../src/gateway/secrets/mask.ts';
 import { readHead } from '../../../src/gateway/http/request-head.ts';
-import { requestTrailers } from '../../../src/gateway/http/trailers.ts';
+import { requestTrailers } from '../../../src/gateway/exchange/trailers.ts';
 import { createFrameRelay, FrameFault } from '../../../src/gateway/http/websocket-frames.ts';
 import { clientHello, extension, serverNames } from '../../helpers/client-hello.ts';
 import { cutInto, frame } from '../../helpers/websocket-bytes.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { createPace } from '../../../src/gateway/exchange/pace.ts';
+import { createPace } from '../../../src/gateway/bodies/pace.ts';
 
 describe('the share of a sandbox', () => {
   const KiB = 1024;

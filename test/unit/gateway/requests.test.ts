@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import type { Exchange } from '../../../src/gateway/exchange/exchange.ts';
+import type { Exchange } from '../../../src/gateway/exchange.ts';
 import type { Field } from '../../../src/gateway/http/fields.ts';
 import { forwardedRequestFields, forwardedResponseFields } from '../../../src/gateway/http/fields.ts';
 import { inject } from '../../../src/gateway/injection/inject.ts';
 import { noNeedles } from '../../../src/gateway/secrets/mask.ts';
 import { readHead } from '../../../src/gateway/http/request-head.ts';
 import { explain } from '../../../src/gateway/exchange/deny.ts';
-import { refuse, statusOf } from '../../../src/gateway/exchange/refusal.ts';
+import { refuse, statusOf } from '../../../src/gateway/refusal.ts';
 import type { BoundCredential } from '../../../src/credentials/credential.ts';
 
 const asked = { host: parseHost('api.example.com'), port: 443 };

@@ -1,9 +1,9 @@
-import type { Content } from '../../policy/judging/decide.ts';
-import type { DenyReason } from '../../policy/policy.ts';
-import type { AskOutcome } from '../asks/asks.ts';
-import type { FaultReason } from '../upstream/fault.ts';
-import type { Field } from '../http/fields.ts';
-import type { RefusedPush } from '../git/git-report.ts';
+import type { Content } from '../policy/judging/decide.ts';
+import type { DenyReason } from '../policy/policy.ts';
+import type { AskOutcome } from './asks/asks.ts';
+import type { FaultReason } from './fault.ts';
+import type { Field } from './http/fields.ts';
+import type { RefusedPush } from './git/git-report.ts';
 
 /** Why a request was not carried out: by policy, by the rules of the gateway, or for want of an upstream. */
 export interface Refusal {

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 
-import type { Field } from '../http/fields.ts';
+import type { Field } from './http/fields.ts';
 
 /** One request of a sandbox and the way to answer it, the same for HTTP/1.1 and HTTP/2. */
 export interface Exchange {

@@ -4,10 +4,10 @@ import type { Duplex } from 'node:stream';
 
 import { answerRefusal } from '../exchange/answer-refusal.ts';
 import { detachedExchange, http1Exchange } from './http1-exchange.ts';
-import type { Exchange } from '../exchange/exchange.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Site } from '../live-sandbox.ts';
 import { relay } from '../exchange/relay.ts';
-import { refuse, statusOf, type RefusalReason } from '../exchange/refusal.ts';
+import { refuse, statusOf, type RefusalReason } from '../refusal.ts';
 import { relayUpgrade } from './websocket.ts';
 
 /**

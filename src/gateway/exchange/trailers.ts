@@ -1,6 +1,6 @@
 import type { BoundCredential } from '../../credentials/credential.ts';
 import { identityNames } from '../injection/identity.ts';
-import { forwardedRequestFields, forwardedResponseFields, type Field } from './fields.ts';
+import { forwardedRequestFields, forwardedResponseFields, type Field } from '../http/fields.ts';
 import { maskText, type Needles } from '../secrets/mask.ts';
 
 /**

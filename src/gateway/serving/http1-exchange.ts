@@ -1,8 +1,8 @@
 import { STATUS_CODES, ServerResponse, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-import type { Exchange } from '../exchange/exchange.ts';
-import { fieldsOf, flat, pairs, valuesOf, type Field } from './fields.ts';
+import type { Exchange } from '../exchange.ts';
+import { fieldsOf, flat, pairs, valuesOf, type Field } from '../http/fields.ts';
 
 /** A request of Node's HTTP/1.1 server as an `Exchange`. */
 export function http1Exchange(

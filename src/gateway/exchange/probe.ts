@@ -2,13 +2,13 @@ import { setMaxListeners } from 'node:events';
 
 import type { HostName } from '../../base/host.ts';
 import type { BoundCredential } from '../../credentials/credential.ts';
-import { readOverride } from './destination.ts';
-import type { Dialer } from './dialer.ts';
+import { readOverride } from '../upstream/destination.ts';
+import type { Dialer } from '../upstream/dialer.ts';
 import type { Field } from '../http/fields.ts';
 import { inject } from '../injection/inject.ts';
 import type { GatewayLimits } from '../limits.ts';
 import { noNeedles } from '../secrets/mask.ts';
-import { createUpstream } from './upstream.ts';
+import { createUpstream } from '../upstream/upstream.ts';
 
 /** One call of the host's own with a real credential, over the same way as those of sandboxes: does it still work? */
 export interface Probe {

@@ -7,8 +7,8 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 
-import type { Exchange } from '../exchange/exchange.ts';
-import { fieldsOf, tokensOf, valuesOf, type Field } from './fields.ts';
+import type { Exchange } from '../exchange.ts';
+import { fieldsOf, tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
 import { relay } from '../exchange/relay.ts';
 import { headersOf } from '../upstream/upstream-http2.ts';
