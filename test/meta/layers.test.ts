@@ -41,6 +41,24 @@ describe('layers', () => {
     ['sockets in the policy', 'src/policy/a.ts', "import { connect, isIP } from 'node:net';", /may not hold node:net/],
     ['the environment read in passing', 'src/cli/a.ts', 'const home = process.env.HOME;', /reads process\.env/],
     ['the environment read by index', 'src/cli/a.ts', "const home = process['env'].HOME;", /reads process\.env/],
+    [
+      'a part that builds on a later part',
+      'src/gateway/http/a.ts',
+      "import { relay } from '../exchange/relay.ts';",
+      /gateway\/http may not build on gateway\/exchange/,
+    ],
+    [
+      'a part that builds on what puts the parts together',
+      'src/gateway/tls/a.ts',
+      "import { createGateway } from '../create-gateway.ts';",
+      /may not build on gateway\/create-gateway\.ts/,
+    ],
+    [
+      'a part nobody knows',
+      'src/policy/more/a.ts',
+      "import { decide } from '../judging/decide.ts';",
+      /not a folder of the table/,
+    ],
     ['a folder nobody knows', 'src/helpers/a.ts', '', /not a folder of the table/],
   ])('name %s', (_, path, text, fault) => {
     expect(layerFaults([{ path, text }]).join('\n')).toMatch(fault);
@@ -49,6 +67,9 @@ describe('layers', () => {
   test.each<[string, string, string]>([
     ['an import from above', 'src/cli/a.ts', "import { ids } from '../base/ids.ts';"],
     ['an address check anywhere', 'src/base/a.ts', "import { isIP } from 'node:net';"],
+    ['an earlier part', 'src/gateway/exchange/a.ts', "import { fieldsOf } from '../http/fields.ts';"],
+    ['words all parts have in common', 'src/gateway/http/a.ts', "import { refuse } from '../refusal.ts';"],
+    ['the type of what a part is handed', 'src/gateway/http/a.ts', "import type { Run } from '../exchange/run.ts';"],
     ['a type of a socket', 'src/journal/a.ts', "import type { Socket } from 'node:net';"],
     ['what a comment says', 'src/base/a.ts', "// import x from '../cli/x.ts'; reads process.env"],
   ])('allow %s', (_, path, text) => {

@@ -20,6 +20,19 @@ export const order = [
   'cli',
 ] as const;
 
+/**
+ * The folders of a folder: each builds only on those before it. Beside them lie the words they have in common, and the
+ * files `above` them, which put the parts together. Types may come from anywhere: they say what a part is handed.
+ */
+const parts: Readonly<Record<string, { readonly order: readonly string[]; readonly above: readonly string[] }>> = {
+  policy: { order: ['matching', 'judging', 'written', 'layers', 'proposing'], above: [] },
+  credentials: { order: ['sources', 'sealed', 'aws', 'login'], above: ['bind.ts', 'sources.ts', 'live-value.ts'] },
+  gateway: {
+    order: ['git', 'http', 'bodies', 'secrets', 'tls', 'names', 'upstream', 'injection', 'guards', 'asks', 'exchange', 'serving'],
+    above: ['connection.ts', 'create-gateway.ts', 'tunnel.ts'],
+  },
+};
+
 /** Narrower than the order: who must not know of whom, and why. */
 const strangers: Readonly<Record<string, { readonly folders: readonly string[]; readonly why: string }>> = {
   system: { folders: ['policy'], why: 'the hands know no rules' },
@@ -79,7 +92,7 @@ export function layerFaults(sources: readonly SourceFile[]): readonly string[] {
 function importFaults(path: string, from: string, { target, names, kind }: Import): readonly string[] {
   const local = resolved(path, target);
   if (local !== undefined) {
-    return folderFaults(path, from, folderOf(local));
+    return [...folderFaults(path, from, folderOf(local)), ...(kind === 'type' ? [] : partFaults(path, local))];
   }
   const allowed = powers[target];
   const computes = target === 'node:net' && names.length > 0 && names.every((name) => harmless.has(name));
@@ -95,6 +108,21 @@ function folderFaults(path: string, from: string, to: string): readonly string[]
     return [`${path}: ${from} may not import ${to}: ${stranger.why}`];
   }
   return rank(to) > rank(from) || rank(to) < 0 ? [`${path}: ${from} may not import ${to}, which stands below it`] : [];
+}
+
+function partFaults(path: string, target: string): readonly string[] {
+  const [, folder = '', from = ''] = path.split('/');
+  const [, targetFolder, to = ''] = target.split('/');
+  const table = parts[folder];
+  if (table === undefined || targetFolder !== folder || from.endsWith('.ts') || from === to) {
+    return [];
+  }
+  const rank = (name: string): number => table.order.indexOf(name);
+  if (rank(from) < 0) {
+    return [`${path}: ${folder}/${from} is not a folder of the table`];
+  }
+  const isBefore = to.endsWith('.ts') ? !table.above.includes(to) : rank(to) < rank(from);
+  return isBefore ? [] : [`${path}: ${folder}/${from} may not build on ${folder}/${to}, which stands above it`];
 }
 
 /** The environment is read in one file and handed down, so that a test can vary it and nothing reads it in passing. */
