@@ -1,11 +1,12 @@
 /** Process: one gateway with one sandbox, whose two hosts are reached through a listener each. */
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 
 import { decode, encode } from 'dns-packet';
 
 import { parseHost } from '../src/base/host.ts';
 import { createGateway } from '../src/gateway/create-gateway.ts';
 import type { Authority } from '../src/gateway/gateway.ts';
+import { dialOnHost } from '../src/gateway/upstream/dial.ts';
 import { journalPlace } from '../src/journal/journal-place.ts';
 import { openJournal } from '../src/journal/open-journal.ts';
 import type { NetworkRule } from '../src/policy/policy.ts';
@@ -48,7 +49,7 @@ async function start({ folder, authority, trustStorePem, upstreamPort, hosts, ..
     journal,
     trustStorePem,
     resolve: async () => ['93.184.216.34'],
-    dial: () => connect({ host: '127.0.0.1', port: upstreamPort, allowHalfOpen: true, noDelay: true }),
+    dial: ({ purpose }) => dialOnHost({ address: '127.0.0.1', port: upstreamPort, purpose: purpose ?? 'content' }),
     limits: { connectionsPerSecond: 100_000 },
   });
   const served = Promise.withResolvers<IngressReceiver>();

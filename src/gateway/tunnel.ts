@@ -54,7 +54,7 @@ async function carry(rule: NetworkRule, { socket, site: { live, host, port }, re
   const spent = watch(socket, held);
   const ended = AbortSignal.any([revoked, live.closing.signal, spent.signal]);
   try {
-    const dialled = await live.dialer.tcp({ host, port, override }, AbortSignal.any([gone.signal, ended]));
+    const dialled = await live.dialer.relay({ host, port, override }, AbortSignal.any([gone.signal, ended]));
     if (!dialled.ok || socket.destroyed || ended.aborted) {
       reset(socket);
       if (dialled.ok) {

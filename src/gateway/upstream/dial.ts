@@ -4,6 +4,7 @@ import { connect as netConnect, isIP, type Socket } from 'node:net';
 import { addressFault } from './address-check.ts';
 import type { Destination } from './destination.ts';
 import { faulty, type Attempt } from '../fault.ts';
+import { connectWide } from './wide-reads.ts';
 
 /** Opens TCP connections to destinations: resolves on the host, checks each address, dials exactly what was checked. */
 
@@ -20,6 +21,8 @@ export interface DialOptions {
   readonly signal: AbortSignal;
   /** default: public addresses that are none of this host's */
   readonly isAddressAllowed?: ((address: string) => boolean) | undefined;
+  /** default `content` */
+  readonly purpose?: DialPurpose | undefined;
 }
 
 export const resolveOnHost: Resolve = async (host) => (await lookup(host, { all: true })).map((found) => found.address);

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 
 import { reset } from './reset.ts';
+import { pourInto } from './wide-reads.ts';
 
 /** Relays bytes both ways as they are, with back-pressure and half-close, and counts them. */
 export interface Spliced {
@@ -48,7 +49,11 @@ export function splice(
       to.destroySoon();
       closed();
     });
-    from.pipe(to);
+    if (pourInto(from, to)) {
+      from.once('end', () => to.end());
+    } else {
+      from.pipe(to);
+    }
   }
   return promise;
 }
