@@ -167,7 +167,7 @@ export const commands: CommandTable = {
     about:
       'Read from the journal, where each answer of a model says what it used. Spend is by the list prices in the program, or by ' +
       '"prices" in the policy; it is no bill.',
-    examples: ['casemate usage', 'casemate usage --since 24h --json'],
+    examples: ['casemate usage --sandbox work', 'casemate usage --since 24h --json'],
     load: () => import('./commands/usage.ts'),
   },
   ...requestCommands,

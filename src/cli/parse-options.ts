@@ -151,9 +151,8 @@ export function optionalPositionals(parsed: ParsedOptions, names: readonly strin
   const extra = parsed.positionals[names.length];
   if (extra !== undefined) {
     const allowed = names.length === 0 ? 'No arguments are taken here.' : `Arguments: ${names.join(' ')}.`;
-    throw new CasemateError('USAGE', `unexpected argument "${visible(extra)}"`, {
-      hint: `${allowed} A command to run inside comes after --.`,
-    });
+    const example = parsed.example === undefined ? '' : ` For example: ${parsed.example}`;
+    throw new CasemateError('USAGE', `unexpected argument "${visible(extra)}"`, { hint: `${allowed}${example}` });
   }
   return parsed.positionals;
 }

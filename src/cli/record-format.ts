@@ -24,5 +24,5 @@ function wantsColours(stdout: { readonly isTTY?: boolean }, env: Environment): b
 
 /** The arguments of a command read against its row of the table. */
 export function parseFor(name: string, args: readonly string[]): ParsedOptions {
-  return parseOptions({ options: commands[name]?.options ?? [] }, args);
+  return parseOptions(commands[name] ?? { options: [] }, args);
 }

@@ -28,7 +28,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
     explicitFile: request.policyFile,
     commandLine: { agent: request.agent, workspace: request.workspace },
   });
-  if (parsed.rest.length === 0 && loaded.policy.agent === undefined) {
+  if (parsed.rest.length === 0 && loaded.policy.agent.name === undefined) {
     throw new CasemateError('USAGE', 'no command is given and the policy names no agent', {
       hint: 'Write a command after --, or choose an agent: casemate learn --agent claude --as-allowed',
     });
