@@ -1,5 +1,6 @@
 import { PassThrough, Readable } from 'node:stream';
 
+import { gather } from '../../base/gather.ts';
 import type { Content, ContentKind } from '../../policy/judging/decide.ts';
 import { readGitRequest } from '../../policy/judging/git-request.ts';
 import { readLfsBatch } from '../../policy/judging/lfs-batch.ts';
@@ -10,7 +11,7 @@ import { tokensOf, valuesOf } from '../http/fields.ts';
 import { createPushReader, type PushReading } from '../git/git-push.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from '../live-sandbox.ts';
-import { contentOf } from './read-content.ts';
+import { contentOf, holdContent } from './read-content.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
 /**
@@ -113,7 +114,10 @@ async function readPush(exchange: Exchange, { live }: Site): Promise<Read | Refu
     exchange.sendContinue();
   }
   const { body } = plain;
-  const reading = await inTime(readCommands(body), live.limits.headMs);
+  const reading = await inTime(
+    readCommands(body, (bytes) => holdContent(exchange, bytes, live)),
+    live.limits.headMs,
+  );
   if ('reason' in reading) {
     return reading;
   }
@@ -124,30 +128,33 @@ async function readPush(exchange: Exchange, { live }: Site): Promise<Read | Refu
   const { updates, capabilities } = reading.last;
   return {
     content: { kind: 'git-push', repository: repositoryOf(exchange), updates },
-    again: () => ({ ...plain, body: continued(reading.pieces, body), expectsContinue: false }),
+    again: () => ({ ...plain, body: continued(reading.read, body), expectsContinue: false }),
     capabilities,
   };
 }
 
 interface Commands {
   readonly last: PushReading;
-  readonly pieces: readonly Buffer[];
+  /** what came so far */
+  readonly read: Buffer;
 }
 
-/** Reads to the end of the list of references, then pauses. */
-function readCommands(body: Readable): Promise<Commands> {
+/** Reads to the end of the list of references, then pauses. `hold`: whether so much more may be held. */
+function readCommands(body: Readable, hold: (bytes: number) => boolean): Promise<Commands> {
   const { promise, resolve } = Promise.withResolvers<Commands>();
   const reader = createPushReader();
-  const pieces: Buffer[] = [];
+  const pieces = gather();
   const settle = (last: PushReading): void => {
     body.pause();
     body.off('data', take);
     body.off('end', end);
-    resolve({ last, pieces });
+    resolve({ last, read: pieces.take() });
   };
   const take = (piece: Buffer): void => {
-    pieces.push(piece);
-    const reading = reader.push(piece);
+    pieces.add(piece);
+    const reading: PushReading = hold(piece.length)
+      ? reader.push(piece)
+      : { kind: 'unreadable', why: 'too much content is held for this sandbox at the same time' };
     if (reading.kind !== 'incomplete') {
       settle(reading);
     }
@@ -161,13 +168,11 @@ function readCommands(body: Readable): Promise<Commands> {
 }
 
 /** What was read already, then the rest as it comes. */
-function continued(pieces: readonly Buffer[], rest: Readable): Readable {
+function continued(read: Buffer, rest: Readable): Readable {
   const whole = new PassThrough();
   // Whoever reads it sees the fault; until somebody does, it must not end the process.
   whole.on('error', () => undefined);
-  for (const piece of pieces) {
-    whole.write(piece);
-  }
+  whole.write(read);
   if (rest.readableEnded) {
     whole.end();
     return whole;

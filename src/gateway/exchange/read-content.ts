@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 
+import { gather } from '../../base/gather.ts';
 import type { Exchange } from '../exchange.ts';
 import { valuesOf } from '../http/fields.ts';
 import { refuse, type Refusal } from '../refusal.ts';
@@ -33,6 +34,13 @@ export function releaseContent(exchange: Exchange, counts: HeldContent): void {
   heldBy.delete(exchange.signal);
 }
 
+/** So much more of it is held, until the exchange is over. False: it is too much for this sandbox. */
+export function holdContent(exchange: Exchange, bytes: number, { counts, limits }: HeldLimit): boolean {
+  counts.heldBytes += bytes;
+  heldBy.set(exchange.signal, (heldBy.get(exchange.signal) ?? 0) + bytes);
+  return counts.heldBytes <= limits.heldBytes;
+}
+
 /** `undefined`: the request has none. */
 export function contentOf(exchange: Exchange, { counts, limits }: HeldLimit): Content | undefined {
   const { body } = exchange;
@@ -56,11 +64,7 @@ export function contentOf(exchange: Exchange, { counts, limits }: HeldLimit): Co
       const reading = collect(body, {
         maxBytes,
         isWhole: exchange.isWhole,
-        hold(bytes) {
-          counts.heldBytes += bytes;
-          heldBy.set(exchange.signal, (heldBy.get(exchange.signal) ?? 0) + bytes);
-          return counts.heldBytes <= limits.heldBytes;
-        },
+        hold: (bytes) => holdContent(exchange, bytes, { counts, limits }),
       });
       readings.set(body, reading);
       return reading;
@@ -81,16 +85,16 @@ interface Collecting {
 
 function collect(body: Readable, { maxBytes, isWhole, hold }: Collecting): Promise<Buffer | Refusal> {
   const { promise, resolve } = Promise.withResolvers<Buffer | Refusal>();
-  const pieces: Buffer[] = [];
+  const pieces = gather();
   let size = 0;
   const broken = (): void => resolve(refuse('malformed-request', 'the content of the request did not come to its end'));
   const take = (piece: Buffer): void => {
     size += piece.length;
     if (size <= maxBytes && hold(piece.length)) {
-      pieces.push(piece);
+      pieces.add(piece);
       return;
     }
-    pieces.length = 0;
+    pieces.take();
     body.off('data', take);
     body.pause();
     resolve(
@@ -98,7 +102,7 @@ function collect(body: Readable, { maxBytes, isWhole, hold }: Collecting): Promi
     );
   };
   body.on('data', take);
-  body.once('end', () => (isWhole() ? resolve(Buffer.concat(pieces)) : broken()));
+  body.once('end', () => (isWhole() ? resolve(pieces.take()) : broken()));
   body.once('error', broken);
   body.once('close', broken);
   return promise;

@@ -135,9 +135,9 @@ function partsOf(data: Buffer): Parts {
     return { text: chomped(decode(data) ?? '\0'), words: undefined };
   }
   // git takes other white space between them, too, and nothing behind a second zero byte: what is not one plain line is no command.
-  const listed = chomped(data.subarray(end + 1).toString('latin1'));
-  const text = /^[\x20-\x7e]*$/.test(listed) ? decode(data.subarray(0, end)) : undefined;
-  return { text: text ?? '\0', words: listed.split(' ').filter((word) => word !== '') };
+  const spoken = chomped(data.subarray(end + 1).toString('latin1'));
+  const text = /^[\x20-\x7e]*$/.test(spoken) ? decode(data.subarray(0, end)) : undefined;
+  return { text: text ?? '\0', words: spoken.split(' ').filter((word) => word !== '') };
 }
 
 function chomped(text: string): string {
