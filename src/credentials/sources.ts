@@ -13,6 +13,7 @@ import { profileStamp } from './aws/aws-profile.ts';
 import { checkedValue, maxValueBytes, unavailable, withoutLastLineFeed } from './sources/checked-value.ts';
 import { readCommand } from './sources/command-source.ts';
 import type { Material, Secret } from './credential.ts';
+import type { SendOnHost } from './host-request.ts';
 import { readKeychain } from './sources/keychain.ts';
 import { readSecretFile } from './sources/secret-file.ts';
 
@@ -28,6 +29,8 @@ export interface SourceAccess {
   readonly readSecretFile?: typeof readSecretFile;
   readonly stampOf?: typeof stampOf;
   readonly readAws?: typeof readAwsChain;
+  /** requests of the host's own for keys */
+  readonly send?: SendOnHost | undefined;
   readonly platform?: NodeJS.Platform;
   /** from the sealed store of this installation; `undefined`: nothing of this name. Throws `CREDENTIAL_UNAVAILABLE` */
   readonly stored?: ((name: string) => Promise<Secret | undefined>) | undefined;

@@ -9,7 +9,7 @@ import { engineNamed } from '../engines/registry.ts';
 import { createAsks } from '../gateway/asks/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
 import { createKnownSecrets } from '../gateway/secrets/known-secrets.ts';
-import { createHostPost } from '../gateway/upstream/host-post.ts';
+import { createHostSend, hostPost } from '../gateway/upstream/host-post.ts';
 import { proxySettings } from '../gateway/upstream/proxy-settings.ts';
 import { hostTrustStore } from '../gateway/tls/trust.ts';
 import { imageStore } from '../images/store.ts';
@@ -51,7 +51,8 @@ export async function assemble({
   const gateway = createGateway({ asks, journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
   cleanup.add('close the gateway', () => gateway.close());
   const sealed = createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env });
-  const loginPost = createHostPost({ trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env) });
+  const sendOnHost = createHostSend({ trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env) });
+  const loginPost = hostPost(sendOnHost);
   const logins = createLoginKeeper({
     store: sealed,
     post: loginPost,
@@ -72,6 +73,7 @@ export async function assemble({
     sealed,
     logins,
     loginPost,
+    sendOnHost,
     images: imageStore({ folder: paths.images }),
     agents,
     clock: systemClock,

@@ -168,7 +168,7 @@ function phantomVariables(plan: Plan, bindings: ReadonlyMap<string, Binding>): R
 }
 
 function bindOptions(
-  { store, env, uid, sealed, clock, logins }: SandboxContext,
+  { store, env, uid, sealed, clock, logins, sendOnHost }: SandboxContext,
   facts: BindFacts,
   { hosts }: PlannedCredential,
 ): BindOptions {
@@ -178,6 +178,7 @@ function bindOptions(
     env: layered(facts.callerEnv, env),
     uid,
     clock,
+    send: sendOnHost,
     stored: (name) => readSealedValue(sealed, { name, hosts }),
     login: logins.obtain,
     loginRejected(agent, material) {

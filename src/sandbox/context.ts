@@ -1,4 +1,5 @@
 import type { Agent } from '../agents/agent.ts';
+import type { SendOnHost } from '../credentials/host-request.ts';
 import type { LoginKeeper } from '../credentials/login/login-keeper.ts';
 import type { TokenPost } from '../credentials/login/token-request.ts';
 import type { SealedStore } from '../credentials/sealed/sealed-store.ts';
@@ -31,6 +32,8 @@ export interface SandboxContext {
   readonly logins: LoginKeeper;
   /** asks authorization servers, on the host's own behalf */
   readonly loginPost: TokenPost;
+  /** requests for keys and about accounts, on the host's own behalf */
+  readonly sendOnHost: SendOnHost;
   readonly images: ImageStore;
   readonly agents: Readonly<Record<string, Agent>>;
   readonly clock: Clock;

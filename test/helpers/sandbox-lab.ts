@@ -98,6 +98,7 @@ export async function sandboxLab(): Promise<Lab> {
       env: environmentOf({}),
     }),
     loginPost: async () => ({ status: 500, body: '' }),
+    sendOnHost: async () => ({ status: 500, body: '' }),
     logins: {
       obtain: async () => undefined,
       rejected: () => undefined,

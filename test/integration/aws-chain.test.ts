@@ -20,6 +20,7 @@ interface Asked {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  readonly way: 'direct' | 'gateway';
 }
 
 beforeEach(async () => {
@@ -42,16 +43,27 @@ function access(variables: Record<string, string> = {}, answers: Record<string, 
     async request(input, init) {
       const url = typeof input === 'string' ? input : '';
       const headers = Object.fromEntries(new Headers(init?.headers).entries());
-      asked.push({ url, method: init?.method ?? 'GET', headers, body: typeof init?.body === 'string' ? init.body : '' });
+      const body = typeof init?.body === 'string' ? init.body : '';
+      asked.push({ url, method: init?.method ?? 'GET', headers, body, way: 'direct' });
       expect(init?.redirect).toBe('error');
-      const key = Object.keys(answers).findLast((start) => url.startsWith(start));
-      if (key === undefined) {
-        throw new Error('no route');
-      }
-      const text = answers[key] ?? '';
-      return text === '403' ? new Response('secret of the answer', { status: 403 }) : new Response(text);
+      const { status, body: text } = answerTo(url, answers);
+      return new Response(text, { status });
+    },
+    async send({ url, method, fields, body = '' }) {
+      const headers = Object.fromEntries(new Headers(fields.map(([name, value]) => [name, value])).entries());
+      asked.push({ url, method, headers, body, way: 'gateway' });
+      return answerTo(url, answers);
     },
   };
+}
+
+function answerTo(url: string, answers: Record<string, string>): { status: number; body: string } {
+  const key = Object.keys(answers).findLast((start) => url.startsWith(start));
+  if (key === undefined) {
+    throw new Error('no route');
+  }
+  const text = answers[key] ?? '';
+  return text === '403' ? { status: 403, body: 'secret of the answer' } : { status: 200, body: text };
 }
 
 const shown = (reading: AwsReading | undefined) =>
@@ -101,6 +113,7 @@ describe('the order', () => {
     expect(await read(given)).toEqual(['ASIAINST', 'inst', 't']);
     expect(given.asked.map(({ method }) => method)).toEqual(['PUT', 'GET', 'GET']);
     expect(given.asked[2]?.headers['x-aws-ec2-metadata-token']).toBe('imds-token');
+    expect(given.asked.map(({ way }) => way)).toEqual(['direct', 'direct', 'direct']);
   });
 
   test('the endpoint of a container gets its token, and must be near or HTTPS', async () => {
@@ -114,7 +127,11 @@ describe('the order', () => {
     };
     const pod = access(full, { 'http://169.254.170.23/v1': answer });
     expect(await read(pod)).toEqual(['ASIACONT', 'cont', 't']);
-    expect(pod.asked[0]?.headers['authorization']).toBe('pod-token');
+    expect(pod.asked[0]).toMatchObject({ way: 'direct', headers: { authorization: 'pod-token' } });
+    const elsewhere = 'https://keys.example.com/v1';
+    const far = access({ AWS_CONTAINER_CREDENTIALS_FULL_URI: elsewhere }, { [elsewhere]: answer });
+    expect(await read(far)).toEqual(['ASIACONT', 'cont', 't']);
+    expect(far.asked.map(({ way }) => way)).toEqual(['gateway']);
     for (const url of [
       'http://evil.example/',
       'http://169.254.170.2.evil.example/',
@@ -150,6 +167,7 @@ describe('roles', () => {
     await config(text('https://sts.corp.example.com/sts'));
     const configured = access({}, { 'https://sts.corp.example.com/sts': assumed });
     expect((await read(configured, 'build'))?.[0]).toBe('ASIAROLE');
+    expect(configured.asked.map(({ way }) => way)).toEqual(['gateway']);
     const variable = { AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:4566' };
     expect((await read(access(variable, { 'http://127.0.0.1:4566/': assumed }), 'build'))?.[0]).toBe('ASIAROLE');
     for (const bad of ['http://sts.corp.example.com/', 'file:///etc/passwd', 'nonsense', 'https://user@sts.example.com/']) {
@@ -158,6 +176,16 @@ describe('roles', () => {
       await expect(read(given, 'build')).rejects.toThrow('token service (STS) is not usable');
       expect(given.asked).toEqual([]);
     }
+  });
+
+  test('without a way out of the host no other one is taken', async () => {
+    await config(`[default]\nrole_arn=${role}\ncredential_source=Environment\n`);
+    const { send: _, ...without } = access(
+      { AWS_PROFILE: 'default', AWS_ACCESS_KEY_ID: 'AKIAENV', AWS_SECRET_ACCESS_KEY: 'env' },
+      { 'https://sts.us-east-1.amazonaws.com/': assumed },
+    );
+    await expect(read(without)).rejects.toThrow('the token service of AWS did not answer');
+    expect(without.asked).toEqual([]);
   });
 
   test('circles, a missing source and a code of a device are told of', async () => {
@@ -208,7 +236,7 @@ describe('sign-on and programs', () => {
     });
     const given = access({}, { 'https://portal.sso.eu-west-1.amazonaws.com/federation/credentials': answer });
     expect(await read(given, 'dev')).toEqual(['ASIASSO', 'sso', 't']);
-    expect(given.asked[0]?.headers['x-amz-sso_bearer_token']).toBe('sso-access');
+    expect(given.asked[0]).toMatchObject({ way: 'gateway', headers: { 'x-amz-sso_bearer_token': 'sso-access' } });
     await cache('2025-12-31T23:00:00Z');
     await expect(read(access(), 'dev')).rejects.toMatchObject({ hint: 'Run: aws sso login --profile dev' });
   });

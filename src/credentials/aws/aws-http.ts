@@ -1,4 +1,5 @@
 import { unavailable } from '../sources/checked-value.ts';
+import type { HostReply } from '../host-request.ts';
 import type { AwsAccess, AwsFields } from './aws-reading.ts';
 
 /** The few requests by which AWS keys are had. Nothing of an answer is in an error: it may hold what was asked for. */
@@ -13,25 +14,41 @@ export interface AwsRequest {
 }
 
 const maxBytes = 256 * 1024;
+const patienceMs = 10_000;
 
 /** The text of a 200. Throws `CREDENTIAL_UNAVAILABLE`. No redirect is followed: it would carry keys elsewhere. */
-export async function askAws(
-  { url, method = 'GET', headers = {}, body, timeoutMs = 10_000, what }: AwsRequest,
-  { request = fetch }: AwsAccess,
-): Promise<string> {
-  let answer: Response;
-  let text: string;
-  try {
-    const signal = AbortSignal.timeout(timeoutMs);
-    answer = await request(url, { method, headers, redirect: 'error', signal, ...(body === undefined ? {} : { body }) });
-    text = await answer.text();
-  } catch {
+export async function askAws(asked: AwsRequest, access: AwsAccess): Promise<string> {
+  const { what } = asked;
+  const { status, body } = await (isNear(asked.url) ? askNear(asked, access) : askFar(asked, access)).catch(() => {
     throw unavailable(`${what} did not answer`);
+  });
+  if (status < 200 || status >= 300 || body.length > maxBytes) {
+    throw unavailable(`${what} answered with status ${status}`, 'Run the AWS command line tool to see why.');
   }
-  if (!answer.ok || text.length > maxBytes) {
-    throw unavailable(`${what} answered with status ${answer.status}`, 'Run the AWS command line tool to see why.');
+  return body;
+}
+
+/** Loopback, and the link-local addresses where a machine or a container service hands out keys: never through a proxy. */
+function isNear(url: string): boolean {
+  return /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]|169\.254\.\d{1,3}\.\d{1,3}|\[fd00:ec2::[\da-f]{1,4}\])$/.test(
+    new URL(url).hostname,
+  );
+}
+
+async function askNear(asked: AwsRequest, { request = fetch }: AwsAccess): Promise<HostReply> {
+  const { url, method = 'GET', headers = {}, body, timeoutMs = patienceMs } = asked;
+  const signal = AbortSignal.timeout(timeoutMs);
+  const answer = await request(url, { method, headers, redirect: 'error', signal, ...(body === undefined ? {} : { body }) });
+  return { status: answer.status, body: await answer.text() };
+}
+
+/** By the host's own proxy and trust, as every other way out; there is no other way in its place. */
+async function askFar(asked: AwsRequest, { send }: AwsAccess): Promise<HostReply> {
+  const { url, method = 'GET', headers = {}, body, timeoutMs = patienceMs } = asked;
+  if (send === undefined) {
+    throw new Error('no way out was given');
   }
-  return text;
+  return await send({ url, method, fields: Object.entries(headers), body, timeoutMs });
 }
 
 /** Member names as most of these services write them; those of the sign-on service begin in lower case. */

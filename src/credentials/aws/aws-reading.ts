@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from '../../system/clock.ts';
 import type { Environment } from '../../system/environment.ts';
 import type { run } from '../../system/process.ts';
+import type { SendOnHost } from '../host-request.ts';
 import { checkedValue } from '../sources/checked-value.ts';
 import type { Material } from '../credential.ts';
 
@@ -16,7 +17,10 @@ export interface AwsAccess {
   readonly env: Environment;
   readonly uid?: number | undefined;
   readonly run?: typeof run;
+  /** to addresses of this very machine: its container's endpoint, its metadata service */
   readonly request?: typeof fetch;
+  /** to everybody else, as this host reaches the world */
+  readonly send?: SendOnHost | undefined;
   readonly clock?: Clock | undefined;
 }
 

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 
 import { parseHost } from '../../base/host.ts';
+import type { HostReply, HostRequest, SendOnHost } from '../../credentials/host-request.ts';
 import { UnsentError, type TokenPost } from '../../credentials/login/token-request.ts';
 import { createDialer, type Dialer } from './dialer.ts';
 import { dialOnHost, resolveOnHost } from './dial.ts';
@@ -9,15 +10,15 @@ import { defaultLimits, type GatewayLimits } from '../limits.ts';
 import type { UpstreamProxy } from './proxy-settings.ts';
 import { createUpstream } from './upstream.ts';
 
-/** Requests of the host itself to an authorization server: by the gateway's own dialling, trust and proxy. */
-export interface HostPostOptions {
+/** Requests of the host itself, to authorization servers and for keys: by the gateway's own dialling, trust and proxy. */
+export interface HostSendOptions {
   readonly upstreamProxy: UpstreamProxy | undefined;
   readonly trustStorePem: string | undefined;
 }
 
 const maxAnswerBytes = 256 * 1024;
 
-export function createHostPost({ upstreamProxy, trustStorePem }: HostPostOptions): TokenPost {
+export function createHostSend({ upstreamProxy, trustStorePem }: HostSendOptions): SendOnHost {
   const limits = defaultLimits;
   const dialer = createDialer({
     resolve: resolveOnHost,
@@ -26,11 +27,18 @@ export function createHostPost({ upstreamProxy, trustStorePem }: HostPostOptions
     trustStorePem,
     dialMs: limits.dialMs,
     handshakeMs: limits.handshakeMs,
+    // A human configured who is asked here, and it may be a server of their own network.
+    isAddressAllowed: () => true,
   });
-  return (request) => post(request, dialer, limits);
+  return (request) => send(request, dialer, limits);
 }
 
-async function post(request: Parameters<TokenPost>[0], dialer: Dialer, limits: GatewayLimits): ReturnType<TokenPost> {
+export function hostPost(carry: SendOnHost): TokenPost {
+  return ({ url, contentType, body, timeoutMs }) =>
+    carry({ url, method: 'POST', fields: [['content-type', contentType]], body, timeoutMs });
+}
+
+async function send(request: HostRequest, dialer: Dialer, limits: GatewayLimits): Promise<HostReply> {
   const url = new URL(request.url);
   const { secure, destination } = routeOf(url);
   const signal = AbortSignal.timeout(request.timeoutMs);
@@ -41,24 +49,13 @@ async function post(request: Parameters<TokenPost>[0], dialer: Dialer, limits: G
   }
   tried.value.destroy();
   const upstream = createUpstream({ destination, secure, dialer, limits });
-  const content = Buffer.from(request.body);
   try {
     const answer = await upstream.request({
-      method: 'POST',
+      method: request.method,
       target: `${url.pathname}${url.search}`,
       authority: url.host,
-      fields: [
-        ['content-type', request.contentType],
-        ['content-length', String(content.length)],
-        ['accept', 'application/json'],
-        ['accept-encoding', 'identity'],
-        ['user-agent', 'casemate'],
-      ],
-      body: {
-        stream: Readable.from([content], { objectMode: false }),
-        options: { step: undefined, isWhole: () => true, onBytes: () => undefined },
-        trailers: () => [],
-      },
+      fields: fieldsOf(request),
+      body: contentOf(request),
       signal,
       prefersHttp2: false,
       takesTrailers: false,
@@ -72,12 +69,34 @@ async function post(request: Parameters<TokenPost>[0], dialer: Dialer, limits: G
   }
 }
 
+/** What is signed stays as it is signed: a name that the caller gives is not given twice. */
+function fieldsOf({ fields, body, method }: HostRequest): HostRequest['fields'] {
+  const named = new Set(fields.map(([name]) => name.toLowerCase()));
+  const own = [
+    ...(body === undefined && method === 'GET' ? [] : [['content-length', String(Buffer.byteLength(body ?? ''))] as const]),
+    ['accept', 'application/json'] as const,
+    ['accept-encoding', 'identity'] as const,
+    ['user-agent', 'casemate'] as const,
+  ];
+  const kept = fields.filter(([name]) => name.toLowerCase() !== 'host' && name.toLowerCase() !== 'content-length');
+  return [...kept, ...own.filter(([name]) => name === 'content-length' || !named.has(name))];
+}
+
+function contentOf({ body }: HostRequest) {
+  const pieces = body === undefined ? [] : [Buffer.from(body)];
+  return {
+    stream: Readable.from(pieces, { objectMode: false }),
+    options: { step: undefined, isWhole: () => true, onBytes: () => undefined },
+    trailers: () => [],
+  };
+}
+
 /** Plain HTTP only to this host itself, where a stand-in may be. Throws `UnsentError`. */
 function routeOf(url: URL): { readonly secure: boolean; readonly destination: Destination } {
   const isLoopback = url.hostname === 'localhost' || /^127(?:\.\d{1,3}){3}$/.test(url.hostname);
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback)) {
-    throw new UnsentError('an authorization server is asked over TLS only');
+    throw new UnsentError('servers are asked over TLS only');
   }
   const secure = url.protocol === 'https:';
   return isLoopback
