@@ -13,7 +13,7 @@ export interface CredentialMarks {
   /** Cheap enough to be called for each exchange; on disk at most once a minute for each pair. */
   readonly used: (name: string, sandbox: string, nowMs: number) => void;
   readonly uses: () => readonly CredentialUse[];
-  /** All that is known of a credential. */
+  /** All that is known of a credential, but for its revocations in single sandboxes. */
   readonly forget: (name: string) => void;
 }
 
@@ -47,11 +47,12 @@ export function credentialMarks(database: DatabaseSync): CredentialMarks {
   let version = 0;
   return {
     revoke({ name, sandbox, sinceMs }) {
+      // In force before it is on disk, which may be full.
+      revoked.add(keyOf(name, sandbox));
+      version += 1;
       database.prepare('INSERT OR IGNORE INTO credentials_revoked VALUES (?, ?, ?)').run(name, sandbox ?? '', sinceMs);
       // The log of changes reaches the disk now: a power cut must not give a credential back.
       database.exec('PRAGMA wal_checkpoint(FULL)');
-      revoked.add(keyOf(name, sandbox));
-      version += 1;
     },
     restore(name, sandbox) {
       database.prepare('DELETE FROM credentials_revoked WHERE name = ? AND sandbox = ?').run(name, sandbox ?? '');
@@ -75,12 +76,10 @@ export function credentialMarks(database: DatabaseSync): CredentialMarks {
       return [...known.values()].toSorted((a, b) => b.lastMs - a.lastMs);
     },
     forget(name) {
-      for (const table of ['credentials_revoked', 'credentials_used']) {
-        database.prepare(`DELETE FROM ${table} WHERE name = ?`).run(name);
-      }
-      for (const key of [...revoked].filter((one) => one.startsWith(`${name} `))) {
-        revoked.delete(key);
-      }
+      database.prepare('DELETE FROM credentials_used WHERE name = ?').run(name);
+      // What was taken from a single sandbox stays taken: another value of this name may be set while it runs.
+      database.prepare("DELETE FROM credentials_revoked WHERE name = ? AND sandbox = ''").run(name);
+      revoked.delete(keyOf(name, undefined));
       for (const key of [...lastUse.keys()].filter((one) => one.startsWith(`${name} `))) {
         lastUse.delete(key);
       }

@@ -1,4 +1,4 @@
-import { CasemateError } from '../base/errors.ts';
+import { CasemateError, toCasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { visible } from '../base/text.ts';
 import type { Binding } from '../credentials/bind.ts';
@@ -122,18 +122,45 @@ export interface RevokeAnswer {
   readonly sandboxes: readonly string[];
 }
 
-/** In one sandbox, or in all that are and will be, until it is set, rotated or restored. */
+/**
+ * In one sandbox, or in all that are and will be, until it is set, rotated or restored. It is cut off even where that
+ * cannot be recorded: whoever fills the disk must not keep a key by it. Throws then, and says so.
+ */
 export async function revokeCredential(
   context: SandboxContext,
   { name, actor, sandbox }: CredentialCall & { readonly sandbox: SandboxId | undefined },
 ): Promise<RevokeAnswer> {
   const { store, gateway, journal, clock } = context;
   const held = runningWith(context, name).filter(({ id }) => sandbox === undefined || id === sandbox);
-  await journal.append({ actor, sandbox, action: 'credential.revoke', subject: name, decision: 'none', outcome: 'ok' });
-  store.credentials.revoke({ name, sandbox, sinceMs: clock.nowMs() });
+  const entry = { actor, sandbox, action: 'credential.revoke', subject: name, decision: 'none', outcome: 'ok' } as const;
+  const unwritten = await journal.append(entry).then(
+    () => undefined,
+    (error: unknown) => toCasemateError(error),
+  );
+  const unmarked = fault(() => store.credentials.revoke({ name, sandbox, sinceMs: clock.nowMs() }));
   // After the mark: what is asked for from here on is refused, and what was given before is cut.
   const cut = gateway.cutCredential(name, { sandboxId: sandbox });
+  const failure = unmarked ?? unwritten;
+  if (failure !== undefined) {
+    throw new CasemateError(
+      failure.code,
+      `the credential "${visible(name)}" is cut off now, but that could not be written down: ${failure.message}`,
+      {
+        cause: failure,
+        hint: 'Make room on the disk and revoke it once more, or the next daemon gives it out again.',
+      },
+    );
+  }
   return { name, cut, sandboxes: held.map((one) => one.sandbox) };
+}
+
+function fault(work: () => void): CasemateError | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return toCasemateError(error);
+  }
 }
 
 /** Resolves to whether it had been revoked. */

@@ -371,8 +371,7 @@ describe('in a signature of AWS', () => {
   });
 
   test('nor is a call that names itself in content of another charset', async () => {
-    const type = 'Content-Type: application/x-www-form-urlencoded; charset=utf-16';
-    const lines = [signedBy(awsId, { region: 'us-east-1', service: 'sts' }), type];
+    const lines = [signedBy(awsId, { region: 'us-east-1', service: 'sts' }), 'Content-Type: application/json; charset=utf-16'];
     await isRefused(sts, { target: '/?Action=GetCallerIdentity', lines, body: 'unreadable' }, 'not-signable');
   });
 

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 
+import { CasemateError } from '../../src/base/errors.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { bindPlanCredentials, type PlanCredentials } from '../../src/sandbox/bind-credentials.ts';
 import type { SandboxContext } from '../../src/sandbox/context.ts';
@@ -242,4 +243,28 @@ test('of 20 requests whose connection is still being opened at a rotation none s
   expect((await answers).every(({ text }) => text.includes('hello from'))).toBe(true);
   expect(new Set(own.seen.map(({ headers }) => headers['authorization']))).toEqual(new Set([`Bearer ${second}`]));
   expect(own.seen.length).toBe(20);
+});
+
+test('on a full disk it is cut off all the same, and whoever asked is told that it could not be written', async () => {
+  await open();
+  await sink(host, trickle);
+  const socket = await connect(host);
+  socket.write(head(host));
+  await new Promise((resolve) => socket.once('data', resolve));
+  const end = closedAfter(socket);
+  const full = { ...context.journal, append: () => Promise.reject(new CasemateError('JOURNAL_UNWRITABLE', 'no space left')) };
+  const asked = revokeCredential({ ...context, journal: full }, { name: 'main', actor: 'user:1', sandbox: undefined });
+  await expect(asked).rejects.toThrow('is cut off now, but that could not be written down: no space left');
+  expect(await end).toBeLessThan(1000);
+  expect((await ask()).text).toContain('x-casemate-denied: credential-revoked');
+});
+
+test('a value that is removed and set anew does not come back to the sandbox that lost it', async () => {
+  await open();
+  const own = await sink(host);
+  await revoke('this one');
+  await removeCredential(context, { name: 'main', actor: 'user:1' });
+  await setCredential(context, { name: 'main', actor: 'user:1', value: second, provider: 'bearer', hosts: [host] });
+  expect((await ask()).text).toContain('x-casemate-denied: credential-revoked');
+  expect(own.seen.length).toBe(0);
 });
