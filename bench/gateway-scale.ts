@@ -11,7 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { rolldown } from 'rolldown';
 
 import { takeBuiltIns } from '../scripts/built-ins.mjs';
-import { daemonFlags } from '../src/cli/start-daemon.ts';
+import { daemonFlags } from '../src/cli/session/start-daemon.ts';
 import { createAuthority, createLeafSigner } from '../src/gateway/tls/authority.ts';
 import { hostEnv } from './measure.ts';
 import type { BenchResult } from './result.ts';

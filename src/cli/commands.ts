@@ -1,6 +1,6 @@
 import type { CommandTable, OptionRow } from './command.ts';
-import { credentialCommands } from './credential-commands.ts';
-import { requestCommands } from './request-commands.ts';
+import { credentialCommands } from './table/credential-commands.ts';
+import { requestCommands } from './table/request-commands.ts';
 
 /** Every command of the command line as data. `--help`, completion and the reference page read this and load nothing. */
 

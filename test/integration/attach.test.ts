@@ -6,7 +6,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { attach } from '../../src/cli/attach.ts';
+import { attach } from '../../src/cli/session/attach.ts';
 
 let folder: string;
 

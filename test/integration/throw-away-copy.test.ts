@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { makeLearnWorkspace } from '../../src/cli/learn-workspace.ts';
+import { makeLearnWorkspace } from '../../src/cli/session/learn-workspace.ts';
 import { copyWorkspace } from '../../src/workspace/throw-away-copy.ts';
 
 let root: string;

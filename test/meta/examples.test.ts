@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { commands } from '../../src/cli/commands.ts';
-import { parseOptions } from '../../src/cli/parse-options.ts';
+import { parseOptions } from '../../src/cli/reading/parse-options.ts';
 import { parsePolicy } from '../../src/policy/written/parse.ts';
 import { tree } from './tree.ts';
 

@@ -2,15 +2,15 @@ import { CasemateError } from '../../base/errors.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { ApproveCall } from '../../daemon/protocol.ts';
 import type { Approved, RequestView } from '../../sandbox/approvals.ts';
-import type { PolicyApproval } from '../approve-policy.ts';
+import type { PolicyApproval } from '../asking/approve-policy.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
-import { canAsk, confirm } from '../confirm.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { listOption, parseOptions, requiredPositionals, switchOption, type ParsedOptions } from '../parse-options.ts';
-import { requestId } from '../request-id.ts';
-import { requestText } from '../request-text.ts';
+import { canAsk, confirm } from '../asking/confirm.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { listOption, parseOptions, requiredPositionals, switchOption, type ParsedOptions } from '../reading/parse-options.ts';
+import { requestId } from '../reading/request-id.ts';
+import { requestText } from '../printing/request-text.ts';
 
 /**
  * `casemate approve`: a person at a terminal reads the request and says yes. The id names exactly what is shown, under the
@@ -37,7 +37,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
 
 async function carryOut(context: CommandContext, client: Client, approval: PolicyApproval): Promise<Approved> {
   if (approval.call.scope === 'policy') {
-    const { approveInPolicy } = await import('../approve-policy.ts');
+    const { approveInPolicy } = await import('../asking/approve-policy.ts');
     return await approveInPolicy(context, client, approval);
   }
   await approval.agree();

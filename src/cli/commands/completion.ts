@@ -3,7 +3,7 @@ import { nearest, visible } from '../../base/text.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
 import { bashCompletion, fishCompletion, zshCompletion } from '../completion.ts';
-import { parseOptions, requiredPositionals } from '../parse-options.ts';
+import { parseOptions, requiredPositionals } from '../reading/parse-options.ts';
 
 /** `casemate completion SHELL`: prints the script; where it goes is the user's choice. */
 

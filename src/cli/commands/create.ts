@@ -1,10 +1,10 @@
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { makeRequest } from '../make-request.ts';
-import { printJson } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { makeRequest } from '../reading/make-request.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate create`: checks everything and records the sandbox; nothing runs yet. */
 export const run: RunCommand = async (args, context) => {

@@ -2,9 +2,9 @@ import { visible } from '../../base/text.ts';
 import type { CredentialView, SourceView } from '../../sandbox/list-credentials.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { ago, printJson, table } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { ago, printJson, table } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate credentials ls`: what is there, where from and when it was used; never a value, nor a part of one. */
 export const run: RunCommand = async (args, context) => {

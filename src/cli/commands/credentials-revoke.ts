@@ -1,10 +1,10 @@
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { parseOptions, switchOption, textOption } from '../parse-options.ts';
-import { credentialName } from '../secret-input.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
+import { credentialName } from '../asking/secret-input.ts';
 
 /** `casemate credentials revoke`: cut off when this returns, open streams included. */
 export const run: RunCommand = async (args, context) => {

@@ -1,11 +1,11 @@
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { confirmName } from '../confirm-name.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { parseOptions, switchOption } from '../parse-options.ts';
-import { credentialName } from '../secret-input.ts';
+import { confirmName } from '../asking/confirm-name.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, switchOption } from '../reading/parse-options.ts';
+import { credentialName } from '../asking/secret-input.ts';
 
 /** `casemate credentials rm`: what goes is shown first, then the name once more, then the deed. */
 export const run: RunCommand = async (args, context) => {

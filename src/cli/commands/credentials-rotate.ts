@@ -3,9 +3,9 @@ import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { parseOptions, switchOption } from '../parse-options.ts';
-import { credentialName, hasSecretOption, readSecret } from '../secret-input.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { parseOptions, switchOption } from '../reading/parse-options.ts';
+import { credentialName, hasSecretOption, readSecret } from '../asking/secret-input.ts';
 import { reportChange } from './credentials-set.ts';
 
 /** `casemate credentials rotate`: the new value is in force in every running sandbox when this returns. */

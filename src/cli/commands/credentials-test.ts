@@ -2,10 +2,10 @@ import { visible } from '../../base/text.ts';
 import type { TestAnswer } from '../../sandbox/test-credential.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { mark, printJson } from '../output.ts';
-import { parseOptions, switchOption, textOption } from '../parse-options.ts';
-import { credentialName } from '../secret-input.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { mark, printJson } from '../printing/output.ts';
+import { parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
+import { credentialName } from '../asking/secret-input.ts';
 
 /** `casemate credentials test`: one real call; what is said is what came of that call. */
 export const run: RunCommand = async (args, context) => {

@@ -3,9 +3,9 @@ import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { StatusAnswer } from '../../daemon/protocol.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { facts, printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { facts, printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate daemon status`: never starts one. */
 export const run: RunCommand = async (args, context) => {

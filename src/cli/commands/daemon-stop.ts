@@ -1,9 +1,9 @@
 import { isCasemateError } from '../../base/errors.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate daemon stop`: waits until it is gone. */
 export const run: RunCommand = async (args, context) => {

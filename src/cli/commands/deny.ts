@@ -1,9 +1,9 @@
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
-import { requestId } from '../request-id.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+import { requestId } from '../reading/request-id.ts';
 
 /** `casemate deny`: what waits is refused at once, and the same is not asked again for a while. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

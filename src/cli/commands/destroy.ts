@@ -2,10 +2,10 @@ import { visible } from '../../base/text.ts';
 import type { DestroyAnswer } from '../../daemon/protocol.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { confirmName } from '../confirm-name.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { confirmName } from '../asking/confirm-name.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate destroy`: the plan first, then the name once more, then the deed. */
 export const run: RunCommand = async (args, context) => {

@@ -5,8 +5,8 @@ import { imageStore } from '../../images/store.ts';
 import { examineHost, type HostCheck } from '../../sandbox/examine-host.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { dim, mark, printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption, textOption } from '../parse-options.ts';
+import { dim, mark, printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
 /** `casemate doctor`: every row was probed just now; exit code 1 when something a start needs is missing. */
 export const run: RunCommand = async (args, context) => {

@@ -2,10 +2,17 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { durationOption } from '../make-request.ts';
-import { listOption, parseOptions, requiredCommand, requiredPositionals, switchOption, textOption } from '../parse-options.ts';
-import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { durationOption } from '../reading/make-request.ts';
+import {
+  listOption,
+  parseOptions,
+  requiredCommand,
+  requiredPositionals,
+  switchOption,
+  textOption,
+} from '../reading/parse-options.ts';
+import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
 /** `casemate exec`: a command in a running sandbox. */
 export const run: RunCommand = async (args, context) => {

@@ -2,9 +2,9 @@ import { buildDeps } from '../../images/build-deps.ts';
 import type { StoredImage } from '../../images/store.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { buildProgress } from '../image-progress.ts';
-import { printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { buildProgress } from '../printing/image-progress.ts';
+import { printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate image build`: steps on standard error, the digest on standard output. */
 export const run: RunCommand = async (args, context) => {

@@ -8,9 +8,9 @@ import { removable, removeImage } from '../../images/remove-image.ts';
 import { imageStore, type DamagedImage, type StoredImage } from '../../images/store.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption, textOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
 
 /** `casemate image rm NAME --confirm NAME`. */
 export const run: RunCommand = async (args, context) => {

@@ -3,8 +3,8 @@ import { allDebs, allNpm, type Lock } from '../../images/lock.ts';
 import { imageStore, type StoredImage } from '../../images/store.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { facts, printJson } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { facts, printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate image show NAME`: what it is made of. `--json` has the whole lock and the bill of materials. */
 export const run: RunCommand = async (args, { paths, stdout }) => {

@@ -4,8 +4,8 @@ import { verifyImage } from '../../images/verify-image.ts';
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { mark, printJson, type Mark } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { mark, printJson, type Mark } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate image verify NAME`: every promise of an image as a row; exit code 1 when one is broken. */
 export const run: RunCommand = async (args, { paths, env, uid, stdout, stderr }) => {

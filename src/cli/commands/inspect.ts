@@ -1,11 +1,11 @@
 import type { InspectAnswer } from '../../daemon/protocol.ts';
-import { alarmText, budgetRows } from '../budget-rows.ts';
+import { alarmText, budgetRows } from '../printing/budget-rows.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { describeLogin } from '../describe-login.ts';
-import { connectDaemon } from '../connect.ts';
-import { bold, facts, mark, printJson } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { describeLogin } from '../printing/describe-login.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { bold, facts, mark, printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { visible } from '../../base/text.ts';
 
 /** `casemate inspect`: ticks only for what was read back from the running sandbox. */

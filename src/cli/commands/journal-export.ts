@@ -11,11 +11,11 @@ import { queryJournal, type Found } from '../../journal/query.ts';
 import { terminalSafeJson } from '../../journal/render.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { CommandContext } from '../command.ts';
-import { readFilters } from '../journal-filters.ts';
+import { readFilters } from '../reading/journal-filters.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
-import { lineOutput } from '../line-output.ts';
-import { numberOption, optionalPositionals, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
-import { parseFor } from '../record-format.ts';
+import { lineOutput } from '../printing/line-output.ts';
+import { numberOption, optionalPositionals, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
+import { parseFor } from '../printing/record-format.ts';
 
 /** `casemate journal export`: records as JSON lines or CSV, or all of it as a bundle that verifies elsewhere. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

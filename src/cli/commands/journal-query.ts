@@ -1,11 +1,11 @@
 import { queryJournal } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { CommandContext } from '../command.ts';
-import { readFilters } from '../journal-filters.ts';
+import { readFilters } from '../reading/journal-filters.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
-import { lineOutput } from '../line-output.ts';
-import { numberOption, optionalPositionals } from '../parse-options.ts';
-import { parseFor, recordFormat } from '../record-format.ts';
+import { lineOutput } from '../printing/line-output.ts';
+import { numberOption, optionalPositionals } from '../reading/parse-options.ts';
+import { parseFor, recordFormat } from '../printing/record-format.ts';
 
 /** `casemate journal query`: the records that match, oldest first. Reads the files; needs no daemon. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

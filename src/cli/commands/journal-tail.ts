@@ -3,9 +3,9 @@ import { queryJournal } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { CommandContext } from '../command.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
-import { lineOutput } from '../line-output.ts';
-import { numberOption, optionalPositionals, switchOption } from '../parse-options.ts';
-import { parseFor, recordFormat } from '../record-format.ts';
+import { lineOutput } from '../printing/line-output.ts';
+import { numberOption, optionalPositionals, switchOption } from '../reading/parse-options.ts';
+import { parseFor, recordFormat } from '../printing/record-format.ts';
 
 /** `casemate journal tail`: the newest records, and with --follow those to come. Reads the files; needs no daemon. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

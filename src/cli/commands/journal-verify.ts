@@ -8,8 +8,8 @@ import { verifyJournal, verifySegments, type JournalVerdict } from '../../journa
 import { readWitness } from '../../journal/witness.ts';
 import type { CommandContext } from '../command.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
-import { optionalPositionals, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
-import { parseFor } from '../record-format.ts';
+import { optionalPositionals, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
+import { parseFor } from '../printing/record-format.ts';
 
 /** `casemate journal verify`: 0 when valid, 1 with the first bad line when not. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

@@ -9,14 +9,14 @@ import { propose } from '../../policy/proposing/propose.ts';
 import { requestsFromJournal } from '../../sandbox/denied-requests.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { makeLearnWorkspace, type LearnWorkspace } from '../learn-workspace.ts';
-import { learnNotes } from '../learn-notes.ts';
-import { makeRequest } from '../make-request.ts';
-import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
-import { readPolicy } from '../read-policy.ts';
-import { hasTerminal, ownIdentity, runSession } from '../session.ts';
-import { showProposal } from '../show-proposal.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { makeLearnWorkspace, type LearnWorkspace } from '../session/learn-workspace.ts';
+import { learnNotes } from '../printing/learn-notes.ts';
+import { makeRequest } from '../reading/make-request.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
+import { readPolicy } from '../reading/read-policy.ts';
+import { hasTerminal, ownIdentity, runSession } from '../session/session.ts';
+import { showProposal } from '../asking/show-proposal.ts';
 
 /** `casemate learn`: a run in a copy without secrets, of which little leaves the host, and the rules it would have needed. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

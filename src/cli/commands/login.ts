@@ -5,14 +5,14 @@ import type { Client } from '../../daemon/client.ts';
 import type { LoginShown } from '../../daemon/protocol.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { canAsk, confirm } from '../confirm.ts';
-import { describeLogin } from '../describe-login.ts';
-import { readHostLogin } from '../host-login.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { canAsk, confirm } from '../asking/confirm.ts';
+import { describeLogin } from '../printing/describe-login.ts';
+import { readHostLogin } from '../reading/host-login.ts';
 import { listenForCode } from '../../gateway/upstream/loopback-code.ts';
-import { printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../parse-options.ts';
-import { typedOrPiped } from '../secret-input.ts';
+import { printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
+import { typedOrPiped } from '../asking/secret-input.ts';
 
 /** `casemate login`: a login of the agent's subscription that is kept on the host, its own or the one the host already has. */
 export const run: RunCommand = async (args, context) => {

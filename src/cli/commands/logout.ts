@@ -1,8 +1,8 @@
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate logout`: the login is ended at its server, where that can be reached, and forgotten here. */
 export const run: RunCommand = async (args, context) => {

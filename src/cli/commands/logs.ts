@@ -4,12 +4,12 @@ import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visibleLines } from '../../base/text.ts';
-import { alarmText } from '../budget-rows.ts';
+import { alarmText } from '../printing/budget-rows.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { numberOption, parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { numberOption, parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate logs`: what commands without a terminal printed, kept on the host, shown without control characters. */
 export const run: RunCommand = async (args, context) => {

@@ -1,8 +1,8 @@
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { ago, printJson, table } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { ago, printJson, table } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate ls`. */
 export const run: RunCommand = async (args, context) => {

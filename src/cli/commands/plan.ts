@@ -5,10 +5,10 @@ import { formatFunctions } from '../../policy/judging/format-functions.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { makeRequest } from '../make-request.ts';
-import { facts, printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { makeRequest } from '../reading/make-request.ts';
+import { facts, printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate plan`: everything a start would do, and its hash; nothing is started. */
 export const run: RunCommand = async (args, context) => {

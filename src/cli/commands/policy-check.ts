@@ -8,9 +8,9 @@ import { projectGrants } from '../../policy/layers/project-grants.ts';
 import type { LoadedPolicy } from '../../sandbox/load-policy.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { facts, printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
-import { readPolicy } from '../read-policy.ts';
+import { facts, printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { readPolicy } from '../reading/read-policy.ts';
 
 /** `casemate policy check`: reads the layers as a start would and says what they come to. */
 export const run: RunCommand = async (args, context) => {

@@ -6,9 +6,9 @@ import { visible } from '../../base/text.ts';
 import { explain, explainLines, type Question } from '../../policy/proposing/explain.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, requiredPositionals, switchOption, textOption } from '../parse-options.ts';
-import { readPolicy } from '../read-policy.ts';
+import { printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
+import { readPolicy } from '../reading/read-policy.ts';
 
 /** `casemate policy explain`: which rule of which file decides about a destination or a request. Exit code 0 either way. */
 export const run: RunCommand = async (args, context) => {

@@ -10,12 +10,12 @@ import { propose } from '../../policy/proposing/propose.ts';
 import { requestsFromJournal } from '../../sandbox/denied-requests.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { optionalPositionals, parseOptions, textOption, type ParsedOptions } from '../parse-options.ts';
-import { readDestination } from '../read-destination.ts';
-import { readPolicy } from '../read-policy.ts';
-import { requestId } from '../request-id.ts';
-import { showProposal } from '../show-proposal.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { optionalPositionals, parseOptions, textOption, type ParsedOptions } from '../reading/parse-options.ts';
+import { readDestination } from '../reading/read-destination.ts';
+import { readPolicy } from '../reading/read-policy.ts';
+import { requestId } from '../reading/request-id.ts';
+import { showProposal } from '../asking/show-proposal.ts';
 
 /** `casemate policy propose`: the smallest rules that would allow what was denied, as YAML and in words; written if asked. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

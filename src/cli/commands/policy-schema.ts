@@ -1,8 +1,8 @@
 import { policyJsonSchema } from '../../policy/written/json-schema.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { printJson } from '../output.ts';
-import { optionalPositionals, parseOptions } from '../parse-options.ts';
+import { printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions } from '../reading/parse-options.ts';
 
 /** `casemate policy schema`: the JSON Schema of the policy file. */
 export const run: RunCommand = async (args, context) => {

@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
-import { approve } from '../approve.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { approve } from '../asking/approve.ts';
 
 /** `casemate policy trust`: a person approves what a project's policy asks for, as it reads now. */
 export const run: RunCommand = async (args, context) => {

@@ -2,11 +2,11 @@ import { CasemateError } from '../../base/errors.ts';
 import type { RequestView } from '../../sandbox/approvals.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
+import { connectDaemon } from '../session/connect.ts';
 import { terminalSafeJson } from '../../journal/render.ts';
-import { printJson } from '../output.ts';
-import { optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
-import { requestText } from '../request-text.ts';
+import { printJson } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { requestText } from '../printing/request-text.ts';
 
 /** `casemate requests`: what was denied and may still be allowed; with --follow each as it comes, and it waits meanwhile. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

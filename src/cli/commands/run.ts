@@ -1,10 +1,10 @@
 import { CasemateError } from '../../base/errors.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { makeRequest } from '../make-request.ts';
-import { optionalPositionals, parseOptions, switchOption, textOption } from '../parse-options.ts';
-import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { makeRequest } from '../reading/make-request.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
+import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
 /** `casemate run`: a new sandbox for one command, gone afterwards. */
 export const run: RunCommand = async (args, context) => {

@@ -4,8 +4,8 @@ import { ensureImage } from '../../images/ensure-image.ts';
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { printJson } from '../output.ts';
-import { listOption, optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { printJson } from '../printing/output.ts';
+import { listOption, optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate setup`: folders and images; what is there already is left as it is. */
 export const run: RunCommand = async (args, context) => {

@@ -1,6 +1,6 @@
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { changeState } from '../change-state.ts';
+import { changeState } from '../session/change-state.ts';
 
 /** `casemate start`. */
 export const run: RunCommand = async (args, context) =>

@@ -1,11 +1,11 @@
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { StatsAnswer } from '../../daemon/protocol.ts';
-import { budgetRows } from '../budget-rows.ts';
+import { budgetRows } from '../printing/budget-rows.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { connectDaemon } from '../connect.ts';
-import { facts, printJson } from '../output.ts';
-import { parseOptions, requiredPositionals, switchOption } from '../parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { facts, printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate stats`. */
 export const run: RunCommand = async (args, context) => {

@@ -1,10 +1,10 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { connectDaemon } from '../connect.ts';
+import { connectDaemon } from '../session/connect.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
-import { bold, dim, mark, printJson } from '../output.ts';
-import { listOption, optionalPositionals, parseOptions, switchOption } from '../parse-options.ts';
+import { bold, dim, mark, printJson } from '../printing/output.ts';
+import { listOption, optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { ensureTourImage } from '../tour/image.ts';
 import { prepareTour, type TourStage } from '../tour/stage.ts';
 import { walk, type TourFindings } from '../tour/walk.ts';

@@ -3,10 +3,10 @@ import { queryJournal } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
 import { createUsageSum, type UsageRow } from '../../journal/sum-usage.ts';
 import type { CommandContext } from '../command.ts';
-import { readFilters, readTime } from '../journal-filters.ts';
-import { printJson, table } from '../output.ts';
-import { optionalPositionals, switchOption, textOption } from '../parse-options.ts';
-import { parseFor } from '../record-format.ts';
+import { readFilters, readTime } from '../reading/journal-filters.ts';
+import { printJson, table } from '../printing/output.ts';
+import { optionalPositionals, switchOption, textOption } from '../reading/parse-options.ts';
+import { parseFor } from '../printing/record-format.ts';
 
 /** `casemate usage`: tokens and spend by sandbox, credential and model, from the journal. Needs no daemon. */
 export async function run(args: readonly string[], context: CommandContext): Promise<number> {

@@ -14,10 +14,10 @@ import { queryJournal } from '../../journal/query.ts';
 import { verifyJournal } from '../../journal/verify-journal.ts';
 import { stepsOf } from '../../tour/agent-steps.ts';
 import { emptyReport, joinReports, searchFolder, searchProcess, type Needle, type SearchReport } from '../../tour/key-search.ts';
-import { attach } from '../attach.ts';
+import { attach } from '../session/attach.ts';
 import type { CommandContext } from '../command.ts';
-import { dim } from '../output.ts';
-import { ownIdentity } from '../session.ts';
+import { dim } from '../printing/output.ts';
+import { ownIdentity } from '../session/session.ts';
 import { task, type TourStage } from './stage.ts';
 
 /** The way itself: start, test, let the agent work while its memory is searched, test again, remove, add up. */

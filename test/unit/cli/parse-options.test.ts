@@ -12,7 +12,7 @@ import {
   requiredPositionals,
   switchOption,
   textOption,
-} from '../../../src/cli/parse-options.ts';
+} from '../../../src/cli/reading/parse-options.ts';
 
 const row: Pick<CommandRow, 'options'> = {
   options: [

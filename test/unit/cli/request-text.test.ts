@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import { requestText } from '../../../src/cli/request-text.ts';
+import { requestText } from '../../../src/cli/printing/request-text.ts';
 import type { RequestView } from '../../../src/sandbox/approvals.ts';
 
 const view: RequestView = {

@@ -1,0 +1,39 @@
+import { visible } from '../../base/text.ts';
+import type { DenyReason } from '../../policy/policy.ts';
+import type { RequestView } from '../../sandbox/approvals.ts';
+
+/** One denied request as a person reads it before answering. Every text of the sandbox has its control characters visible. */
+export function requestText(view: RequestView, nowMs: number): string {
+  const rows: readonly (readonly [string, string])[] = [
+    ['asks', wanted(view)],
+    ['because', reasons[view.reason]],
+    ...(view.program === undefined ? [] : [['program', `${visible(view.program)} (as it calls itself)`] as const]),
+    ...view.risks.map((risk) => ['careful', visible(risk)] as const),
+    ['rule', view.rule],
+  ];
+  const title = `${view.id}  ${stateOf(view, nowMs)}  sandbox ${visible(view.name)}`;
+  return `${title}\n${rows.map(([name, value]) => `  ${name.padEnd(8)} ${value}\n`).join('')}`;
+}
+
+function wanted({ scheme, host, port, method, target }: RequestView): string {
+  const isUsual = port === (scheme === 'https' ? 443 : 80);
+  return method === undefined
+    ? `a connection to ${host}:${port}`
+    : `${visible(method)} ${scheme}://${host}${isUsual ? '' : `:${port}`}${visible(target ?? '')}`;
+}
+
+function stateOf({ state, untilMs, held, count }: RequestView, nowMs: number): string {
+  const times = count > 1 ? `, asked ${count} times` : '';
+  if (state === 'denied') {
+    return `denied${times}`;
+  }
+  const left = Math.max(0, Math.round(((untilMs ?? nowMs) - nowMs) / 1000));
+  return held === 0 ? `its caller has gone${times}` : `waits ${left} s${times}`;
+}
+
+const reasons: Readonly<Record<DenyReason, string>> = {
+  'host-not-allowed': 'no rule names this host',
+  'port-not-allowed': 'a rule names this host, but not this port',
+  'function-not-allowed': 'a rule names this host and port, but not this method and path',
+  'content-not-allowed': 'a rule allows this method and path for other contents only',
+};

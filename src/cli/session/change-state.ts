@@ -1,0 +1,23 @@
+import type { CommandContext, CommandRow } from '../command.ts';
+import { connectDaemon } from './connect.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+
+/** What `start`, `stop` and `restart` have in common. */
+export async function changeState(
+  method: 'start' | 'stop' | 'restart',
+  row: Pick<CommandRow, 'options'>,
+  { args, context }: { readonly args: readonly string[]; readonly context: CommandContext },
+): Promise<number> {
+  const parsed = parseOptions(row, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const client = await connectDaemon(context);
+  const view = await client.call(method, { name });
+  client.close();
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, view);
+  } else {
+    context.stdout.write(`${view.name}  ${view.state}\n`);
+  }
+  return 0;
+}

@@ -1,0 +1,65 @@
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { connectClient, type Client } from '../../daemon/client.ts';
+import { buildId } from '../../daemon/build-id.ts';
+import { socketPath, type Question } from '../../daemon/protocol.ts';
+import type { CommandContext } from '../command.ts';
+
+/** The way of every command to the daemon: it is started when none runs, and its questions are answered here. */
+
+export interface ConnectOptions {
+  /** `never`: only an existing daemon will do */
+  readonly start?: 'if needed' | 'never';
+  /** `--trust`: the answer to the question about a project's policy */
+  readonly trust?: boolean | undefined;
+  /** takes what the daemon reports on the way; default: to standard error */
+  readonly progress?: ((text: string) => void) | undefined;
+  /** variables that the daemon may ask for beside those of the environment */
+  readonly answers?: Readonly<Record<string, string>> | undefined;
+}
+
+export async function connectDaemon(context: CommandContext, options: ConnectOptions = {}): Promise<Client> {
+  const client = await open(context, options);
+  if (client.hello.build === buildId() || options.start === 'never') {
+    return client;
+  }
+  return await replaceOld(client, context, options);
+}
+
+async function open(context: CommandContext, options: ConnectOptions): Promise<Client> {
+  return await connectClient({
+    socketPath: socketPath(context.paths),
+    answer: (question) => answer(question, context, options),
+    progress: options.progress ?? ((text) => void context.stderr.write(`${visible(text)}\n`)),
+    startDaemon: options.start === 'never' ? undefined : async () => (await import('./start-daemon.ts')).startDaemon(context),
+  });
+}
+
+/** A daemon of another build is asked to make way; with sandboxes running it stays, and the person is told. */
+async function replaceOld(client: Client, context: CommandContext, options: ConnectOptions): Promise<Client> {
+  try {
+    await client.call('shutdown', { force: false });
+  } catch (cause) {
+    throw new CasemateError(
+      'DAEMON_UNREACHABLE',
+      `the daemon that runs is of another version (${visible(client.hello.version)}) and holds sandboxes`,
+      {
+        cause,
+        hint: 'Run: casemate daemon stop --force, then this command again.',
+      },
+    );
+  }
+  await client.whenClosed();
+  return await open(context, options);
+}
+
+async function answer(question: Question, context: CommandContext, options: ConnectOptions): Promise<unknown> {
+  if (question.kind === 'environment') {
+    return Object.fromEntries(question.names.map((name) => [name, options.answers?.[name] ?? context.env.get(name)]));
+  }
+  if (options.trust === true) {
+    return true;
+  }
+  const { askApproval } = await import('../asking/approve.ts');
+  return await askApproval(context, question);
+}

@@ -1,0 +1,81 @@
+import { closeSync, constants, mkdirSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { CasemateError, isErrorCode } from '../../base/errors.ts';
+import type { StartedDaemon } from '../../daemon/client.ts';
+import { startFaultPath, type WireError } from '../../daemon/protocol.ts';
+import { baseEnvironment, type Environment } from '../../system/environment.ts';
+import { spawnProcess } from '../../system/process.ts';
+import type { CommandContext } from '../command.ts';
+
+/** The daemon, started by the first command that finds none. Loaded then only: most commands find one. */
+
+/** Settings of the host that the daemon needs; never a credential, which is asked for when a sandbox starts. */
+const daemonVariables = [
+  'CASEMATE_HOME',
+  'CASEMATE_IMAGES',
+  'XDG_CONFIG_HOME',
+  'XDG_STATE_HOME',
+  'XDG_DATA_HOME',
+  'XDG_CACHE_HOME',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'SSL_CERT_FILE',
+  'NODE_EXTRA_CA_CERTS',
+  'CASEMATE_IDLE_MS',
+] as const;
+
+/** What Node is started with: without it a signal would open a debugger, and with it the memory of the process. */
+export const daemonFlags: readonly string[] = ['--disable-sigusr1'];
+
+export function startDaemon({ env, paths }: CommandContext): StartedDaemon {
+  mkdirSync(paths.state, { recursive: true, mode: 0o700 });
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
+  const log = openSync(join(paths.state, 'daemon.log'), flags, 0o600);
+  const entry = realpathSync(process.argv[1] ?? '');
+  const args = [...process.execArgv, ...daemonFlags, entry, 'daemon', 'serve'];
+  const child = spawnProcess(process.execPath, args, {
+    cwd: '/',
+    detached: true,
+    env: daemonEnvironment(env),
+    stdio: ['ignore', log, log],
+  });
+  // It may lose the race against another caller's daemon; whichever runs is found by connecting.
+  let exitCode: number | null | undefined;
+  child.on('error', () => undefined);
+  child.on('exit', (code) => {
+    exitCode = code;
+  });
+  child.unref();
+  closeSync(log);
+  const hasEnded = (): boolean => exitCode !== undefined;
+  return { hasEnded, fault: () => (hasEnded() && exitCode !== 0 ? readFault(startFaultPath(paths)) : undefined) };
+}
+
+function readFault(path: string): CasemateError {
+  try {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- our own file, written by the daemon in its private folder
+    const { code, message, hint } = JSON.parse(readFileSync(path, 'utf8')) as WireError;
+    return new CasemateError(isErrorCode(code) ? code : 'DAEMON_UNREACHABLE', message, { hint });
+  } catch (cause) {
+    return new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended while it started', {
+      cause,
+      hint: 'Its last words are in daemon.log in the state folder.',
+    });
+  }
+}
+
+function daemonEnvironment(env: Environment): Record<string, string> {
+  const result = baseEnvironment(env);
+  for (const name of daemonVariables) {
+    const value = env.get(name);
+    if (value !== undefined) {
+      result[name] = value;
+    }
+  }
+  return result;
+}
