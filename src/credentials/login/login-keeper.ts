@@ -9,6 +9,7 @@ import {
   needsRenewal,
   newWatch,
   readLogin,
+  saveAgain,
   rejectedAgainMs,
   renewOnce,
   writeLogin,
@@ -55,7 +56,7 @@ export interface LoginEvent {
 }
 
 export function createLoginKeeper(options: LoginKeeperOptions): LoginKeeper {
-  const parts: Parts = { options, clock: options.clock ?? systemClock };
+  const parts: Parts = { options, clock: options.clock ?? systemClock, unsaved: new Map() };
   const watches = new Map<string, Watch>();
   const watchOf = (agent: string): Watch => {
     const known = watches.get(agent);
@@ -89,6 +90,9 @@ export function createLoginKeeper(options: LoginKeeperOptions): LoginKeeper {
   return {
     async obtain(agent) {
       const watch = watchOf(agent);
+      if (parts.unsaved.has(agent)) {
+        await inTurn(agent, () => saveAgain(agent, parts));
+      }
       const record = await (watch.flight ?? readLogin(agent, parts));
       if (record === undefined) {
         return undefined;
@@ -103,14 +107,16 @@ export function createLoginKeeper(options: LoginKeeperOptions): LoginKeeper {
         await writeLogin(agent, { version: 1, family }, parts);
         forgetPast(watchOf(agent));
       }),
-    remove: (agent) =>
-      inTurn(agent, async () => {
-        const record = await readLogin(agent, parts).catch(() => undefined);
-        await options.store.remove('login', agent);
-        return record?.family;
-      }),
+    remove: (agent) => inTurn(agent, () => takeOut(agent, parts)),
     list: () => listLogins(parts),
   };
+}
+
+async function takeOut(agent: string, parts: Parts): Promise<TokenFamily | undefined> {
+  const record = await readLogin(agent, parts).catch(() => undefined);
+  await parts.options.store.remove('login', agent);
+  parts.unsaved.delete(agent);
+  return record?.family;
 }
 
 async function listLogins(parts: Parts): Promise<readonly LoginView[]> {

@@ -32,6 +32,8 @@ export interface Watch {
 export interface Parts {
   readonly options: LoginKeeperOptions;
   readonly clock: Clock;
+  /** by agent: renewed, and not on disk yet because that could not be written */
+  readonly unsaved: Map<string, LoginRecord>;
 }
 
 export function newWatch(random: number): Watch {
@@ -53,14 +55,27 @@ export function forgetPast(watch: Watch): void {
   Object.assign(watch, { failures, retryAtMs, ownsMarker, refused, refusedAtMs });
 }
 
-export async function readLogin(agent: string, { options }: Parts): Promise<LoginRecord | undefined> {
+export async function readLogin(agent: string, { options, unsaved }: Parts): Promise<LoginRecord | undefined> {
+  const ahead = unsaved.get(agent);
+  if (ahead !== undefined) {
+    return ahead;
+  }
   const value = await options.store.get('login', agent);
   return value === undefined ? undefined : parseLoginRecord(agent, value);
 }
 
-export async function writeLogin(agent: string, record: LoginRecord, { options }: Parts): Promise<LoginRecord> {
+export async function writeLogin(agent: string, record: LoginRecord, { options, unsaved }: Parts): Promise<LoginRecord> {
   await options.store.put({ kind: 'login', name: agent, note: { ...noteOf(record) }, value: record });
+  unsaved.delete(agent);
   return record;
+}
+
+/** Brings to the disk what it could not take before; runs alone for its agent. */
+export async function saveAgain(agent: string, parts: Parts): Promise<void> {
+  const ahead = parts.unsaved.get(agent);
+  if (ahead !== undefined) {
+    await writeLogin(agent, ahead, parts).catch(() => undefined);
+  }
 }
 
 export function needsRenewal({ family, pending, stopped }: LoginRecord, watch: Watch, { clock }: Parts): boolean {
@@ -127,7 +142,8 @@ async function accept(agent: string, { record, tokens, watch, parts }: Acceptanc
     scopes: [...(tokens.scopes ?? family.scopes)],
     gotMs: parts.clock.nowMs(),
   };
-  const after = await keepTrying(() => writeLogin(agent, { version: 1, family: renewed }, parts));
+  const after: LoginRecord = { version: 1, family: renewed };
+  await keepTrying(() => writeLogin(agent, after, parts)).catch(() => parts.unsaved.set(agent, after));
   watch.ownsMarker = false;
   watch.failures = 0;
   watch.retryAtMs = Number.NEGATIVE_INFINITY;
@@ -135,14 +151,14 @@ async function accept(agent: string, { record, tokens, watch, parts }: Acceptanc
   return after;
 }
 
-/** The old token is used up by now: a disk that is full for a moment must not cost the login. */
+/** The old token is used up by now: a disk that is full for a moment must not cost the login. One that stays full does not either. */
 async function keepTrying<T>(work: () => Promise<T>): Promise<T> {
   for (let round = 0; ; round += 1) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
       return await work();
     } catch (error) {
-      if (round === 20) {
+      if (round === 6) {
         throw error;
       }
       // oxlint-disable-next-line no-await-in-loop -- waiting is the point

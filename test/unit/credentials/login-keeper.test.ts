@@ -245,6 +245,28 @@ describe('a login kept on the host', () => {
     expect(world.disk.get('claude')?.value).not.toHaveProperty('pending');
   });
 
+  test('a disk that is full when the answer comes does not cost the login: it is kept, and written when there is room', async () => {
+    const { world, keeper } = await lab();
+    world.nowMs += lifeMs;
+    let isFull = false;
+    world.beforeAnswer = async () => void (isFull = true);
+    world.beforeWrite = async () => {
+      if (isFull) {
+        throw new Error('no space left');
+      }
+    };
+    expect(await token(keeper)).toBe('access-1');
+    expect(await token(keeper)).toBe('access-1');
+    expect(JSON.stringify(world.disk.get('claude')?.value)).not.toContain('refresh-1');
+    isFull = false;
+    expect(await token(keeper)).toBe('access-1');
+    expect(world.disk.get('claude')?.value).toMatchObject({ family: { refreshToken: 'refresh-1' } });
+    expect(world.sent).toEqual(['refresh-0']);
+    world.beforeAnswer = async () => undefined;
+    world.nowMs += lifeMs;
+    expect(await token(daemon(world))).toBe('access-2');
+  });
+
   test('a daemon killed between answer and disk: the old token is tried once more, then the login ends and says why', async () => {
     const { world, keeper } = await lab();
     world.nowMs += lifeMs;
