@@ -3,7 +3,7 @@ import type { Exchange } from '../exchange.ts';
 import type { Plan } from '../exchange/judge.ts';
 import { tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
-import type { Refusal } from '../refusal.ts';
+import { refuse, type Refusal } from '../refusal.ts';
 import type { UpstreamAnswer } from '../upstream/upstream.ts';
 import {
   filterAnswer,
@@ -38,6 +38,9 @@ export function packageGuard(exchange: Exchange, site: Site, plan: Plan): Packag
   const request = packageRequest(ecosystem, plan.head.path);
   if (request === undefined || (exchange.method !== 'GET' && exchange.method !== 'HEAD')) {
     return undefined;
+  }
+  if (request.kind === 'unclear') {
+    return refuse('package-withheld', 'its address can be read in two ways, so it cannot be told which package it is of');
   }
   const context = { rules: guarding.rules.packages, locked: guarding.locked, nowMs: live.clock.nowMs() };
   const asked: Asked = { exchange, live, request, context };

@@ -14,12 +14,18 @@ export type PackageRequest =
       readonly file: string;
       /** where its metadata is, on the same host; `undefined`: elsewhere */
       readonly metadata: string | undefined;
-    };
+    }
+  /** servers may read the path in different ways, so it cannot be said what it is of */
+  | { readonly kind: 'unclear'; readonly ecosystem: Ecosystem };
 
-/** `undefined`: neither metadata nor an archive. */
+/** `undefined`: neither metadata nor an archive. A slash or parameters at the end change nothing. */
 export function packageRequest(ecosystem: Ecosystem, path: string): PackageRequest | undefined {
   const plain = decoded(path);
-  return plain === undefined ? undefined : ecosystem === 'npm' ? npmRequest(plain) : pypiRequest(plain);
+  if (plain === undefined) {
+    return { kind: 'unclear', ecosystem };
+  }
+  const bare = plain.replace(/(?:;[^/]*)?\/?$/, '');
+  return ecosystem === 'npm' ? npmRequest(bare) : pypiRequest(bare);
 }
 
 /** `/PREFIX/NAME/-/FILE-VERSION.tgz`; other paths with `/-/` are functions of the registry. */
@@ -31,7 +37,22 @@ function npmRequest(path: string): PackageRequest | undefined {
     const metadata = `${prefix}/${name.replace('/', '%2f')}`;
     return { kind: 'archive', ecosystem: 'npm', name, version, file, metadata };
   }
-  return path.includes('/-/') || path === '/' ? undefined : { kind: 'metadata', ecosystem: 'npm', project: undefined };
+  return (
+    npmFile(path) ??
+    (path.includes('/-/') || path === '' ? undefined : { kind: 'metadata', ecosystem: 'npm', project: undefined })
+  );
+}
+
+/** An archive somewhere else, as some mirrors have them (`/NAME/download/FILE-VERSION.tgz`): its own name is all there is. */
+function npmFile(path: string): PackageRequest | undefined {
+  const file = path.split('/').at(-1) ?? '';
+  if (!/\.tgz$/i.test(file)) {
+    return undefined;
+  }
+  const [, bare = '', version = ''] = /^(.+?)-(\d+\.\d+\.\d+.*)\.tgz$/i.exec(file) ?? [];
+  const scope = path.split('/').findLast((segment) => segment.startsWith('@'));
+  const name = scope === undefined ? bare : `${scope}/${bare}`;
+  return { kind: 'archive', ecosystem: 'npm', name, version, file, metadata: undefined };
 }
 
 function pypiRequest(path: string): PackageRequest | undefined {
@@ -65,7 +86,8 @@ function nameBefore(file: string, version: string): string {
 function decoded(path: string): string | undefined {
   try {
     const once = decodeURIComponent(path);
-    return once.includes('%') || once.includes('//') || once.split('/').includes('..') ? undefined : once;
+    const isPlain = !/%|\/\/|\\/.test(once) && !once.split('/').some((segment) => /^\.{1,2}(?:;|$)/.test(segment));
+    return isPlain ? once : undefined;
   } catch {
     return undefined;
   }
