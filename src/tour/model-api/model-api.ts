@@ -37,6 +37,13 @@ export interface ModelApiOptions {
   readonly port?: number;
 }
 
+const routes = new Set([
+  'POST /v1/messages',
+  'POST /v1/messages/count_tokens',
+  'POST /v1/responses',
+  'GET /backend-api/wham/accounts/check',
+]);
+
 const maxBodyBytes = 32 * 1024 * 1024;
 
 interface Answer {
@@ -97,8 +104,7 @@ async function answerFor(request: IncomingMessage, authorized: boolean, script: 
   const path = (request.url ?? '/').split('?')[0] ?? '';
   // Codex with a login asks for the same under another path.
   const route = `${request.method ?? ''} ${path === '/backend-api/codex/responses' ? '/v1/responses' : path}`;
-  const known = ['POST /v1/messages', 'POST /v1/messages/count_tokens', 'POST /v1/responses'].includes(route);
-  if (!known) {
+  if (!routes.has(route)) {
     return fault(404, 'not_found_error', `the stand-in has no ${route}`);
   }
   if (!authorized) {
@@ -106,6 +112,9 @@ async function answerFor(request: IncomingMessage, authorized: boolean, script: 
   }
   if (body === undefined) {
     return fault(413, 'request_too_large', `the body is longer than ${maxBodyBytes} bytes`);
+  }
+  if (route === 'GET /backend-api/wham/accounts/check') {
+    return json(200, workspaces(request.headers['chatgpt-account-id']));
   }
   const parsed: unknown = JSON.parse(body);
   if (route === 'POST /v1/messages/count_tokens') {
@@ -115,6 +124,14 @@ async function answerFor(request: IncomingMessage, authorized: boolean, script: 
     (route === 'POST /v1/responses' ? responses(parsed, script) : messages(parsed, script)) ??
     fault(400, 'invalid_request_error', 'a field is missing')
   );
+}
+
+/** Codex 0.169.0 asks this with a login: its account must be there once, with both constraints, or it does not begin. */
+function workspaces(account: string | string[] | undefined): Readonly<Record<string, unknown>> {
+  const id = typeof account === 'string' ? account : 'account-stand-in';
+  const free = 'NO_CONSTRAINT';
+  const entry = { id, name: null, structure: 'personal', plan_type: 'plus', workspace_backend_origin: free };
+  return { accounts: [{ ...entry, account_routing_override: free }], default_account_id: id, account_ordering: [id] };
 }
 
 function messages(body: unknown, script: Script): Answer | undefined {
