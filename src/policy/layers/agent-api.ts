@@ -1,8 +1,10 @@
 import type { CasemateError } from '../../base/errors.ts';
+import { parseHost } from '../../base/host.ts';
 import { nearest, visible } from '../../base/text.ts';
 import type { AgentApiFacts, AgentFacts, AgentHostFacts, Facts } from '../facts.ts';
+import { formatHostPattern, matchesHost } from '../matching/host-pattern.ts';
 import { faultAt } from '../written/policy-layer.ts';
-import type { Level, Origin, Policy } from '../policy.ts';
+import type { Level, NetworkRule, Origin, Policy } from '../policy.ts';
 
 /** An agent that reaches its model at another provider than its maker: which hosts that takes, in which region. */
 
@@ -87,6 +89,30 @@ export function checkAgentApi(settings: AgentSettings, agent: AgentFacts | undef
       throw isNeeded ? missing(key, settings, origins) : unwanted(key, settings, origins);
     }
   }
+}
+
+/**
+ * A rule that binds the host of the agent's model to something else, while the agent signs in with the login: it would
+ * present a stand-in of the login where another one is expected, and be refused at each request. Throws `POLICY_INVALID`.
+ */
+export function checkSignIn(settings: AgentSettings, agent: AgentFacts | undefined, rules: readonly NetworkRule[]): void {
+  const { name = '', provider } = settings;
+  if (agent === undefined || provider !== byLogin) {
+    return;
+  }
+  const access = agentAccess(agent, settings);
+  const clashing = rules.find((rule) => access.hosts.some((host) => isBoundElsewhere(rule, host, access.provider)));
+  if (clashing !== undefined) {
+    const bound = `${formatHostPattern(clashing.host)} is bound to the credential "${visible(clashing.credential ?? '')}"`;
+    throw faultAt('POLICY_INVALID', clashing.origin, `${bound}, but the agent ${visible(name)} signs in with its login`, {
+      hint: `To use that credential: agent: { name: ${visible(name)}, provider: key }. To use the login, leave \`credential\` out of the rule.`,
+    });
+  }
+}
+
+function isBoundElsewhere(rule: NetworkRule, { host, ports, credential }: AgentHostFacts, login: string): boolean {
+  const isOther = credential && rule.credential !== undefined && rule.credential !== login;
+  return isOther && rule.ports.some((port) => ports.includes(port)) && matchesHost(rule.host, parseHost(host));
 }
 
 function missing(key: 'region' | 'project', { name = '', provider = '' }: AgentSettings, origins: Origins): CasemateError {

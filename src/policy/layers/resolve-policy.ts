@@ -1,6 +1,6 @@
 import type { LayerName } from '../../base/layers.ts';
 import { nearest, visible } from '../../base/text.ts';
-import { checkAgentApi, withSignIn } from './agent-api.ts';
+import { checkAgentApi, checkSignIn, withSignIn } from './agent-api.ts';
 import { checkProject } from './check-project.ts';
 import type { Facts } from '../facts.ts';
 import { faultAt, originOf, type PolicyLayer } from '../written/policy-layer.ts';
@@ -30,9 +30,11 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder }: { 
   const scalars = { ...written, agent: withSignIn(written.agent, facts, { level: written.level, origins }) };
   const agentOrigin = origins['agent.name'] ?? byDefault;
   checkAgent(scalars.agent.name, facts, agentOrigin);
-  checkAgentApi(scalars.agent, scalars.agent.name === undefined ? undefined : agentOf(facts, scalars.agent.name), origins);
+  const agent = scalars.agent.name === undefined ? undefined : agentOf(facts, scalars.agent.name);
+  checkAgentApi(scalars.agent, agent, origins);
   const credentials = resolveCredentials(layers, facts);
   const network = resolveNetwork(layers, { facts, agent: scalars.agent, agentOrigin, credentials });
+  checkSignIn(scalars.agent, agent, network.rules);
   const waived = resolveWaivers(layers);
   return freeze({
     version: 1,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { isCasemateError } from '../../../src/base/errors.ts';
 import { agents } from '../../../src/agents/agents.ts';
 import type { Facts } from '../../../src/policy/facts.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
@@ -42,6 +43,36 @@ test('the host of the tokens is opened with a login alone, and only for what is 
   expect(open).toMatchObject({ credential: 'claude-login' });
   expect(open?.http?.map(({ path }) => path)).toEqual(['/v1/oauth/token', '/v1/oauth/token/revoke']);
 });
+
+const keyRule = 'network: [{ host: api.anthropic.com, credential: anthropic }]';
+
+test.each([
+  ['organisation', keyRule],
+  ['user', keyRule],
+  ['user', 'network: [{ host: "*.anthropic.com", credential: anthropic, allow: ["POST /v1/**"] }]'],
+] as const)('a rule of the %s that binds the host of the model to a key is told of, with what to do', (kind, text) => {
+  const texts = kind === 'user' ? { user: `agent: claude\n${text}` } : { organisation: text, user: 'agent: claude' };
+  const said = thrownBy(() => used(withLogin, texts));
+  expect(said).toMatch(/POLICY_INVALID.*anthropic\.com is bound to the credential "anthropic", but the agent claude signs in/);
+  const hint = resolving(() => used(withLogin, texts));
+  expect(hint).toContain('agent: { name: claude, provider: key }');
+});
+
+test('with the key chosen such a rule holds, and without a login it always did', () => {
+  expect(used(withLogin, { user: `agent: { name: claude, provider: key }\n${keyRule}` })).toEqual(['anthropic']);
+  expect(used({ ...facts, agents }, { user: `agent: claude\n${keyRule}` })).toEqual(['anthropic']);
+  const rule = 'network: [{ host: api.anthropic.com, upstream: "http://127.0.0.1:1" }]';
+  expect(used(withLogin, { user: `agent: claude\n${rule}` })).toEqual(['claude-login']);
+});
+
+function resolving(work: () => unknown): string {
+  try {
+    work();
+    return '';
+  } catch (error) {
+    return isCasemateError(error) ? (error.hint ?? '') : '';
+  }
+}
 
 test('no rule of an agent lets it make itself a key', () => {
   const paths = resolveWith(withLogin, { user: 'agent: claude' }).network.flatMap(
