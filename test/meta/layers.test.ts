@@ -96,7 +96,8 @@ describe('the entry', () => {
 
   test('loads no package and few files before it knows the command', () => {
     expect(loaded.filter((name) => !name.startsWith('src/') && !name.startsWith('node:'))).toEqual([]);
-    expect(loaded.length).toBeLessThanOrEqual(16);
+    // Rows of the command table are data, a file for each group of commands.
+    expect(loaded.filter((name) => !name.startsWith('src/cli/table/')).length).toBeLessThanOrEqual(10);
   });
 
   test('would be caught loading a command', () => {

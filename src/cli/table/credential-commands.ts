@@ -1,8 +1,8 @@
 import type { CommandTable, OptionRow } from '../command.ts';
+import { json } from './shared-options.ts';
 
 /** The rows of the command table about credentials. */
 
-const json: OptionRow = { name: 'json', about: 'print JSON instead of text' };
 /** Where the value of a credential comes from; `secret-input.ts` reads them. */
 const secretOptions: readonly OptionRow[] = [
   { name: 'from-env', value: 'VARIABLE', about: 'take the value of this variable' },

@@ -1,8 +1,7 @@
-import type { CommandTable, OptionRow } from '../command.ts';
+import type { CommandTable } from '../command.ts';
+import { json } from './shared-options.ts';
 
 /** The commands by which a person answers what sandboxes were denied, as rows of the command table. */
-
-const json: OptionRow = { name: 'json', about: 'print JSON instead of text' };
 
 export const requestCommands: CommandTable = {
   requests: {

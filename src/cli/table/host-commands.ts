@@ -1,0 +1,59 @@
+import type { CommandTable } from '../command.ts';
+import { json } from './shared-options.ts';
+
+/** The rows of the command table about this host and the program. */
+export const hostCommands: CommandTable = {
+  tour: {
+    group: 'This host',
+    summary: 'Show the whole way once: an agent mends a sample project in a sandbox',
+    usage: '',
+    options: [
+      { name: 'stand-in', about: 'use the stand-in for the model API even when a key is there' },
+      { name: 'waive', value: 'LAYER', repeats: true, about: 'accept that this host lacks a protection layer' },
+      json,
+    ],
+    examples: ['casemate tour', 'ANTHROPIC_API_KEY=... casemate tour'],
+    load: () => import('../commands/tour.ts'),
+  },
+  setup: {
+    group: 'This host',
+    summary: 'Prepare this host: check programs, make folders and keys, build images',
+    usage: '',
+    options: [{ name: 'image', value: 'RECIPE', repeats: true, about: 'images to build (default: base)' }, json],
+    examples: ['casemate setup', 'casemate setup --image base --image claude'],
+    load: () => import('../commands/setup.ts'),
+  },
+  doctor: {
+    group: 'This host',
+    summary: 'Say what this host can protect and what is missing, each by a probe',
+    usage: '',
+    options: [{ name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime to examine' }, json],
+    about: 'Exit code 1 when a layer is missing.',
+    examples: ['casemate doctor', 'casemate doctor --json'],
+    load: () => import('../commands/doctor.ts'),
+  },
+  'daemon status': {
+    group: 'This host',
+    summary: 'Show the daemon: process, uptime, sandboxes, memory',
+    usage: '',
+    options: [json],
+    examples: ['casemate daemon status'],
+    load: () => import('../commands/daemon-status.ts'),
+  },
+  'daemon stop': {
+    group: 'This host',
+    summary: 'Stop the daemon and the sandboxes it holds',
+    usage: '',
+    options: [{ name: 'force', about: 'stop running sandboxes, too' }, json],
+    examples: ['casemate daemon stop'],
+    load: () => import('../commands/daemon-stop.ts'),
+  },
+  completion: {
+    group: 'This host',
+    summary: 'Print completion for a shell',
+    usage: 'bash|zsh|fish',
+    options: [],
+    examples: ['casemate completion bash > /etc/bash_completion.d/casemate'],
+    load: () => import('../commands/completion.ts'),
+  },
+};

@@ -1,0 +1,147 @@
+import type { CommandTable } from '../command.ts';
+import { json, makeOptions } from './shared-options.ts';
+
+/** The rows of the command table about the life of sandboxes. */
+export const sandboxCommands: CommandTable = {
+  run: {
+    group: 'Sandboxes',
+    summary: 'Run a command or the agent in a new sandbox, then remove it',
+    usage: '[OPTION...] [-- COMMAND ARG...]',
+    options: [
+      ...makeOptions,
+      { name: 'keep', about: 'keep the sandbox afterwards (casemate start, exec, destroy)' },
+      { name: 'prompt', short: 'p', value: 'TEXT', about: 'give the agent one task instead of a session' },
+      { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h (exit code 124)' },
+    ],
+    about:
+      "Without a command the policy's agent starts. The sandbox sees the workspace as /workspace, has no route but the gateway, " +
+      "and holds phantoms instead of credentials. The exit code is the command's own; 125 is ours, 124 a time-out, 2 bad input.",
+    examples: [
+      'casemate run -- npm test',
+      'casemate run --agent claude',
+      'casemate run --agent claude --skip-permissions --prompt "make the tests pass"',
+      'casemate run --keep --name work -- bash',
+    ],
+    load: () => import('../commands/run.ts'),
+  },
+  create: {
+    group: 'Sandboxes',
+    summary: 'Make a sandbox without starting it',
+    usage: 'NAME [OPTION...]',
+    options: [...makeOptions.filter((option) => option.name !== 'name'), json],
+    about: 'Everything is checked now: policy, image, host layers, credentials. Nothing runs until casemate start.',
+    examples: ['casemate create work', 'casemate create work --agent claude --policy ./casemate.yaml'],
+    load: () => import('../commands/create.ts'),
+  },
+  start: {
+    group: 'Sandboxes',
+    summary: 'Start a sandbox that was made or stopped',
+    usage: 'NAME',
+    options: [json],
+    about: 'Workspace and home are as they were. Credentials are read again from their sources.',
+    examples: ['casemate start work'],
+    load: () => import('../commands/start.ts'),
+  },
+  stop: {
+    group: 'Sandboxes',
+    summary: 'Stop a sandbox; workspace and home stay',
+    usage: 'NAME',
+    options: [json],
+    examples: ['casemate stop work'],
+    load: () => import('../commands/stop.ts'),
+  },
+  restart: {
+    group: 'Sandboxes',
+    summary: 'Stop, then start',
+    usage: 'NAME',
+    options: [json],
+    examples: ['casemate restart work'],
+    load: () => import('../commands/restart.ts'),
+  },
+  destroy: {
+    group: 'Sandboxes',
+    summary: 'Remove a sandbox and its home; the workspace is never touched',
+    usage: 'NAME [--confirm NAME]',
+    options: [
+      { name: 'confirm', value: 'NAME', about: 'the name once more, instead of typing it when asked' },
+      { name: 'dry-run', about: 'list what would be removed and kept, and stop' },
+      json,
+    ],
+    examples: ['casemate destroy work', 'casemate destroy work --confirm work'],
+    load: () => import('../commands/destroy.ts'),
+  },
+  exec: {
+    group: 'Sandboxes',
+    summary: 'Run a command in a running sandbox',
+    usage: 'NAME [OPTION...] -- COMMAND ARG...',
+    options: [
+      { name: 'cwd', value: 'PATH', about: 'folder inside (default: /workspace)' },
+      { name: 'env', value: 'NAME=VALUE', repeats: true, about: 'variable for this command' },
+      { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h (exit code 124)' },
+      { name: 'no-tty', about: 'no terminal even when there is one' },
+    ],
+    about: 'Arguments arrive as they are written: no shell reads them. Streams pass through byte for byte.',
+    examples: ["casemate exec work -- printf %s '$(id)'", 'casemate exec work -- npm test'],
+    load: () => import('../commands/exec.ts'),
+  },
+  shell: {
+    group: 'Sandboxes',
+    summary: 'Open a shell in a running sandbox, as its user',
+    usage: 'NAME',
+    options: [],
+    examples: ['casemate shell work'],
+    load: () => import('../commands/shell.ts'),
+  },
+  ls: {
+    group: 'Sandboxes',
+    summary: 'List sandboxes',
+    usage: '',
+    options: [json],
+    examples: ['casemate ls', 'casemate ls --json'],
+    load: () => import('../commands/ls.ts'),
+  },
+  inspect: {
+    group: 'Sandboxes',
+    summary: 'Show a sandbox: plan, state, and what was read back from the running one',
+    usage: 'NAME',
+    options: [json],
+    examples: ['casemate inspect work', 'casemate inspect work --json'],
+    load: () => import('../commands/inspect.ts'),
+  },
+  logs: {
+    group: 'Sandboxes',
+    summary: 'Show what commands without a terminal printed',
+    usage: 'NAME',
+    options: [
+      { name: 'tail', value: 'N', about: 'only the last N lines (default 200)' },
+      { name: 'raw', about: 'bytes as they were, for a file; never to a terminal' },
+      json,
+    ],
+    about: 'Control characters are shown as escapes. Sessions with a terminal are not recorded.',
+    examples: ['casemate logs work', 'casemate logs work --tail 20'],
+    load: () => import('../commands/logs.ts'),
+  },
+  stats: {
+    group: 'Sandboxes',
+    summary: 'Show memory, processor, processes and network use of a running sandbox',
+    usage: 'NAME',
+    options: [json],
+    examples: ['casemate stats work'],
+    load: () => import('../commands/stats.ts'),
+  },
+  usage: {
+    group: 'Sandboxes',
+    summary: 'Show tokens and spend by sandbox, credential and model',
+    usage: '[--since TIME]',
+    options: [
+      { name: 'since', value: 'TIME', about: 'only what was used since then: 24h, 7d, 2026-05-01T12:00:00Z' },
+      { name: 'sandbox', value: 'NAME', about: 'only this sandbox, by name or id' },
+      json,
+    ],
+    about:
+      'Read from the journal, where each answer of a model says what it used. Spend is by the list prices in the program, or by ' +
+      '"prices" in the policy; it is no bill.',
+    examples: ['casemate usage --sandbox work', 'casemate usage --since 24h --json'],
+    load: () => import('../commands/usage.ts'),
+  },
+};
