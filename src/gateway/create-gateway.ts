@@ -21,6 +21,7 @@ import { noNeedles, prepareNeedles } from './secrets/mask.ts';
 import { createNames } from './names/names.ts';
 import { createNovelty } from './guards/novelty.ts';
 import { createNeedleCache } from './secrets/needles.ts';
+import { createRecent } from './secrets/recent.ts';
 import { createPace } from './bodies/pace.ts';
 import type { UpstreamProxy } from './upstream/proxy-settings.ts';
 import { probe } from './exchange/probe.ts';
@@ -176,7 +177,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
     closing: new AbortController(),
     pace: createPace(),
     counts: { exchange: 0, openExchanges: 0, decodingBytes: 0, allowed: 0, denied: 0, bytesOut: 0, bytesIn: 0, heldBytes: 0 },
-    credentialHash: journal.credentialHash,
+    credentialHash: createRecent(journal.credentialHash),
   };
 }
 
@@ -202,10 +203,17 @@ function phantomsOf({ credentials }: GatewaySandbox): Pick<LiveSandbox, 'phantom
   let known: readonly string[] = [];
   let needles = noNeedles;
   const phantoms = (): readonly string[] => {
-    const now = [...credentials.values()].flatMap((credential) => credential.phantoms());
-    if (now.length !== known.length || now.some((phantom, index) => phantom !== known[index])) {
-      known = now;
-      needles = prepareNeedles(now.map((phantom) => Buffer.from(phantom)));
+    let count = 0;
+    let isSame = true;
+    for (const credential of credentials.values()) {
+      for (const phantom of credential.phantoms()) {
+        isSame &&= phantom === known[count];
+        count += 1;
+      }
+    }
+    if (!isSame || count !== known.length) {
+      known = [...credentials.values()].flatMap((credential) => credential.phantoms());
+      needles = prepareNeedles(known.map((phantom) => Buffer.from(phantom)));
     }
     return known;
   };

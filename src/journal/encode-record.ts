@@ -48,7 +48,14 @@ export function encodeRecord(record: JournalRecord): string {
 
 function sortedDetail(detail: NonNullable<JournalEntry['detail']>): NonNullable<JournalEntry['detail']> {
   // No name is a number (see `detailName`), so an object keeps the order in which they are put in.
-  return Object.fromEntries(Object.entries(detail).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const sorted: Record<string, string | number | boolean> = {};
+  for (const name of Object.keys(detail).toSorted()) {
+    const value = detail[name];
+    if (value !== undefined) {
+      sorted[name] = value;
+    }
+  }
+  return sorted;
 }
 
 /** What the chain gives to an entry. */

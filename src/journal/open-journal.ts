@@ -29,7 +29,7 @@ export interface OpenJournalOptions {
   readonly checkpointEvery?: number | undefined;
   /** ... and so long after a record; default 5 s. */
   readonly checkpointAfterMs?: number | undefined;
-  /** default `fdatasync` */
+  /** default: writes are durable when they return */
   readonly sync?: ((file: FileHandle) => Promise<void>) | undefined;
 }
 
@@ -70,7 +70,7 @@ async function makeFolders(folder: string, witnessFolder: string): Promise<void>
 }
 
 async function openLocked(options: OpenJournalOptions, release: () => void): Promise<Journal> {
-  const { folder, witnessPath, clock = systemClock, maxSegmentBytes = 32 * 1024 * 1024, sync = dataSync } = options;
+  const { folder, witnessPath, clock = systemClock, maxSegmentBytes = 32 * 1024 * 1024, sync } = options;
   const found = await inspect(folder, witnessPath);
   const keys = await openKeys(folder, { isNew: found.verdict === undefined }).catch((error: unknown) => {
     throw unwritable(error, folder);
@@ -100,8 +100,6 @@ async function openLocked(options: OpenJournalOptions, release: () => void): Pro
     throw error;
   }
 }
-
-const dataSync = (file: FileHandle): Promise<void> => file.datasync();
 
 interface Found {
   /** `undefined`: there is no record yet */

@@ -18,6 +18,7 @@ export interface PumpOptions {
 /** Ends `to` when `from` has ended. Rejects when either breaks before, or a step throws; then `to` is left as it is. */
 export function pump(from: Readable, to: Writable, options: PumpOptions = {}): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // Asked before an error is made: most streams close after their end, and a stack costs more than the rest of this.
   let isDone = false;
   const finish = (error?: Error): void => {
     if (isDone) {
@@ -64,8 +65,8 @@ export function pump(from: Readable, to: Writable, options: PumpOptions = {}): P
   });
   from.on('error', finish);
   to.on('error', finish);
-  from.once('close', () => finish(new Error('the source was cut')));
-  to.once('close', () => finish(new Error('the target was closed')));
+  from.once('close', () => finish(isDone ? undefined : new Error('the source was cut')));
+  to.once('close', () => finish(isDone ? undefined : new Error('the target was closed')));
   to.on('drain', flow.drained);
   return promise;
 }

@@ -14,12 +14,22 @@ export function fieldsOf(raw: readonly string[]): readonly Field[] {
 }
 
 export function valuesOf(fields: readonly Field[], name: string): readonly string[] {
-  return fields.filter((field) => field[0] === name).map((field) => field[1]);
+  const values: string[] = [];
+  for (const field of fields) {
+    if (field[0] === name) {
+      values.push(field[1]);
+    }
+  }
+  return values;
 }
 
 /** The parts of a list header such as `Connection`, in lower case. */
 export function tokensOf(fields: readonly Field[], name: string): readonly string[] {
-  return valuesOf(fields, name)
+  const values = valuesOf(fields, name);
+  if (values.length === 0) {
+    return values;
+  }
+  return values
     .flatMap((value) => value.split(','))
     .map((part) => part.trim().toLowerCase())
     .filter((part) => part !== '');
@@ -76,7 +86,11 @@ export function forwardedResponseFields(fields: readonly Field[]): readonly Fiel
 
 /** As Node's `writeHead` and `request` take them. */
 export function flat(fields: readonly Field[]): string[] {
-  return fields.flatMap(([name, value]) => [name, value]);
+  const texts: string[] = [];
+  for (const [name, value] of fields) {
+    texts.push(name, value);
+  }
+  return texts;
 }
 
 /** As Node's `addTrailers` takes them. */

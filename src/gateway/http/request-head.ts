@@ -58,6 +58,9 @@ function authorityFault({ authorities }: Exchange, asked: AskedFor): Refusal | u
 }
 
 function isSame(authority: string, { host, port }: AskedFor): boolean {
+  if (authority === host) {
+    return true;
+  }
   const match = /^([A-Za-z0-9._-]+?)(?::(\d{1,5}))?$/.exec(authority);
   return match?.[1] !== undefined && canonicalHost(match[1]) === host && (match[2] === undefined || Number(match[2]) === port);
 }

@@ -2,6 +2,7 @@ import type { BoundCredential, Injection } from '../../credentials/credential.ts
 import type { Field } from '../http/fields.ts';
 import { headerValue } from '../http/header-value.ts';
 import { decodedName, foldedName, isSameName, queryParts } from '../http/query.ts';
+import { createRecent } from '../secrets/recent.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
 /**
@@ -39,8 +40,12 @@ export function identityNames(credential: BoundCredential | undefined): (name: s
 
 /** Whether some interface takes a key from a header of this name. */
 export function isUsualIdentity(name: string): boolean {
-  return usualHeaders.test(foldedHeader(name));
+  // A caller may send names of any length; what is remembered of them is bounded.
+  return name.length > 64 ? isUsual(name) : rememberedUsual(name);
 }
+
+const isUsual = (name: string): boolean => usualHeaders.test(foldedHeader(name));
+const rememberedUsual = createRecent(isUsual, 512);
 
 function foldedHeader(name: string): string {
   return name.toLowerCase().replaceAll('_', '-');
@@ -60,9 +65,13 @@ function foreignHeader({ fields, credential, injection }: Claims): Refusal | und
 }
 
 function isPhantom(value: string, credential: BoundCredential, injection: Injection | undefined): boolean {
+  const bare = value.trim();
+  if (credential.isStandIn?.(/^bearer +(\S+)$/i.exec(bare)?.[1] ?? bare) === true) {
+    return true;
+  }
   return credential.phantoms().some((phantom) => {
     const declared = injection?.kind === 'header' ? headerValue(injection, phantom) : phantom;
-    return isForm(value.trim(), phantom, declared);
+    return isForm(bare, phantom, declared);
   });
 }
 

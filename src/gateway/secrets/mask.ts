@@ -17,9 +17,13 @@ const nothing = Buffer.alloc(0);
 export interface Needles {
   readonly sought: readonly Buffer[];
   readonly longest: number;
+  /** the same as text, a character for each byte */
+  readonly texts: readonly string[];
+  /** 1 for each byte that a needle begins with */
+  readonly beginnings: Uint8Array;
 }
 
-export const noNeedles: Needles = { sought: [], longest: 0 };
+export const noNeedles: Needles = { sought: [], longest: 0, texts: [], beginnings: new Uint8Array(256) };
 
 /** A needle that holds another one is found by it, and left out. */
 export function prepareNeedles(needles: readonly Buffer[]): Needles {
@@ -27,17 +31,25 @@ export function prepareNeedles(needles: readonly Buffer[]): Needles {
     (needle) => needle.length > 0,
   );
   const sought = unique.filter((needle) => !unique.some((other) => other !== needle && needle.includes(other)));
-  return { sought, longest: Math.max(0, ...sought.map((needle) => needle.length)) };
+  const beginnings = new Uint8Array(256);
+  sought.forEach(([first = 0]) => void (beginnings[first] = 1));
+  return {
+    sought,
+    longest: Math.max(0, ...sought.map((needle) => needle.length)),
+    texts: sought.map((needle) => needle.toString('latin1')),
+    beginnings,
+  };
 }
 
 /** The needle that comes first wins. `push` may write into the piece it is given. */
-export function createMask({ sought, longest }: Needles): Mask {
+export function createMask(needles: Needles): Mask {
+  const { sought, longest } = needles;
   let held = nothing;
   let hits = 0;
   const advance = (data: Buffer): number => {
     const matches = sought.map((needle) => ({ needle, at: data.indexOf(needle) }));
     for (let from = 0; ;) {
-      const partial = partialAt(data, sought, Math.max(from, data.length - longest + 1));
+      const partial = partialAt(data, needles, Math.max(from, data.length - longest + 1));
       const first = matches.reduce<{ needle: Buffer; at: number } | undefined>(
         (best, match) => (match.at !== -1 && (best === undefined || match.at < best.at) ? match : best),
         undefined,
@@ -74,7 +86,8 @@ export function createMask({ sought, longest }: Needles): Mask {
 
 /** The same for a short text, such as the value of a header. */
 export function maskText(text: string, needles: Needles): string {
-  if (needles.sought.length === 0) {
+  // Most texts hold none. A character beyond a byte is none of a header; it is looked at as it would be sent.
+  if (needles.texts.length === 0 || (!needles.texts.some((needle) => text.includes(needle)) && isBytes(text))) {
     return text;
   }
   const mask = createMask(needles);
@@ -82,15 +95,19 @@ export function maskText(text: string, needles: Needles): string {
   return mask.hits() === 0 ? text : Buffer.concat([masked, mask.finish()]).toString('latin1');
 }
 
+function isBytes(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- bytes of any value
+  return !/[^\u0000-\u00ff]/.test(text);
+}
+
 /** Where the earliest beginning of a needle starts that reaches the end of `data`; its length when there is none. */
-function partialAt(data: Buffer, needles: readonly Buffer[], from: number): number {
+function partialAt(data: Buffer, { sought, beginnings }: Needles, from: number): number {
   for (let at = Math.max(0, from); at < data.length; at += 1) {
+    if (beginnings[data[at] ?? 0] === 0) {
+      continue;
+    }
     const length = data.length - at;
-    if (
-      needles.some(
-        (needle) => needle[0] === data[at] && length < needle.length && needle.compare(data, at, data.length, 0, length) === 0,
-      )
-    ) {
+    if (sought.some((needle) => length < needle.length && needle.compare(data, at, data.length, 0, length) === 0)) {
       return at;
     }
   }

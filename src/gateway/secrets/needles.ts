@@ -1,4 +1,5 @@
 import { noNeedles, prepareNeedles, type Needles } from './mask.ts';
+import { createRecent } from './recent.ts';
 
 /** The forms in which a secret may come back: itself, escaped, and inside base64 or hexadecimal text. */
 
@@ -58,16 +59,7 @@ function insideBase64(bytes: Buffer, offset: number): readonly string[] {
   return [core, core.replaceAll('+', '-').replaceAll('/', '_')];
 }
 
-/** The same, remembered for the secrets seen last: they are the same ones for every request. */
-export function createNeedleCache(kept = 16): (value: string) => Needles {
-  const known = new Map<string, Needles>();
-  return (value) => {
-    const needles = known.get(value) ?? needlesOf(value);
-    const [oldest] = known.keys();
-    if (!known.has(value) && known.size >= kept && oldest !== undefined) {
-      known.delete(oldest);
-    }
-    known.set(value, needles);
-    return needles;
-  };
+/** The same, remembered for the secrets seen last. */
+export function createNeedleCache(kept?: number): (value: string) => Needles {
+  return createRecent(needlesOf, kept);
 }

@@ -1,0 +1,17 @@
+/** Remembers what was worked out for the texts seen last: credentials are the same ones for every request. */
+export function createRecent<T>(make: (text: string) => T, kept = 16): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    const found = known.get(text);
+    if (found !== undefined) {
+      return found;
+    }
+    const [oldest] = known.keys();
+    if (known.size >= kept && oldest !== undefined) {
+      known.delete(oldest);
+    }
+    const made = make(text);
+    known.set(text, made);
+    return made;
+  };
+}
