@@ -49,6 +49,7 @@ export function bindWithoutValue(rule: CredentialSpec, options: BindOptions): Bi
     provider: rule.provider,
     phantom: login?.standIns.now().accessToken ?? phantom,
     phantoms: login?.standIns.all ?? (() => [phantom, ...parts.values()]),
+    isStandIn: login?.standIns.isAccess,
     login,
     local: login?.local,
     phantomPart: (part) => (part === undefined ? phantom : parts.get(part)),

@@ -41,6 +41,8 @@ export interface BoundCredential {
   readonly phantom: string;
   /** Every stand-in of this credential that the sandbox holds or has held, the present `phantom` among them. */
   readonly phantoms: () => readonly string[];
+  /** Whether it is a stand-in of another time, which `phantoms` no longer or not yet names; absent: there is no such. */
+  readonly isStandIn?: ((text: string) => boolean) | undefined;
   /** Request headers, lower case, that carry a caller's identity at this provider: all are removed before injection. */
   readonly identityHeaders: readonly string[];
   /** names of the query under which this provider takes a key; absent: all that are usual anywhere */

@@ -20,6 +20,7 @@ beforeAll(async () => {
       rule('api.example.com', { credential: 'anthropic' }),
       rule('any.example.com', { credential: 'any' }),
       rule('signs.example.com', { credential: 'signs' }),
+      rule('moved.example.com', { credential: 'moved' }),
       rule('free.example.com', { http: [{ methods: undefined, path: '/**' }] }),
       rule('goo.example.com', { credential: 'google' }),
     ],
@@ -27,6 +28,7 @@ beforeAll(async () => {
       credential(),
       credential({ name: 'any', ...generic, identityHeaders: [...providers.bearer.identityHeaders] }),
       credential({ name: 'google', ...generic, identityHeaders: [...providers.google.identityHeaders] }),
+      credential({ name: 'moved', ...generic, isStandIn: (text) => text === 'stand-in-of-another-time' }),
       credential({ name: 'signs', obtain: async () => ({ kind: 'text', secret: { reveal: () => canaryWithSigns } }) }),
     ],
   });
@@ -34,7 +36,7 @@ beforeAll(async () => {
     respond: (request, response, seen) =>
       void request.once('end', () => void (respond === undefined ? response.end('fine') : respond(request, response, seen))),
   });
-  for (const host of ['any.example.com', 'signs.example.com', 'free.example.com', 'goo.example.com']) {
+  for (const host of ['any.example.com', 'signs.example.com', 'free.example.com', 'goo.example.com', 'moved.example.com']) {
     const certificate = await sinkAt(lab, host, 443, {
       respond: (request, response, seen) => {
         sink.seen.push(seen);
@@ -95,6 +97,13 @@ describe("a key of the caller's own", () => {
     for (const host of ['api.example.com', 'any.example.com']) {
       expect(await send(lines, { host })).toMatch(/^HTTP\/1\.1 200 /);
     }
+  });
+
+  test('a stand-in of another time is no key of anybody else, and goes no further', async () => {
+    const host = 'moved.example.com';
+    expect(await send('Authorization: Bearer stand-in-of-another-time\r\n', { host })).toMatch(/^HTTP\/1\.1 200 /);
+    expect(sink.seen.at(-1)?.headers['authorization']).toBe(`Bearer ${canary}`);
+    expect(await send('Authorization: Bearer stand-in-of-another-timer\r\n', { host })).toContain('foreign-key');
   });
 
   test('the phantom under another spelling goes no further', async () => {

@@ -20,6 +20,8 @@ export interface StandInMaker {
   readonly now: () => StandIns;
   /** everything of the sandbox's that may turn up: this generation, the one before, and what all have in common */
   readonly all: () => readonly string[];
+  /** Whether it is an access token of this sandbox, of whatever generation: clocks are set, and machines sleep. */
+  readonly isAccess: (token: string) => boolean;
   /** Whether it is a refresh token of this sandbox, of whatever generation. */
   readonly isRefresh: (token: string) => boolean;
   readonly nowMs: () => number;
@@ -78,9 +80,17 @@ export function standInMaker({ owner, form, nowMs, account }: StandInFacts): Sta
       const texts = [of(generation), of(generation - 1)].flatMap((one) => [one.accessToken, one.refreshToken]);
       return [...texts, access, refresh, id];
     },
+    isAccess: (token) => isAccess(token, access, form),
     isRefresh: (token) => token.startsWith(refresh),
     nowMs,
   };
+}
+
+function isAccess(token: string, stem: string, form: TokenForm): boolean {
+  const parts = token.split('.');
+  const own = form === 'claude' ? token : (parts[2] ?? '');
+  const isWhole = form === 'claude' ? /^[0-9a-f]{28}AA$/ : /^[0-9a-f]{28}$/;
+  return parts.length === (form === 'claude' ? 1 : 3) && own.startsWith(stem) && isWhole.test(own.slice(stem.length));
 }
 
 function tail({ installationKey, sandboxId, credentialName }: PhantomOwner, part: string): string {

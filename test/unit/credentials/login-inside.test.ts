@@ -53,6 +53,24 @@ describe('stand-ins of a login', () => {
     expect(bound().standIns.all()).not.toContain(accessToken);
   });
 
+  test.each(['claude', 'codex'])(
+    'of %s they are known for the sandbox’s own when the clock was set, and for no other’s',
+    (agent) => {
+      const { standIns } = bound(agent);
+      const { accessToken, refreshToken, idToken } = standIns.now();
+      for (const step of [-20 * spanMs, 20 * spanMs]) {
+        time.nowMs += step;
+        expect(standIns.all()).not.toContain(accessToken);
+        expect(standIns.isAccess(accessToken)).toBe(true);
+        expect(bound(agent, 'cm-2').standIns.isAccess(accessToken)).toBe(false);
+        for (const text of [refreshToken, idToken, `${accessToken}x`, `${accessToken}.x`, accessToken.slice(0, -1)]) {
+          expect(standIns.isAccess(text)).toBe(false);
+        }
+        time.nowMs -= step;
+      }
+    },
+  );
+
   test('each is taken at least until the end it states', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 10 * spanMs }), fc.double({ min: 0, max: 0.999, noNaN: true }), (start, share) => {
