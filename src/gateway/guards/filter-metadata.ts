@@ -1,6 +1,7 @@
-import { asObject, parseJson } from '../../base/json.ts';
 import type { Exchange } from '../exchange.ts';
 import { tokensOf, valuesOf } from '../http/fields.ts';
+import { memberRanges, valueIn } from '../http/json-ranges.ts';
+import { inTurns } from '../in-turns.ts';
 import type { LiveSandbox } from '../live-sandbox.ts';
 import type { Detail } from '../records.ts';
 import { refuse, type Refusal } from '../refusal.ts';
@@ -11,7 +12,7 @@ import { keepingOf } from './package-keeping.ts';
 import type { PackageRequest } from './package-request.ts';
 import { blockedBecause, withheldBecause, type VerdictContext } from './package-verdict.ts';
 import { filterHtml, filterProject, filterSimple, uploadsIn } from './pypi-metadata.ts';
-import { readMetadata } from './read-metadata.ts';
+import { greatestMetadataBytes, readMetadata } from './read-metadata.ts';
 
 /** Metadata of packages as the registry gave it, and what of it a sandbox is shown. */
 export interface PackageAnswer {
@@ -78,7 +79,7 @@ interface Filtering {
 async function filterDocument(document: Buffer, filtering: Filtering): Promise<PackageAnswer | Refusal> {
   const { answer, asked } = filtering;
   const { live, context, request } = asked;
-  const found = request.ecosystem === 'npm' ? npmDocument(document, filtering) : await pypiDocument(document, filtering);
+  const found = request.ecosystem === 'npm' ? await npmDocument(document, filtering) : await pypiDocument(document, filtering);
   if (found === undefined) {
     return unknownDocument(document, filtering);
   }
@@ -90,13 +91,13 @@ async function filterDocument(document: Buffer, filtering: Filtering): Promise<P
     return refuse('package-withheld', `no version of ${found.name} is offered: ${version}: ${why}`);
   }
   return {
-    answer: answerWith(answer, found, { exchange: asked.exchange, ecosystem: request.ecosystem }),
+    answer: await answerWith(answer, found, { exchange: asked.exchange, ecosystem: request.ecosystem }),
     detail: found.withheld.size === 0 ? {} : { withheld: found.withheld.size },
   };
 }
 
-function npmDocument(document: Buffer, { asked }: Filtering): FilteredMetadata | undefined {
-  const found = filterNpm(document, asked.context);
+async function npmDocument(document: Buffer, { asked }: Filtering): Promise<FilteredMetadata | undefined> {
+  const found = await inTurns(filterNpm(document, asked.context));
   return found === undefined ? undefined : { ...found, type: 'application/json' };
 }
 
@@ -117,9 +118,13 @@ async function pypiDocument(document: Buffer, { asked, type, fetch }: Filtering)
 /** One version by itself (`/NAME/VERSION`): its name and version are in it, when it was published is not. */
 async function unknownDocument(document: Buffer, { answer, asked, fetch }: Filtering): Promise<PackageAnswer | Refusal> {
   const { exchange, context, live } = asked;
-  const value = asObject(parseJson(document.toString('utf8')));
-  const { name, version, dist } = value;
-  if (asked.request.ecosystem !== 'npm' || typeof name !== 'string' || typeof version !== 'string' || dist === undefined) {
+  const members = asked.request.ecosystem === 'npm' ? ((await inTurns(memberRanges(document))) ?? []) : [];
+  const read = (wanted: string): unknown => {
+    const member = members.findLast((one) => one.name === wanted);
+    return member === undefined ? undefined : valueIn(document, member);
+  };
+  const [name, version] = [read('name'), read('version')];
+  if (typeof name !== 'string' || typeof version !== 'string' || !members.some((one) => one.name === 'dist')) {
     // A list of names, a search, an error: nothing can be installed from it alone.
     return { answer: again(answer, document), detail: {} };
   }
@@ -145,7 +150,7 @@ export async function reasonFor(
   const key = `npm:${name}@${version}`;
   if (memory.judgement(key, context.nowMs) === undefined && metadata !== undefined) {
     const document = await fetch(metadata, 'application/json');
-    const found = document === undefined ? undefined : filterNpm(document, context);
+    const found = document === undefined ? undefined : await inTurns(filterNpm(document, context));
     if (found !== undefined) {
       const named = (one: string): string => `npm:${found.name}@${one}`;
       memory.remember(

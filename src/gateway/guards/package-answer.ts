@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import type { Ecosystem } from '../../policy/guards.ts';
 import type { Exchange } from '../exchange.ts';
 import { valuesOf, type Field } from '../http/fields.ts';
+import { inTurns } from '../in-turns.ts';
 import type { UpstreamAnswer } from '../upstream/upstream.ts';
 
 /** Answers with metadata of packages as they are handed on: validators, caching and notices fit what is left in them. */
@@ -36,17 +37,32 @@ export function withoutValidators(fields: readonly Field[]): readonly Field[] {
   return fields.filter(([name]) => !dropped.has(name));
 }
 
-export function answerWith(answer: UpstreamAnswer, found: FilteredMetadata, { exchange, ecosystem }: AskedFor): UpstreamAnswer {
+export async function answerWith(
+  answer: UpstreamAnswer,
+  found: FilteredMetadata,
+  { exchange, ecosystem }: AskedFor,
+): Promise<UpstreamAnswer> {
   const kept = withoutValidators(answer.fields).filter(
     ([name]) => name !== 'content-type' && name !== 'npm-notice' && (found.withheld.size === 0 || name !== 'cache-control'),
   );
-  const etag = `"casemate-${createHash('sha256').update(found.body).digest('base64url').slice(0, 27)}"`;
+  const etag = `"casemate-${(await inTurns(digestOf(found.body))).slice(0, 27)}"`;
   const own: readonly Field[] = found.withheld.size === 0 ? [] : [['x-casemate-withheld', withheldLine(found)]];
   const fields: Field[] = [...kept, ['content-type', found.type], ['etag', etag], ...told(found, ecosystem)];
   if (valuesOf(exchange.fields, 'if-none-match').some((value) => value.includes(etag))) {
     return { ...again(answer, Buffer.alloc(0)), status: 304, fields, own };
   }
   return { ...again(answer, found.body), own, fields: [...fields, ['content-length', String(found.body.length)]] };
+}
+
+const hashedBytes = 1024 * 1024;
+
+function* digestOf(body: Buffer): Generator<void, string, void> {
+  const hash = createHash('sha256');
+  for (let from = 0; from < body.length; from += hashedBytes) {
+    hash.update(body.subarray(from, from + hashedBytes));
+    yield;
+  }
+  return hash.digest('base64url');
 }
 
 /** `npm-notice` is what npm shows to whoever runs it. */

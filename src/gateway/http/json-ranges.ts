@@ -1,6 +1,9 @@
 import { parseJson } from '../../base/json.ts';
 
-/** Members of JSON objects as ranges of the bytes they were read from, so that what is kept is kept to the byte. */
+/**
+ * Members of JSON objects as ranges of the bytes they were read from, so that what is kept is kept to the byte. A search
+ * yields every so many bytes, for `inTurns`: documents of many megabytes are common.
+ */
 export interface MemberRange {
   readonly name: string;
   /** of the name, its quote included */
@@ -10,7 +13,7 @@ export interface MemberRange {
 }
 
 /** Members of the object that begins at or after `start`; `undefined` where there is none or it does not end. */
-export function memberRanges(data: Buffer, start = 0): readonly MemberRange[] | undefined {
+export function* memberRanges(data: Buffer, start = 0): Generator<void, readonly MemberRange[] | undefined, void> {
   let at = skipSpace(data, start);
   if (data[at] !== 0x7b) {
     return undefined;
@@ -20,12 +23,13 @@ export function memberRanges(data: Buffer, start = 0): readonly MemberRange[] | 
   while (data[at] === 0x22) {
     const nameEnd = stringEnd(data, at);
     const valueStart = skipSpace(data, skipSpace(data, nameEnd) + 1);
-    const end = valueEnd(data, valueStart);
+    const end = yield* valueEnd(data, valueStart);
     const name = parseJson(data.toString('utf8', at, nameEnd));
     if (end > data.length || typeof name !== 'string') {
       return undefined;
     }
     members.push({ name, from: at, valueStart, end });
+    yield;
     at = skipSpace(data, end);
     if (data[at] !== 0x2c) {
       break;
@@ -40,6 +44,11 @@ export function valueIn(data: Buffer, { valueStart, end }: MemberRange): unknown
   return parseJson(data.toString('utf8', valueStart, end));
 }
 
+const quote = 0x22;
+const backslash = 0x5c;
+/** of a value, between two places where the search may be interrupted */
+const pieceBytes = 64 * 1024;
+
 function skipSpace(data: Buffer, from: number): number {
   let at = from;
   while (data[at] === 0x20 || data[at] === 0x0a || data[at] === 0x0d || data[at] === 0x09) {
@@ -50,14 +59,25 @@ function skipSpace(data: Buffer, from: number): number {
 
 /** Behind its last quote; behind the end of the data where there is none. */
 function stringEnd(data: Buffer, start: number): number {
-  for (let at = start + 1; at < data.length; at += 1) {
-    const byte = data[at];
-    if (byte === 0x22) {
-      return at + 1;
+  for (let from = start + 1; ;) {
+    const end = data.indexOf(quote, from);
+    if (end === -1) {
+      return data.length + 1;
     }
-    at += byte === 0x5c ? 1 : 0;
+    if (!isEscaped(data, end, from)) {
+      return end + 1;
+    }
+    from = end + 1;
   }
-  return data.length + 1;
+}
+
+/** Whether an odd number of backslashes stands before it, none of them before `from`. */
+function isEscaped(data: Buffer, at: number, from: number): boolean {
+  let first = at;
+  while (first > from && data[first - 1] === backslash) {
+    first -= 1;
+  }
+  return (at - first) % 2 === 1;
 }
 
 /** What a byte does outside strings: 0 nothing, else one of these. */
@@ -82,9 +102,14 @@ function roleAt(data: Buffer, at: number): number {
   return roles[data[at] ?? 0] ?? 0;
 }
 
-function valueEnd(data: Buffer, start: number): number {
+function* valueEnd(data: Buffer, start: number): Generator<void, number, void> {
   let depth = 0;
+  let pieceEnd = start + pieceBytes;
   for (let at = start; at < data.length;) {
+    if (at >= pieceEnd) {
+      pieceEnd = at + pieceBytes;
+      yield;
+    }
     const role = roleAt(data, at);
     if (role === 0 || (role === separates && depth > 0)) {
       at += 1;
