@@ -22,14 +22,14 @@ export const order = [
 
 /**
  * The folders of a folder: each builds only on those before it. Beside them lie the words they have in common, and the
- * files `above` them, which put the parts together. Types may come from anywhere: they say what a part is handed.
+ * files that come `last`, which put the parts together. Types may come from anywhere: they say what a part is handed.
  */
-const parts: Readonly<Record<string, { readonly order: readonly string[]; readonly above: readonly string[] }>> = {
-  policy: { order: ['matching', 'judging', 'written', 'layers', 'proposing'], above: [] },
-  credentials: { order: ['sources', 'sealed', 'aws', 'login'], above: ['bind.ts', 'sources.ts', 'live-value.ts'] },
+const parts: Readonly<Record<string, { readonly order: readonly string[]; readonly last: readonly string[] }>> = {
+  policy: { order: ['matching', 'judging', 'written', 'layers', 'proposing'], last: [] },
+  credentials: { order: ['sources', 'sealed', 'aws', 'login'], last: ['bind.ts', 'sources.ts', 'live-value.ts'] },
   gateway: {
     order: ['git', 'http', 'bodies', 'secrets', 'tls', 'names', 'upstream', 'injection', 'guards', 'asks', 'exchange', 'serving'],
-    above: ['connection.ts', 'create-gateway.ts', 'tunnel.ts'],
+    last: ['connection.ts', 'create-gateway.ts', 'tunnel.ts'],
   },
 };
 
@@ -121,8 +121,8 @@ function partFaults(path: string, target: string): readonly string[] {
   if (rank(from) < 0) {
     return [`${path}: ${folder}/${from} is not a folder of the table`];
   }
-  const isBefore = to.endsWith('.ts') ? !table.above.includes(to) : rank(to) < rank(from);
-  return isBefore ? [] : [`${path}: ${folder}/${from} may not build on ${folder}/${to}, which stands above it`];
+  const isBefore = to.endsWith('.ts') ? !table.last.includes(to) : rank(to) < rank(from);
+  return isBefore ? [] : [`${path}: ${folder}/${from} may not build on ${folder}/${to}, which stands below it`];
 }
 
 /** The environment is read in one file and handed down, so that a test can vary it and nothing reads it in passing. */
