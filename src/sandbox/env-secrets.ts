@@ -67,7 +67,10 @@ function withoutComment(text: string): string {
 }
 
 const secretName =
-  /secret|token|passw|pwd|private|credential|api_?key|access_?key|auth|signing|salt|dsn|webhook|(?:^|_)key$|(?:^|_)pass$/i;
+  /secret|token|passw|pwd|private|credential|api_?key|access_?key|auth(?!or(?!iz))|signing|salt|dsn|webhook|(?:^|_)key$|(?:^|_)pass$/i;
+/** Says something about a secret and is none: to hold it back would hold back half of the project. */
+const plainName =
+  /(?:^|_)(?:algorithm|audience|domain|email|enabled|expir(?:es|y|ation)|file|header|host(?:name)?|id|issuer|lifetime|method|mode|name|path|policy|port|prefix|provider|realm|region|rounds|scopes?|strategy|ttl|type|ur[il]|user(?:name)?|version)$/i;
 /** Meant for everybody who opens the page. */
 const publicName = /^(?:NEXT_PUBLIC_|VITE_|REACT_APP_|NUXT_PUBLIC_|PUBLIC_|EXPO_PUBLIC_|GATSBY_)/;
 
@@ -84,7 +87,7 @@ function secretParts(variable: string, value: string): readonly string[] {
     const inside = url.password === '' ? [] : [url.password, decoded(url.password)];
     return /webhook|dsn|secret/i.test(variable) ? [...inside, value] : [...new Set(inside)];
   }
-  return secretName.test(variable) || isRandom(value) ? [value] : [];
+  return (secretName.test(variable) && !plainName.test(variable)) || isRandom(value) ? [value] : [];
 }
 
 function decoded(text: string): string {

@@ -37,6 +37,26 @@ describe('secrets in env files', () => {
     ).toEqual(['DATABASE_URL in .env: p%40ss', 'DATABASE_URL in .env: p@ss']);
   });
 
+  it('words about a secret, and about who wrote the project, are none', () => {
+    const plain = [
+      'AUTHOR="Jane Smith-Jones"',
+      'GIT_AUTHOR_NAME=jane-smith-jones',
+      'AUTH_PROVIDER=google-oauth2-provider',
+      'JWT_SIGNING_ALGORITHM=RSASSA-PKCS1-v1_5',
+      'PASSWORD_POLICY=minimum-eight-characters',
+      'AUTH_DOMAIN=my-tenant.eu.auth.example',
+      'SECRET_NAME=production/database',
+    ];
+    expect(values(plain.join('\n'))).toEqual([]);
+    expect(
+      values('HTTP_AUTH=jane:correct-horse\nAUTHORIZATION=Digest battery-staple\nTOKEN_NAME=f47ac10b58cc4372a5670e02b2c3d479'),
+    ).toEqual([
+      'HTTP_AUTH in .env: jane:correct-horse',
+      'AUTHORIZATION in .env: Digest battery-staple',
+      'TOKEN_NAME in .env: f47ac10b58cc4372a5670e02b2c3d479',
+    ]);
+  });
+
   it('of a private key the lines of its body are', () => {
     const lines = Array.from({ length: 6 }, (_, index) => String(index).repeat(64));
     const text = `KEY="-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----"`;
