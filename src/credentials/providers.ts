@@ -24,6 +24,8 @@ export interface Provider {
   /** files of the sandbox's home in which tools look for the key */
   readonly places: readonly PlaceName[];
   readonly hosts: readonly string[];
+  /** agent whose login on this host does instead */
+  readonly login?: string | undefined;
 }
 
 export interface PhantomVariable {
@@ -62,6 +64,7 @@ export const providers = {
     variables: [{ name: 'ANTHROPIC_API_KEY' }],
     places: [],
     hosts: ['api.anthropic.com'],
+    login: 'claude',
   },
   openai: {
     title: 'OpenAI API',
@@ -73,6 +76,7 @@ export const providers = {
     variables: [{ name: 'OPENAI_API_KEY' }],
     places: [],
     hosts: ['api.openai.com'],
+    login: 'codex',
   },
   'claude-login': {
     title: 'Claude subscription, by the login that is kept on the host',

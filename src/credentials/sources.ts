@@ -16,6 +16,7 @@ import type { Material, Secret } from './credential.ts';
 import type { SendOnHost } from './host-request.ts';
 import { readKeychain } from './sources/keychain.ts';
 import { readSecretFile } from './sources/secret-file.ts';
+import { isProviderName, providers, type Provider } from './providers.ts';
 
 /** Reads a credential where the policy says it is. No error of this file holds a value or the output of a command. */
 
@@ -60,11 +61,18 @@ export async function readSource(source: CredentialSource, access: SourceAccess)
     return found;
   }
   throw source.kind === 'first'
-    ? unavailable(
-        `none of its sources has a value: ${source.sources.map(describeSource).join('; ')}`,
-        'Set one of them, or seal a value with: casemate credentials set NAME',
-      )
+    ? unavailable(`none of its sources has a value: ${source.sources.map(describeSource).join('; ')}`, firstHint(source.sources))
     : unavailable(absence(source), absenceHint(source));
+}
+
+function firstHint(sources: readonly CredentialSource[]): string {
+  const stored = sources.find((source) => source.kind === 'stored');
+  if (stored === undefined) {
+    return 'Set one of them.';
+  }
+  const row: Provider | undefined = isProviderName(stored.name) ? providers[stored.name] : undefined;
+  const login = row?.login === undefined ? '' : `; with a subscription: casemate login ${row.login}`;
+  return `Set one of them, or seal a value: casemate credentials set ${visible(stored.name)}${login}`;
 }
 
 function absence(source: CredentialSource): string {

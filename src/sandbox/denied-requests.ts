@@ -55,6 +55,17 @@ export async function requestsFromJournal(
   };
 }
 
+/** The denied request that an answer gave this id (`ask-...`), whether or not its sandbox still runs. */
+export async function requestOfId(folder: string, id: string): Promise<DeniedRequest | undefined> {
+  const filters = { action: 'net.exchange', decision: 'deny', text: id } as const;
+  for await (const { record } of queryJournal(await listSegments(folder), { filters })) {
+    if (record.detail?.['ask'] === id && isWanted(record, 'denied')) {
+      return requestOf(record);
+    }
+  }
+  return undefined;
+}
+
 function isWanted({ decision, outcome, rule }: JournalRecord, which: 'denied' | 'learned'): boolean {
   return (
     (decision === 'deny' && (askable.has(outcome) || outcome === 'handshake-broken')) ||

@@ -173,6 +173,18 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
     expect(text).not.toContain('/policy/*');
   });
 
+  it('is known by its id after its sandbox has ended, so that the next one may have it', async () => {
+    const ended = await home.casemate(['run', '--', 'curl', '-sS', '-m', '20', '-d', 'x', 'https://api.example.com/ended'], {
+      env: { EXAMPLE_KEY: realKey },
+    });
+    const id = /ask-[a-z0-9]{12}/.exec(ended.out)?.[0] ?? '';
+    const late = await home.casemate(['approve', id, '--yes']);
+    expect([late.code, late.err]).toEqual([2, expect.stringContaining(`casemate policy propose --request ${id}`)]);
+    const proposed = await home.casemate(['policy', 'propose', '--request', id]);
+    expect(proposed).toMatchObject({ code: 0, out: expect.stringContaining('- POST /ended\n') });
+    expect((await home.casemate(['policy', 'propose', '--request', 'ask-aaaaaaaaaaaa'])).code).toBe(2);
+  });
+
   it.each([['ask-aaaaaaaaaaaa'], ['ask-'], ['../../x'], ['ask-\u001b[31mabcdef']])(
     'is not answered by the guess %j',
     async (id) => {

@@ -73,7 +73,7 @@ async function findRequest(client: Client, id: string): Promise<RequestView> {
   const view = (await client.call('requests', {})).find((one) => one.id === id);
   if (view === undefined) {
     throw new CasemateError('REQUEST_GONE', `no request ${id} can be answered`, {
-      hint: 'It was answered, it is too old, its sandbox has ended, or its rules changed, which gives it another id. Run: casemate requests',
+      hint: `It was answered, it is too old, its sandbox has ended, or its rules changed, which gives it another id. For later ones: casemate policy propose --request ${id}`,
     });
   }
   return view;

@@ -7,7 +7,7 @@ import { journalPlace } from '../../journal/journal-place.ts';
 import { rulesAsYaml } from '../../policy/proposing/edit-policy.ts';
 import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 import { propose } from '../../policy/proposing/propose.ts';
-import { requestsFromJournal } from '../../sandbox/denied-requests.ts';
+import { requestOfId, requestsFromJournal } from '../../sandbox/denied-requests.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
@@ -75,9 +75,14 @@ async function fromRequest(context: CommandContext, id: string): Promise<Asked> 
   const view = (await client.call('requests', {})).find((one) => one.id === id);
   client.close();
   if (view === undefined) {
-    throw new CasemateError('REQUEST_GONE', `there is no request ${id} any more`, {
-      hint: 'The journal still knows it: casemate policy propose --from-journal SANDBOX',
-    });
+    // Of sandboxes that have ended the journal knows what they were denied.
+    const past = await requestOfId(journalPlace(context.paths).folder, id);
+    if (past === undefined) {
+      throw new CasemateError('REQUEST_GONE', `there is no request ${id}, nor a denial of this id in the journal`, {
+        hint: 'All that a sandbox was denied: casemate policy propose --from-journal SANDBOX',
+      });
+    }
+    return { requests: [past], notes: [], comment: id };
   }
   const { method, path, port } = view;
   return { requests: [{ host: parseHost(view.host), port, method, path }], notes: [], comment: `${id} of ${view.name}` };

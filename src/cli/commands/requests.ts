@@ -22,7 +22,9 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   if (json) {
     printJson(context.stdout, views);
   } else if (views.length === 0) {
-    context.stdout.write('nothing was denied that you could allow\n');
+    context.stdout.write(
+      'no running sandbox was denied what you could allow; for one that has ended: casemate policy propose --from-journal SANDBOX\n',
+    );
   } else {
     context.stdout.write(`${views.map((view) => requestText(view, Date.now())).join('\n')}${hint}`);
   }

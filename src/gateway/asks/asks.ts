@@ -157,7 +157,7 @@ export function createAsks({ clock = systemClock, limits = {}, random = randomBy
         }
       }
       throw new CasemateError('REQUEST_GONE', 'no request of this id can be answered', {
-        hint: 'It was answered, it is too old, its sandbox has ended, or its rules changed, which gives it another id. Run: casemate requests',
+        hint: `It was answered, it is too old, its sandbox has ended, or its rules changed, which gives it another id. For later ones: casemate policy propose --request ${id}`,
       });
     },
     recheck: (sandboxId, isAllowed) => desks.get(sandboxId)?.recheck(isAllowed),
