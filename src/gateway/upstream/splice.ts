@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 
 import { reset } from './reset.ts';
-import { pourInto } from './wide-reads.ts';
+import { isWide, pourInto } from './wide-reads.ts';
 
 /** Relays bytes both ways as they are, with back-pressure and half-close, and counts them. */
 export interface Spliced {
@@ -21,7 +21,8 @@ export function splice(
   const { promise, resolve } = Promise.withResolvers<Spliced>();
   let outcome: Spliced['outcome'] = 'ok';
   let open = 2;
-  const start = { in: outer.bytesRead, out: outer.bytesWritten };
+  // What is there already is relayed, too; what was said to a proxy on the way is not counted.
+  const start = { in: isWide(outer) ? 0 : outer.bytesRead - outer.readableLength, out: outer.bytesWritten };
   const closed = (): void => {
     open -= 1;
     if (open === 0) {

@@ -62,6 +62,11 @@ export function connectWide(options: TcpNetConnectOpts): Socket {
   return socket;
 }
 
+/** Whether it was opened by `connectWide`. */
+export function isWide(socket: Socket): boolean {
+  return pourers.has(socket);
+}
+
 /** Writes what comes to another connection, with back-pressure. False: `from` was not opened by `connectWide`. */
 export function pourInto(from: Socket, to: Socket): boolean {
   const pourer = pourers.get(from);

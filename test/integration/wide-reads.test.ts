@@ -1,0 +1,147 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { splice, type Spliced } from '../../src/gateway/upstream/splice.ts';
+import { connectWide, pourInto } from '../../src/gateway/upstream/wide-reads.ts';
+
+const ends: (() => void)[] = [];
+afterEach(() => ends.splice(0).forEach((end) => end()));
+
+/** Relays each caller of a port to an upstream that does `serve`. */
+async function relayed(
+  serve: (socket: Socket) => void,
+): Promise<{ port: number; done: Promise<Spliced>; stop: AbortController }> {
+  const upstream = await listening(serve);
+  const stop = new AbortController();
+  const done = Promise.withResolvers<Spliced>();
+  const relay = await listening((inner) => {
+    const outer = connectWide({ host: '127.0.0.1', port: upstream, allowHalfOpen: true });
+    // Late on purpose: an upstream that speaks first must not lose its first words.
+    outer.once('connect', () =>
+      setTimeout(() => void splice(inner, outer, { idleMs: 10_000, signal: stop.signal }).then(done.resolve), 50),
+    );
+  });
+  return { port: relay, done: done.promise, stop };
+}
+
+async function listening(serve: (socket: Socket) => void): Promise<number> {
+  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    socket.on('error', () => undefined);
+    ends.push(() => socket.destroy());
+    serve(socket);
+  });
+  ends.push(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+async function all(socket: Socket): Promise<Buffer[]> {
+  const pieces: Buffer[] = [];
+  for await (const piece of socket as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+  }
+  return pieces;
+}
+
+function digest(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+describe('a relayed connection', () => {
+  it('passes on every byte in order, however slowly they are read', async () => {
+    const sent = randomBytes(24 * 1024 * 1024);
+    const { port, done } = await relayed((socket) => socket.end(sent));
+    const caller = connect({ host: '127.0.0.1', port });
+    const got = createHash('sha256');
+    let count = 0;
+    for await (const piece of caller as AsyncIterable<Buffer>) {
+      got.update(piece);
+      count += piece.length;
+      // Now and then the reader falls far behind, so that the buffer is held by a write.
+      await (count % 7 === 0 ? sleep(5) : undefined);
+    }
+    expect(got.digest('hex')).toBe(digest(sent));
+    expect(await done).toMatchObject({ bytesIn: sent.length, bytesOut: 0, outcome: 'ok' });
+  });
+
+  it('loses nothing of an upstream that speaks first', async () => {
+    const { port } = await relayed((socket) => socket.write('SSH-2.0-first\r\n'));
+    const caller = connect({ host: '127.0.0.1', port });
+    ends.push(() => caller.destroy());
+    const [words] = (await once(caller, 'data')) as [Buffer];
+    expect(words.toString()).toBe('SSH-2.0-first\r\n');
+  });
+
+  it('keeps a greeting that is longer than the first buffer whole', async () => {
+    const sent = randomBytes(300_000);
+    const { port } = await relayed((socket) => socket.end(sent));
+    const pieces = await all(connect({ host: '127.0.0.1', port }));
+    expect(digest(Buffer.concat(pieces))).toBe(digest(sent));
+  });
+
+  it('lets one direction end by itself, and goes on with the other', async () => {
+    const asked = Promise.withResolvers<string>();
+    const { port, done } = await relayed((socket) => {
+      const pieces: Buffer[] = [];
+      socket.on('data', (piece) => pieces.push(piece));
+      socket.once('end', () => {
+        asked.resolve(Buffer.concat(pieces).toString());
+        setTimeout(() => socket.end('answer behind the end'), 20);
+      });
+      socket.resume();
+    });
+    const caller = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    caller.end('all of the question');
+    const pieces = await all(caller);
+    expect(await asked.promise).toBe('all of the question');
+    expect(Buffer.concat(pieces).toString()).toBe('answer behind the end');
+    expect(await done).toMatchObject({ bytesOut: 19, bytesIn: 21, outcome: 'ok' });
+  });
+
+  it('reads no more of the upstream than fits where nobody reads on', async () => {
+    let written = 0;
+    const { port, stop, done } = await relayed((socket) => {
+      const piece = Buffer.alloc(64 * 1024);
+      const more = (): void => {
+        do {
+          written += piece.length;
+        } while (socket.write(piece) && written < 512 * 1024 * 1024);
+        socket.once('drain', more);
+      };
+      more();
+    });
+    const caller = connect({ host: '127.0.0.1', port });
+    caller.on('error', () => undefined);
+    caller.pause();
+    await sleep(700);
+    // What stands in the buffers of the kernel, on both ways.
+    expect(written).toBeLessThan(64 * 1024 * 1024);
+    stop.abort();
+    expect((await done).outcome).toBe('cut');
+  });
+
+  it('is cut on both sides when the upstream breaks', async () => {
+    const { port, done } = await relayed((socket) => {
+      socket.write('half of');
+      setTimeout(() => socket.resetAndDestroy(), 100);
+    });
+    const caller = connect({ host: '127.0.0.1', port });
+    const fault = Promise.withResolvers<string>();
+    caller.on('error', (error: NodeJS.ErrnoException) => fault.resolve(error.code ?? ''));
+    caller.resume();
+    expect(await fault.promise).toBe('ECONNRESET');
+    expect((await done).outcome).toBe('cut');
+  });
+
+  it('leaves connections that were opened otherwise to the streams', () => {
+    const socket = connect({ host: '127.0.0.1', port: 1 });
+    socket.on('error', () => undefined);
+    expect(pourInto(socket, socket)).toBe(false);
+    socket.destroy();
+  });
+});
