@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { jsonMembers } from '../../../src/gateway/http/json-members.ts';
 import { decodedName, formParts, isSameName, queryParts } from '../../../src/gateway/http/query.ts';
 import { placeForParameter } from '../../../src/gateway/http/replace-parameter.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 
 /** Finding the one member or parameter that a credential goes to, in whatever text a sandbox sends. */
 
@@ -34,10 +35,10 @@ describe('members of a JSON object', () => {
     for (const text of ['[]', '1', 'null', '"{}"', '', '{', '{"a":1}x', '{"a":1,}', "{'a':1}", '{a:1}']) {
       expect(jsonMembers(text)).toBeUndefined();
     }
-    const started = performance.now();
+    const usedMs = ownTime();
     jsonMembers(`{"a":${'['.repeat(5000)}${']'.repeat(5000)},"b":"${'\\"'.repeat(200_000)}"}`);
     jsonMembers(`{${'"'.repeat(400_000)}`);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(usedMs()).toBeLessThan(500);
   });
 });
 

@@ -10,6 +10,7 @@ import { readHead } from '../../../src/gateway/http/request-head.ts';
 import { explain } from '../../../src/gateway/exchange/deny.ts';
 import { refuse, statusOf } from '../../../src/gateway/refusal.ts';
 import type { BoundCredential } from '../../../src/credentials/credential.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 
 const asked = { host: parseHost('api.example.com'), port: 443 };
 
@@ -192,7 +193,7 @@ describe('the credential', () => {
   });
 
   test('DOS-18: long targets and headers are judged quickly', async () => {
-    const started = performance.now();
+    const usedMs = ownTime();
     await result(
       [
         ['x', 'a'.repeat(60_000)],
@@ -201,7 +202,7 @@ describe('the credential', () => {
       `/${'%2e'.repeat(20_000)}?${'a=b&'.repeat(10_000)}`,
     );
     readHead(exchange({ target: `/${'a'.repeat(60_000)}!`, authorities: ['a'.repeat(60_000)] }), asked);
-    expect(performance.now() - started).toBeLessThan(200);
+    expect(usedMs()).toBeLessThan(200);
   });
 });
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { canonicalPath } from '../../../src/policy/matching/canonical-path.ts';
 import { isIncluded } from '../../../src/policy/matching/glob-inclusion.ts';
 import { compileGlob, matchPath } from '../../../src/policy/matching/match-path.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 
 /** The slow reference: the definition of the stars, tried out one by one. */
 function matchesSlowly(glob: string, path: string): boolean {
@@ -57,9 +58,9 @@ describe('matchPath', () => {
   test('takes no more than linear time for a glob made to explode', () => {
     const glob = compileGlob(`/${'*a'.repeat(100)}${'**b'.repeat(60)}`);
     const time = (length: number): number => {
-      const started = performance.now();
+      const usedMs = ownTime();
       expect(matchPath(glob, `/${'a'.repeat(length)}`)).toBe(false);
-      return performance.now() - started;
+      return usedMs();
     };
     time(2000);
     expect(time(16_000)).toBeLessThan(2000);
@@ -115,9 +116,9 @@ describe('isIncluded', () => {
 
   test('gives up in time and on the safe side', () => {
     const outer = `/${'**a*b'.repeat(60)}`;
-    const started = performance.now();
+    const usedMs = ownTime();
     expect(isIncluded(compileGlob(`/**${'a*'.repeat(100)}b`), [compileGlob(outer)])).toBe(false);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(usedMs()).toBeLessThan(5000);
   });
 });
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 
 import { registryKinds } from '../../../src/policy/facts.ts';
 import { isRegistryRead } from '../../../src/policy/judging/registry-path.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 
 test.each([
   ['npm', '/lodash'],
@@ -46,9 +47,9 @@ test('every path is answered at once, whatever it holds', () => {
   const part = fc.oneof(fc.string({ maxLength: 200 }), fc.constantFrom('-', 'a'.repeat(128), '%2f', '@', 'a-', '/'));
   fc.assert(
     fc.property(fc.constantFrom(...registryKinds), fc.array(part, { maxLength: 200 }), (kind, parts) => {
-      const started = performance.now();
+      const usedMs = ownTime();
       isRegistryRead(kind, { method: 'GET', path: `/${parts.join('/')}`.slice(0, 2048) });
-      expect(performance.now() - started).toBeLessThan(200);
+      expect(usedMs()).toBeLessThan(200);
     }),
   );
 });
