@@ -50,7 +50,8 @@ interface Carried {
 async function carry(rule: NetworkRule, { socket, site: { live, host, port }, revoked }: Tunnel, held: Held): Promise<Carried> {
   const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
   const gone = new AbortController();
-  socket.once('close', () => gone.abort());
+  // A reason of its own: the usual one is an error with a stack, made anew at the end of each tunnel.
+  socket.once('close', () => gone.abort('caller-gone'));
   const spent = watch(socket, held);
   const ended = AbortSignal.any([revoked, live.closing.signal, spent.signal]);
   try {

@@ -36,7 +36,19 @@ function isEmbedding(parsed: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   );
 }
 
-export function ownAddresses(): ReadonlySet<string> {
+/** Asking for them costs as much as the rest of a connection, and more with each network of this host. */
+const freshMs = 1000;
+let known: { readonly atMs: number; readonly addresses: ReadonlySet<string> } | undefined;
+
+/** As they were a second ago at most. */
+export function ownAddresses(nowMs = performance.now()): ReadonlySet<string> {
+  if (known === undefined || nowMs - known.atMs >= freshMs) {
+    known = { atMs: nowMs, addresses: readOwnAddresses() };
+  }
+  return known.addresses;
+}
+
+function readOwnAddresses(): ReadonlySet<string> {
   const rows = Object.values(networkInterfaces()).flatMap((row) => row ?? []);
   return new Set(rows.filter((row) => isWhole(row.address)).map((row) => ipaddr.process(row.address).toString()));
 }
