@@ -9,7 +9,7 @@ import { noNeedles } from '../../../src/gateway/secrets/mask.ts';
 import { readHead } from '../../../src/gateway/http/request-head.ts';
 import { explain } from '../../../src/gateway/exchange/deny.ts';
 import { refuse, statusOf } from '../../../src/gateway/refusal.ts';
-import type { BoundCredential } from '../../../src/credentials/credential.ts';
+import type { BoundCredential, Material } from '../../../src/credentials/credential.ts';
 import { ownTime } from '../../helpers/own-time.ts';
 
 const asked = { host: parseHost('api.example.com'), port: 443 };
@@ -119,6 +119,7 @@ test('what belongs to one connection, or claims who asks, does not go on', () =>
 
 describe('the credential', () => {
   const phantom = 'glpat-phantom-0123456789';
+  const material: Material = { kind: 'text', secret: { reveal: () => 'cmVhbA==$&' } };
   const credential: BoundCredential = {
     name: 'git',
     provider: 'header',
@@ -126,7 +127,7 @@ describe('the credential', () => {
     phantoms: () => [phantom],
     identityHeaders: ['authorization', 'cookie', 'private-token'],
     inject: { kind: 'header', header: 'Authorization', format: 'Basic {}' },
-    obtain: async () => ({ kind: 'text', secret: { reveal: () => 'cmVhbA==$&' } }),
+    obtain: async () => material,
   };
   const about = {
     method: 'GET',
@@ -158,6 +159,7 @@ describe('the credential', () => {
             ['authorization', 'Basic cmVhbA==$&'],
           ],
           secret: 'cmVhbA==$&',
+          material,
         },
       });
     }
