@@ -4,6 +4,7 @@ import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { beginCodeFlow, type CodeFlow } from '../credentials/login/code-flow.ts';
 import { familyFrom } from '../credentials/login/import-login.ts';
+import { lookUpPlan } from '../credentials/login/look-up-plan.ts';
 import type { LoginView } from '../credentials/login/login-keeper.ts';
 import { loginAgents, oauthClientOf, type OAuthClient, type OAuthServer } from '../credentials/login/oauth-clients.ts';
 import type { TokenFamily } from '../credentials/login/token-family.ts';
@@ -23,6 +24,7 @@ const patienceMs = 15 * 60_000;
 interface Begun {
   readonly client: OAuthClient;
   readonly flow: CodeFlow;
+  readonly origin: string | undefined;
   readonly atMs: number;
 }
 
@@ -40,7 +42,7 @@ export function createLoginCalls(context: SandboxContext): LoginCalls {
           begun.delete(old);
         }
       }
-      begun.set(id, { client, flow, atMs: clock.nowMs() });
+      begun.set(id, { client, flow, origin: server, atMs: clock.nowMs() });
       return { id, url: flow.url };
     },
     async 'login-finish'({ id, code }) {
@@ -49,12 +51,13 @@ export function createLoginCalls(context: SandboxContext): LoginCalls {
       if (found === undefined) {
         throw new CasemateError('LOGIN_ENDED', 'no login of this kind is under way any more', { hint: 'Run the command again.' });
       }
-      return await keep(context, found.client, await found.flow.finish(code, loginPost, () => clock.nowMs()));
+      const family = await found.flow.finish(code, loginPost, () => clock.nowMs());
+      return await keep(context, found.client, { family, origin: found.origin });
     },
     async 'login-import'({ agent, text, server }) {
       const client = clientOf(agent);
       const family = familyFrom(client, text, { server: serverOf(client, server), nowMs: clock.nowMs() });
-      return await keep(context, client, family);
+      return await keep(context, client, { family, origin: server });
     },
     async 'login-remove'({ agent }) {
       const client = clientOf(agent);
@@ -68,8 +71,16 @@ export function createLoginCalls(context: SandboxContext): LoginCalls {
   };
 }
 
+interface Got {
+  readonly family: TokenFamily;
+  readonly origin: string | undefined;
+}
+
 /** The journal hears of it first; what it does not take is not kept. */
-async function keep(context: SandboxContext, { agent }: OAuthClient, family: TokenFamily) {
+async function keep(context: SandboxContext, client: OAuthClient, { family: got, origin }: Got) {
+  const { agent } = client;
+  const plan = got.plan ?? (await lookUpPlan(client, { accessToken: got.accessToken, origin }, context.sendOnHost));
+  const family = { ...got, plan };
   await record(context, { action: 'login.add', agent, outcome: family.origin });
   await context.logins.put(agent, family);
   const view = (await context.logins.list()).find((login) => login.agent === agent);

@@ -114,9 +114,20 @@ async function serve(request: IncomingMessage, response: ServerResponse, state: 
     reply(response, 200, {});
   } else if (request.method === 'POST' && url.pathname.endsWith('/oauth/token')) {
     await token(fields, response, state);
+  } else if (request.method === 'GET' && url.pathname === '/api/oauth/profile') {
+    const [status, answer] = profile((request.headers.authorization ?? '').replace(/^Bearer /, ''), state);
+    reply(response, status, answer);
   } else {
     reply(response, 404, { error: 'not_found' });
   }
+}
+
+/** As Claude's API answers it: beside the plan, who it is. */
+function profile(accessToken: string, { families, nowMs }: State): Answer {
+  const isGood = families.some((family) => family.alive && (family.accessTokens.get(accessToken) ?? 0) > nowMs());
+  const account = { uuid: 'account-stand-in', email: 'person@example.com', display_name: 'A Person' };
+  const organization = { uuid: 'organisation-stand-in', name: 'A Team', organization_type: 'claude_max' };
+  return isGood ? [200, { account, organization }] : [401, { error: 'invalid_token' }];
 }
 
 /** As if a person had agreed: the code goes where the client asked for it, in the form the page would show. */

@@ -19,6 +19,8 @@ export interface OAuthClient {
   readonly exchange: 'json' | 'form';
   /** fields that every answer carries along for its client */
   readonly needsState: boolean;
+  /** where the plan is asked for; `undefined`: the tokens tell */
+  readonly profileUrl: string | undefined;
 }
 
 /** The three addresses of an authorization server. */
@@ -45,6 +47,7 @@ export const oauthClients: Readonly<Record<string, OAuthClient>> = {
     loopback: { port: 0, path: '/callback' },
     exchange: 'json',
     needsState: true,
+    profileUrl: 'https://api.anthropic.com/api/oauth/profile',
   },
   codex: {
     agent: 'codex',
@@ -61,6 +64,7 @@ export const oauthClients: Readonly<Record<string, OAuthClient>> = {
     loopback: { port: 1455, path: '/auth/callback' },
     exchange: 'form',
     needsState: false,
+    profileUrl: undefined,
   },
 };
 
