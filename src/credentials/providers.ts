@@ -23,7 +23,6 @@ export interface Provider {
   readonly variables: readonly PhantomVariable[];
   /** files of the sandbox's home in which tools look for the key */
   readonly places: readonly PlaceName[];
-  readonly hosts: readonly string[];
   /** agent whose login on this host does instead */
   readonly login?: string | undefined;
 }
@@ -63,7 +62,6 @@ export const providers = {
     phantom: { prefix: 'sk-ant-api03-', letters: 88, suffix: 'AA' },
     variables: [{ name: 'ANTHROPIC_API_KEY' }],
     places: [],
-    hosts: ['api.anthropic.com'],
     login: 'claude',
   },
   openai: {
@@ -75,7 +73,6 @@ export const providers = {
     phantom: { prefix: 'sk-proj-', letters: 69, suffix: `T3BlbkFJ${'0'.repeat(74)}` },
     variables: [{ name: 'OPENAI_API_KEY' }],
     places: [],
-    hosts: ['api.openai.com'],
     login: 'codex',
   },
   'claude-login': {
@@ -85,7 +82,6 @@ export const providers = {
     phantom: { prefix: 'sk-ant-oat01-', letters: 88, suffix: 'AA' },
     variables: [],
     places: [],
-    hosts: ['api.anthropic.com', 'platform.claude.com'],
   },
   'codex-login': {
     title: 'ChatGPT subscription, by the login that is kept on the host',
@@ -94,7 +90,6 @@ export const providers = {
     phantom: plain,
     variables: [],
     places: [],
-    hosts: ['chatgpt.com', 'auth.openai.com'],
   },
   github: {
     title: 'GitHub: API, git over HTTPS, packages',
@@ -110,15 +105,6 @@ export const providers = {
     phantom: { prefix: 'ghp_', mark: 'cmph', letters: 32, suffix: '' },
     variables: [{ name: 'GH_TOKEN' }, { name: 'GITHUB_TOKEN' }],
     places: ['git', 'gh', 'npmrc'],
-    hosts: [
-      'github.com',
-      'gist.github.com',
-      'api.github.com',
-      'uploads.github.com',
-      'raw.githubusercontent.com',
-      '*.pkg.github.com',
-      'ghcr.io',
-    ],
   },
   npm: {
     title: 'npm registry',
@@ -127,7 +113,6 @@ export const providers = {
     phantom: { prefix: 'npm_', mark: 'cmph', letters: 32, suffix: '' },
     variables: [{ name: 'NPM_TOKEN' }],
     places: ['npmrc'],
-    hosts: [],
   },
   pypi: {
     title: 'Python package index',
@@ -136,7 +121,6 @@ export const providers = {
     phantom: { prefix: 'pypi-AgEIcHlwaS5vcmc', letters: 150, suffix: '' },
     variables: [{ name: 'PYPI_TOKEN' }, { name: 'TWINE_PASSWORD' }, { name: 'UV_PUBLISH_TOKEN' }],
     places: ['netrc', 'pypirc'],
-    hosts: [],
   },
   aws: {
     title: 'AWS: every request is signed anew',
@@ -155,7 +139,6 @@ export const providers = {
       { name: 'AWS_SESSION_TOKEN', part: 'token' },
     ],
     places: [],
-    hosts: ['*.amazonaws.com', '*.api.aws', '*.on.aws'],
   },
   google: {
     title: 'Google: Gemini by key, Vertex and the rest by bearer token',
@@ -167,7 +150,6 @@ export const providers = {
     phantom: { prefix: 'AIza', letters: 30, suffix: '' },
     variables: [{ name: 'GEMINI_API_KEY' }, { name: 'GOOGLE_API_KEY' }],
     places: [],
-    hosts: ['*.googleapis.com'],
   },
   azure: {
     title: 'Azure OpenAI and AI Foundry by key',
@@ -176,7 +158,6 @@ export const providers = {
     phantom: { prefix: '', letters: 79, suffix: '' },
     variables: [{ name: 'AZURE_OPENAI_API_KEY' }],
     places: [],
-    hosts: ['*.openai.azure.com', '*.cognitiveservices.azure.com', '*.services.ai.azure.com'],
   },
   header: {
     title: 'any host, header given by the policy',
@@ -185,7 +166,6 @@ export const providers = {
     phantom: plain,
     variables: [],
     places: [],
-    hosts: [],
   },
   bearer: {
     title: 'any host, Authorization: Bearer',
@@ -194,7 +174,6 @@ export const providers = {
     phantom: plain,
     variables: [],
     places: [],
-    hosts: [],
   },
   basic: {
     title: 'any host, Authorization: Basic with the value as the password',
@@ -203,7 +182,6 @@ export const providers = {
     phantom: plain,
     variables: [],
     places: ['netrc'],
-    hosts: [],
   },
   query: {
     title: 'any host, one parameter of the query',
@@ -212,7 +190,6 @@ export const providers = {
     phantom: plain,
     variables: [],
     places: [],
-    hosts: [],
   },
   body: {
     title: 'any host, one field of a JSON object or a form',
@@ -221,7 +198,6 @@ export const providers = {
     phantom: plain,
     variables: [],
     places: [],
-    hosts: [],
   },
 } as const satisfies Readonly<Record<string, Provider>>;
 
