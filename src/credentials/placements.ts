@@ -2,7 +2,7 @@
  * Files of a sandbox's home in which tools look for credentials, holding phantoms. A row for each tool; several
  * credentials may have lines in one file.
  */
-export const placeNames = ['git', 'gh', 'npmrc', 'netrc', 'pypirc'] as const;
+const placeNames = ['git', 'gh', 'npmrc', 'netrc', 'pypirc'] as const;
 export type PlaceName = (typeof placeNames)[number];
 
 /** A credential and the places it is bound to. */

@@ -20,10 +20,6 @@ export interface EngineParts {
   readonly uid: number;
 }
 
-export function isEngineName(name: string): name is EngineName {
-  return Object.hasOwn(engines, name);
-}
-
 export async function engineNamed(name: EngineName, parts: EngineParts): Promise<Engine> {
   return engines[name](parts);
 }

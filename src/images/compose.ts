@@ -14,7 +14,7 @@ export interface Layer {
   readonly tools: ImageTools;
 }
 
-export const moduleFolder = '/usr/local/lib/node_modules';
+const moduleFolder = '/usr/local/lib/node_modules';
 
 /** `tarball` gives the checked file of a package. Throws `IMAGE_BUILD_FAILED`. */
 export async function addRecipe(

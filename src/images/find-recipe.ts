@@ -63,7 +63,7 @@ export function builtinChain(name: string, target: RecipeTarget): RecipeChain {
   return chainOf(make(target), target);
 }
 
-export function unknownRecipe(name: string, known: readonly string[]): CasemateError {
+function unknownRecipe(name: string, known: readonly string[]): CasemateError {
   const near = nearest(name, known);
   return new CasemateError('RECIPE_INVALID', `there is no image recipe "${visible(name)}"`, {
     hint: near === undefined ? `Known here: ${known.join(', ')}; or give the path of a recipe file.` : `Did you mean ${near}?`,

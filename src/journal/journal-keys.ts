@@ -29,7 +29,7 @@ export function keyIdOf(publicKey: KeyObject): string {
   return hash('sha256', publicKey.export({ type: 'spki', format: 'der' }), 'hex').slice(0, 16);
 }
 
-export const keysFolder = (folder: string): string => join(folder, 'keys');
+const keysFolder = (folder: string): string => join(folder, 'keys');
 
 /**
  * Reads the keys in `<folder>/keys/`, and makes them where `isNew`. Throws `JOURNAL_INVALID` when a key of a journal that

@@ -10,7 +10,7 @@ export interface FoundRegistry extends RegistryFacts {
 }
 
 /** An address as facts; `undefined` for what has no host name (an address, a file) and for other schemes. */
-export function registryOf(url: string): FoundRegistry | undefined {
+function registryOf(url: string): FoundRegistry | undefined {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const host = parsed === undefined ? undefined : canonicalHost(parsed.hostname);
   if (parsed === undefined || host === undefined || !/^https?:$/.test(parsed.protocol) || host === 'localhost') {

@@ -68,7 +68,7 @@ export async function runSession(
 /** Shown at most, the rest as a number. */
 const shownRepositories = 5;
 
-export function repositoryLines({ paths, complete }: NewRepositories): readonly string[] {
+function repositoryLines({ paths, complete }: NewRepositories): readonly string[] {
   const more = paths.length > shownRepositories ? ` and ${paths.length - shownRepositories} more` : '';
   const found =
     paths.length === 0

@@ -74,7 +74,7 @@ function withRuntimeFolder({ env, user }: OciEngineOptions): Readonly<Record<str
 }
 
 /** Asked once, and again when the host is examined: a login session may have given what was missing. */
-export async function cgroupsOf({ cgroups, user, env }: EngineContext, { again = false } = {}): Promise<CgroupHost> {
+async function cgroupsOf({ cgroups, user, env }: EngineContext, { again = false } = {}): Promise<CgroupHost> {
   if (again || cgroups.known === undefined) {
     cgroups.known = cgroupHost({ uid: user.uid, delegate: () => examineDelegation({ env }) });
   }

@@ -72,7 +72,7 @@ async function tried(host: ExamineHost, lines: readonly string[]): Promise<strin
   return result.exitCode === 0 ? undefined : visible(result.stderr.toString('utf8').trim()).slice(0, 300);
 }
 
-export function enterFields(identity: Identity): readonly (string | number)[] {
+function enterFields(identity: Identity): readonly (string | number)[] {
   if (identity.kind === 'root') {
     return ['root'];
   }

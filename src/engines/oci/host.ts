@@ -22,7 +22,7 @@ export async function subordinateRange(
   return parseSubordinates((await readTextIfPresent(file)) ?? '', user);
 }
 
-export function parseSubordinates(text: string, user: { readonly name: string; readonly uid: number }): Range | undefined {
+function parseSubordinates(text: string, user: { readonly name: string; readonly uid: number }): Range | undefined {
   return text
     .split('\n')
     .map((line) => line.trim().split(':'))

@@ -16,7 +16,7 @@ export const keeperId = 65534;
 export const rangeSize = 65536;
 
 /** Above what `useradd` and systemd give out (systemd's UIDS-GIDS.md: container ranges end at 1879048191), below 2^31. */
-export const firstRangeId = 1_879_048_192;
+const firstRangeId = 1_879_048_192;
 export const slotCount = 4096;
 
 export function slotBase(slot: number): number {

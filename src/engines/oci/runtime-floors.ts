@@ -21,7 +21,7 @@ const ownDev =
   'needs a /dev, /proc or mount that another container writes to; here each is fresh, private and made before anything of the image runs';
 
 /** From the projects' security advisories and the Debian changelogs. */
-export const knownFlaws: Readonly<Record<SandboxSpec['runtime'], readonly Flaw[]>> = {
+const knownFlaws: Readonly<Record<SandboxSpec['runtime'], readonly Flaw[]>> = {
   runc: [
     { id: 'CVE-2023-27561', fixedIn: ['1.1.5'], packages: [] },
     { id: 'CVE-2024-21626', fixedIn: ['1.1.12', '1.2.0'], packages: ['1.1.5+ds1-1+deb12u1'] },

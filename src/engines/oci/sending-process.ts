@@ -50,7 +50,7 @@ async function socketOf(pid: number, connection: SandboxConnection): Promise<str
 }
 
 /** In a table as `/proc/net/tcp` has it: the inode of the socket that leads from the local port to the remote place. */
-export function inodeIn(table: string, { localPort, remoteAddress, remotePort }: SandboxConnection): string | undefined {
+function inodeIn(table: string, { localPort, remoteAddress, remotePort }: SandboxConnection): string | undefined {
   const remote = `${hexAddress(remoteAddress)}:${hexPort(remotePort)}`;
   const row = table.split('\n').find((line) => {
     const [, local = '', peer = ''] = line.trim().split(/\s+/);

@@ -41,7 +41,7 @@ const freshMs = 1000;
 let known: { readonly atMs: number; readonly addresses: ReadonlySet<string> } | undefined;
 
 /** As they were a second ago at most. */
-export function ownAddresses(nowMs = performance.now()): ReadonlySet<string> {
+function ownAddresses(nowMs = performance.now()): ReadonlySet<string> {
   if (known === undefined || nowMs - known.atMs >= freshMs) {
     known = { atMs: nowMs, addresses: readOwnAddresses() };
   }

@@ -69,7 +69,7 @@ function readToolCall(method: string, params: JsonValue | undefined): McpCall | 
   return typeof tool === 'string' && isToolName(tool) ? { method, tool } : undefined;
 }
 
-export function isToolName(name: string): boolean {
+function isToolName(name: string): boolean {
   return /^[\x21-\x7e]{1,256}$/.test(name);
 }
 

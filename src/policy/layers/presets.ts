@@ -71,7 +71,7 @@ const whereConfigured: Readonly<Record<RegistryKind, string>> = {
   pypi: 'Set it with: pip config set global.index-url URL, or list its hosts under "network".',
 };
 
-export function presetNames(facts: Facts): readonly string[] {
+function presetNames(facts: Facts): readonly string[] {
   return [...Object.keys(facts.agents), ...registryKinds, 'github'];
 }
 

@@ -144,7 +144,7 @@ function choiceWords(choices: readonly string[], actual: unknown): [string, stri
   ];
 }
 
-export function valueAt(value: unknown, path: ValuePath): unknown {
+function valueAt(value: unknown, path: ValuePath): unknown {
   let current = value;
   for (const part of path) {
     if (typeof current !== 'object' || current === null || !Object.hasOwn(current, part)) {
