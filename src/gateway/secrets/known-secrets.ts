@@ -42,7 +42,10 @@ export function createKnownSecrets(): KnownSecrets {
       ready.clear();
     },
     addFor(sandboxId, values) {
-      own.set(sandboxId, values.filter(({ value }) => isTelling(value)).slice(0, greatestCount));
+      const parts = values
+        .slice(0, greatestCount)
+        .flatMap(({ value, label }) => partsOf(value).map((part) => ({ value: part, label })));
+      own.set(sandboxId, parts.filter(({ value }) => isTelling(value)).slice(0, greatestCount));
       ready.delete(sandboxId);
     },
     forget(sandboxId) {
@@ -55,6 +58,17 @@ export function createKnownSecrets(): KnownSecrets {
       return known;
     },
   };
+}
+
+/** Long values are sought in parts: what is held back of a stream, and compared, is bounded by the longest one. */
+const longest = 256;
+
+function partsOf(value: string): readonly string[] {
+  return Array.from({ length: Math.ceil(value.length / longest) }, (_, index) =>
+    value.slice(index * longest, (index + 1) * longest),
+  )
+    .filter(isTelling)
+    .slice(0, 16);
 }
 
 function labelled(values: readonly KnownValue[]): ReadonlyMap<string, string> {

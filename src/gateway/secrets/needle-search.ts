@@ -38,14 +38,26 @@ export function needleSet(needles: readonly Needle[]): NeedleSet {
   const window = Math.min(greatestWindow, ...unique.map(({ bytes }) => bytes.length));
   const longest = Math.max(...unique.map(({ bytes }) => bytes.length));
   const steps = stepsOf(unique, window);
-  const byBlock = groupBy(unique, ({ bytes }) => hashAt(bytes, window - block));
-  const byFirst = groupBy(unique, ({ bytes }) => bytes[0] ?? 0);
+  const byStart = groupBy(withoutLonger(unique), ({ bytes }) => bytes.latin1Slice(0, window));
+  const sorted = unique.map(({ bytes }) => bytes).toSorted((a, b) => a.compare(b));
   return {
     size: unique.length,
     longest,
-    find: (data, from) => findIn(data, from, { window, steps, byBlock }),
-    partialAt: (data, from) => partialIn(data, Math.max(from, data.length - longest + 1, 0), byFirst),
+    find: (data, from) => findIn(data, from, { window, steps, byStart }),
+    partialAt: (data, from) => partialIn(data, Math.max(from, data.length - longest + 1, 0), sorted),
   };
+}
+
+/** Sorted, and without those that begin with another one: they are found by it. */
+function withoutLonger(needles: readonly Needle[]): readonly Needle[] {
+  const kept: Needle[] = [];
+  for (const needle of needles.toSorted((a, b) => a.bytes.compare(b.bytes))) {
+    const last = kept.at(-1);
+    if (last === undefined || !needle.bytes.subarray(0, last.bytes.length).equals(last.bytes)) {
+      kept.push(needle);
+    }
+  }
+  return kept;
 }
 
 function hashAt(bytes: Buffer, at: number): number {
@@ -64,11 +76,13 @@ function stepsOf(needles: readonly Needle[], window: number): Uint8Array {
   return steps;
 }
 
-function groupBy(needles: readonly Needle[], keyOf: (needle: Needle) => number): ReadonlyMap<number, readonly Needle[]> {
-  const groups = new Map<number, Needle[]>();
+function groupBy(needles: readonly Needle[], keyOf: (needle: Needle) => string): ReadonlyMap<string, readonly Needle[]> {
+  const groups = new Map<string, Needle[]>();
   for (const needle of needles) {
     const key = keyOf(needle);
-    groups.set(key, [...(groups.get(key) ?? []), needle]);
+    const group = groups.get(key) ?? [];
+    group.push(needle);
+    groups.set(key, group);
   }
   return groups;
 }
@@ -76,10 +90,11 @@ function groupBy(needles: readonly Needle[], keyOf: (needle: Needle) => number):
 interface Tables {
   readonly window: number;
   readonly steps: Uint8Array;
-  readonly byBlock: ReadonlyMap<number, readonly Needle[]>;
+  /** by their first `window` bytes: needles that somebody chose to be alike are told apart at once */
+  readonly byStart: ReadonlyMap<string, readonly Needle[]>;
 }
 
-function findIn(data: Buffer, from: number, { window, steps, byBlock }: Tables): Found | undefined {
+function findIn(data: Buffer, from: number, { window, steps, byStart }: Tables): Found | undefined {
   const offset = window - block;
   const last = data.length - block;
   for (let end = from + offset; end <= last;) {
@@ -90,7 +105,7 @@ function findIn(data: Buffer, from: number, { window, steps, byBlock }: Tables):
       continue;
     }
     const at = end - offset;
-    const needle = byBlock.get(hash)?.find(({ bytes }) => isAt(data, at, bytes));
+    const needle = beginningOf(data.subarray(at), byStart.get(data.latin1Slice(at, at + window)) ?? []);
     if (needle !== undefined) {
       return { at, length: needle.bytes.length, label: needle.label };
     }
@@ -99,19 +114,48 @@ function findIn(data: Buffer, from: number, { window, steps, byBlock }: Tables):
   return undefined;
 }
 
-function isAt(data: Buffer, at: number, bytes: Buffer): boolean {
-  return at + bytes.length <= data.length && data.compare(bytes, 0, bytes.length, at, at + bytes.length) === 0;
+/** `group` is sorted, and none in it begins as another one: the one that `text` begins with is the last that is not greater. */
+function beginningOf(text: Buffer, group: readonly Needle[]): Needle | undefined {
+  let [low, high] = [0, group.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((group[middle]?.bytes.compare(text) ?? 0) <= 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  const needle = group[low - 1];
+  const isThere = needle !== undefined && text.subarray(0, needle.bytes.length).equals(needle.bytes);
+  return isThere ? needle : undefined;
 }
 
-function partialIn(data: Buffer, from: number, byFirst: ReadonlyMap<number, readonly Needle[]>): number {
+/** `sorted`: what begins as a text does stands right behind where that text would stand. */
+function partialIn(data: Buffer, from: number, sorted: readonly Buffer[]): number {
   for (let at = from; at < data.length; at += 1) {
-    const length = data.length - at;
-    const isBeginning = byFirst
-      .get(data[at] ?? 0)
-      ?.some(({ bytes }) => length < bytes.length && data.compare(bytes, 0, length, at, data.length) === 0);
-    if (isBeginning === true) {
+    const rest = data.subarray(at);
+    const place = placeOf(rest, sorted);
+    if ([sorted[place], sorted[place + 1]].some((one) => one !== undefined && isBeginning(rest, one))) {
       return at;
     }
   }
   return data.length;
+}
+
+function isBeginning(text: Buffer, whole: Buffer): boolean {
+  return text.length < whole.length && text.compare(whole, 0, text.length) === 0;
+}
+
+/** Where the first stands that is not smaller. */
+function placeOf(text: Buffer, sorted: readonly Buffer[]): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle]?.compare(text) ?? 0) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
 }
