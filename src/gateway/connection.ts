@@ -14,6 +14,7 @@ import type { Http1Server } from './serving/http1-server.ts';
 import { serveHttp2 } from './serving/http2-server.ts';
 import { learnedConnection } from './exchange/learn.ts';
 import type { LiveSandbox, Site } from './live-sandbox.ts';
+import { handshakeBytes } from './bodies/pace.ts';
 import { openTls } from './tls/open-tls.ts';
 import { peek } from './tls/peek.ts';
 import { reset } from './upstream/reset.ts';
@@ -251,6 +252,10 @@ async function serveOpened(socket: Socket, site: Site, { live, http1 }: Connecti
     site.onExchange();
     await close(socket, live, { subject: `${site.host}:${site.port}`, reason: 'too-many-hosts' });
     return;
+  }
+  // A burst of handshakes is spread over turns, as content is: other sandboxes have theirs in between.
+  if (!live.pace.take(handshakeBytes)) {
+    await new Promise<void>((resolve) => live.pace.later(resolve));
   }
   const secure = await openTls(socket, { context, handshakeMs: live.limits.handshakeMs });
   if (secure === undefined) {

@@ -8,7 +8,9 @@ export interface Pace {
   readonly later: (goOn: () => void) => void;
 }
 
-const shareBytes = 1024 * 1024;
+const shareBytes = 512 * 1024;
+/** What a TLS handshake with a caller takes of it: as long as twice 64 KiB do. */
+export const handshakeBytes = 128 * 1024;
 /** Each of them brings a piece of 64 KiB at most with the next turn. */
 const wokenAtOnce = shareBytes / (64 * 1024);
 

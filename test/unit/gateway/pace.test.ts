@@ -7,7 +7,7 @@ describe('the share of a sandbox', () => {
   test('is used up by so many bytes in a turn, and whole again in the next', () => {
     const turns: (() => void)[] = [];
     const pace = createPace((work) => void turns.push(work));
-    expect(Array.from({ length: 17 }, () => pace.take(64 * KiB)).indexOf(false)).toBe(15);
+    expect(Array.from({ length: 17 }, () => pace.take(64 * KiB)).indexOf(false)).toBe(7);
     turns.shift()?.();
     expect(pace.take(64 * KiB)).toBe(true);
   });
@@ -21,7 +21,7 @@ describe('the share of a sandbox', () => {
       pace.later(() => woken.push(nth));
     }
     turns.shift()?.();
-    expect(woken).toEqual(Array.from({ length: 16 }, (_, nth) => nth));
+    expect(woken).toEqual(Array.from({ length: 8 }, (_, nth) => nth));
     while (turns.length > 0) {
       turns.shift()?.();
     }
