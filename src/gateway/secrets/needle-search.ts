@@ -38,7 +38,7 @@ export function needleSet(needles: readonly Needle[]): NeedleSet {
   const window = Math.min(greatestWindow, ...unique.map(({ bytes }) => bytes.length));
   const longest = Math.max(...unique.map(({ bytes }) => bytes.length));
   const steps = stepsOf(unique, window);
-  const byStart = groupBy(withoutLonger(unique), ({ bytes }) => bytes.latin1Slice(0, window));
+  const byStart = groupBy(withoutLonger(unique), ({ bytes }) => bytes.toString('latin1', 0, window));
   const sorted = unique.map(({ bytes }) => bytes).toSorted((a, b) => a.compare(b));
   return {
     size: unique.length,
@@ -105,7 +105,7 @@ function findIn(data: Buffer, from: number, { window, steps, byStart }: Tables):
       continue;
     }
     const at = end - offset;
-    const needle = beginningOf(data.subarray(at), byStart.get(data.latin1Slice(at, at + window)) ?? []);
+    const needle = beginningOf(data.subarray(at), byStart.get(data.toString('latin1', at, at + window)) ?? []);
     if (needle !== undefined) {
       return { at, length: needle.bytes.length, label: needle.label };
     }
