@@ -19,7 +19,11 @@ const piece = Buffer.alloc(64 * 1024, 'x');
 serveTasks(async ({ key, certs, secret }: UpstreamData) => {
   const contexts = new Map(Object.entries(certs).map(([host, cert]) => [host, createSecureContext({ key, cert })]));
   const listen = async (host: string, port: number): Promise<number> => {
-    const server = createSecureServer({ allowHTTP1: true, SNICallback: (name, done) => done(null, contexts.get(name)) });
+    const server = createSecureServer({
+      allowHTTP1: true,
+      http1Options: { keepAliveTimeout: 600_000 },
+      SNICallback: (name, done) => done(null, contexts.get(name)),
+    });
     server.on('request', (request, response) => answer(request, response, secret));
     server.on('session', (session) => session.setLocalWindowSize(16 * 1024 * 1024));
     server.listen(port, host);
