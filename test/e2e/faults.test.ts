@@ -119,9 +119,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
           env: home.env,
           stdio: 'ignore',
         });
+        const ended = new Promise((done) => child.once('exit', done));
         await sleep(90 + step * 25);
         process.kill(pid, 'SIGKILL');
-        await new Promise((done) => child.once('exit', done));
+        await ended;
       }
       await expect.poll(names, { timeout: 10_000 }).toEqual([]);
       await expect
