@@ -248,6 +248,17 @@ describe('PyPI, with an age of seven days', () => {
     expect(text).not.toContain('Some_Pkg-3.0');
   });
 
+  test('what is asked for besides is on record as an exchange of its own', async () => {
+    speaksJson = false;
+    const asked = (): number => sinks.reduce((sum, sink) => sum + sink.seen.length, 0);
+    const opened = (): number => lab.actions().filter((action) => action.startsWith('net.open')).length;
+    const before = { asked: asked(), opened: opened() };
+    await get(pypiHost, '/simple/some-pkg/', 'Accept: text/html\r\n');
+    await lab.settled();
+    expect(asked() - before.asked).toBe(2);
+    expect(opened() - before.opened).toBe(2);
+  });
+
   test('the project by itself', async () => {
     const found = JSON.parse((await get(pypiHost, '/pypi/some-pkg/json')).text) as typeof project;
     expect(Object.keys(found.releases)).toEqual(['1.0', '2.0']);

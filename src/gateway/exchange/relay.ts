@@ -1,4 +1,4 @@
-import { answerRefusal } from './answer-refusal.ts';
+import { answerRefusal, bareEffect } from './answer-refusal.ts';
 import { chain } from '../bodies/body-steps.ts';
 import { decodeContent, isKnownCoding } from './decode-content.ts';
 import type { Exchange } from '../exchange.ts';
@@ -9,6 +9,7 @@ import { answerLocally, localExchange, tellRejected } from './local-answer.ts';
 import { createMask, type Mask, maskText } from '../secrets/mask.ts';
 import { stoppedBy, upstreamRequest } from './outgoing-request.ts';
 import type { FetchMore } from '../guards/filter-metadata.ts';
+import { keepingOf } from '../guards/package-keeping.ts';
 import { wholeBody } from '../guards/read-metadata.ts';
 import { permit } from './permit.ts';
 import { plainContent } from './plain-content.ts';
@@ -105,16 +106,25 @@ async function carryOut(run: Run): Promise<Refusal | undefined> {
   return undefined;
 }
 
-/** Another document of the same host, asked for as the request itself was. */
+/** Another document of the same host, asked for as the request itself was: an effect of its own, and on record as one. */
 function fetchMore(run: Run): FetchMore {
-  const { plan, site, outgoing } = run;
+  const { exchange, plan, site, outgoing, effect: first } = run;
   return async (target, accept) => {
+    const bare = bareEffect({ ...exchange, method: 'GET', target }, site);
+    const effect = { ...first, detail: { ...bare.detail, besides: first.detail['exchange'] ?? 0 } };
+    if (!(await site.live.recorder.open(effect))) {
+      return undefined;
+    }
     const own = outgoing.fields.filter(([name]) => !['accept', 'accept-encoding', 'range', 'content-length'].includes(name));
     const fields: Field[] = [...own, ['accept', accept], ['accept-encoding', 'identity']];
     const asked = { ...upstreamRequest(run), method: 'GET', target, fields, body: undefined };
     const upstream = site.live.upstreams.get({ destination: plan.destination, secure: plan.secure });
     const answer = await upstream.request(asked);
-    return answer.ok ? await wholeBody(answer.value) : undefined;
+    const document = answer.ok ? await wholeBody(answer.value, keepingOf(site.live)) : undefined;
+    const outcome = answer.ok ? (document === undefined ? 'unread' : 'ok') : answer.fault.reason;
+    const status = answer.ok ? { status: answer.value.status } : {};
+    site.live.recorder.end(effect, outcome, { ...status, bytesOut: 0, bytesIn: document?.length ?? 0 });
+    return document;
   };
 }
 

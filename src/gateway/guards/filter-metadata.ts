@@ -107,7 +107,9 @@ async function pypiDocument(document: Buffer, { asked, type, fetch }: Filtering)
     const project = (request.kind === 'metadata' ? request.project : undefined) ?? '';
     const other = exchange.target.replace(/\/simple\/([^/?]+)\/?(?:\?.*)?$/, '/pypi/$1/json');
     const more = other === exchange.target ? undefined : await fetch(other, 'application/json');
-    return filterHtml(document, { project, uploads: more === undefined ? new Map() : uploadsIn(more), context });
+    const uploads = more === undefined ? new Map() : uploadsIn(more);
+    keepingOf(asked.live).heldBytes -= more?.length ?? 0;
+    return filterHtml(document, { project, uploads, context });
   }
   const accepted = tokensOf(exchange.fields, 'accept').map((one) => one.split(';')[0]);
   const asHtml =
@@ -146,11 +148,13 @@ export async function reasonFor(
   { name, version, metadata }: Wanted,
   { live, context, fetch }: { readonly live: LiveSandbox; readonly context: VerdictContext; readonly fetch: FetchMore },
 ): Promise<string | undefined> {
-  const { memory } = keepingOf(live);
+  const keeping = keepingOf(live);
+  const { memory } = keeping;
   const key = `npm:${name}@${version}`;
   if (memory.judgement(key, context.nowMs) === undefined && metadata !== undefined) {
     const document = await fetch(metadata, 'application/json');
     const found = document === undefined ? undefined : await inTurns(filterNpm(document, context));
+    keeping.heldBytes -= document?.length ?? 0;
     if (found !== undefined) {
       const named = (one: string): string => `npm:${found.name}@${one}`;
       memory.remember(

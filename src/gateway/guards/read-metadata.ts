@@ -2,7 +2,6 @@ import { gather } from '../../base/gather.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 import type { UpstreamAnswer } from '../upstream/upstream.ts';
 import type { Keeping } from './package-keeping.ts';
-import { createPackageMemory } from './package-memory.ts';
 
 /** Metadata is held as a whole, so that nothing of it is handed on before it was read. */
 export const greatestMetadataBytes = 128 * 1024 * 1024;
@@ -39,9 +38,8 @@ export async function readMetadata({ body, isWhole }: UpstreamAnswer, keeping: K
   return parts.take();
 }
 
-/** For what is asked besides; `undefined` unless it is there as a whole. */
-export async function wholeBody(answer: UpstreamAnswer): Promise<Buffer | undefined> {
-  const keeping: Keeping = { memory: createPackageMemory(), heldBytes: 0 };
+/** For what is asked besides; `undefined` unless it is there as a whole. It counts as held until the caller takes it off. */
+export async function wholeBody(answer: UpstreamAnswer, keeping: Keeping): Promise<Buffer | undefined> {
   const document = answer.status === 200 ? await readMetadata(answer, keeping) : undefined;
   if (!Buffer.isBuffer(document)) {
     answer.body.destroy();
