@@ -4,6 +4,7 @@ import { hostCommands } from './table/host-commands.ts';
 import { imageCommands } from './table/image-commands.ts';
 import { journalCommands } from './table/journal-commands.ts';
 import { policyCommands } from './table/policy-commands.ts';
+import { proofCommands } from './table/proof-commands.ts';
 import { requestCommands } from './table/request-commands.ts';
 import { sandboxCommands } from './table/sandbox-commands.ts';
 
@@ -15,6 +16,7 @@ export const commands: CommandTable = {
   ...credentialCommands,
   ...imageCommands,
   ...journalCommands,
+  ...proofCommands,
   ...hostCommands,
 };
 
@@ -22,8 +24,8 @@ export const commands: CommandTable = {
 export const innerCommands: CommandTable = {
   'daemon serve': {
     summary: 'The daemon itself',
-    usage: '',
-    options: [],
+    usage: '[--resolver ADDRESS:PORT]',
+    options: [{ name: 'resolver', value: 'ADDRESS:PORT', about: 'ask this name server instead of the host (in a lab)' }],
     examples: [],
     load: () => import('./commands/daemon-serve.ts'),
   },

@@ -10,6 +10,7 @@ import { createAsks } from '../gateway/asks/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
 import { createKnownSecrets } from '../gateway/secrets/known-secrets.ts';
 import { createHostSend, hostPost } from '../gateway/upstream/host-post.ts';
+import { resolveBy, resolveOnHost } from '../gateway/upstream/dial.ts';
 import { proxySettings } from '../gateway/upstream/proxy-settings.ts';
 import { hostTrustStore } from '../gateway/tls/trust.ts';
 import { imageStore } from '../images/store.ts';
@@ -28,6 +29,7 @@ export interface AssembleOptions {
   readonly env: Environment;
   readonly paths: Paths;
   readonly uid: number;
+  readonly resolver?: string | undefined;
   readonly log: (text: string) => void;
   /** is given what ends each part, so that a later one that fails leaves nothing open */
   readonly cleanup: Cleanup;
@@ -37,6 +39,7 @@ export async function assemble({
   env,
   paths,
   uid,
+  resolver,
   log,
   cleanup,
 }: AssembleOptions): Promise<{ context: SandboxContext; sandboxes: Sandboxes }> {
@@ -48,7 +51,8 @@ export async function assemble({
   cleanup.add('close the file of budgets', () => ledger.close());
   const hostTrustPem = await hostTrustStore(env);
   const asks = createAsks();
-  const gateway = createGateway({ asks, journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), log });
+  const resolve = resolver === undefined ? resolveOnHost : resolveBy(resolver);
+  const gateway = createGateway({ asks, journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), resolve, log });
   cleanup.add('close the gateway', () => gateway.close());
   const sealed = createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env });
   const sendOnHost = createHostSend({ trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env) });

@@ -264,6 +264,7 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
     plan,
     readBack: row.state === 'running' ? await readBack(context, row, plan) : [],
     folder: sandboxFolder(context.paths, row.id),
+    processes: await context.engine.processes(row.id),
     budgets: budgetsOf(context, row.id, plan.guards),
     logins: await loginsOf(context, plan),
     phantoms: [...(context.held.get(row.id)?.bound.values() ?? [])].map((credential) => credential.phantom),

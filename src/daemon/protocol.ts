@@ -277,6 +277,8 @@ export interface InspectAnswer {
   /** what was read back from the running sandbox; empty when it does not run */
   readonly readBack: readonly { readonly what: string; readonly value: string; readonly asPlanned: boolean }[];
   readonly folder: string;
+  /** host ids of what runs inside, the first process first */
+  readonly processes: readonly number[];
   readonly budgets: readonly BudgetState[];
   /** of agents, where the sandbox uses one */
   readonly logins: readonly LoginShown[];

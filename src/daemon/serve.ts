@@ -25,6 +25,8 @@ export interface ServeOptions {
   readonly env: Environment;
   readonly paths: Paths;
   readonly uid: number;
+  /** asked for the addresses of names in place of the host's own way, as `ADDRESS:PORT` */
+  readonly resolver?: string | undefined;
 }
 
 const tickMs = 500;
@@ -51,7 +53,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
 }
 
-async function live({ env, paths, uid }: ServeOptions, cleanup: Cleanup): Promise<number> {
+async function live({ env, paths, uid, resolver }: ServeOptions, cleanup: Cleanup): Promise<number> {
   const idleMs = idleTime(env);
   const lock = takeDaemonLock(join(paths.state, 'daemon.lock'));
   if (lock === undefined) {
@@ -65,7 +67,7 @@ async function live({ env, paths, uid }: ServeOptions, cleanup: Cleanup): Promis
   // A fault in one exchange or call must not take the others with it; it is written down and it is a defect.
   process.on('unhandledRejection', (reason) => log(`unhandled: ${describe(reason)}`));
   process.on('uncaughtException', (error) => log(`uncaught: ${describe(error)}`));
-  const { context, sandboxes } = await assemble({ env, paths, uid, log, cleanup });
+  const { context, sandboxes } = await assemble({ env, paths, uid, resolver, log, cleanup });
   // The first start would wait for these answers.
   void context.engine.examine('runc').catch(() => undefined);
   const { adopted, stopped, removed, faults } = await reconcile(context, sandboxes.executions);

@@ -27,7 +27,7 @@ export interface Sandboxes {
   readonly destroy: (name: string, options: CallOptions) => Promise<Destroyed>;
   readonly destroyList: (name: string) => ReturnType<typeof destroyList>;
   readonly open: (name: string, request: ExecutionRequest) => Promise<{ row: SandboxRow; execution: Execution }>;
-  /** Ends an execution; a throw-away sandbox goes with it, in the background. */
+  /** Ends an execution; a throw-away sandbox goes with its own command, in the background. */
   readonly close: (executionId: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
   /** Reads the credentials of a running sandbox again, with these variables of the caller. */
   readonly rebind: (name: string, callerEnv: Environment) => Promise<void>;
@@ -155,12 +155,14 @@ function createEnds(
       }),
     async close(executionId, outcome) {
       let ended = executions.find(executionId);
+      // Its own command is the first that was opened; who looks in meanwhile (`casemate exec`) does not end it.
+      const isOwn = ended !== undefined && executions.of(ended.sandbox)[0]?.id === executionId;
       try {
         ended = await executions.close(executionId, outcome);
         return ended;
       } finally {
         // Also when the end could not be recorded: nobody is left who would end the sandbox.
-        if (ended !== undefined) {
+        if (ended !== undefined && isOwn) {
           throwAway(ended.sandbox, { actor: ended.actor, callerEnv: context.env, reason: 'ended' });
         }
       }

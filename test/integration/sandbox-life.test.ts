@@ -275,4 +275,17 @@ describe('commands in a sandbox', () => {
       lab.failing.clear();
     }
   });
+
+  it('of a throw-away sandbox leave it alone where they only looked in', async () => {
+    const { id } = await lab.make({ ephemeral: true });
+    await lab.sandboxes.start(id, call);
+    const { execution: own } = await lab.sandboxes.open(id, request);
+    const { execution: other } = await lab.sandboxes.open(id, request);
+    await lab.sandboxes.close(other.id, { exitCode: 0, reason: 'exited' });
+    await lab.sandboxes.settled();
+    expect(state(id)).toBe('running');
+    await lab.sandboxes.close(own.id, { exitCode: 0, reason: 'exited' });
+    await lab.sandboxes.settled();
+    expect(state(id)).toBeUndefined();
+  });
 });

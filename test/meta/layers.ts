@@ -15,6 +15,7 @@ export const order = [
   'engines',
   'workspace',
   'sandbox',
+  'proof',
   'tour',
   'daemon',
   'cli',
@@ -50,11 +51,12 @@ const files = [
   'engines',
   'workspace',
   'sandbox',
+  'proof',
   'tour',
   'daemon',
   'cli',
 ];
-const network = ['gateway', 'engines', 'system', 'tour', 'daemon'];
+const network = ['gateway', 'engines', 'system', 'proof', 'tour', 'daemon'];
 
 /** Node's modules with power over the outside, and the only folders that may hold them. */
 const powers: Readonly<Record<string, readonly string[]>> = {

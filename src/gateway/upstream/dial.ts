@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises';
+import { lookup, Resolver } from 'node:dns/promises';
 import { connect as netConnect, isIP, type Socket } from 'node:net';
 
 import { addressFault } from './address-check.ts';
@@ -26,6 +26,13 @@ export interface DialOptions {
 }
 
 export const resolveOnHost: Resolve = async (host) => (await lookup(host, { all: true })).map((found) => found.address);
+
+/** Asks one name server, `ADDRESS:PORT`, whatever the host's own settings and files say. */
+export function resolveBy(server: string): Resolve {
+  const resolver = new Resolver({ timeout: 2000, tries: 2 });
+  resolver.setServers([server]);
+  return (host) => resolver.resolve4(host);
+}
 
 export const dialOnHost: Dial = ({ address, port, purpose }) =>
   (purpose === 'relay' ? connectWide : netConnect)({

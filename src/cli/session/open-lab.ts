@@ -1,0 +1,20 @@
+import { realpathSync } from 'node:fs';
+
+import { startLab } from '../../proof/lab/start-lab.ts';
+import type { Lab } from '../../proof/lab/lab.ts';
+import type { Plan } from '../../sandbox/plan.ts';
+import { baseEnvironment } from '../../system/environment.ts';
+import type { CommandContext } from '../command.ts';
+import { daemonFlags } from './start-daemon.ts';
+
+/** A lab that runs this very program. */
+export async function openLab({ env, paths }: CommandContext, plan: Plan): Promise<Lab> {
+  const { HOME: _home, ...host } = baseEnvironment(env);
+  return await startLab({
+    plan,
+    program: [process.execPath, ...process.execArgv, realpathSync(process.argv[1] ?? '')],
+    daemonFlags,
+    env: host,
+    images: paths.images,
+  });
+}

@@ -1,0 +1,32 @@
+import type { CommandTable } from '../command.ts';
+import { json, policyFile } from './shared-options.ts';
+
+/** The rows of the command table about proving what is promised. */
+export const proofCommands: CommandTable = {
+  prove: {
+    group: 'Proof',
+    summary: 'Attack a sandbox and say which guarantees held',
+    usage: '[NAME] [OPTION...]',
+    options: [
+      policyFile,
+      {
+        name: 'profile',
+        value: 'quick|full',
+        about: 'quick: only what needs a running sandbox; full (default): everything, in a lab',
+      },
+      { name: 'only', value: 'G9,...', about: 'only these guarantees, by number' },
+      { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime' },
+      { name: 'waive', value: 'LAYER', repeats: true, about: 'accept that this host lacks a protection layer' },
+      { name: 'trust', about: 'approve what the project policy asks for, for its present content' },
+      { name: 'rows', about: 'show every observation, not only what failed' },
+      json,
+    ],
+    about:
+      'With a name, the running sandbox itself is attacked; without one, a sandbox of the policy that holds here. Faults, hostile ' +
+      'hosts and credentials are tried on a twin in a lab: an installation of its own that is removed afterwards. Each attack has a ' +
+      'legal twin that must work in the same run. Verdicts: held, broken, not applicable, inconclusive. Exit code 1 when a ' +
+      'guarantee is broken, 125 when one could not be decided.',
+    examples: ['casemate prove', 'casemate prove work --profile quick', 'casemate prove --policy ./casemate.yaml --only G9,G13'],
+    load: () => import('../commands/prove.ts'),
+  },
+};

@@ -1,0 +1,35 @@
+import { readFile, readlink } from 'node:fs/promises';
+
+import type { Bench } from './probe.ts';
+
+/** What this host's kernel says of the processes of a sandbox (proc(5)): the view from outside. */
+
+/** Fields of `/proc/PID/status` of every process inside; empty for a sandbox whose processes are not known here. */
+export async function readStatus({ target }: Bench): Promise<readonly Readonly<Record<string, string>>[]> {
+  const pids = await target.processes();
+  const texts = await Promise.all(pids.map((pid) => readText(`/proc/${pid}/status`)));
+  return texts.filter((text) => text !== '').map(statusFields);
+}
+
+export function statusFields(text: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    text.split('\n').flatMap((line) => {
+      const [, name, value] = /^(\w+):\s*(.*)$/.exec(line) ?? [];
+      return name === undefined || value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** `/proc/PID/NAME`; empty where it cannot be read. */
+export async function readProcess(pid: number, name: string): Promise<string> {
+  return await readText(`/proc/${pid}/${name}`);
+}
+
+/** Identity of a namespace of a process, e.g. `net:[4026531840]`; empty where it cannot be told. */
+export async function namespaceOf(pid: number | 'self', kind: string): Promise<string> {
+  return await readlink(`/proc/${pid}/ns/${kind}`).catch(() => '');
+}
+
+async function readText(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch(() => '');
+}

@@ -1,0 +1,71 @@
+import type { Duplex } from 'node:stream';
+
+import type { JournalRecord } from '../../journal/record.ts';
+import type { Inside, InsideOptions, Target } from '../probe.ts';
+import type { World } from './world.ts';
+
+/**
+ * An installation of its own for attacks that must not touch the user's: own state, journal, keys, daemon and hosts, the
+ * same program, engine, images and policy. Its credentials are canaries, which exist nowhere else.
+ */
+export interface Lab {
+  /** private folder; everything of the lab is below it */
+  readonly folder: string;
+  /** of every program of the lab */
+  readonly env: Readonly<Record<string, string>>;
+  readonly places: LabPlaces;
+  /** Runs the program's command line in the lab. */
+  readonly casemate: (args: readonly string[], options?: CasemateOptions) => Promise<Inside>;
+  readonly daemon: LabDaemon;
+  /** runs under the policy that is proved, plus rules for the lab's own hosts */
+  readonly twin: LabSandbox;
+  /** another one, of the same policy, made when first asked for */
+  readonly peer: () => Promise<LabSandbox>;
+  /** A further sandbox with a workspace of its own; `policy`: rules beside those of the twin, as in a policy file. */
+  readonly make: (name: string, options?: { readonly start?: boolean }) => Promise<LabSandbox>;
+  readonly world: World;
+  readonly canaries: Canaries;
+  /** What the journal holds by now, oldest first. */
+  readonly records: () => Promise<readonly JournalRecord[]>;
+  readonly remove: () => Promise<void>;
+}
+
+export interface LabPlaces {
+  readonly state: string;
+  readonly config: string;
+  readonly runtime: string;
+}
+
+export interface CasemateOptions extends InsideOptions {
+  readonly cwd?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface LabDaemon {
+  readonly pid: () => Promise<number>;
+  /** starts it again after it was killed; resolves when it answers */
+  readonly start: () => Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+export interface LabSandbox {
+  readonly name: string;
+  readonly id: string;
+  /** absolute, on the host */
+  readonly workspace: string;
+  readonly target: Target;
+  /** A TCP connection made by a process inside to a name or address; its bytes are the caller's. Rejects with the errno inside. */
+  readonly connect: (host: string, port: number) => Promise<Duplex>;
+  /** What the resolver inside answers: addresses, or the name of the failure. */
+  readonly lookup: (host: string) => Promise<readonly string[] | string>;
+}
+
+export interface Canaries {
+  /** value of the lab's credential; exists sealed in the lab and in what the gateway sends */
+  readonly key: string;
+  /** file beside the workspace that nobody in a sandbox may read or change */
+  readonly hostFile: string;
+  readonly hostText: string;
+  /** path that comes into being only if something planted was executed on the host */
+  readonly mark: string;
+}

@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { cleanupStack } from '../../base/cleanup.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { readForwards } from '../../journal/read-records.ts';
+import type { JournalRecord } from '../../journal/record.ts';
+import { listSegments } from '../../journal/segments.ts';
+import type { Plan } from '../../sandbox/plan.ts';
+import { privateFolder } from '../../system/files.ts';
+import { run, spawnProcess } from '../../system/process.ts';
+import type { Inside } from '../probe.ts';
+import type { CasemateOptions, Lab, LabDaemon, LabPlaces, LabSandbox } from './lab.ts';
+import { makeSandbox } from './lab-sandbox.ts';
+import { startWorld, type StartedWorld } from './start-world.ts';
+import { twinPolicy } from './twin-policy.ts';
+
+/** Makes a lab in a new private folder, starts its daemon and a twin of the sandbox that a plan describes. */
+export interface LabOptions {
+  readonly plan: Plan;
+  /** file and first arguments that start this program, e.g. `['/usr/bin/node', '/…/casemate.js']` */
+  readonly program: readonly [string, ...string[]];
+  /** flags of Node that a daemon is started with */
+  readonly daemonFlags: readonly string[];
+  /** of the host; what the lab's programs get beside their own */
+  readonly env: Readonly<Record<string, string>>;
+  /** where the images are */
+  readonly images: string;
+}
+
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const cleanup = cleanupStack();
+  try {
+    const folder = await mkdtemp(join(tmpdir(), 'casemate-proof-'));
+    cleanup.add('remove the folder of the lab', () => rm(folder, { recursive: true, force: true }));
+    const world = await startWorld();
+    cleanup.add('close the servers of the lab', () => world.close());
+    const base = await furnish(folder, options, world);
+    cleanup.add('stop the daemon of the lab', () => base.daemon.stop());
+    await base.daemon.start();
+    return await inhabit(base, options.program, () => cleanup.run());
+  } catch (error) {
+    await cleanup.run().catch(() => undefined);
+    throw error;
+  }
+}
+
+type Base = Omit<Lab, 'twin' | 'peer' | 'make' | 'remove'>;
+
+async function furnish(folder: string, options: LabOptions, world: StartedWorld): Promise<Base> {
+  const root = join(folder, 'casemate');
+  const places: LabPlaces = { state: join(root, 'state'), config: join(root, 'config'), runtime: join(root, 'run') };
+  const canaries = await plantCanaries(folder);
+  const certificate = join(folder, 'authority.pem');
+  const home = join(folder, 'home');
+  await mkdir(home, { mode: 0o700 });
+  await privateFolder(root);
+  await privateFolder(places.config);
+  await writeFile(certificate, world.certificatePem);
+  const policy = twinPolicy(options.plan, { canaryFile: canaries.keyFile, ports: world.ports });
+  await writeFile(join(places.config, 'policy.yaml'), policy, { mode: 0o600 });
+  const env = {
+    ...options.env,
+    HOME: home,
+    CASEMATE_HOME: root,
+    CASEMATE_IMAGES: options.images,
+    NODE_EXTRA_CA_CERTS: certificate,
+  };
+  const casemate = (args: readonly string[], call: CasemateOptions = {}): Promise<Inside> =>
+    runProgram(options.program, args, { ...call, cwd: call.cwd ?? folder, env: { ...env, ...call.env } });
+  const daemon = labDaemon({ options, world, env, casemate });
+  return { folder, env, places, casemate, daemon, world, canaries, records: () => readAll(places) };
+}
+
+async function plantCanaries(folder: string) {
+  const key = `cmcanary${randomBytes(24).toString('hex')}`;
+  const hostText = `host canary ${randomBytes(16).toString('hex')}\n`;
+  const keyFile = join(folder, 'canary.key');
+  const hostFile = join(folder, 'host-canary');
+  await writeFile(keyFile, key, { mode: 0o600 });
+  await writeFile(hostFile, hostText, { mode: 0o644 });
+  return { key, keyFile, hostFile, hostText, mark: join(folder, 'executed-on-the-host') };
+}
+
+async function runProgram(
+  [file, ...first]: LabOptions['program'],
+  args: readonly string[],
+  { cwd, env, input, timeoutMs = 120_000 }: CasemateOptions,
+): Promise<Inside> {
+  const { exitCode, stdout, stderr } = await run(file, [...first, ...args], { cwd, env: { ...env }, input, timeoutMs });
+  return { code: exitCode, out: stdout, err: stderr };
+}
+
+interface DaemonParts {
+  readonly options: LabOptions;
+  readonly world: StartedWorld;
+  readonly env: Readonly<Record<string, string>>;
+  readonly casemate: Lab['casemate'];
+}
+
+function labDaemon({ options, world, env, casemate }: DaemonParts): LabDaemon {
+  const pid = async (): Promise<number> => {
+    const { out } = await casemate(['daemon', 'status', '--json']);
+    // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
+    const { daemon } = JSON.parse(out.toString('utf8')) as { readonly daemon: { readonly pid: number } | null };
+    return daemon?.pid ?? 0;
+  };
+  return {
+    pid,
+    async start() {
+      const [file, ...first] = options.program;
+      const args = [...options.daemonFlags, ...first, 'daemon', 'serve', '--resolver', world.resolverAddress];
+      const child = spawnProcess(file, args, { cwd: '/', detached: true, env, stdio: ['ignore', 'ignore', 'pipe'] });
+      let said = '';
+      child.stderr?.on('data', (piece: Buffer) => (said = `${said}${piece.toString('utf8')}`.slice(-2000)));
+      child.unref();
+      for (let tries = 0; tries < 100; tries += 1) {
+        // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+        if ((await pid()) !== 0) {
+          return;
+        }
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        await sleep(25);
+      }
+      throw new CasemateError('DAEMON_UNREACHABLE', `the daemon of the lab did not start: ${visible(said.slice(-300))}`);
+    },
+    async stop() {
+      await casemate(['daemon', 'stop', '--force']);
+    },
+  };
+}
+
+async function readAll({ state }: LabPlaces): Promise<readonly JournalRecord[]> {
+  const records: JournalRecord[] = [];
+  for await (const { record } of readForwards(await listSegments(join(state, 'journal')))) {
+    if (record !== undefined) {
+      records.push(record);
+    }
+  }
+  return records;
+}
+
+async function inhabit(base: Base, program: LabOptions['program'], end: () => Promise<unknown>): Promise<Lab> {
+  const made: LabSandbox[] = [];
+  const relays: (() => void)[] = [];
+  const make: Lab['make'] = async (name, { start = true } = {}) => {
+    const sandbox = await makeSandbox(base, { name, start, program, onEnd: (close) => relays.push(close) });
+    made.push(sandbox);
+    return sandbox;
+  };
+  const twin = await make('twin');
+  let peer: Promise<LabSandbox> | undefined;
+  return {
+    ...base,
+    twin,
+    peer: () => (peer ??= make('peer')),
+    make,
+    async remove() {
+      relays.forEach((close) => close());
+      for (const { name } of made) {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other
+        await base.casemate(['destroy', name, '--confirm', name]).catch(() => undefined);
+      }
+      await end();
+    },
+  };
+}

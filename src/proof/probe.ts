@@ -1,0 +1,72 @@
+import type { Plan } from '../sandbox/plan.ts';
+import type { Seen } from './finding.ts';
+import type { GuaranteeId } from './guarantees.ts';
+import type { Lab } from './lab/lab.ts';
+
+/** What a probe is. It attacks, looks from outside, and hands back rows; the verdict is not its own. */
+export interface ProbeRow {
+  /** one sentence: what is tried */
+  readonly title: string;
+  /** guarantees it attacks */
+  readonly proves: readonly GuaranteeId[];
+  /** `quick`: needs a running sandbox alone, and milliseconds; `full`: may need the lab and time */
+  readonly profile: Profile;
+  /** questions that are put inside, all in one go, before `run` */
+  readonly asks?: readonly string[] | undefined;
+  /** CVE, standard or report that it comes from */
+  readonly source?: string | undefined;
+}
+
+/** Attacks any sandbox that runs, whoever made it. */
+export interface SandboxProbe extends ProbeRow {
+  readonly where: 'sandbox';
+  /** its rows hold in a sandbox that is not ours, too: answers from inside alone decide */
+  readonly foreign?: boolean | undefined;
+  readonly run: (bench: Bench) => Promise<Seen>;
+}
+
+/** Attacks a twin of the sandbox in a lab: an installation of its own, where faults and hostile hosts can be made. */
+export interface LabProbe extends ProbeRow {
+  readonly where: 'lab';
+  readonly run: (lab: Lab, bench: Bench) => Promise<Seen>;
+}
+
+export type Probe = SandboxProbe | LabProbe;
+export type ProbeTable = Readonly<Record<string, Probe>>;
+
+export const profiles = ['quick', 'full'] as const;
+export type Profile = (typeof profiles)[number];
+
+/** Ways into a sandbox. */
+export const entries = ['run', 'exec', 'shell'] as const;
+export type Entry = (typeof entries)[number];
+
+export interface Inside {
+  /** the command's own exit code */
+  readonly code: number;
+  readonly out: Buffer;
+  readonly err: Buffer;
+}
+
+export interface InsideOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly input?: string | undefined;
+}
+
+/** A running sandbox, as a probe meets it. */
+export interface Target {
+  readonly name: string;
+  /** `undefined`: a sandbox of somebody else */
+  readonly plan: Plan | undefined;
+  /** Runs an argument list inside to its end. */
+  readonly inside: (command: readonly string[], options?: InsideOptions) => Promise<Inside>;
+  /** host ids of its processes, the first one first; empty where that cannot be told */
+  readonly processes: () => Promise<readonly number[]>;
+}
+
+export interface Bench {
+  readonly target: Target;
+  /** The answer to a question that the probe named in `asks`; throws where there was none. */
+  readonly answer: (question: string) => unknown;
+  readonly uid: number;
+}

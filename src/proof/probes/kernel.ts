@@ -1,0 +1,247 @@
+import { seccompProfile, type Machine } from '../../engines/oci/seccomp.ts';
+import { attack, control, type Row } from '../finding.ts';
+import type { Bench, ProbeTable } from '../probe.ts';
+import { text, textMap } from '../read-answer.ts';
+import { readStatus } from '../host-view.ts';
+
+/** What of the kernel a process in a sandbox can reach (G1). The published set is the seccomp profile itself. */
+
+/** Families that may be opened: Unix, IPv4, IPv6, and of netlink the routing protocol (see `engines/oci/seccomp.ts`). */
+const published = ['1', '2', '10', '16'];
+/** The kernel has no such family, protocol or call: nothing can be concluded from that about the sandbox. */
+const unsupported = new Set(['EAFNOSUPPORT', 'EPROTONOSUPPORT', 'ESOCKTNOSUPPORT', 'ENOPROTOOPT']);
+/** What a filter or a capability check answers before anything is read. */
+const refused = new Set(['EPERM', 'EACCES']);
+
+/** Refused before the kernel read anything; open; or not to be told. */
+export function isRefused(seen: string): boolean | undefined {
+  return refused.has(seen) ? true : unsupported.has(seen) || seen === 'ENOSYS' ? undefined : false;
+}
+
+function refusedRow(what: string, seen: string, { orAbsent = false } = {}): Row {
+  const ok = orAbsent && (seen === 'ENOSYS' || unsupported.has(seen)) ? true : isRefused(seen);
+  return attack(what, { expected: orAbsent ? 'EPERM or ENOSYS' : 'EPERM', seen, ok });
+}
+
+const workingSockets = (bench: Bench): readonly Row[] =>
+  Object.entries(textMap(bench.answer('ordinary_sockets'))).map(([name, seen]) =>
+    control(`${name} socket`, { expected: 'DONE', seen, ok: seen === 'DONE' }),
+  );
+
+const workingCall = (bench: Bench): Row => {
+  const seen = text(bench.answer('harmless_call'));
+  return control('getpid', { expected: 'DONE', seen, ok: seen === 'DONE' });
+};
+
+export const kernelProbes: ProbeTable = {
+  'kernel.privilege': {
+    where: 'sandbox',
+    title: 'hold a capability or a way to gain one',
+    proves: ['G1', 'G23'],
+    profile: 'quick',
+    foreign: true,
+    source: 'capabilities(7); CIS Docker 5.3, 5.25',
+    asks: ['status', 'harmless_call'],
+    async run(bench) {
+      const inside = textMap(bench.answer('status'));
+      const outside = await readStatus(bench);
+      return {
+        rows: [
+          ...privilegeRows(inside, 'inside'),
+          ...outside.flatMap((status) => privilegeRows(status, 'outside')),
+          workingCall(bench),
+        ],
+      };
+    },
+  },
+  'kernel.socket-families': {
+    where: 'sandbox',
+    title: 'open a socket of every family, with every common type',
+    proves: ['G1'],
+    profile: 'quick',
+    foreign: true,
+    source: 'CVE-2026-31431, CVE-2026-43500',
+    asks: ['families', 'ordinary_sockets'],
+    async run(bench) {
+      const seen = Object.entries(textMap(bench.answer('families')));
+      const rows = seen
+        .filter(([family]) => !published.includes(family))
+        .map(([family, answer]) => attack(`socket family ${family}`, familyFacts(answer)));
+      return { rows: [...rows, ...workingSockets(bench)] };
+    },
+  },
+  'kernel.socket-protocols': {
+    where: 'sandbox',
+    title: 'open raw, ping and packet sockets, and protocols of netlink beyond routing',
+    proves: ['G1', 'G9'],
+    profile: 'quick',
+    foreign: true,
+    source: 'CIS Docker 5.4; ping_group_range in ip-sysctl',
+    asks: ['protocols', 'ordinary_sockets'],
+    async run(bench) {
+      const rows = Object.entries(textMap(bench.answer('protocols'))).map(([name, seen]) =>
+        attack(`${name} socket`, familyFacts(seen)),
+      );
+      return { rows: [...rows, ...workingSockets(bench)] };
+    },
+  },
+  'kernel.crypto-socket': {
+    where: 'sandbox',
+    title: 'reach the crypto family of sockets, also through the 32-bit table of calls',
+    proves: ['G1'],
+    profile: 'quick',
+    foreign: true,
+    source: 'CVE-2026-31431',
+    asks: ['crypto_socket', 'call_gate', 'ordinary_sockets'],
+    async run(bench) {
+      const direct = text(bench.answer('crypto_socket'));
+      const gate = text(bench.answer('call_gate'));
+      const none = gate.startsWith('no ');
+      return {
+        rows: [
+          attack('socket(AF_ALG), bound', familyFacts(direct)),
+          attack('socket(AF_ALG) by int 0x80', {
+            expected: none ? 'no such gate' : 'killed or refused by the filter',
+            seen: gate,
+            ok: none || gate.startsWith('killed') ? true : gate === 'DONE' ? false : undefined,
+          }),
+          ...workingSockets(bench),
+        ],
+      };
+    },
+  },
+  'kernel.dangerous-calls': {
+    where: 'sandbox',
+    title: 'make system calls that load code, mount, trace, read other memory or steer the host',
+    proves: ['G1'],
+    profile: 'quick',
+    foreign: true,
+    source: 'CIS Docker 5.22; CVE-2022-0185; moby default profile',
+    asks: ['dangerous_calls', 'harmless_call'],
+    async run(bench) {
+      const rows = Object.entries(textMap(bench.answer('dangerous_calls')))
+        .filter(([name]) => !isPublished(name))
+        .map(([name, seen]) => refusedRow(name, seen, { orAbsent: true }));
+      return { rows: [...rows, workingCall(bench)] };
+    },
+  },
+  'kernel.namespaces': {
+    where: 'sandbox',
+    title: 'make a namespace of each kind',
+    proves: ['G1'],
+    profile: 'quick',
+    foreign: true,
+    source: 'CVE-2022-0185, CVE-2022-0492',
+    asks: ['namespaces', 'fork'],
+    async run(bench) {
+      const forked = text(bench.answer('fork'));
+      const rows = Object.entries(textMap(bench.answer('namespaces'))).map(([name, seen]) =>
+        refusedRow(name === 'clone3' ? 'clone3' : `a new namespace: ${name}`, seen, { orAbsent: name === 'clone3' }),
+      );
+      return { rows: [...rows, control('fork', { expected: 'DONE', seen: forked, ok: forked === 'DONE' })] };
+    },
+  },
+  'kernel.host-controls': {
+    where: 'sandbox',
+    title: 'open files for writing that steer the host',
+    proves: ['G1', 'G3'],
+    profile: 'quick',
+    foreign: true,
+    source: 'CIS Docker 5.5; core_pattern and release_agent escapes',
+    asks: ['host_controls', 'own_file'],
+    async run(bench) {
+      const own = text(bench.answer('own_file'));
+      const files = Object.entries(textMap(bench.answer('host_controls'))).filter(([, seen]) => seen !== 'folder');
+      const rows = files.map(([path, seen]) =>
+        attack(`open ${path} for writing`, {
+          expected: 'EACCES, EPERM or EROFS',
+          seen,
+          ok: ['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'EIO', 'ENXIO'].includes(seen),
+        }),
+      );
+      const none = attack('files that steer the host', { expected: 'none open', seen: 'none there', ok: true });
+      return {
+        rows: [
+          ...(rows.length === 0 ? [none] : rows),
+          control('write a file of its own', { expected: 'DONE', seen: own, ok: own === 'DONE' }),
+        ],
+      };
+    },
+  },
+  'kernel.telltales': {
+    where: 'sandbox',
+    title: 'read logs, symbols, keys and hardware of the host',
+    proves: ['G4'],
+    profile: 'quick',
+    foreign: true,
+    source: 'arXiv 2606.08433, axis of leakage',
+    asks: ['telltales', 'status'],
+    async run(bench) {
+      const rows = Object.entries(textMap(bench.answer('telltales'))).map(([path, seen]) =>
+        attack(`read ${path}`, {
+          expected: 'nothing',
+          seen: /^\d+$/.test(seen) ? `${seen} bytes` : seen,
+          ok: seen === '0' || !/^\d+$/.test(seen),
+        }),
+      );
+      const own = textMap(bench.answer('status'))['Uid'] ?? '';
+      const none = attack('files that tell of the host', { expected: 'none', seen: 'none there', ok: true });
+      return {
+        rows: [
+          ...(rows.length === 0 ? [none] : rows),
+          control('read /proc/self/status', { expected: 'user ids', seen: own, ok: own !== '' }),
+        ],
+      };
+    },
+  },
+  'kernel.terminal': {
+    where: 'sandbox',
+    title: 'type into a terminal',
+    proves: ['G19'],
+    profile: 'quick',
+    foreign: true,
+    source: 'CVE-2017-5226',
+    asks: ['terminal'],
+    async run(bench) {
+      const { TIOCSTI = 'none', TIOCLINUX = 'none', TIOCGWINSZ = 'none' } = textMap(bench.answer('terminal'));
+      const stopped = (seen: string): boolean => seen !== 'DONE' && seen !== 'none';
+      return {
+        rows: [
+          attack('ioctl TIOCSTI', { expected: 'EPERM', seen: TIOCSTI, ok: stopped(TIOCSTI) }),
+          attack('ioctl TIOCLINUX', { expected: 'EPERM', seen: TIOCLINUX, ok: stopped(TIOCLINUX) }),
+          control('ioctl TIOCGWINSZ', { expected: 'DONE', seen: TIOCGWINSZ, ok: TIOCGWINSZ === 'DONE' }),
+        ],
+      };
+    },
+  },
+};
+
+function familyFacts(seen: string) {
+  const answers = seen.split(' ');
+  const isOpen = answers.includes('DONE') || answers.includes('BOUND');
+  const allRefused = answers.every((answer) => refused.has(answer));
+  return { expected: 'EPERM', seen, ok: isOpen ? false : allRefused ? true : undefined };
+}
+
+function isPublished(call: string): boolean {
+  const machine: Machine = process.arch === 'arm64' ? 'arm64' : 'x64';
+  return seccompProfile(machine).syscalls.some(
+    ({ names, action, args }) => action === 'SCMP_ACT_ALLOW' && args === undefined && names.includes(call),
+  );
+}
+
+function privilegeRows(status: Readonly<Record<string, string>>, from: Row['from']): readonly Row[] {
+  const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'];
+  const uids = (status['Uid'] ?? '').split(/\s+/);
+  const row = (what: string, facts: { expected: string; seen: string; ok: boolean }): Row => attack(what, { ...facts, from });
+  const where = from === 'outside' ? `process ${status['Pid'] ?? ''} ` : '';
+  return [
+    ...sets.map((set) => {
+      const seen = status[set] ?? 'none';
+      return row(`${where}${set}`, { expected: 'empty', seen, ok: /^0+$/.test(seen) });
+    }),
+    row(`${where}no new privileges`, { expected: '1', seen: status['NoNewPrivs'] ?? 'none', ok: status['NoNewPrivs'] === '1' }),
+    row(`${where}seccomp mode`, { expected: '2', seen: status['Seccomp'] ?? 'none', ok: status['Seccomp'] === '2' }),
+    row(`${where}user ids`, { expected: 'none is 0', seen: uids.join(' '), ok: uids[0] !== '' && !uids.includes('0') }),
+  ];
+}

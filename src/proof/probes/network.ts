@@ -1,0 +1,94 @@
+import { attack, control } from '../finding.ts';
+import { namespaceOf, readProcess } from '../host-view.ts';
+import type { ProbeTable } from '../probe.ts';
+import { text, textList, textMap } from '../read-answer.ts';
+
+/** Where packets can go without the gateway (G9). A time-out is no refusal: it means that there is a route. */
+
+const atOnce = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EADDRNOTAVAIL', 'EPERM', 'EACCES', 'EAFNOSUPPORT']);
+
+export const networkProbes: ProbeTable = {
+  'network.interfaces': {
+    where: 'sandbox',
+    title: 'find an interface or a route beside loopback',
+    proves: ['G9', 'G20'],
+    profile: 'quick',
+    foreign: true,
+    asks: ['interfaces', 'routes', 'own_listener'],
+    async run(bench) {
+      const interfaces = textList(bench.answer('interfaces'));
+      const routes = textList(bench.answer('routes'));
+      const own = text(bench.answer('own_listener'));
+      const [first] = await bench.target.processes();
+      const outside = first === undefined ? [] : interfacesOf(await readProcess(first, 'net/dev'));
+      const spaces = first === undefined ? [] : await Promise.all([namespaceOf(first, 'net'), namespaceOf('self', 'net')]);
+      const onlyLoopback = (list: readonly string[]) => ({ expected: 'lo', seen: list.join(' '), ok: list.join(' ') === 'lo' });
+      return {
+        rows: [
+          attack('interfaces', onlyLoopback(interfaces)),
+          attack('routes', { expected: 'none', seen: routes.join('; ') || 'none', ok: routes.length === 0 }),
+          ...(first === undefined
+            ? []
+            : [
+                attack('interfaces as the host sees them', { ...onlyLoopback(outside), from: 'outside' as const }),
+                attack('network namespace', {
+                  expected: 'another than the host',
+                  seen: spaces[0] ?? '',
+                  ok: spaces[0] !== '' && spaces[0] !== spaces[1],
+                  from: 'outside' as const,
+                }),
+              ]),
+          control('connect to a listener of its own', { expected: 'DONE', seen: own, ok: own === 'DONE' }),
+        ],
+      };
+    },
+  },
+  'network.no-route': {
+    where: 'sandbox',
+    title: 'connect or send to addresses outside, in every family and spelling',
+    proves: ['G9', 'G10'],
+    profile: 'quick',
+    foreign: true,
+    source: 'CVE-2025-55284; host aliases of slirp4netns, pasta and Docker Desktop',
+    asks: ['far', 'own_listener'],
+    async run(bench) {
+      const own = text(bench.answer('own_listener'));
+      const rows = Object.entries(textMap(bench.answer('far'))).map(([what, seen]) =>
+        attack(what, { expected: 'ENETUNREACH at once', seen, ok: atOnce.has(seen) }),
+      );
+      return {
+        rows: [...rows, control('connect to a listener of its own', { expected: 'DONE', seen: own, ok: own === 'DONE' })],
+      };
+    },
+  },
+  'network.change-address': {
+    where: 'sandbox',
+    title: 'change an address or a route',
+    proves: ['G9'],
+    profile: 'quick',
+    foreign: true,
+    source: 'rtnetlink(7)',
+    asks: ['change_address', 'interfaces'],
+    async run(bench) {
+      const seen = text(bench.answer('change_address'));
+      const interfaces = textList(bench.answer('interfaces'));
+      return {
+        rows: [
+          attack('RTM_DELADDR', {
+            expected: 'EPERM',
+            seen,
+            ok: seen === 'EPERM' ? true : seen === 'EADDRNOTAVAIL' || seen === 'OK' ? false : undefined,
+          }),
+          control('list interfaces', { expected: 'lo', seen: interfaces.join(' '), ok: interfaces.includes('lo') }),
+        ],
+      };
+    },
+  },
+};
+
+function interfacesOf(devices: string): readonly string[] {
+  return devices
+    .split('\n')
+    .slice(2)
+    .flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []);
+}

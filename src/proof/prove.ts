@@ -1,0 +1,98 @@
+import { toCasemateError } from '../base/errors.ts';
+import { combine, judge, type Finding, type Seen, type Verdict } from './finding.ts';
+import { guaranteeIds, type GuaranteeId } from './guarantees.ts';
+import { observe, type Answers } from './inside/observe.ts';
+import type { Lab } from './lab/lab.ts';
+import type { Bench, Probe, ProbeTable, Target } from './probe.ts';
+
+/** Runs probes against a sandbox, one after the other, and gives a verdict on each guarantee they attack. */
+
+export interface ProveOptions {
+  readonly target: Target;
+  readonly uid: number;
+  readonly probes: ProbeTable;
+  /** made when the first probe needs it */
+  readonly lab?: (() => Promise<Lab>) | undefined;
+  readonly onStart?: ((title: string) => void) | undefined;
+  readonly onFinding?: ((finding: Finding) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface GuaranteeVerdict {
+  readonly guarantee: GuaranteeId;
+  readonly verdict: Verdict;
+  /** ids of probes */
+  readonly probes: readonly string[];
+}
+
+export interface Proof {
+  readonly findings: readonly Finding[];
+  readonly verdicts: readonly GuaranteeVerdict[];
+}
+
+export async function prove(options: ProveOptions): Promise<Proof> {
+  const { target, uid, probes } = options;
+  const rows = Object.entries(probes);
+  const questions = [...new Set(rows.flatMap(([, { asks }]) => asks ?? []))];
+  const answers: Answers = questions.length === 0 ? new Map() : await observe(target.inside, questions);
+  const bench: Bench = { target, uid, answer: (question) => answerTo(answers, question) };
+  const findings: Finding[] = [];
+  for (const [id, probe] of rows) {
+    options.signal?.throwIfAborted();
+    options.onStart?.(probe.title);
+    // oxlint-disable-next-line no-await-in-loop -- one attack at a time: two would see each other
+    const finding = await attempt(id, probe, { bench, lab: options.lab });
+    findings.push(finding);
+    options.onFinding?.(finding);
+  }
+  return { findings, verdicts: verdictsOf(probes, findings) };
+}
+
+interface Means {
+  readonly bench: Bench;
+  readonly lab: ProveOptions['lab'];
+}
+
+/** A probe that breaks off has proved nothing. */
+async function attempt(id: string, probe: Probe, means: Means): Promise<Finding> {
+  const started = performance.now();
+  const finish = (seen: Seen): Finding => ({
+    probe: id,
+    ...judge(seen),
+    rows: 'rows' in seen ? seen.rows : [],
+    ms: Math.round(performance.now() - started),
+  });
+  try {
+    return finish(await runProbe(probe, means));
+  } catch (thrown) {
+    const { message } = toCasemateError(thrown);
+    return { ...finish({ rows: [] }), verdict: 'inconclusive', why: `the probe broke off: ${message}` };
+  }
+}
+
+async function runProbe(probe: Probe, { bench, lab }: Means): Promise<Seen> {
+  if (probe.where === 'sandbox') {
+    return await probe.run(bench);
+  }
+  return lab === undefined
+    ? { notApplicable: 'it needs the lab, which the full profile has' }
+    : await probe.run(await lab(), bench);
+}
+
+function answerTo(answers: Answers, question: string): unknown {
+  const found = answers.get(question);
+  if (found === undefined || 'missing' in found) {
+    throw new Error(`no answer to "${question}": ${found === undefined ? 'it was not asked' : found.missing}`);
+  }
+  return found.answer;
+}
+
+/** In the order of the guarantees; those that no probe of this run attacks are left out. */
+export function verdictsOf(probes: ProbeTable, findings: readonly Finding[]): readonly GuaranteeVerdict[] {
+  return guaranteeIds.flatMap((guarantee) => {
+    const own = findings.filter(({ probe }) => probes[probe]?.proves.includes(guarantee));
+    return own.length === 0
+      ? []
+      : [{ guarantee, verdict: combine(own.map(({ verdict }) => verdict)), probes: own.map(({ probe }) => probe) }];
+  });
+}
