@@ -1,11 +1,11 @@
 import { readFile, readlink } from 'node:fs/promises';
 
-import type { Bench } from './probe.ts';
+import type { Target } from './probe.ts';
 
 /** What this host's kernel says of the processes of a sandbox (proc(5)): the view from outside. */
 
 /** Fields of `/proc/PID/status` of every process inside; empty for a sandbox whose processes are not known here. */
-export async function readStatus({ target }: Bench): Promise<readonly Readonly<Record<string, string>>[]> {
+export async function readStatus(target: Target): Promise<readonly Readonly<Record<string, string>>[]> {
   const pids = await target.processes();
   const texts = await Promise.all(pids.map((pid) => readText(`/proc/${pid}/status`)));
   return texts.filter((text) => text !== '').map(statusFields);

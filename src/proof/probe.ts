@@ -1,5 +1,5 @@
 import type { Plan } from '../sandbox/plan.ts';
-import type { Seen } from './finding.ts';
+import type { Row, Seen } from './finding.ts';
 import type { GuaranteeId } from './guarantees.ts';
 import type { Lab } from './lab/lab.ts';
 
@@ -23,6 +23,8 @@ export interface SandboxProbe extends ProbeRow {
   /** its rows hold in a sandbox that is not ours, too: answers from inside alone decide */
   readonly foreign?: boolean | undefined;
   readonly run: (bench: Bench) => Promise<Seen>;
+  /** What this host sees of the sandbox, without asking anything inside: added to the rows of `run`, and what `inspect` ticks. */
+  readonly outside?: ((target: Target) => Promise<readonly Row[]>) | undefined;
 }
 
 /** Attacks a twin of the sandbox in a lab: an installation of its own, where faults and hostile hosts can be made. */

@@ -72,7 +72,8 @@ async function attempt(id: string, probe: Probe, means: Means): Promise<Finding>
 
 async function runProbe(probe: Probe, { bench, lab }: Means): Promise<Seen> {
   if (probe.where === 'sandbox') {
-    return await probe.run(bench);
+    const [seen, outside] = await Promise.all([probe.run(bench), probe.outside?.(bench.target) ?? []]);
+    return 'rows' in seen ? { rows: [...seen.rows, ...outside] } : seen;
   }
   return lab === undefined
     ? { notApplicable: 'it needs the lab, which the full profile has' }
