@@ -1,0 +1,5 @@
+import type { Mutant } from './mutant.ts';
+import { workspaceMutants } from './workspace.ts';
+
+/** Every mutant, by group. A group is a file beside this one. */
+export const mutants: readonly Mutant[] = [...workspaceMutants];

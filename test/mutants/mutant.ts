@@ -1,0 +1,25 @@
+/** One guard of the product, turned off in a copy of its source: what shows that a probe can fail. */
+export interface Mutant extends Edit {
+  /** in kebab-case, unique among all */
+  readonly name: string;
+  /** one sentence: which guard is off */
+  readonly weakens: string;
+  /** a guard that stands behind the first one and would hide it */
+  readonly also?: readonly Edit[] | undefined;
+  /** ids of probes; each of them must say that the guarantee is broken */
+  readonly caughtBy: readonly string[];
+  /** what the host must have for the guard to be there at all */
+  readonly needs?: Need | undefined;
+}
+
+/** A replacement in one file of the source. */
+export interface Edit {
+  /** from the root of the checkout, e.g. `src/engines/oci/bundle.ts` */
+  readonly file: string;
+  /** occurs exactly once in the file */
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** `root`, `user`: who runs it; the others are runtimes that must be installed. */
+export type Need = 'root' | 'user' | 'runsc' | 'crun';
