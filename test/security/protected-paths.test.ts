@@ -186,6 +186,19 @@ answer([libc.renameat2(-100, a, -100, b, 2) for a, b in ((b'/workspace/mine', b'
     expect(await readdir(first.workspace.path)).toEqual([]);
   });
 
+  it('are kept by as many sandboxes as work in one empty folder, and the last one leaves it empty', async () => {
+    const first = await started(async () => undefined);
+    const others = [1, 2].map(async () => ({ ...(await lab.spec()), workspace: first.workspace }));
+    const all = [first, ...(await Promise.all(others))];
+    for (const spec of all.slice(1)) {
+      await lab.engine.create(spec);
+    }
+    for (const { id } of all) {
+      await lab.engine.remove(id);
+    }
+    expect(await readdir(first.workspace.path)).toEqual([]);
+  });
+
   it("end the sandbox's commands when the host replaced one, because then nothing holds it any more", async () => {
     const spec = await started(repository);
     const { path } = spec.workspace;

@@ -129,7 +129,8 @@ async function foldersIn(workspace: string, folder: string): Promise<readonly st
 
 /** `core.hooksPath` and included settings, where they lie in the workspace (git-config(1)). */
 async function placesNamedByGit(workspace: string): Promise<readonly string[]> {
-  if (!(await isPlainPath(workspace, '.git/config'))) {
+  // Another sandbox keeps the name taken with a socket.
+  if (!(await isPlainPath(workspace, '.git/config')) || !(await lstat(join(workspace, '.git/config'))).isFile()) {
     return [];
   }
   const text = await readFile(join(workspace, '.git/config'), 'utf8');

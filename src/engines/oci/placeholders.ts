@@ -18,8 +18,8 @@ export interface Removal {
  */
 export async function removePlaceholders(record: EngineRecord, others: readonly EngineRecord[]): Promise<Removal> {
   const handOver: { to: EngineRecord; placeholders: EngineRecord['placeholders'] }[] = [];
-  // Deepest first, so that a placeholder in a placeholder goes before it.
-  for (const { path, placeholder } of record.placeholders.toReversed()) {
+  // Deepest first, so that a placeholder in a placeholder goes before it, also one that was handed over later.
+  for (const { path, placeholder } of record.placeholders.toSorted((a, b) => depth(b.path) - depth(a.path))) {
     const absolute = join(record.spec.workspace.path, path);
     const heir = others.find((other) => other.spec.id !== record.spec.id && protects(other, absolute));
     if (heir === undefined) {
@@ -30,6 +30,10 @@ export async function removePlaceholders(record: EngineRecord, others: readonly 
     }
   }
   return { handOver };
+}
+
+function depth(path: string): number {
+  return path.split('/').length;
 }
 
 function protects({ spec, protections }: EngineRecord, absolute: string): boolean {
