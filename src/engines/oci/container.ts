@@ -11,6 +11,7 @@ import { ociConfig, type Cgroup } from './bundle.ts';
 import { containerGroup, groupLine, newUnit } from './delegation.ts';
 import type { EngineLayout } from './folders.ts';
 import { fullDisk } from './full-disk.ts';
+import { askForGracePeriod } from './grace-period.ts';
 import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
 import type { CgroupHost } from './host.ts';
 import { rootMapping, userMapping } from './ids.ts';
@@ -56,6 +57,7 @@ export async function makeContainer(
   const { layout, runtime, stage } = host;
   const folder = layout.sandbox(spec.id);
   const group = groupFor(spec.id, host.cgroup);
+  void askForGracePeriod();
   await rm(folder.folder, { recursive: true, force: true });
   await privateFolder(folder.bundle);
   await makeHome(spec.home);

@@ -5,6 +5,7 @@ import type { CommandSpec, Engine, Invocation } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
 import { liveInit } from './container.ts';
 import { engineContext, examine, runtimeBeside, takeListener, type EngineContext, type OciEngineOptions } from './context.ts';
+import { askForGracePeriod } from './grace-period.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox } from './lifecycle.ts';
 import { listenInside } from './listen.ts';
 import { requireProtections } from './protections.ts';
@@ -65,6 +66,8 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
   await requireProtections(record, init.pid);
+  // The caller starts the runtime next.
+  void askForGracePeriod();
   const folder = context.layout.sandbox(id);
   const pidFile = folder.executionPid(command.executionId);
   const processFile = folder.processFile(command.executionId);

@@ -1,0 +1,33 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { readTextIfPresent } from '../../system/files.ts';
+
+/**
+ * The kernel moves a process to another cgroup only after every processor has passed a quiet point (a grace period of RCU),
+ * which takes about 10 ms; who asks within as long after somebody else does not wait. A runtime asks some 10 ms after its
+ * start. This asks as soon as that start is certain, by moving this process to where it is: nothing changes. Whoever may
+ * not write there leaves the wait to the runtime.
+ */
+export async function askForGracePeriod({ root = '/sys/fs/cgroup', proc = '/proc' } = {}): Promise<void> {
+  const own = /^0::(\/.*)$/m.exec((await readTextIfPresent(join(proc, 'self/cgroup')).catch(() => undefined)) ?? '')?.[1];
+  if (own === undefined) {
+    return;
+  }
+  // With two layouts at once the unified one lies beside the others.
+  await Promise.all([root, join(root, 'unified')].map((hierarchy) => moveHere(join(hierarchy, own, 'cgroup.procs'))));
+}
+
+async function moveHere(file: string): Promise<void> {
+  try {
+    // Never made: a hierarchy that is not there has no such file.
+    const group = await open(file, 'r+');
+    try {
+      await group.write(String(process.pid));
+    } finally {
+      await group.close();
+    }
+  } catch {
+    // Not there, or not ours to write.
+  }
+}

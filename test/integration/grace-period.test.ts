@@ -1,0 +1,44 @@
+/** Asking for a grace period moves this process to where it is, and nowhere else. */
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { askForGracePeriod } from '../../src/engines/oci/grace-period.ts';
+
+describe('a grace period that is asked for early', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'casemate-grace-'));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  async function host(membership: string, groups: readonly string[]): Promise<{ root: string; proc: string }> {
+    const [root, proc] = [join(folder, 'cgroup'), join(folder, 'proc')];
+    await mkdir(join(proc, 'self'), { recursive: true });
+    await writeFile(join(proc, 'self/cgroup'), membership);
+    for (const group of groups) {
+      await mkdir(join(root, group), { recursive: true });
+      await writeFile(join(root, group, 'cgroup.procs'), '');
+    }
+    return { root, proc };
+  }
+
+  it.each(['', 'unified'])('is asked of the own group in the unified hierarchy, below "%s"', async (hierarchy) => {
+    const own = join(hierarchy, 'user.slice/me');
+    const { root, proc } = await host('4:pids:/other\n0::/user.slice/me\n', [own, join(hierarchy, 'other'), 'pids/other']);
+    await askForGracePeriod({ root, proc });
+    expect(await readFile(join(root, own, 'cgroup.procs'), 'utf8')).toBe(String(process.pid));
+    expect(await readFile(join(root, hierarchy, 'other/cgroup.procs'), 'utf8')).toBe('');
+    expect(await readFile(join(root, 'pids/other/cgroup.procs'), 'utf8')).toBe('');
+  });
+
+  it.each(['4:pids:/here\n', '', '0::/gone\n'])('changes nothing where there is no such group: %j', async (membership) => {
+    const { root, proc } = await host(membership, ['here']);
+    await askForGracePeriod({ root, proc });
+    expect(await readdir(root)).toEqual(['here']);
+    expect(await readFile(join(root, 'here/cgroup.procs'), 'utf8')).toBe('');
+  });
+});
