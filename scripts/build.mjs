@@ -2,15 +2,17 @@
 /**
  * Makes `dist/`: one entry, a chunk for each command and engine that is loaded when used, the data files, the notices
  * of what is inside and its bill of materials. The result needs no `node_modules`.
+ * `--source FOLDER --out FOLDER` builds another source, which lies below this checkout, into another folder.
  */
 import { chmodSync, cpSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 
 import { rolldown } from 'rolldown';
 
 import { takeBuiltIns } from './built-ins.mjs';
 import { billOfMaterials, bundledPackages, notices } from './notices.mjs';
-import { inputsDigest, stampFile } from './setup/bundle.mjs';
+import { inputsDigest, stampName } from './setup/bundle.mjs';
 import { root } from './setup/places.mjs';
 
 /** Programs that are started by file name: the command line, and threads. */
@@ -30,13 +32,15 @@ const session = /\/src\/(?:cli\/attach|system\/process)\.ts/;
 /** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
 const dataFiles = ['**/*.pl', 'tour/sample/**/*', '**/data/**/*'];
 
-const digest = inputsDigest();
-const finished = join(root, 'dist');
+const { values } = parseArgs({ options: { source: { type: 'string' }, out: { type: 'string' } } });
+const source = resolve(root, values.source ?? 'src');
+const finished = resolve(root, values.out ?? 'dist');
+const digest = inputsDigest(source);
 // Made beside and put in place at the end: a build that fails leaves the last good one.
-const dist = join(root, 'dist.new');
+const dist = `${finished}.new`;
 rmSync(dist, { recursive: true, force: true });
 const bundle = await rolldown({
-  input: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, join(root, 'src', file)])),
+  input: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, join(source, file)])),
   platform: 'node',
   // pkijs reaches for a global `window`-like scope; nothing else of a browser is wanted.
   resolve: { conditionNames: ['node', 'import', 'default'] },
@@ -69,9 +73,11 @@ writeFileSync(join(dist, 'THIRD-PARTY-NOTICES.txt'), notices(packages));
 writeFileSync(join(dist, 'bom.cdx.json'), `${JSON.stringify(billOfMaterials(packages), undefined, 2)}\n`);
 rmSync(finished, { recursive: true, force: true });
 renameSync(dist, finished);
-writeFileSync(stampFile, `${digest}\n`);
+writeFileSync(join(finished, stampName), `${digest}\n`);
 const bytes = output.reduce((sum, part) => sum + Buffer.byteLength(part.type === 'chunk' ? part.code : part.source), 0);
-process.stdout.write(`dist: ${output.length} files, ${Math.round(bytes / 1024)} KiB, ${packages.length} packages inside\n`);
+process.stdout.write(
+  `${basename(finished)}: ${output.length} files, ${Math.round(bytes / 1024)} KiB, ${packages.length} packages inside\n`,
+);
 
 /** The entry awaits what it loads; a chunk that imported the entry would wait for it, and both for ever. */
 function refuseImportsOfEntries(parts) {
@@ -91,7 +97,6 @@ function refuseUnresolved(level, log, handle) {
 }
 
 function copyData() {
-  const source = join(root, 'src');
   for (const name of globSync(dataFiles, { cwd: source, withFileTypes: false })) {
     const target = join(dist, 'data', name);
     mkdirSync(dirname(target), { recursive: true });

@@ -8,8 +8,8 @@ import { nodeProgram, root } from './places.mjs';
 import { runQuiet } from './processes.mjs';
 import { step, stepFault } from './progress.mjs';
 
-/** Holds the digest of the inputs that `dist/` was built from; written last. */
-export const stampFile = join(root, 'dist', '.inputs');
+/** File of a build that holds the digest of its inputs; written last. */
+export const stampName = '.inputs';
 
 export async function buildBundle() {
   if (readStamp() === inputsDigest()) {
@@ -38,9 +38,9 @@ function canWrite(folder) {
 }
 
 /** SHA-256 over names and contents of all that the build reads. */
-export function inputsDigest() {
+export function inputsDigest(source = join(root, 'src')) {
   const hash = createHash('sha256');
-  const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+  const sources = readdirSync(source, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .toSorted();
@@ -66,7 +66,7 @@ export function inputsDigest() {
 
 function readStamp() {
   try {
-    return readFileSync(stampFile, 'utf8').trim();
+    return readFileSync(join(root, 'dist', stampName), 'utf8').trim();
   } catch {
     return undefined;
   }

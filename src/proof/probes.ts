@@ -1,4 +1,3 @@
-import type { GuaranteeId } from './guarantees.ts';
 import type { Probe, ProbeTable, Profile } from './probe.ts';
 import { fileProbes } from './probes/files.ts';
 import { kernelProbes } from './probes/kernel.ts';
@@ -15,12 +14,13 @@ export const probes: ProbeTable = {
 
 export interface Choice {
   readonly profile: Profile;
-  /** only probes that attack one of these; `undefined`: all */
-  readonly only?: readonly GuaranteeId[] | undefined;
+  /** only these probes, and those that attack these guarantees, by id; `undefined`: all */
+  readonly only?: readonly string[] | undefined;
 }
 
 export function chooseProbes({ profile, only }: Choice): ProbeTable {
-  const isChosen = (probe: Probe): boolean =>
-    (profile === 'full' || probe.profile === 'quick') && (only === undefined || probe.proves.some((id) => only.includes(id)));
-  return Object.fromEntries(Object.entries(probes).filter(([, probe]) => isChosen(probe)));
+  const isChosen = (id: string, probe: Probe): boolean =>
+    (profile === 'full' || probe.profile === 'quick') &&
+    (only === undefined || only.includes(id) || probe.proves.some((guarantee) => only.includes(guarantee)));
+  return Object.fromEntries(Object.entries(probes).filter(([id, probe]) => isChosen(id, probe)));
 }

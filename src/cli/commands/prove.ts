@@ -1,10 +1,10 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
-import { isGuaranteeId, type GuaranteeId } from '../../proof/guarantees.ts';
+import { isGuaranteeId } from '../../proof/guarantees.ts';
 import type { Lab } from '../../proof/lab/lab.ts';
 import { profiles, type Profile } from '../../proof/probe.ts';
-import { chooseProbes } from '../../proof/probes.ts';
+import { chooseProbes, probes } from '../../proof/probes.ts';
 import { prove } from '../../proof/prove.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
@@ -20,7 +20,7 @@ import { namedTarget, throwAwayTarget, type ProveTarget } from '../session/prove
 export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['prove'] ?? { options: [] }, args);
   const [name] = optionalPositionals(parsed, ['NAME']);
-  const probes = chooseProbes({ profile: profileOf(parsed), only: onlyOf(parsed) });
+  const chosen = chooseProbes({ profile: profileOf(parsed), only: onlyOf(parsed) });
   const client = await connectDaemon(context, { trust: switchOption(parsed, 'trust') });
   const target = await targetOf(client, name, { parsed, context });
   const progress = proofProgress(context, { quiet: switchOption(parsed, 'json') });
@@ -29,7 +29,7 @@ export const run: RunCommand = async (args, context) => {
     const proof = await prove({
       target,
       uid: context.uid,
-      probes,
+      probes: chosen,
       lab: () => (lab ??= openLab(context, target.plan)),
       onStart: progress.start,
       onFinding: progress.finding,
@@ -66,17 +66,21 @@ function profileOf(parsed: ParsedOptions): Profile {
   return found;
 }
 
-function onlyOf(parsed: ParsedOptions): readonly GuaranteeId[] | undefined {
+/** Ids of guarantees in any case, and of probes. */
+function onlyOf(parsed: ParsedOptions): readonly string[] | undefined {
   const names = textOption(parsed, 'only')
     ?.split(',')
-    .map((name) => name.trim().toUpperCase());
+    .map((name) => name.trim());
   return names?.map((name) => {
-    if (!isGuaranteeId(name)) {
-      throw new CasemateError('USAGE', `there is no guarantee "${visible(name)}"`, {
-        hint: 'They are G1 to G25: docs/threat-model.md.',
+    if (Object.hasOwn(probes, name)) {
+      return name;
+    }
+    if (!isGuaranteeId(name.toUpperCase())) {
+      throw new CasemateError('USAGE', `there is neither a guarantee nor a probe "${visible(name)}"`, {
+        hint: 'Guarantees are G1 to G25: docs/threat-model.md. `casemate prove --rows` names the probes.',
       });
     }
-    return name;
+    return name.toUpperCase();
   });
 }
 

@@ -1,0 +1,131 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { buildMutant, mutantFolder } from '../test/mutants/build-mutant.ts';
+import { mutants } from '../test/mutants/all.ts';
+import type { Mutant, Need } from '../test/mutants/mutant.ts';
+import { judgeBaseline, judgeMutant, type MutantResult } from '../test/mutants/judge-mutant.ts';
+import { proveBuild, type Proved } from '../test/mutants/prove-build.ts';
+import { onPath } from '../test/mutants/on-path.ts';
+
+/**
+ * Turns off one guard of the product at a time and shows which probes see it:
+ * `npm run prove:mutants -- [--only NAME,...] [--wide] [--runtime NAME] [--waive LAYER]... [--json]`.
+ * Status 1: a mutant was caught by no probe, or not by each that it names.
+ */
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    wide: { type: 'boolean' },
+    runtime: { type: 'string' },
+    waive: { type: 'string', multiple: true },
+    json: { type: 'boolean' },
+    keep: { type: 'boolean' },
+    list: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+const resultsFolder = join(mutantFolder, 'results');
+const words = { caught: 'caught', missed: 'NOT CAUGHT', skipped: 'skipped' } as const;
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const wanted = values.only?.split(',').map((name) => name.trim());
+  const unknown = wanted?.filter((name) => !mutants.some((mutant) => mutant.name === name)) ?? [];
+  if (values.help === true || values.list === true || unknown.length > 0) {
+    say(unknown.length > 0 ? `there is no mutant ${unknown.join(', ')}` : usage());
+    return unknown.length > 0 ? 2 : 0;
+  }
+  const chosen = mutants.filter(({ name }) => wanted === undefined || wanted.includes(name));
+  const { faults, absent } = await baseline(chosen);
+  if (faults.length > 0) {
+    say(`the product itself does not hold, so no mutant can be told from it:\n  ${faults.join('\n  ')}`);
+    return 1;
+  }
+  const results: MutantResult[] = [];
+  for (const mutant of chosen) {
+    const result = await tryMutant(mutant, absent);
+    results.push(result);
+    if (values.json !== true) {
+      say(line(result));
+    }
+  }
+  return finish(results);
+}
+
+function usage(): string {
+  const rows = mutants.map(({ name, weakens }) => `  ${name.padEnd(34)} ${weakens}`);
+  return `npm run prove:mutants -- [--only NAME,...] [--wide] [--runtime NAME] [--waive LAYER]... [--json] [--keep]\n${rows.join('\n')}`;
+}
+
+/** The product as it is, asked with the very probes that the mutants name. */
+async function baseline(chosen: readonly Mutant[]) {
+  const ids = [...new Set(chosen.flatMap(({ caughtBy }) => caughtBy))];
+  const proved = await prove(undefined, ids);
+  keep('none', proved);
+  return 'fault' in proved
+    ? { faults: [proved.fault], absent: new Map<string, string>() }
+    : judgeBaseline(proved.proof.findings, ids);
+}
+
+async function tryMutant(mutant: Mutant, absent: ReadonlyMap<string, string>): Promise<MutantResult> {
+  const { name, weakens, caughtBy } = mutant;
+  const here = caughtBy.filter((id) => !absent.has(id));
+  const why = lacking(mutant.needs) ?? (here.length === 0 ? absent.get(caughtBy[0] ?? '') : undefined);
+  if (why !== undefined) {
+    return { name, weakens, outcome: 'skipped', by: [], why, ms: 0 };
+  }
+  const proved = await prove(mutant, values.wide === true ? [] : here);
+  keep(name, proved);
+  return judgeMutant({ ...mutant, caughtBy: here }, proved);
+}
+
+function lacking(need: Need | undefined): string | undefined {
+  if (need === 'root' || need === 'user') {
+    return (process.geteuid?.() === 0) === (need === 'root')
+      ? undefined
+      : `it needs to be run as ${need === 'root' ? 'root' : 'an ordinary user'}`;
+  }
+  return need === undefined || onPath(need) ? undefined : `${need} is not installed`;
+}
+
+async function prove(mutant: Mutant | undefined, probes: readonly string[]): Promise<Proved> {
+  const entry = await buildMutant(mutant);
+  const options = [
+    ...(values.runtime === undefined ? [] : ['--runtime', values.runtime]),
+    ...(values.waive ?? []).flatMap((layer) => ['--waive', layer]),
+  ];
+  const proved = await proveBuild({ entry, probes, options });
+  if (values.keep !== true) {
+    rmSync(join(mutantFolder, mutant?.name ?? 'none'), { recursive: true, force: true });
+  }
+  return proved;
+}
+
+/** What was seen, row by row, for whoever wants to know why. */
+function keep(name: string, proved: Proved): void {
+  mkdirSync(resultsFolder, { recursive: true });
+  writeFileSync(join(resultsFolder, `${name}.json`), `${JSON.stringify(proved, undefined, 2)}\n`);
+}
+
+function line({ name, outcome, by, why, ms }: MutantResult): string {
+  const what = outcome === 'caught' ? by.join(' ') : [...by, `(${why ?? ''})`].join(' ');
+  return `${words[outcome].padEnd(11)} ${name.padEnd(34)} ${`${(ms / 1000).toFixed(1)}s`.padStart(6)}  ${what}`;
+}
+
+function finish(results: readonly MutantResult[]): number {
+  const count = (wanted: MutantResult['outcome']): number => results.filter(({ outcome }) => outcome === wanted).length;
+  if (values.json === true) {
+    say(JSON.stringify(results, undefined, 2));
+  } else {
+    say(
+      `\n${count('caught')} caught, ${count('missed')} not caught, ${count('skipped')} skipped; what was seen: ${resultsFolder}`,
+    );
+  }
+  return count('missed') === 0 && count('caught') > 0 ? 0 : 1;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
