@@ -18,6 +18,7 @@ import { newRepositories, type NewRepositories } from '../workspace/new-reposito
 import { createCredentialCalls } from './credential-calls.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
+import { createProofCalls } from './proof-calls.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
 import type {
@@ -93,6 +94,7 @@ export function createCalls(parts: CallParts): Calling {
       askVariables,
     }),
     ...createLoginCalls(context),
+    ...createProofCalls(parts),
     status: async () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
   };

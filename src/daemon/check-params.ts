@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
+import { guaranteeIds } from '../proof/guarantees.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
 
 /** What came over the control socket, checked against the form of its call before anything acts on it. */
@@ -42,6 +43,16 @@ const credentialName = shortText.regex(
 
 const characters = z.int().min(1).max(65_535);
 const terminalSize = z.strictObject({ rows: characters, columns: characters });
+
+const verdict = z.enum(['held', 'broken', 'not-applicable', 'inconclusive']);
+const proofOutcome = z.strictObject({
+  profile: z.enum(['quick', 'full']),
+  only: z.array(shortText).max(64).optional(),
+  verdicts: z.partialRecord(z.enum(guaranteeIds), verdict),
+  probes: z.int().nonnegative(),
+  observations: z.int().nonnegative(),
+  findings: z.string().regex(/^[0-9a-f]{64}$/),
+});
 
 const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   plan: z.strictObject(make),
@@ -108,6 +119,7 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
     host: shortText.optional(),
   }),
   'login-list': nothing,
+  'prove-seal': z.strictObject({ name: shortText.optional(), request: z.strictObject(make).optional(), outcome: proofOutcome }),
   'login-begin': z.strictObject({ agent: shortText, server: shortText.optional(), redirectUri: loopbackUri.optional() }),
   'login-finish': z.strictObject({ id: z.uuid(), code: shortText }),
   'login-import': z.strictObject({ agent: shortText, text: z.string().max(256 * 1024), server: shortText.optional() }),

@@ -4,6 +4,8 @@ import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
 import type { CredentialView } from '../sandbox/list-credentials.ts';
+import type { Attestation } from '../journal/attest.ts';
+import type { Outcome, Statement } from '../proof/statement.ts';
 import type { BudgetState } from '../gateway/guards/budgets.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
@@ -91,6 +93,8 @@ export interface Calls {
     params: { readonly agent: string };
     result: { readonly agent: string; readonly removed: boolean; readonly revoked: boolean };
   };
+  /** Signs a proof and records it. */
+  readonly 'prove-seal': { params: ProveSealCall; result: Sealed };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
@@ -120,7 +124,20 @@ export const operatorMethods = [
   'login-finish',
   'login-import',
   'login-remove',
+  'prove-seal',
 ] as const satisfies readonly Method[];
+
+export interface ProveSealCall {
+  /** of the sandbox that was attacked; else `request` says whose policy was */
+  readonly name?: string | undefined;
+  readonly request?: MakeRequest | undefined;
+  readonly outcome: Outcome;
+}
+
+export interface Sealed {
+  readonly statement: Statement;
+  readonly attestation: Attestation;
+}
 
 export interface LoginBeginCall {
   readonly agent: string;

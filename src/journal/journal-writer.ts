@@ -1,6 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
+import { attest } from './attest.ts';
 import { chainWriter, type ChainWriter, type ChainWriterParts } from './chain-writer.ts';
-import type { Journal, JournalEntry } from './record.ts';
+import type { JournalEntry, SigningJournal } from './record.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 
 /** What callers may do with an open journal, and when it is refused them. */
@@ -15,7 +16,7 @@ export interface JournalWriterParts extends ChainWriterParts {
 export async function beginJournal(
   parts: JournalWriterParts,
   found: { readonly healedBytes: number; readonly hasWitness: boolean },
-): Promise<Journal> {
+): Promise<SigningJournal> {
   const chain = chainWriter(parts);
   if (found.healedBytes > 0) {
     await chain.write(ownEntry('journal.healed', { bytes: found.healedBytes }));
@@ -25,7 +26,7 @@ export async function beginJournal(
   return journalOn(chain, parts);
 }
 
-function journalOn(chain: ChainWriter, { store, keys, release }: JournalWriterParts): Journal {
+function journalOn(chain: ChainWriter, { store, keys, release }: JournalWriterParts): SigningJournal {
   let closed = false;
   const refuseIfUnable = (): void => {
     const broken = chain.broken();
@@ -51,6 +52,7 @@ function journalOn(chain: ChainWriter, { store, keys, release }: JournalWriterPa
       return await chain.write(entry);
     },
     credentialHash: keys.credentialHash,
+    attest: (kind, text) => attest(kind, text, keys),
     async checkpoint() {
       refuseIfUnable();
       await chain.stateHead();

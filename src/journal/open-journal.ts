@@ -8,7 +8,7 @@ import { systemClock, type Clock } from '../system/clock.ts';
 import type { Witness } from './checkpoint.ts';
 import { openKeys, publicKeyPath, readPublicKey } from './journal-keys.ts';
 import { beginJournal } from './journal-writer.ts';
-import type { Journal } from './record.ts';
+import type { SigningJournal } from './record.ts';
 import { segmentAt, listSegments } from './segments.ts';
 import { segmentWriter, unwritable } from './segment-writer.ts';
 import { verifySegments, type JournalVerdict } from './verify-journal.ts';
@@ -37,7 +37,7 @@ export interface OpenJournalOptions {
  * Throws `JOURNAL_UNWRITABLE` when the journal cannot be written or another process writes it, `JOURNAL_INVALID` when what
  * is there was changed, shortened or damaged elsewhere than in its unfinished last line.
  */
-export async function openJournal(options: OpenJournalOptions): Promise<Journal> {
+export async function openJournal(options: OpenJournalOptions): Promise<SigningJournal> {
   const { folder, witnessPath } = options;
   if (dirname(resolve(witnessPath)) === resolve(folder)) {
     throw new CasemateError('INTERNAL', 'the witness must not lie in the folder of the journal');
@@ -69,7 +69,7 @@ async function makeFolders(folder: string, witnessFolder: string): Promise<void>
   }
 }
 
-async function openLocked(options: OpenJournalOptions, release: () => void): Promise<Journal> {
+async function openLocked(options: OpenJournalOptions, release: () => void): Promise<SigningJournal> {
   const { folder, witnessPath, clock = systemClock, maxSegmentBytes = 32 * 1024 * 1024, sync } = options;
   const found = await inspect(folder, witnessPath);
   const keys = await openKeys(folder, { isNew: found.verdict === undefined }).catch((error: unknown) => {

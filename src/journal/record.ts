@@ -1,3 +1,5 @@
+import type { Attestation, AttestationKind } from './attest.ts';
+
 /** The form of one line of the journal. Shapes only; no effects. */
 
 /** What a caller states; the journal adds time, sequence and hashes. Values are plain text, never a secret. */
@@ -45,4 +47,10 @@ export interface Journal {
   readonly checkpoint: () => Promise<void>;
   /** Last checkpoint, then closes the file. */
   readonly close: () => Promise<void>;
+}
+
+/** What the daemon has: it can also vouch for other things with the journal's key. */
+export interface SigningJournal extends Journal {
+  /** Signs a statement about something else than the journal; nothing is recorded by it. */
+  readonly attest: (kind: AttestationKind, text: string) => Attestation;
 }

@@ -1,6 +1,6 @@
 import { toCasemateError } from '../base/errors.ts';
 import { combine, judge, type Finding, type Seen, type Verdict } from './finding.ts';
-import { guaranteeIds, type GuaranteeId } from './guarantees.ts';
+import { guaranteeIds, isGuaranteeId, type GuaranteeId } from './guarantees.ts';
 import { observe, type Answers } from './inside/observe.ts';
 import type { Lab } from './lab/lab.ts';
 import type { Bench, Probe, ProbeTable, Target } from './probe.ts';
@@ -11,6 +11,8 @@ export interface ProveOptions {
   readonly target: Target;
   readonly uid: number;
   readonly probes: ProbeTable;
+  /** as it was chosen by: gives a verdict on these guarantees alone */
+  readonly only?: readonly string[] | undefined;
   /** made when the first probe needs it */
   readonly lab?: (() => Promise<Lab>) | undefined;
   readonly onStart?: ((title: string) => void) | undefined;
@@ -45,7 +47,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
     findings.push(finding);
     options.onFinding?.(finding);
   }
-  return { findings, verdicts: verdictsOf(probes, findings) };
+  return { findings, verdicts: verdictsOf(probes, findings, options.only) };
 }
 
 interface Means {
@@ -88,9 +90,18 @@ function answerTo(answers: Answers, question: string): unknown {
   return found.answer;
 }
 
-/** In the order of the guarantees; those that no probe of this run attacks are left out. */
-export function verdictsOf(probes: ProbeTable, findings: readonly Finding[]): readonly GuaranteeVerdict[] {
-  return guaranteeIds.flatMap((guarantee) => {
+/**
+ * In the order of the guarantees; those that no probe of this run attacks are left out, and those beside `only`, where
+ * that names guarantees at all.
+ */
+export function verdictsOf(
+  probes: ProbeTable,
+  findings: readonly Finding[],
+  only: readonly string[] = [],
+): readonly GuaranteeVerdict[] {
+  const named = only.filter(isGuaranteeId);
+  const asked = named.length === 0 ? guaranteeIds : guaranteeIds.filter((id) => named.includes(id));
+  return asked.flatMap((guarantee) => {
     const own = findings.filter(({ probe }) => probes[probe]?.proves.includes(guarantee));
     return own.length === 0
       ? []

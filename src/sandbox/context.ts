@@ -8,7 +8,7 @@ import type { Asks } from '../gateway/asks/asks.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { KnownSecrets } from '../gateway/secrets/known-secrets.ts';
 import type { ImageStore } from '../images/image.ts';
-import type { Journal } from '../journal/record.ts';
+import type { SigningJournal } from '../journal/record.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
@@ -22,7 +22,7 @@ export interface SandboxContext {
   readonly gateway: Gateway;
   /** denied requests that a person may answer */
   readonly asks: Asks;
-  readonly journal: Journal;
+  readonly journal: SigningJournal;
   readonly store: Store;
   /** values that must not leave, and what was used of budgets */
   readonly guards: { readonly known: KnownSecrets; readonly ledger: UsageLedger };

@@ -118,6 +118,7 @@ export async function sandboxLab(): Promise<Lab> {
         return record;
       },
       credentialHash: () => '',
+      attest: () => ({ key: '', publicKey: '', signature: '' }),
       checkpoint: async () => undefined,
       close: async () => undefined,
     },

@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
@@ -5,45 +8,36 @@ import { isGuaranteeId } from '../../proof/guarantees.ts';
 import type { Lab } from '../../proof/lab/lab.ts';
 import { profiles, type Profile } from '../../proof/probe.ts';
 import { chooseProbes, probes } from '../../proof/probes.ts';
-import { prove } from '../../proof/prove.ts';
+import { prove, type Proof } from '../../proof/prove.ts';
+import { outcomeOf, overall, type Report } from '../../proof/statement.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { printJson } from '../printing/output.ts';
 import { proofProgress, proofText } from '../printing/proof-text.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
+import { verifyReport } from '../reading/verify-report.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { openLab } from '../session/open-lab.ts';
 import { namedTarget, throwAwayTarget, type ProveTarget } from '../session/prove-target.ts';
 
-/** `casemate prove`: attacks a sandbox and says which guarantees held. */
+/** `casemate prove`: attacks a sandbox, says which guarantees held, and has that signed. */
 export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['prove'] ?? { options: [] }, args);
   const [name] = optionalPositionals(parsed, ['NAME']);
-  const chosen = chooseProbes({ profile: profileOf(parsed), only: onlyOf(parsed) });
+  const file = textOption(parsed, 'verify');
+  if (file !== undefined) {
+    return await verifyReport(file, context, { json: switchOption(parsed, 'json') });
+  }
+  const choice = { profile: profileOf(parsed), only: onlyOf(parsed) };
   const client = await connectDaemon(context, { trust: switchOption(parsed, 'trust') });
-  const target = await targetOf(client, name, { parsed, context });
-  const progress = proofProgress(context, { quiet: switchOption(parsed, 'json') });
-  let lab: Promise<Lab> | undefined;
   try {
-    const proof = await prove({
-      target,
-      uid: context.uid,
-      probes: chosen,
-      lab: () => (lab ??= openLab(context, target.plan)),
-      onStart: progress.start,
-      onFinding: progress.finding,
-    });
-    progress.end();
-    if (switchOption(parsed, 'json')) {
-      printJson(context.stdout, proof);
-    } else {
-      context.stdout.write(proofText(context.stdout, proof, { rows: switchOption(parsed, 'rows') }));
-    }
-    return exitCode(proof.verdicts.map(({ verdict }) => verdict));
+    const asked = { parsed, context, client, name };
+    const proof = await attackAll(asked, choice);
+    const request = name === undefined ? makeRequest(parsed, context) : undefined;
+    const sealed = await client.call('prove-seal', { name, request, outcome: outcomeOf(proof, choice) });
+    return await tell({ ...sealed, ...proof }, asked);
   } finally {
-    progress.end();
-    await Promise.allSettled([lab?.then((made) => made.remove()), target.remove()]);
     client.close();
   }
 };
@@ -51,10 +45,60 @@ export const run: RunCommand = async (args, context) => {
 interface Asked {
   readonly parsed: ParsedOptions;
   readonly context: CommandContext;
+  readonly client: Client;
+  readonly name: string | undefined;
 }
 
-async function targetOf(client: Client, name: string | undefined, { parsed, context }: Asked): Promise<ProveTarget> {
+interface Choice {
+  readonly profile: Profile;
+  readonly only: readonly string[] | undefined;
+}
+
+/** Whatever happens, the throw-away sandbox and the lab are gone when this has ended. */
+async function attackAll(asked: Asked, choice: Choice): Promise<Proof> {
+  const { parsed, context } = asked;
+  const progress = proofProgress(context, { quiet: switchOption(parsed, 'json') });
+  const target = await targetOf(asked);
+  let lab: Promise<Lab> | undefined;
+  try {
+    return await prove({
+      target,
+      uid: context.uid,
+      probes: chooseProbes(choice),
+      only: choice.only,
+      lab: () => (lab ??= openLab(context, target.plan)),
+      onStart: progress.start,
+      onFinding: progress.finding,
+    });
+  } finally {
+    progress.start('cleaning up');
+    await Promise.allSettled([lab?.then((made) => made.remove()), target.remove()]);
+    progress.end();
+  }
+}
+
+async function targetOf({ client, name, parsed, context }: Asked): Promise<ProveTarget> {
   return name === undefined ? await throwAwayTarget(client, makeRequest(parsed, context)) : await namedTarget(client, name);
+}
+
+async function tell(report: Report, { parsed, context }: Asked): Promise<number> {
+  const html = textOption(parsed, 'html');
+  if (html !== undefined) {
+    await writeHtml(resolve(context.cwd, html), report);
+  }
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, report);
+  } else {
+    context.stdout.write(proofText(context.stdout, report, { rows: switchOption(parsed, 'rows') }));
+  }
+  return { held: 0, broken: 1, inconclusive: 125 }[overall(report.statement.verdicts)];
+}
+
+async function writeHtml(path: string, report: Report): Promise<void> {
+  const { proofHtml } = await import('../../proof/html.ts');
+  await writeFile(path, proofHtml(report)).catch((cause: unknown) => {
+    throw new CasemateError('OUTPUT_UNWRITABLE', `cannot write the report to ${visible(path)}`, { cause });
+  });
 }
 
 function profileOf(parsed: ParsedOptions): Profile {
@@ -82,9 +126,4 @@ function onlyOf(parsed: ParsedOptions): readonly string[] | undefined {
     }
     return name.toUpperCase();
   });
-}
-
-/** 1 where a guarantee is broken, 125 where one could not be decided. */
-function exitCode(verdicts: readonly string[]): number {
-  return verdicts.includes('broken') ? 1 : verdicts.includes('inconclusive') ? 125 : 0;
 }

@@ -32,7 +32,8 @@ function guaranteeLines(
 ): readonly string[] {
   const own = findings.filter(({ probe }) => ids.includes(probe));
   const sign = mark(stream, verdict === 'held' ? 'yes' : verdict === 'broken' ? 'no' : 'unknown');
-  const head = `${sign} ${guarantee.padEnd(4)}${words[verdict].padEnd(15)} ${guarantees[guarantee].text}`;
+  const all = Object.values(probes).filter(({ proves }) => proves.includes(guarantee)).length;
+  const head = `${sign} ${guarantee.padEnd(4)}${words[verdict].padEnd(14)} ${`${own.length}/${all}`.padStart(5)}  ${guarantees[guarantee].text}`;
   const shown = rows ? own : own.filter((finding) => finding.verdict !== 'held');
   return [head, ...shown.flatMap((finding) => findingLines(stream, finding, rows))];
 }
@@ -54,7 +55,7 @@ function summary(stream: NodeJS.WriteStream, { findings, verdicts }: Proof): str
   const kinds: readonly Verdict[] = ['held', 'broken', 'inconclusive', 'not-applicable'];
   const parts = kinds.filter((kind) => count(kind) > 0).map((kind) => `${count(kind)} ${words[kind]}`);
   const seen = findings.reduce((sum, { rows }) => sum + rows.length, 0);
-  return `${bold(stream, parts.join(', '))}  ${dim(stream, `${findings.length} probes, ${seen} observations`)}`;
+  return `${bold(stream, parts.join(', '))}  ${dim(stream, `${findings.length} probes, ${seen} observations; n/m: probes of this run, and of all there are`)}`;
 }
 
 /** What is being tried, on standard error: replaced in place at a terminal, nothing elsewhere unless something fails. */

@@ -28,14 +28,15 @@ export async function throwAwayTarget(client: Client, request: MakeRequest): Pro
     const { plan } = await client.call('plan', request);
     const command = ['sleep', 'infinity'];
     const wish = { ...request, workspace: folder, command, keep: false, tty: false, client: await ownIdentity() };
-    const { sandbox, executionId, invocation } = await client.call('run', wish);
+    const { sandbox, invocation } = await client.call('run', wish);
     const child = spawnProcess(invocation.file, invocation.args, { env: { ...invocation.env }, stdio: 'ignore' });
     return {
       ...entriesOf(client, sandbox.name),
       plan,
       async remove() {
         child.kill('SIGKILL');
-        await client.call('close', { executionId, exitCode: 0 });
+        await client.call('destroy', { name: sandbox.name });
+        // Only now is nothing mounted from it any more.
         await rm(folder, { recursive: true, force: true });
       },
     };

@@ -19,14 +19,22 @@ export const proofCommands: CommandTable = {
       { name: 'waive', value: 'LAYER', repeats: true, about: 'accept that this host lacks a protection layer' },
       { name: 'trust', about: 'approve what the project policy asks for, for its present content' },
       { name: 'rows', about: 'show every observation, not only what failed' },
+      { name: 'html', value: 'FILE', about: 'write the report for a person to read, as one file' },
+      { name: 'verify', value: 'FILE', about: 'attack nothing: check the signature of a report that --json printed' },
       json,
     ],
     about:
       'With a name, the running sandbox itself is attacked; without one, a sandbox of the policy that holds here. Faults, hostile ' +
       'hosts and credentials are tried on a twin in a lab: an installation of its own that is removed afterwards. Each attack has a ' +
       'legal twin that must work in the same run. Verdicts: held, broken, not applicable, inconclusive. Exit code 1 when a ' +
-      'guarantee is broken, 125 when one could not be decided.',
-    examples: ['casemate prove', 'casemate prove work --profile quick', 'casemate prove --policy ./casemate.yaml --only G9,G13'],
+      'guarantee is broken, 125 when one could not be decided. The verdict is signed with the key of the journal, which records it.',
+    examples: [
+      'casemate prove',
+      'casemate prove work --profile quick',
+      'casemate prove --policy ./casemate.yaml --only G9,G13',
+      'casemate prove --json > proof.json',
+      'casemate prove --verify proof.json',
+    ],
     load: () => import('../commands/prove.ts'),
   },
 };

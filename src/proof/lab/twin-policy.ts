@@ -22,7 +22,7 @@ export function twinPolicy(plan: Plan, facts: TwinFacts): string {
   const { level, agent, runtime, workspace, limits, asks, waive, guards = noGuards } = plan;
   const rules = plan.network.rules;
   const presets = [...new Set(rules.filter(isPreset).map(({ origin }) => origin.source))];
-  return stringify({
+  const written = {
     version: 1,
     level,
     ...(agent === undefined
@@ -47,7 +47,9 @@ export function twinPolicy(plan: Plan, facts: TwinFacts): string {
     ...writtenGuards(guards),
     asks: { wait: durationText(asks.waitMs) ?? 'off', when: asks.when },
     waive,
-  });
+  };
+  // A policy file has no aliases: what is said twice is written twice.
+  return stringify(written, { aliasDuplicateObjects: false });
 }
 
 function isPreset({ origin }: NetworkRule): boolean {

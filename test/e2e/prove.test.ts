@@ -1,0 +1,83 @@
+/** `casemate prove` as a user calls it: verdicts, exit codes, the signed report, the journal, and nothing left behind. */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { Report } from '../../src/proof/statement.ts';
+import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', () => {
+  let home: Home;
+
+  beforeAll(async () => {
+    home = await makeHome();
+  });
+  afterAll(async () => {
+    await home.remove();
+  });
+
+  const sandboxes = async (): Promise<readonly unknown[]> => JSON.parse((await home.casemate(['ls', '--json'])).out);
+
+  it('attacks a sandbox of the policy, has the verdict signed and recorded, and leaves nothing behind', async () => {
+    const html = join(home.root, 'proof.html');
+    const { code, out, err } = await home.casemate(['prove', '--profile', 'quick', '--json', '--html', html]);
+    expect([code, err]).toEqual([0, '']);
+    const report: Report = JSON.parse(out);
+    expect(report.findings.filter(({ verdict }) => verdict !== 'held' && verdict !== 'not-applicable')).toEqual([]);
+    expect(report.findings.length).toBeGreaterThan(15);
+    expect(report.findings.flatMap(({ rows }) => rows).filter(({ from }) => from === 'outside').length).toBeGreaterThan(10);
+    expect(report.statement).toMatchObject({ engine: 'oci', runtime: 'runc', waived: [], target: { name: 'policy' } });
+    expect(await readFile(html, 'utf8')).toContain('<h1>Proof of <em>policy</em></h1>');
+    expect(await sandboxes()).toEqual([]);
+    expect((await readdir(tmpdir())).filter((name) => name.startsWith('casemate-prove-'))).toEqual([]);
+
+    const query = await home.casemate(['journal', 'query', '--action', 'proof.verdict', '--json']);
+    expect(JSON.parse(query.out)).toMatchObject({
+      outcome: 'held',
+      policy: report.statement.policyHash,
+      detail: { findings: report.statement.findings, plan: report.statement.planHash },
+    });
+
+    const file = join(home.root, 'proof.json');
+    await writeFile(file, out);
+    expect(await home.casemate(['prove', '--verify', file])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('signed by'),
+    });
+    await writeFile(file, out.replace('"seen": "EPERM"', '"seen": "DONE"'));
+    expect(await home.casemate(['prove', '--verify', file])).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('not valid'),
+    });
+    await writeFile(file, '{}');
+    expect(await home.casemate(['prove', '--verify', file])).toMatchObject({ code: 2 });
+  });
+
+  it('attacks a running sandbox by its name and leaves it running', async () => {
+    await home.casemate(['create', 'kept']);
+    await home.casemate(['start', 'kept']);
+    const { code, out } = await home.casemate(['prove', 'kept', '--profile', 'quick', '--only', 'G1,G9']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/✓ G1 +held/);
+    expect(out).not.toContain('G4');
+    expect(await sandboxes()).toMatchObject([{ name: 'kept', state: 'running' }]);
+    await home.casemate(['destroy', 'kept', '--confirm', 'kept']);
+  });
+
+  it('is recorded as broken off by nobody: wrong input is told in one line and attacks nothing', async () => {
+    for (const [args, said] of [
+      [['prove', 'nobody'], 'no sandbox is named "nobody"'],
+      [['prove', '--profile', 'some'], 'there is no profile "some"'],
+      [['prove', '--only', 'G1,G99'], 'neither a guarantee nor a probe "G99"'],
+      [['prove', '--verify', '/nonexistent'], 'cannot read /nonexistent'],
+      [['prove', '--policy', '/nonexistent.yaml', '--profile', 'quick'], 'there is no such file'],
+      [['prove', '--runtime', 'none', '--profile', 'quick'], 'none'],
+    ] as const) {
+      const { code, err } = await home.casemate(args);
+      expect([code, err]).toEqual([2, expect.stringContaining(said)]);
+    }
+    expect(await sandboxes()).toEqual([]);
+  });
+});
