@@ -15,7 +15,7 @@ export interface Row {
   readonly expected: string;
   readonly seen: string;
   /** `undefined`: it cannot be told from what was seen, e.g. the kernel lacks the feature */
-  readonly ok: boolean | undefined;
+  readonly ok?: boolean | undefined;
   /** who saw it: a process in the sandbox, or this host looking at it (kernel, sink, canary, journal) */
   readonly from: 'inside' | 'outside';
 }

@@ -51,8 +51,7 @@ const report = z.strictObject({
 export function readReport(value: unknown): { readonly report: Report } | { readonly fault: string } {
   const parsed = report.safeParse(value);
   if (parsed.success) {
-    // Optional members of the form may be written as undefined; in the type they may, too.
-    return { report: parsed.data as Report };
+    return { report: parsed.data };
   }
   const [issue] = parsed.error.issues;
   return { fault: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not of the expected form'}` };
