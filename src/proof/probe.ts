@@ -1,3 +1,4 @@
+import type { LayerName } from '../base/layers.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { Row, Seen } from './finding.ts';
 import type { GuaranteeId } from './guarantees.ts';
@@ -13,6 +14,8 @@ export interface ProbeRow {
   readonly profile: Profile;
   /** questions that are put inside, all in one go, before `run` */
   readonly asks?: readonly string[] | undefined;
+  /** protection layers it rests on: where a person waived one, an attack that gets through is what they accepted */
+  readonly layers?: readonly LayerName[] | undefined;
   /** CVE, standard or report that it comes from */
   readonly source?: string | undefined;
 }

@@ -60,7 +60,7 @@ async function attempt(id: string, probe: Probe, means: Means): Promise<Finding>
   const started = performance.now();
   const finish = (seen: Seen): Finding => ({
     probe: id,
-    ...judge(seen),
+    ...acceptWaived(judge(seen), probe, means.bench.target),
     rows: 'rows' in seen ? seen.rows : [],
     ms: Math.round(performance.now() - started),
   });
@@ -70,6 +70,18 @@ async function attempt(id: string, probe: Probe, means: Means): Promise<Finding>
     const { message } = toCasemateError(thrown);
     return { ...finish({ rows: [] }), verdict: 'inconclusive', why: `the probe broke off: ${message}` };
   }
+}
+
+/** What a person waived by name is not held, and not a defect either. */
+function acceptWaived(
+  judged: ReturnType<typeof judge>,
+  { layers = [] }: Probe,
+  { plan }: Target,
+): { readonly verdict: Verdict; readonly why?: string | undefined } {
+  const waived = layers.filter((layer) => plan?.waive.includes(layer) === true);
+  return judged.verdict === 'broken' && waived.length > 0
+    ? { verdict: 'not-applicable', why: `waived by a person: ${waived.join(', ')} (${judged.why ?? ''})` }
+    : judged;
 }
 
 async function runProbe(probe: Probe, { bench, lab }: Means): Promise<Seen> {

@@ -66,6 +66,18 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
     await home.casemate(['destroy', 'kept', '--confirm', 'kept']);
   });
 
+  it('comes before the command of `run --prove`, which starts only then', async () => {
+    const { code, out, err } = await home.casemate(['run', '--prove', '--', 'echo', 'started']);
+    expect([code, out]).toEqual([0, 'started\n']);
+    expect(err).toMatch(/proved in \d+ ms: \d+ guarantees held/);
+    const query = await home.casemate(['journal', 'query', '--limit', '500', '--json']);
+    const actions = query.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { action: string; subject: string });
+    expect(actions.some(({ action, subject }) => action === 'proof.verdict' && subject !== 'policy')).toBe(true);
+  });
+
   it('is recorded as broken off by nobody: wrong input is told in one line and attacks nothing', async () => {
     for (const [args, said] of [
       [['prove', 'nobody'], 'no sandbox is named "nobody"'],

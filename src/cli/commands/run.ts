@@ -4,6 +4,7 @@ import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
+import { proveFirst } from '../session/prove-first.ts';
 import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
 /** `casemate run`: a new sandbox for one command, gone afterwards. */
@@ -31,6 +32,9 @@ export const run: RunCommand = async (args, context) => {
   });
   prepareSession();
   const opened = await asked;
+  if (switchOption(parsed, 'prove')) {
+    await proveFirst(context, client, opened);
+  }
   const code = await runSession(context, client, opened, { tty });
   if (keep) {
     context.stderr.write(

@@ -12,6 +12,7 @@ export const sandboxCommands: CommandTable = {
       { name: 'keep', about: 'keep the sandbox afterwards (casemate start, exec, destroy)' },
       { name: 'prompt', short: 'p', value: 'TEXT', about: 'give the agent one task instead of a session' },
       { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h (exit code 124)' },
+      { name: 'prove', about: 'attack the sandbox first (about a second) and start nothing in it unless all held' },
     ],
     about:
       "Without a command the policy's agent starts. The sandbox sees the workspace as /workspace, has no route but the gateway, " +
@@ -21,6 +22,7 @@ export const sandboxCommands: CommandTable = {
       'casemate run --agent claude',
       'casemate run --agent claude --skip-permissions --prompt "make the tests pass"',
       'casemate run --keep --name work -- bash',
+      'casemate run --prove --agent claude',
     ],
     load: () => import('../commands/run.ts'),
   },

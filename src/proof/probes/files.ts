@@ -38,6 +38,7 @@ export const fileProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.13',
+    layers: ['user-namespace'],
     asks: ['writable', 'writable_own'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('writable'))).map(([folder, seen]) =>
@@ -53,6 +54,7 @@ export const fileProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.18',
+    layers: ['seccomp', 'user-namespace'],
     asks: ['unusual_devices', 'make_device', 'writable_own'],
     async run(bench) {
       const unusual = textList(bench.answer('unusual_devices'));
@@ -79,6 +81,7 @@ export const fileProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2012-3515 class; user namespaces(7)',
+    layers: ['seccomp'],
     asks: ['set_id', 'writable_own'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('set_id'))).map(([what, seen]) =>

@@ -41,6 +41,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'capabilities(7); CIS Docker 5.3, 5.25',
+    layers: ['seccomp', 'user-namespace'],
     asks: ['status', 'harmless_call'],
     run: (bench) => Promise.resolve({ rows: [...privilegeRows(textMap(bench.answer('status')), 'inside'), workingCall(bench)] }),
     outside: async (target) => (await readStatus(target)).flatMap((status) => privilegeRows(status, 'outside')),
@@ -52,6 +53,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2026-31431, CVE-2026-43500',
+    layers: ['seccomp'],
     asks: ['families', 'ordinary_sockets'],
     async run(bench) {
       const seen = Object.entries(textMap(bench.answer('families')));
@@ -68,6 +70,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.4; ping_group_range in ip-sysctl',
+    layers: ['seccomp'],
     asks: ['protocols', 'ordinary_sockets'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('protocols'))).map(([name, seen]) =>
@@ -83,6 +86,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2026-31431',
+    layers: ['seccomp'],
     asks: ['crypto_socket', 'call_gate', 'ordinary_sockets'],
     async run(bench) {
       const direct = text(bench.answer('crypto_socket'));
@@ -108,6 +112,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.22; CVE-2022-0185; moby default profile',
+    layers: ['seccomp'],
     asks: ['dangerous_calls', 'harmless_call'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('dangerous_calls')))
@@ -123,6 +128,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2022-0185, CVE-2022-0492',
+    layers: ['seccomp'],
     asks: ['namespaces', 'fork'],
     async run(bench) {
       const forked = text(bench.answer('fork'));
@@ -139,6 +145,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.5; core_pattern and release_agent escapes',
+    layers: ['user-namespace'],
     asks: ['host_controls', 'own_file'],
     async run(bench) {
       const own = text(bench.answer('own_file'));
@@ -192,6 +199,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2017-5226',
+    layers: ['seccomp'],
     asks: ['terminal'],
     async run(bench) {
       const { TIOCSTI = 'none', TIOCLINUX = 'none', TIOCGWINSZ = 'none' } = textMap(bench.answer('terminal'));

@@ -73,6 +73,7 @@ export const networkProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'rtnetlink(7)',
+    layers: ['user-namespace'],
     asks: ['change_address', 'interfaces'],
     async run(bench) {
       const seen = text(bench.answer('change_address'));
