@@ -46,7 +46,7 @@ function casemate({ env, project }: Site, name: string, args: readonly string[])
 }
 
 async function missingLayers(env: Readonly<Record<string, string>>): Promise<readonly string[]> {
-  const answer = await attempt(process.execPath, [program, 'doctor', '--json'], { env });
+  const answer = await attempt(process.execPath, [program, 'doctor', '--layers', '--json'], { env });
   const rows: unknown = JSON.parse(answer?.stdout.toString('utf8') ?? '[]');
   return (Array.isArray(rows) ? rows : [])
     .filter((row: { check: string; verdict: string }) => row.verdict === 'missing' && isLayerName(row.check))

@@ -74,7 +74,7 @@ export async function makeHome(): Promise<Home> {
 export async function wholeWayLacks(recipes: readonly string[] = ['base']): Promise<string | undefined> {
   const home = await makeHome();
   try {
-    const doctor = await home.casemate(['doctor', '--json']);
+    const doctor = await home.casemate(['doctor', '--layers', '--json']);
     const checks: readonly { check: string; verdict: string; detail: string }[] = JSON.parse(doctor.out || '[]');
     const missing = checks.find((row) => row.verdict === 'missing');
     const images: readonly { recipe: string }[] = JSON.parse((await home.casemate(['image', 'ls', '--json'])).out || '[]');

@@ -11,7 +11,9 @@ describe.skipIf(process.geteuid?.() === 0)('the command line of an ordinary user
 
   beforeAll(async () => {
     home = await makeHome();
-    const checks: readonly { check: string; verdict: string }[] = JSON.parse((await home.casemate(['doctor', '--json'])).out);
+    const checks: readonly { check: string; verdict: string }[] = JSON.parse(
+      (await home.casemate(['doctor', '--layers', '--json'])).out,
+    );
     const missing = checks.filter((row) => row.verdict === 'missing').map((row) => row.check);
     waivers = missing.flatMap((layer) => ['--waive', layer]);
   });

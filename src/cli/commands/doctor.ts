@@ -6,9 +6,10 @@ import { examineHost, type HostCheck } from '../../sandbox/examine-host.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { dim, mark, printJson } from '../printing/output.ts';
+import { proveHost } from '../session/prove-host.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
-/** `casemate doctor`: every row was probed just now; exit code 1 when something a start needs is missing. */
+/** `casemate doctor`: every row was probed just now; exit code 1 when something a start needs is missing, or a guarantee does not hold. */
 export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['doctor'] ?? { options: [] }, args);
   optionalPositionals(parsed, []);
@@ -19,7 +20,9 @@ export const run: RunCommand = async (args, context) => {
   }
   const engine = await engineNamed('oci', { paths, env, uid });
   const images = imageStore({ folder: paths.images });
-  const checks = await examineHost({ engine, images, env, uid, runtime });
+  const examined = await examineHost({ engine, images, env, uid, runtime });
+  const proof = switchOption(parsed, 'layers') ? [] : await proveHost(context, { runtime, checks: examined });
+  const checks = [...examined, ...proof];
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, checks);
   } else {

@@ -21,14 +21,18 @@ export async function namedTarget(client: Client, name: string): Promise<ProveTa
   return { ...entriesOf(client, name), plan, remove: () => Promise.resolve() };
 }
 
+/** Without a folder of its own the policy of the user holds, and no project's. */
+type Wish = Omit<MakeRequest, 'cwd'> & { readonly cwd?: string };
+
 /** Goes with this process: it is the sandbox of a command that this process runs. */
-export async function throwAwayTarget(client: Client, request: MakeRequest): Promise<ProveTarget> {
+export async function throwAwayTarget(client: Client, wish: Wish): Promise<ProveTarget> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-prove-'));
+  const request = { cwd: folder, ...wish };
   try {
     const { plan } = await client.call('plan', request);
     const command = ['sleep', 'infinity'];
-    const wish = { ...request, workspace: folder, command, keep: false, tty: false, client: await ownIdentity() };
-    const { sandbox, invocation } = await client.call('run', wish);
+    const params = { ...request, workspace: folder, command, keep: false, tty: false, client: await ownIdentity() };
+    const { sandbox, invocation } = await client.call('run', params);
     const child = spawnProcess(invocation.file, invocation.args, { env: { ...invocation.env }, stdio: 'ignore' });
     return {
       ...entriesOf(client, sandbox.name),

@@ -27,8 +27,14 @@ export const hostCommands: CommandTable = {
     group: 'This host',
     summary: 'Say what this host can protect and what is missing, each by a probe',
     usage: '',
-    options: [{ name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime to examine' }, json],
-    about: 'Exit code 1 when a layer is missing.',
+    options: [
+      { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime to examine' },
+      { name: 'layers', about: 'only programs and layers: start no sandbox' },
+      json,
+    ],
+    about:
+      'Programs and protection layers are tried one by one; then a throw-away sandbox is attacked by the quick probes of casemate prove. ' +
+      'Exit code 1 when a layer is missing or a guarantee does not hold.',
     examples: ['casemate doctor', 'casemate doctor --json'],
     load: () => import('../commands/doctor.ts'),
   },
