@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 import { isIP } from 'node:net';
 
 import { CasemateError } from './errors.ts';
@@ -42,7 +42,12 @@ export function canonicalHost(text: string): HostName | undefined {
 
 /** Labels that begin with `xn--` stand for a name in Unicode (RFC 5891), or they mean something else to every reader. */
 function isGenuine(name: string): boolean {
-  return !name.includes('xn--') || domainToASCII(name) === name;
+  if (!name.includes('xn--')) {
+    return true;
+  }
+  // What is ASCII already is not looked into by `domainToASCII`: only the way there and back tells.
+  const unicode = domainToUnicode(name);
+  return !unicode.includes('xn--') && domainToASCII(unicode) === name;
 }
 
 /** Throws `NAME_INVALID` where `canonicalHost` has no answer. */

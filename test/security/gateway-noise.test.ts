@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { mutate } from '../fuzz/mutate.ts';
 import { createRandom } from '../fuzz/random.ts';
-import { clientHello, serverNames } from '../helpers/client-hello.ts';
+import { clientHello, serverNames } from '../../src/proof/attacks/client-hello.ts';
 import { canary, createLab, credential, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { flag, frame, frameType, headerBlock, preface } from '../helpers/http2-bytes.ts';
 import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { clearAfterAll, doubtfulFramings } from '../../src/proof/attacks/framings.ts';
 import { canary, createLab, credential, phantom, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { answersIn, rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
@@ -8,30 +9,7 @@ import { sinkAt, type Sink } from '../helpers/sink.ts';
 
 const head = 'POST /v1/messages HTTP/1.1\r\nHost: mitm.example.com\r\n';
 const smuggled = 'GET /forbidden HTTP/1.1\r\nHost: mitm.example.com\r\nX-Smuggled: 1\r\n\r\n';
-const chunkEnd = `0\r\n\r\n${smuggled}`;
-
-const variants: Readonly<Record<string, string>> = {
-  'CL+TE': `${head}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n${chunkEnd}`,
-  'TE+CL': `${head}Transfer-Encoding: chunked\r\nContent-Length: ${chunkEnd.length}\r\n\r\n${chunkEnd}`,
-  'CL,CL': `${head}Content-Length: 0\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}`,
-  'CL list': `${head}Content-Length: 0, ${smuggled.length}\r\n\r\n${smuggled}`,
-  'CL +0': `${head}Content-Length: +0\r\n\r\n${smuggled}`,
-  'CL hex': `${head}Content-Length: 0x0\r\n\r\n${smuggled}`,
-  'TE xchunked': `${head}Transfer-Encoding: xchunked\r\nContent-Length: 0\r\n\r\n${smuggled}`,
-  'TE list': `${head}Transfer-Encoding: identity, chunked\r\n\r\n${chunkEnd}`,
-  'TE twice': `${head}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n${chunkEnd}`,
-  'TE vt': `${head}Transfer-Encoding:\x0bchunked\r\n\r\n${chunkEnd}`,
-  'TE space': `${head}Transfer-Encoding : chunked\r\n\r\n${chunkEnd}`,
-  'bare LF': `${head}X: y\nTransfer-Encoding: chunked\r\n\r\n${chunkEnd}`,
-  'obs-fold': `${head}Transfer-Encoding:\r\n chunked\r\n\r\n${chunkEnd}`,
-  'chunk-ext LF': `${head}Transfer-Encoding: chunked\r\n\r\n1;a\nb\r\nX\r\n${chunkEnd}`,
-  'chunk size': `${head}Transfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n${smuggled}`,
-  overflow: `${head}Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n${smuggled}`,
-  'CR header': `${head}X: y\rContent-Length: 0\r\n\r\n${smuggled}`,
-  'NUL header': `${head}X\0: y\r\nContent-Length: 0\r\n\r\n${smuggled}`,
-  version: `POST /v1/messages HTTP/1.9\r\nHost: mitm.example.com\r\nContent-Length: 0\r\n\r\n${smuggled}`,
-  trailer: `${head}Transfer-Encoding: chunked\r\nTrailer: x-api-key\r\n\r\n0\r\nx-api-key: ATTACKER\r\n\r\n`,
-};
+const variants = doubtfulFramings({ head, smuggled, foreignKey: 'ATTACKER' });
 
 let lab: Lab;
 let sink: Sink;
@@ -68,7 +46,7 @@ describe('GWP-15: framing two servers could read apart', () => {
     expect(arrived.length).toBeLessThanOrEqual(1);
     expect(arrived.every(({ url, headers }) => url === '/v1/messages' && headers['x-smuggled'] === undefined)).toBe(true);
     expect(JSON.stringify(arrived)).not.toContain('ATTACKER');
-    if (name !== 'trailer' && name !== 'chunk-ext LF') {
+    if (!clearAfterAll.has(name)) {
       expect(answer.text).toMatch(/^HTTP\/1\.1 (?:400|403|431|505) |^$/);
     }
     expect(answer.text).not.toContain('hello from mitm.example.com /forbidden');

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLab, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
-import { clientHello, extension, serverNames } from '../helpers/client-hello.ts';
+import { clientHello, extension, serverNames } from '../../src/proof/attacks/client-hello.ts';
+import { doubtfulHellos } from '../../src/proof/attacks/hellos.ts';
 
 /** GWP-05, GWP-06: TLS that is passed on unopened says exactly the name that was asked for, or it is closed. */
 
@@ -49,27 +50,7 @@ test.each(['denied.example.com', ''])('GWP-05: TLS for the name "%s" is closed a
 
 const allowed = 'allowed.example.com';
 const denied = 'denied.example.com';
-const padding = (bytes: number): Buffer => extension(21, Buffer.alloc(bytes));
-
-const unreadable: Readonly<Record<string, Buffer>> = {
-  'two names': clientHello({ extensions: [serverNames([0, allowed], [0, denied])] }),
-  'two extensions': clientHello({ extensions: [serverNames([0, allowed]), serverNames([0, denied])] }),
-  'type 1': clientHello({ extensions: [serverNames([1, allowed])] }),
-  'another name after byte 1024': clientHello({ extensions: [padding(1300), serverNames([0, denied])] }),
-  'split over records': clientHello({ extensions: [padding(400), serverNames([0, allowed])], cut: 60 }),
-  'a trailing dot': clientHello({ extensions: [serverNames([0, `${allowed}.`])] }),
-  '254 bytes': clientHello({ extensions: [serverNames([0, 'a.'.repeat(127)])] }),
-  NUL: clientHello({ extensions: [serverNames([0, `${denied}\0.${allowed}`])] }),
-  empty: clientHello({ extensions: [serverNames([0, ''])] }),
-  none: clientHello({ extensions: [padding(4)] }),
-  'no extensions': clientHello({ extensions: [] }),
-  'an address': clientHello({ extensions: [serverNames([0, '192.0.2.10'])] }),
-  'an encrypted hello behind another name': clientHello({
-    extensions: [serverNames([0, 'cloudflare-ech.com']), extension(0xfe0d, Buffer.alloc(8))],
-  }),
-  'not a hello': Buffer.from('1603010004020000000', 'hex'),
-  'SSL 2': Buffer.from('802e0103010015000000100100800300800700c006004002008004008000000000000000000000000000000000000000', 'hex'),
-};
+const unreadable = doubtfulHellos({ allowed, denied });
 
 test.each(Object.entries(unreadable))('GWP-06: a hello with %s is closed and nobody hears it', async (_name, bytes) => {
   const before = sink.connections();

@@ -25,6 +25,8 @@ export interface Lab {
   readonly make: (name: string, options?: { readonly start?: boolean }) => Promise<LabSandbox>;
   readonly world: World;
   readonly canaries: Canaries;
+  /** whether the lab has a package registry: it does not where nothing in a temporary folder can be run */
+  readonly hasRegistry: boolean;
   /** What the journal holds by now, oldest first. */
   readonly records: () => Promise<readonly JournalRecord[]>;
   readonly remove: () => Promise<void>;
@@ -63,6 +65,11 @@ export interface LabSandbox {
 export interface Canaries {
   /** value of the lab's credential; exists sealed in the lab and in what the gateway sends */
   readonly key: string;
+  /** the file that it is read from */
+  readonly keyFile: string;
+  /** the same of the credential that probes change */
+  readonly rotating: string;
+  readonly rotatingFile: string;
   /** file beside the workspace that nobody in a sandbox may read or change */
   readonly hostFile: string;
   readonly hostText: string;

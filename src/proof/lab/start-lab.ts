@@ -15,6 +15,7 @@ import { privateFolder } from '../../system/files.ts';
 import { run, spawnProcess } from '../../system/process.ts';
 import type { Inside } from '../probe.ts';
 import type { CasemateOptions, Lab, LabDaemon, LabPlaces, LabSandbox } from './lab.ts';
+import { hosts } from './hosts.ts';
 import { makeSandbox } from './lab-sandbox.ts';
 import { startWorld, type StartedWorld } from './start-world.ts';
 import { twinPolicy } from './twin-policy.ts';
@@ -60,11 +61,14 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
   await mkdir(home, { mode: 0o700 });
   await privateFolder(root);
   await privateFolder(places.config);
-  await writeFile(certificate, world.certificatePem);
-  const policy = twinPolicy(options.plan, { canaryFile: canaries.keyFile, ports: world.ports });
+  await writeFile(certificate, world.trustedPem);
+  const tools = await plantTools(folder, options.env);
+  const { keyFile: canaryFile, rotatingFile } = canaries;
+  const policy = twinPolicy(options.plan, { canaryFile, rotatingFile, ports: world.ports, hasRegistry: tools !== undefined });
   await writeFile(join(places.config, 'policy.yaml'), policy, { mode: 0o600 });
   const env = {
     ...options.env,
+    ...(tools === undefined ? {} : { PATH: `${tools}:${options.env['PATH'] ?? ''}` }),
     HOME: home,
     CASEMATE_HOME: root,
     CASEMATE_IMAGES: options.images,
@@ -73,17 +77,45 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
   const casemate = (args: readonly string[], call: CasemateOptions = {}): Promise<Inside> =>
     runProgram(options.program, args, { ...call, cwd: call.cwd ?? folder, env: { ...env, ...call.env } });
   const daemon = labDaemon({ options, world, env, casemate });
-  return { folder, env, places, casemate, daemon, world, canaries, records: () => readAll(places) };
+  return {
+    folder,
+    env,
+    places,
+    casemate,
+    daemon,
+    world,
+    canaries,
+    hasRegistry: tools !== undefined,
+    records: () => readAll(places),
+  };
 }
 
 async function plantCanaries(folder: string) {
   const key = `cmcanary${randomBytes(24).toString('hex')}`;
   const hostText = `host canary ${randomBytes(16).toString('hex')}\n`;
+  const rotating = `cmcanary${randomBytes(24).toString('hex')}`;
   const keyFile = join(folder, 'canary.key');
+  const rotatingFile = join(folder, 'rotating.key');
   const hostFile = join(folder, 'host-canary');
   await writeFile(keyFile, key, { mode: 0o600 });
+  await writeFile(rotatingFile, rotating, { mode: 0o600 });
   await writeFile(hostFile, hostText, { mode: 0o644 });
-  return { key, keyFile, hostFile, hostText, mark: join(folder, 'executed-on-the-host') };
+  return { key, keyFile, rotating, rotatingFile, hostFile, hostText, mark: join(folder, 'executed-on-the-host') };
+}
+
+/**
+ * Stands in for the program that says where packages come from, and keeps the question after that host from the host's
+ * own resolver. `undefined`: nothing in a temporary folder can be run here.
+ */
+async function plantTools(folder: string, env: LabOptions['env']): Promise<string | undefined> {
+  const tools = join(folder, 'tools');
+  await mkdir(tools, { mode: 0o700 });
+  const npm = `#!/bin/sh\necho '{ "registry": "https://${hosts.registry}/" }'\n`;
+  const getent = `#!/bin/sh\ncase "$2" in *.proof.test) exit 2 ;; esac\nPATH='${env['PATH'] ?? ''}' exec getent "$@"\n`;
+  await writeFile(join(tools, 'npm'), npm, { mode: 0o700 });
+  await writeFile(join(tools, 'getent'), getent, { mode: 0o700 });
+  const tried = await run(join(tools, 'npm'), [], { env: { ...env }, timeoutMs: 5000 }).catch(() => undefined);
+  return tried?.exitCode === 0 ? tools : undefined;
 }
 
 async function runProgram(

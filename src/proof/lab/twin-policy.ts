@@ -1,27 +1,27 @@
 import { stringify } from 'yaml';
 
 import { formatAllowance } from '../../policy/judging/format-functions.ts';
-import { noGuards, type BudgetLimits, type Ecosystem, type Guards, type PackagePattern } from '../../policy/guards.ts';
+import {
+  noGuards,
+  type Budget,
+  type BudgetLimits,
+  type Ecosystem,
+  type Guards,
+  type PackagePattern,
+} from '../../policy/guards.ts';
 import type { GitAllowance, HostPattern, NetworkRule } from '../../policy/policy.ts';
 import type { Plan } from '../../sandbox/plan.ts';
-import { hosts, rawPort } from './hosts.ts';
+import { labBudgets, labCredentials, labRules, type LabFacts } from './lab-rules.ts';
 
 /**
  * The policy of a lab: what a plan came from, as one file with every value written out, and rules for the lab's hosts. The
  * credentials keep their providers; their values are the lab's canaries, for the real ones have no business in a lab. Pure.
  */
-export interface TwinFacts {
-  /** file with the value of every credential of the plan, and of the lab's own */
-  readonly canaryFile: string;
-  readonly ports: { readonly tls: number; readonly plain: number; readonly raw: number };
-}
-
-export const labCredential = 'proof-canary';
-
-export function twinPolicy(plan: Plan, facts: TwinFacts): string {
+export function twinPolicy(plan: Plan, facts: LabFacts): string {
   const { level, agent, runtime, workspace, limits, asks, waive, guards = noGuards } = plan;
   const rules = plan.network.rules;
-  const presets = [...new Set(rules.filter(isPreset).map(({ origin }) => origin.source))];
+  const own = rules.filter(isPreset).map(({ origin }) => origin.source);
+  const presets = [...new Set([...own, ...(facts.hasRegistry ? ['npm'] : [])])];
   const written = {
     version: 1,
     level,
@@ -60,33 +60,7 @@ function durationText(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : `${ms}ms`;
 }
 
-function labRules({ ports }: TwinFacts): readonly object[] {
-  const plain = `http://127.0.0.1:${ports.plain}`;
-  const secure = `https://127.0.0.1:${ports.tls}`;
-  return [
-    { host: hosts.allowed, ports: [443], upstream: secure },
-    { host: hosts.allowed, ports: [80], upstream: plain },
-    {
-      host: hosts.opened,
-      ports: [443],
-      credential: labCredential,
-      allow: ['POST /v1/messages', 'GET /v1/echo'],
-      upstream: secure,
-    },
-    { host: `*.${hosts.wild}`, ports: [443], upstream: secure },
-    { host: hosts.rebind, ports: [443, 8080] },
-    { host: hosts.raw, ports: [rawPort], upstream: `http://127.0.0.1:${ports.raw}` },
-  ];
-}
-
-function labCredentials({ canaryFile }: TwinFacts): Readonly<Record<string, object>> {
-  const source = { file: canaryFile };
-  return {
-    [labCredential]: { provider: 'header', header: { name: 'x-api-key', format: '{}' }, source, variable: 'PROOF_API_KEY' },
-  };
-}
-
-function credentialsOf({ credentials }: Plan, { canaryFile }: TwinFacts): Readonly<Record<string, object>> {
+function credentialsOf({ credentials }: Plan, { canaryFile }: LabFacts): Readonly<Record<string, object>> {
   const simple = credentials.filter(({ rule }) => !rule.provider.endsWith('-login') && rule.provider !== 'aws');
   return Object.fromEntries(
     simple.map(({ rule: { name, provider, header, basic, query, body, variable } }) => [
@@ -119,9 +93,8 @@ function writtenGit({ repository, push, changes }: GitAllowance): object {
 function writtenGuards({ budgets, packages, registries, uploads, secrets }: Guards): object {
   const [first] = uploads;
   return {
-    budgets: budgets.map(({ credential, per, over, limits }) =>
-      defined({ credential, per: per === 'life' ? undefined : per, over, ...writtenLimits(limits) }),
-    ),
+    // What counts everything that leaves would be used up by the attacks themselves, and refuse their controls.
+    budgets: [...budgets.filter(({ credential }) => credential !== undefined).map(writtenBudget), ...labBudgets],
     ...(packages.length === 0 && registries.length === 0
       ? {}
       : {
@@ -135,12 +108,15 @@ function writtenGuards({ budgets, packages, registries, uploads, secrets }: Guar
         }),
     uploads: defined({
       maxBytes: first?.maxBytes,
-      perHour: first?.perHourBytes,
       secrets: secrets.mode,
       envFiles: secrets.envFiles,
       except: secrets.except,
     }),
   };
+}
+
+function writtenBudget({ credential, per, over, limits }: Budget): object {
+  return defined({ credential, per: per === 'life' ? undefined : per, over, ...writtenLimits(limits) });
 }
 
 function registryHosts(rows: Guards['registries'], wanted: Ecosystem): readonly string[] | undefined {

@@ -11,13 +11,20 @@ export interface World {
   readonly resolve: (host: string, answers: readonly (readonly string[])[]) => void;
   /** How the servers answer an HTTP request from now on; `undefined`: with 200 and an echo. */
   readonly respond: (answer: Respond | undefined) => void;
+  /** What the server of `scripted` answers from now on; `undefined`: with 200. */
+  readonly script: (script: Script | undefined) => void;
+  readonly ports: ServerPorts;
   /** Listens on a loopback address beside the usual servers; arrivals are written down with `server` as given. */
   readonly listen: (server: string, address: string, port: number) => Promise<{ readonly port: number }>;
   readonly close: () => Promise<void>;
 }
 
+/** Loopback ports of the servers; `inner` stands for a private service that no name may lead to. */
+export type ServerPorts = Readonly<Record<ServerName, number>>;
+export type ServerName = 'tls' | 'plain' | 'raw' | 'inner' | 'scripted' | 'expired' | 'early' | 'stranger' | 'misnamed';
+
 export interface Arrival {
-  /** `tls`, `plain`, `raw`, or as given to `listen` */
+  /** a `ServerName`, or as given to `listen` */
   readonly server: string;
   /** `connection`: accepted; `hello`: a TLS greeting, with its name; `request`: of HTTP */
   readonly kind: 'connection' | 'hello' | 'request' | 'bytes';
@@ -37,4 +44,6 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | Uint8Array | undefined;
 }
+/** Bytes of an answer, as latin1. */
+export type Script = (request: Arrival) => string;
 export type Respond = (request: Arrival) => Answer | Promise<Answer>;

@@ -10,7 +10,7 @@ import { createMask, prepareNeedles } from '../../../src/gateway/secrets/mask.ts
 import { readHead } from '../../../src/gateway/http/request-head.ts';
 import { requestTrailers } from '../../../src/gateway/exchange/trailers.ts';
 import { createFrameRelay, FrameFault } from '../../../src/gateway/http/websocket-frames.ts';
-import { clientHello, extension, serverNames } from '../../helpers/client-hello.ts';
+import { clientHello, extension, serverNames } from '../../../src/proof/attacks/client-hello.ts';
 import { cutInto, frame } from '../../helpers/websocket-bytes.ts';
 import type { FuzzTarget } from '../fuzz.ts';
 

@@ -63,10 +63,13 @@ describe('canonicalHost', () => {
     );
   });
 
-  it.each(['xn--google-.com', 'a.xn--.com', 'xn--abc-.test'])('%s only looks as if it stood for a name in Unicode', (written) => {
-    expect(canonicalHost(written)).toBeUndefined();
-    expect(canonicalHost('xn--bcher-kva.example')).toBe('xn--bcher-kva.example');
-  });
+  it.each(['xn--google-.com', 'a.xn--.com', 'xn--abc-.test', 'xn--0.test', 'xn--bcher-kva.xn--zz.test', 'xn--a-ecp.ru'])(
+    '%s only looks as if it stood for a name in Unicode',
+    (written) => {
+      expect(canonicalHost(written)).toBeUndefined();
+      expect(canonicalHost('xn--bcher-kva.example')).toBe('xn--bcher-kva.example');
+    },
+  );
 
   it('is refused by name, with the control characters shown', () => {
     expect(() => parseHost('a\u001b[2J')).toThrow('"a\\x1b[2J" is not a host name');

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { maxHelloBytes, readClientHello } from '../../../src/gateway/tls/client-hello.ts';
-import { clientHello, extension, serverNames } from '../../helpers/client-hello.ts';
+import { clientHello, extension, serverNames } from '../../../src/proof/attacks/client-hello.ts';
 
 const good = clientHello({
   extensions: [extension(10, Buffer.alloc(4)), serverNames([0, 'Api.Example.com']), extension(16, Buffer.alloc(3))],

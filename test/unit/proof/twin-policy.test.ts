@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { parsePolicy } from '../../../src/policy/written/parse.ts';
 import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
-import { hosts } from '../../../src/proof/lab/hosts.ts';
 import { twinPolicy } from '../../../src/proof/lab/twin-policy.ts';
+import type { ServerPorts } from '../../../src/proof/lab/world.ts';
 import { makePlan } from '../../../src/sandbox/plan.ts';
 
 const facts = { agents: {}, registries: {} };
@@ -50,11 +50,14 @@ waive: [disk-limit]
 
 describe('the policy of a twin', () => {
   const plan = planOf(written);
-  const text = twinPolicy(plan, { canaryFile: '/lab/canary.key', ports: { tls: 1001, plain: 1002, raw: 1003 } });
+  const names = ['tls', 'plain', 'raw', 'inner', 'scripted', 'expired', 'early', 'stranger', 'misnamed'] as const;
+  const ports = Object.fromEntries(names.map((name, index) => [name, 1001 + index])) as ServerPorts;
+  const places = { canaryFile: '/lab/canary.key', rotatingFile: '/lab/rotating.key' };
+  const text = twinPolicy(plan, { ...places, ports, hasRegistry: false });
   const twin = planOf(text);
 
   it('says what the plan says, and beside it only rules for hosts of the lab', () => {
-    const own = twin.network.rules.filter(({ host }) => !host.host.endsWith('.proof.test') && host.host !== hosts.wild);
+    const own = twin.network.rules.filter(({ host }) => !host.host.endsWith('.proof.test'));
     const bare = (rules: typeof own) => rules.map(({ id: _id, origin: _origin, ...rule }) => rule);
     expect(bare(own)).toEqual(bare([...plan.network.rules]));
     expect(twin).toMatchObject({
@@ -66,16 +69,37 @@ describe('the policy of a twin', () => {
       asks: plan.asks,
       waive: plan.waive,
     });
-    const guards = (one: typeof plan) =>
-      JSON.parse(JSON.stringify(one.guards, (key, value) => (key === 'origin' ? undefined : value)));
-    expect(guards(twin)).toEqual(guards(plan));
+  });
+
+  it('guards what the plan guards, but for what would count the attacks themselves', () => {
+    const bare = (value: unknown) => JSON.parse(JSON.stringify(value, (key, one) => (key === 'origin' ? undefined : one)));
+    const { budgets, uploads, ...rest } = bare(plan.guards);
+    const found = bare(twin.guards);
+    expect(found).toMatchObject(rest);
+    expect(found.budgets).toEqual([
+      ...budgets.filter(({ credential }: { readonly credential?: string }) => credential !== undefined),
+      expect.objectContaining({ credential: 'proof-metered' }),
+    ]);
+    expect(found.uploads).toEqual([{ maxBytes: uploads[0].maxBytes }]);
+  });
+
+  it('has the preset of packages where the lab has a registry, which needs a host to name one', () => {
+    expect(twinPolicy(plan, { ...places, ports, hasRegistry: true })).toMatch(/presets:\n +- npm\n/);
   });
 
   it('takes no value of the real credentials', () => {
     expect(text).not.toContain('REAL_SECRET');
     expect(twin.credentials.map(({ rule }) => rule.source)).toEqual(
-      twin.credentials.map(() => ({ kind: 'file', path: '/lab/canary.key' })),
+      twin.credentials.map(({ rule }) => ({
+        kind: 'file',
+        path: rule.name === 'proof-rotating' ? '/lab/rotating.key' : '/lab/canary.key',
+      })),
     );
-    expect(twin.credentials.map(({ rule }) => rule.name).toSorted()).toEqual(['mine', 'proof-canary']);
+    expect(twin.credentials.map(({ rule }) => rule.name).toSorted()).toEqual([
+      'mine',
+      'proof-canary',
+      'proof-metered',
+      'proof-rotating',
+    ]);
   });
 });

@@ -1,0 +1,65 @@
+import { hosts, meteredRequests, rawPort } from './hosts.ts';
+import type { ServerPorts } from './world.ts';
+
+/** What the lab's own hosts add to the policy that is proved: a rule of each kind, and credentials that are canaries. Pure. */
+export interface LabFacts {
+  readonly ports: ServerPorts;
+  /** files with values: of the main canary, of the one for `rotating` */
+  readonly canaryFile: string;
+  readonly rotatingFile: string;
+  readonly hasRegistry: boolean;
+}
+
+export const labCredential = 'proof-canary';
+export const rotatingCredential = 'proof-rotating';
+export const meteredCredential = 'proof-metered';
+
+/** Variables in which a sandbox of the lab finds its phantoms. */
+export const phantomVariable = 'PROOF_API_KEY';
+export const rotatingVariable = 'PROOF_ROTATING_KEY';
+
+export function labRules({ ports, hasRegistry }: LabFacts): readonly object[] {
+  const secure = `https://127.0.0.1:${ports.tls}`;
+  const keyed = { credential: labCredential, allow: ['GET /**', 'POST /**'] };
+  const bad = (['expired', 'early', 'stranger', 'misnamed'] as const).map((name) => ({
+    host: hosts[name],
+    ...keyed,
+    upstream: `https://127.0.0.1:${ports[name]}`,
+  }));
+  return [
+    { host: hosts.allowed, ports: [443], upstream: secure },
+    { host: hosts.allowed, ports: [80], upstream: `http://127.0.0.1:${ports.plain}` },
+    { host: hosts.opened, credential: labCredential, allow: ['POST /v1/messages', 'GET /v1/echo'], upstream: secure },
+    { host: hosts.judged, allow: ['GET /**', 'POST /**'], upstream: secure },
+    { host: `*.${hosts.wild}`, upstream: secure },
+    { host: `*.${hosts.channel}`, upstream: secure },
+    { host: hosts.rebind, ports: [443, ports.inner] },
+    { host: `*.${hosts.flip}`, ports: [443, ports.inner] },
+    { host: `*.${hosts.flipOpened}`, ports: [ports.inner], ...keyed },
+    { host: hosts.raw, ports: [rawPort], upstream: `http://127.0.0.1:${ports.raw}` },
+    { host: hosts.clear, ports: [80, 443], ...keyed },
+    { host: hosts.rotating, ...keyed, credential: rotatingCredential, upstream: secure },
+    { host: hosts.metered, ...keyed, credential: meteredCredential, upstream: secure },
+    { host: hosts.forge, credential: labCredential, allow: ['GET /repos/**'], upstream: secure },
+    {
+      host: hosts.git,
+      credential: labCredential,
+      git: [{ repository: 'team/open', push: ['agent/*'] }, { repository: 'team/read' }],
+      upstream: secure,
+    },
+    { host: hosts.scripted, ...keyed, upstream: `http://127.0.0.1:${ports.scripted}` },
+    ...(hasRegistry ? [{ host: hosts.registry, upstream: secure }] : []),
+    ...bad,
+  ];
+}
+
+export function labCredentials({ canaryFile, rotatingFile }: LabFacts): Readonly<Record<string, object>> {
+  const key = { provider: 'header', header: { name: 'x-api-key', format: '{}' } };
+  return {
+    [labCredential]: { ...key, source: { file: canaryFile }, variable: phantomVariable },
+    [meteredCredential]: { ...key, source: { file: canaryFile }, variable: 'PROOF_METERED_KEY' },
+    [rotatingCredential]: { provider: 'bearer', source: { file: rotatingFile }, variable: rotatingVariable },
+  };
+}
+
+export const labBudgets: readonly object[] = [{ credential: meteredCredential, requests: meteredRequests }];

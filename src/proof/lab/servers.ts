@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { createSecureServer, type Http2ServerRequest, type SecureServerOptions } from 'node:http2';
+import { createServer, type Server, type Socket } from 'node:net';
+
+import type { ContextFor } from './certificates.ts';
+import type { Answer, Arrival, Respond, Script } from './world.ts';
+
+/** The kinds of server a lab has. Each writes down what it is sent before it answers. */
+
+export type Note = (arrival: Omit<Arrival, 'at'>) => Arrival;
+
+export interface Serving {
+  readonly note: Note;
+  readonly server: string;
+  readonly respond: () => Respond | undefined;
+}
+
+const greatestBody = 64 * 1024;
+
+export interface Listeners {
+  readonly open: (name: string, server: Server, place?: Place) => Promise<number>;
+  readonly close: () => Promise<void>;
+}
+
+export interface Place {
+  readonly address?: string;
+  readonly port?: number;
+}
+
+export function createListeners(note: Note): Listeners {
+  const servers: Server[] = [];
+  const sockets = new Set<Socket>();
+  return {
+    async open(name, server, { address = '127.0.0.1', port = 0 } = {}) {
+      server.on('connection', (socket: Socket) => {
+        sockets.add(socket);
+        socket.on('close', () => sockets.delete(socket));
+        socket.on('error', () => undefined);
+        note({ server: name, kind: 'connection' });
+      });
+      servers.push(server);
+      server.listen(port, address);
+      await once(server, 'listening');
+      const place = server.address();
+      return typeof place === 'object' && place !== null ? place.port : port;
+    },
+    async close() {
+      sockets.forEach((socket) => socket.destroy());
+      await Promise.all(servers.map((server) => new Promise<void>((resolve) => void server.close(() => resolve()))));
+    },
+  };
+}
+
+/** HTTP/1.1 and 2 over TLS, with a certificate for whatever name is asked for. */
+export function secureServer(contextFor: ContextFor, serving: Serving): Server {
+  const SNICallback: SecureServerOptions['SNICallback'] = (host, done) => {
+    serving.note({ server: serving.server, kind: 'hello', host });
+    void contextFor(host).then(
+      (context) => done(null, context),
+      (error: Error) => done(error),
+    );
+  };
+  const server = createSecureServer({ allowHTTP1: true, SNICallback }, handler(serving));
+  return server.on('sessionError', () => undefined);
+}
+
+/** Writes down what it is sent and sends it back. */
+export function rawServer(name: string, note: Note): Server {
+  return createServer((socket) => {
+    const row = note({ server: name, kind: 'bytes', body: '' });
+    socket.on('data', (piece: Buffer) => {
+      append(row, piece);
+      socket.write(piece);
+    });
+  });
+}
+
+/**
+ * Answers each request head with the very bytes that a script gives, however wrong they are. From a head that asks for a
+ * switch of protocols on, all that comes is written down as its content.
+ */
+export function scriptedServer(note: Note, script: () => Script | undefined): Server {
+  return createServer((socket) => {
+    let held = '';
+    let switched: Arrival | undefined;
+    socket.on('data', (piece: Buffer) => {
+      held += piece.toString('latin1');
+      for (let end = held.indexOf('\r\n\r\n'); switched === undefined && end !== -1; end = held.indexOf('\r\n\r\n')) {
+        const row = note({ server: 'scripted', kind: 'request', ...readHead(held.slice(0, end)), body: '' });
+        held = held.slice(end + 4);
+        switched = row.headers?.some(([name]) => name === 'upgrade') === true ? row : undefined;
+        socket.write(script()?.(row) ?? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 'latin1');
+      }
+      if (switched !== undefined) {
+        append(switched, Buffer.from(held, 'latin1'));
+        held = '';
+      }
+    });
+  });
+}
+
+function readHead(text: string): Pick<Arrival, 'method' | 'url' | 'host' | 'headers'> {
+  const [first = '', ...lines] = text.split('\r\n');
+  const [method, url] = first.split(' ');
+  const headers = lines.map((line): readonly [string, string] => {
+    const at = line.indexOf(':');
+    return [line.slice(0, at).toLowerCase(), line.slice(at + 1).trim()];
+  });
+  return { method, url, headers, host: headers.find(([name]) => name === 'host')?.[1] };
+}
+
+function append(row: Arrival, piece: Buffer): void {
+  row.body = `${row.body ?? ''}${piece.toString('latin1')}`.slice(0, greatestBody);
+}
+
+/** What the answers of HTTP/1.1 and HTTP/2 have in common. */
+interface Reply {
+  readonly writeHead: (status: number, headers: Record<string, string>) => unknown;
+  readonly end: (body: string | Uint8Array) => unknown;
+  readonly destroy: () => unknown;
+  readonly on: (event: 'error', listener: () => void) => unknown;
+}
+
+export const handler = (serving: Serving) => (request: IncomingMessage | Http2ServerRequest, response: Reply) =>
+  void answerRequest(request, response, serving);
+
+async function answerRequest(
+  request: IncomingMessage | Http2ServerRequest,
+  response: Reply,
+  { note, server, respond }: Serving,
+): Promise<void> {
+  const { method, url, rawHeaders } = request;
+  const headers = rawHeaders.flatMap((name, index) =>
+    index % 2 === 0 ? [[name.toLowerCase(), rawHeaders[index + 1] ?? ''] as const] : [],
+  );
+  const host = headers.find(([name]) => name === 'host' || name === ':authority')?.[1];
+  const row = note({ server, kind: 'request', method, url, host, headers, body: '' });
+  request.on('error', () => undefined);
+  response.on('error', () => undefined);
+  try {
+    for await (const piece of request) {
+      append(row, Buffer.from(piece));
+    }
+    const answer: Answer = (await respond()?.(row)) ?? echo(row);
+    response.writeHead(answer.status, { ...answer.headers });
+    response.end(answer.body ?? '');
+  } catch {
+    // The caller went away in the middle: what it had sent is written down.
+    response.destroy();
+  }
+}
+
+function echo({ method, url, headers, body }: Arrival): Answer {
+  const text = `${JSON.stringify({ method, url, headers, body })}\n`;
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: text };
+}
