@@ -68,6 +68,30 @@ answer([n, stopped])`;
     expect((await lab.engine.stats(spec.id)).memoryPeakBytes).toBeLessThanOrEqual(128 * MiB);
   });
 
+  it('memory of the kernel: buffers of connections that nobody reads are bounded, and counted', async ({ skip }) => {
+    skip(!has('memory-limit'), 'no memory controller for this user here');
+    const stuff = `
+import socket, struct
+listener = socket.create_server(('127.0.0.1', 0))
+held, whole = [], 0
+for i in range(100):
+    near = socket.create_connection(listener.getsockname()); far = listener.accept()[0]
+    for one, other in ((near, far), (far, near)):
+        one.setblocking(False)
+        try:
+            while True: one.send(bytes(65536))
+        except BlockingIOError: pass
+    for one in (near, far):
+        kept = struct.unpack('9I', one.getsockopt(socket.SOL_SOCKET, 55, 36))
+        whole += kept[0] + kept[5]
+    held += [near, far]
+answer(whole >> 20)`;
+    const { code, out } = await python(lab, spec.id, stuff);
+    // A quarter of the memory beside it where they are counted apart; where they are memory, who takes too much is killed.
+    expect(code === 137 || Number(out) < 64).toBe(true);
+    await peerWorks();
+  });
+
   it('files: one file, all files of the home, and files in memory are bounded (DOS-04)', async () => {
     expect(await asked(lab, spec.id, 'attempt(lambda: os.posix_fallocate(os.open("/workspace/big", 66), 0, 60 << 30))')).toBe(
       'EFBIG',
@@ -91,7 +115,7 @@ print(done)`;
     await peerWorks();
   });
 
-  it('descriptors, terminals and priorities are bounded (DOS-08, DOS-09)', async () => {
+  it('descriptors, terminals, timers and priorities are bounded (DOS-08, DOS-09)', async () => {
     const open = (path: string) => `
 l = []
 try:
@@ -107,6 +131,13 @@ except OSError as error: answer([len(l), name(error.errno)])`;
       ),
     ).toEqual(['EPERM', 'EPERM']);
     expect(await asked(lab, peer.id, 'attempt(lambda: os.open("/dev/ptmx", os.O_RDWR))')).toBe('DONE');
+    const timers = `
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+n = 0
+while n < 20000 and libc.syscall(222 if os.uname().machine == 'x86_64' else 107, 1, None, ctypes.byref(ctypes.c_int())) == 0: n += 1
+answer([n, name(ctypes.get_errno())])`;
+    expect(JSON.parse((await python(lab, spec.id, timers)).out)).toEqual([1024, 'EAGAIN']);
   });
 
   it('processor time: busy loops get their share and no more (DOS-09)', async ({ skip }) => {

@@ -37,6 +37,7 @@ export interface OciConfig {
     readonly namespaces: readonly { readonly type: string }[];
     readonly cgroupsPath?: string;
     readonly resources?: object;
+    readonly sysctl: Readonly<Record<string, string>>;
     readonly seccomp?: Seccomp;
     readonly maskedPaths: readonly string[];
     readonly readonlyPaths: readonly string[];
@@ -82,6 +83,7 @@ export function ociConfig(spec: SandboxSpec, facts: BundleFacts): OciConfig {
       gidMappings: facts.idMapping,
       namespaces: namespaces.map((type) => ({ type })),
       ...(facts.cgroup === undefined ? {} : { cgroupsPath: facts.cgroup.path, resources: resources(spec.limits, facts.cgroup) }),
+      sysctl: socketBuffers,
       ...(facts.seccomp ? { seccomp: seccompProfile(facts.machine) } : {}),
       maskedPaths,
       readonlyPaths,
@@ -131,11 +133,22 @@ function rlimits(limits: EngineLimits): OciProcess['rlimits'] {
     RLIMIT_NOFILE: limits.openFiles,
     // Counted by user namespace since Linux 5.14: the bound where no cgroup can give one.
     RLIMIT_NPROC: limits.pids,
+    // Timers of a process are kept in one table of the host, and each of them is one of these.
+    RLIMIT_SIGPENDING: 1024,
   };
   return Object.entries(values).map(([type, value]) => ({ type, hard: value, soft: value }));
 }
 
 const cpuPeriodUs = 100_000;
+
+/**
+ * Least, first and greatest size of a TCP connection's buffers, of both ends inside (tcp(7)). All of a host share one amount of
+ * memory for them, and with the usual 4 to 32 MiB a few hundred connections that nobody reads take it from every program.
+ */
+const socketBuffers = {
+  'net.ipv4.tcp_rmem': '4096 131072 1048576',
+  'net.ipv4.tcp_wmem': '4096 65536 524288',
+};
 
 function resources(limits: EngineLimits, { swap, controllers }: Cgroup): object {
   const wanted = {

@@ -1,8 +1,16 @@
-import { readdir, rmdir } from 'node:fs/promises';
+import { readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { isErrno, readTextIfPresent } from '../../system/files.ts';
 import { killProcess, waitUntil } from './processes.ts';
+
+/**
+ * Where buffers of sockets are not counted as memory (cgroup v1), they get a limit of their own, beside the one of memory;
+ * no runtime sets it. Must be set before anything of the image runs: it holds for sockets that are made from then on.
+ */
+export async function limitSockets(group: string, memoryBytes: number, root = '/sys/fs/cgroup'): Promise<void> {
+  await writeFile(join(root, 'memory', group, 'memory.kmem.tcp.limit_in_bytes'), String(Math.floor(memoryBytes / 4)));
+}
 
 /**
  * What is left of a sandbox's cgroups after its container is gone: nothing, unless the runtime was killed while it made

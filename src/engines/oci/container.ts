@@ -8,6 +8,7 @@ import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../s
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable } from '../engine.ts';
 import { ociConfig, type Cgroup } from './bundle.ts';
+import { limitSockets } from './cgroups.ts';
 import { containerGroup, groupLine, newUnit } from './delegation.ts';
 import type { EngineLayout } from './folders.ts';
 import { fullDisk } from './full-disk.ts';
@@ -82,6 +83,7 @@ export async function makeContainer(
   if (result.exitCode !== 0) {
     throw (await fullDisk(folder.folder)) ?? runtimeFailure(runtime.name, 'run', (await readTextIfPresent(folder.log)) ?? '');
   }
+  await limitSocketsApart(host.cgroup, group, spec.limits.memoryBytes);
   return rememberInit(host, spec.id);
 }
 
@@ -103,6 +105,13 @@ function groupFor(id: string, { controllers, swap, delegation }: CgroupHost): Gr
   const unit = delegation === undefined ? undefined : newUnit(id);
   const path = delegation === undefined || unit === undefined ? `/casemate/${id}` : containerGroup(delegation, unit);
   return { path, swap, controllers, unit };
+}
+
+/** Before anything of the image runs: the first process is ours. */
+async function limitSocketsApart({ socketsApart }: CgroupHost, group: Group | undefined, memoryBytes: number): Promise<void> {
+  if (socketsApart === true && group?.controllers.includes('memory') === true) {
+    await limitSockets(group.path, memoryBytes);
+  }
 }
 
 function newStage({ env, machine }: ContainerHost, group: Group | undefined): Stage {

@@ -37,6 +37,8 @@ export interface CgroupHost {
   readonly controllers: readonly string[];
   /** swap is accounted, so that it can be limited */
   readonly swap: boolean;
+  /** buffers of sockets are not memory here and have a limit of their own */
+  readonly socketsApart?: boolean | undefined;
   /** each sandbox's group is made below a scope of the caller's own systemd */
   readonly delegation?: Delegation | undefined;
   /** why an ordinary user gets no groups of his own */
@@ -68,7 +70,8 @@ export async function cgroupHost({ uid, delegate }: CgroupAsker, root = '/sys/fs
     controllers.map(async (name) => ((await isWritable(join(root, name, 'cgroup.procs'))) ? [name] : [])),
   );
   const swap = (await readTextIfPresent(join(root, 'memory/memory.memsw.limit_in_bytes'))) !== undefined;
-  return { layout: (await exists(root, 'memory')) ? 'separate' : 'none', controllers: usable.flat(), swap };
+  const socketsApart = await exists(root, 'memory/memory.kmem.tcp.limit_in_bytes');
+  return { layout: (await exists(root, 'memory')) ? 'separate' : 'none', controllers: usable.flat(), swap, socketsApart };
 }
 
 /** The root of the hierarchy has no limits; the group of this process, or the first below the root, tells. */

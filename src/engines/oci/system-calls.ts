@@ -39,7 +39,7 @@ const sockets =
   'setsockopt shutdown';
 
 const queues =
-  'io_cancel io_destroy io_getevents io_pgetevents io_setup io_submit mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend ' +
+  'mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend ' +
   'mq_unlink msgctl msgget msgrcv msgsnd semctl semget semop semtimedop';
 
 function names(...groups: readonly string[]): readonly string[] {
@@ -51,10 +51,17 @@ export const allowedCalls = names(files, memory, processes, confinement, clocks,
 
 /**
  * Calls answered "not implemented". `clone3` and `openat2` carry their flags in memory, where no filter can read them;
- * io_uring does files and sockets past every filter. Each has an older call that programs fall back to.
+ * io_uring does files and sockets past every filter; contexts of the older asynchronous I/O come from one pool of the host
+ * (`fs.aio-max-nr`), which a single sandbox could take whole. Each has another call that programs fall back to.
  */
 export const fallbackCalls: readonly string[] = [
   'clone3',
+  'io_cancel',
+  'io_destroy',
+  'io_getevents',
+  'io_pgetevents',
+  'io_setup',
+  'io_submit',
   'io_uring_enter',
   'io_uring_register',
   'io_uring_setup',

@@ -49,7 +49,7 @@ describe('the system calls of a sandbox', () => {
     expect(answer(call)).toBe(EPERM);
   });
 
-  it.each(['clone3', 'openat2', 'io_uring_setup', 'io_uring_enter', 'io_uring_register'])(
+  it.each(['clone3', 'openat2', 'io_uring_setup', 'io_uring_enter', 'io_uring_register', 'io_setup', 'io_submit'])(
     'say that %s does not exist',
     (call) => {
       expect(answer(call)).toBe(ENOSYS);
