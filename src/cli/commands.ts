@@ -24,8 +24,11 @@ export const commands: CommandTable = {
 export const innerCommands: CommandTable = {
   'daemon serve': {
     summary: 'The daemon itself',
-    usage: '[--resolver ADDRESS:PORT]',
-    options: [{ name: 'resolver', value: 'ADDRESS:PORT', about: 'ask this name server instead of the host (in a lab)' }],
+    usage: '[--resolver ADDRESS:PORT] [--while-open]',
+    options: [
+      { name: 'resolver', value: 'ADDRESS:PORT', about: 'ask this name server instead of the host (in a lab)' },
+      { name: 'while-open', about: 'end, with its sandboxes, when standard input closes (in a lab)' },
+    ],
     examples: [],
     load: () => import('./commands/daemon-serve.ts'),
   },

@@ -27,6 +27,8 @@ export interface ServeOptions {
   readonly uid: number;
   /** asked for the addresses of names in place of the host's own way, as `ADDRESS:PORT` */
   readonly resolver?: string | undefined;
+  /** ends, with its sandboxes, when this closes; `undefined`: when nobody needs it any more */
+  readonly whileOpen?: NodeJS.ReadableStream | undefined;
 }
 
 const tickMs = 500;
@@ -53,7 +55,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
 }
 
-async function live({ env, paths, uid, resolver }: ServeOptions, cleanup: Cleanup): Promise<number> {
+async function live({ env, paths, uid, resolver, whileOpen }: ServeOptions, cleanup: Cleanup): Promise<number> {
   const idleMs = idleTime(env);
   const lock = takeDaemonLock(join(paths.state, 'daemon.lock'));
   if (lock === undefined) {
@@ -73,7 +75,7 @@ async function live({ env, paths, uid, resolver }: ServeOptions, cleanup: Cleanu
   const { adopted, stopped, removed, faults } = await reconcile(context, sandboxes.executions);
   faults.forEach(log);
   log(`started; adopted ${adopted.length}, stopped ${stopped.length}, removed ${removed.length}`);
-  await answerCalls({ context, sandboxes, idleMs });
+  await answerCalls({ context, sandboxes, idleMs, whileOpen });
   return 0;
 }
 
@@ -81,10 +83,11 @@ interface Answering {
   readonly context: SandboxContext;
   readonly sandboxes: Sandboxes;
   readonly idleMs: number;
+  readonly whileOpen: ServeOptions['whileOpen'];
 }
 
 /** Until it is told to end or nobody needs it. Sandboxes that still run then are taken back by the next daemon. */
-async function answerCalls({ context, sandboxes, idleMs }: Answering): Promise<void> {
+async function answerCalls({ context, sandboxes, idleMs, whileOpen }: Answering): Promise<void> {
   const timers = createTimers({ context, sandboxes, log });
   const ending = Promise.withResolvers<void>();
   const startedMs = performance.now();
@@ -111,6 +114,11 @@ async function answerCalls({ context, sandboxes, idleMs }: Answering): Promise<v
       ending.resolve();
     }
   }, tickMs);
+  whileOpen?.resume().once('close', () => {
+    void stopAll(context, sandboxes, true)
+      .catch((error: unknown) => log(describe(error)))
+      .finally(() => ending.resolve());
+  });
   process.once('SIGTERM', () => ending.resolve());
   process.once('SIGINT', () => ending.resolve());
   await ending.promise;

@@ -1,22 +1,50 @@
 /** `casemate prove` as a user calls it: verdicts, exit codes, the signed report, the journal, and nothing left behind. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Report } from '../../src/proof/statement.ts';
-import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { entry, makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', () => {
   let home: Home;
+  let temporary: string;
 
   beforeAll(async () => {
     home = await makeHome();
+    // Proofs of others on this machine are none of ours.
+    temporary = join(home.root, 'temporary');
+    await mkdir(temporary);
+    home.env['TMPDIR'] = temporary;
   });
   afterAll(async () => {
     await home.remove();
   });
+
+  const proofFolders = async (): Promise<readonly string[]> =>
+    (await readdir(temporary)).filter((name) => name.startsWith('casemate-proof-'));
+
+  /** Processes whose home is one of these folders. */
+  async function daemonsOf(folders: readonly string[]): Promise<readonly string[]> {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const found = await Promise.all(
+      pids.map(async (pid) => {
+        const text = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+        return folders.some((folder) => text.includes(`CASEMATE_HOME=${join(temporary, folder)}/`)) ? [pid] : [];
+      }),
+    );
+    return found.flat();
+  }
+
+  async function until(holds: () => Promise<boolean>): Promise<void> {
+    for (let tries = 0; tries < 300 && !(await holds()); tries += 1) {
+      await sleep(100);
+    }
+    expect(await holds()).toBe(true);
+  }
 
   const sandboxes = async (): Promise<readonly unknown[]> => JSON.parse((await home.casemate(['ls', '--json'])).out);
 
@@ -31,7 +59,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
     expect(report.statement).toMatchObject({ engine: 'oci', runtime: 'runc', waived: [], target: { name: 'policy' } });
     expect(await readFile(html, 'utf8')).toContain('<h1>Proof of <em>policy</em></h1>');
     expect(await sandboxes()).toEqual([]);
-    expect((await readdir(tmpdir())).filter((name) => name.startsWith('casemate-prove-'))).toEqual([]);
+    expect(await proofFolders()).toEqual([]);
 
     const query = await home.casemate(['journal', 'query', '--action', 'proof.verdict', '--json']);
     expect(JSON.parse(query.out)).toMatchObject({
@@ -76,6 +104,23 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
       .split('\n')
       .map((line) => JSON.parse(line) as { action: string; subject: string });
     expect(actions.some(({ action, subject }) => action === 'proof.verdict' && subject !== 'policy')).toBe(true);
+  });
+
+  it('leaves nothing running when it is killed in the middle, and the next one removes its folder', async () => {
+    const before = await proofFolders();
+    const child = spawn(process.execPath, [entry, 'prove', '--only', 'G10'], {
+      cwd: home.project,
+      env: home.env,
+      stdio: 'ignore',
+    });
+    await until(async () => (await daemonsOf(await proofFolders())).length > 0);
+    const made = (await proofFolders()).filter((name) => !before.includes(name));
+    child.kill('SIGKILL');
+    await until(async () => (await daemonsOf(made)).length === 0);
+    await until(async () => (await sandboxes()).length === 0);
+    expect(await proofFolders()).toEqual(expect.arrayContaining(made));
+    expect((await home.casemate(['prove', '--only', 'kernel.namespaces'])).code).toBe(0);
+    expect((await proofFolders()).filter((name) => made.includes(name))).toEqual([]);
   });
 
   it('is recorded as broken off by nobody: wrong input is told in one line and attacks nothing', async () => {

@@ -1,14 +1,22 @@
 import { serve } from '../../daemon/serve.ts';
 import type { RunCommand } from '../command.ts';
 import { innerCommands } from '../commands.ts';
-import { optionalPositionals, parseOptions, textOption } from '../reading/parse-options.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
 /** The daemon's own process; started by the first command that needs it. Its end is not held up by open connections. */
-export const run: RunCommand = async (args, { env, paths, uid }) => {
+export const run: RunCommand = async (args, { env, paths, uid, stdin }) => {
   const parsed = parseOptions(innerCommands['daemon serve'] ?? { options: [] }, args);
   optionalPositionals(parsed, []);
   try {
-    process.exit(await serve({ env, paths, uid, resolver: textOption(parsed, 'resolver') }));
+    process.exit(
+      await serve({
+        env,
+        paths,
+        uid,
+        resolver: textOption(parsed, 'resolver'),
+        whileOpen: switchOption(parsed, 'while-open') ? stdin : undefined,
+      }),
+    );
   } finally {
     // After a failed start: what went wrong is printed first, then nothing that was left open keeps the process.
     setTimeout(() => process.exit(), 1000).unref();

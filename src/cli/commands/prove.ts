@@ -6,6 +6,7 @@ import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
 import { isGuaranteeId } from '../../proof/guarantees.ts';
 import type { Lab } from '../../proof/lab/lab.ts';
+import { sweepLeftovers } from '../../proof/lab/leftovers.ts';
 import { profiles, type Profile } from '../../proof/probe.ts';
 import { chooseProbes, probes } from '../../proof/probes.ts';
 import { prove, type Proof } from '../../proof/prove.ts';
@@ -58,6 +59,7 @@ interface Choice {
 async function attackAll(asked: Asked, choice: Choice): Promise<Proof> {
   const { parsed, context } = asked;
   const progress = proofProgress(context, { quiet: switchOption(parsed, 'json') });
+  await sweepLeftovers(context.uid);
   const target = await targetOf(asked);
   let lab: Promise<Lab> | undefined;
   try {

@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Client } from '../../daemon/client.ts';
 import type { Plan } from '../../sandbox/plan.ts';
+import { removeTree } from '../../sandbox/remove-tree.ts';
 import type { MakeRequest } from '../../sandbox/prepare.ts';
+import { proofFolder } from '../../proof/lab/leftovers.ts';
 import type { Target } from '../../proof/probe.ts';
 import { spawnProcess } from '../../system/process.ts';
 import { runInside } from './run-inside.ts';
@@ -26,12 +27,14 @@ type Wish = Omit<MakeRequest, 'cwd'> & { readonly cwd?: string };
 
 /** Goes with this process: it is the sandbox of a command that this process runs. */
 export async function throwAwayTarget(client: Client, wish: Wish): Promise<ProveTarget> {
-  const folder = await mkdtemp(join(tmpdir(), 'casemate-prove-'));
+  const folder = await proofFolder();
+  const workspace = join(folder, 'work');
   const request = { cwd: folder, ...wish };
   try {
+    await mkdir(workspace);
     const { plan } = await client.call('plan', request);
     const command = ['sleep', 'infinity'];
-    const params = { ...request, workspace: folder, command, keep: false, tty: false, client: await ownIdentity() };
+    const params = { ...request, workspace, command, keep: false, tty: false, client: await ownIdentity() };
     const { sandbox, invocation } = await client.call('run', params);
     const child = spawnProcess(invocation.file, invocation.args, { env: { ...invocation.env }, stdio: 'ignore' });
     return {
@@ -41,11 +44,11 @@ export async function throwAwayTarget(client: Client, wish: Wish): Promise<Prove
         child.kill('SIGKILL');
         await client.call('destroy', { name: sandbox.name });
         // Only now is nothing mounted from it any more.
-        await rm(folder, { recursive: true, force: true });
+        await removeTree(folder);
       },
     };
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    await removeTree(folder);
     throw error;
   }
 }

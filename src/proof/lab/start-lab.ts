@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -11,12 +10,14 @@ import { readForwards } from '../../journal/read-records.ts';
 import type { JournalRecord } from '../../journal/record.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { Plan } from '../../sandbox/plan.ts';
+import { removeTree } from '../../sandbox/remove-tree.ts';
 import { privateFolder } from '../../system/files.ts';
 import { run, spawnProcess } from '../../system/process.ts';
 import type { Inside } from '../probe.ts';
 import type { CasemateOptions, Lab, LabDaemon, LabPlaces, LabSandbox } from './lab.ts';
 import { hosts } from './hosts.ts';
 import { makeSandbox } from './lab-sandbox.ts';
+import { markUsed, proofFolder } from './leftovers.ts';
 import { startWorld, type StartedWorld } from './start-world.ts';
 import { twinPolicy } from './twin-policy.ts';
 
@@ -36,8 +37,8 @@ export interface LabOptions {
 export async function startLab(options: LabOptions): Promise<Lab> {
   const cleanup = cleanupStack();
   try {
-    const folder = await mkdtemp(join(tmpdir(), 'casemate-proof-'));
-    cleanup.add('remove the folder of the lab', () => rm(folder, { recursive: true, force: true }));
+    const folder = await proofFolder();
+    cleanup.add('remove the folder of the lab', () => removeTree(folder));
     const world = await startWorld();
     cleanup.add('close the servers of the lab', () => world.close());
     const base = await furnish(folder, options, world);
@@ -76,7 +77,7 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
   };
   const casemate = (args: readonly string[], call: CasemateOptions = {}): Promise<Inside> =>
     runProgram(options.program, args, { ...call, cwd: call.cwd ?? folder, env: { ...env, ...call.env } });
-  const daemon = labDaemon({ options, world, env, casemate });
+  const daemon = labDaemon({ options, folder, world, env, casemate });
   return {
     folder,
     env,
@@ -129,12 +130,13 @@ async function runProgram(
 
 interface DaemonParts {
   readonly options: LabOptions;
+  readonly folder: string;
   readonly world: StartedWorld;
   readonly env: Readonly<Record<string, string>>;
   readonly casemate: Lab['casemate'];
 }
 
-function labDaemon({ options, world, env, casemate }: DaemonParts): LabDaemon {
+function labDaemon({ options, folder, world, env, casemate }: DaemonParts): LabDaemon {
   const pid = async (): Promise<number> => {
     const { out } = await casemate(['daemon', 'status', '--json']);
     // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
@@ -145,8 +147,11 @@ function labDaemon({ options, world, env, casemate }: DaemonParts): LabDaemon {
     pid,
     async start() {
       const [file, ...first] = options.program;
-      const args = [...options.daemonFlags, ...first, 'daemon', 'serve', '--resolver', world.resolverAddress];
-      const child = spawnProcess(file, args, { cwd: '/', detached: true, env, stdio: ['ignore', 'ignore', 'pipe'] });
+      const args = [...options.daemonFlags, ...first, 'daemon', 'serve', '--resolver', world.resolverAddress, '--while-open'];
+      // It ends, with its sandboxes, when this process does, however that ends: then nobody holds the other end of its input.
+      const child = spawnProcess(file, args, { cwd: '/', detached: true, env, stdio: ['pipe', 'ignore', 'pipe'] });
+      child.stdin?.on('error', () => undefined);
+      await markUsed(folder, child.pid ?? 0);
       let said = '';
       child.stderr?.on('data', (piece: Buffer) => (said = `${said}${piece.toString('utf8')}`.slice(-2000)));
       child.unref();
