@@ -1,7 +1,9 @@
 import type { Mutant } from './mutant.ts';
+import { specificationMutants } from './specification.ts';
 
 /** Guards of the host against what a sandbox does to files, names and what Casemate shows of them. */
 export const workspaceMutants: readonly Mutant[] = [
+  ...specificationMutants,
   {
     name: 'seccomp-off',
     weakens: 'no filter of system calls is put into the bundle',

@@ -1,0 +1,29 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Asks until there is an answer; `undefined` when there was none in time. What must not be there is asked for with `settled`. */
+export async function eventually<T>(ask: () => Promise<T | undefined>, limitMs = 8000): Promise<T | undefined> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    // oxlint-disable-next-line no-await-in-loop -- until it is there
+    const answer = await ask();
+    if (answer !== undefined || performance.now() > end) {
+      return answer;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await sleep(25);
+  }
+}
+
+/** What is still there when it had time to go: the last answer, or the first empty one. */
+export async function settled<T>(ask: () => Promise<readonly T[]>, limitMs = 3000): Promise<readonly T[]> {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    // oxlint-disable-next-line no-await-in-loop -- until it is gone
+    const left = await ask();
+    if (left.length === 0 || performance.now() > end) {
+      return left;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await sleep(25);
+  }
+}

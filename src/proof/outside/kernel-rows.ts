@@ -1,0 +1,177 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { Plan } from '../../sandbox/plan.ts';
+import { holds, none, same } from '../compare.ts';
+import { attack, control, type Row } from '../finding.ts';
+import { namespaceOf, readProcess } from '../host-view.ts';
+import { groupLimits, type GroupLimits } from './group-limits.ts';
+import { idRanges, limitsOf, mountLines, type MountLine } from './running-process.ts';
+
+/**
+ * What the kernel says of the first process of a sandbox beside what its plan says. The expected values are written here
+ * anew and not taken from where the product makes its specification: a fault there would otherwise be expected, too.
+ */
+
+const kinds = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup'];
+
+export async function kernelRows(first: number, plan: Plan, uid: number): Promise<readonly Row[]> {
+  const [own, inside, limits, ids, mounts, group, strangers] = await Promise.all([
+    Promise.all(kinds.map((kind) => namespaceOf('self', kind))),
+    Promise.all(kinds.map((kind) => namespaceOf(first, kind))),
+    readProcess(first, 'limits'),
+    readProcess(first, 'uid_map'),
+    readProcess(first, 'mountinfo'),
+    groupLimits(first),
+    strangersIn(first),
+  ]);
+  // The limits of a gVisor sandbox hold inside it; the process that the host sees is gVisor's own.
+  const ownLimits = plan.runtime === 'runsc' ? [] : limitRows(limitsOf(limits), plan);
+  return [
+    ...namespaceRows(inside, own),
+    ...idRows(ids, uid),
+    ...(plan.runtime === 'runsc' ? [] : mountRows(mountLines(mounts), plan)),
+    ...ownLimits,
+    ...groupRows(group, plan, strangers),
+    control('namespaces of this process', {
+      expected: String(kinds.length),
+      seen: String(own.filter((name) => name !== '').length),
+      ok: own.every((name) => name !== ''),
+      from: 'outside',
+    }),
+  ];
+}
+
+function namespaceRows(inside: readonly string[], own: readonly string[]): readonly Row[] {
+  return kinds.map((kind, index) => {
+    const seen = inside[index] ?? '';
+    return attack(`${kind} namespace`, {
+      expected: 'one of its own',
+      seen: seen === '' ? 'it cannot be read' : seen === own[index] ? `that of this process, ${seen}` : seen,
+      ok: seen === '' ? undefined : seen !== own[index],
+      from: 'outside',
+    });
+  });
+}
+
+/** Root of the host has no place inside; a caller who is not root has exactly one, the agent's. */
+function idRows(text: string, uid: number): readonly Row[] {
+  const ranges = idRanges(text);
+  const covers = (id: number): number => ranges.filter(({ outside, size }) => id >= outside && id < outside + size).length;
+  const size = ranges.reduce((sum, range) => sum + range.size, 0);
+  return [
+    same('ranges of ids that hold 0 of the host', 0, covers(0)),
+    ...(uid === 0 ? [] : [same('ranges of ids that hold the caller', 1, covers(uid))]),
+    attack('ids that are mapped', {
+      expected: '1 to 65536',
+      seen: String(size),
+      ok: size > 0 && size <= 65_536,
+      from: 'outside',
+    }),
+  ];
+}
+
+/** Of proc(5), what tells of the host; those that this host has must be covered. */
+const telltale = [
+  'acpi',
+  'kallsyms',
+  'kcore',
+  'keys',
+  'key-users',
+  'kmsg',
+  'modules',
+  'sched_debug',
+  'scsi',
+  'timer_list',
+  'slabinfo',
+];
+const steering = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+
+function mountRows(lines: readonly MountLine[], { workspace, waive }: Plan): readonly Row[] {
+  const at = (place: string): MountLine | undefined => lines.findLast((line) => line.at === place);
+  const covered = (names: readonly string[]): readonly string[] =>
+    names.map((name) => `/proc/${name}`).filter((path) => existsSync(path));
+  const places = lines.map((line) => line.at);
+  const readOnly = lines.filter((line) => line.options.includes('ro')).map((line) => line.at);
+  const memory = lines.filter((line) => line.type === 'tmpfs' && !line.at.startsWith('/proc'));
+  const boundless = memory.filter(
+    ({ superOptions }) => !['size=', 'nr_inodes='].every((name) => superOptions.some((option) => option.startsWith(name))),
+  );
+  return [
+    holds('options of the root', ['ro', 'nosuid', 'nodev'], at('/')?.options ?? []),
+    holds(
+      'options of the workspace',
+      [workspace.mode === 'readonly' ? 'ro' : 'rw', 'nosuid', 'nodev'],
+      at('/workspace')?.options ?? [],
+    ),
+    holds('options of the home', ['rw', 'nosuid', 'nodev'], at('/home/agent')?.options ?? []),
+    holds('covered paths that tell of the host', covered(telltale), places),
+    holds('read-only paths that steer the host', covered(steering), readOnly),
+    none(
+      'file systems in memory without a limit',
+      boundless.map((line) => line.at),
+    ),
+    same('terminals at most', 'max=64', at('/dev/pts')?.superOptions.find((option) => option.startsWith('max=')) ?? 'no limit'),
+    ...(waive.includes('disk-limit') ? [] : [attack('file system of the home', homeFacts(at('/home/agent')))]),
+  ];
+}
+
+/** A limit on the home is a file system of its own. */
+function homeFacts(home: MountLine | undefined) {
+  const seen = home === undefined ? 'none' : `${home.type} on ${home.source}`;
+  return { expected: 'ext4 on a loop device', seen, ok: /^ext4 on \/dev\/loop\d+$/.test(seen), from: 'outside' as const };
+}
+
+function limitRows(limits: Readonly<Record<string, string>>, { limits: planned }: Plan): readonly Row[] {
+  const wanted = {
+    'Max core file size': 0,
+    'Max file size': planned.fileBytes,
+    'Max open files': planned.openFiles,
+    'Max processes': planned.pids,
+    'Max locked memory': 8 * 1024 * 1024,
+  };
+  return Object.entries(wanted).map(([name, value]) => same(name, String(value), limits[name] ?? 'nothing'));
+}
+
+/**
+ * Who is in the group and in another process namespace than the first process. A runtime that starts a command is, for a
+ * moment: whoever stays is a stranger.
+ */
+async function strangersIn(first: number): Promise<readonly number[]> {
+  const own = await namespaceOf(first, 'pid');
+  let found: readonly number[] = [];
+  for (let look = 0; look < 20; look += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- one look after the other
+    const { members } = await groupLimits(first);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    const spaces = await Promise.all(members.map((pid) => namespaceOf(pid, 'pid')));
+    const strange = members.filter((_, index) => spaces[index] !== '' && spaces[index] !== own);
+    found = look === 0 ? strange : found.filter((pid) => strange.includes(pid));
+    if (found.length === 0) {
+      break;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await sleep(50);
+  }
+  return found;
+}
+
+/** What a person waived by name is not asked about. */
+function groupRows(
+  { memory, cpus, pids: processes }: GroupLimits,
+  { limits, waive }: Plan,
+  strangers: readonly number[],
+): readonly Row[] {
+  const page = 4096;
+  const rows = [
+    { layer: 'memory-limit', row: same('memory of the group', String(Math.floor(limits.memoryBytes / page) * page), memory) },
+    { layer: 'cpu-limit', row: same('processors of the group', limits.cpus.toFixed(2), cpus) },
+    { layer: 'pids-limit', row: same('processes of the group', String(limits.pids), processes) },
+  ] as const;
+  // Where an ordinary user has no groups, processes are limited by the resource limit above.
+  if (waive.includes('memory-limit') && waive.includes('cpu-limit')) {
+    return [];
+  }
+  const held = rows.filter(({ layer }) => !waive.includes(layer)).map(({ row }) => row);
+  return [...held, none('processes of others in the group', strangers.map(String))];
+}

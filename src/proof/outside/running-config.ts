@@ -1,0 +1,150 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { ociConfig, type OciConfig, type OciProcess } from '../../engines/oci/bundle.ts';
+import { engineLayout } from '../../engines/oci/folders.ts';
+import { machineOf } from '../../engines/oci/host.ts';
+import { rootMapping, userMapping } from '../../engines/oci/ids.ts';
+import { engineRecords } from '../../engines/oci/records.ts';
+import { sha256Of } from '../../policy/hash.ts';
+import type { Plan } from '../../sandbox/plan.ts';
+import { specOf } from '../../sandbox/spec.ts';
+import { none, same } from '../compare.ts';
+import { control, type Row } from '../finding.ts';
+import type { Lab, LabSandbox } from '../lab/lab.ts';
+
+/**
+ * The specification that a sandbox of the lab was made from, as the runtime read it: beside what the pure function gives for
+ * its plan, and beside invariants that are written down here alone.
+ */
+export async function configRows(lab: Lab, sandbox: LabSandbox): Promise<readonly Row[]> {
+  const layout = engineLayout({ state: join(lab.places.state, 'engine'), run: join(lab.places.runtime, 'engine') });
+  const record = await engineRecords(layout.records).get(sandbox.id);
+  const text = await readFile(layout.sandbox(sandbox.id).config, 'utf8');
+  // oxlint-disable-next-line no-unsafe-type-assertion -- what this product wrote; the invariants look at its members one by one
+  const config = JSON.parse(text) as OciConfig;
+  const { plan } = sandbox.target;
+  if (plan === undefined) {
+    throw new Error('a sandbox of the lab has a plan');
+  }
+  const { id, owner, hostname, rootfs, home } = record.spec;
+  const { variables, others } = environmentOf(record.spec.env, plan);
+  const spec = specOf(plan, { id, owner, name: hostname, rootfs, folder: join(home, '..'), phantoms: variables });
+  const facts = {
+    machine: machineOf(process.arch) ?? 'x64',
+    stage: config.root.path,
+    idMapping:
+      record.slot === undefined
+        ? userMapping(config.linux.uidMappings.reduce((sum, { size }) => sum + size, -1))
+        : rootMapping(record.slot),
+    cgroup: cgroupOf(config),
+    seccomp: !plan.waive.includes('seccomp') || config.linux.seccomp !== undefined,
+  };
+  return [
+    same('the specification that runs', sha256Of(ociConfig(spec, facts)), sha256Of(config)),
+    none('what is against the invariants of every specification', configFaults(config, { seccomp: facts.seccomp })),
+    none('variables of the first process that neither plan nor credentials name', others),
+    control('read the specification', {
+      expected: 'version 1.0.2',
+      seen: `version ${config.ociVersion}`,
+      ok: config.ociVersion === '1.0.2',
+      from: 'outside',
+    }),
+  ];
+}
+
+/** What the environment has beside the plan's: stand-ins of its credentials, and nothing else but the sandbox's own name. */
+function environmentOf(all: Readonly<Record<string, string>>, { env, credentials }: Plan) {
+  const named = new Set(credentials.flatMap((credential) => credential.variables.map(({ name }) => name)));
+  const more = Object.entries(all).filter(([name, value]) => env[name] !== value && name !== 'CASEMATE_SANDBOX');
+  return {
+    variables: Object.fromEntries(more.filter(([name]) => named.has(name))),
+    others: more.map(([name]) => name).filter((name) => !named.has(name)),
+  };
+}
+
+/** The group's place and what of it can be limited are facts of the host. */
+function cgroupOf({ linux }: OciConfig) {
+  const { cgroupsPath, resources } = linux;
+  if (cgroupsPath === undefined) {
+    return undefined;
+  }
+  const given = Object.entries(resources ?? {});
+  const memory: unknown = given.find(([name]) => name === 'memory')?.[1];
+  return {
+    path: cgroupsPath,
+    controllers: given.map(([name]) => name),
+    swap: typeof memory === 'object' && memory !== null && 'swap' in memory,
+  };
+}
+
+const namespaces = ['cgroup', 'ipc', 'mount', 'network', 'pid', 'user', 'uts'];
+
+/** The specification as anybody could have written it: only what is listed here may be in it, whatever the types say. */
+export function configFaults(config: OciConfig, { seccomp }: { readonly seccomp: boolean }): readonly string[] {
+  const { linux, process, root, mounts } = config;
+  const rules: Readonly<Record<string, boolean>> = {
+    'members beside the known ones': unknownKeys(config, ['ociVersion', 'process', 'root', 'hostname', 'mounts', 'linux']),
+    'members of linux beside the known ones': unknownKeys(linux, [
+      'uidMappings',
+      'gidMappings',
+      'namespaces',
+      'cgroupsPath',
+      'resources',
+      'seccomp',
+      'sysctl',
+      'maskedPaths',
+      'readonlyPaths',
+    ]),
+    'another set of namespaces':
+      linux.namespaces
+        .map(({ type }) => type)
+        .toSorted()
+        .join() !== namespaces.join(),
+    'a namespace that is joined': linux.namespaces.some((entry) => unknownKeys(entry, ['type'])),
+    'id 0 of the host is mapped':
+      [...linux.uidMappings, ...linux.gidMappings].some(({ hostID }) => hostID === 0) && linux.uidMappings.length === 1,
+    'a root that can be written': !root.readonly,
+    'no default of the filter that refuses': seccomp && linux.seccomp?.defaultAction !== 'SCMP_ACT_ERRNO',
+    'fewer than 25 covered paths': linux.maskedPaths.length < 25,
+    'fewer than 5 read-only paths': linux.readonlyPaths.length < 5,
+    'a mount without nosuid or nodev': mounts.some(
+      ({ destination, options }) => !options.includes('nosuid') || (!options.includes('nodev') && destination !== '/dev/pts'),
+    ),
+    'a mount from the host': mounts.some(({ type }) => !['proc', 'tmpfs', 'devpts', 'mqueue'].includes(type)),
+    'a setting of the kernel beyond socket buffers': Object.keys(linux.sysctl).some(
+      (name) => !/^net\.ipv4\.(?:tcp|udp)_[rw]?mem(?:_min)?$/.test(name),
+    ),
+    'devices that are allowed': JSON.stringify(linux.resources ?? {}).includes('"allow":true'),
+  };
+  return [...Object.entries(rules).flatMap(([name, broken]) => (broken ? [name] : [])), ...processFaults(process)];
+}
+
+/** Of the first process, and of every command after it. */
+export function processFaults(process: OciProcess): readonly string[] {
+  const rules: Readonly<Record<string, boolean>> = {
+    'members of a process beside the known ones': unknownKeys(process, [
+      'terminal',
+      'consoleSize',
+      'user',
+      'args',
+      'env',
+      'cwd',
+      'capabilities',
+      'noNewPrivileges',
+      'oomScoreAdj',
+      'rlimits',
+    ]),
+    capabilities: Object.values(process.capabilities).flat().length > 0 || Object.keys(process.capabilities).length !== 5,
+    'no-new-privileges is off': !process.noNewPrivileges,
+    'user 0': process.user.uid === 0 || process.user.gid === 0,
+    'more groups': unknownKeys(process.user, ['uid', 'gid', 'umask']),
+    'a core dump': process.rlimits.every(({ type, hard }) => type !== 'RLIMIT_CORE' || hard !== 0),
+    'it is spared when memory is short': process.oomScoreAdj < 0,
+  };
+  return Object.entries(rules).flatMap(([name, broken]) => (broken ? [name] : []));
+}
+
+function unknownKeys(value: object, known: readonly string[]): boolean {
+  return Object.keys(value).some((name) => !known.includes(name));
+}
