@@ -3,6 +3,7 @@ import type { Plan } from '../sandbox/plan.ts';
 import type { Row, Seen } from './finding.ts';
 import type { GuaranteeId } from './guarantees.ts';
 import type { Lab } from './lab/lab.ts';
+import type { Watch } from './watch/watch.ts';
 
 /** What a probe is. It attacks, looks from outside, and hands back rows; the verdict is not its own. */
 export interface ProbeRow {
@@ -36,7 +37,13 @@ export interface LabProbe extends ProbeRow {
   readonly run: (lab: Lab, bench: Bench) => Promise<Seen>;
 }
 
-export type Probe = SandboxProbe | LabProbe;
+/** Attacks any sandbox while this host watches: canaries, a sink and a process lie around it, and decide. */
+export interface WatchedProbe extends ProbeRow {
+  readonly where: 'watched';
+  readonly run: (bench: Bench, watch: Watch) => Promise<Seen>;
+}
+
+export type Probe = SandboxProbe | LabProbe | WatchedProbe;
 export type ProbeTable = Readonly<Record<string, Probe>>;
 
 export const profiles = ['quick', 'full'] as const;

@@ -1,4 +1,8 @@
 import type { Probe, ProbeTable, Profile } from './probe.ts';
+import { aroundHostProbes } from './probes/around-host.ts';
+import { aroundLimitProbes } from './probes/around-limits.ts';
+import { aroundNetworkProbes } from './probes/around-network.ts';
+import { aroundWorkProbes } from './probes/around-work.ts';
 import { fileProbes } from './probes/files.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { nameProbes } from './probes/names.ts';
@@ -12,17 +16,28 @@ export const probes: ProbeTable = {
   ...networkProbes,
   ...nameProbes,
   ...specificationProbes,
+  ...aroundHostProbes,
+  ...aroundNetworkProbes,
+  ...aroundWorkProbes,
+  ...aroundLimitProbes,
 };
 
 export interface Choice {
   readonly profile: Profile;
   /** only these probes, and those that attack these guarantees, by id; `undefined`: all */
   readonly only?: readonly string[] | undefined;
+  /** only those that can be put to a sandbox that is not ours */
+  readonly foreign?: boolean | undefined;
 }
 
-export function chooseProbes({ profile, only }: Choice): ProbeTable {
+export function chooseProbes({ profile, only, foreign = false }: Choice): ProbeTable {
   const isChosen = (id: string, probe: Probe): boolean =>
+    (!foreign || isForeign(probe)) &&
     (profile === 'full' || probe.profile === 'quick') &&
     (only === undefined || only.includes(id) || probe.proves.some((guarantee) => only.includes(guarantee)));
   return Object.fromEntries(Object.entries(probes).filter(([id, probe]) => isChosen(id, probe)));
+}
+
+function isForeign(probe: Probe): boolean {
+  return probe.where === 'watched' || (probe.where === 'sandbox' && probe.foreign === true);
 }

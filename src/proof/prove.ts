@@ -3,6 +3,7 @@ import { combine, judge, type Finding, type Seen, type Verdict } from './finding
 import { guaranteeIds, isGuaranteeId, type GuaranteeId } from './guarantees.ts';
 import { observe, type Answers } from './inside/observe.ts';
 import type { Lab } from './lab/lab.ts';
+import type { Watch } from './watch/watch.ts';
 import type { Bench, Probe, ProbeTable, Target } from './probe.ts';
 
 /** Runs probes against a sandbox, one after the other, and gives a verdict on each guarantee they attack. */
@@ -15,6 +16,8 @@ export interface ProveOptions {
   readonly only?: readonly string[] | undefined;
   /** made when the first probe needs it */
   readonly lab?: (() => Promise<Lab>) | undefined;
+  /** what lies around the sandbox */
+  readonly watch?: Watch | undefined;
   readonly onStart?: ((title: string) => void) | undefined;
   readonly onFinding?: ((finding: Finding) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -33,17 +36,17 @@ export interface Proof {
 }
 
 export async function prove(options: ProveOptions): Promise<Proof> {
-  const { target, uid, probes } = options;
+  const { target, uid, probes, watch } = options;
   const rows = Object.entries(probes);
-  const questions = [...new Set(rows.flatMap(([, { asks }]) => asks ?? []))];
-  const answers: Answers = questions.length === 0 ? new Map() : await observe(target.inside, questions);
+  const questions = questionsOf(probes, watch);
+  const answers: Answers = questions.length === 0 ? new Map() : await observe(target.inside, questions, watch?.tells);
   const bench: Bench = { target, uid, answer: (question) => answerTo(answers, question) };
   const findings: Finding[] = [];
   for (const [id, probe] of rows) {
     options.signal?.throwIfAborted();
     options.onStart?.(probe.title);
     // oxlint-disable-next-line no-await-in-loop -- one attack at a time: two would see each other
-    const finding = await attempt(id, probe, { bench, lab: options.lab });
+    const finding = await attempt(id, probe, { bench, lab: options.lab, watch });
     findings.push(finding);
     options.onFinding?.(finding);
   }
@@ -53,6 +56,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
 interface Means {
   readonly bench: Bench;
   readonly lab: ProveOptions['lab'];
+  readonly watch: Watch | undefined;
 }
 
 /** A probe that breaks off has proved nothing. */
@@ -84,10 +88,19 @@ function acceptWaived(
     : judged;
 }
 
-async function runProbe(probe: Probe, { bench, lab }: Means): Promise<Seen> {
+/** Without a watch nobody could tell the questions about it where to look. */
+function questionsOf(probes: ProbeTable, watch: Watch | undefined): readonly string[] {
+  const asking = Object.values(probes).filter(({ where }) => where !== 'watched' || watch !== undefined);
+  return [...new Set(asking.flatMap(({ asks }) => asks ?? []))];
+}
+
+async function runProbe(probe: Probe, { bench, lab, watch }: Means): Promise<Seen> {
   if (probe.where === 'sandbox') {
     const [seen, outside] = await Promise.all([probe.run(bench), probe.outside?.(bench.target) ?? []]);
     return 'rows' in seen ? { rows: [...seen.rows, ...outside] } : seen;
+  }
+  if (probe.where === 'watched') {
+    return watch === undefined ? { notApplicable: 'nothing is planted around this sandbox' } : await probe.run(bench, watch);
   }
   return lab === undefined
     ? { notApplicable: 'it needs the lab, which the full profile has' }

@@ -26,8 +26,8 @@ function blocks(language: string): readonly Example[] {
 function commandLines(text: string): readonly (readonly string[])[] {
   return Array.from(text.matchAll(/(?:^|[`;&|]\s*)(?:[A-Z_]+=\S+ )?casemate ([^`\n]*)/gm), ([, rest = '']) =>
     Array.from(
-      (/^(.*?)(?:\s+#.*|\s+[>|].*)?$/.exec(rest)?.[1] ?? '').matchAll(/"([^"]*)"|(\S+)/g),
-      ([, quoted, bare]) => quoted ?? bare ?? '',
+      (/^(.*?)(?:\s+#.*|\s+[>|].*)?$/.exec(rest)?.[1] ?? '').matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g),
+      ([, double, single, bare]) => double ?? single ?? bare ?? '',
     ),
   );
 }

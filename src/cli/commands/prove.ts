@@ -19,6 +19,7 @@ import { makeRequest } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 import { verifyReport } from '../reading/verify-report.ts';
 import { connectDaemon } from '../session/connect.ts';
+import { proveCommand } from '../session/prove-command.ts';
 import { openLab } from '../session/open-lab.ts';
 import { namedTarget, throwAwayTarget, type ProveTarget } from '../session/prove-target.ts';
 
@@ -31,6 +32,10 @@ export const run: RunCommand = async (args, context) => {
     return await verifyReport(file, context, { json: switchOption(parsed, 'json') });
   }
   const choice = { profile: profileOf(parsed), only: onlyOf(parsed) };
+  const command = textOption(parsed, 'command');
+  if (command !== undefined) {
+    return await proveCommand({ command, parsed, context, choice });
+  }
   const client = await connectDaemon(context, { trust: switchOption(parsed, 'trust') });
   try {
     const asked = { parsed, context, client, name };

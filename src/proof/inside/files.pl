@@ -57,11 +57,11 @@ $Q{writable_own} = sub {
     for my $folder (grep { -d $_ } '/tmp', $ENV{HOME} // '/tmp') { my $path = "$folder/.casemate-write-$$"; $seen{$folder} = tried { open(my $file, '>', $path) }; unlink $path }
     return \%seen;
 };
-# Engines, desktops, agents of keys: what answers on such a socket acts outside.
+# Engines, desktops, agents of keys: what answers on such a socket acts outside. No use to who cannot make a socket.
 $Q{host_sockets} = sub {
     my @seen = grep { -S $_ } map { glob } qw(/var/run/docker.sock /run/docker.sock /run/podman/podman.sock /run/containerd/containerd.sock /run/crio/crio.sock
         /run/libvirt/* /run/dbus/system_bus_socket /run/systemd/* /run/user/*/* /tmp/.X11-unix/* /tmp/ssh-*/* /run/casemate/* /run/casemate/*/*);
-    return \@seen;
+    return opened(1, 1) ? \@seen : [];
 };
 $Q{agent_variables} = sub {
     return [ grep { defined $ENV{$_} } qw(SSH_AUTH_SOCK GPG_AGENT_INFO DBUS_SESSION_BUS_ADDRESS DISPLAY WAYLAND_DISPLAY XDG_RUNTIME_DIR DOCKER_HOST KUBECONFIG VSCODE_IPC_HOOK_CLI SSH_CONNECTION) ];

@@ -96,7 +96,7 @@ $Q{fork} = sub { my $child = fork; POSIX::_exit(0) if defined $child && $child =
 # Only opened, never written. Opened without writing they are the control: the file is there.
 my @CONTROLS = qw(/proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/kernel/hotplug /proc/sys/kernel/hostname /proc/sys/kernel/panic
     /proc/sys/fs/binfmt_misc/register /proc/sys/vm/panic_on_oom /proc/sys/vm/drop_caches /proc/sys/net/ipv4/ip_forward /proc/sysrq-trigger
-    /proc/bus/pci /proc/irq/default_smp_affinity /proc/scsi/scsi /proc/self/oom_score_adj /proc/1/oom_score_adj
+    /proc/bus/pci /proc/irq/default_smp_affinity /proc/scsi/scsi /proc/self/oom_score_adj
     /sys/kernel/uevent_helper /sys/kernel/mm/ksm/run /sys/power/state /sys/fs/cgroup/release_agent /sys/fs/cgroup/cgroup.procs
     /sys/firmware/efi/efivars /sys/kernel/debug /sys/kernel/security/apparmor/.replace);
 $Q{host_controls} = sub {

@@ -1,10 +1,9 @@
 # Where packets can go.
 
-sub address4 { my ($host, $port) = @_; return pack('S n C4 x8', 2, $port, split /\./, $host) }
 sub address6 { my ($hex, $port, $scope) = @_; return pack('S n N a16 L', 10, $port, 0, pack('H32', $hex), $scope // 0) }
 sub blocked(&) { my $work = shift; local $SIG{ALRM} = sub { die "slow\n" }; my $seen = eval { alarm 3; my $got = $work->(); alarm 0; $got }; alarm 0; return $seen // 'slow' }
-sub opened { my ($family, $type) = @_; socket(my $socket, $family, $type, 0) or return undef; return $socket }
-sub reached { my ($family, $address) = @_; return blocked { tried { my $s = opened($family, 1); $s && connect($s, $address) } } }
+sub dialled { my ($family, $address) = @_; return tried { my $s = opened($family, 1); $s && connect($s, $address) } }
+sub reached { my ($family, $address) = @_; return blocked { dialled($family, $address) } }
 sub tcp4 { my ($host, $port) = @_; return reached(2, address4($host, $port)) }
 sub udp4 { my ($host, $port) = @_; return tried { my $s = opened(2, 2); $s && send($s, 'x', 0, address4($host, $port)) } }
 
@@ -13,12 +12,14 @@ $Q{routes} = sub { my @rows = lines('/proc/net/route'); shift @rows; return [ ma
 
 my @FAR = ('192.0.2.10', '198.51.100.7', '10.0.2.2', '10.0.2.3', '172.17.0.1', '169.254.169.254', '192.168.65.254', '192.168.127.254', '100.100.100.200');
 $Q{far} = sub {
-    my %seen = map { ("tcp $_" => tcp4($_, 443)) } @FAR;
+    my %six = ('2001:db8::10' => '20010db8000000000000000000000010', '64:ff9b::c000:20a' => '0064ff9b0000000000000000c000020a', '::ffff:192.0.2.10' => '00000000000000000000ffffc000020a');
+    my %seen = %{ side_by_side(3,
+        (map { my $host = $_; ("tcp $host" => sub { dialled(2, address4($host, 443)) }) } @FAR),
+        (map { my $name = $_; ("tcp $name" => sub { dialled(10, address6($six{$name}, 443)) }) } keys %six),
+        'tcp ff02::1%1' => sub { dialled(10, address6('ff020000000000000000000000000001', 443, 1)) },
+    ) };
     $seen{"udp $_"} = udp4($_, 53) for '192.0.2.10', '224.0.0.251', '239.255.255.250', '10.0.2.3';
     $seen{'udp broadcast'} = tried { my $s = opened(2, 2); $s && setsockopt($s, 1, 6, pack('l', 1)) && send($s, 'x', 0, address4('255.255.255.255', 9)) };
-    my %six = ('2001:db8::10' => '20010db8000000000000000000000010', '64:ff9b::c000:20a' => '0064ff9b0000000000000000c000020a', '::ffff:192.0.2.10' => '00000000000000000000ffffc000020a');
-    for my $name (keys %six) { $seen{"tcp $name"} = reached(10, address6($six{$name}, 443)) }
-    $seen{'tcp ff02::1%1'} = reached(10, address6('ff020000000000000000000000000001', 443, 1));
     return \%seen;
 };
 # RTM_DELADDR over netlink, of an address that no interface has: what may change addresses is told that there is none.

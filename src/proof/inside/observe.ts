@@ -17,14 +17,22 @@ export type Answers = ReadonlyMap<string, Answer>;
 
 export type RunInside = (command: readonly string[], options?: InsideOptions) => Promise<Inside>;
 
-const groups = ['kernel', 'files', 'network', 'surface'] as const;
+const groups = ['kernel', 'files', 'network', 'surface', 'around'] as const;
 const greatestLineBytes = 1024 * 1024;
 
+/** What a question is told, by question: words, encoded as in an address. */
+export type Tells = Readonly<Record<string, string>>;
+
 /** The argument list that puts these questions. Throws where nobody has written one of them. */
-export async function askingCommand(nonce: string, questions: readonly string[]): Promise<readonly string[]> {
+export async function askingCommand(nonce: string, questions: readonly string[], tells: Tells = {}): Promise<readonly string[]> {
   const [start, end, ...parts] = await Promise.all(['ask', 'end', ...groups].map(readPart));
   const needed = parts.filter((text) => questions.some((name) => text.includes(`$Q{${name}}`)));
-  return ['perl', '-e', [start, ...needed, end].join('\n'), nonce, ...questions];
+  return ['perl', '-e', [start, ...needed, end].join('\n'), nonce, ...questions.map((name) => asked(name, tells))];
+}
+
+function asked(name: string, tells: Tells): string {
+  const words = Object.hasOwn(tells, name) ? tells[name] : undefined;
+  return words === undefined ? name : `${name}=${words}`;
 }
 
 async function readPart(name: string): Promise<string> {
@@ -33,9 +41,9 @@ async function readPart(name: string): Promise<string> {
   return text.replaceAll(/^\s*#.*\n/gm, '');
 }
 
-export async function observe(inside: RunInside, questions: readonly string[]): Promise<Answers> {
+export async function observe(inside: RunInside, questions: readonly string[], tells?: Tells): Promise<Answers> {
   const nonce = randomBytes(12).toString('hex');
-  const command = await askingCommand(nonce, questions);
+  const command = await askingCommand(nonce, questions, tells);
   const { code, out, err } = await inside(command, { timeoutMs: 120_000 });
   const answers = readAnswers(out.toString('utf8'), nonce);
   const words = err.toString('utf8').trim().split('\n').at(-1) ?? '';

@@ -134,7 +134,6 @@ export const fileProbes: ProbeTable = {
       const found = textList(bench.answer('host_sockets'));
       const abstract = textList(bench.answer('abstract_sockets'));
       const variables = textList(bench.answer('agent_variables'));
-      const unix = textMap(bench.answer('ordinary_sockets'))['unix'] ?? '';
       const none = (list: readonly string[]) => ({
         expected: 'none',
         seen: list.slice(0, 8).join(' ') || 'none',
@@ -145,12 +144,22 @@ export const fileProbes: ProbeTable = {
           attack('sockets of the host in the file system', none(found)),
           attack('abstract sockets', none(abstract)),
           attack('variables that lead to agents of the host', none(variables)),
-          control('a Unix socket of its own', { expected: 'DONE', seen: unix, ok: unix === 'DONE' }),
+          socketOfItsOwn(bench),
         ],
       };
     },
   },
 };
+
+/** Of any family: where all Unix sockets are refused, those of the host are as well. */
+export function socketOfItsOwn(bench: Bench): Row {
+  const { unix = '', tcp = '' } = textMap(bench.answer('ordinary_sockets'));
+  return control('a socket of its own', {
+    expected: 'DONE',
+    seen: `unix ${unix}, tcp ${tcp}`,
+    ok: unix === 'DONE' || tcp === 'DONE',
+  });
+}
 
 type Mount = Readonly<Record<string, string>>;
 

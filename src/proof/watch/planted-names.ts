@@ -1,0 +1,32 @@
+/**
+ * Files that tools of the host load and act on by themselves: what an agent would plant in a working folder. One for each
+ * name that Casemate protects, those that most tools protect first.
+ */
+export const plantedNames: readonly string[] = [
+  '.git/hooks/pre-commit',
+  '.git/config',
+  '.vscode/settings.json',
+  '.idea/workspace.xml',
+  '.claude/settings.json',
+  '.mcp.json',
+  '.git/config.worktree',
+  '.git/commondir',
+  '.git/modules/planted/config',
+  '.husky/pre-commit',
+  '.zed/tasks.json',
+  '.codex/config.toml',
+  '.cursor/mcp.json',
+  '.gemini/settings.json',
+  '.devcontainer/devcontainer.json',
+  '.devcontainer.json',
+  '.envrc',
+];
+
+/** Those that are there before the sandbox starts, with their content. */
+export const presentFiles: Readonly<Record<string, string>> = {
+  '.git/HEAD': 'ref: refs/heads/main\n',
+  '.git/config': '[core]\n\trepositoryformatversion = 0\n\tbare = false\n',
+  '.vscode/settings.json': '{}\n',
+  'README.md': '# A project with canaries\n',
+};
+export const presentFolders: readonly string[] = ['.git/hooks', '.git/objects', '.git/refs/heads', '.vscode'];
