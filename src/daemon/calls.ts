@@ -5,7 +5,7 @@ import { visible } from '../base/text.ts';
 import { budgetStates, type BudgetState } from '../gateway/guards/budgets.ts';
 import { callerVariables } from '../sandbox/bind-credentials.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
-import type { Execution } from '../sandbox/executions.ts';
+import type { OpenExecution } from '../sandbox/executions.ts';
 import { sandboxFolder } from '../sandbox/folder.ts';
 import { parsePlan, type Plan } from '../sandbox/plan.ts';
 import { approveTrust, type MakeRequest, type Prepared } from '../sandbox/prepare.ts';
@@ -227,7 +227,7 @@ async function execCall(parts: CallParts, params: ExecCall, call: CallContext): 
   return openAnswer(parts, { row, execution, call });
 }
 
-function openAnswer(parts: CallParts, opened: { row: SandboxRow; execution: Execution; call: CallContext }): OpenAnswer {
+function openAnswer(parts: CallParts, opened: { row: SandboxRow; execution: OpenExecution; call: CallContext }): OpenAnswer {
   const { row, execution, call } = opened;
   call.onLost(() => void parts.timers.clientLost(execution.id));
   const folders = sandboxFolders(sandboxFolder(parts.context.paths, row.id));

@@ -16,7 +16,7 @@ import { reconcile } from '../sandbox/reconcile.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Environment } from '../system/environment.ts';
 import { forbidCoreDumps } from '../system/core-dumps.ts';
-import { privateFolder, writeDurably } from '../system/files.ts';
+import { privateFolder, removeDrafts, writeDurably } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
 import { version } from '../system/version.ts';
 
@@ -62,6 +62,7 @@ async function live({ env, paths, uid, resolver, whileOpen }: ServeOptions, clea
     return 0;
   }
   cleanup.add('give up the lock', lock.release);
+  await Promise.all([paths.config, paths.state, paths.runtime].map(removeDrafts));
   // Before any value is read.
   if (!(await forbidCoreDumps({ env }))) {
     log('a crash of this process may write its memory to disk: prlimit is not here to forbid it');
@@ -158,7 +159,9 @@ function statusOf(sandboxes: Sandboxes, facts: { socket: string; uptimeMs: numbe
  * and the first fault once all were tried.
  */
 async function stopAll({ uid, env }: SandboxContext, sandboxes: Sandboxes, force: boolean): Promise<readonly string[]> {
-  const used = sandboxes.list().filter((row) => row.ephemeral || !['created', 'stopped', 'removing'].includes(row.state));
+  const used = sandboxes
+    .list()
+    .filter((row) => row.ephemeral || !['creating', 'created', 'stopped', 'removing'].includes(row.state));
   if (used.length > 0 && !force) {
     throw new CasemateError('SANDBOX_WRONG_STATE', `sandboxes are running: ${used.map((row) => row.name).join(', ')}`, {
       hint: 'Stop them first, or run: casemate daemon stop --force',

@@ -24,6 +24,8 @@ export interface Engine {
   readonly remove: (id: string, options?: Abortable) => Promise<void>;
   /** Our sandboxes of this owner, by label: the truth the daemon reconciles with. */
   readonly list: (owner: string, options?: Abortable) => Promise<readonly EngineSandbox[]>;
+  /** Removes what a killed process left and no sandbox owns. For a process that has just begun: nothing is made meanwhile. */
+  readonly tidy: () => Promise<void>;
   /** The argument list that runs a command inside with the confinement of the sandbox; the caller starts it. */
   readonly attach: (id: string, command: CommandSpec) => Promise<Invocation>;
   readonly stats: (id: string, options?: Abortable) => Promise<Stats>;

@@ -67,6 +67,7 @@ export function memoryEngine({ lacking = [], invocation = nothing }: MemoryEngin
     },
     list: async (owner) =>
       [...entries.values()].filter(({ spec }) => spec.owner === owner).map(({ spec, state }) => ({ id: spec.id, state })),
+    tidy: async () => undefined,
     async attach(id, command) {
       if (get(id).state !== 'running') {
         throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);

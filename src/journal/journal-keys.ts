@@ -11,7 +11,7 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
-import { privateFolder, writeDurably } from '../system/files.ts';
+import { privateFolder, removeDrafts, writeDurably } from '../system/files.ts';
 import { readSmall } from './open-regular.ts';
 
 /** The keys of a journal: Ed25519 (RFC 8032) to sign checkpoints, HMAC-SHA256 to name credentials without holding them. */
@@ -37,6 +37,7 @@ const keysFolder = (folder: string): string => join(folder, 'keys');
  */
 export async function openKeys(folder: string, journal: { readonly isNew: boolean }): Promise<JournalKeys> {
   const keys = await privateFolder(keysFolder(folder));
+  await removeDrafts(keys);
   const secret = await readOrMake(join(keys, 'credential-hmac.key'), {
     ...journal,
     make: () => `${randomBytes(32).toString('hex')}\n`,

@@ -1,12 +1,15 @@
 import { CasemateError } from '../base/errors.ts';
 import { attest } from './attest.ts';
 import { chainWriter, type ChainWriter, type ChainWriterParts } from './chain-writer.ts';
-import type { JournalEntry, SigningJournal } from './record.ts';
+import { readBackwards } from './read-records.ts';
+import type { JournalEntry, JournalRecord, SigningJournal } from './record.ts';
 import type { SegmentWriter } from './segment-writer.ts';
+import { listSegments } from './segments.ts';
 
 /** What callers may do with an open journal, and when it is refused them. */
 
 export interface JournalWriterParts extends ChainWriterParts {
+  readonly folder: string;
   readonly store: SegmentWriter;
   /** gives the lock back */
   readonly release: () => void;
@@ -26,7 +29,7 @@ export async function beginJournal(
   return journalOn(chain, parts);
 }
 
-function journalOn(chain: ChainWriter, { store, keys, release }: JournalWriterParts): SigningJournal {
+function journalOn(chain: ChainWriter, { folder, store, keys, release }: JournalWriterParts): SigningJournal {
   let closed = false;
   const refuseIfUnable = (): void => {
     const broken = chain.broken();
@@ -53,6 +56,7 @@ function journalOn(chain: ChainWriter, { store, keys, release }: JournalWriterPa
     },
     credentialHash: keys.credentialHash,
     attest: (kind, text) => attest(kind, text, keys),
+    newestFirst: () => newestFirst(folder),
     async checkpoint() {
       refuseIfUnable();
       await chain.stateHead();
@@ -71,6 +75,14 @@ function journalOn(chain: ChainWriter, { store, keys, release }: JournalWriterPa
       }
     },
   };
+}
+
+async function* newestFirst(folder: string): AsyncGenerator<JournalRecord> {
+  for await (const { record } of readBackwards(await listSegments(folder))) {
+    if (record !== undefined) {
+      yield record;
+    }
+  }
 }
 
 function ownEntry(action: string, detail: NonNullable<JournalEntry['detail']>): JournalEntry {

@@ -79,6 +79,7 @@ async function openLocked(options: OpenJournalOptions, release: () => void): Pro
   const segment = Math.max(1, found.segments);
   const store = await segmentWriter(folder, { segment, maxSegmentBytes, sync });
   const parts = {
+    folder,
     store,
     keys,
     clock,

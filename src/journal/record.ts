@@ -49,8 +49,10 @@ export interface Journal {
   readonly close: () => Promise<void>;
 }
 
-/** What the daemon has: it can also vouch for other things with the journal's key. */
+/** What the daemon has: it can also look back, and vouch for other things with the journal's key. */
 export interface SigningJournal extends Journal {
+  /** What is durable, the newest first. */
+  readonly newestFirst: () => AsyncGenerator<JournalRecord>;
   /** Signs a statement about something else than the journal; nothing is recorded by it. */
   readonly attest: (kind: AttestationKind, text: string) => Attestation;
 }

@@ -19,7 +19,8 @@ import type { SandboxRow } from './store.ts';
 export interface Execution {
   readonly id: string;
   readonly sandbox: SandboxId;
-  readonly invocation: Invocation;
+  /** `undefined`: nobody has been told how to start it */
+  readonly invocation: Invocation | undefined;
   readonly client: ProcessIdentity | undefined;
   readonly actor: string;
   readonly subject: string;
@@ -29,6 +30,8 @@ export interface Execution {
   /** set by the time limit before it kills: the caller then reports 124 */
   timedOut: boolean;
 }
+
+export type OpenExecution = Execution & { readonly invocation: Invocation };
 
 export interface ExecutionRequest {
   readonly command: readonly string[];
@@ -42,7 +45,7 @@ export interface ExecutionRequest {
 }
 
 export interface Executions {
-  readonly open: (row: SandboxRow, request: ExecutionRequest) => Promise<Execution>;
+  readonly open: (row: SandboxRow, request: ExecutionRequest) => Promise<OpenExecution>;
   /** Records the end once; a second call for the same execution does nothing. What cannot be recorded stays open. */
   readonly close: (id: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
   readonly find: (id: string) => Execution | undefined;
@@ -95,33 +98,58 @@ export function createExecutions(context: SandboxContext): Executions {
   };
 }
 
-async function begin(context: SandboxContext, row: SandboxRow, request: ExecutionRequest): Promise<Execution> {
+async function begin(context: SandboxContext, row: SandboxRow, request: ExecutionRequest): Promise<OpenExecution> {
   const { command, cwd, env, tty, terminalSize, client, actor, timeoutMs } = request;
   const id = `ex-${randomBytes(8).toString('hex')}`;
   const subject = visible(command[0] ?? '').slice(0, 200);
   const startedMs = context.clock.nowMs();
-  const plan = parsePlan(row.plan);
-  await context.journal.append({
-    sandbox: row.id,
-    actor,
-    action: 'exec.start',
-    subject,
-    decision: 'none',
-    outcome: 'accepted',
-    policy: plan.policy.hash,
-    detail: { execution: id, arguments: command.length - 1, argumentsSha256: sha256Of([...command]), tty },
+  const deadlineMs = timeoutMs === undefined ? undefined : startedMs + timeoutMs;
+  const known = { id, sandbox: row.id, client, actor, subject, startedMs, deadlineMs };
+  context.store.beginExecution({ ...known, invocation: undefined });
+  await recordStart(context, row, { known, command, tty }).catch((error: unknown) => {
+    forget(context, id);
+    throw error;
   });
-  const known = { id, sandbox: row.id, client, actor, subject, startedMs };
   try {
     const invocation = await context.engine.attach(row.id, { command, cwd, env, tty, terminalSize, executionId: id });
-    const stored = { ...known, invocation, deadlineMs: timeoutMs === undefined ? undefined : startedMs + timeoutMs };
-    context.store.beginExecution(stored);
-    return { ...stored, timedOut: false };
+    context.store.beginExecution({ ...known, invocation });
+    return { ...known, invocation, timedOut: false };
   } catch (error) {
-    // The caller is told why; that this end could not be recorded either is not put before it.
-    await recordEnd(context, known, { exitCode: undefined, reason: toCasemateError(error).code }).catch(() => undefined);
+    // The caller is told why; that this end could not be written down either is not put before it.
+    await recordEnd(context, known, { exitCode: undefined, reason: toCasemateError(error).code }).then(
+      () => forget(context, id),
+      () => undefined,
+    );
     throw error;
   }
+}
+
+/** What stays is found by the next daemon, which looks into the journal. */
+function forget({ store }: SandboxContext, id: string): void {
+  try {
+    store.endExecution(id);
+  } catch {
+    // The state file cannot be written: the caller is told of what led here.
+  }
+}
+
+interface Beginning {
+  readonly known: Ended;
+  readonly command: readonly string[];
+  readonly tty: boolean;
+}
+
+async function recordStart({ journal }: SandboxContext, row: SandboxRow, { known, command, tty }: Beginning): Promise<void> {
+  await journal.append({
+    sandbox: row.id,
+    actor: known.actor,
+    action: 'exec.start',
+    subject: known.subject,
+    decision: 'none',
+    outcome: 'accepted',
+    policy: parsePlan(row.plan).policy.hash,
+    detail: { execution: known.id, arguments: command.length - 1, argumentsSha256: sha256Of([...command]), tty },
+  });
 }
 
 type Ended = Pick<Execution, 'id' | 'sandbox' | 'actor' | 'subject' | 'startedMs'>;
@@ -145,7 +173,8 @@ async function recordEnd(context: SandboxContext, execution: Ended, outcome: Exe
  * Looked at again until none is left, because one may start another between the look and the signal.
  */
 async function killExecution({ engine }: SandboxContext, execution: Execution): Promise<boolean> {
-  const leader = (await readFile(execution.invocation.pidFile, 'utf8').catch(() => '')).trim();
+  const { invocation } = execution;
+  const leader = invocation === undefined ? '' : (await readFile(invocation.pidFile, 'utf8').catch(() => '')).trim();
   if (leader === '') {
     return false;
   }

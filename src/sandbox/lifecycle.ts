@@ -12,6 +12,7 @@ import type { SandboxContext } from './context.ts';
 import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder.ts';
 import { guardingOf } from './guarding.ts';
 import { parsePlan, type Plan } from './plan.ts';
+import { lastOfLife } from './on-record.ts';
 import { specOf } from './spec.ts';
 import { refusedKeys, rulingOf } from './ruling.ts';
 import type { SandboxRow, StoredAnswer } from './store.ts';
@@ -154,22 +155,20 @@ export interface StopOptions {
 
 /** Everything of the sandbox is stopped when this resolves; workspace and home stay. Idempotent. */
 export async function stopSandbox(context: SandboxContext, row: SandboxRow, options: StopOptions): Promise<void> {
-  const { engine, gateway, journal, store } = context;
-  const plan = parsePlan(row.plan);
+  const { engine, gateway, store } = context;
   store.move(row.id, { state: 'stopping', reason: options.reason });
   await gateway.detach(row.id);
   context.guards.known.forget(row.id);
   context.held.delete(row.id);
   await engine.stop(row.id, { graceMs: 2000 });
   await engine.remove(row.id);
-  await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.stop', outcome: options.reason }));
+  await recordEnd(context, row, { ...options, action: 'sandbox.stop', isAgain: row.state === 'stopping' });
   store.move(row.id, { state: 'stopped', reason: options.reason });
 }
 
 /** Removes container, mounts and home of a sandbox. The workspace is the user's and is never touched. Idempotent. */
 export async function destroySandbox(context: SandboxContext, row: SandboxRow, options: StopOptions): Promise<void> {
-  const { engine, gateway, journal, store } = context;
-  const plan = parsePlan(row.plan);
+  const { engine, gateway, store } = context;
   store.move(row.id, { state: 'removing', reason: options.reason });
   await gateway.detach(row.id);
   context.held.delete(row.id);
@@ -178,8 +177,22 @@ export async function destroySandbox(context: SandboxContext, row: SandboxRow, o
   await removeFolder(context, row.id);
   context.guards.known.forget(row.id);
   context.guards.ledger.forget(row.id);
-  await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.destroy', outcome: options.reason }));
+  await recordEnd(context, row, { ...options, action: 'sandbox.destroy', isAgain: row.state === 'removing' });
   store.move(row.id, { state: 'gone', reason: options.reason });
+}
+
+interface EndFacts extends StopOptions {
+  readonly action: 'sandbox.stop' | 'sandbox.destroy';
+  /** An earlier attempt at this end did not come to its own end. */
+  readonly isAgain: boolean;
+}
+
+/** Once: an attempt that was cut off after its record is finished without another one. */
+async function recordEnd({ journal }: SandboxContext, row: SandboxRow, facts: EndFacts): Promise<void> {
+  const { actor, action, reason, isAgain } = facts;
+  if (!isAgain || (await lastOfLife(journal, row.id)) !== action) {
+    await journal.append(lifeRecord(row, parsePlan(row.plan), { actor, action, outcome: reason }));
+  }
 }
 
 /** What `destroySandbox` removes and what it keeps, for the person who is asked. */

@@ -1,5 +1,6 @@
 import { lstat, open, realpath } from 'node:fs/promises';
 import { constants } from 'node:fs';
+import { dirname } from 'node:path';
 
 import { CasemateError, isCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
@@ -10,7 +11,7 @@ import type { DeniedRequest } from '../policy/proposing/grant-rule.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { WrittenForm } from '../policy/proposing/propose.ts';
 import { maxBytes } from '../policy/written/read-yaml.ts';
-import { isErrno, writeDurably } from '../system/files.ts';
+import { isErrno, removeDrafts, writeDurably } from '../system/files.ts';
 
 /** Adds rules to a policy file: tried out first by reading all layers with it, then written in one step. */
 export interface EditRequest {
@@ -100,6 +101,7 @@ export async function writeEdit({ path, before, after, mode }: PolicyEdit): Prom
       hint: 'Run the command again.',
     });
   }
+  await removeDrafts(dirname(path));
   await writeDurably(path, after, mode);
 }
 

@@ -7,6 +7,7 @@ import { clientLives, type Executions } from './executions.ts';
 import { readAuthority } from './folder.ts';
 import { guardingOf } from './guarding.ts';
 import { destroySandbox, gatewaySandbox, lifeRecord, stopSandbox } from './lifecycle.ts';
+import { commandsOnRecord, lastOfLife } from './on-record.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import type { SandboxRow, StoredExecution } from './store.ts';
 
@@ -34,9 +35,10 @@ const actor = 'daemon';
 /** Throws what stops everything: an engine that does not answer, `STORE_FAILED`, `JOURNAL_UNWRITABLE`. */
 export async function reconcile(context: SandboxContext, executions: Executions): Promise<Reconciled> {
   const result: Findings = { adopted: [], stopped: [], removed: [], faults: [] };
+  await context.engine.tidy();
   const found = new Map((await context.engine.list(context.store.ownerId)).map((entry) => [entry.id, entry.state]));
   const rows = context.store.list();
-  const open = context.store.openExecutions();
+  const open = await openExecutions(context);
   for (const row of rows) {
     const facts = { found: found.get(row.id), executions: open.filter(({ sandbox }) => sandbox === row.id), known: executions };
     found.delete(row.id);
@@ -50,6 +52,18 @@ export async function reconcile(context: SandboxContext, executions: Executions)
   const ownerless = open.filter(({ sandbox }) => !rows.some((row) => row.id === sandbox));
   await loseExecutions({ found: undefined, executions: ownerless, known: executions });
   return result;
+}
+
+/** Those that the journal saw begin and not end; of the others nobody has been told. */
+async function openExecutions({ store, journal }: SandboxContext): Promise<readonly StoredExecution[]> {
+  const stored = store.openExecutions();
+  const { begun, ended } = await commandsOnRecord(
+    journal,
+    stored.map(({ id }) => id),
+  );
+  const isOpen = ({ id }: StoredExecution): boolean => begun.has(id) && !ended.has(id);
+  stored.filter((execution) => !isOpen(execution)).forEach(({ id }) => store.endExecution(id));
+  return stored.filter(isOpen);
 }
 
 /** One bad sandbox must not keep the daemon from serving, and from removing, the others. */
@@ -85,6 +99,9 @@ async function settleRow(
   row: SandboxRow,
   facts: RowFacts & { readonly faults: string[] },
 ): Promise<keyof Reconciled | undefined> {
+  if (row.state === 'creating' || row.state === 'starting') {
+    return await settleBegun(context, row, facts);
+  }
   const owned = !row.ephemeral || (await clientLives(row.client));
   const runs = row.state === 'running' && facts.found === 'running';
   if (runs && owned && (await takeBack(context, row, facts.faults))) {
@@ -92,15 +109,43 @@ async function settleRow(
     return 'adopted';
   }
   await loseExecutions(facts);
-  if (owned && isAtRest(row) && facts.found === undefined) {
-    return undefined;
-  }
+  return owned && isAtRest(row) && facts.found === undefined ? undefined : await endRow(context, row, owned);
+}
+
+async function endRow(context: SandboxContext, row: SandboxRow, owned: boolean): Promise<'removed' | 'stopped'> {
   if (row.ephemeral || row.state === 'removing') {
     await destroySandbox(context, row, { actor, reason: owned ? 'interrupted' : 'client-lost' });
     return 'removed';
   }
   await stopSandbox(context, row, { actor, reason: 'interrupted' });
   return 'stopped';
+}
+
+/**
+ * Half-made. Where the journal knows nothing of the step that was cut off, it has had no effect that was told of, and is
+ * taken back in silence.
+ */
+async function settleBegun(
+  context: SandboxContext,
+  row: SandboxRow,
+  facts: RowFacts,
+): Promise<'stopped' | 'removed' | undefined> {
+  const { store, engine, journal } = context;
+  const last = await lastOfLife(journal, row.id);
+  await loseExecutions(facts);
+  if (row.ephemeral && last !== undefined) {
+    await destroySandbox(context, row, { actor, reason: (await clientLives(row.client)) ? 'interrupted' : 'client-lost' });
+    return 'removed';
+  }
+  if (last === 'sandbox.start') {
+    await stopSandbox(context, row, { actor, reason: 'interrupted' });
+    return 'stopped';
+  }
+  await engine.stop(row.id, { graceMs: 0 });
+  await engine.remove(row.id);
+  const state = last === undefined ? 'gone' : last === 'sandbox.stop' ? 'stopped' : 'created';
+  store.move(row.id, { state, reason: 'interrupted' });
+  return last === undefined ? 'removed' : undefined;
 }
 
 /** A throw-away sandbox that was started once has nothing to wait for. */
@@ -151,7 +196,7 @@ async function adoptExecutions(facts: RowFacts): Promise<void> {
   for (const execution of facts.executions) {
     facts.known.adopt({ ...execution, timedOut: false });
     // oxlint-disable-next-line no-await-in-loop -- few
-    if (!(await clientLives(execution.client))) {
+    if (execution.invocation === undefined || !(await clientLives(execution.client))) {
       // oxlint-disable-next-line no-await-in-loop -- few
       await endLost(facts, execution);
     }

@@ -8,7 +8,13 @@ import type { Environment } from '../system/environment.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 import { bindPlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
-import { createExecutions, type Execution, type ExecutionOutcome, type ExecutionRequest } from './executions.ts';
+import {
+  createExecutions,
+  type Execution,
+  type ExecutionOutcome,
+  type ExecutionRequest,
+  type OpenExecution,
+} from './executions.ts';
 import { destroyList, destroySandbox, lifeRecord, startSandbox, stopSandbox } from './lifecycle.ts';
 import { createLocks, type Locks } from './locks.ts';
 import { hashPlan, type Plan } from './plan.ts';
@@ -26,7 +32,7 @@ export interface Sandboxes {
   readonly stop: (name: string, options: CallOptions) => Promise<SandboxRow>;
   readonly destroy: (name: string, options: CallOptions) => Promise<Destroyed>;
   readonly destroyList: (name: string) => ReturnType<typeof destroyList>;
-  readonly open: (name: string, request: ExecutionRequest) => Promise<{ row: SandboxRow; execution: Execution }>;
+  readonly open: (name: string, request: ExecutionRequest) => Promise<{ row: SandboxRow; execution: OpenExecution }>;
   /** Ends an execution; a throw-away sandbox goes with its own command, in the background. */
   readonly close: (executionId: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
   /** Reads the credentials of a running sandbox again, with these variables of the caller. */
@@ -73,7 +79,7 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
   return {
     ...createEnds(context, { executions, locks, find, underLock }),
     prepare: (request) => prepare(context, request),
-    make: (prepared, options) => make(context, prepared, options),
+    make: (prepared, options) => make(context, locks, { prepared, options }),
     start: (name, options) =>
       underLock(name, async (found) => {
         await settleDead(context, executions, found);
@@ -173,7 +179,12 @@ function createEnds(
   };
 }
 
-async function make(context: SandboxContext, prepared: Prepared, options: MakeOptions): Promise<SandboxRow> {
+interface Making {
+  readonly prepared: Prepared;
+  readonly options: MakeOptions;
+}
+
+async function make(context: SandboxContext, locks: Locks, { prepared, options }: Making): Promise<SandboxRow> {
   const { store, journal, clock } = context;
   const id = newSandboxId();
   const given = options.name === undefined ? undefined : parseSandboxName(options.name);
@@ -185,16 +196,20 @@ async function make(context: SandboxContext, prepared: Prepared, options: MakeOp
   const planHash = hashPlan(prepared.plan);
   // Only now: nothing is awaited between finding a free name and taking it.
   const name = given ?? freeName(context, prepared.plan, options.ephemeral);
-  const row = { id, name, planHash, plan: JSON.stringify(prepared.plan), reason: 'asked', state: 'created' as const };
+  const row = { id, name, planHash, plan: JSON.stringify(prepared.plan), reason: 'asked', state: 'creating' as const };
   const { ephemeral, client } = options;
   store.insert({ ...row, ephemeral, client, createdMs: clock.nowMs() });
-  try {
-    await journal.append(lifeRecord(row, prepared.plan, { actor: options.actor, action: 'sandbox.create', outcome: 'ok' }));
-  } catch (error) {
-    store.move(id, { state: 'gone', reason: 'journal-unwritable' });
-    throw error;
-  }
-  return store.find(id) ?? notFound(context, id);
+  // Whoever calls it by its name waits until it is on record.
+  return await locks.run(id, async () => {
+    try {
+      await journal.append(lifeRecord(row, prepared.plan, { actor: options.actor, action: 'sandbox.create', outcome: 'ok' }));
+    } catch (error) {
+      store.move(id, { state: 'gone', reason: 'journal-unwritable' });
+      throw error;
+    }
+    store.move(id, { state: 'created', reason: 'asked' });
+    return store.find(id) ?? notFound(context, id);
+  });
 }
 
 /** From the folder's name, with a number where that is taken; throw-away sandboxes get a part of their id's randomness. */

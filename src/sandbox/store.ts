@@ -13,7 +13,7 @@ import { credentialMarks, credentialTables, type CredentialMarks } from './crede
  * killed process loses none; a power cut may lose the last ones, and with them went the sandboxes they were about.
  */
 
-export const sandboxStates = ['created', 'starting', 'running', 'stopping', 'stopped', 'removing', 'gone'] as const;
+export const sandboxStates = ['creating', 'created', 'starting', 'running', 'stopping', 'stopped', 'removing', 'gone'] as const;
 export type SandboxState = (typeof sandboxStates)[number];
 
 export interface SandboxRow {
@@ -46,6 +46,7 @@ export interface Store {
   readonly findGone: (nameOrId: string) => SandboxRow | undefined;
   readonly list: () => readonly SandboxRow[];
   readonly move: (id: SandboxId, change: SandboxChange) => void;
+  /** Again, once more is known of it. */
   readonly beginExecution: (execution: StoredExecution) => void;
   readonly endExecution: (id: string) => void;
   /** Executions whose end nobody recorded. */
@@ -64,7 +65,8 @@ export interface Store {
 export interface StoredExecution {
   readonly id: string;
   readonly sandbox: SandboxId;
-  readonly invocation: Invocation;
+  /** `undefined`: about to begin; nobody has been told how to start it */
+  readonly invocation: Invocation | undefined;
   readonly client: ProcessIdentity | undefined;
   readonly actor: string;
   readonly subject: string;
@@ -201,7 +203,7 @@ function storeOn(database: DatabaseSync): Store {
     },
     beginExecution(execution) {
       const { id, sandbox } = execution;
-      database.prepare('INSERT INTO executions VALUES (?, ?, ?)').run(id, sandbox, JSON.stringify(execution));
+      database.prepare('INSERT OR REPLACE INTO executions VALUES (?, ?, ?)').run(id, sandbox, JSON.stringify(execution));
     },
     endExecution(id) {
       database.prepare('DELETE FROM executions WHERE id = ?').run(id);

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
+import { identifyProcess, isSameProcess, type ProcessIdentity } from './process-identity.ts';
 
 /** Files of our own state: private, written whole or not at all, durable before they are reported. */
 
@@ -21,7 +22,7 @@ export async function privateFolder(path: string): Promise<string> {
 
 /** Replaces `path` by `content` in one step that survives a crash: temporary file, fsync, rename, fsync of the folder. */
 export async function writeDurably(path: string, content: string | Uint8Array, mode = 0o600): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  const temporary = await draftOf(path);
   const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
   try {
     await file.writeFile(content);
@@ -35,6 +36,55 @@ export async function writeDurably(path: string, content: string | Uint8Array, m
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/**
+ * Makes `path` with `content` in one step: nobody finds it half-written, and of two who try one fails with `EEXIST`. It need
+ * not outlive a power cut.
+ */
+export async function writeNew(path: string, content: string): Promise<void> {
+  const draft = await draftOf(path);
+  try {
+    await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
+    await link(draft, path);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** Replaces `path` in one step, which need not outlive a power cut. */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const draft = await draftOf(path);
+  try {
+    await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
+    await rename(draft, path);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+let self: Promise<ProcessIdentity | undefined> | undefined;
+
+/** Names its writer, so that what a killed one left can be told from what is being written. */
+async function draftOf(path: string): Promise<string> {
+  self ??= identifyProcess(process.pid);
+  const { pid, startTicks } = (await self) ?? { pid: process.pid, startTicks: '0' };
+  return join(dirname(path), `.${basename(path)}.${pid}-${startTicks}.${randomBytes(6).toString('hex')}`);
+}
+
+const draftName = /^\..+\.(\d+)-(\d+)\.[0-9a-f]{12}$/;
+
+/** Removes the drafts that killed processes left in a folder of ours. */
+export async function removeDrafts(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((): string[] => []);
+  await Promise.all(
+    names.map(async (name) => {
+      const [, pid, startTicks] = draftName.exec(name) ?? [];
+      if (pid !== undefined && startTicks !== undefined && !(await isSameProcess({ pid: Number(pid), startTicks }))) {
+        await rm(join(folder, name), { force: true });
+      }
+    }),
+  );
 }
 
 export async function syncFolder(path: string): Promise<void> {

@@ -118,6 +118,9 @@ export async function sandboxLab(): Promise<Lab> {
         return record;
       },
       credentialHash: () => '',
+      async *newestFirst() {
+        yield* records.map((entry, index) => ({ ...entry, seq: index + 1, time: '', previous: '' })).toReversed();
+      },
       attest: () => ({ key: '', publicKey: '', signature: '' }),
       checkpoint: async () => undefined,
       close: async () => undefined,

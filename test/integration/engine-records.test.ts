@@ -9,8 +9,11 @@ import { ociEngine } from '../../src/engines/oci/engine.ts';
 import { slotCount } from '../../src/engines/oci/ids.ts';
 import { engineRecords, type EngineRecord } from '../../src/engines/oci/records.ts';
 import { idSlots } from '../../src/engines/oci/slots.ts';
+import { identifyProcess } from '../../src/system/process-identity.ts';
 
 let folder: string;
+/** a process that is no more: its number is above what the kernel gives out (pid_max is 4194304 at most) */
+const dead = '4194305-1';
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'casemate-records-'));
@@ -72,6 +75,20 @@ describe('records of sandboxes', () => {
   });
 });
 
+describe('a draft of a record', () => {
+  it('goes where its writer was killed, and stays where it still writes', async () => {
+    const records = engineRecords(join(folder, 'records'));
+    await records.add(record());
+    const [kept = ''] = await readdir(join(folder, 'records'));
+    await writeFile(join(folder, `records/.${newSandboxId()}.json.${dead}.0123456789ab`), '{');
+    const { startTicks = '' } = (await identifyProcess(process.pid)) ?? {};
+    const beingWritten = `.${newSandboxId()}.json.${process.pid}-${startTicks}.0123456789ab`;
+    await writeFile(join(folder, 'records', beingWritten), '{');
+    await records.tidy();
+    expect((await readdir(join(folder, 'records'))).toSorted()).toEqual([beingWritten, kept]);
+  });
+});
+
 describe('a record that never reached the disk', () => {
   it('counts as none, and its id can be removed', async () => {
     const records = engineRecords(join(folder, 'records'));
@@ -99,6 +116,27 @@ describe('ranges of ids', () => {
   it('are taken over from a sandbox that has no record any more', async () => {
     const first = await idSlots(join(folder, 'slots'), async () => true).take('cm-dead');
     expect(await idSlots(join(folder, 'slots'), async (id) => id !== 'cm-dead').take('cm-new')).toBe(first);
+  });
+
+  it('are not taken over from one that is being made and has no record yet', async () => {
+    await idSlots(join(folder, 'slots'), async () => true).take('cm-dead');
+    const slots = idSlots(join(folder, 'slots'), async () => false);
+    const first = await slots.take('cm-first');
+    const others = await Promise.all(['cm-second', 'cm-third', 'cm-fourth'].map(slots.take));
+    expect(new Set([first, ...others]).size).toBe(4);
+    await slots.free(first, 'cm-first');
+    expect(await slots.take('cm-fifth')).toBe(first);
+  });
+
+  it('are free again at the next beginning, where a kill came before the record or after it, or in the middle of the claim', async () => {
+    const known = await idSlots(join(folder, 'slots'), async () => true).take('cm-known');
+    const isKnown = async (id: string): Promise<boolean> => id === 'cm-known';
+    await idSlots(join(folder, 'slots'), async () => true).take('cm-lost');
+    await writeFile(join(folder, 'slots/7'), '');
+    await writeFile(join(folder, `slots/.9.${dead}.0123456789ab`), 'cm-never');
+    const slots = idSlots(join(folder, 'slots'), isKnown);
+    await slots.tidy();
+    expect(await readdir(join(folder, 'slots'))).toEqual([String(known)]);
   });
 });
 

@@ -201,7 +201,7 @@ describe('an end that fails', () => {
       lab.failing.clear();
       expect((await lab.sandboxes.stop('work', call)).state).toBe('stopped');
       expectNothingLeft();
-      expect(lab.journal().filter((line) => line === 'sandbox.stop asked').length).toBe(step === 'store:stopped' ? 2 : 1);
+      expect(lab.journal().filter((line) => line === 'sandbox.stop asked').length).toBe(1);
     },
   );
 

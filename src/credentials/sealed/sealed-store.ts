@@ -1,10 +1,9 @@
-import { readdir, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { stampOf } from '../../system/file-stamp.ts';
-import { isErrno, readTextIfPresent, writeDurably } from '../../system/files.ts';
+import { isErrno, readTextIfPresent, removeDrafts, writeDurably } from '../../system/files.ts';
 import { findOrMakeSealKey, findSealKey, type SealKeyPlace } from './seal-key.ts';
 import { formatSealedFile, keysFrom, openEntry, parseSealedFile, sealEntry, type Keys, type SealedFile } from './sealed-file.ts';
 
@@ -136,7 +135,8 @@ async function open(options: SealedStoreOptions, before: Opened | undefined): Pr
   if (form === undefined) {
     return undefined;
   }
-  await removeRemains(path);
+  // What a process that was killed in the middle of writing left beside the file.
+  await removeDrafts(dirname(path));
   const keys = before?.keys.id === form.file.key.id ? before.keys : await keysOf(form.file, options);
   if (!form.isWhole(keys)) {
     throw unusable(path, 'is damaged or was changed: its seal does not fit');
@@ -171,13 +171,6 @@ async function write({ path }: SealedStoreOptions, { keys, stamp }: Opened, file
     });
   }
   return { keys, file, stamp: await stampOf(path), values: new Map() };
-}
-
-/** What a process that was killed in the middle of writing left beside the file. */
-async function removeRemains(path: string): Promise<void> {
-  const names = await readdir(dirname(path)).catch(() => []);
-  const remains = names.filter((name) => name.startsWith(`.${basename(path)}.`));
-  await Promise.all(remains.map((name) => rm(join(dirname(path), name), { force: true })));
 }
 
 function findingOf(

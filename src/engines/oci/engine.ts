@@ -6,7 +6,7 @@ import { commandProcess } from './bundle.ts';
 import { liveInit } from './container.ts';
 import { engineContext, examine, runtimeBeside, takeListener, type EngineContext, type OciEngineOptions } from './context.ts';
 import { askForGracePeriod } from './grace-period.ts';
-import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox } from './lifecycle.ts';
+import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox, tidy } from './lifecycle.ts';
 import { listenInside } from './listen.ts';
 import { requireProtections } from './protections.ts';
 import { processesInside } from './processes.ts';
@@ -39,6 +39,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
       const own = (await records.all()).filter(({ spec }) => spec.owner === owner);
       return Promise.all(own.map(async ({ spec }) => ({ id: spec.id, state: await stateOf(context, spec.id) })));
     },
+    tidy: () => tidy(context),
     attach: (id, command) => attach(context, id, command),
     async stats(id) {
       const init = await liveInit(layout, id);

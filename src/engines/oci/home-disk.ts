@@ -77,6 +77,12 @@ export async function keepBlank(blanks: string, { env, sizeBytes }: Pick<HomeDis
   }
 }
 
+/** Of a process that was killed while it made one. */
+export async function removeBlankDrafts(blanks: string): Promise<void> {
+  const drafts = (await readdir(blanks).catch((): string[] => [])).filter((name) => name.startsWith('draft-'));
+  await Promise.all(drafts.map((name) => rm(join(blanks, name), { recursive: true, force: true })));
+}
+
 function blankName(sizeBytes: number): string {
   return `${sizeBytes}.ext4`;
 }

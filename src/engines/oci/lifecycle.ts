@@ -4,7 +4,7 @@ import { allDone } from '../../base/all-done.ts';
 import { cleanupStack } from '../../base/cleanup.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { parseSandboxId } from '../../base/ids.ts';
-import { isErrno } from '../../system/files.ts';
+import { isErrno, removeDrafts } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
@@ -22,7 +22,7 @@ import {
   type EngineContext,
 } from './context.ts';
 import { fullDisk } from './full-disk.ts';
-import { homeImage, keepBlank } from './home-disk.ts';
+import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
 import { removePlaceholders } from './placeholders.ts';
 import { killProcess, processesInside, waitUntil, waitUntilGone } from './processes.ts';
 import type { Protection } from './protect.ts';
@@ -164,6 +164,11 @@ async function forget(context: EngineContext, record: EngineRecord): Promise<voi
   await tearDown(context, record, { writesRecord: false });
   await context.records.remove(record.spec.id);
   await freeSlot(context, record.spec.id, record.slot);
+}
+
+/** What was made before a record told of it, or was left when the record was gone. */
+export async function tidy({ records, slots, layout }: EngineContext): Promise<void> {
+  await Promise.all([records.tidy(), slots.tidy(), removeDrafts(layout.covers), removeBlankDrafts(layout.blanks)]);
 }
 
 async function freeSlot({ slots }: EngineContext, id: string, slot: number | undefined): Promise<void> {

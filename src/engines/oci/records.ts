@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { isSandboxId } from '../../base/ids.ts';
-import { isErrno, privateFolder, readTextIfPresent } from '../../system/files.ts';
+import { isErrno, privateFolder, readTextIfPresent, removeDrafts, replaceFile, writeNew } from '../../system/files.ts';
 import type { SandboxSpec } from '../engine.ts';
 import type { Placeholder } from './protect.ts';
 
@@ -33,6 +32,8 @@ export interface Records {
   readonly replace: (record: EngineRecord) => Promise<void>;
   readonly remove: (id: string) => Promise<void>;
   readonly all: () => Promise<readonly EngineRecord[]>;
+  /** Removes what writers that were killed left beside the records. */
+  readonly tidy: () => Promise<void>;
 }
 
 export function engineRecords(folder: string): Records {
@@ -54,29 +55,16 @@ export function engineRecords(folder: string): Records {
     async add(record) {
       await privateFolder(folder);
       const { id } = record.spec;
-      const draft = join(folder, `.${id}.${randomUUID()}`);
       try {
-        await writeFile(draft, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
-        // A link cannot replace: of two writers one fails, and the file is whole from its first moment. It need not
-        // outlive a power cut: the sandbox does not either.
-        await link(draft, fileOf(id));
+        // It need not outlive a power cut: the sandbox does not either.
+        await writeNew(fileOf(id), JSON.stringify(record));
       } catch (error) {
         throw isErrno(error, 'EEXIST')
           ? new CasemateError('SANDBOX_WRONG_STATE', `the engine has a sandbox ${id} already`)
           : error;
-      } finally {
-        await rm(draft, { force: true });
       }
     },
-    async replace(record) {
-      const draft = join(folder, `.${record.spec.id}.${randomUUID()}`);
-      try {
-        await writeFile(draft, JSON.stringify(record), { mode: 0o600, flag: 'wx' });
-        await rename(draft, fileOf(record.spec.id));
-      } finally {
-        await rm(draft, { force: true });
-      }
-    },
+    replace: (record) => replaceFile(fileOf(record.spec.id), JSON.stringify(record)),
     remove: (id) => rm(fileOf(id), { force: true }),
     async all() {
       await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -84,6 +72,7 @@ export function engineRecords(folder: string): Records {
       const records = await Promise.all(ids.map(read));
       return records.filter((record) => record !== undefined);
     },
+    tidy: () => removeDrafts(folder),
   };
 }
 

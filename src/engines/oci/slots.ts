@@ -1,64 +1,84 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
-import { isErrno, privateFolder } from '../../system/files.ts';
+import { isErrno, privateFolder, removeDrafts, writeNew } from '../../system/files.ts';
 import { slotCount } from './ids.ts';
+import { oneAtATime } from './one-at-a-time.ts';
 
 /**
- * Ranges of host ids, one for each sandbox that root runs: a file named by the number, made exclusively. Two processes
- * cannot get one number; a number whose sandbox has no record any more is taken over.
+ * Ranges of host ids, one for each sandbox that root runs: a file named by the number, made exclusively, with the sandbox's
+ * id in it. A number whose sandbox has no record any more is taken over, but not from one that is just being made.
  */
 export interface Slots {
   readonly take: (id: string) => Promise<number>;
   readonly free: (slot: number, id: string) => Promise<void>;
+  /** Frees the numbers of sandboxes that have no record; while nobody else makes any in this folder. */
+  readonly tidy: () => Promise<void>;
 }
 
 export function idSlots(folder: string, isKnown: (id: string) => Promise<boolean>): Slots {
   // Installations beside each other begin their search in different places.
   const start = createHash('sha256').update(folder).digest().readUInt16BE(0) % slotCount;
-  const fileOf = (slot: number): string => join(folder, String(slot));
+  const fileOf = (slot: number | string): string => join(folder, String(slot));
+  // Its record may not be written yet: whoever comes meanwhile must not take the range over.
+  const taken = new Set<string>();
+  const isOwned = async (id: string): Promise<boolean> => taken.has(id) || (await isKnown(id));
+  // Two that take one over at once would both believe that it is theirs.
+  const inTurn = oneAtATime();
+  const firstFree = async (id: string): Promise<number> => {
+    for (let step = 0; step < slotCount; step += 1) {
+      const slot = (start + step) % slotCount;
+      // oxlint-disable-next-line no-await-in-loop -- the first free one
+      if (await claim(fileOf(slot), id, isOwned)) {
+        taken.add(id);
+        return slot;
+      }
+    }
+    throw new CasemateError('ENGINE_FAILED', `all ${slotCount} id ranges are in use`, {
+      hint: 'Destroy sandboxes you no longer need.',
+    });
+  };
   return {
     async take(id) {
       await privateFolder(folder);
-      for (let step = 0; step < slotCount; step += 1) {
-        const slot = (start + step) % slotCount;
-        // oxlint-disable-next-line no-await-in-loop -- the first free one
-        if (await claim(fileOf(slot), id, isKnown)) {
-          return slot;
-        }
-      }
-      throw new CasemateError('ENGINE_FAILED', `all ${slotCount} id ranges are in use`, {
-        hint: 'Destroy sandboxes you no longer need.',
-      });
+      return inTurn('take', () => firstFree(id));
     },
     async free(slot, id) {
       if ((await ownerOf(fileOf(slot))) === id) {
         await rm(fileOf(slot), { force: true });
       }
+      taken.delete(id);
+    },
+    async tidy() {
+      await removeDrafts(folder);
+      const names = (await readdir(folder).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
+      await Promise.all(names.map((name) => freeIfLost(fileOf(name), isOwned)));
     },
   };
 }
 
-async function claim(file: string, id: string, isKnown: (id: string) => Promise<boolean>): Promise<boolean> {
+async function claim(file: string, id: string, isOwned: (id: string) => Promise<boolean>): Promise<boolean> {
   try {
-    const handle = await open(file, 'wx', 0o600);
-    await handle.writeFile(id);
-    await handle.close();
+    await writeNew(file, id);
     return true;
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) {
       throw error;
     }
   }
+  return (await freeIfLost(file, isOwned)) && (await claim(file, id, isOwned));
+}
+
+/** Also an empty one: an earlier version was killed between making and writing it. */
+async function freeIfLost(file: string, isOwned: (id: string) => Promise<boolean>): Promise<boolean> {
   const owner = await ownerOf(file);
-  // Empty: somebody is between making and writing it.
-  if (owner === undefined || owner === '' || (await isKnown(owner))) {
+  if (owner === undefined || (owner !== '' && (await isOwned(owner)))) {
     return false;
   }
   await rm(file, { force: true });
-  return claim(file, id, async () => true);
+  return true;
 }
 
 async function ownerOf(file: string): Promise<string | undefined> {

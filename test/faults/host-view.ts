@@ -1,0 +1,108 @@
+/** What of one home is on this host: processes, mounts, groups, block devices. Read from the kernel, never from the product. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface HostProcess {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+  /** id of the sandbox whose group or mounts it has */
+  readonly sandbox: string | undefined;
+}
+
+export interface HostView {
+  readonly processes: readonly HostProcess[];
+  /** of this very mount namespace */
+  readonly mounts: readonly string[];
+  /** sandboxes that have groups */
+  readonly groups: readonly string[];
+  /** files that block devices show */
+  readonly devices: readonly string[];
+}
+
+/** `root` is the folder that all of the home lies below; `ids` are all sandboxes it ever had. */
+export function viewHost(root: string, ids: readonly string[]): HostView {
+  const mounts = textOf('/proc/self/mountinfo')
+    .split('\n')
+    .filter((line) => line.includes(root) || ids.some((id) => line.includes(id)));
+  return { processes: processesOf(root, ids, mounts.length > 0), mounts, groups: groupsOf(ids), devices: devicesOf(root) };
+}
+
+function processesOf(root: string, ids: readonly string[], hostHasMounts: boolean): readonly HostProcess[] {
+  const own = namespaceOf('self');
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) {
+      return [];
+    }
+    const of = (file: string): string => textOf(`/proc/${name}/${file}`);
+    const stat = of('stat');
+    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (state === undefined || state === 'Z' || state === 'X') {
+      return [];
+    }
+    const command = of('cmdline').replaceAll('\0', ' ').trim();
+    // Those of this namespace have our own mounts, which say nothing about them.
+    const mounts = hostHasMounts || namespaceOf(name) === own ? '' : of('mountinfo');
+    const texts = [command, of('environ'), of('cgroup'), mounts].join('\n');
+    if (!texts.includes(root) && !ids.some((id) => texts.includes(id))) {
+      return [];
+    }
+    const where = `${of('cgroup')}\n${mounts}`;
+    return [{ pid: Number(name), parent: Number(parent), command, sandbox: ids.find((id) => where.includes(id)) }];
+  });
+}
+
+function namespaceOf(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return '';
+  }
+}
+
+function groupsOf(ids: readonly string[]): readonly string[] {
+  const top = '/sys/fs/cgroup';
+  const found = ['.', ...namesIn(top)].flatMap((controller) => namesIn(join(top, controller, 'casemate')));
+  return [...new Set(found)].filter((name) => ids.includes(name)).toSorted();
+}
+
+function devicesOf(root: string): readonly string[] {
+  return namesIn('/sys/block')
+    .filter((name) => name.startsWith('loop'))
+    .map((name) => textOf(`/sys/block/${name}/loop/backing_file`).trim())
+    .filter((path) => path.includes(root));
+}
+
+/** Sockets that a process has open, and those of them that take connections from the host's network. */
+export function socketsOf(pid: number): { readonly open: number; readonly listening: readonly string[] } {
+  const inodes = namesIn(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+    } catch {
+      return [];
+    }
+  });
+  const rows = ['tcp', 'tcp6', 'udp', 'udp6'].flatMap((kind) => textOf(`/proc/net/${kind}`).split('\n').slice(1));
+  // Column 4 is the state: 0A listens, 07 is an unconnected datagram socket; column 10 the inode.
+  const listening = rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter((row) => ['0A', '07'].includes(row[3] ?? '') && inodes.includes(row[9] ?? ''))
+    .map((row) => row[1] ?? '');
+  return { open: inodes.length, listening };
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,262 @@
+/** The life of a sandbox, as steps: create, start, exec, stop, restart, destroy, run, and the end and beginning of the daemon. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { readStandings } from './look.ts';
+import { box, claimFaults, must, succeeded, type Done, type Step } from './step.ts';
+import type { World } from './world.ts';
+
+const create = async (world: World): Promise<void> => void (await must(world, ['create', box]));
+const running = async (world: World): Promise<void> => {
+  await create(world);
+  await must(world, ['start', box]);
+};
+const stopped = async (world: World): Promise<void> => {
+  await running(world);
+  await must(world, ['stop', box]);
+};
+
+function stateOf(world: World): string | undefined {
+  return readStandings(world.paths.state).find(({ name, state }) => name === box && state !== 'gone')?.state;
+}
+
+/** What was reported is so; what was not is so or is not. */
+function reportedState(
+  world: World,
+  done: Done,
+  { state, action }: { state: string | undefined; action: string },
+): readonly string[] {
+  const isReported = succeeded(done.outcomes[0]);
+  const now = stateOf(world);
+  return [
+    ...claimFaults(done.lines, [{ action, subject: box, isReported }]),
+    ...(isReported && now !== state ? [`${action} was reported, and "${box}" is ${now ?? 'gone'}`] : []),
+  ];
+}
+
+function simple(name: string, prepare: Step['prepare'], args: readonly string[], state: string | undefined): Step {
+  return {
+    name,
+    role: 'daemon',
+    prepare,
+    act: async (world) => [await world.run(args)],
+    check: (world, done) => reportedState(world, done, { state, action: `sandbox.${args[0]}` }),
+  };
+}
+
+/** What a command printed must have come whole, and its end must be on record as it was. */
+function commandFaults({ outcomes, lines }: Done, expected: string): readonly string[] {
+  const [outcome] = outcomes;
+  const isReported = succeeded(outcome);
+  const end = lines.filter(({ action }) => action === 'exec.end');
+  return [
+    ...claimFaults(lines, [
+      { action: 'exec.start', isReported },
+      { action: 'exec.end', isReported },
+    ]),
+    ...(isReported && outcome?.out !== expected ? [`the command was reported and gave ${JSON.stringify(outcome?.out)}`] : []),
+    ...(isReported && end.some(({ outcome: word }) => word !== 'exited')
+      ? [`a command that ended by itself is on record as ${end[0]?.outcome}`]
+      : []),
+  ];
+}
+
+const slowly = 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.15; done';
+const slowOut = '1\n2\n3\n4\n5\n6\n';
+
+export const lifeSteps: readonly Step[] = [
+  simple('create', undefined, ['create', box], 'created'),
+  simple('start', create, ['start', box], 'running'),
+  simple('start-again', stopped, ['start', box], 'running'),
+  simple('stop', running, ['stop', box], 'stopped'),
+  simple('destroy', running, ['destroy', box, '--confirm', box], undefined),
+  simple('destroy-stopped', stopped, ['destroy', box, '--confirm', box], undefined),
+  {
+    name: 'restart',
+    role: 'daemon',
+    prepare: running,
+    act: async (world) => [await world.run(['restart', box])],
+    check: (world, done) => [
+      ...claimFaults(done.lines, [
+        { action: 'sandbox.stop', subject: box, isReported: false },
+        { action: 'sandbox.start', subject: box, isReported: succeeded(done.outcomes[0]) },
+      ]).filter((fault) => !fault.startsWith('sandbox.stop')),
+      ...(succeeded(done.outcomes[0]) && stateOf(world) !== 'running' ? ['a restart was reported, and it does not run'] : []),
+    ],
+  },
+  {
+    name: 'exec',
+    role: 'daemon',
+    prepare: running,
+    act: async (world, nonce) => [await world.run(['exec', box, '--', 'sh', '-c', `echo ${nonce}; exit 0`])],
+    check: (_, done) => commandFaults(done, `${done.nonce}\n`),
+  },
+  {
+    name: 'exec-stream',
+    role: 'daemon',
+    prepare: running,
+    act: async (world) => [await world.run(['exec', box, '--', 'sh', '-c', slowly])],
+    check: (_, done) => commandFaults(done, slowOut),
+  },
+  {
+    name: 'run',
+    role: 'daemon',
+    act: async (world, nonce) => [
+      await world.run(['run', '--name', box, '--', 'sh', '-c', `echo ${nonce} > made; cat made; rm made`]),
+    ],
+    check: (world, done) => [
+      ...commandFaults(done, `${done.nonce}\n`),
+      ...claimFaults(
+        done.lines,
+        ['sandbox.create', 'sandbox.start', 'sandbox.destroy'].map((action) => ({
+          action,
+          subject: box,
+          isReported: succeeded(done.outcomes[0]),
+        })),
+      ),
+      ...(stateOf(world) === undefined ? [] : ['a throw-away sandbox is still there']),
+    ],
+  },
+  {
+    name: 'run-caller',
+    role: 'caller',
+    act: async (world, nonce) => [await world.run(['run', '--name', box, '--', 'sh', '-c', `echo ${nonce}`])],
+    check: (world, done) => [
+      ...commandFaults(done, `${done.nonce}\n`),
+      ...(stateOf(world) === undefined ? [] : ['a throw-away sandbox is still there']),
+    ],
+  },
+  {
+    name: 'exec-caller',
+    role: 'caller',
+    prepare: running,
+    act: async (world, nonce) => [await world.run(['exec', box, '--', 'sh', '-c', `echo ${nonce}; sleep 0.3; exit 0`])],
+    check: (_, done) => commandFaults(done, `${done.nonce}\n`),
+  },
+  {
+    name: 'fetch',
+    role: 'daemon',
+    prepare: running,
+    act: async (world, nonce) => [
+      await world.run(['exec', box, '--', 'curl', '-sS', '-m', '20', '--retry', '0', `https://sealed.example.com/n/${nonce}`]),
+    ],
+    check: (world, done) => fetchFaults(world, done),
+  },
+  {
+    name: 'daemon-stop',
+    role: 'daemon',
+    prepare: running,
+    act: async (world) => [await world.run(['daemon', 'stop', '--force'])],
+    check: (_, done) =>
+      claimFaults(done.lines, [{ action: 'sandbox.stop', subject: box, isReported: succeeded(done.outcomes[0]) }]),
+  },
+  {
+    name: 'daemon-stop-busy',
+    role: 'daemon',
+    prepare: running,
+    async act(world) {
+      const busy = world.start(['exec', box, '--', 'sh', '-c', 'echo begun; sleep 30']);
+      const thrown = world.start(['run', '--', 'sh', '-c', 'echo begun; sleep 30']);
+      await until(() => busy.out() !== '' && thrown.out() !== '');
+      const stop = await world.run(['daemon', 'stop', '--force']);
+      busy.kill();
+      thrown.kill();
+      await Promise.all([busy.ended, thrown.ended]);
+      return [stop];
+    },
+  },
+  {
+    name: 'daemon-start',
+    role: 'daemon',
+    fromStart: true,
+    prepare: async (world) => {
+      await running(world);
+      await killDaemon(world);
+    },
+    act: async (world) => [await world.run(['ls'])],
+  },
+  {
+    name: 'daemon-first-start',
+    role: 'daemon',
+    fromStart: true,
+    prepare: async (world) => {
+      await must(world, ['daemon', 'stop', '--force']);
+      await world.forgetState();
+    },
+    act: async (world) => [await world.run(['ls'])],
+  },
+  {
+    name: 'daemon-start-half-made',
+    role: 'daemon',
+    fromStart: true,
+    prepare: async (world) => {
+      await running(world);
+      const cut = world.start(['run', '--', 'sh', '-c', 'echo begun; sleep 30']);
+      const held = world.start(['exec', box, '--', 'sh', '-c', 'echo begun; sleep 30']);
+      await until(() => cut.out() !== '' && held.out() !== '');
+      await killDaemon(world, () => {
+        cut.kill();
+        held.kill();
+      });
+      await Promise.all([cut.ended, held.ended]);
+    },
+    act: async (world) => [await world.run(['ls'])],
+    check: (_, { lines }) =>
+      claimFaults(
+        lines.filter(({ outcome }) => outcome === 'client-lost' || outcome === 'interrupted'),
+        [],
+      ),
+  },
+  {
+    name: 'two-callers',
+    role: 'daemon',
+    act: async (world) =>
+      await Promise.all([world.run(['create', box]), world.run(['create', box]), world.run(['run', '--', 'true'])]),
+    check: (_, done) =>
+      done.outcomes.slice(0, 2).filter(succeeded).length > 1
+        ? ['two callers made a sandbox of one name']
+        : claimFaults(done.lines, [
+            { action: 'sandbox.create', subject: box, isReported: done.outcomes.slice(0, 2).some(succeeded) },
+          ]),
+  },
+];
+
+/** A request that went out has one line that allowed it; its end is on record once, or not at all where a daemon died. */
+export function fetchFaults(world: World, { nonce, outcomes, lines }: Done): readonly string[] {
+  const of = (action: string): number =>
+    lines.filter((line) => line.action === action && line.detail?.['path'] === `/n/${nonce}`).length;
+  const arrived = world.seen.filter((path) => path === `/n/${nonce}`).length;
+  const isReported = outcomes[0]?.out === 'hello\n';
+  return [
+    ...(arrived > of('net.open') ? [`${arrived} requests arrived and ${of('net.open')} were recorded before`] : []),
+    ...(of('net.open') > 1 || of('net.exchange') > 1
+      ? [`net.open ${of('net.open')} times, net.exchange ${of('net.exchange')} times`]
+      : []),
+    ...(isReported && arrived !== 1 ? [`an answer came and ${arrived} requests arrived`] : []),
+  ];
+}
+
+export async function killDaemon(world: World, also?: () => void): Promise<void> {
+  const pid = world.daemonPid();
+  if (pid !== undefined) {
+    process.kill(pid, 'SIGKILL');
+    also?.();
+    await until(() => isGone(pid));
+  }
+}
+
+function isGone(pid: number): boolean {
+  try {
+    return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return true;
+  }
+}
+
+export async function until(isSo: () => boolean, waitMs = 15_000): Promise<void> {
+  for (const end = performance.now() + waitMs; !isSo(); await sleep(10)) {
+    if (performance.now() > end) {
+      throw new Error('what was waited for did not come');
+    }
+  }
+}

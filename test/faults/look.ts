@@ -1,0 +1,136 @@
+/** The oracle: what is wrong with a home, seen from outside. It knows the rules and nothing of how the product keeps them. */
+import { existsSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { accountFaults, readLines, type Standing } from './accounts.ts';
+import { strayFiles } from './files-view.ts';
+import { socketsOf, viewHost, type HostProcess } from './host-view.ts';
+import { contentsOf } from './project.ts';
+
+export interface Looked {
+  readonly root: string;
+  readonly project: string;
+  readonly state: string;
+  readonly daemon: number | undefined;
+  /** of the project before anything ran in it */
+  readonly contents: readonly string[];
+  /** processes of the harness itself that work on the home just now */
+  readonly own?: readonly number[];
+}
+
+/**
+ * `killed`: right after a process died, before anything else was asked; what has a row may still be there, what has none
+ * may not. `settled`: after the next command; nothing is under way, and what is there is what the state file says.
+ */
+export type Moment = 'killed' | 'settled';
+
+/** What has to end by itself gets this long. */
+const patienceMs = 8000;
+
+export async function look(looked: () => Looked, moment: Moment, waitMs = patienceMs): Promise<readonly string[]> {
+  const end = performance.now() + waitMs;
+  for (;;) {
+    const faults = lookOnce(looked(), moment);
+    if (faults.length === 0 || performance.now() > end) {
+      return faults;
+    }
+    await sleep(100);
+  }
+}
+
+export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
+  const standings = readStandings(looked.state);
+  const rows = standings.filter(({ state }) => state !== 'gone');
+  const isHere = (id: string | undefined): boolean => rows.some((row) => row.id === id);
+  const runs = (id: string | undefined): boolean =>
+    rows.some((row) => row.id === id && (row.state === 'running' || moment === 'killed'));
+  const host = viewHost(
+    looked.root,
+    standings.map(({ id }) => id),
+  );
+  const processes = host.processes.filter(
+    (one) => !isOwnedProcess(one, looked) && !runs(one.sandbox) && !(moment === 'killed' && isFading(one)),
+  );
+  const faults = [
+    ...processes.map(({ pid, command }) => `process ${pid} runs and nobody owns it: ${command.slice(0, 160)}`),
+    ...host.mounts.map((line) => `mount on the host: ${line}`),
+    ...host.groups.filter((id) => !runs(id)).map((id) => `cgroup of ${id}, which does not run`),
+    ...host.devices
+      .filter((path) => !rows.some(({ id }) => runs(id) && path.includes(id)))
+      .map((path) => `block device for ${path}`),
+  ];
+  return moment === 'killed'
+    ? faults
+    : [
+        ...faults,
+        ...rows
+          .filter(({ state }) => !['created', 'running', 'stopped'].includes(state))
+          .map(({ name, state }) => `"${name}" stays ${state}`),
+        ...strayFiles(
+          looked.root,
+          rows.map(({ id, state }) => ({ id, runs: state === 'running' })),
+        ).map((path) => `file ${path} has no owner`),
+        ...workspaceFaults(looked, rows),
+        ...accountFaults(readLines(join(looked.state, 'journal')), standings),
+        ...rows
+          .filter(({ id, state }) => state === 'running' && !host.groups.includes(id) && isHere(id))
+          .map(({ name }) => `"${name}" is running and has no group`),
+        ...(looked.daemon === undefined ? [] : socketFaults(looked.daemon, rows, host.processes)),
+      ];
+}
+
+function isOwnedProcess({ pid, parent, command }: HostProcess, { daemon, own = [] }: Looked): boolean {
+  const isStageAhead = parent === daemon && /^perl \S*stage\.pl \w+ \d+$/.test(command);
+  return pid === daemon || own.includes(pid) || isStageAhead || command.startsWith('strace ');
+}
+
+/** A process that a kill has taken its files from already. */
+function isFading({ pid }: HostProcess): boolean {
+  try {
+    readlinkSync(`/proc/${pid}/exe`);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function workspaceFaults({ project, contents }: Looked, rows: readonly Standing[]): readonly string[] {
+  if (rows.some(({ state }) => state === 'running')) {
+    return [];
+  }
+  const now = contentsOf(project);
+  return [
+    ...now.filter((line) => !contents.includes(line)).map((line) => `in the workspace and not before: ${line}`),
+    ...contents.filter((line) => !now.includes(line)).map((line) => `of the workspace and gone: ${line}`),
+  ];
+}
+
+/** The control socket, two pipes to the program that waits ahead, and what sandboxes that run need. */
+function socketFaults(daemon: number, rows: readonly Standing[], processes: readonly HostProcess[]): readonly string[] {
+  const { open, listening } = socketsOf(daemon);
+  const children = processes.filter(({ parent }) => parent === daemon).length;
+  const allowed = 1 + 2 * children;
+  return [
+    ...listening.map((address) => `the daemon listens on the host's network at ${address}`),
+    ...(rows.every(({ state }) => state !== 'running') && open > allowed
+      ? [`the daemon holds ${open} sockets where ${allowed} are known`]
+      : []),
+  ];
+}
+
+export function readStandings(state: string): readonly Standing[] {
+  const path = join(state, 'state.sqlite');
+  if (!existsSync(path)) {
+    return [];
+  }
+  const database = new DatabaseSync(path, { readOnly: true });
+  try {
+    const hasTable = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'sandboxes'").get() !== undefined;
+    const rows = hasTable ? database.prepare('SELECT id, name, state FROM sandboxes').all() : [];
+    return rows.map(({ id, name, state: now }) => ({ id: String(id), name: String(name), state: String(now) }));
+  } finally {
+    database.close();
+  }
+}

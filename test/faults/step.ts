@@ -1,0 +1,52 @@
+/** One thing that a person does with the product, to be cut off at every point of it. */
+import type { Line } from './accounts.ts';
+import type { Outcome, Role, World } from './world.ts';
+
+export interface Step {
+  readonly name: string;
+  /** the process whose points are counted */
+  readonly role: Role;
+  /** its points are counted from its very start: a daemon that has yet to come up */
+  readonly fromStart?: boolean | undefined;
+  readonly prepare?: ((world: World) => Promise<void>) | undefined;
+  readonly act: (world: World, nonce: string) => Promise<readonly Outcome[]>;
+  /** What is wrong, once the next daemon has settled everything. */
+  readonly check?: ((world: World, done: Done) => readonly string[] | Promise<readonly string[]>) | undefined;
+}
+
+export interface Done {
+  readonly nonce: string;
+  readonly outcomes: readonly Outcome[];
+  /** records since the step began */
+  readonly lines: readonly Line[];
+}
+
+/** The name that all steps use again and again. */
+export const box = 'box';
+
+/** A step before the one under test must succeed, or nothing is tested. */
+export async function must(world: World, args: readonly string[], options?: Parameters<World['run']>[1]): Promise<Outcome> {
+  const outcome = await world.run(args, options);
+  if (outcome.code !== 0) {
+    throw new Error(`casemate ${args.join(' ')}: ${outcome.code ?? 'killed'}: ${outcome.err || outcome.out}`);
+  }
+  return outcome;
+}
+
+export interface Claim {
+  readonly action: string;
+  readonly subject?: string | undefined;
+  /** it was reported to the caller */
+  readonly isReported: boolean;
+}
+
+/** What was reported has one record, what was not has at most one. */
+export function claimFaults(lines: readonly Line[], claims: readonly Claim[]): readonly string[] {
+  return claims.flatMap(({ action, subject, isReported }) => {
+    const count = lines.filter((line) => line.action === action && (subject === undefined || line.subject === subject)).length;
+    const isRight = count === 1 || (count === 0 && !isReported);
+    return isRight ? [] : [`${action} ${subject ?? ''} was ${isReported ? '' : 'not '}reported and has ${count} records`];
+  });
+}
+
+export const succeeded = (outcome: Outcome | undefined): boolean => outcome?.code === 0;
