@@ -9,7 +9,6 @@ import type { OpenExecution } from '../sandbox/executions.ts';
 import { sandboxFolder } from '../sandbox/folder.ts';
 import { parsePlan, type Plan } from '../sandbox/plan.ts';
 import { approveTrust, type MakeRequest, type Prepared } from '../sandbox/prepare.ts';
-import { readBack } from '../sandbox/read-back.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { sandboxFolders } from '../sandbox/spec.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
@@ -18,6 +17,8 @@ import { newRepositories, type NewRepositories } from '../workspace/new-reposito
 import { createCredentialCalls } from './credential-calls.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
+import { seenFromOutside } from '../proof/seen-from-outside.ts';
+import type { Target } from '../proof/probe.ts';
 import { createProofCalls } from './proof-calls.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
@@ -264,7 +265,7 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
   return {
     sandbox: viewOf(context, row),
     plan,
-    readBack: row.state === 'running' ? await readBack(context, row, plan) : [],
+    seen: row.state === 'running' ? await seenFromOutside(targetOf(context, row, plan), context.uid) : [],
     folder: sandboxFolder(context.paths, row.id),
     processes: await context.engine.processes(row.id),
     budgets: budgetsOf(context, row.id, plan.guards),
@@ -276,6 +277,14 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
       startedAt: timeText(execution.startedMs),
     })),
   };
+}
+
+/** Only looked at: nothing is run in it. */
+function targetOf({ engine }: SandboxContext, { id, name }: SandboxRow, plan: Plan): Target {
+  const inside = (): never => {
+    throw new CasemateError('INTERNAL', 'nothing is run in a sandbox that is only looked at');
+  };
+  return { name, plan, inside, processes: () => engine.processes(id) };
 }
 
 function budgetsOf({ guards, clock }: SandboxContext, sandboxId: string, rules: Plan['guards']): readonly BudgetState[] {

@@ -5,6 +5,7 @@ import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
 import type { CredentialView } from '../sandbox/list-credentials.ts';
 import type { Attestation } from '../journal/attest.ts';
+import type { OutsideView } from '../proof/seen-from-outside.ts';
 import type { Outcome, Statement } from '../proof/statement.ts';
 import type { BudgetState } from '../gateway/guards/budgets.ts';
 import type { Plan } from '../sandbox/plan.ts';
@@ -291,8 +292,8 @@ export interface DestroyAnswer {
 export interface InspectAnswer {
   readonly sandbox: SandboxView;
   readonly plan: Plan;
-  /** what was read back from the running sandbox; empty when it does not run */
-  readonly readBack: readonly { readonly what: string; readonly value: string; readonly asPlanned: boolean }[];
+  /** what this host sees of the running sandbox, by probe; empty when it does not run */
+  readonly seen: readonly OutsideView[];
   readonly folder: string;
   /** host ids of what runs inside, the first process first */
   readonly processes: readonly number[];

@@ -28,7 +28,7 @@ export interface SandboxProbe extends ProbeRow {
   readonly foreign?: boolean | undefined;
   readonly run: (bench: Bench) => Promise<Seen>;
   /** What this host sees of the sandbox, without asking anything inside: added to the rows of `run`, and what `inspect` ticks. */
-  readonly outside?: ((target: Target) => Promise<readonly Row[]>) | undefined;
+  readonly outside?: ((target: Target, uid: number) => Promise<readonly Row[]>) | undefined;
 }
 
 /** Attacks a twin of the sandbox in a lab: an installation of its own, where faults and hostile hosts can be made. */

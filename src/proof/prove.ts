@@ -96,7 +96,7 @@ function questionsOf(probes: ProbeTable, watch: Watch | undefined): readonly str
 
 async function runProbe(probe: Probe, { bench, lab, watch }: Means): Promise<Seen> {
   if (probe.where === 'sandbox') {
-    const [seen, outside] = await Promise.all([probe.run(bench), probe.outside?.(bench.target) ?? []]);
+    const [seen, outside] = await Promise.all([probe.run(bench), probe.outside?.(bench.target, bench.uid) ?? []]);
     return 'rows' in seen ? { rows: [...seen.rows, ...outside] } : seen;
   }
   if (probe.where === 'watched') {

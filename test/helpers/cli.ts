@@ -86,3 +86,12 @@ export async function wholeWayLacks(recipes: readonly string[] = ['base']): Prom
     await home.remove();
   }
 }
+
+interface Inspected {
+  readonly seen: readonly { readonly rows: readonly { readonly what: string; readonly seen: string; readonly ok?: boolean }[] }[];
+}
+
+/** Of `casemate inspect --json`: what this host sees of the sandbox and is not as planned. */
+export function oddRows({ seen }: Inspected): readonly string[] {
+  return seen.flatMap(({ rows }) => rows.filter(({ ok }) => ok !== true).map((row) => `${row.what}: ${row.seen}`));
+}

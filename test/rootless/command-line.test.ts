@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { makeHome, type Home } from '../helpers/cli.ts';
+import { makeHome, oddRows, type Home } from '../helpers/cli.ts';
 
 /** The whole way as an ordinary user: what this host cannot give there must be waived by name, and nothing else changes. */
 describe.skipIf(process.geteuid?.() === 0)('the command line of an ordinary user', () => {
@@ -50,7 +50,7 @@ describe.skipIf(process.geteuid?.() === 0)('the command line of an ordinary user
     const script = 'cat ~/kept; curl -sS -o /dev/null -w "%{http_code}" http://denied.example.com/';
     expect((await home.casemate(['exec', 'work', '--', 'sh', '-c', script])).out).toBe('kept\n403');
     const inspected = JSON.parse((await home.casemate(['inspect', 'work', '--json'])).out);
-    expect(inspected.readBack.filter((row: { asPlanned: boolean }) => !row.asPlanned)).toEqual([]);
+    expect(oddRows(inspected)).toEqual([]);
     expect(await home.casemate(['destroy', 'work', '--confirm', 'work'])).toMatchObject({ code: 0 });
     expect(await home.casemate(['journal', 'verify'])).toMatchObject({ code: 0 });
   });

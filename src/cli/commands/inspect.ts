@@ -1,4 +1,5 @@
 import type { InspectAnswer } from '../../daemon/protocol.ts';
+import type { OutsideView } from '../../proof/seen-from-outside.ts';
 import { alarmText, budgetRows } from '../printing/budget-rows.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
@@ -8,7 +9,7 @@ import { bold, facts, mark, printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { visible } from '../../base/text.ts';
 
-/** `casemate inspect`: ticks only for what was read back from the running sandbox. */
+/** `casemate inspect`: ticks only for what the probes of a proof see of the running sandbox from outside. */
 export const run: RunCommand = async (args, context) => {
   const parsed = parseOptions(commands['inspect'] ?? { options: [] }, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
@@ -23,10 +24,7 @@ export const run: RunCommand = async (args, context) => {
   return 0;
 };
 
-function print(
-  { stdout }: CommandContext,
-  { sandbox, readBack, folder, budgets, logins, commands: running }: InspectAnswer,
-): void {
+function print({ stdout }: CommandContext, { sandbox, seen, folder, budgets, logins, commands: running }: InspectAnswer): void {
   stdout.write(`${bold(stdout, sandbox.name)}  ${sandbox.id}\n`);
   stdout.write(
     facts([
@@ -48,10 +46,20 @@ function print(
       ['waived', sandbox.waived.length === 0 ? 'nothing' : sandbox.waived.join(', ')],
     ]),
   );
-  for (const { what, value, asPlanned } of readBack) {
-    stdout.write(`${mark(stdout, asPlanned ? 'yes' : 'no')} ${what.padEnd(20)} ${visible(value)}\n`);
-  }
+  seen.forEach((view) => stdout.write(viewLines(stdout, view)));
   for (const { command, startedAt } of running) {
     stdout.write(`running: ${visible(command)} since ${startedAt}\n`);
   }
+}
+
+/** A tick for a probe all of whose observations are as expected; what is not is listed. */
+function viewLines(stdout: NodeJS.WriteStream, { probe, rows }: OutsideView): string {
+  const odd = rows.filter(({ ok }) => ok !== true);
+  const count = `${rows.length} observations from outside${odd.length === 0 ? ', all as planned' : `, ${odd.length} not as planned`}`;
+  const kind = odd.length === 0 && rows.length > 0 ? 'yes' : odd.some(({ ok }) => ok === false) ? 'no' : 'unknown';
+  const head = `${mark(stdout, kind)} ${probe.padEnd(26)} ${count}\n`;
+  return (
+    head +
+    odd.map(({ what, expected, seen }) => `    ${visible(what)}: expected ${visible(expected)}, saw ${visible(seen)}\n`).join('')
+  );
 }
