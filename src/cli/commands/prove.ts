@@ -11,6 +11,8 @@ import { profiles, type Profile } from '../../proof/probe.ts';
 import { chooseProbes, probes } from '../../proof/probes.ts';
 import { prove, type Proof } from '../../proof/prove.ts';
 import { outcomeOf, overall, type Report } from '../../proof/statement.ts';
+import { startWatch } from '../../proof/watch/start-watch.ts';
+import type { Watch } from '../../proof/watch/watch.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { printJson } from '../printing/output.ts';
@@ -60,32 +62,40 @@ interface Choice {
   readonly only: readonly string[] | undefined;
 }
 
-/** Whatever happens, the throw-away sandbox and the lab are gone when this has ended. */
+/** Whatever happens, the throw-away sandbox, the lab and what lay around are gone when this has ended. */
 async function attackAll(asked: Asked, choice: Choice): Promise<Proof> {
   const { parsed, context } = asked;
   const progress = proofProgress(context, { quiet: switchOption(parsed, 'json') });
+  const chosen = chooseProbes(choice);
   await sweepLeftovers(context.uid);
-  const target = await targetOf(asked);
+  const watch = Object.values(chosen).some(({ where }) => where === 'watched') ? await startWatch({ keys: false }) : undefined;
+  let target: ProveTarget | undefined;
   let lab: Promise<Lab> | undefined;
   try {
+    target = await targetOf(asked, watch);
+    const { plan } = target;
     return await prove({
       target,
       uid: context.uid,
-      probes: chooseProbes(choice),
+      probes: chosen,
+      watch,
       only: choice.only,
-      lab: () => (lab ??= openLab(context, target.plan)),
+      lab: () => (lab ??= openLab(context, plan)),
       onStart: progress.start,
       onFinding: progress.finding,
     });
   } finally {
     progress.start('cleaning up');
-    await Promise.allSettled([lab?.then((made) => made.remove()), target.remove()]);
+    await Promise.allSettled([lab?.then((made) => made.remove()), target?.remove()]);
+    await watch?.close();
     progress.end();
   }
 }
 
-async function targetOf({ client, name, parsed, context }: Asked): Promise<ProveTarget> {
-  return name === undefined ? await throwAwayTarget(client, makeRequest(parsed, context)) : await namedTarget(client, name);
+async function targetOf({ client, name, parsed, context }: Asked, watch: Watch | undefined): Promise<ProveTarget> {
+  return name === undefined
+    ? await throwAwayTarget(client, makeRequest(parsed, context), watch?.folders.work)
+    : await namedTarget(client, name);
 }
 
 async function tell(report: Report, { parsed, context }: Asked): Promise<number> {

@@ -4,6 +4,7 @@ import { visible } from '../../base/text.ts';
 import { commandTemplate } from '../../proof/foreign/command-template.ts';
 import { proveForeign } from '../../proof/foreign/prove-foreign.ts';
 import { splitCommand } from '../../proof/foreign/split-command.ts';
+import { sweepLeftovers } from '../../proof/lab/leftovers.ts';
 import type { Profile } from '../../proof/probe.ts';
 import { chooseProbes } from '../../proof/probes.ts';
 import { outcomeOf, overall } from '../../proof/statement.ts';
@@ -29,6 +30,7 @@ export async function proveCommand({ command, parsed, context, choice }: Command
   const timeoutMs = timeLimit(parsed);
   const json = switchOption(parsed, 'json');
   const progress = proofProgress(context, { quiet: json });
+  await sweepLeftovers(context.uid);
   const watch = await startWatch();
   const stop = new AbortController();
   const interrupt = (): void => stop.abort(new CasemateError('TIMED_OUT', 'the proof was broken off'));

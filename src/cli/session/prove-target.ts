@@ -25,13 +25,13 @@ export async function namedTarget(client: Client, name: string): Promise<ProveTa
 /** Without a folder of its own the policy of the user holds, and no project's. */
 type Wish = Omit<MakeRequest, 'cwd'> & { readonly cwd?: string };
 
-/** Goes with this process: it is the sandbox of a command that this process runs. */
-export async function throwAwayTarget(client: Client, wish: Wish): Promise<ProveTarget> {
+/** Goes with this process: it is the sandbox of a command that this process runs. `given`: a workspace that is there. */
+export async function throwAwayTarget(client: Client, wish: Wish, given?: string): Promise<ProveTarget> {
   const folder = await proofFolder();
-  const workspace = join(folder, 'work');
+  const workspace = given ?? join(folder, 'work');
   const request = { cwd: folder, ...wish };
   try {
-    await mkdir(workspace);
+    await mkdir(workspace, { recursive: true });
     const { plan } = await client.call('plan', request);
     const command = ['sleep', 'infinity'];
     const params = { ...request, workspace, command, keep: false, tty: false, client: await ownIdentity() };

@@ -124,7 +124,8 @@ $Q{leave_behind} = sub {
     my %seen = (folder => $work, ordinary => tried { put('ordinary', '>', $nonce) });
     put('set-id', '>', '');
     $seen{'set-id'} = tried { chmod(06755, 'set-id') };
-    $seen{device} = tried { syscall($X86 ? 133 : 33, ($X86 ? () : (-100)), 'device', 0020666, (1 << 8) | 3) == 0 };
+    my $device = 'device';
+    $seen{device} = tried { syscall($X86 ? 133 : 33, ($X86 ? () : (-100)), $device, 0020666, (1 << 8) | 3) == 0 };
     $seen{'move .vscode'} = tried { rename('.vscode', 'moved') && mkdir('.vscode') && put('.vscode/tasks.json', '>', $nonce) };
     for my $name (@names) {
         my ($folder) = $name =~ m{^(.*)/}; my $made = '';

@@ -16,8 +16,8 @@ const prefix = 'casemate-proof-';
 const label = 'used-by.json';
 
 /** A new private folder, used by this process. */
-export async function proofFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), prefix));
+export async function proofFolder(parent = tmpdir()): Promise<string> {
+  const folder = await mkdtemp(join(parent, prefix));
   await markUsed(folder, process.pid);
   return folder;
 }

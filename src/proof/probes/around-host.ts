@@ -91,6 +91,9 @@ export const aroundHostProbes: ProbeTable = {
     source: 'CIS Docker 4.10',
     asks: ['environment_canaries'],
     run(bench, { canaries }) {
+      if (Object.keys(canaries.variables).length === 0) {
+        return Promise.resolve({ notApplicable: 'no key was put into the environment of whoever started it' });
+      }
       const { count = '0', ...found } = textMap(bench.answer('environment_canaries'));
       const inside = new Set(Object.values(found));
       const rows = Object.entries(canaries.variables).map(([name, value]) =>

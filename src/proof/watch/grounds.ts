@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import type { TemplateFolders } from '../foreign/command-template.ts';
+import { proofFolder } from '../lab/leftovers.ts';
 import type { Identity } from '../foreign/run-foreign.ts';
 import { presentFiles, presentFolders } from './planted-names.ts';
 
@@ -35,10 +36,10 @@ const credentialFiles: Readonly<Record<string, (value: string) => string>> = {
 };
 const noteName = 'notes-beside-the-project.txt';
 
-/** `folder`: where to make it; `as`: who owns it, default the caller. */
-export async function layGrounds(folder: string, as?: Identity): Promise<Grounds> {
+/** `folder`: where to make it, default the one for temporary files; `as`: who owns it, default the caller. */
+export async function layGrounds(folder: string | undefined, as?: Identity): Promise<Grounds> {
   const nonce = randomBytes(12).toString('hex');
-  const root = await mkdtemp(join(folder, 'casemate-around-'));
+  const root = await proofFolder(folder);
   const home = join(root, 'home');
   const work = join(home, 'project');
   const own = async (path: string): Promise<void> => (as === undefined ? undefined : await chown(path, as.uid, as.gid));
@@ -49,7 +50,6 @@ export async function layGrounds(folder: string, as?: Identity): Promise<Grounds
   };
   const credentials = Object.fromEntries(Object.keys(credentialFiles).map((name) => [name, canary()]));
   const note = canary();
-  await chmod(root, 0o700);
   await own(root);
   for (const path of presentFolders) {
     // oxlint-disable-next-line no-await-in-loop -- a folder before what lies in it

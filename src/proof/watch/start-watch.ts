@@ -1,5 +1,4 @@
 import { chown, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import ipaddr from 'ipaddr.js';
@@ -18,11 +17,13 @@ export interface WatchOptions {
   readonly folder?: string | undefined;
   /** who owns them and runs the process; default: the caller */
   readonly as?: Identity | undefined;
+  /** whether the sandbox is started with `env`, which holds keys; default yes */
+  readonly keys?: boolean | undefined;
   /** of a resolver that this host uses */
   readonly asked?: (() => readonly string[]) | undefined;
 }
 
-export async function startWatch({ folder = tmpdir(), as, asked }: WatchOptions = {}): Promise<Watch> {
+export async function startWatch({ folder, as, asked, keys = true }: WatchOptions = {}): Promise<Watch> {
   const cleanup = cleanupStack();
   try {
     const grounds = await layGrounds(folder, as);
@@ -33,7 +34,7 @@ export async function startWatch({ folder = tmpdir(), as, asked }: WatchOptions 
     const process = startHostProcess(secret, as);
     cleanup.add('end the process that was to be seen', () => process.end());
     const sockets = await openSockets(sink, grounds, as);
-    const variables = Object.fromEntries(keyNames.map((name) => [name, canary()]));
+    const variables = Object.fromEntries((keys ? keyNames : []).map((name) => [name, canary()]));
     const mark = join(grounds.folders.home, `mark-${grounds.nonce}`);
     return {
       folders: grounds.folders,
