@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -86,6 +86,10 @@ function lacking(need: Need | undefined): string | undefined {
     return (process.geteuid?.() === 0) === (need === 'root')
       ? undefined
       : `it needs to be run as ${need === 'root' ? 'root' : 'an ordinary user'}`;
+  }
+  if (need === 'cgroup-v1') {
+    const file = '/sys/fs/cgroup/memory/memory.kmem.tcp.limit_in_bytes';
+    return existsSync(file) ? undefined : 'this host has no cgroup v1 for memory';
   }
   return need === undefined || onPath(need) ? undefined : `${need} is not installed`;
 }

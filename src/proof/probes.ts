@@ -3,6 +3,7 @@ import { aroundHostProbes } from './probes/around-host.ts';
 import { aroundLimitProbes } from './probes/around-limits.ts';
 import { aroundNetworkProbes } from './probes/around-network.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
+import { exhaustionProbes } from './probes/exhaustion.ts';
 import { fileProbes } from './probes/files.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { nameProbes } from './probes/names.ts';
@@ -20,6 +21,7 @@ export const probes: ProbeTable = {
   ...aroundNetworkProbes,
   ...aroundWorkProbes,
   ...aroundLimitProbes,
+  ...exhaustionProbes,
 };
 
 export interface Choice {

@@ -21,5 +21,5 @@ export interface Edit {
   readonly replace: string;
 }
 
-/** `root`, `user`: who runs it; the others are runtimes that must be installed. */
-export type Need = 'root' | 'user' | 'runsc' | 'crun';
+/** `root`, `user`: who runs it; `cgroup-v1`: memory of sockets is counted apart; the others are runtimes that must be installed. */
+export type Need = 'root' | 'user' | 'cgroup-v1' | 'runsc' | 'crun';

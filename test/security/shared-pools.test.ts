@@ -58,4 +58,31 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('pools of the kernel', (
     expect(await asked(lab, peer.id, 'attempt(lambda: open("/proc/sys/user/max_inotify_instances", "w"))')).not.toBe('DONE');
     await Promise.all([greedy, peer].map(({ id }) => lab.engine.remove(id)));
   });
+
+  it('message queues and locked memory: the sandboxes of a caller share what it has, and one alone does not take it', async () => {
+    const [greedy, peer] = [await started(), await started()];
+    const takeBoth = (seconds: number): readonly string[] => [
+      'python3',
+      '-c',
+      `
+import ctypes, time
+libc = ctypes.CDLL(None)
+def some(most, one):
+    n = 0
+    while n < most and one(n): n += 1
+    return n
+queues = some(${seconds === 0 ? 1 : 100}, lambda n: libc.mq_open(b'/taken%d' % n, 0o102, 0o600, None) >= 0)
+locked = some(${seconds === 0 ? 1 : 100}, lambda n: libc.shmctl(libc.shmget(0, 1 << 20, 0o600), 11, None) == 0)
+print(queues, locked, flush=True)
+time.sleep(${seconds})`,
+    ];
+    const holding = lab.inside(greedy.id, takeBoth(4));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(await lab.inside(peer.id, takeBoth(0))).toMatchObject({ out: '1 1\n' });
+    const [queues = 0, locked = 0] = (await holding).out.split(' ').map(Number);
+    expect(queues).toBeGreaterThan(0);
+    expect(queues).toBeLessThan(5);
+    expect(locked).toBe(2);
+    await Promise.all([greedy, peer].map(({ id }) => lab.engine.remove(id)));
+  });
 });

@@ -129,7 +129,12 @@ function rlimits(limits: EngineLimits): OciProcess['rlimits'] {
   const values = {
     RLIMIT_CORE: 0,
     RLIMIT_FSIZE: limits.fileBytes,
-    RLIMIT_MEMLOCK: 8 * MiB,
+    // Of these two the caller has so much for all sandboxes and for itself (getrlimit(2), 8 MiB and 800 KiB): each gets a quarter.
+    RLIMIT_MEMLOCK: 2 * MiB,
+    RLIMIT_MSGQUEUE: 200 * 1024,
+    // What a caller may do to the order of processes, a sandbox may not.
+    RLIMIT_NICE: 0,
+    RLIMIT_RTPRIO: 0,
     RLIMIT_NOFILE: limits.openFiles,
     // Counted by user namespace since Linux 5.14: the bound where no cgroup can give one.
     RLIMIT_NPROC: limits.pids,

@@ -2,6 +2,7 @@
 # and holds it until it is told to let go. Behind `ask.pl`. Lines in: ID take NAME MOST, ID drop. Lines out: ID and JSON.
 # Every take is a process group of its own; what it must clean away it does when it lets go, and all of it ends with us.
 our (%TAKE, @LATER, $SAY);
+$NAME{ Errno::EAGAIN() } = 'EAGAIN';
 my %holding;
 
 # What is taken one after the other, until it is refused.

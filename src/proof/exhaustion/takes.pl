@@ -56,15 +56,21 @@ $TAKE{tcp_buffers} = sub {
 $TAKE{unix_buffers} = sub { stuffed($_[0], 65536, sub { my ($near, $far); return socketpair($near, $far, 1, 1, 0) ? ($near, $far) : () }) };
 $TAKE{udp_buffers} = sub { stuffed($_[0], 60000, sub { my $one; return socket($one, 2, 2, 0) && bind($one, $own) && connect($one, getsockname($one)) ? ($one) : () }) };
 
-# Files: bytes in MiB in a file that has no name, names by symbolic links.
+# Files: bytes in MiB in files that have no name, one or several; names by symbolic links.
 sub bytes_in {
-    my ($folder, $most) = @_;
+    my ($folder, $most, $each) = @_;
     my $path = "$folder/.casemate-take-$$";
-    $SIG{XFSZ} = 'IGNORE';
-    sysopen(my $file, $path, Fcntl::O_WRONLY() | Fcntl::O_CREAT() | Fcntl::O_EXCL(), 0600) or return { taken => 0, stopped => errname() };
-    unlink $path; push @held, $file;
     my $piece = 'x' x $MIB;
-    return grab($most, sub { my $put = 0; while ($put < $MIB) { my $more = syswrite($file, $piece, $MIB - $put) or return 0; $put += $more } return 1 });
+    $SIG{XFSZ} = 'IGNORE';
+    return grab($most, sub {
+        if ($_[0] % $each == 0) {
+            sysopen(my $next, $path, Fcntl::O_WRONLY() | Fcntl::O_CREAT() | Fcntl::O_EXCL(), 0600) or return 0;
+            unlink $path; push @held, $next;
+        }
+        my ($file, $put) = ($held[-1], 0);
+        while ($put < $MIB) { my $more = syswrite($file, $piece, $MIB - $put) or return 0; $put += $more }
+        return 1;
+    });
 }
 sub names_in {
     my ($folder, $most) = @_;
@@ -77,7 +83,7 @@ sub names_in {
 my %FOLDERS = (tmp => '/tmp', var_tmp => '/var/tmp', shm => '/dev/shm', home => $ENV{HOME} // '/nonexistent', workspace => '/workspace');
 for my $name (keys %FOLDERS) {
     my $folder = $FOLDERS{$name};
-    $TAKE{"bytes_$name"} = sub { bytes_in($folder, $_[0]) };
+    $TAKE{"bytes_$name"} = sub { bytes_in($folder, $_[0], $name eq 'workspace' ? 1 << 30 : 16) };
     $TAKE{"names_$name"} = sub { names_in($folder, $_[0]) };
 }
 # One file of that many GiB, of which nothing is written.
@@ -105,6 +111,7 @@ $TAKE{terminals} = sub { grab($_[0], sub { sysopen(my $one, '/dev/ptmx', Fcntl::
 $TAKE{inotify} = sub { grab($_[0], sub { return kernel('inotify_init1', 0) >= 0 }) };
 $TAKE{aio} = sub { grab($_[0], sub { my $context = "\0" x 8; return kernel('io_setup', 128, $context) == 0 }) };
 $TAKE{message_queues} = sub { grab($_[0], sub { my $name = "take$$-$_[0]"; my $seen = kernel('mq_open', $name, 0102, 0600, 0); my $code = $!; kernel('mq_unlink', $name) if $seen >= 0; $! = $code; return $seen >= 0 }) };
+$TAKE{locked_memory} = sub { grab($_[0], sub { my $id = shmget(0, $MIB, 0600) // return 0; later(sub { shmctl($id, 0, 0) }); return shmctl($id, 11, 0) }) };
 $TAKE{old_queues} = sub { grab($_[0], sub { my $id = msgget(0, 0600) // return 0; later(sub { msgctl($id, 0, 0) }); return 1 }) };
 $TAKE{semaphores} = sub { grab($_[0], sub { my $id = semget(0, 100, 0600) // return 0; later(sub { semctl($id, 0, 0, 0) }); return 1 }) };
 $TAKE{timers} = sub { grab($_[0], sub { my $id = "\0" x 8; return kernel('timer_create', 1, 0, $id) == 0 }) };

@@ -1,18 +1,24 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+
+import { stringify } from 'yaml';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import { spawnProcess } from '../../system/process.ts';
 import type { Inside, Target } from '../probe.ts';
-import type { Lab, LabSandbox } from './lab.ts';
+import { createHand, handCommand, type Hand } from './hand.ts';
+import type { Lab, LabLimits, LabSandbox } from './lab.ts';
 import { createRelay, relayCommand, type Relay } from './relay.ts';
 
 /** A sandbox of the lab: made, started and entered through the command line, as a user would. */
 export interface SandboxOptions {
   readonly name: string;
   readonly start: boolean;
+  /** narrower than those of the policy that is proved */
+  readonly limits?: LabLimits | undefined;
   /** the program that starts the command line, for connections that live longer than a call */
   readonly program: readonly [string, ...string[]];
   /** is given what ends it */
@@ -21,16 +27,19 @@ export interface SandboxOptions {
 
 type Base = Pick<Lab, 'folder' | 'casemate' | 'env'>;
 
-export async function makeSandbox(lab: Base, { name, start, program, onEnd }: SandboxOptions): Promise<LabSandbox> {
+export async function makeSandbox(lab: Base, options: SandboxOptions): Promise<LabSandbox> {
+  const { name, start, limits } = options;
   const workspace = join(lab.folder, `work-${name}`);
   await furnishWorkspace(workspace);
-  await must(lab, ['create', name, '--workspace', workspace], workspace);
+  const narrowed = limits === undefined ? [] : ['--policy', await writeLimits(lab, name, limits)];
+  await must(lab, ['create', name, '--workspace', workspace, ...narrowed], workspace);
   if (start) {
     await must(lab, ['start', name], workspace);
   }
   const { sandbox, plan } = await inspect(lab, name);
   let relay: Promise<Relay> | undefined;
-  const through = (): Promise<Relay> => (relay ??= startRelay(lab, { name, program, onEnd }));
+  let hand: Promise<Hand> | undefined;
+  const through = (): Promise<Relay> => (relay ??= startRelay(lab, options));
   return {
     name,
     id: sandbox.id,
@@ -38,7 +47,22 @@ export async function makeSandbox(lab: Base, { name, start, program, onEnd }: Sa
     target: labTarget(lab, { name, plan }),
     connect: async (host, port) => await (await through()).connect(host, port),
     lookup: async (host) => await (await through()).lookup(host),
+    async hand() {
+      // Who takes too much is ended, and the hand may be with it.
+      const present = await hand?.catch(() => undefined);
+      if (hand === undefined || present === undefined || present.hasEnded()) {
+        hand = startHand(lab, options);
+      }
+      return await hand;
+    },
   };
+}
+
+/** A project's policy may only narrow; it lies beside the workspace, not in it. */
+async function writeLimits({ folder }: Base, name: string, limits: LabLimits): Promise<string> {
+  const path = join(folder, `policy-${name}.yaml`);
+  await writeFile(path, stringify({ version: 1, limits }));
+  return path;
 }
 
 interface Inspected {
@@ -86,17 +110,39 @@ function labTarget(lab: Base, { name, plan }: { readonly name: string; readonly 
   };
 }
 
-async function startRelay(lab: Base, { name, program, onEnd }: Omit<SandboxOptions, 'start'>): Promise<Relay> {
-  const [file, ...first] = program;
-  const args = [...first, 'exec', name, '--no-tty', '--', ...(await relayCommand())];
-  const child = spawnProcess(file, args, { cwd: lab.folder, env: lab.env, stdio: ['pipe', 'pipe', 'ignore'] });
-  if (child.stdout === null || child.stdin === null) {
-    throw new CasemateError('ENGINE_FAILED', 'the relay of the lab has no streams');
-  }
-  const relay = createRelay(child.stdout, child.stdin);
-  onEnd(() => {
+async function startRelay(lab: Base, options: SandboxOptions): Promise<Relay> {
+  const { from, to, end } = openProgram(lab, options, await relayCommand());
+  const relay = createRelay(from, to);
+  options.onEnd(() => {
     relay.close();
-    child.kill('SIGTERM');
+    end();
   });
   return relay;
+}
+
+async function startHand(lab: Base, options: SandboxOptions): Promise<Hand> {
+  const { from, to, end } = openProgram(lab, options, await handCommand());
+  const hand = createHand(from, to);
+  options.onEnd(() => {
+    hand.close();
+    end();
+  });
+  return hand;
+}
+
+interface OpenProgram {
+  readonly from: Readable;
+  readonly to: Writable;
+  readonly end: () => void;
+}
+
+/** A program inside whose streams are this process's. */
+function openProgram(lab: Base, { name, program }: SandboxOptions, command: readonly string[]): OpenProgram {
+  const [file, ...first] = program;
+  const args = [...first, 'exec', name, '--no-tty', '--', ...command];
+  const child = spawnProcess(file, args, { cwd: lab.folder, env: lab.env, stdio: ['pipe', 'pipe', 'ignore'] });
+  if (child.stdout === null || child.stdin === null) {
+    throw new CasemateError('ENGINE_FAILED', 'a program of the lab has no streams');
+  }
+  return { from: child.stdout, to: child.stdin, end: () => void child.kill('SIGTERM') };
 }

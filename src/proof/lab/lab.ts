@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 
 import type { JournalRecord } from '../../journal/record.ts';
 import type { Inside, InsideOptions, Target } from '../probe.ts';
+import type { Hand } from './hand.ts';
 import type { World } from './world.ts';
 
 /**
@@ -21,8 +22,8 @@ export interface Lab {
   readonly twin: LabSandbox;
   /** another one, of the same policy, made when first asked for */
   readonly peer: () => Promise<LabSandbox>;
-  /** A further sandbox with a workspace of its own; `policy`: rules beside those of the twin, as in a policy file. */
-  readonly make: (name: string, options?: { readonly start?: boolean }) => Promise<LabSandbox>;
+  /** A further sandbox with a workspace of its own. */
+  readonly make: (name: string, options?: MakeOptions) => Promise<LabSandbox>;
   readonly world: World;
   readonly canaries: Canaries;
   /** whether the lab has a package registry: it does not where nothing in a temporary folder can be run */
@@ -31,6 +32,16 @@ export interface Lab {
   readonly records: () => Promise<readonly JournalRecord[]>;
   readonly remove: () => Promise<void>;
 }
+
+export interface MakeOptions {
+  /** default: yes */
+  readonly start?: boolean | undefined;
+  /** none may be more than the policy that is proved gives */
+  readonly limits?: LabLimits | undefined;
+}
+
+/** As a policy file has them; sizes in bytes. */
+export type LabLimits = Readonly<Partial<Record<'memory' | 'cpus' | 'pids' | 'disk' | 'fileSize' | 'files', number>>>;
 
 export interface LabPlaces {
   readonly state: string;
@@ -60,6 +71,8 @@ export interface LabSandbox {
   readonly connect: (host: string, port: number) => Promise<Duplex>;
   /** What the resolver inside answers: addresses, or the name of the failure. */
   readonly lookup: (host: string) => Promise<readonly string[] | string>;
+  /** Takes and holds what there is to take; started when first asked for, and anew after it was ended. */
+  readonly hand: () => Promise<Hand>;
 }
 
 export interface Canaries {

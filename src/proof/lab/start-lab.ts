@@ -184,8 +184,8 @@ async function readAll({ state }: LabPlaces): Promise<readonly JournalRecord[]> 
 async function inhabit(base: Base, program: LabOptions['program'], end: () => Promise<unknown>): Promise<Lab> {
   const made: LabSandbox[] = [];
   const relays: (() => void)[] = [];
-  const make: Lab['make'] = async (name, { start = true } = {}) => {
-    const sandbox = await makeSandbox(base, { name, start, program, onEnd: (close) => relays.push(close) });
+  const make: Lab['make'] = async (name, { start = true, limits } = {}) => {
+    const sandbox = await makeSandbox(base, { name, start, limits, program, onEnd: (close) => relays.push(close) });
     made.push(sandbox);
     return sandbox;
   };

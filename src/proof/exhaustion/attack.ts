@@ -1,0 +1,131 @@
+import type { LayerName } from '../../base/layers.ts';
+import type { Plan } from '../../sandbox/plan.ts';
+import { attack, control, type Row } from '../finding.ts';
+import type { Lab, LabLimits, LabSandbox } from '../lab/lab.ts';
+import type { Hand, Hold } from '../lab/hand.ts';
+import { groupFigures, type GroupFigures } from './figures.ts';
+import { watchedRows, whileWatched, type Bounds, type Watched } from './watched.ts';
+
+/**
+ * An attack on what sandboxes share: one that is made for it takes all it gets, with small limits so that this machine is in
+ * no danger, while another one and the gateway are watched. What `prove` judges and what the benchmark measures is the same.
+ */
+export interface Attack {
+  /** completes "tries to ..." */
+  readonly title: string;
+  readonly source?: string | undefined;
+  readonly layers?: readonly LayerName[] | undefined;
+  readonly bounds?: Bounds | undefined;
+  /** why there is nothing to attack under this plan */
+  readonly lacks?: ((plan: Plan) => string | undefined) | undefined;
+  readonly run: (field: Field) => Promise<readonly Row[]>;
+}
+
+export type AttackTable = Readonly<Record<string, Attack>>;
+
+export interface Field {
+  readonly lab: Lab;
+  readonly attacker: LabSandbox;
+  readonly limits: Limits;
+  /** of the attacker; started anew where an attack has ended it */
+  readonly hand: () => Promise<Hand>;
+  /** bounds and use of the attacker's cgroup, now */
+  readonly group: () => Promise<GroupFigures>;
+}
+
+export interface Limits {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly pids: number;
+  readonly diskBytes: number;
+  readonly fileBytes: number;
+  readonly openFiles: number;
+}
+
+const mebi = 1024 * 1024;
+
+/** Small enough for the smallest machine, large enough for the programs that attack. */
+const most: Limits = {
+  memoryBytes: 128 * mebi,
+  cpus: 1,
+  pids: 64,
+  diskBytes: 64 * mebi,
+  fileBytes: 64 * mebi,
+  openFiles: 512,
+};
+
+export interface Besieged {
+  readonly rows: readonly Row[];
+  readonly watched: Watched;
+}
+
+export async function besiege(lab: Lab, { run, bounds }: Attack): Promise<Besieged> {
+  const field = await fieldOf(lab);
+  const { value, watched } = await whileWatched(lab, () => run(field));
+  return { rows: [...value, ...watchedRows(watched, bounds)], watched };
+}
+
+const attackers = new WeakMap<Lab, Promise<LabSandbox>>();
+
+async function fieldOf(lab: Lab): Promise<Field> {
+  const limits = lab.twin.target.plan === undefined ? most : narrowest(lab.twin.target.plan.limits, most);
+  const made = attackers.get(lab) ?? lab.make('attacker', { limits: written(limits) });
+  attackers.set(lab, made);
+  const attacker = await made;
+  const [first = 0] = await attacker.target.processes();
+  return { lab, attacker, limits, hand: () => attacker.hand(), group: () => groupFigures(attacker.id, first) };
+}
+
+function narrowest(one: Limits, other: Limits): Limits {
+  const least = (name: keyof Limits): number => Math.min(one[name], other[name]);
+  return {
+    memoryBytes: least('memoryBytes'),
+    cpus: least('cpus'),
+    pids: least('pids'),
+    diskBytes: least('diskBytes'),
+    fileBytes: least('fileBytes'),
+    openFiles: least('openFiles'),
+  };
+}
+
+function written({ memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles }: Limits): LabLimits {
+  return { memory: memoryBytes, cpus, pids, disk: diskBytes, fileSize: fileBytes, files: openFiles };
+}
+
+/** One thing that is taken: as much as there is, up to a bounded number. */
+export interface TakeRow {
+  /** its name in `takes.pl` or `floods.pl` */
+  readonly take: string;
+  /** what it is, with its unit, e.g. `MiB of memory` */
+  readonly what: string;
+  readonly tried: number;
+  readonly bound: number;
+  readonly words?: readonly string[] | undefined;
+}
+
+/** Takes it, looks while it is held, and lets go. */
+export async function takeWhile<T>(
+  hand: Hand,
+  { take, tried, words }: TakeRow,
+  look: (hold: Hold) => Promise<T>,
+): Promise<readonly [Hold, T]> {
+  const hold = await hand.take(take, tried, words);
+  try {
+    return [hold, await look(hold)];
+  } finally {
+    await hold.release();
+  }
+}
+
+export function takenRow({ what, tried, bound }: TakeRow, { taken, stopped }: Hold): Row {
+  return attack(what, {
+    expected: `at most ${bound}`,
+    seen: `${taken} of ${tried}${stopped === 'never' ? '' : `, then ${stopped}`}`,
+    ok: taken <= bound,
+  });
+}
+
+/** Something of it must be there to be taken, or a bound on it means nothing. */
+export function firstRow({ what }: TakeRow, { taken, stopped }: Hold): Row {
+  return control(`${what}: the first`, { expected: 'given', seen: taken > 0 ? 'given' : stopped, ok: taken > 0 });
+}

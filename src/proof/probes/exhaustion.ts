@@ -1,0 +1,28 @@
+import { besiege, type Attack, type AttackTable } from '../exhaustion/attack.ts';
+import { takeAttacks } from '../exhaustion/takes.ts';
+import type { Probe, ProbeTable } from '../probe.ts';
+
+/** What one sandbox takes is bounded (G22), and the others and the gateway go on meanwhile (G20). */
+
+function probeOf(attack: Attack): Probe {
+  const { title, source, layers, lacks } = attack;
+  return {
+    where: 'lab',
+    title,
+    proves: ['G22', 'G20'],
+    profile: 'full',
+    source,
+    layers,
+    async run(lab) {
+      const { plan } = lab.twin.target;
+      const lacking = plan === undefined ? undefined : lacks?.(plan);
+      return lacking === undefined ? { rows: (await besiege(lab, attack)).rows } : { notApplicable: lacking };
+    },
+  };
+}
+
+function probesOf(group: string, attacks: AttackTable): ProbeTable {
+  return Object.fromEntries(Object.entries(attacks).map(([id, attack]) => [`${group}.${id}`, probeOf(attack)]));
+}
+
+export const exhaustionProbes: ProbeTable = probesOf('exhaustion', takeAttacks);
