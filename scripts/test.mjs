@@ -14,7 +14,7 @@ import { runOpen } from './setup/processes.mjs';
 
 const chosen = process.argv.slice(2);
 // In CI an engine that is not there is a failure: a suite that skips everything must not be green.
-const required = process.env.CI === 'true' ? { REQUIRE_ENGINES: process.env.REQUIRE_ENGINES ?? 'oci' } : {};
+const required = process.env.CI === 'true' ? { REQUIRE_ENGINES: process.env.REQUIRE_ENGINES ?? 'oci,runsc' } : {};
 // Tests of the whole way run what was built, as a user would.
 const env = { ...required, CASEMATE_TEST_ENTRY: bundle };
 

@@ -10,7 +10,7 @@ import type { Ingress } from '../system/ingress.ts';
  */
 export interface Engine {
   readonly name: string;
-  readonly can: Readonly<Record<Capability, boolean>>;
+  readonly can: (runtime: SandboxSpec['runtime']) => Readonly<Record<Capability, boolean>>;
   /** What this host gives, layer by layer, each answered by a probe and not by a guess. */
   readonly examine: (runtime: string, options?: Abortable) => Promise<readonly LayerReport[]>;
   /** Throws `LAYER_MISSING` for a layer the host lacks and `spec.waived` does not name; `ENGINE_FAILED` otherwise. */
@@ -28,6 +28,11 @@ export interface Engine {
   readonly tidy: () => Promise<void>;
   /** The argument list that runs a command inside with the confinement of the sandbox; the caller starts it. */
   readonly attach: (id: string, command: CommandSpec) => Promise<Invocation>;
+  /**
+   * Ends a command and what it started in its session, at once; `leader` is what the invocation's `pidFile` holds. What left
+   * the session on purpose stays.
+   */
+  readonly endSession: (id: string, leader: string) => Promise<void>;
   readonly stats: (id: string, options?: Abortable) => Promise<Stats>;
   /** Host process ids inside, for outside probes. */
   readonly processes: (id: string) => Promise<readonly number[]>;
@@ -35,6 +40,7 @@ export interface Engine {
   readonly processOf: (id: string, connection: SandboxConnection) => Promise<SendingProcess | undefined>;
 }
 
+/** `ownKernel`: programs inside are answered by a kernel of their own, and are no processes of the host. */
 export type Capability = 'pauses' | 'limitsDisk' | 'limitsMemory' | 'rootless' | 'ownKernel';
 
 /** A TCP connection as the sandbox sees it: its own port, and the address and port it connected to. */
@@ -141,7 +147,7 @@ export interface Invocation {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Written by the runtime once the command runs: the host process id, decimal. */
+  /** Written by the runtime once the command runs: the number `endSession` knows it by. */
   readonly pidFile: string;
   /** Written by the runtime when the command could not be started: its log, the error last. */
   readonly errorLog: string;

@@ -38,7 +38,7 @@ export function memoryEngine({ lacking = [], invocation = nothing }: MemoryEngin
   };
   return {
     name: 'memory',
-    can: { pauses: false, limitsDisk: true, limitsMemory: true, rootless: true, ownKernel: false },
+    can: () => ({ pauses: false, limitsDisk: true, limitsMemory: true, rootless: true, ownKernel: false }),
     examine: async () => reports(lacking),
     async create(spec, { signal } = {}) {
       signal?.throwIfAborted();
@@ -78,6 +78,7 @@ export function memoryEngine({ lacking = [], invocation = nothing }: MemoryEngin
       get(id);
       return { memoryBytes: 0, memoryPeakBytes: 0, cpuMs: 0, pids: 0 };
     },
+    endSession: async () => undefined,
     processes: async () => [],
     processOf: async () => undefined,
     spec: (id) => entries.get(id)?.spec,

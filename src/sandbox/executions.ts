@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
@@ -167,47 +166,15 @@ async function recordEnd(context: SandboxContext, execution: Ended, outcome: Exe
   });
 }
 
-/**
- * The runtime wrote the host process id of the command, which leads a session of its own; what it started is in that
- * session unless it left on purpose. Only processes inside the sandbox are looked at: no number of the host is guessed.
- * Looked at again until none is left, because one may start another between the look and the signal.
- */
-async function killExecution({ engine }: SandboxContext, execution: Execution): Promise<boolean> {
-  const { invocation } = execution;
+/** The runtime writes the number of a command once it runs. */
+async function killExecution({ engine }: SandboxContext, { sandbox, invocation }: Execution): Promise<boolean> {
   const leader = invocation === undefined ? '' : (await readFile(invocation.pidFile, 'utf8').catch(() => '')).trim();
   if (leader === '') {
     return false;
   }
-  for (let round = 0; round < killRounds; round += 1) {
-    // oxlint-disable-next-line no-await-in-loop -- one look after the other
-    const inside = await engine.processes(execution.sandbox).catch((): readonly number[] => []);
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    const sessions = await Promise.all(inside.map(sessionOf));
-    const mine = inside.filter((_, index) => sessions[index] === leader);
-    if (mine.length === 0) {
-      break;
-    }
-    mine.forEach(kill);
-    // oxlint-disable-next-line no-await-in-loop -- a killed process is gone a moment later
-    await sleep(20);
-  }
+  // What is gone by now needs no end.
+  await engine.endSession(sandbox, leader).catch(() => undefined);
   return true;
-}
-
-const killRounds = 20;
-
-/** Field 6 of `/proc/PID/stat` (proc(5)). */
-async function sessionOf(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3];
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended by itself between the look and the signal.
-  }
 }
 
 export async function clientLives(client: ProcessIdentity | undefined): Promise<boolean> {

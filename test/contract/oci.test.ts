@@ -1,4 +1,4 @@
-/** The `oci` engine, by whoever runs this: root, or an ordinary user with subordinate ids. */
+/** The `oci` engine, by whoever runs this: root, or an ordinary user with subordinate ids. The same cases over each runtime. */
 import { describe } from 'vitest';
 
 import { ociLab, ociLacks } from '../helpers/oci-lab.ts';
@@ -7,4 +7,8 @@ import { engineContract } from './engine.ts';
 
 describe.skipIf(!engineOrSkip('oci', await ociLacks()))('with a real runtime', () => {
   engineContract('oci', ociLab, { runs: true });
+});
+
+describe.skipIf(!engineOrSkip('runsc', await ociLacks('runsc')))('with a kernel of its own', () => {
+  engineContract('oci', () => ociLab('runsc'), { runs: true });
 });

@@ -20,6 +20,7 @@ export interface OciLab {
   readonly options: OciEngineOptions;
   readonly folder: string;
   readonly owner: string;
+  readonly runtime: SandboxSpec['runtime'];
   readonly spec: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
   /** a sandbox that runs */
   readonly started: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
@@ -50,13 +51,13 @@ export async function testRootfs(): Promise<string | undefined> {
 }
 
 /** What these tests lack on this machine, for `engineOrSkip`; `undefined` when nothing. */
-export async function ociLacks(): Promise<string | undefined> {
+export async function ociLacks(runtime: SandboxSpec['runtime'] = 'runc'): Promise<string | undefined> {
   if ((await testRootfs()) === undefined) {
     return 'the image "base" is not built (casemate setup)';
   }
   const lab = await ociLab();
   try {
-    const reports = await lab.engine.examine('runc');
+    const reports = await lab.engine.examine(runtime);
     const missing = reports.find(({ layer, available }) => !available && !softLayers.includes(layer));
     return missing && `${missing.layer}: ${missing.detail}`;
   } catch (error) {
@@ -66,7 +67,7 @@ export async function ociLacks(): Promise<string | undefined> {
   }
 }
 
-export async function ociLab(): Promise<OciLab> {
+export async function ociLab(runtime: SandboxSpec['runtime'] = 'runc'): Promise<OciLab> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-oci-'));
   await chmod(folder, 0o700);
   const rootfs = await testRootfs();
@@ -87,7 +88,7 @@ export async function ociLab(): Promise<OciLab> {
       id,
       owner,
       hostname: 'box',
-      runtime: 'runc',
+      runtime,
       rootfs: rootfs ?? '/nonexistent',
       workspace: { path: workspace, mode: 'direct', protect: [] },
       home: join(folder, `home-${id}`),
@@ -104,6 +105,7 @@ export async function ociLab(): Promise<OciLab> {
     options,
     folder,
     owner,
+    runtime,
     spec,
     async started(changes) {
       const made = await spec(changes);

@@ -107,8 +107,8 @@ export const specificationMutants: readonly Mutant[] = [
     name: 'hook-in-specification',
     weakens: 'the runtime is told to run a program of the host',
     file: 'src/engines/oci/container.ts',
-    find: 'JSON.stringify(ociConfig(spec, bundleFacts(host, group)))',
-    replace: "JSON.stringify({ ...ociConfig(spec, bundleFacts(host, group)), hooks: { poststart: [{ path: '/bin/true' }] } })",
+    find: 'JSON.stringify(configFor(record, host, group))',
+    replace: "JSON.stringify({ ...configFor(record, host, group), hooks: { poststart: [{ path: '/bin/true' }] } })",
     caughtBy: ['specification.golden'],
   },
   {

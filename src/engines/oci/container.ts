@@ -15,13 +15,17 @@ import { fullDisk } from './full-disk.ts';
 import { askForGracePeriod } from './grace-period.ts';
 import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
 import type { CgroupHost } from './host.ts';
-import { rootMapping, userMapping } from './ids.ts';
+import { agentId, fileServerId, rootMapping, userMapping, type IdMapping } from './ids.ts';
 import type { Protection } from './protect.ts';
 import type { EngineRecord } from './records.ts';
 import { globalArgs, runtimeFailure, type RuntimeOptions } from './runtime.ts';
 import type { Machine } from './seccomp.ts';
-import { startStage, type Stage } from './stage.ts';
+import { startStage, type Stage, type StageResult } from './stage.ts';
 import { stagePlan, type Identity, type Owner } from './stage-plan.ts';
+import { cgroupSteps } from './gvisor/cgroup-steps.ts';
+import { startCommand, type GvisorChoice } from './gvisor/gvisor-calls.ts';
+import { gvisorConfig } from './gvisor/gvisor-config.ts';
+import { openFolder } from './gvisor/sandbox-folder.ts';
 
 /** From a record to a container whose namespaces and mounts exist and whose first process, ours, sleeps. */
 
@@ -36,6 +40,8 @@ export interface ContainerHost {
   readonly limitsHome: boolean;
   readonly identity: Identity;
   readonly runtime: RuntimeOptions;
+  /** the sandbox gets a kernel of its own, started in this way */
+  readonly gvisor: GvisorChoice | undefined;
 }
 
 /** exit code of `stage.pl` for its own failures */
@@ -68,23 +74,28 @@ export async function makeContainer(
     covers(layout),
     mkdir(folder.executions, { mode: 0o700 }),
     privateFolder(runtime.root),
-    writeFile(folder.config, JSON.stringify(ociConfig(spec, bundleFacts(host, group))), { mode: 0o600 }),
+    writeFile(folder.config, JSON.stringify(configFor(record, host, group)), { mode: 0o600 }),
   ]);
-  const facts = { stage, identity: host.identity, owners, homeDisk, protections, covers: coverFiles };
+  const creators = await creatorsOf(record, host);
+  const facts = { stage, identity: host.identity, owners, creators, homeDisk, protections, covers: coverFiles };
   const plan = stagePlan(spec, { ...facts, runtime: creation(record, host, group) });
   const own = group?.unit === undefined ? '' : `${groupLine(group.controllers)}\n`;
   const maker = ready === undefined || ready.hasEnded() || group?.unit !== undefined ? newStage(host, group) : ready;
   const running = maker.carryOut(`${own}${plan}`, { signal });
   meanwhile?.();
-  const result = await running;
-  if (result.exitCode === stageFailed) {
-    throw stageFailure(result.stderr);
-  }
-  if (result.exitCode !== 0) {
-    throw (await fullDisk(folder.folder)) ?? runtimeFailure(runtime.name, 'run', (await readTextIfPresent(folder.log)) ?? '');
-  }
+  await requireMade(await running, host, spec.id);
   await limitSocketsApart(host.cgroup, group, spec.limits.memoryBytes);
   return rememberInit(host, spec.id);
+}
+
+async function requireMade({ exitCode, stderr }: StageResult, { layout, runtime }: ContainerHost, id: string): Promise<void> {
+  if (exitCode === stageFailed) {
+    throw stageFailure(stderr);
+  }
+  if (exitCode !== 0) {
+    const { folder, log } = layout.sandbox(id);
+    throw (await fullDisk(folder)) ?? runtimeFailure(runtime.name, 'run', (await readTextIfPresent(log)) ?? '');
+  }
 }
 
 async function homeDiskOf({ spec }: EngineRecord, { layout, env, limitsHome }: ContainerHost): Promise<HomeDisk | undefined> {
@@ -114,24 +125,46 @@ async function limitSocketsApart({ socketsApart }: CgroupHost, group: Group | un
   }
 }
 
+/** gVisor's file server makes the files, and gets at the sandbox's folder for that. */
+async function creatorsOf({ spec }: EngineRecord, { layout, gvisor }: ContainerHost): Promise<readonly number[]> {
+  if (gvisor === undefined) {
+    return [agentId];
+  }
+  await openFolder(layout, spec.id, spec.limits.memoryBytes);
+  return [agentId, fileServerId];
+}
+
 function newStage({ env, machine }: ContainerHost, group: Group | undefined): Stage {
   return startStage({ env, machine, unit: group?.unit });
 }
 
-function creation(
-  { spec }: EngineRecord,
-  { layout, runtime: { name, root, env } }: ContainerHost,
-  group?: Group,
-): readonly string[] {
-  const { log, bundle, pidFile } = layout.sandbox(spec.id);
+function creation({ spec }: EngineRecord, host: ContainerHost, group?: Group): readonly string[] {
+  const {
+    layout,
+    gvisor,
+    runtime: { name, root, env },
+  } = host;
+  const { folder, log, bundle, pidFile } = layout.sandbox(spec.id);
+  if (gvisor !== undefined) {
+    const { machine, cgroup } = host;
+    const isDelegated = group?.unit !== undefined;
+    const steps = group === undefined ? [] : cgroupSteps(spec.limits, { ...group, isDelegated, layout: cgroup.layout });
+    return startCommand(spec.id, { machine, folder, mapping: mappingOf(host), steps, choice: gvisor });
+  }
   const runtime = { name, root, env, limitsMust: group?.unit !== undefined };
   // The first process is ours and does nothing, so it need not be held back: one call of the runtime in place of two.
   return [name, ...globalArgs(runtime, log), 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, spec.id];
 }
 
-function bundleFacts({ machine, stage, seccomp, identity }: ContainerHost, cgroup: Group | undefined) {
-  const idMapping = identity.kind === 'root' ? rootMapping(identity.slot) : userMapping(identity.subuid.count);
-  return { machine, stage, seccomp, idMapping, cgroup };
+function configFor({ spec }: EngineRecord, host: ContainerHost, cgroup: Group | undefined): object {
+  const { machine, stage, gvisor } = host;
+  const seccomp = host.seccomp && gvisor?.filtersCommands !== false;
+  const config = ociConfig(spec, { machine, stage, seccomp, idMapping: mappingOf(host), cgroup });
+  return gvisor === undefined ? config : gvisorConfig(config, spec);
+}
+
+function mappingOf({ identity }: ContainerHost): readonly IdMapping[] {
+  return identity.kind === 'root' ? rootMapping(identity.slot) : userMapping(identity.subuid.count);
 }
 
 function stageFailure(text: string): CasemateError {
@@ -139,14 +172,22 @@ function stageFailure(text: string): CasemateError {
   return new CasemateError('ENGINE_FAILED', `cannot make the sandbox's mounts: ${visible(line)}`);
 }
 
-async function rememberInit({ layout }: ContainerHost, id: string): Promise<ProcessIdentity> {
+async function rememberInit({ layout, gvisor }: ContainerHost, id: string): Promise<ProcessIdentity> {
   const folder = layout.sandbox(id);
+  if (gvisor !== undefined) {
+    // `keep.pl` has written it down before anything began.
+    return foundInit(await liveInit(layout, id));
+  }
   const pid = Number((await readFile(folder.pidFile, 'utf8')).trim());
-  const identity = await identifyProcess(pid);
+  const identity = foundInit(await identifyProcess(pid));
+  await writeFile(folder.init, JSON.stringify(identity), { mode: 0o600 });
+  return identity;
+}
+
+function foundInit(identity: ProcessIdentity | undefined): ProcessIdentity {
   if (identity === undefined) {
     throw new CasemateError('ENGINE_FAILED', 'the first process of the sandbox ended at once');
   }
-  await writeFile(folder.init, JSON.stringify(identity), { mode: 0o600 });
   return identity;
 }
 

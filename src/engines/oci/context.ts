@@ -9,10 +9,12 @@ import { examineHost } from './examine.ts';
 import { engineLayout, type EngineFolders, type EngineLayout } from './folders.ts';
 import { examineDelegation, isDelegated } from './delegation.ts';
 import { cgroupHost, machineOf, stageFolder, subordinateRange, type CgroupHost } from './host.ts';
+import { probeGvisor, type GvisorFindings } from './gvisor/probe.ts';
 import { startListener, type Listener } from './listen.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 import { engineRecords, type EngineRecord, type Records } from './records.ts';
 import type { RuntimeOptions } from './runtime.ts';
+import type { Machine } from './seccomp.ts';
 import { idSlots, type Slots } from './slots.ts';
 import { startStage, type Stage } from './stage.ts';
 import type { Identity, Range } from './stage-plan.ts';
@@ -48,6 +50,8 @@ export interface EngineContext extends OciEngineOptions {
   readonly reports: Map<string, Promise<readonly LayerReport[]>>;
   /** where groups of processes with limits can be made; asked for anew with each examination of the host */
   readonly cgroups: { known: Promise<CgroupHost> | undefined };
+  /** what the installed gVisor can do here; asked for anew with each examination of `runsc` */
+  readonly gvisor: { known: Promise<GvisorFindings> | undefined };
 }
 
 export function engineContext(options: OciEngineOptions): EngineContext {
@@ -65,6 +69,7 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     ahead: { stage: undefined },
     reports: new Map(),
     cgroups: { known: undefined },
+    gvisor: { known: undefined },
   };
 }
 
@@ -175,30 +180,55 @@ async function ask(context: EngineContext, runtime: string, { signal }: Abortabl
     cgroupsOf(context, { again: true }),
     subordinates(context),
   ]);
-  return examineHost({ runtime, ...user, subordinates: ranges, stage, cgroup, folder: folders.state, env, signal });
+  let asked: Promise<GvisorFindings> | undefined;
+  const gvisor = (): Promise<GvisorFindings> => (asked ??= gvisorOf(context, { again: true }));
+  return examineHost({ runtime, ...user, subordinates: ranges, stage, cgroup, gvisor, folder: folders.state, env, signal });
 }
 
-export async function containerHost(context: EngineContext, record: EngineRecord): Promise<ContainerHost> {
-  const { layout, env, arch = process.arch } = context;
+async function gvisorOf(context: EngineContext, { again = false } = {}): Promise<GvisorFindings> {
+  const { gvisor } = context;
+  if (again || gvisor.known === undefined) {
+    gvisor.known = askGvisor(context);
+    gvisor.known.catch(() => undefined);
+  }
+  return await gvisor.known;
+}
+
+async function askGvisor(context: EngineContext): Promise<GvisorFindings> {
+  const { folders, env, isRoot } = context;
+  const [{ machine, stage }, identity] = await Promise.all([placeOf(context), identityOf(context, isRoot ? 0 : undefined)]);
+  return probeGvisor({ machine, stage, identity, folders, env });
+}
+
+/** Where a sandbox is put together on this machine. */
+async function placeOf({ folders, arch = process.arch }: EngineContext): Promise<{ machine: Machine; stage: string }> {
   const machine = machineOf(arch);
-  const [stage, cgroup, identity, reports] = await Promise.all([
-    stageFolder([context.folders.run, context.folders.state]),
-    cgroupsOf(context),
-    identityOf(context, record),
-    knownReports(context, record.spec.runtime),
-  ]);
+  const stage = await stageFolder([folders.run, folders.state]);
   if (machine === undefined || stage === undefined) {
     throw new CasemateError(
       'ENGINE_FAILED',
       machine === undefined ? `${arch} is not supported` : 'none of /mnt, /srv, /media, /home exists',
     );
   }
-  const has = (name: LayerName): boolean => reports.some(({ layer, available }) => layer === name && available);
-  const limits = { seccomp: has('seccomp'), limitsHome: has('disk-limit') };
-  return { layout, env, machine, stage, cgroup, identity, ...limits, runtime: runtimeOf(context, record.spec.runtime) };
+  return { machine, stage };
 }
 
-async function identityOf(context: EngineContext, { slot }: EngineRecord): Promise<Identity> {
+export async function containerHost(context: EngineContext, record: EngineRecord): Promise<ContainerHost> {
+  const { layout, env } = context;
+  const { runtime } = record.spec;
+  const [place, cgroup, identity, reports] = await Promise.all([
+    placeOf(context),
+    cgroupsOf(context),
+    identityOf(context, record.slot),
+    knownReports(context, runtime),
+  ]);
+  const gvisor = runtime === 'runsc' ? (await gvisorOf(context)).choice : undefined;
+  const has = (name: LayerName): boolean => reports.some(({ layer, available }) => layer === name && available);
+  const limits = { seccomp: has('seccomp'), limitsHome: has('disk-limit') };
+  return { layout, env, ...place, cgroup, identity, ...limits, gvisor, runtime: runtimeOf(context, runtime) };
+}
+
+async function identityOf(context: EngineContext, slot: number | undefined): Promise<Identity> {
   if (slot !== undefined) {
     return { kind: 'root', slot };
   }

@@ -1,15 +1,19 @@
 import { writeFile } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
-import type { CommandSpec, Engine, Invocation } from '../engine.ts';
+import type { ProcessIdentity } from '../../system/process-identity.ts';
+import type { CommandSpec, Engine, Invocation, SandboxConnection, SendingProcess, Stats } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
 import { liveInit } from './container.ts';
 import { engineContext, examine, runtimeBeside, takeListener, type EngineContext, type OciEngineOptions } from './context.ts';
+import { countInside, endGvisorSession, gvisorInvocation, gvisorSender } from './gvisor/inside.ts';
+import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
 import { askForGracePeriod } from './grace-period.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox, tidy } from './lifecycle.ts';
 import { listenInside } from './listen.ts';
 import { requireProtections } from './protections.ts';
-import { processesInside } from './processes.ts';
+import { endSession, processesInside } from './processes.ts';
+import type { EngineRecord } from './records.ts';
 import { runtimeCommand } from './runtime.ts';
 import { sendingProcess } from './sending-process.ts';
 import { sandboxStats } from './stats.ts';
@@ -17,14 +21,20 @@ import { sandboxStats } from './stats.ts';
 /** The embedded engine: an OCI runtime (runc, crun, runsc) started directly, without a daemon of its own. */
 
 const graceDefaultMs = 5000;
-const nothingUsed = { memoryBytes: undefined, memoryPeakBytes: undefined, cpuMs: undefined, pids: undefined };
+const nothingUsed: Stats = { memoryBytes: undefined, memoryPeakBytes: undefined, cpuMs: undefined, pids: undefined };
 
 export function ociEngine(options: OciEngineOptions): Engine {
   const context = engineContext(options);
-  const { isRoot, layout, records, exclusive } = context;
+  const { isRoot, records, exclusive } = context;
   return {
     name: 'oci',
-    can: { pauses: false, limitsDisk: isRoot, limitsMemory: isRoot, rootless: true, ownKernel: false },
+    can: (runtime) => ({
+      pauses: false,
+      limitsDisk: isRoot,
+      limitsMemory: isRoot,
+      rootless: true,
+      ownKernel: runtime === 'runsc',
+    }),
     examine: (runtime, abort) => examine(context, runtime, abort),
     create: (spec, abort = {}) => exclusive(spec.id, () => createSandbox(context, spec, abort)),
     ingress: (id, ports, abort = {}) =>
@@ -41,19 +51,61 @@ export function ociEngine(options: OciEngineOptions): Engine {
     },
     tidy: () => tidy(context),
     attach: (id, command) => attach(context, id, command),
-    async stats(id) {
-      const init = await liveInit(layout, id);
-      return init === undefined ? nothingUsed : sandboxStats(id, init.pid);
-    },
+    endSession: (id, leader) => endSessionOf(context, id, leader),
+    stats: (id) => statsOf(context, id),
     async processes(id) {
-      const init = await liveInit(layout, id);
-      return init === undefined ? [] : processesInside(init);
+      const live = await liveSandbox(context, id);
+      return live === undefined ? [] : processesOf(live);
     },
     async processOf(id, connection) {
-      const init = await liveInit(layout, id);
-      return init === undefined ? undefined : sendingProcess(init, connection);
+      const live = await liveSandbox(context, id);
+      return live === undefined ? undefined : senderOf(context, live, connection);
     },
   };
+}
+
+interface LiveSandbox {
+  readonly record: EngineRecord;
+  readonly init: ProcessIdentity;
+  /** its programs run on gVisor's kernel and not on the host's */
+  readonly isGvisor: boolean;
+}
+
+async function liveSandbox({ layout, records }: EngineContext, id: string): Promise<LiveSandbox | undefined> {
+  const [init, record] = await Promise.all([liveInit(layout, id), records.read(id)]);
+  return init === undefined || record === undefined ? undefined : { record, init, isGvisor: record.spec.runtime === 'runsc' };
+}
+
+async function processesOf({ init, isGvisor }: LiveSandbox): Promise<readonly number[]> {
+  return isGvisor ? gvisorProcesses(init) : processesInside(init);
+}
+
+async function senderOf(
+  context: EngineContext,
+  live: LiveSandbox,
+  connection: SandboxConnection,
+): Promise<SendingProcess | undefined> {
+  const { record, init, isGvisor } = live;
+  return isGvisor ? gvisorSender({ context, record, keeper: init }, connection) : sendingProcess(init, connection);
+}
+
+async function endSessionOf(context: EngineContext, id: string, leader: string): Promise<void> {
+  const live = await liveSandbox(context, id);
+  if (live !== undefined) {
+    const { record, init, isGvisor } = live;
+    await (isGvisor ? endGvisorSession({ context, record, keeper: init }, leader) : endSession(init, leader));
+  }
+}
+
+async function statsOf(context: EngineContext, id: string): Promise<Stats> {
+  const live = await liveSandbox(context, id);
+  if (live === undefined) {
+    return nothingUsed;
+  }
+  const { record, init, isGvisor } = live;
+  const stats = await sandboxStats(id, init.pid);
+  // On the host there are gVisor's own threads; what runs inside its kernel alone knows.
+  return isGvisor ? { ...stats, pids: await countInside({ context, record, keeper: init }) } : stats;
 }
 
 async function attach(context: EngineContext, id: string, command: CommandSpec): Promise<Invocation> {
@@ -65,6 +117,10 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
   const init = await liveInit(context.layout, id);
   if (init === undefined || (await stateOf(context, id)) !== 'running') {
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
+  }
+  if (spec.runtime === 'runsc') {
+    await requireProtections(record, (await fileServer(init)) ?? init.pid);
+    return gvisorInvocation({ context, record, keeper: init }, command);
   }
   await requireProtections(record, init.pid);
   // The caller starts the runtime next.

@@ -9,6 +9,7 @@ import { dataFile } from '../../system/data-file.ts';
 import { run } from '../../system/process.ts';
 import type { LayerReport, SandboxSpec } from '../engine.ts';
 import type { CgroupHost } from './host.ts';
+import type { GvisorFindings } from './gvisor/probe.ts';
 import { makeImage } from './home-disk.ts';
 import { mountMap, slotBase } from './ids.ts';
 import { examineRuntime } from './runtimes.ts';
@@ -23,6 +24,8 @@ export interface ExamineHost {
   readonly subordinates: { readonly subuid: Range; readonly subgid: Range } | undefined;
   readonly stage: string | undefined;
   readonly cgroup: CgroupHost;
+  /** starts the installed gVisor once */
+  readonly gvisor: () => Promise<GvisorFindings>;
   /** a folder of ours on the file system that holds workspaces' state */
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
@@ -35,12 +38,12 @@ export async function examineHost(host: ExamineHost): Promise<readonly LayerRepo
   const probes: Record<LayerName, () => Promise<Answer>> = {
     'user-namespace': () => userNamespace(host),
     'idmapped-mounts': () => mappedMounts(host),
-    seccomp: () => seccomp(host),
+    seccomp: () => (host.runtime === 'runsc' ? gvisorSeccomp(host) : seccomp(host)),
     'memory-limit': () => controller(host, 'memory'),
     'cpu-limit': () => controller(host, 'cpu'),
     'pids-limit': () => processLimit(host),
     'disk-limit': () => diskLimit(host),
-    'runtime-floor': () => examineRuntime(host.runtime, { ...host, isHybrid: host.cgroup.layout === 'separate' }),
+    'runtime-floor': () => (host.runtime === 'runsc' ? gvisorStarts(host) : versionOf(host)),
   };
   const names = Object.keys(layers).filter((name): name is LayerName => name in probes);
   return Promise.all(names.map(async (layer) => ({ layer, ...(await answered(probes[layer])) })));
@@ -124,6 +127,36 @@ function encodePath(path: string): string {
 async function seccomp(host: ExamineHost): Promise<Answer> {
   const said = await tried(host, ['filter']);
   return said === undefined ? present('a filter was loaded') : missing(`${said}; the kernel needs CONFIG_SECCOMP_FILTER`);
+}
+
+async function versionOf(host: ExamineHost): Promise<Answer> {
+  return examineRuntime(host.runtime, { ...host, isHybrid: host.cgroup.layout === 'separate' });
+}
+
+/** Asked twice by the probes below and answered once. */
+async function gvisorOf(host: ExamineHost): Promise<{ readonly version: Answer; readonly found: GvisorFindings | undefined }> {
+  const version = await versionOf(host);
+  return { version, found: version.available ? await host.gvisor() : undefined };
+}
+
+async function gvisorStarts(host: ExamineHost): Promise<Answer> {
+  const { version, found } = await gvisorOf(host);
+  return found === undefined
+    ? version
+    : { ...version, detail: `${version.detail}; a program ran in it (${found.choice.platform})` };
+}
+
+/** With gVisor the list is not all that keeps programs from this host's kernel, and in old versions no part of it. */
+async function gvisorSeccomp(host: ExamineHost): Promise<Answer> {
+  const { version, found } = await gvisorOf(host);
+  if (found === undefined) {
+    return missing(`not tried: ${version.detail}`);
+  }
+  if (!found.isFiltered) {
+    return missing("a process of gVisor's runs without a filter on this host");
+  }
+  const list = found.choice.filtersCommands ? 'holds inside, too' : 'does not hold inside with this version';
+  return present(`gVisor's kernel answers the calls, and its own processes are filtered on this host; the list ${list}`);
 }
 
 async function controller({ cgroup, uid }: ExamineHost, name: 'memory' | 'cpu' | 'pids'): Promise<Answer> {

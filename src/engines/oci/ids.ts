@@ -13,6 +13,8 @@ export interface IdMapping {
 export const agentId = 1000;
 /** The first process of a sandbox: nobody, so that the agent can neither signal nor read it. */
 export const keeperId = 65534;
+/** The id by which gVisor's file server makes files, which it then gives to whoever asked. */
+export const fileServerId = 0;
 export const rangeSize = 65536;
 
 /** Above what `useradd` and systemd give out (systemd's UIDS-GIDS.md: container ranges end at 1879048191), below 2^31. */

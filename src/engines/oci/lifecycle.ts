@@ -22,13 +22,14 @@ import {
   type EngineContext,
 } from './context.ts';
 import { fullDisk } from './full-disk.ts';
+import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
 import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
 import { removePlaceholders } from './placeholders.ts';
 import { killProcess, processesInside, waitUntil, waitUntilGone } from './processes.ts';
 import type { Protection } from './protect.ts';
 import { protectionsOf } from './protections.ts';
 import type { EngineRecord } from './records.ts';
-import { containerState, runtimeCall, runtimeMust } from './runtime.ts';
+import { containerState, runtimeCall, runtimeMust, type RuntimeOptions } from './runtime.ts';
 
 /**
  * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last,
@@ -145,13 +146,22 @@ async function prepareNext(context: EngineContext, { spec }: EngineRecord): Prom
 /** The signal is sent from inside, as the agent: no process id of the host is ever guessed. */
 async function askToEnd(
   context: EngineContext,
-  { spec }: EngineRecord,
+  record: EngineRecord,
   { init, graceMs }: { readonly init: ProcessIdentity; readonly graceMs: number },
 ): Promise<void> {
-  const isAlone = async (): Promise<boolean> => (await processesInside(init)).length <= 1;
+  const isGvisor = record.spec.runtime === 'runsc';
+  const count = async (): Promise<number> =>
+    isGvisor ? ((await countInside({ context, record, keeper: init })) ?? 0) : (await processesInside(init)).length;
+  const isAlone = async (): Promise<boolean> => (await count()) <= 1;
   if (await isAlone()) {
     return;
   }
+  if (isGvisor) {
+    await askGvisorToEnd({ context, record, keeper: init });
+    await waitUntil(isAlone, graceMs);
+    return;
+  }
+  const { spec } = record;
   const file = context.layout.sandbox(spec.id).processFile('stop');
   const command = { command: ['/bin/sh', '-c', 'kill -TERM -1'], cwd: '/', tty: false, executionId: 'stop' };
   await writeFile(file, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
@@ -215,12 +225,19 @@ async function deleteContainer(context: EngineContext, { spec }: EngineRecord): 
     killProcess(init.pid);
     await waitUntilGone(init, 10_000);
   }
-  const result = await runtimeCall(runtime, ['delete', spec.id]);
-  if (result.exitCode !== 0 && (await containerState(runtime, spec.id)) !== undefined) {
-    await runtimeMust(runtime, ['delete', '--force', spec.id]);
+  if (spec.runtime !== 'runsc') {
+    await deleteByRuntime(runtime, spec.id);
   }
   if (context.isRoot) {
     await clearCgroups(spec.id);
+  }
+}
+
+/** What the runtime itself remembers. gVisor's memory of a sandbox lies in the sandbox's folder and goes with it. */
+async function deleteByRuntime(runtime: RuntimeOptions, id: string): Promise<void> {
+  const result = await runtimeCall(runtime, ['delete', id]);
+  if (result.exitCode !== 0 && (await containerState(runtime, id)) !== undefined) {
+    await runtimeMust(runtime, ['delete', '--force', id]);
   }
 }
 

@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { isErrno } from '../../system/files.ts';
@@ -19,6 +19,35 @@ export async function processesInside(init: ProcessIdentity): Promise<readonly n
 
 async function namespaceOf(pid: string): Promise<string | undefined> {
   return readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
+}
+
+const killRounds = 20;
+
+/**
+ * The runtime wrote the host process id of a command, which leads a session of its own; what it started is in that
+ * session unless it left on purpose. Only processes inside the sandbox are looked at: no number of the host is guessed.
+ * Looked at again until none is left, because one may start another between the look and the signal.
+ */
+export async function endSession(init: ProcessIdentity, leader: string): Promise<void> {
+  for (let round = 0; round < killRounds; round += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- one look after the other
+    const inside = await processesInside(init);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    const sessions = await Promise.all(inside.map(sessionOf));
+    const mine = inside.filter((_, index) => sessions[index] === leader);
+    if (mine.length === 0) {
+      return;
+    }
+    mine.forEach(killProcess);
+    // oxlint-disable-next-line no-await-in-loop -- a killed process is gone a moment later
+    await sleep(20);
+  }
+}
+
+/** Field 6 of `/proc/PID/stat` (proc(5)). */
+async function sessionOf(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3];
 }
 
 /** Of a process that may have ended in the meantime. */

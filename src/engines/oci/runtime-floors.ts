@@ -45,7 +45,22 @@ const knownFlaws: Readonly<Record<SandboxSpec['runtime'], readonly Flaw[]>> = {
       outOfReach: 'the user is given in process.json, not by --user',
     },
   ],
-  runsc: [],
+  // numbered by date
+  runsc: [
+    {
+      id: 'CVE-2023-7258',
+      fixedIn: ['20240514'],
+      packages: [],
+      outOfReach: 'ends the sandbox that tries it, which its programs can do anyway',
+    },
+    {
+      id: 'CVE-2025-2713',
+      fixedIn: ['20250319'],
+      packages: [],
+      outOfReach:
+        "gives rights over files of the image, which is read-only and no secret; gVisor's file server has none over others",
+    },
+  ],
 };
 
 /** Packages of a distribution that still takes care of them and has nothing newer: accepted with what is out of reach. */
@@ -75,14 +90,24 @@ export function judgeRuntime(installed: InstalledRuntime): { readonly available:
   };
 }
 
+/** The release of Debian 12. */
+const oldestGvisor = '20221219';
+
 /** gVisor numbers its releases by date: `release-20240513.0`, `0.0~20221219.0`. */
 export function judgeGvisor(text: string): { readonly available: boolean; readonly detail: string } {
   const date = /\b(20\d{6})\b/.exec(text)?.[1];
-  if (date === undefined || date < '20230101') {
-    const why = 'the release of December 2022 was tried: it loses its rights in a user namespace where host root is nobody';
-    return { available: false, detail: `runsc ${date ?? 'without a date'}: ${why}; use a newer one, or runc` };
+  if (date === undefined || date < oldestGvisor) {
+    return { available: false, detail: `runsc ${date ?? 'without a date'}: ${oldestGvisor} is the oldest that was tried` };
   }
-  return { available: true, detail: `runsc ${date}; releases after 2022 are not tried with this engine yet` };
+  const open = knownFlaws.runsc.filter((flaw) => hasFlaw(flaw, { name: 'runsc', version: date, package: undefined }));
+  const met = open.filter(({ outOfReach }) => outOfReach === undefined);
+  return { available: met.length === 0, detail: [`runsc ${date}`, ...open.map(unmet)].join('; ') };
+}
+
+function unmet({ id, outOfReach, fixedIn }: Flaw): string {
+  return outOfReach === undefined
+    ? `it has ${id}, fixed in ${fixedIn.join(', ')}`
+    : `without ${id}, out of reach here: ${outOfReach}`;
 }
 
 function hasFlaw(flaw: Flaw, { version, package: debian }: InstalledRuntime): boolean {

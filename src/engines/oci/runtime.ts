@@ -27,11 +27,9 @@ export interface ContainerState {
 /** Options before the runtime's command. */
 export function globalArgs({ name, root, limitsMust }: RuntimeOptions, logFile?: string): readonly string[] {
   const log = logFile === undefined ? [] : ['--log', logFile];
-  // gVisor: no network stack of its own (the namespace's loopback is the network), and no cgroups of ours to rewrite.
-  const own = name === 'runsc' ? ['--platform=ptrace', '--network=host', '--ignore-cgroups'] : [];
   // Of itself runc takes a cgroup that cannot be made or entered by an ordinary user as a trifle, and goes on without limits.
   const strict = name === 'runc' && limitsMust === true ? ['--rootless', 'false'] : [];
-  return ['--root', root, ...log, ...own, ...strict];
+  return ['--root', root, ...log, ...strict];
 }
 
 export async function runtimeCall(
@@ -68,10 +66,11 @@ export function runtimeFailure(name: string, action: string, text: string): Case
   return new CasemateError('ENGINE_FAILED', `${name} ${action} failed: ${visible(lastLine(text)).slice(0, 600)}`);
 }
 
-/** runtimes write a line of log, and the error last, each as text or as `level=error msg="…"` */
+/** runtimes write a line of log, and the error last, each as text, as `level=error msg="…"` or as JSON */
 function lastLine(text: string): string {
   const line = text.trim().split('\n').at(-1) ?? '';
-  return /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]?.replaceAll('\\"', '"') ?? line;
+  const [, message] = [...line.matchAll(/msg(?:=|":)"((?:[^"\\]|\\.)*)"/g)].at(-1) ?? [];
+  return message?.replaceAll('\\"', '"') ?? line;
 }
 
 /** `undefined` when the runtime knows no such container. */

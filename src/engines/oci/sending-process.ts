@@ -37,7 +37,8 @@ export async function sendingProcess(init: ProcessIdentity, connection: SandboxC
   return undefined;
 }
 
-async function socketOf(pid: number, connection: SandboxConnection): Promise<string | undefined> {
+/** Inode of the socket in the network namespace of that process. */
+export async function socketOf(pid: number, connection: SandboxConnection): Promise<string | undefined> {
   for (const table of ['tcp', 'tcp6']) {
     // oxlint-disable-next-line no-await-in-loop -- the second is rarely needed
     const text = await readStart(`/proc/${pid}/net/${table}`, greatestTableBytes);
@@ -62,7 +63,7 @@ function inodeIn(table: string, { localPort, remoteAddress, remotePort }: Sandbo
 }
 
 /** As the kernel prints it: the word in the machine's own order. */
-function hexAddress(address: string): string {
+export function hexAddress(address: string): string {
   const bytes = address
     .replace(/^::ffff:/, '')
     .split('.')
@@ -74,7 +75,7 @@ function hexAddress(address: string): string {
     .toUpperCase();
 }
 
-function hexPort(port: number): string {
+export function hexPort(port: number): string {
   return port.toString(16).toUpperCase().padStart(4, '0');
 }
 

@@ -10,6 +10,8 @@ export interface StageFacts {
   readonly identity: Identity;
   /** owners on disk, which mapped mounts turn into the agent; unused where the caller is an ordinary user */
   readonly owners: { readonly workspace: Owner; readonly home: Owner; readonly files: readonly Owner[]; readonly cover: Owner };
+  /** Ids inside by which files are made: the agent's, and that of a file server that gives them to the agent. */
+  readonly creators: readonly number[];
   /** the home's own file system; `undefined`: the folder itself */
   readonly homeDisk: HomeDisk | undefined;
   readonly protections: readonly Protection[];
@@ -35,7 +37,7 @@ export interface Range {
 }
 
 export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
-  const { stage, owners, protections, covers, identity, homeDisk } = facts;
+  const { stage, owners, creators, protections, covers, identity, homeDisk } = facts;
   const owner = identity.kind === 'root' ? [owners.workspace.uid, owners.workspace.gid] : [];
   const coverMaps = agentMaps(identity, owners.cover);
   return [
@@ -47,13 +49,13 @@ export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
       placeholder === undefined ? [] : [line('placeholder', path, placeholder)],
     ),
     line('tree', '.', spec.rootfs, 'r', ...rootMaps(identity)),
-    line('tree', 'home/agent', homeDisk?.mountPoint ?? spec.home, '-', ...agentMaps(identity, owners.home)),
+    line('tree', 'home/agent', homeDisk?.mountPoint ?? spec.home, '-', ...agentMaps(identity, owners.home, creators)),
     line(
       'tree',
       'workspace',
       spec.workspace.path,
       spec.workspace.mode === 'readonly' ? 'r' : '-',
-      ...agentMaps(identity, owners.workspace),
+      ...agentMaps(identity, owners.workspace, creators),
     ),
     ...spec.files.map(({ source, target }, index) =>
       line('tree', target.replace(/^\/+/, ''), source, 'rx', ...agentMaps(identity, owners.files[index] ?? owners.cover)),
@@ -68,7 +70,7 @@ export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
   ].join('\n');
 }
 
-function enterLine(identity: Identity): string {
+export function enterLine(identity: Identity): string {
   if (identity.kind === 'root') {
     return line('root');
   }
@@ -81,13 +83,17 @@ function rootMaps(identity: Identity): readonly string[] {
   return map === undefined ? [] : [map, map];
 }
 
-/** Shows the owner's files as the agent's; what others own is nobody's inside, and no other id can be written. */
-function agentMaps(identity: Identity, owner: Owner): readonly string[] {
+/**
+ * Shows the owner's files as the agent's; what others own is nobody's inside, and no other id can be written. Another
+ * creator's files are, until it gives them away, those of its own id on the host, which is nobody.
+ */
+function agentMaps(identity: Identity, owner: Owner, creators: readonly number[] = [agentId]): readonly string[] {
   if (identity.kind === 'user') {
     return [];
   }
-  const agent = slotBase(identity.slot) + agentId;
-  return [mountMap(owner.uid, agent), mountMap(owner.gid, agent)];
+  const base = slotBase(identity.slot);
+  const own = creators.filter((id) => id !== agentId).map((id) => mountMap(base + id, base + id));
+  return [owner.uid, owner.gid].map((id) => [mountMap(id, base + agentId), ...own].join(''));
 }
 
 function protectionLine({ path, kind, writable, placeholder }: Protection): string {
@@ -97,7 +103,7 @@ function protectionLine({ path, kind, writable, placeholder }: Protection): stri
   return line('pin', path, writable ? '-' : 'r', kind);
 }
 
-function line(...fields: readonly (string | number)[]): string {
+export function line(...fields: readonly (string | number)[]): string {
   return fields.map((field) => escape(String(field))).join('\t');
 }
 

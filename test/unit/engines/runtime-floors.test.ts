@@ -63,8 +63,14 @@ describe('version numbers', () => {
 
 describe('gVisor', () => {
   it('is judged by the date of its release', () => {
-    expect(judgeGvisor('runsc version 0.0~20221219.0\nspec: 1.0.2-dev')).toMatchObject({ available: false });
+    expect(judgeGvisor('runsc version 0.0~20220905.0\nspec: 1.0.2-dev')).toMatchObject({ available: false });
     expect(judgeGvisor('runsc version VERSION_MISSING')).toMatchObject({ available: false });
-    expect(judgeGvisor('runsc version release-20250512.0')).toMatchObject({ available: true });
+    expect(judgeGvisor('runsc version release-20250512.0')).toEqual({ available: true, detail: 'runsc 20250512' });
+  });
+
+  it('is accepted with flaws that no sandbox here can meet, which are named', () => {
+    const { available, detail } = judgeGvisor('runsc version 0.0~20221219.0\nspec: 1.0.2-dev');
+    expect([available, detail.match(/CVE-[\d-]+/g)]).toEqual([true, ['CVE-2023-7258', 'CVE-2025-2713']]);
+    expect(judgeGvisor('runsc version release-20240722.0').detail).not.toContain('CVE-2023-7258');
   });
 });

@@ -1,0 +1,202 @@
+# Calls gVisor for a sandbox that runs: from its network and process namespaces, as the id that gVisor's kernel takes orders
+# from, with no right, and outside the user namespace, so that the kernel cannot look into the call. No terminal of the
+# caller's gets in: a command has one made for it, which ends with it, and this process passes the bytes on.
+# Arguments: x64|arm64 root|user FOLDER PID ID plain|tty SANDBOX PID-FILE|- PROGRAM OPTION... -- COMMAND ARGUMENT...
+# PID is the sandbox's keeper, PID-FILE will hold the command's number inside. No module is loaded.
+use strict;
+use warnings;
+
+my ($machine, $kind, $folder, $pid, $id, $mode, $sandbox, $pid_file, @rest) = @ARGV;
+my %all = (
+  x64 => { setns => 308, prctl => 157, dup3 => 292, setresuid => 117, setresgid => 119, setgroups => 116, setsid => 112 },
+  arm64 => { setns => 268, prctl => 167, dup3 => 24, setresuid => 147, setresgid => 149, setgroups => 159, setsid => 157 },
+);
+my %nr = %{ $all{$machine} };
+# A number: a text would reach the kernel as its address.
+$id += 0;
+
+use constant {
+  PR_SET_PDEATHSIG => 1, PR_SET_NO_NEW_PRIVS => 38, NS_GET_PARENT => 0xb702, O_RDWR => 2, O_NOCTTY => 0400, EINTR => 4,
+  TCGETS => 0x5401, TCSETS => 0x5402, TIOCSCTTY => 0x540e, TIOCGWINSZ => 0x5413, TIOCSWINSZ => 0x5414,
+  TIOCGPTN => 0x80045430, TIOCSPTLCK => 0x40045431,
+};
+
+# gVisor finds the sandbox's folder here, as when it was started.
+my $FOLDER_FD = 9;
+
+sub call {
+  my ($name, @arguments) = @_;
+  return syscall($nr{$name}, @arguments);
+}
+
+sub stop {
+  my ($subject) = @_;
+  print STDERR "casemate-enter: $subject: $!\n";
+  exit 97;
+}
+
+my (@runtime, @command);
+while (@rest) {
+  my $word = shift @rest;
+  if ($word eq '--') { @command = @rest; last }
+  push @runtime, $word;
+}
+
+sub namespace_of {
+  my ($name) = @_;
+  sysopen(my $namespace, "/proc/$pid/ns/$name", 0) or stop("$name namespace");
+  return $namespace;
+}
+
+sub enter {
+  my ($name, $descriptor) = @_;
+  call('setns', $descriptor, 0) == 0 or stop("$name namespace");
+}
+
+sysopen(my $place, $folder, 0) or stop($folder);
+my @namespaces = map { namespace_of($_) } 'net', 'pid';
+if ($kind eq 'user') {
+  # An ordinary user has rights over the sandbox's namespaces in the one around its user namespace.
+  my $outer = ioctl(namespace_of('user'), NS_GET_PARENT, 0) or stop('outer user namespace');
+  enter('outer user', $outer + 0);
+}
+enter('sandbox', fileno($_)) for @namespaces;
+
+# What is started from here on is in the sandbox's process namespace.
+sub start {
+  my ($terminal, @program) = @_;
+  my $child = fork();
+  defined $child or stop('fork');
+  return $child if $child != 0;
+  if (defined $terminal) {
+    call('setsid');
+    ioctl($terminal, TIOCSCTTY, 0) or stop('terminal');
+    for my $descriptor (0 .. 2) {
+      call('dup3', fileno($terminal), $descriptor, 0) >= 0 or stop('terminal');
+    }
+  }
+  call('dup3', fileno($place), $FOLDER_FD, 0) >= 0 or stop('folder');
+  my $no_groups = 0;
+  call('setgroups', 0, $no_groups) == 0 or stop('groups');
+  call('setresgid', $id, $id, $id) == 0 or stop('group');
+  call('setresuid', $id, $id, $id) == 0 or stop('user');
+  call('prctl', PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 or stop('no new privileges');
+  call('prctl', PR_SET_PDEATHSIG, 9, 0, 0, 0);
+  { no warnings; exec { $program[0] } @program }
+  stop($program[0]);
+}
+
+# The number of the command inside, once there is one.
+sub number_inside {
+  return undef if $pid_file eq '-';
+  open(my $file, '<', $pid_file) or return undef;
+  my $number = <$file>;
+  return defined $number && $number =~ /^(\d+)$/ ? $1 : undef;
+}
+
+my @pending;
+my %numbers = (HUP => 1, INT => 2, QUIT => 3, USR1 => 10, USR2 => 12, TERM => 15);
+for my $name (keys %numbers) {
+  $SIG{$name} = sub { push @pending, $numbers{$name} };
+}
+
+# gVisor passes signals on to a command only where it has a terminal.
+sub pass_signals {
+  my ($child) = @_;
+  while (defined(my $signal = shift @pending)) {
+    my $inside = $mode eq 'tty' ? undef : number_inside();
+    if (!defined $inside) {
+      kill $signal, $child;
+      next;
+    }
+    my $teller = start(undef, @runtime, 'kill', '--pid', $inside, $sandbox, $signal);
+    waitpid $teller, 0;
+  }
+}
+
+sub exit_as {
+  my ($status) = @_;
+  exit($status & 127 ? 128 + ($status & 127) : $status >> 8);
+}
+
+if ($mode ne 'tty') {
+  my $child = start(undef, @runtime, @command);
+  while (1) {
+    my $ended = waitpid $child, 0;
+    exit_as($?) if $ended == $child;
+    $! == EINTR or stop('wait');
+    pass_signals($child);
+  }
+}
+
+sub new_terminal {
+  sysopen(my $main, '/dev/ptmx', O_RDWR | O_NOCTTY) or stop('/dev/ptmx');
+  my ($unlock, $number) = (pack('i', 0), pack('i', 0));
+  ioctl($main, TIOCSPTLCK, $unlock) or stop('terminal');
+  ioctl($main, TIOCGPTN, $number) or stop('terminal');
+  my $path = '/dev/pts/' . unpack('i', $number);
+  sysopen(my $side, $path, O_RDWR | O_NOCTTY) or stop($path);
+  return ($main, $side);
+}
+
+my ($main, $side) = new_terminal();
+
+sub copy_size {
+  my $size = "\0" x 8;
+  ioctl(STDIN, TIOCGWINSZ, $size) and ioctl($main, TIOCSWINSZ, $size);
+}
+
+# The caller's terminal hands keys on as they are (cfmakeraw in termios(3)); as it was when this ends.
+my $cooked = "\0" x 64;
+my $has_terminal = ioctl(STDIN, TCGETS, $cooked);
+
+sub make_raw {
+  my ($input, $output, $control, $local, $line, @keys) = unpack('I4CC19', $cooked);
+  ($keys[5], $keys[6]) = (0, 1);
+  my $raw = pack('I4CC19x28', $input & ~0x5eb, $output & ~1, $control & ~0x130 | 0x30, $local & ~0x804b, $line, @keys);
+  ioctl(STDIN, TCSETS, $raw);
+}
+
+END { my $status = $?; ioctl(STDIN, TCSETS, $cooked) if $has_terminal; $? = $status }
+
+copy_size();
+make_raw() if $has_terminal;
+my ($resized, $looks) = (0, 1);
+$SIG{WINCH} = sub { $resized = 1 };
+$SIG{CHLD} = sub { };
+my $child = start($side, @runtime, @command);
+close $side;
+my $keys = '';
+while (1) {
+  pass_signals($child);
+  if ($resized) { $resized = 0; copy_size() }
+  my $ended = waitpid $child, 1;
+  my $status = $?;
+  my ($readable, $writable) = ('', '');
+  vec($readable, fileno($main), 1) = 1;
+  vec($readable, 0, 1) = 1 if $looks && $keys eq '' && $ended == 0;
+  vec($writable, fileno($main), 1) = 1 if $keys ne '';
+  # After its end what it wrote last is still read.
+  my $count = select($readable, $writable, undef, $ended == $child ? 0 : 0.25);
+  my $said = '';
+  if ($count > 0) {
+    sysread($main, $said, 65536) if vec($readable, fileno($main), 1);
+    write_all($said);
+    $looks = sysread(STDIN, $keys, 4096) ? 1 : 0 if vec($readable, 0, 1);
+    if ($keys ne '' && vec($writable, fileno($main), 1)) {
+      my $sent = syswrite($main, $keys);
+      substr($keys, 0, $sent // 0) = '';
+    }
+  }
+  exit_as($status) if $ended == $child && $count >= 0 && $said eq '';
+}
+
+sub write_all {
+  my ($text) = @_;
+  while ($text ne '') {
+    my $sent = syswrite(STDOUT, $text);
+    next if !defined $sent && $! == EINTR;
+    return unless defined $sent;
+    substr($text, 0, $sent) = '';
+  }
+}

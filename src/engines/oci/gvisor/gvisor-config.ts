@@ -1,0 +1,60 @@
+import type { SandboxSpec } from '../../engine.ts';
+import type { OciConfig, OciMount } from '../bundle.ts';
+import type { Seccomp } from '../seccomp.ts';
+
+/**
+ * The bundle as gVisor needs it. Pure. `keep.pl` has made the user, network and process namespaces and the groups, so the
+ * bundle names none; workspace, home and files are mounts of their own, so that gVisor looks at the host's files anew.
+ */
+export interface GvisorConfig extends Omit<OciConfig, 'root' | 'linux'> {
+  /** The mount itself is read-only; gVisor would mount it again without `nosuid` and `nodev`. */
+  readonly root: { readonly path: string; readonly readonly: false };
+  readonly linux: Pick<OciConfig['linux'], 'maskedPaths' | 'readonlyPaths'> & {
+    readonly namespaces: readonly { readonly type: string }[];
+    readonly seccomp?: object;
+  };
+}
+
+const namespaces = ['ipc', 'uts', 'mount', 'pid'];
+
+export function gvisorConfig(config: OciConfig, { workspace, files }: SandboxSpec): GvisorConfig {
+  const { seccomp, maskedPaths, readonlyPaths } = config.linux;
+  const stage = config.root.path;
+  const shown = (destination: string, mode: 'ro' | 'rw'): OciMount => ({
+    destination,
+    type: 'bind',
+    source: `${stage}${destination}`,
+    // with the mounts below it, which protect names
+    options: ['rbind', mode, 'nosuid', 'nodev'],
+  });
+  return {
+    ...config,
+    root: { path: stage, readonly: false },
+    mounts: [
+      ...config.mounts,
+      // of itself gVisor shows one there
+      { destination: '/sys', type: 'tmpfs', source: 'tmpfs', options: ['ro', 'nosuid', 'nodev', 'noexec', 'size=4096'] },
+      shown('/home/agent', 'rw'),
+      shown('/workspace', workspace.mode === 'readonly' ? 'ro' : 'rw'),
+      ...files.map(({ target }) => shown(target, 'ro')),
+    ],
+    linux: {
+      namespaces: namespaces.map((type) => ({ type })),
+      ...(seccomp === undefined ? {} : { seccomp: listFor(seccomp) }),
+      maskedPaths,
+      readonlyPaths,
+    },
+  };
+}
+
+/**
+ * gVisor knows one error for what is refused. What a libc must take for a call that does not exist is given to a tracer
+ * instead: nobody inside can be one, and a call that has none answers ENOSYS (seccomp(2), SECCOMP_RET_TRACE).
+ */
+function listFor(seccomp: Seccomp): object {
+  const { defaultErrnoRet } = seccomp;
+  const syscalls = seccomp.syscalls.map((rule) =>
+    rule.errnoRet === undefined || rule.errnoRet === defaultErrnoRet ? rule : { names: rule.names, action: 'SCMP_ACT_TRACE' },
+  );
+  return { ...seccomp, syscalls };
+}

@@ -1,0 +1,39 @@
+import { readFile, readdir, readlink } from 'node:fs/promises';
+
+import { isSameProcess, type ProcessIdentity } from '../../../system/process-identity.ts';
+
+/**
+ * gVisor's processes for one sandbox, as the host sees them: the keeper, the kernel, the file server, and those in which the
+ * sandbox's memory lies. None of the sandbox's own programs is a process of the host.
+ */
+
+/** Those of the sandbox's user namespace, the keeper first; a call of gVisor is not in it. */
+export async function gvisorProcesses(keeper: ProcessIdentity): Promise<readonly number[]> {
+  const namespace = await userNamespaceOf(String(keeper.pid));
+  if (namespace === undefined || !(await isSameProcess(keeper))) {
+    return [];
+  }
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const inside = await Promise.all(pids.map(async (pid) => ((await userNamespaceOf(pid)) === namespace ? [Number(pid)] : [])));
+  return inside.flat().toSorted((a, b) => Number(b === keeper.pid) - Number(a === keeper.pid) || a - b);
+}
+
+async function userNamespaceOf(pid: string): Promise<string | undefined> {
+  return readlink(`/proc/${pid}/ns/user`).catch(() => undefined);
+}
+
+/** The one by which the sandbox's files are reached: its mounts are the sandbox's. */
+export async function fileServer(keeper: ProcessIdentity): Promise<number | undefined> {
+  return childNamed(keeper, 'runsc-gofer');
+}
+
+export async function kernelProcess(keeper: ProcessIdentity): Promise<number | undefined> {
+  return childNamed(keeper, 'runsc-sandbox');
+}
+
+async function childNamed({ pid }: ProcessIdentity, name: string): Promise<number | undefined> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')).trim().split(' ');
+  const lines = await Promise.all(children.map((child) => readFile(`/proc/${child}/cmdline`, 'latin1').catch(() => '')));
+  const found = children[lines.findIndex((line) => line.startsWith(`${name}\0`))];
+  return found === undefined ? undefined : Number(found);
+}
