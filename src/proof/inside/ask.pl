@@ -7,9 +7,10 @@ use Errno ();
 
 our (%Q, %NAME, $X86);
 $X86 = (POSIX::uname())[4] eq 'x86_64';
-for my $name (@Errno::EXPORT_OK) { my $code = Errno->can($name); $NAME{$code->()} //= $name if $code }
+for my $name (sort @Errno::EXPORT_OK) { my $code = Errno->can($name); $NAME{$code->()} //= $name if $code }
 
 sub errname { my $code = $! + 0; return $code == 0 ? 'OK' : $NAME{$code} // "E$code" }
+# of two names for one number the first in the alphabet, as EAGAIN before EWOULDBLOCK
 # the answer of one attempt: DONE or the name of the errno
 sub tried(&) { my $work = shift; local $! = 0; my $done = eval { $work->() }; return $done ? 'DONE' : errname() }
 

@@ -8,7 +8,7 @@ use Fcntl ();
 
 my (%socket, %out, %ended, $in, $up) = ();
 $in = $up = '';
-my %name; for my $one (@Errno::EXPORT_OK) { my $code = Errno->can($one); $name{$code->()} //= $one if $code }
+my %name; for my $one (sort @Errno::EXPORT_OK) { my $code = Errno->can($one); $name{$code->()} //= $one if $code }
 binmode STDIN; binmode STDOUT;
 $SIG{PIPE} = 'IGNORE';
 for my $handle (\*STDIN, \*STDOUT) { fcntl($handle, Fcntl::F_SETFL(), fcntl($handle, Fcntl::F_GETFL(), 0) | Fcntl::O_NONBLOCK()) }

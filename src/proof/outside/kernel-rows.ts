@@ -128,7 +128,7 @@ function limitRows(limits: Readonly<Record<string, string>>, { limits: planned }
     'Max file size': planned.fileBytes,
     'Max open files': planned.openFiles,
     'Max processes': planned.pids,
-    'Max locked memory': 8 * 1024 * 1024,
+    'Max locked memory': 2 * 1024 * 1024,
   };
   return Object.entries(wanted).map(([name, value]) => same(name, String(value), limits[name] ?? 'nothing'));
 }
