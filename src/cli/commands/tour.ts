@@ -4,7 +4,7 @@ import { connectDaemon } from '../session/connect.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { bold, dim, mark, printJson } from '../printing/output.ts';
-import { listOption, optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { listOption, optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { ensureTourImage } from '../tour/image.ts';
 import { prepareTour, type TourStage } from '../tour/stage.ts';
 import { walk, type TourFindings } from '../tour/walk.ts';
@@ -20,7 +20,8 @@ export const run: RunCommand = async (args, context) => {
   try {
     introduce(context, stage, say);
     const client = await connectDaemon(context, { answers: stage.answers });
-    const findings = await walk(context, { client, stage, say, waive: listOption(parsed, 'waive') });
+    const choices = { waive: listOption(parsed, 'waive'), runtime: textOption(parsed, 'runtime') };
+    const findings = await walk(context, { client, stage, say, ...choices });
     client.close();
     if (json) {
       printJson(context.stdout, findings);

@@ -9,6 +9,7 @@ export const hostCommands: CommandTable = {
     usage: '',
     options: [
       { name: 'stand-in', about: 'use the stand-in for the model API even when a key is there' },
+      { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime' },
       { name: 'waive', value: 'LAYER', repeats: true, about: 'accept that this host lacks a protection layer' },
       json,
     ],

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
@@ -44,12 +44,13 @@ export interface WalkParts {
   readonly stage: TourStage;
   readonly say: (text: string) => void;
   readonly waive: readonly string[];
+  readonly runtime: string | undefined;
 }
 
 export async function walk(context: CommandContext, parts: WalkParts): Promise<TourFindings> {
-  const { client, stage, say, waive } = parts;
+  const { client, stage, say, waive, runtime } = parts;
   const name = `tour-${randomBytes(3).toString('hex')}`;
-  const request = { cwd: stage.workspace, workspace: stage.workspace, userPolicyFolder: stage.policyFolder, waive };
+  const request = { cwd: stage.workspace, workspace: stage.workspace, userPolicyFolder: stage.policyFolder, waive, runtime };
   const { id } = await client.call('create', { ...request, name });
   try {
     await client.call('start', { name });
@@ -134,10 +135,8 @@ async function searchWhile(
   })();
   await work().finally(() => ended.abort());
   await searching;
-  const [pid] = (await client.call('processes', { name })).pids;
-  // As the sandbox sees them, through its first process; links are not followed.
-  const inside =
-    pid === undefined ? [] : ['home/agent', 'tmp', 'run', 'var/tmp', 'etc'].map((folder) => `/proc/${pid}/root/${folder}`);
+  const root = await rootInside((await client.call('processes', { name })).pids);
+  const inside = root === undefined ? [] : ['home/agent', 'tmp', 'run', 'var/tmp', 'etc'].map((folder) => `${root}/${folder}`);
   for (const folder of inside) {
     // oxlint-disable-next-line no-await-in-loop -- one folder after the other
     report = joinReports(report, await searchFolder(folder, needles));
@@ -150,6 +149,18 @@ async function searchWhile(
     phantomSeen: seen['phantom']?.length ?? 0,
     keySeen: seen['key'] ?? [],
   };
+}
+
+/** Files as the sandbox sees them, through the first of its processes that does; links are not followed. */
+async function rootInside(pids: readonly number[]): Promise<string | undefined> {
+  for (const pid of pids) {
+    const root = `/proc/${pid}/root`;
+    // oxlint-disable-next-line no-await-in-loop -- the first that has them
+    if ((await stat(`${root}/home/agent`).catch(() => undefined)) !== undefined) {
+      return root;
+    }
+  }
+  return undefined;
 }
 
 async function hashTree(root: string): Promise<ReadonlyMap<string, string>> {

@@ -110,7 +110,7 @@ sub pass_signals {
       next;
     }
     my $teller = start(undef, @runtime, 'kill', '--pid', $inside, $sandbox, $signal);
-    waitpid $teller, 0;
+    { local $?; waitpid $teller, 0 }
   }
 }
 
@@ -121,12 +121,13 @@ sub exit_as {
 
 if ($mode ne 'tty') {
   my $child = start(undef, @runtime, @command);
-  while (1) {
-    my $ended = waitpid $child, 0;
-    exit_as($?) if $ended == $child;
-    $! == EINTR or stop('wait');
-    pass_signals($child);
+  # `waitpid` goes on waiting after a signal: what is to be done is done in between.
+  for my $name (keys %numbers) {
+    $SIG{$name} = sub { push @pending, $numbers{$name}; pass_signals($child) };
   }
+  pass_signals($child);
+  waitpid($child, 0) == $child or stop('wait');
+  exit_as($?);
 }
 
 sub new_terminal {

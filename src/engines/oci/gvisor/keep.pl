@@ -20,7 +20,7 @@ my %all = (
 my %nr = %{ $all{$machine} };
 
 use constant {
-  NEW_MOUNTS => 0x20000, NEW_UTS => 0x4000000, NEW_IPC => 0x8000000, NEW_USER => 0x10000000, NEW_PIDS => 0x20000000,
+  NEW_MOUNTS => 0x20000, NEW_CGROUP => 0x2000000, NEW_UTS => 0x4000000, NEW_IPC => 0x8000000, NEW_USER => 0x10000000, NEW_PIDS => 0x20000000,
   NEW_NET => 0x40000000, MS_RDONLY => 1, MS_NOSUID => 2, MS_NODEV => 4, MS_NOEXEC => 8, MS_BIND => 0x1000, MNT_DETACH => 2,
   PR_SET_PDEATHSIG => 1, PR_SET_SECCOMP => 22, PR_CAPBSET_DROP => 24, PR_SET_NO_NEW_PRIVS => 38, RLIMIT_CORE => 4, RLIMIT_NOFILE => 7,
   SIOCSIFFLAGS => 0x8914, IFF_UP_RUNNING => 0x41, O_WRONLY => 1, O_RDWR => 2, O_CREAT => 0100, O_APPEND => 02000, O_TRUNC => 01000,
@@ -117,7 +117,7 @@ my $no_groups = 0;
 must('groups', 'setgroups', 0, $no_groups);
 must('group', 'setresgid', 0, 0, 0);
 must('user', 'setresuid', 0, 0, 0);
-must('namespaces', 'unshare', NEW_MOUNTS | NEW_UTS | NEW_IPC | NEW_NET | NEW_PIDS);
+must('namespaces', 'unshare', NEW_MOUNTS | NEW_CGROUP | NEW_UTS | NEW_IPC | NEW_NET | NEW_PIDS);
 socket(my $socket, 2, 2, 0) or stop('socket');
 my $interface = pack('a16 s x22', 'lo', IFF_UP_RUNNING);
 ioctl($socket, SIOCSIFFLAGS, $interface) or stop('lo');
