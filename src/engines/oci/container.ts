@@ -130,7 +130,7 @@ async function creatorsOf({ spec }: EngineRecord, { layout, gvisor }: ContainerH
   if (gvisor === undefined) {
     return [agentId];
   }
-  await openFolder(layout, spec.id, spec.limits.memoryBytes);
+  await openFolder(layout, { id: spec.id, memoryBytes: spec.limits.memoryBytes, choice: gvisor });
   return [agentId, fileServerId];
 }
 
@@ -157,8 +157,7 @@ function creation({ spec }: EngineRecord, host: ContainerHost, group?: Group): r
 }
 
 function configFor({ spec }: EngineRecord, host: ContainerHost, cgroup: Group | undefined): object {
-  const { machine, stage, gvisor } = host;
-  const seccomp = host.seccomp && gvisor?.filtersCommands !== false;
+  const { machine, stage, seccomp, gvisor } = host;
   const config = ociConfig(spec, { machine, stage, seccomp, idMapping: mappingOf(host), cgroup });
   return gvisor === undefined ? config : gvisorConfig(config, spec);
 }

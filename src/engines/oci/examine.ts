@@ -155,8 +155,10 @@ async function gvisorSeccomp(host: ExamineHost): Promise<Answer> {
   if (!found.isFiltered) {
     return missing("a process of gVisor's runs without a filter on this host");
   }
-  const list = found.choice.filtersCommands ? 'holds inside, too' : 'does not hold inside with this version';
-  return present(`gVisor's kernel answers the calls, and its own processes are filtered on this host; the list ${list}`);
+  const by = found.choice.filtersCommands ? 'gVisor' : 'each command itself, because this version does not';
+  return present(
+    `gVisor's kernel answers the calls, and its own processes are filtered on this host; inside the list is loaded by ${by}`,
+  );
 }
 
 async function controller({ cgroup, uid }: ExamineHost, name: 'memory' | 'cpu' | 'pids'): Promise<Answer> {

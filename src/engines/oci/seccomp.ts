@@ -99,7 +99,7 @@ function cloneRules(): readonly SeccompRule[] {
 }
 
 /** S_ISUID and S_ISGID: `nosuid` holds inside, but files of a workspace outlive the sandbox. */
-const setIdBits = 0o6000;
+export const setIdBits = 0o6000;
 /** O_CREAT and the bit O_TMPFILE adds to O_DIRECTORY: only then is there a mode to judge. */
 const creates = 0o100 | 0o20000000;
 const fileType = { mask: 0o170000, none: 0, fifo: 0o010000, regular: 0o100000, socket: 0o140000 } as const;

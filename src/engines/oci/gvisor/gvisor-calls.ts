@@ -14,6 +14,8 @@ export interface GvisorChoice {
   readonly platform: string;
   /** the seccomp list of the bundle holds for commands, and not for the first process alone */
   readonly filtersCommands: boolean;
+  /** it refuses AT_NO_AUTOMOUNT, which common programs set (see `statx-library.ts`) */
+  readonly refusesAutomountFlag: boolean;
   /** names of its options */
   readonly options: readonly string[];
 }
@@ -51,7 +53,7 @@ function common(log: string): readonly string[] {
  * No network stack of its own: the namespace's loopback is the network. No group of ours to rewrite. What the sandbox writes
  * goes to the files themselves, and only by way of the file server.
  */
-function confinement({ platform, filtersCommands, options }: GvisorChoice): readonly string[] {
+function confinement({ platform, options }: GvisorChoice): readonly string[] {
   const where = (name: string, value: string): readonly string[] => (options.includes(name) ? [`--${name}=${value}`] : []);
   return [
     `--platform=${platform}`,
@@ -60,7 +62,8 @@ function confinement({ platform, filtersCommands, options }: GvisorChoice): read
     ...where('overlay2', 'none'),
     ...where('directfs', 'false'),
     ...where('host-settings', 'ignore'),
-    ...(filtersCommands ? where('oci-seccomp', 'true') : []),
+    // for the first process at least
+    ...where('oci-seccomp', 'true'),
   ];
 }
 

@@ -12,7 +12,8 @@ import type { EngineRecord } from '../records.ts';
 import { hexAddress, hexPort, socketOf } from '../sending-process.ts';
 import { commandCall, plainCall, type GvisorPlace } from './gvisor-calls.ts';
 import { kernelProcess } from './own-processes.ts';
-import { sharedFile } from './sandbox-folder.ts';
+import { filteredProcess } from './filtered-process.ts';
+import { choiceOf, sharedFile } from './sandbox-folder.ts';
 
 /** What is done in a sandbox that has gVisor's kernel: its programs are known to that kernel alone. */
 
@@ -39,7 +40,8 @@ export async function gvisorInvocation(sandbox: GvisorSandbox, command: CommandS
   const { spec } = record;
   const { executionId: execution, tty } = command;
   const folder = context.layout.sandbox(spec.id);
-  await sharedFile(folder.processFile(execution), JSON.stringify(commandProcess(spec, command)));
+  const choice = await choiceOf(context.layout, spec.id);
+  await sharedFile(folder.processFile(execution), JSON.stringify(await filteredProcess(commandProcess(spec, command), choice)));
   const pidFile = folder.executionPid(execution);
   const { file, args } = commandCall(spec.id, placeOf(sandbox), { execution, pidFile, tty });
   return { file, args, env: context.env, pidFile, errorLog: folder.executionLog(execution) };

@@ -2,7 +2,8 @@ import type { Machine } from '../seccomp.ts';
 
 /**
  * The smallest program that tells what a kernel does with it, as an ELF file (elf(5)). Pure. Without an argument it waits
- * for 20 seconds; with one it asks for a new user namespace and ends with the number of the error, 0 when it got one.
+ * for 20 seconds; with one it asks for a new user namespace, with two for facts of a file with a flag that may be passed
+ * over (AT_NO_AUTOMOUNT), and ends with the number of the error.
  */
 export function probeProgram(machine: Machine): Buffer {
   const code = Buffer.from(codes[machine], 'hex');
@@ -32,11 +33,16 @@ const headerBytes = 120;
 const base = 0x40_0000n;
 
 const codes: Readonly<Record<Machine, string>> = {
-  // mov (%rsp),%rax; cmp $1,%rax; jne 1f; edi = esi = 0; edx = 20000; eax = 7 (poll); syscall; edi = 0; jmp 2f;
-  // 1: edi = CLONE_NEWUSER; eax = 272 (unshare); syscall; edi = -eax; 2: eax = 231 (exit_group); syscall
-  x64: '488b04244883f801751431ff31f6ba204e0000b8070000000f0531ffeb10bf00000010b8100100000f0589c7f7dfb8e70000000f05',
-  // the same with ppoll (73) and a time of 20 seconds on the stack, unshare (97) and exit_group (94)
+  // rax = (%rsp); je 1f on 2; ja 2f; poll(0, 0, 20000); eax = 0; jmp 3f; 1: unshare(CLONE_NEWUSER); jmp 3f;
+  // 2: statx(AT_FDCWD, "/", AT_NO_AUTOMOUNT, 0x7ff, a buffer on the stack); 3: exit_group(-eax); "/"
+  x64:
+    '488b04244883f8027416772231ff31f6ba204e0000b8070000000f0531c0eb36bf00000010b8100100000f05eb28' +
+    '4881ec00010000bf9cffffff488d3520000000ba0008000041baff0700004989e0b84c0100000f05' +
+    '89c7f7dfb8e70000000f052f00',
+  // the same, with ppoll and its time on the stack
   arm64:
-    'e00340f91f0400f161010054890280d2e97fbfa9e0031faae1031faae2030091e3031faa280980d2010000d4e0031faa05000014' +
-    '0000a2d2280c80d2010000d4e00300cbc80b80d2010000d4',
+    'e00340f91f0800f180010054e8010054890280d2e97fbfa9e0031faae1031faae2030091e3031faa280980d2010000d4e0031faa0d000014' +
+    '0000a2d2280c80d2010000d409000014' +
+    'ff0304d1600c801221010010020081d2e3ff80d2e4030091682480d2010000d4' +
+    'e00300cbc80b80d2010000d42f000000',
 };

@@ -43,7 +43,7 @@ export async function probeGvisor(host: ProbeHost): Promise<GvisorFindings> {
   for (const platform of possible) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- the first that works
-      return await tried(host, { platform, filtersCommands: true, options: [...options.keys()] });
+      return await tried(host, { platform, options: [...options.keys()] });
     } catch (error) {
       fault = error;
     }
@@ -58,7 +58,9 @@ async function offered({ env }: ProbeHost): Promise<ReadonlyMap<string, string>>
   return new Map([...text.matchAll(/^ {2}-([\w-]+).*\n\s*(.*)$/gm)].map(([, name = '', about = '']) => [name, about]));
 }
 
-async function tried(host: ProbeHost, choice: GvisorChoice): Promise<GvisorFindings> {
+type Start = Pick<GvisorChoice, 'platform' | 'options'>;
+
+async function tried(host: ProbeHost, start: Start): Promise<GvisorFindings> {
   const id = `probe-${randomBytes(6).toString('hex')}`;
   const layout = layoutOf(host);
   const folder = layout.sandbox(id);
@@ -70,9 +72,10 @@ async function tried(host: ProbeHost, choice: GvisorChoice): Promise<GvisorFindi
     await writeFile(join(rootfs, 'probe'), probeProgram(host.machine));
     await Promise.all([chmod(rootfs, 0o755), chmod(join(rootfs, 'probe'), 0o755)]);
     await writeFile(folder.config, JSON.stringify(configOf(host)));
-    await openFolder(layout, id, 1024 * 1024 * 1024);
-    await start(host, { id, folder: folder.folder, log: folder.log, rootfs, choice });
-    return await look(host, id, choice);
+    const choice = { ...start, filtersCommands: true, refusesAutomountFlag: false };
+    await openFolder(layout, { id, memoryBytes: 1024 * 1024 * 1024, choice });
+    await begin(host, { id, folder: folder.folder, log: folder.log, rootfs, choice });
+    return await look(host, id, start);
   } finally {
     await end(host, id);
     await rm(folder.folder, { recursive: true, force: true });
@@ -92,7 +95,7 @@ interface Probe {
   readonly choice: GvisorChoice;
 }
 
-async function start(host: ProbeHost, { id, folder, log, rootfs, choice }: Probe): Promise<void> {
+async function begin(host: ProbeHost, { id, folder, log, rootfs, choice }: Probe): Promise<void> {
   const { env, machine, identity, stage } = host;
   const mapping = identity.kind === 'root' ? rootMapping(identity.slot) : userMapping(identity.subuid.count);
   const map = identity.kind === 'root' ? [mountMap(0, slotBase(identity.slot), rangeSize)] : [];
@@ -130,24 +133,43 @@ function configOf({ machine, stage }: ProbeHost): object {
   };
 }
 
-/** Asks the program for what the seccomp list refuses: only a filter, or no such call, keeps it from getting that. */
-async function look(host: ProbeHost, id: string, choice: GvisorChoice): Promise<GvisorFindings> {
-  const layout = layoutOf(host);
-  const keeper = await liveInit(layout, id);
+/** Asks the program for what only a filter, or no such call, keeps it from getting. */
+async function look(host: ProbeHost, id: string, start: Start): Promise<GvisorFindings> {
+  const keeper = await liveInit(layoutOf(host), id);
   if (keeper === undefined) {
     throw new CasemateError('ENGINE_FAILED', "gVisor's kernel ended at once");
   }
-  const { folder, processFile, executionPid } = layout.sandbox(id);
-  await sharedFile(processFile('ask'), JSON.stringify(processOf(['/probe', 'ask'])));
+  const namespace = await errorOf(host, { id, keeper: keeper.pid, args: ['/probe', 'namespace'] });
+  const flag = await errorOf(host, { id, keeper: keeper.pid, args: ['/probe', 'a', 'flag'] });
+  const modes = await Promise.all((await gvisorProcesses(keeper)).map(filterMode));
+  return {
+    choice: { ...start, filtersCommands: namespace === EPERM, refusesAutomountFlag: flag === EINVAL },
+    isFiltered: modes.every((mode) => mode === '2'),
+  };
+}
+
+const EPERM = 1;
+const EINVAL = 22;
+
+interface Question {
+  readonly id: string;
+  readonly keeper: number;
+  readonly args: readonly string[];
+}
+
+/** What the program in the sandbox ends with. */
+async function errorOf(host: ProbeHost, { id, keeper, args: asked }: Question): Promise<number> {
   const { identity, env } = host;
-  const place = { kind: identity.kind, folder, keeper: keeper.pid, id: identity.kind === 'root' ? slotBase(identity.slot) : 1 };
-  const { file, args } = commandCall(id, place, { execution: 'ask', pidFile: executionPid('ask'), tty: false });
+  const { folder, processFile, executionPid } = layoutOf(host).sandbox(id);
+  const execution = `ask-${asked.length}`;
+  await sharedFile(processFile(execution), JSON.stringify(processOf(asked)));
+  const place = { kind: identity.kind, folder, keeper, id: identity.kind === 'root' ? slotBase(identity.slot) : 1 };
+  const { file, args } = commandCall(id, place, { execution, pidFile: executionPid(execution), tty: false });
   const { exitCode, stderr } = await run(file, args, { env, timeoutMs: 20_000 });
   if (exitCode > 40) {
     throw runtimeFailure('runsc', 'exec', stderr.toString('utf8'));
   }
-  const modes = await Promise.all((await gvisorProcesses(keeper)).map(filterMode));
-  return { choice: { ...choice, filtersCommands: exitCode === 1 }, isFiltered: modes.every((mode) => mode === '2') };
+  return exitCode;
 }
 
 async function filterMode(pid: number): Promise<string | undefined> {

@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises';
+
+import { dataFile } from '../../../system/data-file.ts';
+import type { OciProcess } from '../bundle.ts';
+import { machineOf } from '../host.ts';
+import type { GvisorChoice } from './gvisor-calls.ts';
+import { listFilter } from './list-filter.ts';
+import { statxLibrary } from './statx-library.ts';
+
+/**
+ * A command that holds itself to the list of system calls, where the installed gVisor does not. A short program stands in
+ * front of it, loads the list and becomes the command; whatever cannot load it is not started.
+ */
+export async function filteredProcess(process: OciProcess, choice: GvisorChoice): Promise<OciProcess> {
+  return choice.filtersCommands ? process : { ...process, env: [plainPath], args: [...(await front(choice)), ...own(process)] };
+}
+
+const plainPath = 'PATH=/usr/bin:/bin';
+
+function own({ env, args }: OciProcess): readonly string[] {
+  return [String(env.length), ...env, ...args];
+}
+
+/** number of prctl(2) */
+const control = { x64: '157', arm64: '167' } as const;
+
+let known: Promise<readonly string[]> | undefined;
+
+/** The same for every command of this process. */
+async function front({ refusesAutomountFlag }: GvisorChoice): Promise<readonly string[]> {
+  known ??= programText();
+  const machine = machineOf(process.arch) ?? 'x64';
+  const library = refusesAutomountFlag ? statxLibrary(machine).toString('hex') : '-';
+  return [...(await known), control[machine], listFilter(machine), library];
+}
+
+async function programText(): Promise<readonly string[]> {
+  const text = await readFile(dataFile('engines/oci/gvisor/filtered.pl'), 'utf8');
+  // What is said to readers need not travel.
+  return ['/usr/bin/perl', '-e', text.replaceAll(/^\s*#.*\n/gm, '')];
+}
