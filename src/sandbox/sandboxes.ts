@@ -131,8 +131,11 @@ function createEnds(
         return { alreadyGone: row === undefined, name: (row ?? store.findGone(id))?.name ?? name, removed: [], kept: [] };
       }
       const lists = destroyList(context, row);
+      const reason = options.reason ?? 'asked';
+      // First: whoever comes after a kill must end it, for its commands are ended on record by then.
+      store.move(row.id, { state: 'removing', reason });
       await endExecutions(executions, row, options.reason ?? 'stopped');
-      await destroySandbox(context, row, { actor: options.actor, reason: options.reason ?? 'asked' });
+      await destroySandbox(context, row, { actor: options.actor, reason });
       return { alreadyGone: false, name: row.name, ...lists };
     });
   };
@@ -152,8 +155,9 @@ function createEnds(
     stop: (name, options) =>
       underLock(name, async (row) => {
         if (row.state !== 'stopped' && row.state !== 'created' && options.when?.(row) !== false) {
-          await endExecutions(executions, row, options.reason ?? 'stopped');
           const reason = options.reason ?? 'asked';
+          store.move(row.id, { state: 'stopping', reason });
+          await endExecutions(executions, row, options.reason ?? 'stopped');
           await stopSandbox(context, row, { actor: options.actor, reason });
           throwAway(row.id, { actor: options.actor, callerEnv: options.callerEnv, reason });
         }
@@ -266,6 +270,7 @@ async function settleDead(context: SandboxContext, executions: Sandboxes['execut
   if (entries.some(({ id, state }) => id === row.id && state === 'running')) {
     return false;
   }
+  context.store.move(row.id, { state: 'stopping', reason: 'died' });
   await endExecutions(executions, row, 'died');
   await stopSandbox(context, row, { actor: 'daemon', reason: 'died' });
   return true;

@@ -1,13 +1,18 @@
 /** Many rounds: every point of every step, or a choice of them by a seed. A home in which something was wrong is not used again. */
-import { createRandom } from '../fuzz/random.ts';
+import { createRandom, type Random } from '../fuzz/random.ts';
 import type { FaultAct } from './fault-plan.ts';
+import { victims } from './random-kill.ts';
 import { arenaOf, playRound, type Arena, type Point, type RoundReport } from './round.ts';
 import type { Step } from './step.ts';
 import { makeWorld, type World } from './world.ts';
 
+/** `child`: programs the product starts; `later`: kills from outside at random times. */
+export const kinds = ['kill', 'tear', 'fail', 'child', 'later'] as const;
+export type Kind = (typeof kinds)[number];
+
 export interface CampaignOptions {
   readonly steps: readonly Step[];
-  readonly acts: readonly FaultAct[];
+  readonly kinds: readonly Kind[];
   readonly seed: number;
   /** at most so many, chosen evenly from all steps; absent: every point */
   readonly rounds?: number | undefined;
@@ -23,16 +28,21 @@ interface Chosen {
   readonly point: Point;
 }
 
+/** Kills at random times, for each step and each victim. */
+const timesEach = 4;
+
 export async function campaign(options: CampaignOptions): Promise<void> {
   const random = createRandom(options.seed);
   const field = createField(options);
   try {
     const all: Chosen[] = [];
     for (const step of options.steps) {
-      const labels = await field.count(step);
-      all.push(...pointsOf(labels, options.acts).map((point) => ({ step, point })));
+      if (options.signal?.aborted === true) {
+        return;
+      }
+      all.push(...(await pointsOf(step, field, { ...options, random })).map((point) => ({ step, point })));
     }
-    for (const { step, point } of choose(all, options.rounds, random.below)) {
+    for (const { step, point } of choose(all, options.rounds, random)) {
       if (options.signal?.aborted === true) {
         return;
       }
@@ -43,31 +53,54 @@ export async function campaign(options: CampaignOptions): Promise<void> {
   }
 }
 
-/** Every point with every act that fits it. */
-export function pointsOf(labels: readonly string[], acts: readonly FaultAct[]): readonly Point[] {
-  return labels.flatMap((label, index) =>
-    acts
-      .filter((act) => fits(label, act))
-      .flatMap((act) => {
-        const point = { at: index + 1, act };
-        return act === 'kill' ? [point, { ...point, withCaller: true }] : [point];
-      }),
-  );
+type Field = ReturnType<typeof createField>;
+
+async function pointsOf(
+  step: Step,
+  field: Field,
+  options: Pick<CampaignOptions, 'kinds'> & { readonly random: Random },
+): Promise<readonly Point[]> {
+  const { actMs, trace } = await field.play(step, { kind: 'none' });
+  const points = options.kinds.flatMap((kind): readonly Point[] => {
+    if (kind === 'later') {
+      return victims.flatMap((victim) =>
+        Array.from({ length: timesEach }, (): Point => ({ kind, victim, afterMs: options.random.below(actMs + 100) })),
+      );
+    }
+    return kind === 'child' ? [] : trace.flatMap((label, index) => pointsAt(label, index + 1, kind));
+  });
+  return options.kinds.includes('child') ? [...points, ...(await childPoints(step, field, options.random))] : points;
 }
 
-function fits(label: string, act: FaultAct): boolean {
+function pointsAt(label: string, at: number, act: FaultAct): readonly Point[] {
   const [, name = ''] = label.split(' ');
-  if (act === 'tear') {
-    return /write(File)?$/i.test(name);
+  const fits = act === 'tear' ? /write(File)?$/i.test(name) : act !== 'fail' || name.startsWith('fs.');
+  if (!fits) {
+    return [];
   }
-  return act === 'kill' || act === 'fill' || act === 'clock' || name.startsWith('fs.');
+  const point = { kind: 'point', at, act } as const;
+  return act === 'kill' ? [point, { ...point, withCaller: true }] : [point];
 }
 
-function choose(all: readonly Chosen[], rounds: number | undefined, below: (limit: number) => number): readonly Chosen[] {
+/** A program with threads does not do the same twice: its calls are chosen, those of others are all taken. */
+const chosenCalls = 24;
+
+async function childPoints(step: Step, field: Field, random: Random): Promise<readonly Point[]> {
+  const points: Point[] = [];
+  for (const fault of step.children ?? []) {
+    const { calls } = await field.play(step, { kind: 'child', fault });
+    const all = Array.from({ length: calls }, (_, index) => index + 1);
+    const chosen = fault.follows === true ? Array.from({ length: chosenCalls }, () => 1 + random.below(calls / 2)) : all;
+    points.push(...chosen.map((at): Point => ({ kind: 'child', fault: { ...fault, at } })));
+  }
+  return points;
+}
+
+/** One of each step in turn, so that a short campaign has been everywhere. */
+function choose(all: readonly Chosen[], rounds: number | undefined, { below }: Random): readonly Chosen[] {
   if (rounds === undefined || rounds >= all.length) {
     return all;
   }
-  // One of each step in turn, so that a short campaign has been everywhere.
   const byStep = Map.groupBy(all, ({ step }) => step.name);
   const chosen: Chosen[] = [];
   while (chosen.length < rounds) {
@@ -78,38 +111,41 @@ function choose(all: readonly Chosen[], rounds: number | undefined, below: (limi
   return chosen;
 }
 
+interface Played {
+  readonly actMs: number;
+  /** labels of the points that were passed */
+  readonly trace: readonly string[];
+  /** of the program that was watched */
+  readonly calls: number;
+}
+
 /** The home that rounds are played in; made anew after one with faults. */
 function createField({ onRound, under, keep }: CampaignOptions) {
   let arena: Arena | undefined;
-  const ready = async (): Promise<Arena> => (arena ??= arenaOf(await makeWorld({ under })));
   const leave = async (isKept: boolean): Promise<void> => {
     const { world } = arena ?? {};
     arena = undefined;
     await (isKept ? world?.release() : world?.remove());
   };
-  const play = async (step: Step, point: Point): Promise<readonly string[]> => {
-    const { world } = await ready();
-    const report = await playRound(await ready(), step, point).catch((error: unknown) =>
-      brokenRound(step, point, { world, error }),
-    );
-    onRound(
-      report.faults.length > 0 && keep === true ? { ...report, faults: [...report.faults, `kept in ${world.root}`] } : report,
-    );
-    const labels = world.trace(step.role);
-    if (report.faults.length > 0) {
-      await leave(keep === true);
-    }
-    return labels;
-  };
   return {
-    play,
-    /** A round in which nothing goes wrong: what there is to go wrong. */
-    count: (step: Step) => play(step, { at: Number.MAX_SAFE_INTEGER, act: 'kill' }),
+    async play(step: Step, point: Point): Promise<Played> {
+      arena ??= arenaOf(await makeWorld({ under }));
+      const { world } = arena;
+      const report = await playRound(arena, step, point).catch((error: unknown) => brokenRound(step, point, { world, error }));
+      const isKept = report.faults.length > 0 && keep === true;
+      onRound(isKept ? { ...report, faults: [...report.faults, `kept in ${world.root}`] } : report);
+      const played = { actMs: report.actMs, trace: world.trace(step.role), calls: report.calls };
+      if (report.faults.length > 0) {
+        await leave(isKept);
+      }
+      return played;
+    },
     close: () => leave(false),
   };
 }
 
 function brokenRound(step: Step, point: Point, { world, error }: { world: World; error: unknown }): RoundReport {
   const why = error instanceof Error ? error.message : String(error);
-  return { step: step.name, point, hits: world.hits(), faults: [`the round could not be played: ${why}`], ms: 0 };
+  const faults = [`the round could not be played: ${why}`];
+  return { step: step.name, point, hits: world.hits(), faults, calls: 0, actMs: 0, ms: 0 };
 }

@@ -59,6 +59,18 @@ function die(): never {
   }
 }
 
+function notePid(): void {
+  writeFileSync(join(folder, `${role}.pid`), String(process.pid));
+}
+
+/** Of several that are started at once one gets as far as the socket. */
+function noteDaemon(point: Point): Point {
+  if (role === 'daemon' && String(point.path).endsWith('.sock')) {
+    notePid();
+  }
+  return point;
+}
+
 /** Takes the disk that is left, so that whatever comes next finds it full. */
 function fill(path: string): void {
   const file = openSync(path, 'w', 0o600);
@@ -249,7 +261,7 @@ wrap(
   (_, self) => ({ name: 'sql.run', path: (self as StatementSync).sourceSQL.slice(0, 40) }),
   'sync',
 );
-wrap(net.Server.prototype, 'listen', ([to]) => ({ name: 'listen', path: to }), 'sync');
+wrap(net.Server.prototype, 'listen', ([to]) => noteDaemon({ name: 'listen', path: to }), 'sync');
 wrap(net.Socket.prototype, 'write', () => ({ name: 'say' }), 'sync');
 wrap(
   process,
@@ -268,7 +280,9 @@ childProcess.spawn = ((file: string, ...rest: unknown[]) => {
 }) as unknown as typeof spawn;
 
 syncBuiltinESMExports();
-writeFileSync(join(folder, `${role}.pid`), String(process.pid));
+if (role === 'caller') {
+  notePid();
+}
 if (read()?.from === 'start') {
   arm();
 }

@@ -8,6 +8,8 @@ export interface HostProcess {
   readonly command: string;
   /** id of the sandbox whose group or mounts it has */
   readonly sandbox: string | undefined;
+  /** id of the sandbox that it was told to work on */
+  readonly worksOn: string | undefined;
 }
 
 export interface HostView {
@@ -48,7 +50,8 @@ function processesOf(root: string, ids: readonly string[], hostHasMounts: boolea
       return [];
     }
     const where = `${of('cgroup')}\n${mounts}`;
-    return [{ pid: Number(name), parent: Number(parent), command, sandbox: ids.find((id) => where.includes(id)) }];
+    const sandbox = ids.find((id) => where.includes(id));
+    return [{ pid: Number(name), parent: Number(parent), command, sandbox, worksOn: ids.find((id) => command.includes(id)) }];
   });
 }
 

@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { ChildFault } from './child-faults.ts';
 import { readStandings } from './look.ts';
 import { box, claimFaults, must, succeeded, type Done, type Step } from './step.ts';
-import type { World } from './world.ts';
+import type { Started, World } from './world.ts';
 
 const create = async (world: World): Promise<void> => void (await must(world, ['create', box]));
 const running = async (world: World): Promise<void> => {
@@ -34,11 +35,35 @@ function reportedState(
   ];
 }
 
-function simple(name: string, prepare: Step['prepare'], args: readonly string[], state: string | undefined): Step {
+/** What makes mounts and becomes the runtime, and what binds the listeners: one thread each. */
+const stage: ChildFault = {
+  program: 'perl',
+  call: 'stage.pl',
+  systemCalls:
+    'mount,openat2,mkdirat,mknodat,fchownat,unshare,open_tree,move_mount,fsopen,fsconfig,fsmount,mount_setattr,clone,execve',
+};
+const listener: ChildFault = { program: 'perl', call: 'listen.pl', systemCalls: 'setns,socket,bind,listen,sendmsg,clone,write' };
+const runtime = (call: string): ChildFault => ({
+  program: 'runc',
+  call: ` ${call} `,
+  follows: true,
+  systemCalls: 'execve,clone,mkdirat,write,mount,unshare,setns,pivot_root,renameat,unlinkat,sendmsg,prctl,kill,rmdir',
+});
+
+interface Simple {
+  readonly prepare?: Step['prepare'];
+  readonly args: readonly string[];
+  /** of the sandbox afterwards */
+  readonly state: string | undefined;
+  readonly children?: readonly ChildFault[];
+}
+
+function simple(name: string, { prepare, args, state, children }: Simple): Step {
   return {
     name,
     role: 'daemon',
     prepare,
+    children,
     act: async (world) => [await world.run(args)],
     check: (world, done) => reportedState(world, done, { state, action: `sandbox.${args[0]}` }),
   };
@@ -65,12 +90,17 @@ const slowly = 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.15; done';
 const slowOut = '1\n2\n3\n4\n5\n6\n';
 
 export const lifeSteps: readonly Step[] = [
-  simple('create', undefined, ['create', box], 'created'),
-  simple('start', create, ['start', box], 'running'),
-  simple('start-again', stopped, ['start', box], 'running'),
-  simple('stop', running, ['stop', box], 'stopped'),
-  simple('destroy', running, ['destroy', box, '--confirm', box], undefined),
-  simple('destroy-stopped', stopped, ['destroy', box, '--confirm', box], undefined),
+  simple('create', { args: ['create', box], state: 'created' }),
+  simple('start', { prepare: create, args: ['start', box], state: 'running', children: [stage, listener, runtime('run')] }),
+  simple('start-again', { prepare: stopped, args: ['start', box], state: 'running' }),
+  simple('stop', { prepare: running, args: ['stop', box], state: 'stopped', children: [runtime('delete')] }),
+  simple('destroy', {
+    prepare: running,
+    args: ['destroy', box, '--confirm', box],
+    state: undefined,
+    children: [runtime('delete')],
+  }),
+  simple('destroy-stopped', { prepare: stopped, args: ['destroy', box, '--confirm', box], state: undefined }),
   {
     name: 'restart',
     role: 'daemon',
@@ -95,6 +125,7 @@ export const lifeSteps: readonly Step[] = [
     name: 'exec-stream',
     role: 'daemon',
     prepare: running,
+    children: [runtime('exec')],
     act: async (world) => [await world.run(['exec', box, '--', 'sh', '-c', slowly])],
     check: (_, done) => commandFaults(done, slowOut),
   },
@@ -153,17 +184,11 @@ export const lifeSteps: readonly Step[] = [
   {
     name: 'daemon-stop-busy',
     role: 'daemon',
-    prepare: running,
-    async act(world) {
-      const busy = world.start(['exec', box, '--', 'sh', '-c', 'echo begun; sleep 30']);
-      const thrown = world.start(['run', '--', 'sh', '-c', 'echo begun; sleep 30']);
-      await until(() => busy.out() !== '' && thrown.out() !== '');
-      const stop = await world.run(['daemon', 'stop', '--force']);
-      busy.kill();
-      thrown.kill();
-      await Promise.all([busy.ended, thrown.ended]);
-      return [stop];
+    async prepare(world) {
+      await running(world);
+      return await busyCommands(world);
     },
+    act: async (world) => [await world.run(['daemon', 'stop', '--force'])],
   },
   {
     name: 'daemon-start',
@@ -179,6 +204,7 @@ export const lifeSteps: readonly Step[] = [
     name: 'daemon-first-start',
     role: 'daemon',
     fromStart: true,
+    forgets: true,
     prepare: async (world) => {
       await must(world, ['daemon', 'stop', '--force']);
       await world.forgetState();
@@ -191,14 +217,9 @@ export const lifeSteps: readonly Step[] = [
     fromStart: true,
     prepare: async (world) => {
       await running(world);
-      const cut = world.start(['run', '--', 'sh', '-c', 'echo begun; sleep 30']);
-      const held = world.start(['exec', box, '--', 'sh', '-c', 'echo begun; sleep 30']);
-      await until(() => cut.out() !== '' && held.out() !== '');
-      await killDaemon(world, () => {
-        cut.kill();
-        held.kill();
-      });
-      await Promise.all([cut.ended, held.ended]);
+      const busy = await busyCommands(world);
+      await killDaemon(world, () => busy.forEach(({ kill }) => kill()));
+      await Promise.all(busy.map(({ ended }) => ended));
     },
     act: async (world) => [await world.run(['ls'])],
     check: (_, { lines }) =>
@@ -221,11 +242,19 @@ export const lifeSteps: readonly Step[] = [
   },
 ];
 
+/** A command in the sandbox, and one in a sandbox of its own. */
+async function busyCommands(world: World): Promise<readonly Started[]> {
+  const script = ['sh', '-c', 'echo begun; sleep 30'];
+  const busy = [world.start(['exec', box, '--', ...script]), world.start(['run', '--', ...script])];
+  await until(() => busy.every(({ out }) => out() !== ''));
+  return busy;
+}
+
 /** A request that went out has one line that allowed it; its end is on record once, or not at all where a daemon died. */
 export function fetchFaults(world: World, { nonce, outcomes, lines }: Done): readonly string[] {
   const of = (action: string): number =>
     lines.filter((line) => line.action === action && line.detail?.['path'] === `/n/${nonce}`).length;
-  const arrived = world.seen.filter((path) => path === `/n/${nonce}`).length;
+  const arrived = world.seen.filter(({ path }) => path === `/n/${nonce}`).length;
   const isReported = outcomes[0]?.out === 'hello\n';
   return [
     ...(arrived > of('net.open') ? [`${arrived} requests arrived and ${of('net.open')} were recorded before`] : []),

@@ -51,7 +51,10 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
     standings.map(({ id }) => id),
   );
   const processes = host.processes.filter(
-    (one) => !isOwnedProcess(one, looked) && !runs(one.sandbox) && !(moment === 'killed' && isFading(one)),
+    (one) =>
+      !isOwnedProcess(one, looked) &&
+      !runs(one.sandbox) &&
+      !(moment === 'killed' && (isFading(one) || (isOfCaller(one) && runs(one.worksOn)))),
   );
   const faults = [
     ...processes.map(({ pid, command }) => `process ${pid} runs and nobody owns it: ${command.slice(0, 160)}`),
@@ -82,8 +85,13 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
 }
 
 function isOwnedProcess({ pid, parent, command }: HostProcess, { daemon, own = [] }: Looked): boolean {
-  const isStageAhead = parent === daemon && /^perl \S*stage\.pl \w+ \d+$/.test(command);
+  const isStageAhead = parent === daemon && /^(?:\S*\/)?perl \S*stage\.pl \w+ \d+$/.test(command);
   return pid === daemon || own.includes(pid) || isStageAhead || command.startsWith('strace ');
+}
+
+/** What a caller started and left when it was killed: the next daemon ends the command inside, and this with it. */
+function isOfCaller({ command }: HostProcess): boolean {
+  return /^(?:\S*\/)?runc .* exec /.test(command);
 }
 
 /** A process that a kill has taken its files from already. */

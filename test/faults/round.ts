@@ -1,27 +1,35 @@
-/** One round: a step is begun, something goes wrong at one point of it, and everything is looked at from outside afterwards. */
+/** One round: a step is begun, something goes wrong in it, and everything is looked at from outside afterwards. */
 import { join } from 'node:path';
 
 import { readLines, type Line } from './accounts.ts';
+import type { ChildFault } from './child-faults.ts';
 import type { FaultAct } from './fault-plan.ts';
 import { look, readStandings, type Looked } from './look.ts';
 import { contentsOf } from './project.ts';
+import { killLater, type Victim } from './random-kill.ts';
 import { box, type Step } from './step.ts';
 import type { Outcome, World } from './world.ts';
 
-export interface Point {
-  /** from 1 */
-  readonly at: number;
-  readonly act: FaultAct;
-  /** the caller is killed in the same moment */
-  readonly withCaller?: boolean | undefined;
-}
+/** Where it goes wrong, and how. */
+export type Point =
+  | { readonly kind: 'none' }
+  /** at the so-many-th point of the process of the step, from 1 */
+  | { readonly kind: 'point'; readonly at: number; readonly act: FaultAct; readonly withCaller?: boolean | undefined }
+  /** in a program that the product starts, at one of its system calls */
+  | { readonly kind: 'child'; readonly fault: ChildFault }
+  /** from outside, after a time */
+  | { readonly kind: 'later'; readonly victim: Victim; readonly afterMs: number };
 
 export interface RoundReport {
   readonly step: string;
   readonly point: Point;
-  /** what the process was about to do */
+  /** what happened */
   readonly hits: readonly string[];
   readonly faults: readonly string[];
+  /** of the program that was watched: how many system calls it made */
+  readonly calls: number;
+  /** of the step itself */
+  readonly actMs: number;
   readonly ms: number;
 }
 
@@ -42,34 +50,26 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
   const startedMs = performance.now();
   arena.nonces += 1;
   const nonce = `nonce-${process.pid}-${arena.nonces}`;
-  const report = (hits: readonly string[], faults: readonly string[]): RoundReport => ({
-    step: step.name,
-    point,
-    hits: hits.map((hit) => hit.replaceAll(world.root, '~')),
-    faults: faults.map((fault) => fault.replaceAll(world.root, '~')),
-    ms: Math.round(performance.now() - startedMs),
-  });
   await world.run(['ls']);
-  await step.prepare?.(world);
-  const before = linesOf(world).length;
-  await world.arm(step.role, {
-    at: point.at,
-    act: point.act,
-    from: step.fromStart === true ? 'start' : undefined,
-    with: point.withCaller === true ? ['caller'] : undefined,
-    lasting: undefined,
-  });
-  const outcomes = await step.act(world, nonce);
-  const hits = world.hits();
+  const busy = (await step.prepare?.(world)) ?? [];
+  const before = step.forgets === true ? 0 : linesOf(world).length;
+  const began = await begin(world, step, point);
+  const beganMs = performance.now();
+  const outcomes = await step.act(world, nonce, busy);
+  const actMs = Math.round(performance.now() - beganMs);
+  busy.forEach(({ kill }) => kill());
+  await Promise.all(busy.map(({ ended }) => ended));
+  const hits = await began();
+  const calls = world.childCalls().calls.length;
   const killed = await look(looked, 'killed');
   world.disarm();
   const next = await world.run(['ls', '--json']);
   const settled = await look(looked, 'settled');
-  const lines = linesOf(world).slice(step.name === 'daemon-first-start' ? 0 : before);
+  const lines = linesOf(world).slice(before);
   const checked = (await step.check?.(world, { nonce, outcomes, lines })) ?? [];
   const after = await goOn(world);
   const atEnd = await look(looked, 'settled');
-  return report(hits, [
+  const faults = [
     ...outcomes.filter(({ late }) => late).map(({ args }) => `casemate ${args.join(' ')} hung`),
     ...killed.map((fault) => `after the fault: ${fault}`),
     ...failed(next, 'the next command'),
@@ -77,7 +77,52 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
     ...checked,
     ...after,
     ...atEnd.filter((fault) => !settled.includes(fault)).map((fault) => `at the end: ${fault}`),
-  ]);
+  ];
+  const told =
+    faults.length === 0
+      ? []
+      : outcomes.map(({ args, code, err }) => `casemate ${args.join(' ')}: ${code ?? 'killed'} ${err.trim()}`);
+  const short = (texts: readonly string[]): readonly string[] => texts.map((text) => text.replaceAll(world.root, '~'));
+  return {
+    step: step.name,
+    point,
+    hits: short(hits),
+    faults: short([...faults, ...told]),
+    calls,
+    actMs,
+    ms: Math.round(performance.now() - startedMs),
+  };
+}
+
+/** Sees to it that it goes wrong; the answer says, afterwards, what did. */
+async function begin(world: World, step: Step, point: Point): Promise<() => Promise<readonly string[]>> {
+  switch (point.kind) {
+    case 'none':
+      await world.arm(step.role, {
+        at: Number.MAX_SAFE_INTEGER,
+        act: 'kill',
+        from: step.fromStart === true ? 'start' : undefined,
+      });
+      return async () => [];
+    case 'point': {
+      const { at, act, withCaller } = point;
+      const from = step.fromStart === true ? 'start' : undefined;
+      await world.arm(step.role, { at, act, from, with: withCaller === true ? ['caller'] : undefined });
+      return async () => world.hits();
+    }
+    case 'child': {
+      const { fault } = point;
+      world.armChild(fault);
+      return async () => {
+        const { calls, wasKilled } = world.childCalls();
+        return wasKilled ? [`${fault.program} ${fault.call} ${fault.at ?? ''} ${calls.at(-1)?.slice(0, 80) ?? ''}`] : [];
+      };
+    }
+    case 'later': {
+      const killing = killLater(world, point.victim, point.afterMs);
+      return async () => [await killing];
+    }
+  }
 }
 
 /** Everything works again, under the same name; then nothing is left. */

@@ -1,6 +1,7 @@
 /** One thing that a person does with the product, to be cut off at every point of it. */
 import type { Line } from './accounts.ts';
-import type { Outcome, Role, World } from './world.ts';
+import type { ChildFault } from './child-faults.ts';
+import type { Outcome, Role, Started, World } from './world.ts';
 
 export interface Step {
   readonly name: string;
@@ -8,8 +9,13 @@ export interface Step {
   readonly role: Role;
   /** its points are counted from its very start: a daemon that has yet to come up */
   readonly fromStart?: boolean | undefined;
-  readonly prepare?: ((world: World) => Promise<void>) | undefined;
-  readonly act: (world: World, nonce: string) => Promise<readonly Outcome[]>;
+  /** It begins with a home in which nothing has run. */
+  readonly forgets?: boolean | undefined;
+  /** programs that it starts and that may die */
+  readonly children?: readonly ChildFault[] | undefined;
+  /** May leave commands running, which `act` gets and which are killed at the latest when it has ended. */
+  readonly prepare?: ((world: World) => Promise<readonly Started[] | void>) | undefined;
+  readonly act: (world: World, nonce: string, busy: readonly Started[]) => Promise<readonly Outcome[]>;
   /** What is wrong, once the next daemon has settled everything. */
   readonly check?: ((world: World, done: Done) => readonly string[] | Promise<readonly string[]>) | undefined;
 }
@@ -47,6 +53,12 @@ export function claimFaults(lines: readonly Line[], claims: readonly Claim[]): r
     const isRight = count === 1 || (count === 0 && !isReported);
     return isRight ? [] : [`${action} ${subject ?? ''} was ${isReported ? '' : 'not '}reported and has ${count} records`];
   });
+}
+
+/** What a request of the sandbox carried as authorization when it arrived; `undefined`: it did not. */
+export async function fetched(world: World, host: string, nonce: string): Promise<string | undefined> {
+  await world.run(['exec', box, '--', 'curl', '-sS', '-m', '20', `https://${host}/n/${nonce}`]);
+  return world.seen.find(({ path }) => path === `/n/${nonce}`)?.authorization;
 }
 
 export const succeeded = (outcome: Outcome | undefined): boolean => outcome?.code === 0;

@@ -1,4 +1,7 @@
 /** All steps of the fault suite. */
+import { credentialAndLoginSteps } from './credential-steps.ts';
 import { lifeSteps } from './life-steps.ts';
+import { requestSteps } from './request-steps.ts';
+import type { Step } from './step.ts';
 
-export const steps = lifeSteps;
+export const steps: readonly Step[] = [...lifeSteps, ...credentialAndLoginSteps, ...requestSteps];

@@ -12,6 +12,7 @@ import { pathToFileURL } from 'node:url';
 import { startAuthorizationServer, type AuthorizationServer } from '../../src/tour/authorization-server.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { pathsFrom, type Paths } from '../../src/system/paths.ts';
+import { armChild, childCalls, disarmChild, placePrograms, type ChildFault } from './child-faults.ts';
 import type { FaultPlan } from './fault-plan.ts';
 import { makeProject, policyFor } from './project.ts';
 
@@ -19,9 +20,9 @@ export interface World {
   readonly root: string;
   readonly project: string;
   readonly paths: Paths;
-  /** requests that reached the sink: the nonce in each path */
-  readonly seen: readonly string[];
-  readonly server: AuthorizationServer;
+  /** requests that reached the sink */
+  readonly seen: readonly Seen[];
+  readonly server: AuthorizationServer & { readonly lifeMs: number };
   /** Starts a command of the product and does not wait for it. */
   readonly start: (args: readonly string[], options?: StartOptions) => Started;
   readonly run: (args: readonly string[], options?: StartOptions) => Promise<Outcome>;
@@ -31,6 +32,11 @@ export interface World {
   readonly disarm: () => void;
   /** the points that were hit since it was last disarmed */
   readonly hits: () => readonly string[];
+  /** The next call of a program that the product starts dies at one of its system calls. */
+  readonly armChild: (fault: ChildFault) => void;
+  readonly childCalls: () => ReturnType<typeof childCalls>;
+  /** commands that run */
+  readonly callers: () => readonly number[];
   /** the daemon that runs */
   readonly daemonPid: () => number | undefined;
   /** As if nothing had ever run here; while no daemon does. */
@@ -40,6 +46,12 @@ export interface World {
   /** Leaves the folder as it is, and nothing running. */
   readonly release: () => Promise<void>;
   readonly remove: () => Promise<void>;
+}
+
+export interface Seen {
+  /** holds the nonce of who asked */
+  readonly path: string;
+  readonly authorization: string;
 }
 
 export type Role = 'daemon' | 'caller';
@@ -69,6 +81,8 @@ export interface Outcome {
 
 const hook = pathToFileURL(resolve(import.meta.dirname, 'hook.ts'));
 export const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
+/** of an access token, seconds */
+const lifeS = 2;
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface WorldOptions {
@@ -87,13 +101,13 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   }
   await mkdir(at('casemate'), { mode: 0o700 });
   await options.prepareHome?.(at('casemate'));
-  const seen: string[] = [];
+  const seen: Seen[] = [];
   const sink = createServer((request, response) => {
-    seen.push(request.url ?? '');
+    seen.push({ path: request.url ?? '', authorization: request.headers.authorization ?? '' });
     response.end('hello\n');
   });
   await new Promise<void>((done) => sink.listen(0, '127.0.0.1', done));
-  const server = await startAuthorizationServer({ expiresIn: 4, graceMs: 60_000 });
+  const server = await startAuthorizationServer({ expiresIn: lifeS, graceMs: 60_000 });
   const uid = process.geteuid?.() ?? 0;
   const env = {
     PATH: `${at('bin')}:${usualPath}`,
@@ -111,19 +125,24 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   };
   await writePolicy();
   await makeProject(at('project'));
+  await placePrograms(at('bin'), at('faults'));
   const faults = at('faults');
-  const start = starter({ project: at('project'), env, faults });
+  const callers = new Set<number>();
+  const start = starter({ project: at('project'), env, faults, callers });
   const world: World = {
     root,
     project: at('project'),
     paths,
     seen,
-    server,
+    server: { ...server, lifeMs: lifeS * 1000 },
     start,
     run: async (args, given) => await start(args, given).ended,
     arm: (role, plan) => arm(faults, role, plan),
     disarm: () => disarm(faults),
     hits: () => linesOf(join(faults, 'hits')),
+    armChild: (fault) => armChild(faults, fault),
+    childCalls: () => childCalls(faults),
+    callers: () => [...callers],
     daemonPid: () => daemonPid(faults),
     async forgetState() {
       await Promise.all([paths.state, paths.runtime, paths.config].map((path) => rm(path, { recursive: true })));
@@ -148,9 +167,10 @@ interface Starting {
   readonly project: string;
   readonly env: Readonly<Record<string, string>>;
   readonly faults: string;
+  readonly callers: Set<number>;
 }
 
-function starter({ project, env, faults }: Starting): World['start'] {
+function starter({ project, env, faults, callers }: Starting): World['start'] {
   const loaded = new URL(hook);
   loaded.searchParams.set('folder', faults);
   return (args, options = {}) => {
@@ -161,6 +181,8 @@ function starter({ project, env, faults }: Starting): World['start'] {
       // A terminal's own group is not ours.
       detached: true,
     });
+    const pid = child.pid ?? 0;
+    callers.add(pid);
     let [out, err, late] = ['', '', false];
     child.stdout.on('data', (piece: Buffer) => (out += piece.toString()));
     child.stderr.on('data', (piece: Buffer) => (err += piece.toString()));
@@ -173,10 +195,11 @@ function starter({ project, env, faults }: Starting): World['start'] {
     const ended = new Promise<Outcome>((done) =>
       child.once('close', (code) => {
         clearTimeout(timer);
+        callers.delete(pid);
         done({ args, code: code ?? undefined, out, err, late });
       }),
     );
-    return { pid: child.pid ?? 0, kill: () => void child.kill('SIGKILL'), out: () => out, ended };
+    return { pid, kill: () => void child.kill('SIGKILL'), out: () => out, ended };
   };
 }
 
@@ -201,6 +224,7 @@ async function arm(faults: string, role: Role, plan: FaultPlan): Promise<void> {
 }
 
 function disarm(faults: string): void {
+  disarmChild(faults);
   for (const role of ['daemon', 'caller']) {
     rmSync(join(faults, `${role}.json`), { force: true });
   }

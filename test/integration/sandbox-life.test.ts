@@ -205,6 +205,18 @@ describe('an end that fails', () => {
     },
   );
 
+  it.each(['stop', 'destroy'] as const)(
+    'of which the state file knows nothing yet ends no command on record: %s',
+    async (method) => {
+      await lab.sandboxes.open('work', { command: ['sh'], tty: false, client: undefined, actor: 'user:1' });
+      lab.failing.add('store:stopping').add('store:removing');
+      await expect(lab.sandboxes[method]('work', call)).rejects.toMatchObject({ code: 'STORE_FAILED' });
+      // Who comes after a kill here takes the sandbox back, and the command with it.
+      expect([state('work'), lab.store.openExecutions().length]).toEqual(['running', 1]);
+      expect(lab.journal()).not.toContain('exec.end stopped');
+    },
+  );
+
   it('because the journal cannot be written has ended the sandbox all the same', async () => {
     lab.failing.add('journal:sandbox.destroy').add('journal:exec.end');
     await lab.sandboxes.open('work', { command: ['sh'], tty: false, client: undefined, actor: 'user:1' });

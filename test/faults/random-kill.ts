@@ -1,0 +1,38 @@
+/** A kill from outside at a moment of its own choosing: of the daemon, the command, both, or the first process of a sandbox. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { viewHost } from './host-view.ts';
+import { readStandings } from './look.ts';
+import type { World } from './world.ts';
+
+export const victims = ['daemon', 'caller', 'both', 'first process', 'everything'] as const;
+export type Victim = (typeof victims)[number];
+
+/** Resolves to what was killed. The caller is the newest command of the product. */
+export async function killLater(world: World, victim: Victim, afterMs: number): Promise<string> {
+  await sleep(afterMs);
+  const pids = victimsOf(world, victim);
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  return `${victim} after ${afterMs} ms: ${pids.length} killed`;
+}
+
+function victimsOf(world: World, victim: Victim): readonly number[] {
+  const daemon = world.daemonPid() ?? [];
+  const callers = world.callers();
+  if (victim === 'daemon' || victim === 'caller' || victim === 'both') {
+    return [...(victim === 'caller' ? [] : [daemon].flat()), ...(victim === 'daemon' ? [] : callers)];
+  }
+  const ids = readStandings(world.paths.state).map(({ id }) => id);
+  const { processes } = viewHost(world.root, ids);
+  const chosen =
+    victim === 'everything'
+      ? processes
+      : processes.filter(({ sandbox, command }) => sandbox !== undefined && /sleep infinity$/.test(command));
+  return chosen.map(({ pid }) => pid);
+}
