@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
-import { link, lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
-import { identifyProcess, isSameProcess, type ProcessIdentity } from './process-identity.ts';
+import { leftBehind, ownMark } from './owner-mark.ts';
 
 /** Files of our own state: private, written whole or not at all, durable before they are reported. */
 
@@ -63,28 +63,16 @@ export async function replaceFile(path: string, content: string): Promise<void> 
   }
 }
 
-let self: Promise<ProcessIdentity | undefined> | undefined;
-
-/** Names its writer, so that what a killed one left can be told from what is being written. */
 async function draftOf(path: string): Promise<string> {
-  self ??= identifyProcess(process.pid);
-  const { pid, startTicks } = (await self) ?? { pid: process.pid, startTicks: '0' };
-  return join(dirname(path), `.${basename(path)}.${pid}-${startTicks}.${randomBytes(6).toString('hex')}`);
+  return join(dirname(path), `.${basename(path)}.${await ownMark()}.${randomBytes(6).toString('hex')}`);
 }
 
-const draftName = /^\..+\.(\d+)-(\d+)\.[0-9a-f]{12}$/;
+const draftName = /^\..+\.(\d+-\d+)\.[0-9a-f]{12}$/;
 
 /** Removes the drafts that killed processes left in a folder of ours. */
 export async function removeDrafts(folder: string): Promise<void> {
-  const names = await readdir(folder).catch((): string[] => []);
-  await Promise.all(
-    names.map(async (name) => {
-      const [, pid, startTicks] = draftName.exec(name) ?? [];
-      if (pid !== undefined && startTicks !== undefined && !(await isSameProcess({ pid: Number(pid), startTicks }))) {
-        await rm(join(folder, name), { force: true });
-      }
-    }),
-  );
+  const left = await leftBehind(folder, draftName);
+  await Promise.all(left.map((path) => rm(path, { force: true })));
 }
 
 export async function syncFolder(path: string): Promise<void> {

@@ -18,6 +18,8 @@ export interface HostView {
   readonly mounts: readonly string[];
   /** sandboxes that have groups */
   readonly groups: readonly string[];
+  /** groups that dead processes made to try whether they can */
+  readonly probes: readonly string[];
   /** files that block devices show */
   readonly devices: readonly string[];
 }
@@ -27,7 +29,8 @@ export function viewHost(root: string, ids: readonly string[]): HostView {
   const mounts = textOf('/proc/self/mountinfo')
     .split('\n')
     .filter((line) => line.includes(root) || ids.some((id) => line.includes(id)));
-  return { processes: processesOf(root, ids, mounts.length > 0), mounts, groups: groupsOf(ids), devices: devicesOf(root) };
+  const processes = processesOf(root, ids, mounts.length > 0);
+  return { processes, mounts, groups: groupsOf(ids), probes: probesOf(), devices: devicesOf(root) };
 }
 
 function processesOf(root: string, ids: readonly string[], hostHasMounts: boolean): readonly HostProcess[] {
@@ -67,6 +70,17 @@ function groupsOf(ids: readonly string[]): readonly string[] {
   const top = '/sys/fs/cgroup';
   const found = ['.', ...namesIn(top)].flatMap((controller) => namesIn(join(top, controller, 'casemate')));
   return [...new Set(found)].filter((name) => ids.includes(name)).toSorted();
+}
+
+/** Groups that a process made to see whether it can, and that is dead. They tell of no home: any may be meant. */
+function probesOf(): readonly string[] {
+  const top = '/sys/fs/cgroup';
+  const isDead = (pid: string | undefined): boolean => pid !== undefined && textOf(`/proc/${pid}/stat`) === '';
+  return ['.', ...namesIn(top)].flatMap((controller) =>
+    namesIn(join(top, controller))
+      .filter((name) => isDead(/^casemate-probe-(\d+)-/.exec(name)?.[1]))
+      .map((name) => join(controller, name)),
+  );
 }
 
 function devicesOf(root: string): readonly string[] {

@@ -33,6 +33,6 @@ function victimsOf(world: World, victim: Victim): readonly number[] {
   const chosen =
     victim === 'everything'
       ? processes
-      : processes.filter(({ sandbox, command }) => sandbox !== undefined && /sleep infinity$/.test(command));
+      : processes.filter(({ sandbox, command }) => sandbox !== undefined && command.endsWith('sleep infinity'));
   return chosen.map(({ pid }) => pid);
 }

@@ -64,7 +64,7 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
   const killed = await look(looked, 'killed');
   world.disarm();
   const next = await world.run(['ls', '--json']);
-  const settled = await look(looked, 'settled');
+  const settled = await look(looked, 'settled', step.mayLeave);
   const lines = linesOf(world).slice(before);
   const checked = (await step.check?.(world, { nonce, outcomes, lines })) ?? [];
   const after = await goOn(world);

@@ -15,6 +15,8 @@ export interface Step {
   readonly children?: readonly ChildFault[] | undefined;
   /** May leave commands running, which `act` gets and which are killed at the latest when it has ended. */
   readonly prepare?: ((world: World) => Promise<readonly Started[] | void>) | undefined;
+  /** Faults of what is left on purpose until `check` has seen to it that it goes. */
+  readonly mayLeave?: RegExp | undefined;
   readonly act: (world: World, nonce: string, busy: readonly Started[]) => Promise<readonly Outcome[]>;
   /** What is wrong, once the next daemon has settled everything. */
   readonly check?: ((world: World, done: Done) => readonly string[] | Promise<readonly string[]>) | undefined;

@@ -1,7 +1,7 @@
 /** The daemon as a process: garbage from callers, a start that fails half-way, an end while sandboxes run. */
 import { spawn } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -98,6 +98,21 @@ describe('a daemon that is told nonsense', () => {
   });
 });
 
+describe('a daemon that dies while it is told to end', () => {
+  it('has stopped nothing, and the command that told it says so', async () => {
+    await mkdir(home.paths.runtime, { recursive: true, mode: 0o700 });
+    const server = createServer((socket) => {
+      socket.write(`${JSON.stringify({ type: 'hello', version: '0', build: 'x', pid: 1 })}\n`);
+      socket.once('data', () => socket.destroy());
+    });
+    await new Promise<void>((done) => server.listen(socketPath(home.paths), done));
+    const stop = await home.casemate(['daemon', 'stop', '--force']);
+    await new Promise((done) => server.close(done));
+    expect(stop).toMatchObject({ code: 125, out: '', err: expect.stringContaining('ended before it answered') });
+    expect(await home.casemate(['daemon', 'stop'])).toMatchObject({ code: 0, out: 'no daemon is running\n' });
+  });
+});
+
 describe('an end by SIGTERM', () => {
   it('leaves no lock, no socket and no process', async () => {
     await home.casemate(['ls']);
@@ -134,7 +149,7 @@ describe('an end by SIGTERM', () => {
     expect(await running).toMatchObject({ code: 0, out: 'done\n' });
     expect(await daemonPid()).not.toBe(pid);
     await expect
-      .poll(async () => JSON.parse((await home.casemate(['ls', '--json'])).out))
+      .poll(async () => JSON.parse((await home.casemate(['ls', '--json'])).out), { timeout: 15_000 })
       .toMatchObject([{ name: 'kept', state: 'running' }]);
     const records = (await home.casemate(['journal', 'query', '--json'])).out;
     expect(records).toContain('sandbox.adopt');

@@ -1,5 +1,6 @@
 /** The oracle of the fault suite, seen red: each thing that must not be left is left on purpose, and named. */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -103,7 +104,7 @@ describe('the oracle', () => {
       await record('sandbox.create');
       await record('sandbox.start');
       expect(faults()).toEqual(['"box" is running and has no group']);
-      const group = (await import('node:fs')).existsSync('/sys/fs/cgroup/cgroup.controllers')
+      const group = existsSync('/sys/fs/cgroup/cgroup.controllers')
         ? `/sys/fs/cgroup/casemate/${id}`
         : `/sys/fs/cgroup/pids/casemate/${id}`;
       await mkdir(group, { recursive: true });
@@ -117,6 +118,19 @@ describe('the oracle', () => {
       }
     },
   );
+
+  test.skipIf(!isRoot)('(needs root to make one) names a group that a dead process tried out', async () => {
+    await wholeLife();
+    const name = 'casemate-probe-4194305-1-0123abcd';
+    const group = existsSync('/sys/fs/cgroup/cgroup.controllers') ? `/sys/fs/cgroup/${name}` : `/sys/fs/cgroup/pids/${name}`;
+    await mkdir(group);
+    try {
+      expect(faults()).toEqual([expect.stringContaining(`${name} of a dead process`)]);
+    } finally {
+      // A daemon of somebody else may have taken it away already: that is what it is named for.
+      await rmdir(group).catch(() => undefined);
+    }
+  });
 
   test('names files that belong to no sandbox, and the same of one that is there not', async () => {
     await wholeLife();

@@ -23,15 +23,17 @@ export const run: RunCommand = async (args, context) => {
 };
 
 async function stop(context: CommandContext, force: boolean): Promise<readonly string[] | undefined> {
-  try {
-    const client = await connectDaemon(context, { start: 'never' });
-    const { stopped } = await client.call('shutdown', { force });
-    await client.whenClosed();
-    return stopped;
-  } catch (error) {
+  const client = await connectDaemon(context, { start: 'never' }).catch((error: unknown) => {
     if (isCasemateError(error) && error.code === 'DAEMON_UNREACHABLE') {
       return undefined;
     }
     throw error;
+  });
+  if (client === undefined) {
+    return undefined;
   }
+  // One that dies before it has answered has stopped nothing: that is no success.
+  const { stopped } = await client.call('shutdown', { force });
+  await client.whenClosed();
+  return stopped;
 }

@@ -10,7 +10,7 @@ import { requestsFromJournal } from '../../sandbox/denied-requests.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
-import { makeLearnWorkspace, type LearnWorkspace } from '../session/learn-workspace.ts';
+import { makeLearnWorkspace, removeLeftCopies, type LearnWorkspace } from '../session/learn-workspace.ts';
 import { learnNotes } from '../printing/learn-notes.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
@@ -33,7 +33,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
       hint: 'Write a command after --, or choose an agent: casemate learn --agent claude --as-allowed',
     });
   }
-  const workspace = await makeLearnWorkspace(loaded.policy.workspace.path);
+  const workspace = await makeLearnWorkspace(loaded.policy.workspace.path, context.paths.state);
   try {
     context.stderr.write(warning(learn, workspace));
     const { sandbox, code } = await runLearned(parsed, context, { request, learn, workspace });
@@ -101,6 +101,12 @@ async function untilGone(context: CommandContext, sandbox: string): Promise<void
     // oxlint-disable-next-line no-await-in-loop -- waiting is the point
     const left = await client.call('ls', {});
     if (left.every(({ id }) => id !== sandbox)) {
+      // What cannot be removed is no fault of this run.
+      // oxlint-disable-next-line no-await-in-loop -- once, at the end
+      await removeLeftCopies(
+        context.paths.state,
+        left.map(({ workspace }) => workspace),
+      ).catch(() => undefined);
       break;
     }
     // oxlint-disable-next-line no-await-in-loop -- as above

@@ -6,6 +6,7 @@ import { isCasemateError } from '../../base/errors.ts';
 import { layers, type LayerName } from '../../base/layers.ts';
 import { visible } from '../../base/text.ts';
 import { dataFile } from '../../system/data-file.ts';
+import { leftBehind, ownMark } from '../../system/owner-mark.ts';
 import { run } from '../../system/process.ts';
 import type { LayerReport, SandboxSpec } from '../engine.ts';
 import type { CgroupHost } from './host.ts';
@@ -171,7 +172,7 @@ async function controller({ cgroup, uid }: ExamineHost, name: 'memory' | 'cpu' |
     return present(`a group was made below ${cgroup.delegation.slice}`);
   }
   const root = cgroup.layout === 'unified' ? '/sys/fs/cgroup' : join('/sys/fs/cgroup', name);
-  const folder = join(root, `casemate-probe-${randomBytes(4).toString('hex')}`);
+  const folder = join(root, `casemate-probe-${await ownMark()}-${randomBytes(4).toString('hex')}`);
   await mkdir(folder);
   await rmdir(folder);
   return present(`a group was made in ${root}`);
@@ -197,11 +198,20 @@ async function processLimit(host: ExamineHost): Promise<Answer> {
   return said === undefined ? present('RLIMIT_NPROC counted in the user namespace') : missing(said);
 }
 
+/** Of processes that were killed while they asked. Groups are of the whole host, so those of other installations go, too. */
+export async function removeProbes(folder: string, groups = '/sys/fs/cgroup'): Promise<void> {
+  const files = await leftBehind(folder, /^probe-(\d+-\d+)-[0-9a-f]{8}(?:\.ext4)?$/);
+  await Promise.all(files.map((path) => rm(path, { recursive: true, force: true })));
+  const roots = [groups, ...['memory', 'cpu', 'pids'].map((name) => join(groups, name))];
+  const left = await Promise.all(roots.map((root) => leftBehind(root, /^casemate-probe-(\d+-\d+)-[0-9a-f]{8}$/)));
+  await Promise.all(left.flat().map((path) => rmdir(path).catch(() => undefined)));
+}
+
 async function diskLimit(host: ExamineHost): Promise<Answer> {
   if (host.uid !== 0) {
     return missing('an ordinary user cannot limit the size of a folder here; single files are limited (RLIMIT_FSIZE)');
   }
-  const name = `probe-${randomBytes(4).toString('hex')}`;
+  const name = `probe-${await ownMark()}-${randomBytes(4).toString('hex')}`;
   const image = join(host.folder, `${name}.ext4`);
   const folder = join(host.folder, name);
   try {

@@ -21,6 +21,7 @@ import {
   takeStage,
   type EngineContext,
 } from './context.ts';
+import { removeProbes } from './examine.ts';
 import { fullDisk } from './full-disk.ts';
 import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
 import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
@@ -177,8 +178,9 @@ async function forget(context: EngineContext, record: EngineRecord): Promise<voi
 }
 
 /** What was made before a record told of it, or was left when the record was gone. */
-export async function tidy({ records, slots, layout }: EngineContext): Promise<void> {
-  await Promise.all([records.tidy(), slots.tidy(), removeDrafts(layout.covers), removeBlankDrafts(layout.blanks)]);
+export async function tidy({ records, slots, layout, folders }: EngineContext): Promise<void> {
+  const { covers, blanks } = layout;
+  await Promise.all([records.tidy(), slots.tidy(), removeDrafts(covers), removeBlankDrafts(blanks), removeProbes(folders.state)]);
 }
 
 async function freeSlot({ slots }: EngineContext, id: string, slot: number | undefined): Promise<void> {
