@@ -8,7 +8,7 @@ import { fileProbes } from './probes/files.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { nameProbes } from './probes/names.ts';
 import { networkProbes } from './probes/network.ts';
-import { specificationProbes } from './probes/specification.ts';
+import { workspaceProbes } from './probes/workspace.ts';
 
 /** Every probe, in the order in which they run: those that only look first, those that break things last. */
 export const probes: ProbeTable = {
@@ -16,7 +16,7 @@ export const probes: ProbeTable = {
   ...fileProbes,
   ...networkProbes,
   ...nameProbes,
-  ...specificationProbes,
+  ...workspaceProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,
   ...aroundWorkProbes,

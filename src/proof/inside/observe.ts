@@ -35,7 +35,8 @@ function asked(name: string, tells: Tells): string {
   return words === undefined ? name : `${name}=${words}`;
 }
 
-async function readPart(name: string): Promise<string> {
+/** A part of the program inside, by its name below `inside/`. */
+export async function readPart(name: string): Promise<string> {
   const text = await readFile(dataFile(`proof/inside/${name}.pl`), 'utf8');
   // What is said to readers need not travel: an argument has room for 128 KiB (execve(2)).
   return text.replaceAll(/^\s*#.*\n/gm, '');

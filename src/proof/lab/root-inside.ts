@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { engineLayout } from '../../engines/oci/folders.ts';
+import { isDelegated } from '../../engines/oci/delegation.ts';
+import { runtimeCommand } from '../../engines/oci/runtime.ts';
+import { run } from '../../system/process.ts';
+import type { RunInside } from '../inside/observe.ts';
+import type { Lab, LabSandbox } from './lab.ts';
+
+/**
+ * Runs commands in a sandbox of the lab as root of its user namespace, with every capability: what an attacker would be who
+ * got past all that keeps the agent an agent. The product gives nobody this way in; the runtime is asked directly.
+ */
+export function rootInside(lab: Lab, sandbox: LabSandbox): RunInside {
+  const layout = engineLayout({ state: join(lab.places.state, 'engine'), run: join(lab.places.runtime, 'engine') });
+  const { plan } = sandbox.target;
+  return async (command, { timeoutMs, input } = {}) => {
+    const [init] = await sandbox.target.processes();
+    const file = join(lab.folder, `root-${randomBytes(6).toString('hex')}.json`);
+    await writeFile(file, JSON.stringify(rootProcess(command)), { mode: 0o600 });
+    const name = plan?.runtime ?? 'runc';
+    const options = { name, root: layout.runtimeRoot(name), env: lab.env, ...(await whereTo(init)) };
+    const { file: program, args } = runtimeCommand(options, ['exec', '--process', file, sandbox.id]);
+    try {
+      const { exitCode, stdout, stderr } = await run(program, args, { env: lab.env, cwd: lab.folder, input, timeoutMs });
+      return { code: exitCode, out: stdout, err: stderr };
+    } finally {
+      await rm(file, { force: true });
+    }
+  };
+}
+
+/** An ordinary user's runtime has to be started in the namespace around the sandbox's own. */
+async function whereTo(init: number | undefined) {
+  if (process.geteuid?.() === 0 || init === undefined) {
+    return {};
+  }
+  return { beside: init, limitsMust: isDelegated(await readFile(`/proc/${init}/cgroup`, 'utf8').catch(() => undefined)) };
+}
+
+const everyCapability = (
+  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_ADMIN NET_RAW ' +
+  'SYS_CHROOT SYS_PTRACE SYS_ADMIN SYS_RESOURCE MKNOD SETFCAP'
+)
+  .split(' ')
+  .map((name) => `CAP_${name}`);
+
+function rootProcess(command: readonly string[]): object {
+  return {
+    terminal: false,
+    user: { uid: 0, gid: 0 },
+    args: command,
+    env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/home/agent'],
+    cwd: '/',
+    capabilities: {
+      bounding: everyCapability,
+      effective: everyCapability,
+      inheritable: everyCapability,
+      permitted: everyCapability,
+      ambient: everyCapability,
+    },
+    noNewPrivileges: false,
+  };
+}

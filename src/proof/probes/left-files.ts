@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { lchown } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { none, same } from '../compare.ts';
+import { control, type Row } from '../finding.ts';
+import { readProcess } from '../host-view.ts';
+import type { RunInside } from '../inside/observe.ts';
+import { attackInside } from '../lab/attack-inside.ts';
+import type { Lab, LabSandbox } from '../lab/lab.ts';
+import { rootInside } from '../lab/root-inside.ts';
+import type { ProbeTable } from '../probe.ts';
+import { idRanges } from '../outside/running-process.ts';
+import { attributesOf, entriesBelow, type Entry } from '../outside/tree.ts';
+import { textMap } from '../read-answer.ts';
+
+/** What is left on the host's disk by the agent and by root of the sandbox (G3), judged by what the host then sees. */
+
+/** As root the workspace gets an owner of its own, so that what belongs to root can be told from what is the owner's. */
+const strangeOwner = 54_321;
+
+const questions = ['left_set_id', 'left_owners', 'left_devices', 'left_attributes', 'left_ordinary'];
+
+export const leftFileProbes: ProbeTable = {
+  'left.files': {
+    where: 'lab',
+    title: 'leave files on the host that give ids, belong to others or are devices, as the agent and as root inside',
+    proves: ['G3'],
+    profile: 'full',
+    source: 'CVE-2012-3515 class; user_namespaces(7); a set-id shell left by a container that drops all capabilities',
+    async run(lab, { uid }) {
+      const sandbox = await lab.make('left', { start: false });
+      const owner = uid === 0 ? strangeOwner : uid;
+      await giveAway(sandbox.workspace, owner, uid);
+      await lab.casemate(['start', sandbox.name]);
+      const agent = await leave(sandbox.target.inside, 'agent');
+      const root = rootInside(lab, sandbox);
+      await leave(root, 'root');
+      const left = await entriesBelow(sandbox.workspace);
+      const homes = uid === 0 ? [] : await entriesBelow(join(lab.places.state, 'sandboxes', sandbox.id, 'home'));
+      const rows = [
+        ...leftRows('workspace', left, owner),
+        ...leftRows('home', homes, owner),
+        await attributeRow(sandbox.workspace, left),
+        await mappingRow(lab, sandbox),
+        controlRow(agent, left, sandbox.target.plan?.workspace.mode === 'readonly'),
+        await rootRow(root),
+      ];
+      await lab.casemate(['destroy', sandbox.name, '--confirm', sandbox.name]);
+      return { rows };
+    },
+  },
+};
+
+async function giveAway(folder: string, owner: number, uid: number): Promise<void> {
+  if (uid === 0) {
+    const paths = (await entriesBelow(folder)).map(({ path }) => join(folder, path));
+    await Promise.all([folder, ...paths].map((path) => lchown(path, owner, owner)));
+  }
+}
+
+interface Left {
+  readonly word: string;
+  readonly ordinary: Readonly<Record<string, string>>;
+}
+
+/** In the workspace and in the home, with names that say who left them. */
+async function leave(inside: RunInside, who: string): Promise<Left> {
+  const word = `${who}-${randomBytes(4).toString('hex')}`;
+  const answer = await attackInside(inside, { file: 'leave', given: ['/workspace', word], questions });
+  await attackInside(inside, { file: 'leave', given: ['/home/agent', word], questions });
+  return { word, ordinary: textMap(answer('left_ordinary')) };
+}
+
+function leftRows(where: string, left: readonly Entry[], owner: number): readonly Row[] {
+  const named = (entries: readonly Entry[]): readonly string[] =>
+    entries.map(({ path, uid, gid, mode }) => `${path} (${uid}:${gid}, ${mode.toString(8)})`);
+  return left.length === 0
+    ? []
+    : [
+        none(
+          `files in the ${where} that are not its owner's`,
+          named(left.filter(({ uid, gid }) => uid !== owner || gid !== owner)),
+        ),
+        none(
+          `files in the ${where} with set-id bits`,
+          named(left.filter(({ kind, mode }) => kind !== 'folder' && (mode & 0o6000) !== 0)),
+        ),
+        none(`devices in the ${where}`, named(left.filter(({ kind }) => kind === 'device'))),
+      ];
+}
+
+async function attributeRow(folder: string, left: readonly Entry[]): Promise<Row> {
+  const found = await attributesOf(
+    folder,
+    left.map(({ path }) => path),
+  );
+  const giving = found.filter(({ name }) => name.startsWith('security.') || name.startsWith('trusted.'));
+  return none(
+    'attributes that give capabilities or trust',
+    giving.map(({ path, name }) => `${name} of ${path}`),
+  );
+}
+
+async function mappingRow(lab: Lab, sandbox: LabSandbox): Promise<Row> {
+  const [own, other] = await Promise.all(
+    [sandbox, lab.twin].map(async ({ target }) => {
+      const [first = 0] = await target.processes();
+      return idRanges(await readProcess(first, 'uid_map'));
+    }),
+  );
+  const isUser = process.geteuid?.() !== 0;
+  const shared = (own ?? []).filter((range) =>
+    (other ?? []).some(({ outside, size }) => outside < range.outside + range.size && range.outside < outside + size),
+  );
+  // An ordinary user has one range of subordinate ids for all; root has one for each sandbox.
+  return isUser
+    ? same('ranges of host ids that hold root', 0, (own ?? []).filter(({ outside }) => outside === 0).length)
+    : none(
+        'host ids that another sandbox has, too',
+        shared.map(({ outside }) => String(outside)),
+      );
+}
+
+/** Ordinary files can be left; a read-only workspace takes none. */
+function controlRow({ word, ordinary }: Left, left: readonly Entry[], isReadOnly: boolean): Row {
+  const { file: seen = 'none' } = ordinary;
+  const there = left.some(({ path, kind }) => path === `${word}-file` && kind === 'file');
+  return isReadOnly
+    ? control('write an ordinary file', { expected: 'EROFS', seen, ok: seen === 'EROFS' })
+    : control('leave an ordinary file', {
+        expected: 'it is there',
+        seen: there ? 'it is there' : seen,
+        ok: there,
+        from: 'outside',
+      });
+}
+
+async function rootRow(root: RunInside): Promise<Row> {
+  const { out } = await root(['sh', '-c', 'id -u; grep CapEff /proc/self/status']);
+  const [user = 'none', capabilities = ''] = out.toString('utf8').trim().split('\n');
+  const seen = `user ${user}, ${capabilities.replace(/\s+/, ' ')}`;
+  return control('be root inside', {
+    expected: 'user 0 with capabilities',
+    seen,
+    ok: user === '0' && /[1-9a-f]/.test(capabilities.slice(8)),
+  });
+}
