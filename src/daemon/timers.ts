@@ -218,7 +218,7 @@ async function endLost({ context, sandboxes, pause = sleep }: Watch, executionId
   if (context.store.find(execution.sandbox)?.ephemeral !== true) {
     for (let round = 0; round < beginningRounds; round += 1) {
       // oxlint-disable-next-line no-await-in-loop -- waiting is the point
-      if (await sandboxes.executions.kill(execution)) {
+      if (await sandboxes.executions.abandon(execution)) {
         break;
       }
       // oxlint-disable-next-line no-await-in-loop -- as above

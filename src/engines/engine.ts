@@ -33,6 +33,8 @@ export interface Engine {
    * the session on purpose stays.
    */
   readonly endSession: (id: string, leader: string) => Promise<void>;
+  /** Ends commands inside whose runtime was killed, so that nobody waits for them; after a caller was lost. */
+  readonly endOrphans: (id: string) => Promise<void>;
   readonly stats: (id: string, options?: Abortable) => Promise<Stats>;
   /** Host process ids inside, for outside probes. */
   readonly processes: (id: string) => Promise<readonly number[]>;

@@ -79,6 +79,7 @@ export function memoryEngine({ lacking = [], invocation = nothing }: MemoryEngin
       return { memoryBytes: 0, memoryPeakBytes: 0, cpuMs: 0, pids: 0 };
     },
     endSession: async () => undefined,
+    endOrphans: async () => undefined,
     processes: async () => [],
     processOf: async () => undefined,
     spec: (id) => entries.get(id)?.spec,

@@ -6,6 +6,7 @@ import { visible } from '../base/text.ts';
 import type { SandboxId } from '../base/ids.ts';
 import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import { sha256Of } from '../policy/hash.ts';
+import { processesNaming } from '../system/processes-naming.ts';
 import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import type { SandboxContext } from './context.ts';
 import { parsePlan } from './plan.ts';
@@ -54,6 +55,11 @@ export interface Executions {
   readonly adopt: (execution: Execution) => void;
   /** Ends the command itself: for a time limit or a lost caller. `false`: it has not begun, and may yet. */
   readonly kill: (execution: Execution) => Promise<boolean>;
+  /**
+   * The same where the caller is gone: what it started outside is ended first, so that nothing begins any more. `false`: not
+   * over yet, or not begun; to be done again a moment later.
+   */
+  readonly abandon: (execution: Execution) => Promise<boolean>;
 }
 
 export interface ExecutionOutcome {
@@ -81,6 +87,8 @@ export function createExecutions(context: SandboxContext): Executions {
         return undefined;
       }
       try {
+        // The signal may have been for the runtime alone: the command goes on then, and nobody waits for it.
+        await ((outcome.exitCode ?? 0) > 128 ? endInside(context, execution) : undefined);
         await recordEnd(context, execution, outcome);
       } catch (error) {
         open.set(id, execution);
@@ -94,6 +102,7 @@ export function createExecutions(context: SandboxContext): Executions {
     all: () => [...open.values()],
     adopt: (execution) => void open.set(execution.id, execution),
     kill: (execution) => killExecution(context, execution),
+    abandon: (execution) => abandonExecution(context, execution),
   };
 }
 
@@ -175,6 +184,29 @@ async function killExecution({ engine }: SandboxContext, { sandbox, invocation }
   // What is gone by now needs no end.
   await engine.endSession(sandbox, leader).catch(() => undefined);
   return true;
+}
+
+async function abandonExecution(context: SandboxContext, execution: Execution): Promise<boolean> {
+  const { invocation } = execution;
+  // No other program has the path of that file among its arguments.
+  const started = invocation === undefined ? [] : await processesNaming(invocation.pidFile);
+  started.forEach(endProcess);
+  return (await endInside(context, execution)) && started.length === 0;
+}
+
+/** Also what has no number yet: its runtime was killed before it wrote one. */
+async function endInside(context: SandboxContext, execution: Execution): Promise<boolean> {
+  const hasBegun = await killExecution(context, execution);
+  await context.engine.endOrphans(execution.sandbox).catch(() => undefined);
+  return hasBegun;
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 export async function clientLives(client: ProcessIdentity | undefined): Promise<boolean> {

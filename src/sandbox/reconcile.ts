@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import type { EngineSandbox } from '../engines/engine.ts';
 import { environmentOf } from '../system/environment.ts';
@@ -31,6 +33,9 @@ interface Findings {
 }
 
 const actor = 'daemon';
+/** Its caller died at the latest with the daemon before this one: what it was about to start is on its way by now. */
+const abandonRounds = 4;
+const abandonPauseMs = 50;
 
 /** Throws what stops everything: an engine that does not answer, `STORE_FAILED`, `JOURNAL_UNWRITABLE`. */
 export async function reconcile(context: SandboxContext, executions: Executions): Promise<Reconciled> {
@@ -212,8 +217,14 @@ async function loseExecutions(facts: RowFacts): Promise<void> {
 }
 
 async function endLost({ found, known }: RowFacts, execution: StoredExecution): Promise<void> {
-  if (found === 'running') {
-    await known.kill({ ...execution, timedOut: false });
+  const rounds = found === 'running' ? abandonRounds : 0;
+  for (let round = 0; round < rounds; round += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+    if (await known.abandon({ ...execution, timedOut: false })) {
+      break;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await sleep(abandonPauseMs);
   }
   await known.close(execution.id, { exitCode: undefined, reason: 'client-lost' });
 }

@@ -11,6 +11,7 @@ import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
 import { askForGracePeriod } from './grace-period.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox, tidy } from './lifecycle.ts';
 import { listenInside } from './listen.ts';
+import { endOrphans } from './orphans.ts';
 import { requireProtections } from './protections.ts';
 import { endSession, processesInside } from './processes.ts';
 import type { EngineRecord } from './records.ts';
@@ -52,6 +53,11 @@ export function ociEngine(options: OciEngineOptions): Engine {
     tidy: () => tidy(context),
     attach: (id, command) => attach(context, id, command),
     endSession: (id, leader) => endSessionOf(context, id, leader),
+    async endOrphans(id) {
+      const live = await liveSandbox(context, id);
+      // Inside gVisor a command has no parent on the host.
+      await (live === undefined || live.isGvisor ? undefined : endOrphans(live.init, id));
+    },
     stats: (id) => statsOf(context, id),
     async processes(id) {
       const live = await liveSandbox(context, id);
