@@ -1,5 +1,5 @@
 /** Writes the reference pages from the tables they describe, so that neither can drift: `npm run docs`. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { errorCodes } from '../src/base/errors.ts';
@@ -11,6 +11,8 @@ import { denials, resets } from '../src/gateway/exchange/denials.ts';
 import { statusOf, type RefusalReason } from '../src/gateway/refusal.ts';
 import { guaranteeIds, guarantees, type GuaranteeId } from '../src/proof/guarantees.ts';
 import { probes } from '../src/proof/probes.ts';
+import { table } from './markdown.ts';
+import { surfacePage, type MeasuredReport } from './surface-page.ts';
 import { mutants } from '../test/mutants/all.ts';
 import { policyReference } from '../src/policy/written/reference.ts';
 
@@ -24,8 +26,15 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     ['docs/guarantees.md', page('Guarantees and their probes', guaranteePage())],
     ['docs/errors.md', page('Errors and exit codes', errorPage())],
     ['docs/layers.md', page('Protection layers', layerPage())],
+    ['docs/surface.md', page('The reachable surface', surfacePage(measured('surface')))],
     ['docs/policy.md', policyReference().replace('\n', `\n\n${made}\n`)],
   ]);
+}
+
+/** What was measured on a machine for this release, by the script of that name. */
+function measured(name: 'surface'): MeasuredReport {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- what our own script wrote
+  return JSON.parse(readFileSync(join(import.meta.dirname, `../docs/${name}.json`), 'utf8')) as MeasuredReport;
 }
 
 function page(title: string, body: string): string {
@@ -152,12 +161,6 @@ function guaranteeSection(id: GuaranteeId): string {
       ? 'No probe attacks this yet.'
       : table(['probe', 'tries to', 'profile', 'mutants that turn it red', 'after'], rows);
   return [`## ${id}`, `${text}. Against ${against}.`, found].join('\n\n');
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
-  return [line(head), `|${' --- |'.repeat(head.length)}`, ...rows.map(line)].join('\n');
 }
 
 function code(text: string): string {

@@ -22,6 +22,7 @@ import { optionalPositionals, parseOptions, switchOption, textOption, type Parse
 import { verifyReport } from '../reading/verify-report.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { proveCommand } from '../session/prove-command.ts';
+import { proveSurface } from '../session/prove-surface.ts';
 import { openLab } from '../session/open-lab.ts';
 import { namedTarget, throwAwayTarget, type ProveTarget } from '../session/prove-target.ts';
 
@@ -37,6 +38,9 @@ export const run: RunCommand = async (args, context) => {
   const command = textOption(parsed, 'command');
   if (command !== undefined) {
     return await proveCommand({ command, parsed, context, choice });
+  }
+  if (switchOption(parsed, 'surface')) {
+    return await proveSurface(name, parsed, context);
   }
   const client = await connectDaemon(context, { trust: switchOption(parsed, 'trust') });
   try {

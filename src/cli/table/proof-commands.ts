@@ -20,6 +20,10 @@ export const proofCommands: CommandTable = {
       { name: 'trust', about: 'approve what the project policy asks for, for its present content' },
       { name: 'command', value: 'TEXT', about: 'attack the sandbox of another tool, which this command line starts' },
       { name: 'timeout', value: 'TIME', about: 'with --command: for one start of that sandbox, default 180s' },
+      {
+        name: 'surface',
+        about: 'attack nothing: print what of the kernel a sandbox can reach, published and measured, by runtime',
+      },
       { name: 'rows', about: 'show every observation, not only what failed' },
       { name: 'html', value: 'FILE', about: 'write the report for a person to read, as one file' },
       { name: 'verify', value: 'FILE', about: 'attack nothing: check the signature of a report that --json printed' },
@@ -40,6 +44,7 @@ export const proofCommands: CommandTable = {
       'casemate prove --policy ./casemate.yaml --only G9,G13',
       'casemate prove --json > proof.json',
       'casemate prove --verify proof.json',
+      'casemate prove --surface --runtime runsc',
       "casemate prove --command 'docker run --rm -v {work}:/work -w /work debian {}'",
       "casemate prove --command 'srt -c {sh}'",
     ],

@@ -8,7 +8,7 @@ import type { Machine } from './seccomp.ts';
 /** Names in a row, by the number of the first. */
 type Runs = Readonly<Record<number, string>>;
 
-/** Of x86-64 alone; its later calls of its own among them. */
+/** Of x86-64 alone. */
 const x64: Runs = {
   0:
     'read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn ' +

@@ -97,7 +97,7 @@ function refuseActive(text: string, at: number, opensWord: boolean): void {
   if (opensWord && assignment.test(text.slice(at)) && text.slice(0, at).trim() === '') {
     refuse(text, at, 'it would be an assignment to a shell; write: env NAME=VALUE ...');
   }
-  if (braceList.test(text.slice(at))) {
+  if (character === '{' && braceList.test(text.slice(at))) {
     refuse(text, at, 'it would be a list to a shell; none reads this');
   }
 }

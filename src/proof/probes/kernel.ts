@@ -1,4 +1,5 @@
-import { seccompProfile, type Machine } from '../../engines/oci/seccomp.ts';
+import { measuredSurface, surfaceQuestions } from '../surface/measured.ts';
+import { isPublishedCall, publishedSurface, thisMachine } from '../surface/published.ts';
 import { attack, control, type Row } from '../finding.ts';
 import type { Bench, ProbeTable } from '../probe.ts';
 import { text, textMap } from '../read-answer.ts';
@@ -6,8 +7,8 @@ import { readStatus } from '../host-view.ts';
 
 /** What of the kernel a process in a sandbox can reach (G1). The published set is the seccomp profile itself. */
 
-/** Families that may be opened: Unix, IPv4, IPv6, and of netlink the routing protocol (see `engines/oci/seccomp.ts`). */
-const published = ['1', '2', '10', '16'];
+const published = publishedSurface(thisMachine);
+const families = new Set(published.sockets.map(({ family }) => String(family)));
 /** The kernel has no such family, protocol or call: nothing can be concluded from that about the sandbox. */
 const unsupported = new Set(['EAFNOSUPPORT', 'EPROTONOSUPPORT', 'ESOCKTNOSUPPORT', 'ENOPROTOOPT']);
 /** What a filter or a capability check answers before anything is read. */
@@ -58,7 +59,7 @@ export const kernelProbes: ProbeTable = {
     async run(bench) {
       const seen = Object.entries(textMap(bench.answer('families')));
       const rows = seen
-        .filter(([family]) => !published.includes(family))
+        .filter(([family]) => !families.has(family))
         .map(([family, answer]) => attack(`socket family ${family}`, familyFacts(answer)));
       return { rows: [...rows, ...workingSockets(bench)] };
     },
@@ -116,9 +117,32 @@ export const kernelProbes: ProbeTable = {
     asks: ['dangerous_calls', 'harmless_call'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('dangerous_calls')))
-        .filter(([name]) => !isPublished(name))
+        .filter(([name]) => !published.calls.includes(name))
         .map(([name, seen]) => refusedRow(name, seen, { orAbsent: true }));
       return { rows: [...rows, workingCall(bench)] };
+    },
+  },
+  'kernel.reachable-calls': {
+    where: 'sandbox',
+    title: 'reach a system call beyond the published list, of all there are by number',
+    proves: ['G1'],
+    profile: 'full',
+    foreign: true,
+    source: 'arXiv 2606.08433, reachable surface',
+    asks: [...surfaceQuestions, 'harmless_call'],
+    run(bench) {
+      const { reached, tried } = measuredSurface(bench.answer, thisMachine);
+      const beyond = reached.filter((name) => !isPublishedCall(name, published));
+      return Promise.resolve({
+        rows: [
+          attack(`${tried} calls with arguments that none accepts`, {
+            expected: `at most the ${published.calls.length + published.judged.length} published reach the kernel`,
+            seen: `${reached.length} reach it${beyond.length === 0 ? '' : `, ${beyond.length} beyond: ${beyond.slice(0, 6).join(' ')}`}`,
+            ok: beyond.length === 0,
+          }),
+          workingCall(bench),
+        ],
+      });
     },
   },
   'kernel.namespaces': {
@@ -220,13 +244,6 @@ function familyFacts(seen: string) {
   const isOpen = answers.includes('DONE') || answers.includes('BOUND');
   const allRefused = answers.every((answer) => refused.has(answer));
   return { expected: 'EPERM', seen, ok: isOpen ? false : allRefused ? true : undefined };
-}
-
-function isPublished(call: string): boolean {
-  const machine: Machine = process.arch === 'arm64' ? 'arm64' : 'x64';
-  return seccompProfile(machine).syscalls.some(
-    ({ names, action, args }) => action === 'SCMP_ACT_ALLOW' && args === undefined && names.includes(call),
-  );
 }
 
 function privilegeRows(status: Readonly<Record<string, string>>, from: Row['from']): readonly Row[] {
