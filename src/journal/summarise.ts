@@ -81,6 +81,8 @@ export function summariser(options: SummariserOptions = {}): Summariser {
 function refill(bucket: Bucket, { nowMs, perSecond }: { readonly nowMs: number; readonly perSecond: number }): void {
   // A clock set back gives no tokens and takes none.
   const elapsed = Math.max(0, nowMs - bucket.filledMs);
-  bucket.tokens = Math.min(perSecond, bucket.tokens + (elapsed / 1000) * perSecond);
+  // At the end of all times nothing times infinity would be no number, and the bucket would be kept for ever.
+  const gained = perSecond === 0 ? 0 : (elapsed / 1000) * perSecond;
+  bucket.tokens = Math.min(perSecond, bucket.tokens + gained);
   bucket.filledMs = nowMs;
 }

@@ -5,6 +5,7 @@ import { aroundNetworkProbes } from './probes/around-network.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
 import { fileProbes } from './probes/files.ts';
+import { journalProbes } from './probes/journal.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { nameProbes } from './probes/names.ts';
 import { networkProbes } from './probes/network.ts';
@@ -17,6 +18,7 @@ export const probes: ProbeTable = {
   ...networkProbes,
   ...nameProbes,
   ...workspaceProbes,
+  ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,
   ...aroundWorkProbes,
