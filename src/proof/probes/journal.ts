@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { verifyBundle } from '../../journal/bundle.ts';
 import type { JournalRecord } from '../../journal/record.ts';
 import { callerIn } from '../clients/caller.ts';
 import { requestText } from '../clients/request-text.ts';
 import { same } from '../compare.ts';
+import { eventually } from '../eventually.ts';
 import { control, type Row } from '../finding.ts';
 import { hosts } from '../lab/hosts.ts';
 import type { Lab } from '../lab/lab.ts';
@@ -138,11 +140,7 @@ export const journalProbes: ProbeTable = {
     profile: 'full',
     source: 'RFC 6962; a chain without a signed head says "valid" after losing its tail',
     async run(lab) {
-      const folder = join(lab.folder, `bundle-${nonce()}`);
-      const { code, err } = await lab.casemate(['journal', 'export', '--format', 'bundle', '--output', folder]);
-      if (code !== 0) {
-        throw new Error(`the journal cannot be exported: ${err.toString('utf8').slice(0, 200)}`);
-      }
+      const folder = await signedBundle(lab);
       try {
         return { rows: [...(await tamperRows(folder)), await liveRow(lab)] };
       } finally {
@@ -151,6 +149,24 @@ export const journalProbes: ProbeTable = {
     },
   },
 };
+
+/** A bundle all of whose records are signed: the newest are chained only, until the next checkpoint, some seconds later. */
+async function signedBundle(lab: Lab): Promise<string> {
+  const found = await eventually(async () => {
+    const folder = join(lab.folder, `bundle-${nonce()}`);
+    const { code } = await lab.casemate(['journal', 'export', '--format', 'bundle', '--output', folder]);
+    const verdict = code === 0 ? await verifyBundle(folder) : undefined;
+    if (verdict?.unsigned === 0) {
+      return folder;
+    }
+    await rm(folder, { recursive: true, force: true });
+    return undefined;
+  }, 20_000);
+  if (found === undefined) {
+    throw new Error('the journal cannot be exported with all of its records signed');
+  }
+  return found;
+}
 
 /** Each denial is a line, or is counted in one that sums up a second of them. */
 function denials(records: readonly JournalRecord[]): number {
