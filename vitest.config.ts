@@ -1,7 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
 /** Unit tests share threads; whatever starts real engines, sockets or processes runs one file at a time. */
-const real = { pool: 'forks', fileParallelism: false, testTimeout: 60_000, hookTimeout: 600_000 } as const;
+const real = {
+  pool: 'forks',
+  fileParallelism: false,
+  testTimeout: 60_000,
+  hookTimeout: 600_000,
+  // A command line that is asked again and again takes seconds on a busy machine.
+  expect: { poll: { timeout: 15_000 } },
+} as const;
 
 export default defineConfig({
   test: {

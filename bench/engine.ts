@@ -19,7 +19,7 @@ export async function benchEngine(): Promise<readonly BenchResult[]> {
     return [blocked(whole, 'ms', 'there is no image "base"; run: casemate setup')];
   }
   const folder = await mkdtemp(join(tmpdir(), 'casemate-bench-engine-'));
-  const lab = await ociLab();
+  const lab = await ociLab('runc', { prepares: true });
   try {
     return [...(await benchStart(lab, folder, rootfs)), ...(await benchAttach(lab, folder, rootfs))];
   } finally {

@@ -66,7 +66,8 @@ export async function assemble({
       await journal.append({ actor: 'daemon', action: 'login.renew', subject: agent, decision: 'none', outcome, detail });
     },
   });
-  const engine = await engineNamed('oci', { paths, env, uid });
+  const engine = await engineNamed('oci', { paths, env, uid, prepares: true });
+  cleanup.add('end what the engine made ready', () => engine.close?.());
   const context: SandboxContext = {
     engine,
     gateway,

@@ -38,6 +38,8 @@ export interface Engine {
   readonly stats: (id: string, options?: Abortable) => Promise<Stats>;
   /** Host process ids inside, for outside probes. */
   readonly processes: (id: string) => Promise<readonly number[]>;
+  /** Ends what was made ready for sandboxes to come. Those that run stay; no other call follows. */
+  readonly close?: () => Promise<void>;
   /** Who inside holds a connection to the gateway at this moment; `undefined` where nobody does or that cannot be told. */
   readonly processOf: (id: string, connection: SandboxConnection) => Promise<SendingProcess | undefined>;
 }

@@ -18,14 +18,17 @@ export interface EngineParts {
   readonly paths: Paths;
   readonly env: Environment;
   readonly uid: number;
+  /** for the one process that makes sandboxes here: parts for the next one are made ahead */
+  readonly prepares?: boolean | undefined;
 }
 
 export async function engineNamed(name: EngineName, parts: EngineParts): Promise<Engine> {
   return engines[name](parts);
 }
 
-function ociOptions({ paths, env, uid }: EngineParts) {
+function ociOptions({ paths, env, uid, prepares }: EngineParts) {
   return {
+    prepares,
     folders: { state: join(paths.state, 'engine'), run: join(paths.runtime, 'engine') },
     env: baseEnvironment(env),
     user: { uid, gid: process.getgid?.() ?? uid, name: userName(uid) },

@@ -6,7 +6,8 @@ import { engineOrSkip } from '../helpers/require-engine.ts';
 import { engineContract } from './engine.ts';
 
 describe.skipIf(!engineOrSkip('oci', await ociLacks()))('with a real runtime', () => {
-  engineContract('oci', ociLab, { runs: true });
+  engineContract('oci', () => ociLab(), { runs: true });
+  engineContract('oci, with parts made ahead,', () => ociLab('runc', { prepares: true }), { runs: true });
 });
 
 describe.skipIf(!engineOrSkip('runsc', await ociLacks('runsc')))('with a kernel of its own', () => {

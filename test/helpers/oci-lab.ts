@@ -67,13 +67,17 @@ export async function ociLacks(runtime: SandboxSpec['runtime'] = 'runc'): Promis
   }
 }
 
-export async function ociLab(runtime: SandboxSpec['runtime'] = 'runc'): Promise<OciLab> {
+/** `prepares`: parts for the next sandbox are made ahead, as in the daemon. */
+export async function ociLab(
+  runtime: SandboxSpec['runtime'] = 'runc',
+  { prepares = false }: { readonly prepares?: boolean } = {},
+): Promise<OciLab> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-oci-'));
   await chmod(folder, 0o700);
   const rootfs = await testRootfs();
   const folders = { state: join(folder, 'state'), run: join(folder, 'run') };
   const user = { uid, gid: process.getegid?.() ?? 0, name: userInfo().username };
-  const options = { folders, env, user };
+  const options = { folders, env, user, prepares };
   const other = (): Engine => ociEngine(options);
   const engine = other();
   const owner = 'test';
@@ -122,6 +126,7 @@ export async function ociLab(runtime: SandboxSpec['runtime'] = 'runc'): Promise<
     async remove() {
       const left = await engine.list(owner);
       await Promise.all(left.map(({ id }) => engine.remove(id)));
+      await engine.close?.();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -44,7 +44,7 @@ export const exhaustionMutants: readonly Mutant[] = [
   {
     name: 'home-unlimited',
     weakens: 'the home is a folder of the host instead of a file system of limited size',
-    file: 'src/engines/oci/container.ts',
+    file: 'src/engines/oci/content.ts',
     find: '  return limitsHome ? ensureHomeDisk(',
     replace: '  return limitsHome && sizeBytes === 0 ? ensureHomeDisk(',
     caughtBy: ['exhaustion.home'],

@@ -46,8 +46,8 @@ export const specificationMutants: readonly Mutant[] = [
     also: [
       {
         file: 'src/engines/oci/stage-plan.ts',
-        find: "line('tree', '.', spec.rootfs, 'r', ...rootMaps(identity)),",
-        replace: "line('tree', '.', spec.rootfs, '-', ...rootMaps(identity)),",
+        find: "line('tree', '.', rootfs, 'r', ...rootMaps(identity))",
+        replace: "line('tree', '.', rootfs, '-', ...rootMaps(identity))",
       },
     ],
     caughtBy: ['specification.kernel-view', 'specification.golden'],
@@ -107,8 +107,8 @@ export const specificationMutants: readonly Mutant[] = [
     name: 'hook-in-specification',
     weakens: 'the runtime is told to run a program of the host',
     file: 'src/engines/oci/container.ts',
-    find: 'JSON.stringify(configFor(record, host, group))',
-    replace: "JSON.stringify({ ...configFor(record, host, group), hooks: { poststart: [{ path: '/bin/true' }] } })",
+    find: 'JSON.stringify(configFor(spec, host, { identity, group }))',
+    replace: "JSON.stringify({ ...configFor(spec, host, { identity, group }), hooks: { poststart: [{ path: '/bin/true' }] } })",
     caughtBy: ['specification.golden'],
   },
   {

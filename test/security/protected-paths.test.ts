@@ -199,6 +199,32 @@ answer([libc.renameat2(-100, a, -100, b, 2) for a, b in ((b'/workspace/mine', b'
     expect(await readdir(first.workspace.path)).toEqual([]);
   });
 
+  it('cannot be taken apart by root in the user namespace of the sandbox either', async () => {
+    const spec = await started(repository);
+    const [pid = 0] = await lab.engine.processes(spec.id);
+    const asRoot = (...words: readonly string[]) =>
+      run('nsenter', ['--target', String(pid), '--user', '--mount', '--setuid', '0', '--setgid', '0', '--', ...words], { env });
+    const inner = ['.git', '.git/hooks', '.git/config', '.vscode', '.mcp.json'].map((path) => `/workspace/${path}`);
+    const shown = async (): Promise<readonly string[]> =>
+      (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n').filter((line) => line.includes(' /workspace/'));
+    const before = await shown();
+    for (const path of inner) {
+      await asRoot('umount', path);
+      await asRoot('umount', '--lazy', path);
+      await asRoot('mount', '-o', 'remount,bind,rw', path);
+      await asRoot('mount', '--move', path, '/tmp');
+    }
+    await asRoot('umount', '--recursive', '/workspace');
+    expect(await shown()).toEqual(before);
+    expect(before.length).toBeGreaterThan(inner.length);
+    // The same hand takes away what it made itself.
+    await asRoot('mount', '-t', 'tmpfs', 'tmpfs', '/workspace/.git/refs');
+    expect((await shown()).length).toBe(before.length + 1);
+    await asRoot('umount', '/workspace/.git/refs');
+    expect(await shown()).toEqual(before);
+    await lab.engine.remove(spec.id);
+  });
+
   it("end the sandbox's commands when the host replaced one, because then nothing holds it any more", async () => {
     const spec = await started(repository);
     const { path } = spec.workspace;

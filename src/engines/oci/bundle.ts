@@ -74,7 +74,8 @@ const keeper = ['/usr/bin/env', '--ignore-signal=CHLD', 'sleep', 'infinity'];
 export function ociConfig(spec: SandboxSpec, facts: BundleFacts): OciConfig {
   return {
     ociVersion: '1.0.2',
-    process: processOf(spec, { id: keeperId, command: keeper, cwd: '/', env: {}, tty: false }),
+    // Variables are for commands; what sleeps needs none, and its container may have been made for whoever asks.
+    process: processOf({ ...spec, env: {} }, { id: keeperId, command: keeper, cwd: '/', env: {}, tty: false }),
     root: { path: facts.stage, readonly: true },
     hostname: spec.hostname,
     mounts: systemMounts(spec.limits),

@@ -1,94 +1,168 @@
-import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 
 import { allDone } from '../../base/all-done.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../system/files.ts';
-import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
-import type { Abortable } from '../engine.ts';
+import { privateFolder, readTextIfPresent } from '../../system/files.ts';
+import type { ProcessIdentity } from '../../system/process-identity.ts';
+import type { Abortable, SandboxSpec } from '../engine.ts';
 import { ociConfig, type Cgroup } from './bundle.ts';
 import { limitSockets } from './cgroups.ts';
+import { sandboxFacts, type Content, type ContentHost } from './content.ts';
 import { containerGroup, groupLine, newUnit } from './delegation.ts';
-import type { EngineLayout } from './folders.ts';
+import { liveInit, rememberInit } from './first-process.ts';
 import { fullDisk } from './full-disk.ts';
 import { askForGracePeriod } from './grace-period.ts';
-import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
 import type { CgroupHost } from './host.ts';
-import { agentId, fileServerId, rootMapping, userMapping, type IdMapping } from './ids.ts';
-import type { Protection } from './protect.ts';
-import type { EngineRecord } from './records.ts';
+import { cgroupSteps } from './gvisor/cgroup-steps.ts';
+import { startCommand } from './gvisor/gvisor-calls.ts';
+import { gvisorConfig } from './gvisor/gvisor-config.ts';
+import { openFolder } from './gvisor/sandbox-folder.ts';
+import { rootMapping, userMapping, type IdMapping } from './ids.ts';
+import { requireMounts } from './protections.ts';
 import { globalArgs, runtimeFailure, type RuntimeOptions } from './runtime.ts';
 import type { Machine } from './seccomp.ts';
 import { startStage, type Stage, type StageResult } from './stage.ts';
-import { stagePlan, type Identity, type Owner } from './stage-plan.ts';
-import { cgroupSteps } from './gvisor/cgroup-steps.ts';
-import { startCommand, type GvisorChoice } from './gvisor/gvisor-calls.ts';
-import { gvisorConfig } from './gvisor/gvisor-config.ts';
-import { openFolder } from './gvisor/sandbox-folder.ts';
+import { containerPlan, heldPlan, sandboxPlan, wholePlan, type Identity } from './stage-plan.ts';
 
 /** From a record to a container whose namespaces and mounts exist and whose first process, ours, sleeps. */
 
-export interface ContainerHost {
-  readonly layout: EngineLayout;
-  readonly env: Readonly<Record<string, string>>;
+export interface ContainerHost extends ContentHost {
   readonly machine: Machine;
   readonly stage: string;
   readonly cgroup: CgroupHost;
   readonly seccomp: boolean;
-  /** the home gets a file system of its own, of limited size */
-  readonly limitsHome: boolean;
-  readonly identity: Identity;
   readonly runtime: RuntimeOptions;
-  /** the sandbox gets a kernel of its own, started in this way */
-  readonly gvisor: GvisorChoice | undefined;
 }
 
 /** exit code of `stage.pl` for its own failures */
 const stageFailed = 97;
 
-export interface MakeOptions extends Abortable {
-  /** called as soon as the runtime is on its way: this process then has time for other things */
-  readonly meanwhile?: (() => void) | undefined;
+/** A container on its way; where `held`, it is there and waits for its sandbox. */
+export interface Begun {
+  readonly host: ContainerHost;
+  readonly identity: Identity;
+  readonly stage: Stage;
+  readonly group: Group | undefined;
+  /** program and arguments of the runtime */
+  readonly creation: readonly string[];
+  /** beginning of the stage's plan where it is not given yet */
+  readonly prelude: string;
+  readonly held: boolean;
+}
+
+export interface BeginOptions {
+  readonly identity: Identity;
   /** started ahead for the next sandbox, whichever it is */
   readonly ready?: Stage | undefined;
+  /** make the container and wait with it for its sandbox */
+  readonly hold?: boolean | undefined;
 }
 
-export async function makeContainer(
-  record: EngineRecord,
-  protections: readonly Protection[],
+/**
+ * gVisor shows a sandbox the mounts that were there when it began, and crun takes the container out of the propagation of
+ * mounts unless told not to: for these everything is mounted first.
+ */
+export function takesMountsLater({ name }: RuntimeOptions): boolean {
+  return name === 'runc';
+}
+
+/** Writes the bundle and sets the runtime to work, as far as it can without what `finishContainer` is given. */
+export async function beginContainer(
+  spec: SandboxSpec,
   host: ContainerHost,
-  { signal, meanwhile, ready }: MakeOptions,
-): Promise<ProcessIdentity> {
-  const { spec } = record;
-  const { layout, runtime, stage } = host;
+  { identity, ready, hold = false }: BeginOptions,
+): Promise<Begun> {
+  const { layout, stage, cgroup, runtime } = host;
+  const group = groupFor(spec.id, cgroup);
+  await layOut(spec, host, { identity, group });
+  const prelude = group?.unit === undefined ? '' : `${groupLine(group.controllers)}\n`;
+  const maker = ready === undefined || ready.hasEnded() || group?.unit !== undefined ? newStage(host, group) : ready;
+  const begun = {
+    host,
+    identity,
+    stage: maker,
+    group,
+    creation: creationOf(spec, host, { identity, group }),
+    prelude,
+    held: hold,
+  };
+  if (takesMountsLater(runtime)) {
+    void askForGracePeriod();
+    const facts = { stage, identity, runtime: begun.creation, pidFile: layout.sandbox(spec.id).pidFile };
+    maker.begin(`${prelude}${(hold ? heldPlan : containerPlan)(spec, facts)}`);
+  }
+  return begun;
+}
+
+interface Placing {
+  readonly identity: Identity;
+  readonly group: Group | undefined;
+}
+
+/** Everything the runtime needs to begin. */
+async function layOut(spec: SandboxSpec, host: ContainerHost, { identity, group }: Placing): Promise<void> {
+  const { layout, runtime } = host;
   const folder = layout.sandbox(spec.id);
-  const group = groupFor(spec.id, host.cgroup);
-  void askForGracePeriod();
   await rm(folder.folder, { recursive: true, force: true });
   await privateFolder(folder.bundle);
-  await makeHome(spec.home);
-  const [homeDisk, owners, coverFiles] = await allDone([
-    homeDiskOf(record, host),
-    ownersOf(record),
-    covers(layout),
+  await allDone([
     mkdir(folder.executions, { mode: 0o700 }),
+    mkdir(folder.workshop, { mode: 0o700 }),
     privateFolder(runtime.root),
-    writeFile(folder.config, JSON.stringify(configFor(record, host, group)), { mode: 0o600 }),
+    writeFile(folder.config, JSON.stringify(configFor(spec, host, { identity, group })), { mode: 0o600 }),
   ]);
-  const creators = await creatorsOf(record, host);
-  const facts = { stage, identity: host.identity, owners, creators, homeDisk, protections, covers: coverFiles };
-  const plan = stagePlan(spec, { ...facts, runtime: creation(record, host, group) });
-  const own = group?.unit === undefined ? '' : `${groupLine(group.controllers)}\n`;
-  const maker = ready === undefined || ready.hasEnded() || group?.unit !== undefined ? newStage(host, group) : ready;
-  const running = maker.carryOut(`${own}${plan}`, { signal });
-  meanwhile?.();
-  await requireMade(await running, host, spec.id);
-  await limitSocketsApart(host.cgroup, group, spec.limits.memoryBytes);
-  return rememberInit(host, spec.id);
+  if (host.gvisor !== undefined) {
+    await openFolder(layout, { id: spec.id, memoryBytes: spec.limits.memoryBytes, choice: host.gvisor });
+  }
 }
 
-async function requireMade({ exitCode, stderr }: StageResult, { layout, runtime }: ContainerHost, id: string): Promise<void> {
+/** Mounts what is of this sandbox alone. Throws `ENGINE_FAILED` when the container does not show all of it. */
+export async function finishContainer(begun: Begun, content: Content, { signal }: Abortable): Promise<ProcessIdentity> {
+  const { host, stage, held, identity, prelude, creation } = begun;
+  const { spec } = content.record;
+  const facts = await sandboxFacts(host, identity, content);
+  const plan = takesMountsLater(host.runtime)
+    ? sandboxPlan(spec, facts, { held })
+    : `${prelude}${wholePlan(spec, { ...facts, stage: host.stage, identity, runtime: creation })}`;
+  await requireEnded(host, spec.id, await stage.carryOut(plan, { signal }));
+  const init = held ? await liveInit(host.layout, spec.id) : await firstProcess(begun, spec);
+  if (init === undefined) {
+    throw endedAtOnce();
+  }
+  if (takesMountsLater(host.runtime)) {
+    await requireMounts(content.record, init.pid);
+  }
+  return init;
+}
+
+/** What the runtime made for a sandbox to come. */
+export async function heldContainer(begun: Begun, spec: SandboxSpec): Promise<ProcessIdentity> {
+  const ended = await begun.stage.held();
+  if (ended !== undefined) {
+    await requireEnded(begun.host, spec.id, ended);
+    throw endedAtOnce();
+  }
+  return firstProcess(begun, spec);
+}
+
+/** Of a container that is there, and into which nothing of a sandbox has come yet. */
+async function firstProcess({ host, group }: Begun, { id, limits }: SandboxSpec): Promise<ProcessIdentity> {
+  await limitSocketsApart(host.cgroup, group, limits.memoryBytes);
+  // gVisor's keeper has written it down before anything began.
+  const init = await (host.gvisor === undefined ? rememberInit : liveInit)(host.layout, id);
+  if (init === undefined) {
+    throw endedAtOnce();
+  }
+  return init;
+}
+
+function endedAtOnce(): CasemateError {
+  return new CasemateError('ENGINE_FAILED', 'the first process of the sandbox ended at once');
+}
+
+/** Throws what the stage, or its runtime, failed of. */
+async function requireEnded({ layout, runtime }: ContainerHost, id: string, { exitCode, stderr }: StageResult): Promise<void> {
   if (exitCode === stageFailed) {
     throw stageFailure(stderr);
   }
@@ -98,10 +172,9 @@ async function requireMade({ exitCode, stderr }: StageResult, { layout, runtime 
   }
 }
 
-async function homeDiskOf({ spec }: EngineRecord, { layout, env, limitsHome }: ContainerHost): Promise<HomeDisk | undefined> {
-  const { diskBytes: sizeBytes } = spec.limits;
-  const { home: mountPoint } = layout.sandbox(spec.id);
-  return limitsHome ? ensureHomeDisk(spec.home, { env, sizeBytes, mountPoint, blanks: layout.blanks }) : undefined;
+/** Ends what was begun; what it made so far is removed by its record. */
+export async function abandon({ stage }: Begun): Promise<void> {
+  await stage.carryOut('').catch(() => undefined);
 }
 
 interface Group extends Cgroup {
@@ -125,20 +198,11 @@ async function limitSocketsApart({ socketsApart }: CgroupHost, group: Group | un
   }
 }
 
-/** gVisor's file server makes the files, and gets at the sandbox's folder for that. */
-async function creatorsOf({ spec }: EngineRecord, { layout, gvisor }: ContainerHost): Promise<readonly number[]> {
-  if (gvisor === undefined) {
-    return [agentId];
-  }
-  await openFolder(layout, { id: spec.id, memoryBytes: spec.limits.memoryBytes, choice: gvisor });
-  return [agentId, fileServerId];
-}
-
 function newStage({ env, machine }: ContainerHost, group: Group | undefined): Stage {
   return startStage({ env, machine, unit: group?.unit });
 }
 
-function creation({ spec }: EngineRecord, host: ContainerHost, group?: Group): readonly string[] {
+function creationOf(spec: SandboxSpec, host: ContainerHost, { identity, group }: Placing): readonly string[] {
   const {
     layout,
     gvisor,
@@ -149,96 +213,38 @@ function creation({ spec }: EngineRecord, host: ContainerHost, group?: Group): r
     const { machine, cgroup } = host;
     const isDelegated = group?.unit !== undefined;
     const steps = group === undefined ? [] : cgroupSteps(spec.limits, { ...group, isDelegated, layout: cgroup.layout });
-    return startCommand(spec.id, { machine, folder, mapping: mappingOf(host), steps, choice: gvisor });
+    return startCommand(spec.id, { machine, folder, mapping: mappingOf(identity), steps, choice: gvisor });
   }
   const runtime = { name, root, env, limitsMust: group?.unit !== undefined };
   // The first process is ours and does nothing, so it need not be held back: one call of the runtime in place of two.
   return [name, ...globalArgs(runtime, log), 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, spec.id];
 }
 
-function configFor({ spec }: EngineRecord, host: ContainerHost, cgroup: Group | undefined): object {
+function configFor(spec: SandboxSpec, host: ContainerHost, { identity, group: cgroup }: ConfigFacts): object {
   const { machine, stage, seccomp, gvisor } = host;
-  const config = ociConfig(spec, { machine, stage, seccomp, idMapping: mappingOf(host), cgroup });
+  const config = ociConfig(spec, { machine, stage, seccomp, idMapping: mappingOf(identity), cgroup });
   return gvisor === undefined ? config : gvisorConfig(config, spec);
 }
 
-function mappingOf({ identity }: ContainerHost): readonly IdMapping[] {
+interface ConfigFacts {
+  readonly identity: Identity;
+  readonly group: Cgroup | undefined;
+}
+
+function mappingOf(identity: Identity): readonly IdMapping[] {
   return identity.kind === 'root' ? rootMapping(identity.slot) : userMapping(identity.subuid.count);
+}
+
+/** Of two sandboxes with one answer, one can be made of the other's container. */
+export function kindOfContainer(spec: SandboxSpec, host: ContainerHost, identity: Identity): string {
+  const { cgroup, runtime, limitsHome } = host;
+  const anyone = identity.kind === 'root' ? { ...identity, slot: 0 } : identity;
+  const group = cgroup.controllers.length === 0 ? undefined : { ...cgroup, path: '' };
+  const config = configFor({ ...spec, hostname: '' }, host, { identity: anyone, group });
+  return JSON.stringify([spec.owner, runtime, limitsHome, spec.files.map(({ target }) => target), anyone, config]);
 }
 
 function stageFailure(text: string): CasemateError {
   const line = /casemate-stage: (.*)/.exec(text)?.[1] ?? text.trim().split('\n').at(-1) ?? '';
   return new CasemateError('ENGINE_FAILED', `cannot make the sandbox's mounts: ${visible(line)}`);
-}
-
-async function rememberInit({ layout, gvisor }: ContainerHost, id: string): Promise<ProcessIdentity> {
-  const folder = layout.sandbox(id);
-  if (gvisor !== undefined) {
-    // `keep.pl` has written it down before anything began.
-    return foundInit(await liveInit(layout, id));
-  }
-  const pid = Number((await readFile(folder.pidFile, 'utf8')).trim());
-  const identity = foundInit(await identifyProcess(pid));
-  await writeFile(folder.init, JSON.stringify(identity), { mode: 0o600 });
-  return identity;
-}
-
-function foundInit(identity: ProcessIdentity | undefined): ProcessIdentity {
-  if (identity === undefined) {
-    throw new CasemateError('ENGINE_FAILED', 'the first process of the sandbox ended at once');
-  }
-  return identity;
-}
-
-/** The sandbox's first process while it lives. */
-export async function liveInit(layout: EngineLayout, id: string): Promise<ProcessIdentity | undefined> {
-  const text = await readTextIfPresent(layout.sandbox(id).init);
-  if (text === undefined || text === '') {
-    return undefined;
-  }
-  const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null || !('pid' in value) || !('startTicks' in value)) {
-    return undefined;
-  }
-  const { pid, startTicks } = value;
-  const identity = typeof pid === 'number' && typeof startTicks === 'string' ? { pid, startTicks } : undefined;
-  return identity !== undefined && (await isSameProcess(identity)) ? identity : undefined;
-}
-
-/** A new home belongs to whoever owns the folder around it, so that files in it keep that owner. */
-async function makeHome(home: string): Promise<void> {
-  try {
-    await mkdir(home, { mode: 0o700 });
-  } catch (error) {
-    if (isErrno(error, 'EEXIST')) {
-      return;
-    }
-    throw error;
-  }
-  const { uid, gid } = await stat(join(home, '..'));
-  await chown(home, uid, gid);
-}
-
-async function ownersOf({ spec }: EngineRecord) {
-  const [workspace, home, cover, ...files] = await Promise.all(
-    [spec.workspace.path, spec.home, '/proc/self', ...spec.files.map(({ source }) => source)].map(ownerOf),
-  );
-  const nobody = { uid: 0, gid: 0 };
-  return { workspace: workspace ?? nobody, home: home ?? nobody, cover: cover ?? nobody, files };
-}
-
-async function ownerOf(path: string): Promise<Owner> {
-  const { uid, gid } = await stat(path);
-  return { uid, gid };
-}
-
-/** Two small files shown in place of protected files that do not exist. */
-async function covers(layout: EngineLayout): Promise<{ readonly empty: string; readonly json: string }> {
-  const files = { empty: join(layout.covers, 'empty'), json: join(layout.covers, 'empty.json') };
-  await privateFolder(layout.covers);
-  if ((await readTextIfPresent(files.json)) !== '{}\n') {
-    await writeDurably(files.empty, '', 0o444);
-    await writeDurably(files.json, '{}\n', 0o444);
-  }
-  return files;
 }

@@ -12,7 +12,8 @@ import { cgroupHost, machineOf, stageFolder, subordinateRange, type CgroupHost }
 import { probeGvisor, type GvisorFindings } from './gvisor/probe.ts';
 import { startListener, type Listener } from './listen.ts';
 import { oneAtATime } from './one-at-a-time.ts';
-import { engineRecords, type EngineRecord, type Records } from './records.ts';
+import type { ReadyPlace } from './ready.ts';
+import { engineRecords, type Records } from './records.ts';
 import type { RuntimeOptions } from './runtime.ts';
 import type { Machine } from './seccomp.ts';
 import { idSlots, type Slots } from './slots.ts';
@@ -28,6 +29,8 @@ export interface OciEngineOptions {
   readonly user: EngineUser;
   readonly arch?: string | undefined;
   readonly spawn?: Spawn | undefined;
+  /** Parts for the next sandbox are made when one has gone; `close` ends them. */
+  readonly prepares?: boolean | undefined;
 }
 
 export interface EngineUser {
@@ -46,6 +49,10 @@ export interface EngineContext extends OciEngineOptions {
   readonly listeners: Map<string, Listener>;
   /** started ahead for the next sandbox */
   readonly ahead: { stage: Stage | undefined };
+  readonly place: ReadyPlace;
+  /** Work that nobody waits for but `close`; what fails of it is done without. */
+  readonly behind: (work: Promise<unknown>) => void;
+  readonly settled: () => Promise<void>;
   /** by runtime: answers that do not change while this process runs */
   readonly reports: Map<string, Promise<readonly LayerReport[]>>;
   /** where groups of processes with limits can be made; asked for anew with each examination of the host */
@@ -57,6 +64,7 @@ export interface EngineContext extends OciEngineOptions {
 export function engineContext(options: OciEngineOptions): EngineContext {
   const layout = engineLayout(options.folders);
   const records = engineRecords(layout.records);
+  const background = new Set<Promise<unknown>>();
   return {
     ...options,
     env: withRuntimeFolder(options),
@@ -67,6 +75,14 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     exclusive: oneAtATime(),
     listeners: new Map(),
     ahead: { stage: undefined },
+    place: { next: undefined },
+    behind(work) {
+      const done = work.catch(() => undefined).finally(() => background.delete(done));
+      background.add(done);
+    },
+    async settled() {
+      await Promise.all(background);
+    },
     reports: new Map(),
     cgroups: { known: undefined },
     gvisor: { known: undefined },
@@ -97,7 +113,7 @@ export function takeListener(context: EngineContext, id: string): Listener {
   return ready === undefined || ready.hasEnded() ? newListener(context) : ready;
 }
 
-export function dropListener({ listeners }: EngineContext, id: string): void {
+export async function dropListener({ listeners }: EngineContext, id: string): Promise<void> {
   listeners.get(id)?.end();
   listeners.delete(id);
 }
@@ -213,22 +229,17 @@ async function placeOf({ folders, arch = process.arch }: EngineContext): Promise
   return { machine, stage };
 }
 
-export async function containerHost(context: EngineContext, record: EngineRecord): Promise<ContainerHost> {
+export async function containerHost(context: EngineContext, runtime: SandboxSpec['runtime']): Promise<ContainerHost> {
   const { layout, env } = context;
-  const { runtime } = record.spec;
-  const [place, cgroup, identity, reports] = await Promise.all([
-    placeOf(context),
-    cgroupsOf(context),
-    identityOf(context, record.slot),
-    knownReports(context, runtime),
-  ]);
+  const [place, cgroup, reports] = await Promise.all([placeOf(context), cgroupsOf(context), knownReports(context, runtime)]);
   const gvisor = runtime === 'runsc' ? (await gvisorOf(context)).choice : undefined;
   const has = (name: LayerName): boolean => reports.some(({ layer, available }) => layer === name && available);
   const limits = { seccomp: has('seccomp'), limitsHome: has('disk-limit') };
-  return { layout, env, ...place, cgroup, identity, ...limits, gvisor, runtime: runtimeOf(context, runtime) };
+  return { layout, env, ...place, cgroup, ...limits, gvisor, runtime: runtimeOf(context, runtime) };
 }
 
-async function identityOf(context: EngineContext, slot: number | undefined): Promise<Identity> {
+/** `slot`: range of host ids, where root starts the sandbox. */
+export async function identityOf(context: EngineContext, slot: number | undefined): Promise<Identity> {
   if (slot !== undefined) {
     return { kind: 'root', slot };
   }

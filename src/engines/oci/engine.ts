@@ -4,8 +4,8 @@ import { CasemateError } from '../../base/errors.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { CommandSpec, Engine, Invocation, SandboxConnection, SendingProcess, Stats } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
-import { liveInit } from './container.ts';
 import { engineContext, examine, runtimeBeside, takeListener, type EngineContext, type OciEngineOptions } from './context.ts';
+import { liveInit } from './first-process.ts';
 import { countInside, endGvisorSession, gvisorInvocation, gvisorSender } from './gvisor/inside.ts';
 import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
 import { askForGracePeriod } from './grace-period.ts';
@@ -14,7 +14,8 @@ import { listenInside } from './listen.ts';
 import { endOrphans } from './orphans.ts';
 import { requireProtections } from './protections.ts';
 import { endSession, processesInside } from './processes.ts';
-import type { EngineRecord } from './records.ts';
+import { dropReady } from './ready.ts';
+import { containerOf, type EngineRecord } from './records.ts';
 import { runtimeCommand } from './runtime.ts';
 import { sendingProcess } from './sending-process.ts';
 import { sandboxStats } from './stats.ts';
@@ -47,7 +48,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
     stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),
     remove: (id) => exclusive(id, () => removeSandbox(context, id)),
     async list(owner) {
-      const own = (await records.all()).filter(({ spec }) => spec.owner === owner);
+      const own = (await records.all()).filter(({ spec, ready }) => spec.owner === owner && ready !== true);
       return Promise.all(own.map(async ({ spec }) => ({ id: spec.id, state: await stateOf(context, spec.id) })));
     },
     tidy: () => tidy(context),
@@ -66,6 +67,10 @@ export function ociEngine(options: OciEngineOptions): Engine {
     async processOf(id, connection) {
       const live = await liveSandbox(context, id);
       return live === undefined ? undefined : senderOf(context, live, connection);
+    },
+    async close() {
+      await dropReady(context);
+      await context.settled();
     },
   };
 }
@@ -109,7 +114,7 @@ async function statsOf(context: EngineContext, id: string): Promise<Stats> {
     return nothingUsed;
   }
   const { record, init, isGvisor } = live;
-  const stats = await sandboxStats(id, init.pid);
+  const stats = await sandboxStats(containerOf(record), init.pid);
   // On the host there are gVisor's own threads; what runs inside its kernel alone knows.
   return isGvisor ? { ...stats, pids: await countInside({ context, record, keeper: init }) } : stats;
 }
@@ -145,7 +150,7 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
     processFile,
     '--pid-file',
     pidFile,
-    id,
+    containerOf(record),
   ]);
   return { file, args, env: context.env, pidFile, errorLog };
 }

@@ -23,6 +23,7 @@ export function engineLayout({ state, run }: EngineFolders) {
         pidFile: join(folder, 'pid'),
         init: join(folder, 'init.json'),
         home: join(folder, 'home'),
+        workshop: join(folder, 'workspace'),
         started: join(folder, 'started'),
         executions: join(folder, 'executions'),
         processFile: (execution: string): string => join(folder, 'executions', `${execution}.json`),

@@ -1,4 +1,4 @@
-import { rm, stat, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 
 import { allDone } from '../../base/all-done.ts';
 import { cleanupStack } from '../../base/cleanup.ts';
@@ -8,11 +8,11 @@ import { isErrno, removeDrafts } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
-import { clearCgroups } from './cgroups.ts';
-import { liveInit, makeContainer } from './container.ts';
+import { abandon, beginContainer, finishContainer, takesMountsLater, type Begun, type ContainerHost } from './container.ts';
+import type { Content } from './content.ts';
 import {
   containerHost,
-  dropListener,
+  identityOf,
   knownReports,
   prepareListener,
   prepareStage,
@@ -22,40 +22,39 @@ import {
   type EngineContext,
 } from './context.ts';
 import { removeProbes } from './examine.ts';
+import { liveInit } from './first-process.ts';
 import { fullDisk } from './full-disk.ts';
 import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
 import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
-import { removePlaceholders } from './placeholders.ts';
-import { killProcess, processesInside, waitUntil, waitUntilGone } from './processes.ts';
-import type { Protection } from './protect.ts';
+import { processesInside, waitUntil } from './processes.ts';
 import { protectionsOf } from './protections.ts';
-import type { EngineRecord } from './records.ts';
-import { containerState, runtimeCall, runtimeMust, type RuntimeOptions } from './runtime.ts';
+import { drop, forgetReady, keepReady, passOn, takeReady, type Ready } from './ready.ts';
+import { containerOf, type EngineRecord } from './records.ts';
+import { runtimeCall } from './runtime.ts';
+import { deleteContainer, forget, freeSlot, tearDown } from './tear-down.ts';
 
 /**
  * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last,
  * so whatever a kill leaves behind is listed, and `removeSandbox` takes it away.
  */
 
-export async function createSandbox(context: EngineContext, spec: SandboxSpec, abort: Abortable): Promise<void> {
+export async function createSandbox(context: EngineContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {
   parseSandboxId(spec.id);
   requireLayers(await knownReports(context, spec.runtime), spec);
   const undo = cleanupStack();
   try {
-    const slot = context.isRoot ? await context.slots.take(spec.id) : undefined;
+    signal?.throwIfAborted();
+    const host = await containerHost(context, spec.runtime);
+    const ready = await takeReady(context, spec, host);
+    undo.add('end what was ready', () => drop(context, ready));
+    const slot = ready === undefined && context.isRoot ? await context.slots.take(spec.id) : ready?.record.slot;
     undo.add('free the id range', () => freeSlot(context, spec.id, slot));
-    const base = { version: 1, spec, slot, protections: [], placeholders: [] } as const;
-    const write = async (record: EngineRecord): Promise<void> => {
-      await context.records.add(record);
-      // Not before: a record that was there already is another sandbox's.
-      undo.add('remove the sandbox', () => forget(context, record));
-    };
-    const [{ record, protections }, host] = await allDone([planned(context, base, write), containerHost(context, base)]);
-    await makeContainer(record, protections, host, {
-      ...abort,
-      ready: takeStage(context),
-      meanwhile: () => prepareListener(context, spec.id),
-    });
+    const container = ready?.record.spec.id;
+    const base: EngineRecord = { version: 1, spec, container, slot, protections: [], placeholders: [] };
+    await context.records.add(base);
+    // Not before: a record that was there already is another sandbox's.
+    undo.add('remove the sandbox', () => forget(context, base));
+    await make(context, base, { host, ready, signal });
   } catch (error) {
     const full = isErrno(error, 'ENOSPC') ? await fullDisk(context.folders.state) : undefined;
     // Why it could not be made is what helps. What is left of it is listed, and goes when it is removed.
@@ -64,20 +63,38 @@ export async function createSandbox(context: EngineContext, spec: SandboxSpec, a
   }
 }
 
-interface Planned {
-  readonly record: EngineRecord;
-  readonly protections: readonly Protection[];
+interface Making extends Abortable {
+  readonly host: ContainerHost;
+  readonly ready?: Ready | undefined;
+}
+
+/** Of a record that is on disk. The runtime is at work while the workspace is looked at. */
+async function make(context: EngineContext, base: EngineRecord, { host, ready, signal }: Making): Promise<ProcessIdentity> {
+  const beginning = ready === undefined ? begin(context, base, host) : passOn(context, ready, base);
+  try {
+    const [begun, content] = await allDone([beginning, planned(context, base)]);
+    return await finishContainer(begun, content, { signal });
+  } catch (error) {
+    await beginning.then(abandon, () => undefined);
+    throw error;
+  }
+}
+
+async function begin(context: EngineContext, { spec, slot }: EngineRecord, host: ContainerHost): Promise<Begun> {
+  const begun = await beginContainer(spec, host, { identity: await identityOf(context, slot), ready: takeStage(context) });
+  prepareListener(context, spec.id);
+  return begun;
 }
 
 /** No placeholder of another sandbox may go between looking at the workspace and writing down what is protected. */
-function planned(context: EngineContext, base: EngineRecord, write: (record: EngineRecord) => Promise<void>): Promise<Planned> {
+function planned(context: EngineContext, base: EngineRecord): Promise<Content> {
   return context.exclusive('placeholders', async () => {
     const protections = await protectionsOf(base.spec);
     // What an earlier start made, or another sandbox handed over, is still to be removed.
     const made = protections.flatMap(({ path, placeholder }) => (placeholder === undefined ? [] : [{ path, placeholder }]));
     const kept = base.placeholders.filter(({ path }) => !made.some((row) => row.path === path));
     const record = { ...base, protections: protections.map(({ path }) => path), placeholders: [...kept, ...made] };
-    await write(record);
+    await context.records.replace(record);
     return { record, protections };
   });
 }
@@ -104,8 +121,9 @@ export async function ensureContainer(context: EngineContext, id: string, abort:
   }
   const before = await context.records.get(id);
   await deleteContainer(context, before);
-  const { record, protections } = await planned(context, before, context.records.replace);
-  return makeContainer(record, protections, await containerHost(context, record), abort);
+  const base = { ...before, container: undefined };
+  await context.records.replace(base);
+  return make(context, base, { host: await containerHost(context, base.spec.runtime), ...abort });
 }
 
 export async function startSandbox(context: EngineContext, id: string, abort: Abortable): Promise<void> {
@@ -129,18 +147,26 @@ export async function stopSandbox(context: EngineContext, id: string, graceMs: n
 export async function removeSandbox(context: EngineContext, id: string): Promise<void> {
   const record = await context.records.read(id);
   if (record !== undefined) {
+    const usesDisk = await exists(homeImage(record.spec.home));
     await forget(context, record);
-    await prepareNext(context, record);
+    prepareNext(context, record, usesDisk);
   }
 }
 
-/** What the next sandbox like this one would have to wait for. It does without where this fails. */
-async function prepareNext(context: EngineContext, { spec }: EngineRecord): Promise<void> {
-  const { layout, env, exclusive } = context;
-  await prepareStage(context);
-  if (await exists(homeImage(spec.home))) {
+/** What the next sandbox like this one would have to wait for. */
+function prepareNext(context: EngineContext, { spec }: EngineRecord, usesDisk: boolean): void {
+  const { prepares, layout, env, exclusive, behind } = context;
+  if (prepares !== true) {
+    return;
+  }
+  if (usesDisk) {
     const { diskBytes: sizeBytes } = spec.limits;
-    await exclusive('blanks', () => keepBlank(layout.blanks, { env, sizeBytes })).catch(() => undefined);
+    behind(exclusive('blanks', () => keepBlank(layout.blanks, { env, sizeBytes })));
+  }
+  if (takesMountsLater(runtimeOf(context, spec.runtime))) {
+    keepReady(context, spec);
+  } else {
+    behind(prepareStage(context));
   }
 }
 
@@ -166,81 +192,16 @@ async function askToEnd(
   const file = context.layout.sandbox(spec.id).processFile('stop');
   const command = { command: ['/bin/sh', '-c', 'kill -TERM -1'], cwd: '/', tty: false, executionId: 'stop' };
   await writeFile(file, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
-  await runtimeCall(await runtimeBeside(context, spec.runtime, init), ['exec', '--process', file, spec.id]);
+  await runtimeCall(await runtimeBeside(context, spec.runtime, init), ['exec', '--process', file, containerOf(record)]);
   await waitUntil(isAlone, graceMs);
 }
 
-async function forget(context: EngineContext, record: EngineRecord): Promise<void> {
-  // A full disk takes no new record, and none is needed: until the last step the one that is there lists everything.
-  await tearDown(context, record, { writesRecord: false });
-  await context.records.remove(record.spec.id);
-  await freeSlot(context, record.spec.id, record.slot);
-}
-
-/** What was made before a record told of it, or was left when the record was gone. */
-export async function tidy({ records, slots, layout, folders }: EngineContext): Promise<void> {
+/** What was made before a record told of it, or was left when the record was gone; and what waited for a sandbox in vain. */
+export async function tidy(context: EngineContext): Promise<void> {
+  const { records, slots, layout, folders } = context;
   const { covers, blanks } = layout;
+  await forgetReady(context);
   await Promise.all([records.tidy(), slots.tidy(), removeDrafts(covers), removeBlankDrafts(blanks), removeProbes(folders.state)]);
-}
-
-async function freeSlot({ slots }: EngineContext, id: string, slot: number | undefined): Promise<void> {
-  if (slot !== undefined) {
-    await slots.free(slot, id);
-  }
-}
-
-interface TearDown {
-  readonly writesRecord: boolean;
-}
-
-async function tearDown(context: EngineContext, record: EngineRecord, options: TearDown): Promise<void> {
-  dropListener(context, record.spec.id);
-  await deleteContainer(context, record);
-  await context.exclusive('placeholders', () => clearWorkspace(context, record.spec.id, options));
-  await rm(context.layout.sandbox(record.spec.id).folder, { recursive: true, force: true });
-}
-
-/** The record as it is now: another sandbox may have handed something over. */
-async function clearWorkspace({ records }: EngineContext, id: string, { writesRecord }: TearDown): Promise<void> {
-  const record = await records.get(id);
-  const { handOver } = await removePlaceholders(record, await records.all());
-  if (writesRecord) {
-    await records.replace({ ...record, protections: [], placeholders: [] });
-  }
-  for (const { to, placeholders } of handOver) {
-    // oxlint-disable-next-line no-await-in-loop -- several may go to one
-    const heir = await records.get(to.spec.id);
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await records.replace({ ...heir, placeholders: [...heir.placeholders, ...placeholders] });
-  }
-}
-
-async function deleteContainer(context: EngineContext, { spec }: EngineRecord): Promise<void> {
-  // The folder is made before the container and removed after it.
-  if (!(await exists(context.layout.sandbox(spec.id).folder))) {
-    return;
-  }
-  const runtime = runtimeOf(context, spec.runtime);
-  const init = await liveInit(context.layout, spec.id);
-  if (init !== undefined) {
-    // The first process takes the others with it. Its identity was read just now.
-    killProcess(init.pid);
-    await waitUntilGone(init, 10_000);
-  }
-  if (spec.runtime !== 'runsc') {
-    await deleteByRuntime(runtime, spec.id);
-  }
-  if (context.isRoot) {
-    await clearCgroups(spec.id);
-  }
-}
-
-/** What the runtime itself remembers. gVisor's memory of a sandbox lies in the sandbox's folder and goes with it. */
-async function deleteByRuntime(runtime: RuntimeOptions, id: string): Promise<void> {
-  const result = await runtimeCall(runtime, ['delete', id]);
-  if (result.exitCode !== 0 && (await containerState(runtime, id)) !== undefined) {
-    await runtimeMust(runtime, ['delete', '--force', id]);
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
@@ -24,7 +25,7 @@ export async function requireProtections({ protections }: EngineRecord, pid: num
   if (protections.length === 0) {
     return;
   }
-  const lost = lostProtections(await readFile(`/proc/${pid}/mountinfo`, 'utf8'), protections);
+  const lost = lostProtections(await mountsOf(pid), protections);
   if (lost.length > 0) {
     throw new CasemateError(
       'ENGINE_FAILED',
@@ -36,12 +37,50 @@ export async function requireProtections({ protections }: EngineRecord, pid: num
   }
 }
 
-/** Field 5 of each line is where the mount is, with blanks and backslashes in octal (proc(5)). */
-export function lostProtections(mountinfo: string, protections: readonly string[]): readonly string[] {
-  const mounted = new Set(mountinfo.split('\n').map((line) => unescape(line.split(' ')[4] ?? '')));
+/** Throws `ENGINE_FAILED` where a place of the sandbox's own shows what the image has there, or a protection is missing. */
+export async function requireMounts({ spec, protections }: EngineRecord, pid: number): Promise<void> {
+  const mounts = await mountsOf(pid);
+  const targets = ['/workspace', '/home/agent', ...spec.files.map(({ target }) => target)];
+  const lost = lostProtections(mounts, protections).map((path) => `/workspace/${path}`);
+  const absent = [...targets.filter((target) => showsImage(mounts, target)), ...lost];
+  if (absent.length > 0) {
+    throw new CasemateError('ENGINE_FAILED', `the container does not show ${absent.slice(0, 5).map(visible).join(', ')}`);
+  }
+}
+
+/** A line of `mountinfo` (proc(5)): device, path within its file system, place in the namespace. */
+export interface Mounted {
+  readonly device: string;
+  readonly root: string;
+  readonly place: string;
+}
+
+async function mountsOf(pid: number): Promise<readonly Mounted[]> {
+  return parseMounts(await readFile(`/proc/${pid}/mountinfo`, 'utf8'));
+}
+
+export function parseMounts(mountinfo: string): readonly Mounted[] {
+  return mountinfo.split('\n').flatMap((line) => {
+    const [, , device, root, place] = line.split(' ');
+    return device === undefined || root === undefined || place === undefined
+      ? []
+      : [{ device, root: unescape(root), place: unescape(place) }];
+  });
+}
+
+export function lostProtections(mounts: readonly Mounted[], protections: readonly string[]): readonly string[] {
+  const mounted = new Set(mounts.map(({ place }) => place));
   return protections.filter((path) => !mounted.has(`/workspace/${path}`));
 }
 
+/** Whether all that is mounted there is the image's own place. One that the image leads elsewhere cannot be told. */
+export function showsImage(mounts: readonly Mounted[], place: string): boolean {
+  const image = mounts.findLast((mount) => mount.place === '/');
+  const there = mounts.filter((mount) => mount.place === place);
+  return there.length > 0 && there.every(({ device, root }) => device === image?.device && root === join(image.root, place));
+}
+
+/** Blanks and backslashes are in octal. */
 function unescape(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCodePoint(Number.parseInt(digits, 8)));
 }

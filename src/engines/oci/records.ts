@@ -15,12 +15,21 @@ import type { Placeholder } from './protect.ts';
 export interface EngineRecord {
   readonly version: 1;
   readonly spec: SandboxSpec;
+  /** what the runtime knows it by, where it was made before its sandbox was asked for; else the sandbox's id */
+  readonly container?: string | undefined;
+  /** Made ahead, and no sandbox has asked for it: `spec` says what kind of sandbox may. */
+  readonly ready?: true | undefined;
   /** range of host ids; `undefined` for an ordinary user */
   readonly slot: number | undefined;
   /** paths of the workspace that are mounts of their own */
   readonly protections: readonly string[];
   /** placeholders that may have been made in the workspace */
   readonly placeholders: readonly { readonly path: string; readonly placeholder: Placeholder }[];
+}
+
+/** The name that the runtime and the cgroup of a sandbox have. */
+export function containerOf({ container, spec }: EngineRecord): string {
+  return container ?? spec.id;
 }
 
 export interface Records {

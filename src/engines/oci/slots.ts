@@ -3,7 +3,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
-import { isErrno, privateFolder, removeDrafts, writeNew } from '../../system/files.ts';
+import { isErrno, privateFolder, removeDrafts, replaceFile, writeNew } from '../../system/files.ts';
 import { slotCount } from './ids.ts';
 import { oneAtATime } from './one-at-a-time.ts';
 
@@ -13,6 +13,8 @@ import { oneAtATime } from './one-at-a-time.ts';
  */
 export interface Slots {
   readonly take: (id: string) => Promise<number>;
+  /** The range is another sandbox's from now on; at no moment is it nobody's. */
+  readonly pass: (slot: number, from: string, to: string) => Promise<void>;
   readonly free: (slot: number, id: string) => Promise<void>;
   /** Frees the numbers of sandboxes that have no record; while nobody else makes any in this folder. */
   readonly tidy: () => Promise<void>;
@@ -44,6 +46,14 @@ export function idSlots(folder: string, isKnown: (id: string) => Promise<boolean
     async take(id) {
       await privateFolder(folder);
       return inTurn('take', () => firstFree(id));
+    },
+    async pass(slot, from, to) {
+      if ((await ownerOf(fileOf(slot))) !== from) {
+        throw new CasemateError('ENGINE_FAILED', `the id range ${slot} is not of ${from}`);
+      }
+      taken.add(to);
+      await replaceFile(fileOf(slot), to);
+      taken.delete(from);
     },
     async free(slot, id) {
       if ((await ownerOf(fileOf(slot))) === id) {

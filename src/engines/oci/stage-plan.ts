@@ -3,10 +3,20 @@ import type { HomeDisk } from './home-disk.ts';
 import { agentId, mountMap, rangeSize, slotBase } from './ids.ts';
 import type { Protection } from './protect.ts';
 
-/** From a spec to the lines that `stage.pl` carries out. Pure. */
+/**
+ * From a spec to the lines that `stage.pl` carries out. Pure. Two ways lead to the same mounts: all of them are there before
+ * the runtime begins (`wholePlan`), or the container is made of the image alone and the rest is handed in (`containerPlan`,
+ * `sandboxPlan`), which takes less time and can begin before anybody asks for a sandbox.
+ */
 
-export interface StageFacts {
+export interface ContainerFacts {
   readonly stage: string;
+  readonly identity: Identity;
+  /** program and arguments that make the container */
+  readonly runtime: readonly string[];
+}
+
+export interface SandboxFacts {
   readonly identity: Identity;
   /** owners on disk, which mapped mounts turn into the agent; unused where the caller is an ordinary user */
   readonly owners: { readonly workspace: Owner; readonly home: Owner; readonly files: readonly Owner[]; readonly cover: Owner };
@@ -17,8 +27,8 @@ export interface StageFacts {
   readonly protections: readonly Protection[];
   /** an empty file of ours, and one that holds `{}` */
   readonly covers: { readonly empty: string; readonly json: string };
-  /** program and arguments that make the container, once the mounts are there */
-  readonly runtime: readonly string[];
+  /** empty folder of ours where the workspace is put together */
+  readonly workshop: string;
 }
 
 export interface Owner {
@@ -36,38 +46,100 @@ export interface Range {
   readonly count: number;
 }
 
-export function stagePlan(spec: SandboxSpec, facts: StageFacts): string {
-  const { stage, owners, creators, protections, covers, identity, homeDisk } = facts;
+/** Everything is mounted, then the program becomes the runtime. */
+export function wholePlan(spec: SandboxSpec, facts: ContainerFacts & SandboxFacts): string {
+  const { protections, runtime } = facts;
+  return textOf([
+    ...beginning(facts),
+    ...onDisk(spec, facts),
+    rootTree(spec, facts),
+    ...trees(spec, facts),
+    line('build'),
+    line('image'),
+    ...protections.map(protectionLine),
+    line('become', ...runtime),
+  ]);
+}
+
+/** The runtime is started on the image, with anchors where mounts of a sandbox will be. */
+export function containerPlan(spec: SandboxSpec, facts: ContainerFacts): string {
+  return textOf([
+    ...beginning(facts),
+    rootTree(spec, facts),
+    line('build'),
+    line('image'),
+    ...targets(spec).map((target) => line('anchor', target)),
+    line('run', ...facts.runtime),
+  ]);
+}
+
+/** For `containerPlan` where no sandbox has asked yet: the container waits for it, and ends with us. */
+export function heldPlan(spec: SandboxSpec, facts: ContainerFacts & { readonly pidFile: string }): string {
+  return `${containerPlan(spec, facts)}${textOf([line('made'), line('hold', facts.pidFile)])}`;
+}
+
+/** After `containerPlan`, or, `held`, after `heldPlan`: what belongs to this sandbox alone. */
+export function sandboxPlan(spec: SandboxSpec, facts: SandboxFacts, { held }: { readonly held: boolean }): string {
+  return textOf([
+    ...onDisk(spec, facts),
+    ...trees(spec, facts),
+    line('workshop', facts.workshop),
+    ...facts.protections.map(protectionLine),
+    held ? line('hostname', spec.hostname) : line('made'),
+    line('build'),
+    line('keep'),
+  ]);
+}
+
+function textOf(lines: readonly string[]): string {
+  return `${lines.join('\n')}\n`;
+}
+
+function beginning({ identity, stage }: ContainerFacts): readonly string[] {
+  return [enterLine(identity), line('stage', stage)];
+}
+
+/** What is made on the host's disks: the home's file system, names in the workspace. */
+function onDisk(spec: SandboxSpec, { owners, identity, homeDisk, protections }: SandboxFacts): readonly string[] {
   const owner = identity.kind === 'root' ? [owners.workspace.uid, owners.workspace.gid] : [];
-  const coverMaps = agentMaps(identity, owners.cover);
   return [
-    enterLine(identity),
-    line('stage', stage),
     ...(homeDisk === undefined ? [] : [line('disk', homeDisk.image, homeDisk.mountPoint, homeDisk.isFresh ? 1 : 0)]),
     line('workspace', spec.workspace.path, ...owner),
     ...protections.flatMap(({ path, placeholder }) =>
       placeholder === undefined ? [] : [line('placeholder', path, placeholder)],
     ),
-    line('tree', '.', spec.rootfs, 'r', ...rootMaps(identity)),
-    line('tree', 'home/agent', homeDisk?.mountPoint ?? spec.home, '-', ...agentMaps(identity, owners.home, creators)),
-    line(
-      'tree',
-      'workspace',
-      spec.workspace.path,
-      spec.workspace.mode === 'readonly' ? 'r' : '-',
-      ...agentMaps(identity, owners.workspace, creators),
-    ),
-    ...spec.files.map(({ source, target }, index) =>
-      line('tree', target.replace(/^\/+/, ''), source, 'rx', ...agentMaps(identity, owners.files[index] ?? owners.cover)),
+  ];
+}
+
+function rootTree({ rootfs }: SandboxSpec, { identity }: ContainerFacts): string {
+  return line('tree', '.', rootfs, 'r', ...rootMaps(identity));
+}
+
+const homeTarget = 'home/agent';
+const workspaceTarget = 'workspace';
+
+/** Where a sandbox has mounts of its own. */
+function targets({ files }: SandboxSpec): readonly string[] {
+  return [homeTarget, workspaceTarget, ...files.map(fileTarget)];
+}
+
+function fileTarget({ target }: SandboxSpec['files'][number]): string {
+  return target.replace(/^\/+/, '');
+}
+
+function trees(spec: SandboxSpec, { identity, owners, creators, covers, homeDisk }: SandboxFacts): readonly string[] {
+  const { workspace, home, files } = spec;
+  const flags = workspace.mode === 'readonly' ? 'r' : '-';
+  const coverMaps = agentMaps(identity, owners.cover);
+  return [
+    line('tree', homeTarget, homeDisk?.mountPoint ?? home, '-', ...agentMaps(identity, owners.home, creators)),
+    line('tree', workspaceTarget, workspace.path, flags, ...agentMaps(identity, owners.workspace, creators)),
+    ...files.map((file, index) =>
+      line('tree', fileTarget(file), file.source, 'rx', ...agentMaps(identity, owners.files[index] ?? owners.cover)),
     ),
     line('source', 'empty', covers.empty, ...coverMaps),
     line('source', 'json', covers.json, ...coverMaps),
-    line('build'),
-    line('image'),
-    ...protections.map(protectionLine),
-    line('become', ...facts.runtime),
-    '',
-  ].join('\n');
+  ];
 }
 
 export function enterLine(identity: Identity): string {

@@ -1,26 +1,32 @@
 # The one hand that makes mounts: Node has no open_tree, openat2 or mount_setattr. Reads a plan from standard input, builds
-# the stage inside a private mount namespace, then becomes the container runtime. After a kill -9 nothing stays mounted.
-# One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts); the last one names the runtime. The
-# plan may come much later, or never. Arguments: x64|arm64, the process id of the caller. No module is loaded: loading POSIX
-# takes longer than all the rest.
+# the stage inside a private mount namespace, and has the container runtime make a container of it: it either becomes the
+# runtime, or starts it and hands in the mounts that belong to one sandbox while it works or after it. After a kill -9
+# nothing stays mounted. One operation a line, fields separated by tabs and percent-escaped (see stage-plan.ts); the last
+# one makes the plan whole. The plan may come much later, or never. Arguments: x64|arm64, the process id of the caller. No
+# module is loaded: loading POSIX takes longer than all the rest.
 use strict;
 use warnings;
 
 my ($machine, $caller) = @ARGV;
 my %all = (
   x64 => {
-    close => 3, prctl => 157, mount => 165, mkdirat => 258, mknodat => 259, fchownat => 260, unshare => 272, prlimit64 => 302,
+    close => 3, prctl => 157, mount => 165, sethostname => 170, mkdirat => 258, mknodat => 259, fchownat => 260, unshare => 272,
+    prlimit64 => 302, setns => 308,
   },
   arm64 => {
-    close => 57, prctl => 167, mount => 40, mkdirat => 34, mknodat => 33, fchownat => 54, unshare => 97, prlimit64 => 261,
+    close => 57, prctl => 167, mount => 40, sethostname => 161, mkdirat => 34, mknodat => 33, fchownat => 54, unshare => 97,
+    prlimit64 => 261, setns => 268,
   },
 );
 my $numbers = $all{ $machine // '' } or stop('machine', 'is not supported');
-my %nr = (%$numbers, open_tree => 428, move_mount => 429, fsopen => 430, fsconfig => 431, fsmount => 432, openat2 => 437, mount_setattr => 442);
+my %nr = (
+  %$numbers, pidfd_send_signal => 424, open_tree => 428, move_mount => 429, fsopen => 430, fsconfig => 431, fsmount => 432,
+  pidfd_open => 434, openat2 => 437, mount_setattr => 442,
+);
 
 use constant {
   CLONE_NEWNS => 0x20000, CLONE_NEWUSER => 0x10000000,
-  MS_REC => 0x4000, MS_SLAVE => 0x80000,
+  MS_REC => 0x4000, MS_SLAVE => 0x80000, MS_SHARED => 0x100000,
   AT_FDCWD => -100, AT_SYMLINK_NOFOLLOW => 0x100, AT_EMPTY_PATH => 0x1000,
   OPEN_TREE_CLONE => 1, MOVE_MOUNT_BOTH_EMPTY => 0x44,
   ATTR_RDONLY => 1, ATTR_NOSUID => 2, ATTR_NODEV => 4, ATTR_NOEXEC => 8, ATTR_NOATIME => 0x10, ATTR_IDMAP => 0x100000,
@@ -33,10 +39,19 @@ use constant {
 };
 my $O_NOFOLLOW = $machine eq 'arm64' ? 0100000 : 0400000;
 
+# Host process of a container that waits for its sandbox, as a descriptor that no other process can take the place of.
+my $held;
+
+sub end_held {
+  my $none = 0;
+  call('pidfd_send_signal', $held, 9, $none, 0) if defined $held;
+}
+
 # Answers are "casemate-stage: <subject>: <what>"; exit code 97 tells them from the runtime's own failures.
 sub stop {
   my ($subject, $what) = @_;
   $what = defined $what ? $what : "$!";
+  end_held();
   print STDERR "casemate-stage: $subject: $what\n";
   exit 97;
 }
@@ -93,13 +108,14 @@ sub mapping {
   return fileno($namespace);
 }
 
-# A private copy of the one mount at $fd, with its flags and mapping set, attached nowhere yet.
+# A copy of the one mount at $fd, with its flags, mapping and propagation set, attached nowhere yet.
 sub copy_of {
-  my ($subject, $fd, $flags, $namespace) = @_;
+  my ($subject, $fd, $flags, $namespace, $propagation) = @_;
   my $empty = '';
   my $tree = call('open_tree', $fd, $empty, OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
   $tree >= 0 or stop($subject, "$! (open_tree)");
-  my $attributes = pack('QQQQ', $flags | (defined $namespace ? ATTR_IDMAP : 0), 0, 0, defined $namespace ? $namespace : 0);
+  my $set = $flags | (defined $namespace ? ATTR_IDMAP : 0);
+  my $attributes = pack('QQQQ', $set, 0, $propagation // 0, defined $namespace ? $namespace : 0);
   call('mount_setattr', $tree, $empty, AT_EMPTY_PATH, $attributes, length $attributes) == 0
     or stop($subject, "$! (mount_setattr" . (defined $namespace ? ': its file system may not support mapped mounts)' : ')'));
   return $tree;
@@ -143,7 +159,7 @@ sub mapping_or_none {
   return defined $uid_map && $uid_map ne '' ? mapping($uid_map, $gid_map) : undef;
 }
 
-my (@trees, %sources, $loop_number, $stage, $workspace_disk, $workspace_owner);
+my (@trees, %sources, $loop_number, $stage, $workspace_disk, $workspace_owner, $workshop, $runtime);
 
 # A path of the sandbox; links of the image lead nowhere but into the image.
 sub look_inside {
@@ -161,7 +177,7 @@ sub look_inside {
 # A path of the workspace as it is mounted, past no symbolic link.
 sub look_in_workspace {
   my ($path) = @_;
-  my $top = look_inside('workspace');
+  my $top = defined $workshop ? look(AT_FDCWD, $workshop, 0) : look_inside('workspace');
   $top >= 0 or stop('workspace');
   my $fd = look($top, $path, 1);
   $fd >= 0 or stop("protected path $path", $! == ELOOP ? 'is or lies behind a symbolic link' : "$!");
@@ -268,7 +284,17 @@ sub write_group {
   defined syswrite($file, $text) or stop("cgroup $path");
 }
 
-my ($scope, @switched, @command);
+my ($scope, @switched, @command, $held_names, $is_kept);
+
+# The container's first process inherits these three: nothing of the host's terminals or pipes may stay open in it.
+sub become_runtime {
+  my @program = @_;
+  open(STDIN, '<', '/dev/null') or stop('/dev/null');
+  open(STDOUT, '>', '/dev/null') or stop('/dev/null');
+  open(STDERR, '>', '/dev/null') or stop('/dev/null');
+  { no warnings; exec { $program[0] } @program }
+  exit 98;
+}
 
 my %operations = (
   # group CONTROLLER...: this process is in a scope of its own. It moves into a group below, because a group with
@@ -336,7 +362,7 @@ my %operations = (
   },
   # Only now: a source may lie below the stage's own path. The first tree is the root of all others.
   build => sub {
-    for (@trees) {
+    for (splice @trees) {
       my ($target, $tree) = @$_;
       my $fd = $target eq '.' ? look(AT_FDCWD, $stage, 0) : look_inside($target);
       $fd >= 0 or stop($target eq '.' ? $stage : "the image's /$target");
@@ -373,6 +399,67 @@ my %operations = (
   },
 );
 
+# For a runtime that is started rather than become. What belongs to one sandbox is mounted over anchors: places in the image
+# whose mounts the container's mount namespace follows, as long as this process keeps its own.
+%operations = (
+  %operations,
+  # anchor TARGET: hides what the image has there, too
+  anchor => sub {
+    my ($target) = @_;
+    my $fd = look_inside($target);
+    $fd >= 0 or stop("the image's /$target");
+    attach($target, copy_of($target, $fd, flags_of('rx'), undef, MS_SHARED), $fd);
+    call('close', $fd);
+  },
+  # run PROGRAM ARGUMENT...: the runtime works while the rest of the plan is read
+  run => sub {
+    my @program = @_;
+    my $self = $$;
+    $runtime = fork();
+    defined $runtime or stop('fork');
+    return if $runtime != 0;
+    call('prctl', 1, 9, 0, 0, 0) == 0 && getppid() == $self or stop('caller', 'has ended');
+    become_runtime(@program);
+  },
+  # made: the container is there; a runtime that failed ends this with its own exit code
+  made => sub {
+    waitpid $runtime, 0;
+    exit($? & 127 ? 128 + ($? & 127) : $? >> 8) if $?;
+  },
+  # hold PIDFILE: says so and waits for the sandbox that will take the container; if none does, its first process ends with us
+  hold => sub {
+    my ($file) = @_;
+    open(my $handle, '<', $file) or stop($file);
+    my ($pid) = (<$handle> // '') =~ /^(\d+)/ or stop($file);
+    my $descriptor = call('pidfd_open', $pid + 0, 0);
+    $descriptor >= 0 or stop('first process');
+    $held = $descriptor;
+    sysopen($held_names, "/proc/$pid/ns/uts", 0) or stop('first process');
+    # From here on the end of our input tells that the caller is gone, and there is something to do then.
+    call('prctl', 1, 0, 0, 0, 0) == 0 && getppid() == $caller or stop('caller', 'has ended');
+    syswrite STDOUT, "held\n";
+  },
+  # hostname NAME: of a container that was held
+  hostname => sub {
+    my ($name) = @_;
+    call('setns', fileno($held_names), 0) == 0 or stop('hostname');
+    call('sethostname', $name, length $name) == 0 or stop('hostname');
+  },
+  # workshop FOLDER: the workspace is mounted there first, until all in it is protected; it then moves as one tree, whose
+  # inner mounts cannot be taken apart even by root in the sandbox's user namespace
+  workshop => sub {
+    ($workshop) = @_;
+    my $target = look(AT_FDCWD, $workshop, 0);
+    $target >= 0 or stop($workshop);
+    my ($row) = grep { $_->[0] eq 'workspace' } @trees;
+    attach('workspace', $row->[1], $target);
+    call('close', $target);
+    $row->[1] = look(AT_FDCWD, $workshop, 0);
+  },
+  # keep: the last line, without which what was made goes again
+  keep => sub { ($held, $is_kept) = (undef, 1) },
+);
+
 # Probes: each really does what it asks about, in this short-lived process.
 $operations{filter} = sub {
   my $allow = pack('SCCL', 0x06, 0, 0, 0x7fff0000);
@@ -397,10 +484,10 @@ while (my $line = <STDIN>) {
   $do->(@fields);
 }
 
+if (defined $runtime && !$is_kept) {
+  end_held();
+  exit 0 if defined $held;
+  stop('plan', 'is cut');
+}
 exit 0 unless @command;
-# The container's first process inherits these three: nothing of the host's terminals or pipes may stay open in it.
-open(STDIN, '<', '/dev/null') or stop('/dev/null');
-open(STDOUT, '>', '/dev/null') or stop('/dev/null');
-open(STDERR, '>', '/dev/null') or stop('/dev/null');
-{ no warnings; exec { $command[0] } @command }
-exit 98;
+become_runtime(@command);

@@ -10,7 +10,11 @@ import { inScope } from './delegation.ts';
  */
 export interface Stage {
   readonly hasEnded: () => boolean;
-  /** Resolves when the program has ended, which is the container runtime by then. Once. */
+  /** Gives it the first part of its plan, at which it sets out. */
+  readonly begin: (plan: string) => void;
+  /** Resolves when it holds a container, as it was told to, or with its result when it has ended instead. */
+  readonly held: () => Promise<StageResult | undefined>;
+  /** Gives it its plan, or the rest of it; resolves when the program has ended. Once. */
   readonly carryOut: (plan: string, abort?: Abortable) => Promise<StageResult>;
 }
 
@@ -33,8 +37,9 @@ const maxErrorLength = 64 * 1024;
 export function startStage({ env, machine, unit, spawn = spawnProcess }: StageOptions): Stage {
   const own = { file: 'perl', args: [dataFile('engines/oci/stage.pl'), machine, String(process.pid)] };
   const { file, args } = unit === undefined ? own : inScope(own, unit);
-  const child = spawn(file, args, { env: { ...env }, stdio: ['pipe', 'ignore', 'pipe'] });
+  const child = spawn(file, args, { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
   const { promise: ended, resolve, reject } = Promise.withResolvers<StageResult>();
+  const { promise: held, resolve: nowHeld } = Promise.withResolvers<undefined>();
   // Nobody may be waiting for it yet.
   ended.catch(() => undefined);
   let isOver = false;
@@ -42,6 +47,8 @@ export function startStage({ env, machine, unit, spawn = spawnProcess }: StageOp
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(0, maxErrorLength);
   });
+  // The one thing it ever says there.
+  child.stdout?.once('data', () => nowHeld(undefined)).on('data', () => undefined);
   child.stdin?.on('error', () => undefined);
   child.once('error', (cause) => {
     isOver = true;
@@ -51,33 +58,36 @@ export function startStage({ env, machine, unit, spawn = spawnProcess }: StageOp
     isOver = true;
   });
   child.once('close', (code) => resolve({ exitCode: code ?? 128, stderr }));
-  // One that waits keeps nobody alive; whoever has given it a plan waits for it.
-  const handles = [child, child.stdin, child.stderr].filter((handle) => handle !== null && 'unref' in handle);
-  for (const handle of handles) {
-    handle.unref();
-  }
   const kill = (why: unknown): void => {
     child.kill('SIGKILL');
     reject(why);
   };
+  // One that waits keeps nobody alive; whoever has given it a plan waits for it.
+  const handles = [child, child.stdin, child.stdout, child.stderr].filter((handle) => handle !== null && 'unref' in handle);
+  const rest = (): void => handles.forEach((handle) => handle.unref());
+  const waitFor = async <T>(answer: Promise<T>, { signal }: Abortable): Promise<T> => {
+    const late = new CasemateError('TIMED_OUT', `the sandbox was not made within ${timeoutMs / 1000} s`);
+    const timer = setTimeout(() => kill(late), timeoutMs);
+    const abort = (): void => kill(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    handles.forEach((handle) => handle.ref());
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      rest();
+    }
+  };
+  rest();
   return {
     hasEnded: () => isOver,
+    begin: (plan) => void child.stdin?.write(plan),
+    held: () => waitFor(Promise.race([held, ended]), {}),
     async carryOut(plan, { signal } = {}) {
       signal?.throwIfAborted();
-      const late = new CasemateError('TIMED_OUT', `the sandbox was not made within ${timeoutMs / 1000} s`);
-      const timer = setTimeout(() => kill(late), timeoutMs);
-      const abort = (): void => kill(signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
-      for (const handle of handles) {
-        handle.ref();
-      }
       child.stdin?.end(plan);
-      try {
-        return await ended;
-      } finally {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
-      }
+      return await waitFor(ended, { signal });
     },
   };
 }

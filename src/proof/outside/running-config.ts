@@ -5,7 +5,8 @@ import { ociConfig, type OciConfig, type OciProcess } from '../../engines/oci/bu
 import { engineLayout } from '../../engines/oci/folders.ts';
 import { machineOf } from '../../engines/oci/host.ts';
 import { rootMapping, userMapping } from '../../engines/oci/ids.ts';
-import { engineRecords } from '../../engines/oci/records.ts';
+import { readyHostname } from '../../engines/oci/ready.ts';
+import { containerOf, engineRecords } from '../../engines/oci/records.ts';
 import { sha256Of } from '../../policy/hash.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import { specOf } from '../../sandbox/spec.ts';
@@ -30,6 +31,8 @@ export async function configRows(lab: Lab, sandbox: LabSandbox): Promise<readonl
   const { id, owner, hostname, rootfs, home } = record.spec;
   const { variables, others } = environmentOf(record.spec.env, plan);
   const spec = specOf(plan, { id, owner, name: hostname, rootfs, folder: join(home, '..'), phantoms: variables });
+  const isOwn = containerOf(record) === id;
+  const nameInside = (await sandbox.target.inside(['cat', '/proc/sys/kernel/hostname'])).out.toString('utf8').trim();
   const facts = {
     machine: machineOf(process.arch) ?? 'x64',
     stage: config.root.path,
@@ -41,7 +44,13 @@ export async function configRows(lab: Lab, sandbox: LabSandbox): Promise<readonl
     seccomp: !plan.waive.includes('seccomp') || config.linux.seccomp !== undefined,
   };
   return [
-    same('the specification that runs', sha256Of(ociConfig(spec, facts)), sha256Of(config)),
+    // A container that was made ahead is of the same specification, and got its name later.
+    same(
+      'the specification that runs',
+      sha256Of(ociConfig(isOwn ? spec : { ...spec, hostname: readyHostname }, facts)),
+      sha256Of(config),
+    ),
+    same('name of the host inside', hostname, nameInside, 'inside'),
     none('what is against the invariants of every specification', configFaults(config, { seccomp: facts.seccomp })),
     none('variables of the first process that neither plan nor credentials name', others),
     control('read the specification', {

@@ -1,7 +1,8 @@
 import { lstat, readFile, readdir, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { engineLayout } from '../../engines/oci/folders.ts';
+import { engineLayout, type EngineLayout } from '../../engines/oci/folders.ts';
+import { containerOf, engineRecords } from '../../engines/oci/records.ts';
 import { run } from '../../system/process.ts';
 import { same } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
@@ -16,9 +17,11 @@ const runtimes = ['runc', 'crun', 'runsc'] as const;
 export async function runtimeRows(lab: Lab, sandbox: LabSandbox): Promise<readonly Row[]> {
   const { runtime } = sandbox.target.plan ?? { runtime: 'runc' };
   const wanted = await programOf(runtime, lab.env['PATH'] ?? '');
+  const layout = engineLayout({ state: join(lab.places.state, 'engine'), run: join(lab.places.runtime, 'engine') });
+  const container = containerOf(await engineRecords(layout.records).get(sandbox.id));
   const [seen, known, says, kernel] = await Promise.all([
-    whoCarriesOut(sandbox),
-    statesOf(lab, sandbox.id),
+    whoCarriesOut(sandbox, container),
+    statesOf(layout, container),
     versionOf(wanted),
     kernelRow(sandbox, runtime),
   ]);
@@ -57,23 +60,23 @@ async function versionOf(program: string): Promise<string> {
   return stdout.toString('utf8').split('\n')[0]?.slice(0, 80) ?? '';
 }
 
-/** While a command runs inside, processes of this host with the sandbox's id in their arguments hold it: whose program are they? */
-async function whoCarriesOut(sandbox: LabSandbox): Promise<string> {
+/** While a command runs inside, processes of this host with the container's name in their arguments hold it: whose program are they? */
+async function whoCarriesOut(sandbox: LabSandbox, container: string): Promise<string> {
   const command = holdCommand(sandbox, (words) => sandbox.target.inside(words));
   try {
-    return (await eventually(() => holders(sandbox.id))) ?? 'none';
+    return (await eventually(() => holders(container))) ?? 'none';
   } finally {
     await command.release();
   }
 }
 
 /** Their programs, each once; a program of ours that becomes the runtime, or starts it in a scope, is on its way there. */
-async function holders(id: string): Promise<string | undefined> {
+async function holders(container: string): Promise<string | undefined> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const programs = await Promise.all(
     pids.map(async (pid) => {
       const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-      const holds = words.includes(id) && words.includes('exec') && words.includes('--process');
+      const holds = words.includes(container) && words.includes('exec') && words.includes('--process');
       return holds ? await readlink(`/proc/${pid}/exe`).catch(() => '') : '';
     }),
   );
@@ -82,11 +85,10 @@ async function holders(id: string): Promise<string | undefined> {
 }
 
 /** Each runtime has a folder of its own for what it made. */
-async function statesOf({ places }: Lab, id: string): Promise<readonly string[]> {
-  const layout = engineLayout({ state: places.state, run: join(places.runtime, 'engine') });
+async function statesOf(layout: EngineLayout, container: string): Promise<readonly string[]> {
   const there = await Promise.all(
     runtimes.map((name) =>
-      lstat(join(layout.runtimeRoot(name), id)).then(
+      lstat(join(layout.runtimeRoot(name), container)).then(
         () => true,
         () => false,
       ),

@@ -102,8 +102,8 @@ describe('a command in a sandbox', () => {
   it('has the confinement of the first process and the id of the agent', () => {
     const first = ociConfig(spec, facts).process;
     const command = commandProcess(spec, { command: ['true'], tty: false, executionId: 'x' });
-    const { user: _user, args: _args, cwd: _cwd, ...confinement } = command;
-    const { user: _firstUser, args: _firstArgs, cwd: _firstCwd, ...expected } = first;
+    const { user: _user, args: _args, cwd: _cwd, env: _env, ...confinement } = command;
+    const { user: _firstUser, args: _firstArgs, cwd: _firstCwd, env: _firstEnv, ...expected } = first;
     expect(confinement).toEqual(expected);
     expect(command.user).toEqual({ uid: 1000, gid: 1000, umask: 0o022 });
     expect(command.cwd).toBe('/workspace');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { CasemateError } from '../../../base/errors.ts';
 import { privateFolder, readTextIfPresent } from '../../../system/files.ts';
 import { run } from '../../../system/process.ts';
-import { liveInit } from '../container.ts';
+import { liveInit } from '../first-process.ts';
 import { engineLayout, type EngineFolders, type EngineLayout } from '../folders.ts';
 import { mountMap, rangeSize, rootMapping, slotBase, userMapping } from '../ids.ts';
 import { killProcess, waitUntilGone } from '../processes.ts';

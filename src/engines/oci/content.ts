@@ -1,0 +1,84 @@
+import { chown, mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { allDone } from '../../base/all-done.ts';
+import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../system/files.ts';
+import type { SandboxSpec } from '../engine.ts';
+import type { EngineLayout } from './folders.ts';
+import type { GvisorChoice } from './gvisor/gvisor-calls.ts';
+import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
+import { agentId, fileServerId } from './ids.ts';
+import type { Protection } from './protect.ts';
+import type { EngineRecord } from './records.ts';
+import type { Identity, Owner, SandboxFacts } from './stage-plan.ts';
+
+/** What belongs to one sandbox alone and is mounted into its container: its home, and facts of what is on disk. */
+
+export interface Content {
+  readonly record: EngineRecord;
+  readonly protections: readonly Protection[];
+}
+
+export interface ContentHost {
+  readonly layout: EngineLayout;
+  readonly env: Readonly<Record<string, string>>;
+  /** the home gets a file system of its own, of limited size */
+  readonly limitsHome: boolean;
+  /** the sandbox gets a kernel of its own, started in this way */
+  readonly gvisor: GvisorChoice | undefined;
+}
+
+export async function sandboxFacts(host: ContentHost, identity: Identity, content: Content): Promise<SandboxFacts> {
+  const { protections } = content;
+  const { spec } = content.record;
+  await makeHome(spec.home);
+  const [homeDisk, owners, coverFiles] = await allDone([homeDiskOf(spec, host), ownersOf(spec), covers(host.layout)]);
+  const { workshop } = host.layout.sandbox(spec.id);
+  // gVisor's file server makes the files, and gives them to the agent.
+  const creators = host.gvisor === undefined ? [agentId] : [agentId, fileServerId];
+  return { identity, owners, creators, homeDisk, protections, covers: coverFiles, workshop };
+}
+
+async function homeDiskOf(spec: SandboxSpec, { layout, env, limitsHome }: ContentHost): Promise<HomeDisk | undefined> {
+  const { diskBytes: sizeBytes } = spec.limits;
+  const { home: mountPoint } = layout.sandbox(spec.id);
+  return limitsHome ? ensureHomeDisk(spec.home, { env, sizeBytes, mountPoint, blanks: layout.blanks }) : undefined;
+}
+
+/** A new home belongs to whoever owns the folder around it, so that files in it keep that owner. */
+async function makeHome(home: string): Promise<void> {
+  try {
+    await mkdir(home, { mode: 0o700 });
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) {
+      return;
+    }
+    throw error;
+  }
+  const { uid, gid } = await stat(join(home, '..'));
+  await chown(home, uid, gid);
+}
+
+async function ownersOf(spec: SandboxSpec) {
+  const [workspace, home, cover, ...files] = await Promise.all(
+    [spec.workspace.path, spec.home, '/proc/self', ...spec.files.map(({ source }) => source)].map(ownerOf),
+  );
+  const nobody = { uid: 0, gid: 0 };
+  return { workspace: workspace ?? nobody, home: home ?? nobody, cover: cover ?? nobody, files };
+}
+
+async function ownerOf(path: string): Promise<Owner> {
+  const { uid, gid } = await stat(path);
+  return { uid, gid };
+}
+
+/** Two small files shown in place of protected files that do not exist. */
+async function covers(layout: EngineLayout): Promise<{ readonly empty: string; readonly json: string }> {
+  const files = { empty: join(layout.covers, 'empty'), json: join(layout.covers, 'empty.json') };
+  await privateFolder(layout.covers);
+  if ((await readTextIfPresent(files.json)) !== '{}\n') {
+    await writeDurably(files.empty, '', 0o444);
+    await writeDurably(files.json, '{}\n', 0o444);
+  }
+  return files;
+}

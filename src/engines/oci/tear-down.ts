@@ -1,0 +1,87 @@
+import { rm, stat } from 'node:fs/promises';
+
+import { clearCgroups } from './cgroups.ts';
+import { dropListener, runtimeOf, type EngineContext } from './context.ts';
+import { liveInit } from './first-process.ts';
+import { removePlaceholders } from './placeholders.ts';
+import { killProcess, waitUntilGone } from './processes.ts';
+import { containerOf, type EngineRecord } from './records.ts';
+import { containerState, runtimeCall, runtimeMust, type RuntimeOptions } from './runtime.ts';
+
+/** The way back: all that a record says was made, and the record last. Each step can be done again. */
+
+export async function forget(context: EngineContext, record: EngineRecord): Promise<void> {
+  // A full disk takes no new record, and none is needed: until the last step the one that is there lists everything.
+  await tearDown(context, record, { writesRecord: false });
+  await context.records.remove(record.spec.id);
+  await freeSlot(context, record.spec.id, record.slot);
+}
+
+export async function freeSlot({ slots }: EngineContext, id: string, slot: number | undefined): Promise<void> {
+  if (slot !== undefined) {
+    await slots.free(slot, id);
+  }
+}
+
+interface TearDown {
+  readonly writesRecord: boolean;
+}
+
+export async function tearDown(context: EngineContext, record: EngineRecord, options: TearDown): Promise<void> {
+  await dropListener(context, record.spec.id);
+  await deleteContainer(context, record);
+  await context.exclusive('placeholders', () => clearWorkspace(context, record.spec.id, options));
+  await rm(context.layout.sandbox(record.spec.id).folder, { recursive: true, force: true });
+}
+
+/** The record as it is now: another sandbox may have handed something over. */
+async function clearWorkspace({ records }: EngineContext, id: string, { writesRecord }: TearDown): Promise<void> {
+  const record = await records.get(id);
+  const { handOver } = await removePlaceholders(record, await records.all());
+  if (writesRecord) {
+    await records.replace({ ...record, protections: [], placeholders: [] });
+  }
+  for (const { to, placeholders } of handOver) {
+    // oxlint-disable-next-line no-await-in-loop -- several may go to one
+    const heir = await records.get(to.spec.id);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await records.replace({ ...heir, placeholders: [...heir.placeholders, ...placeholders] });
+  }
+}
+
+export async function deleteContainer(context: EngineContext, record: EngineRecord): Promise<void> {
+  const { spec } = record;
+  // The folder is made before the container and removed after it.
+  if (!(await exists(context.layout.sandbox(spec.id).folder))) {
+    return;
+  }
+  const runtime = runtimeOf(context, spec.runtime);
+  const name = containerOf(record);
+  const init = await liveInit(context.layout, spec.id);
+  if (init !== undefined) {
+    // The first process takes the others with it. Its identity was read just now.
+    killProcess(init.pid);
+    await waitUntilGone(init, 10_000);
+  }
+  if (spec.runtime !== 'runsc') {
+    await deleteByRuntime(runtime, name);
+  }
+  if (context.isRoot) {
+    await clearCgroups(name);
+  }
+}
+
+/** What the runtime itself remembers. gVisor's memory of a sandbox lies in the sandbox's folder and goes with it. */
+async function deleteByRuntime(runtime: RuntimeOptions, name: string): Promise<void> {
+  const result = await runtimeCall(runtime, ['delete', name]);
+  if (result.exitCode !== 0 && (await containerState(runtime, name)) !== undefined) {
+    await runtimeMust(runtime, ['delete', '--force', name]);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,181 @@
+/** A container that waits for its sandbox: who gets it, what it shows then, and that nothing of it stays behind. */
+import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
+import { engineLayout } from '../../src/engines/oci/folders.ts';
+import { engineRecords, type EngineRecord } from '../../src/engines/oci/records.ts';
+import { identifyProcess } from '../../src/system/process-identity.ts';
+import { run, spawnProcess } from '../../src/system/process.ts';
+import { ociLab, ociLacks, type OciLab } from '../helpers/oci-lab.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+
+const fixture = resolve(import.meta.dirname, '../fixtures/hold-ready.ts');
+const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+
+describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is made ahead', () => {
+  let lab: OciLab;
+
+  beforeEach(async () => {
+    lab = await ociLab('runc', { prepares: true });
+  });
+  afterEach(async () => {
+    await lab.remove();
+    expect(await remains()).toEqual({ records: [], slots: [], runtime: [], folders: [] });
+  });
+
+  const folderOf = (path: string): Promise<readonly string[]> => readdir(join(lab.folder, path)).catch(() => []);
+
+  async function remains() {
+    return {
+      records: await folderOf('state/sandboxes'),
+      slots: await folderOf('state/slots'),
+      runtime: await folderOf('run/runc'),
+      folders: await folderOf('run/sandboxes'),
+    };
+  }
+
+  const records = () => engineRecords(engineLayout(lab.options.folders).records);
+
+  interface Waiting {
+    readonly record: EngineRecord;
+    readonly pid: number;
+  }
+
+  /** The one that waits, once its first process is known. */
+  async function waiting(): Promise<Waiting> {
+    const { promise, resolve: found } = Promise.withResolvers<Waiting>();
+    const look = async (): Promise<boolean> => {
+      const record = (await records().all()).find(({ ready }) => ready === true);
+      const file = join(lab.folder, 'run/sandboxes', record?.spec.id ?? 'none', 'init.json');
+      const text = await readFile(file, 'utf8').catch(() => '');
+      if (record !== undefined && text !== '') {
+        found({ record, pid: JSON.parse(text).pid });
+      }
+      return text !== '';
+    };
+    await expect.poll(look, { timeout: 10_000, interval: 20 }).toBe(true);
+    return await promise;
+  }
+
+  async function madeReady(changes: Partial<SandboxSpec> = {}): Promise<Waiting> {
+    const spec = await lab.spec(changes);
+    await lab.engine.create(spec);
+    await lab.engine.remove(spec.id);
+    return await waiting();
+  }
+
+  const containerOf = async (spec: SandboxSpec): Promise<string | undefined> => (await records().get(spec.id)).container;
+
+  it('waits with nothing of a sandbox in it, and is no sandbox', async () => {
+    const { record, pid } = await madeReady({ env: { SECRET: 'phantom' }, hostname: 'first' });
+    expect(await lab.engine.list(lab.owner)).toEqual([]);
+    const read = (name: string): Promise<string> => readFile(`/proc/${pid}/${name}`, 'utf8');
+    expect(await read('environ')).not.toContain('phantom');
+    expect(JSON.stringify(record)).not.toContain('phantom');
+    expect(await read('mountinfo')).not.toContain(join(lab.folder, 'work-'));
+    expect(await read('mountinfo')).not.toContain(join(lab.folder, 'home-'));
+    expect((await run('nsenter', ['--target', String(pid), '--uts', '--user', 'hostname'], { env })).stdout.toString()).toBe(
+      'ready\n',
+    );
+  });
+
+  it('becomes the next sandbox of its kind, with that one’s name, mounts and protections, and goes with it', async () => {
+    const { record, pid } = await madeReady();
+    const base = await lab.spec({ hostname: 'second', env: { PATH: '/usr/bin:/bin', MARK: 'm' } });
+    const spec = { ...base, workspace: { ...base.workspace, protect: ['.git/hooks', '.mcp.json'] } };
+    await mkdir(spec.home);
+    await writeFile(join(spec.home, 'settings'), 'mine');
+    await writeFile(join(spec.workspace.path, 'file'), 'work');
+    await lab.engine.create(spec);
+    await lab.engine.start(spec.id);
+    expect(await containerOf(spec)).toBe(record.spec.id);
+    expect((await lab.engine.processes(spec.id))[0]).toBe(pid);
+    const script =
+      'hostname; cat /home/agent/settings file /etc/resolv.conf; echo; echo $MARK; mkdir -p .git/hooks && touch .git/hooks/x; echo x > .mcp.json; cat .mcp.json; touch made /home/agent/made; stat -c %u made';
+    const { out } = await lab.inside(spec.id, ['sh', '-c', script]);
+    expect(out).toBe('second\nmineworknameserver 127.0.0.1\n\nm\n{}\n1000\n');
+    expect(await lab.engine.stats(spec.id)).toMatchObject({ pids: expect.any(Number) });
+    await lab.engine.stop(spec.id, { graceMs: 500 });
+    await lab.engine.start(spec.id);
+    expect(await containerOf(spec)).toBeUndefined();
+    expect((await lab.inside(spec.id, ['cat', 'file', '/home/agent/settings'])).out).toBe('workmine');
+    await lab.engine.remove(spec.id);
+    expect((await readdir(spec.workspace.path)).toSorted()).toEqual(['file', 'made']);
+  });
+
+  it('serves one sandbox of two that ask at the same moment', async () => {
+    const { record } = await madeReady();
+    const specs = [await lab.spec(), await lab.spec()];
+    await Promise.all(specs.map((spec) => lab.engine.create(spec)));
+    const names = await Promise.all(specs.map(containerOf));
+    expect(new Set(names)).toEqual(new Set([record.spec.id, undefined]));
+    const pids = await Promise.all(specs.map(async ({ id }) => (await lab.engine.processes(id))[0]));
+    expect(new Set(pids).size).toBe(2);
+  });
+
+  const others: readonly (readonly [string, (spec: SandboxSpec) => SandboxSpec])[] = [
+    ['other limits', (spec) => ({ ...spec, limits: { ...spec.limits, pids: spec.limits.pids + 1 } })],
+    ['another owner', (spec) => ({ ...spec, owner: 'somebody-else' })],
+    ['other files', (spec) => ({ ...spec, files: [] })],
+  ];
+
+  it.each(others)('is not given to a sandbox with %s', async (_, change) => {
+    await madeReady();
+    const spec = change(await lab.spec());
+    await lab.engine.create(spec);
+    expect(await containerOf(spec)).toBeUndefined();
+    await lab.engine.remove(spec.id);
+  });
+
+  it('is not given out once its image was removed and made anew', async () => {
+    const { rootfs: built } = await lab.spec();
+    const rootfs = join(lab.folder, 'rootfs');
+    const copy = (from: string, to: string) => run('cp', ['-a', '--link', from, to], { env, timeoutMs: 60_000 });
+    if ((await copy(built, rootfs)).exitCode !== 0) {
+      process.stderr.write('not tried: the image lies on another file system\n');
+      return;
+    }
+    await madeReady({ rootfs });
+    await rename(rootfs, `${rootfs}.old`);
+    await copy(`${rootfs}.old`, rootfs);
+    const spec = await lab.spec({ rootfs });
+    await lab.engine.create(spec);
+    expect(await containerOf(spec)).toBeUndefined();
+  });
+
+  it('is not given out once its first process is gone', async () => {
+    const { pid } = await madeReady();
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => identifyProcess(pid)).toBeUndefined();
+    const spec = await lab.spec();
+    await lab.engine.create(spec);
+    expect(await containerOf(spec)).toBeUndefined();
+    expect((await lab.engine.processes(spec.id)).length).toBe(1);
+  });
+
+  it('ends with whoever made it, and the next one clears away what is left', async () => {
+    const spec = await lab.spec();
+    const child = spawnProcess(process.execPath, [fixture, JSON.stringify({ options: lab.options, spec })], {
+      env: lab.options.env,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    const { record, pid } = await waiting();
+    child.kill('SIGKILL');
+    await expect.poll(() => identifyProcess(pid), { timeout: 5000 }).toBeUndefined();
+    expect((await records().all()).map(({ spec: { id } }) => id)).toEqual([record.spec.id]);
+    const next: Engine = lab.other();
+    expect(await next.list(lab.owner)).toEqual([]);
+    await next.tidy();
+    expect(await remains()).toEqual({ records: [], slots: [], runtime: [], folders: [] });
+    await next.close?.();
+  });
+
+  it('is ended by an orderly end', async () => {
+    const { pid } = await madeReady();
+    await lab.engine.close?.();
+    expect(await identifyProcess(pid)).toBeUndefined();
+    expect(await remains()).toEqual({ records: [], slots: [], runtime: [], folders: [] });
+  });
+});
