@@ -28,8 +28,8 @@ export function watch(world: World): Oracle {
   };
 }
 
-function textOf({ host, method, url, headers, body }: Arrival): string {
-  return JSON.stringify([host, method, url, headers, body]);
+function textOf({ host, method, url, headers, body, trailers }: Arrival): string {
+  return JSON.stringify([host, method, url, headers, body, trailers]);
 }
 
 /** As long as something that is on its way takes to arrive on one machine, and more. */

@@ -4,10 +4,10 @@ import { aroundLimitProbes } from './probes/around-limits.ts';
 import { aroundNetworkProbes } from './probes/around-network.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
+import { egressProbes } from './probes/egress.ts';
 import { fileProbes } from './probes/files.ts';
 import { journalProbes } from './probes/journal.ts';
 import { kernelProbes } from './probes/kernel.ts';
-import { nameProbes } from './probes/names.ts';
 import { networkProbes } from './probes/network.ts';
 import { workspaceProbes } from './probes/workspace.ts';
 
@@ -16,7 +16,7 @@ export const probes: ProbeTable = {
   ...kernelProbes,
   ...fileProbes,
   ...networkProbes,
-  ...nameProbes,
+  ...egressProbes,
   ...workspaceProbes,
   ...journalProbes,
   ...aroundHostProbes,

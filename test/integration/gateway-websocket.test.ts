@@ -73,10 +73,13 @@ describe('WebSocket', () => {
       'another protocol',
       'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n',
     ],
+    ['no protocol', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n'],
   ])('is not relayed after an answer with %s', async (_what, answer) => {
     const { createServer } = await import('node:net');
     const heard: string[] = [];
+    let connections = 0;
     const server = createServer((socket) => {
+      connections += 1;
       socket.on('error', () => undefined);
       socket.on('data', (piece) => heard.push(piece.toString('latin1')));
       socket.write(answer);
@@ -87,6 +90,11 @@ describe('WebSocket', () => {
     const got = await talk(socket, [handshake], { quietMs: 500 });
     expect(got.text).toMatch(/^HTTP\/1\.1 502 /);
     expect(heard.join('')).not.toContain('RAW-AFTER-UPGRADE');
+    // What the other side thinks is switched is not used for a further request.
+    const further = handshake.replace('/live', '/further');
+    await talk(await rawConnect(await lab.open('plain.example.com', 80)), [further], { quietMs: 500 });
+    expect(heard.find((text) => text.includes('/further'))).toMatch(/^GET \/further /);
+    expect(connections).toBe(2);
     server.close();
   });
 

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 
+import { innerAddresses, shortAddresses } from '../../src/proof/attacks/inner-addresses.ts';
 import { createLab, listen, rule } from '../helpers/gateway-lab.ts';
 import { rawConnect, talk } from '../helpers/raw-client.ts';
 import { sinkAt } from '../helpers/sink.ts';
@@ -9,41 +10,7 @@ import { sinkAt } from '../helpers/sink.ts';
 
 const request = 'GET / HTTP/1.1\r\nHost: rebind.example.com\r\nConnection: close\r\n\r\n';
 
-const inner = [
-  '127.0.0.1',
-  '127.64.0.9',
-  '10.1.2.3',
-  '172.16.0.1',
-  '192.168.1.1',
-  '169.254.169.254',
-  '100.64.0.1',
-  '0.0.0.0',
-  '255.255.255.255',
-  '224.0.0.1',
-  '192.0.0.1',
-  '198.18.0.1',
-  '240.0.0.1',
-  '::1',
-  '::',
-  'fd00::1',
-  'fe80::1',
-  'fe80::1%lo',
-  'ff02::1',
-  '::ffff:127.0.0.1',
-  '::ffff:10.0.0.1',
-  '::127.0.0.1',
-  '64:ff9b::7f00:1',
-  '64:ff9b::a00:1',
-  '64:ff9b:1::1',
-  '2002:7f00:1::',
-  '2001::1',
-  'fec0::1',
-  '0x7f.1',
-  '127.1',
-  '2130706433',
-  'localhost',
-  '',
-];
+const inner = [...innerAddresses.A, ...innerAddresses.AAAA, ...shortAddresses];
 
 async function labWith(answers: readonly (readonly string[])[]) {
   let turn = 0;

@@ -7,10 +7,11 @@ import { mutate } from '../fuzz/mutate.ts';
 import { createRandom } from '../fuzz/random.ts';
 import { clientHello, serverNames } from '../../src/proof/attacks/client-hello.ts';
 import { canary, createLab, credential, rule, type Lab } from '../helpers/gateway-lab.ts';
-import { flag, frame, frameType, headerBlock, preface } from '../helpers/http2-bytes.ts';
+import { flag, frame, frameType, headerBlock, preface } from '../../src/proof/attacks/http2-bytes.ts';
 import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
-import { cutInto, frame as webSocketFrame } from '../helpers/websocket-bytes.ts';
+import { frame as webSocketFrame } from '../../src/proof/attacks/websocket-frame.ts';
+import { cutInto } from '../helpers/websocket-bytes.ts';
 
 const seed = 0x2f6e2b1;
 const opened = 'mitm.example.com';

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { createLab, credential, rule, type Lab } from '../helpers/gateway-lab.ts';
-import { flag, frame, framesIn, frameType, headerBlock, preface } from '../helpers/http2-bytes.ts';
+import { flag, frame, framesIn, frameType, headerBlock, preface } from '../../src/proof/attacks/http2-bytes.ts';
 import { http2Get } from '../helpers/http2-client.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';

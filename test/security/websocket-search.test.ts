@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws';
 
 import { canary, createLab, credential, listen, phantom, rule, type Lab } from '../helpers/gateway-lab.ts';
-import { frame } from '../helpers/websocket-bytes.ts';
+import { frame } from '../../src/proof/attacks/websocket-frame.ts';
 
 let lab: Lab;
 let web: Server;

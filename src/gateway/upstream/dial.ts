@@ -31,7 +31,10 @@ export const resolveOnHost: Resolve = async (host) => (await lookup(host, { all:
 export function resolveBy(server: string): Resolve {
   const resolver = new Resolver({ timeout: 2000, tries: 2 });
   resolver.setServers([server]);
-  return (host) => resolver.resolve4(host);
+  return async (host) => {
+    const found = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
+    return found.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+  };
 }
 
 export const dialOnHost: Dial = ({ address, port, purpose }) =>

@@ -231,7 +231,7 @@ function closedEarly({ authority }: UpstreamRequest): Attempt<never> {
 function answerOf(request: ClientRequest, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
   return exchange(request, asked, {
     answerMs,
-    on: (settle) => ({ answer: (message) => settle({ ok: true, value: read(message) }) }),
+    on: (settle) => ({ answer: (message) => settle(answerIn(message, asked)) }),
   });
 }
 
@@ -239,12 +239,24 @@ function upgradeOf(request: ClientRequest, asked: UpstreamRequest, answerMs: num
   return exchange<UpgradeAnswer>(request, asked, {
     answerMs,
     on: (settle) => ({
-      answer: (message) => settle({ ok: true, value: { kind: 'answered', answer: read(message) } }),
+      answer(message) {
+        const answer = answerIn(message, asked);
+        settle(answer.ok ? { ok: true, value: { kind: 'answered', answer: answer.value } } : answer);
+      },
       switched(message, socket) {
         settle({ ok: true, value: { kind: 'switched', fields: fieldsOf(message.rawHeaders), socket } });
       },
     }),
   });
+}
+
+function answerIn(message: IncomingMessage, { authority }: UpstreamRequest): Attempt<UpstreamAnswer> {
+  // A switch that names no protocol: for this side an answer without content, for the other the end of HTTP.
+  if (message.statusCode === 101) {
+    message.destroy();
+    return faulty('bad-answer', `${authority} switched protocols without saying to which`);
+  }
+  return { ok: true, value: read(message) };
 }
 
 function read(message: IncomingMessage): UpstreamAnswer {

@@ -36,3 +36,8 @@ export function doubtfulHellos({ allowed, denied }: HelloNames): Readonly<Record
 export function clearHello(allowed: string): Buffer {
   return clientHello({ extensions: [serverNames([0, allowed])] });
 }
+
+/** A greeting for this name that holds an encrypted one, which may be for another (RFC 9849). */
+export function hiddenHello(allowed: string): Buffer {
+  return clientHello({ extensions: [serverNames([0, allowed]), extension(0xfe0d, Buffer.alloc(8))] });
+}

@@ -77,27 +77,34 @@ export function rawServer(name: string, note: Note): Server {
 }
 
 /**
- * Answers each request head with the very bytes that a script gives, however wrong they are. From a head that asks for a
- * switch of protocols on, all that comes is written down as its content.
+ * Answers each request head with the very bytes that a script gives, however wrong they are. All that comes and is no
+ * request, or comes behind a switch of protocols, is written down as content of the request before.
  */
 export function scriptedServer(note: Note, script: () => Script | undefined): Server {
   return createServer((socket) => {
     let held = '';
-    let switched: Arrival | undefined;
+    let last: Arrival | undefined;
+    let isSwitched = false;
     socket.on('data', (piece: Buffer) => {
       held += piece.toString('latin1');
-      for (let end = held.indexOf('\r\n\r\n'); switched === undefined && end !== -1; end = held.indexOf('\r\n\r\n')) {
-        const row = note({ server: 'scripted', kind: 'request', ...readHead(held.slice(0, end)), body: '' });
+      for (let end = endOfHead(held); !isSwitched && end !== -1; end = endOfHead(held)) {
+        last = note({ server: 'scripted', kind: 'request', ...readHead(held.slice(0, end)), body: '' });
         held = held.slice(end + 4);
-        switched = row.headers?.some(([name]) => name === 'upgrade') === true ? row : undefined;
-        socket.write(script()?.(row) ?? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 'latin1');
+        const answer = script()?.(last) ?? 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+        isSwitched = answer.startsWith('HTTP/1.1 101 ');
+        socket.write(answer, 'latin1');
       }
-      if (switched !== undefined) {
-        append(switched, Buffer.from(held, 'latin1'));
+      if (last !== undefined && (isSwitched || !/^[A-Z]/.test(held))) {
+        append(last, Buffer.from(held, 'latin1'));
         held = '';
       }
     });
   });
+}
+
+/** Where the head of a request ends; -1: there is none, or not yet. */
+function endOfHead(text: string): number {
+  return /^[A-Z]+ \S+ HTTP\/1\.1\r\n/.test(text) ? text.indexOf('\r\n\r\n') : -1;
 }
 
 function readHead(text: string): Pick<Arrival, 'method' | 'url' | 'host' | 'headers'> {
@@ -142,6 +149,7 @@ async function answerRequest(
     for await (const piece of request) {
       append(row, Buffer.from(piece));
     }
+    row.trailers = request.rawTrailers;
     const answer: Answer = (await respond()?.(row)) ?? echo(row);
     response.writeHead(answer.status, { ...answer.headers });
     response.end(answer.body ?? '');

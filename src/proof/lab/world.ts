@@ -35,6 +35,8 @@ export interface Arrival {
   /** request target as it arrived */
   readonly url?: string | undefined;
   readonly headers?: readonly (readonly [string, string])[] | undefined;
+  /** fields behind the content */
+  trailers?: readonly string[] | undefined;
   /** content, or the first 64 KiB of raw bytes, as latin1 */
   body?: string | undefined;
 }

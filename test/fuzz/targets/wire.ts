@@ -11,7 +11,8 @@ import { readHead } from '../../../src/gateway/http/request-head.ts';
 import { requestTrailers } from '../../../src/gateway/exchange/trailers.ts';
 import { createFrameRelay, FrameFault } from '../../../src/gateway/http/websocket-frames.ts';
 import { clientHello, extension, serverNames } from '../../../src/proof/attacks/client-hello.ts';
-import { cutInto, frame } from '../../helpers/websocket-bytes.ts';
+import { frame } from '../../../src/proof/attacks/websocket-frame.ts';
+import { cutInto } from '../../helpers/websocket-bytes.ts';
 import type { FuzzTarget } from '../fuzz.ts';
 
 /** What comes over a connection. Cutting it differently must never change what is understood. */

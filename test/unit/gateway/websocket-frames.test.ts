@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 
 import { createMask, prepareNeedles } from '../../../src/gateway/secrets/mask.ts';
 import { createFrameRelay, FrameFault } from '../../../src/gateway/http/websocket-frames.ts';
-import { cutInto, frame, hear } from '../../helpers/websocket-bytes.ts';
+import { frame } from '../../../src/proof/attacks/websocket-frame.ts';
+import { cutInto, hear } from '../../helpers/websocket-bytes.ts';
 
 const key = Buffer.from([1, 2, 3, 0xfe]);
 const secret = 'sk-ant-api03-CANARY-0123456789';

@@ -29,10 +29,10 @@ export function frame({ type, stream = 0, flags = 0, payload = Buffer.alloc(0) }
 }
 
 export function headerBlock(rows: readonly (readonly [name: string, value: string])[]): Buffer {
-  return Buffer.concat(rows.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]));
+  return Buffer.concat(rows.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]));
 }
 
-function text(value: string): Buffer {
+function literal(value: string): Buffer {
   return Buffer.concat([integer(Buffer.byteLength(value)), Buffer.from(value)]);
 }
 

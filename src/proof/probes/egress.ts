@@ -1,0 +1,13 @@
+import type { ProbeTable } from '../probe.ts';
+import { addressProbes } from './addresses.ts';
+import { destinationProbes } from './destinations.ts';
+import { nameProbes } from './names.ts';
+import { requestProbes } from './requests.ts';
+
+/** All that attacks the way out: names, addresses, destinations, requests. */
+export const egressProbes: ProbeTable = {
+  ...nameProbes,
+  ...addressProbes,
+  ...destinationProbes,
+  ...requestProbes,
+};
