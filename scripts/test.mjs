@@ -19,7 +19,7 @@ const required = process.env.CI === 'true' ? { REQUIRE_ENGINES: process.env.REQU
 const env = { ...required, CASEMATE_TEST_ENTRY: bundle };
 
 await main(async () => {
-  await prepare({ images: ['base', 'claude'], forTests: true });
+  await prepare({ images: ['base', 'claude', 'codex'], forTests: true });
   const counts = chosen.length > 0 ? [await checkTests('Chosen tests', chosen, { env })] : await checkAll();
   const { passed, failed, skipped } = total(counts);
   process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);

@@ -49,6 +49,7 @@ const samples: Readonly<Record<string, readonly [args: readonly string[], code?:
   'journal query': [['--limit', '1']],
   'journal verify': [[]],
   'journal export': [['--limit', '1'], 2],
+  prove: [['--profile', 'no-such-profile'], 2],
   tour: [['--no-such-option'], 2],
   setup: [['--image', 'no-such-recipe'], 2],
   doctor: [['--no-such-option'], 2],

@@ -92,7 +92,8 @@ test('a copy of the state folder alone opens nothing', async () => {
   const state = await filesBelow(home.paths.state);
   const key = (await readFile(join(home.paths.config, 'seal.key'), 'utf8')).trim();
   for (const path of state) {
-    const bytes = await readFile(path);
+    // A probe of the engine may have made and removed its file meanwhile.
+    const bytes = await readFile(path).catch(() => Buffer.alloc(0));
     expect(bytes.includes(first) || bytes.includes(key) || bytes.includes(Buffer.from(key, 'hex'))).toBe(false);
   }
   expect(state.some((path) => path.endsWith('credentials.sealed'))).toBe(true);
