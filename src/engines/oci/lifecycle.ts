@@ -23,7 +23,7 @@ import {
 } from './context.ts';
 import { removeProbes } from './examine.ts';
 import { liveInit } from './first-process.ts';
-import { fullDisk } from './full-disk.ts';
+import { noRoom } from './full-disk.ts';
 import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
 import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
 import { processesInside, waitUntil } from './processes.ts';
@@ -56,7 +56,7 @@ export async function createSandbox(context: EngineContext, spec: SandboxSpec, {
     undo.add('remove the sandbox', () => forget(context, base));
     await make(context, base, { host, ready, signal });
   } catch (error) {
-    const full = isErrno(error, 'ENOSPC') ? await fullDisk(context.folders.state) : undefined;
+    const full = isErrno(error, 'ENOSPC') ? noRoom(context.folders.state) : undefined;
     // Why it could not be made is what helps. What is left of it is listed, and goes when it is removed.
     await undo.run().catch(() => undefined);
     throw full ?? error;
