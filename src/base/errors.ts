@@ -27,6 +27,7 @@ export const errorCodes = {
   JOURNAL_INVALID: { fault: 'host', exit: 1, about: 'the journal was changed, shortened or is malformed' },
   STORE_FAILED: { fault: 'host', exit: 125, about: 'the state file cannot be read or written' },
   DAEMON_UNREACHABLE: { fault: 'host', exit: 125, about: 'the daemon did not answer' },
+  DISK_FULL: { fault: 'host', exit: 125, about: 'there is no room left where a file had to be written' },
   OUTPUT_UNWRITABLE: { fault: 'host', exit: 125, about: 'what a command printed could not be written where it was sent' },
   TIMED_OUT: { fault: 'user', exit: 124, about: 'the time limit was reached' },
   INTERNAL: { fault: 'bug', exit: 125, about: 'a defect in casemate' },
@@ -69,5 +70,20 @@ export function toCasemateError(value: unknown): CasemateError {
   if (isCasemateError(value)) {
     return value;
   }
-  return new CasemateError('INTERNAL', value instanceof Error ? value.message : String(value), { cause: value });
+  return (
+    diskFull(value) ?? new CasemateError('INTERNAL', value instanceof Error ? value.message : String(value), { cause: value })
+  );
+}
+
+/** Any write may be the one that finds no room, and it is never a defect. */
+function diskFull(value: unknown): CasemateError | undefined {
+  const isFull = value instanceof Error && 'code' in value && (value.code === 'ENOSPC' || value.code === 'EDQUOT');
+  if (!isFull) {
+    return undefined;
+  }
+  const where = 'path' in value && typeof value.path === 'string' ? `: no room for ${value.path}` : '';
+  return new CasemateError('DISK_FULL', `the disk or its quota is full${where}`, {
+    cause: value,
+    hint: 'Free space there, or point CASEMATE_HOME to a larger disk.',
+  });
 }

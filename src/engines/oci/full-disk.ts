@@ -15,7 +15,7 @@ export async function fullDisk(folder: string): Promise<CasemateError | undefine
 
 /** Where a write has said so itself: what was half made may have been taken away since, and left room. */
 export function noRoom(folder: string): CasemateError {
-  return new CasemateError('ENGINE_FAILED', `the disk is full: no room for a sandbox in ${folder}`, {
+  return new CasemateError('DISK_FULL', `the disk is full: no room for a sandbox in ${folder}`, {
     hint: 'Free space there, or point CASEMATE_HOME to a larger disk.',
   });
 }
