@@ -72,3 +72,8 @@ export async function watchJournal({ records }: Lab): Promise<() => Promise<read
   const before = (await records()).length;
   return async () => (await records()).slice(before);
 }
+
+/** How many effects some records stand for: of a flood, many are counted in one. */
+export function effectsIn(records: readonly JournalRecord[]): number {
+  return records.reduce((sum, { detail }) => sum + (typeof detail?.['repeated'] === 'number' ? detail['repeated'] : 1), 0);
+}

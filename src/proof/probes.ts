@@ -9,6 +9,7 @@ import { fileProbes } from './probes/files.ts';
 import { journalProbes } from './probes/journal.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { networkProbes } from './probes/network.ts';
+import { secretProbes } from './probes/secrets.ts';
 import { workspaceProbes } from './probes/workspace.ts';
 
 /** Every probe, in the order in which they run: those that only look first, those that break things last. */
@@ -17,6 +18,7 @@ export const probes: ProbeTable = {
   ...fileProbes,
   ...networkProbes,
   ...egressProbes,
+  ...secretProbes,
   ...workspaceProbes,
   ...journalProbes,
   ...aroundHostProbes,

@@ -2,7 +2,14 @@ import { exhaustionMutants } from './exhaustion.ts';
 import { journalMutants } from './journal.ts';
 import type { Mutant } from './mutant.ts';
 import { egressMutants } from './egress.ts';
+import { secretMutants } from './secrets.ts';
 import { workspaceMutants } from './workspace.ts';
 
 /** Every mutant, by group. A group is a file beside this one. */
-export const mutants: readonly Mutant[] = [...journalMutants, ...workspaceMutants, ...egressMutants, ...exhaustionMutants];
+export const mutants: readonly Mutant[] = [
+  ...journalMutants,
+  ...workspaceMutants,
+  ...egressMutants,
+  ...secretMutants,
+  ...exhaustionMutants,
+];

@@ -92,7 +92,8 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
 }
 
 async function plantCanaries(folder: string) {
-  const key = `cmcanary${randomBytes(24).toString('hex')}`;
+  // Signs that programs escape, each in its own way; no quotes, which no header takes well.
+  const key = `cmcanary${randomBytes(16).toString('hex')}/+&<~${randomBytes(16).toString('hex')}`;
   const hostText = `host canary ${randomBytes(16).toString('hex')}\n`;
   const rotating = `cmcanary${randomBytes(24).toString('hex')}`;
   const keyFile = join(folder, 'canary.key');

@@ -11,7 +11,7 @@ import { eventually } from '../eventually.ts';
 import { control, type Row } from '../finding.ts';
 import { hosts } from '../lab/hosts.ts';
 import type { Lab } from '../lab/lab.ts';
-import { settle, watch, watchJournal } from '../oracle.ts';
+import { effectsIn, settle, watch, watchJournal } from '../oracle.ts';
 import { tamperRows } from '../outside/tampered-journal.ts';
 import type { ProbeTable } from '../probe.ts';
 
@@ -170,8 +170,7 @@ async function signedBundle(lab: Lab): Promise<string> {
 
 /** Each denial is a line, or is counted in one that sums up a second of them. */
 function denials(records: readonly JournalRecord[]): number {
-  const denied = records.filter(({ action, decision }) => action === 'net.exchange' && decision === 'deny');
-  return denied.reduce((sum, { detail }) => sum + (typeof detail?.['repeated'] === 'number' ? detail['repeated'] : 1), 0);
+  return effectsIn(records.filter(({ action, decision }) => action === 'net.exchange' && decision === 'deny'));
 }
 
 async function liveRow(lab: Lab): Promise<Row> {
