@@ -63,6 +63,8 @@ export interface Inside {
 export interface InsideOptions {
   readonly timeoutMs?: number | undefined;
   readonly input?: string | undefined;
+  /** Runs it at a terminal of this host that is made for it; the last line of its output then begins with this word. */
+  readonly terminal?: string | undefined;
 }
 
 /** A running sandbox, as a probe meets it. */

@@ -2,6 +2,7 @@ import type { Probe, ProbeTable, Profile } from './probe.ts';
 import { aroundHostProbes } from './probes/around-host.ts';
 import { aroundLimitProbes } from './probes/around-limits.ts';
 import { aroundNetworkProbes } from './probes/around-network.ts';
+import { aroundTerminalProbes } from './probes/around-terminal.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
 import { egressProbes } from './probes/egress.ts';
@@ -23,6 +24,7 @@ export const probes: ProbeTable = {
   ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,
+  ...aroundTerminalProbes,
   ...aroundWorkProbes,
   ...aroundLimitProbes,
   ...exhaustionProbes,

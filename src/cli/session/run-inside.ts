@@ -1,5 +1,6 @@
 import type { Client } from '../../daemon/client.ts';
 import type { OpenAnswer } from '../../daemon/protocol.ts';
+import { atTerminal } from '../../proof/outside/host-terminal.ts';
 import { run } from '../../system/process.ts';
 import { ownIdentity } from './session.ts';
 
@@ -9,6 +10,8 @@ export interface InsideCall {
   readonly command: readonly string[];
   readonly timeoutMs?: number | undefined;
   readonly input?: string | undefined;
+  /** at a terminal of this host that is made for it; what it says of it stands behind this word */
+  readonly terminal?: string | undefined;
 }
 
 export interface InsideResult {
@@ -17,20 +20,29 @@ export interface InsideResult {
   readonly err: Buffer;
 }
 
-export async function runInside(client: Client, { name, command, timeoutMs, input }: InsideCall): Promise<InsideResult> {
-  const opened = await client.call('exec', { name, command, env: {}, tty: false, timeoutMs, client: await ownIdentity() });
-  return await carryOut(client, opened, { timeoutMs, input });
+export async function runInside(client: Client, { name, command, ...options }: InsideCall): Promise<InsideResult> {
+  const opened = await client.call('exec', {
+    name,
+    command,
+    env: {},
+    tty: false,
+    timeoutMs: options.timeoutMs,
+    client: await ownIdentity(),
+  });
+  return await carryOut(client, opened, options);
 }
 
 async function carryOut(
   client: Client,
   { executionId, invocation }: OpenAnswer,
-  { timeoutMs, input }: Pick<InsideCall, 'timeoutMs' | 'input'>,
+  { timeoutMs, input, terminal }: Omit<InsideCall, 'name' | 'command'>,
 ): Promise<InsideResult> {
   const { file, args, env } = invocation;
   let code = 125;
   try {
-    const result = await run(file, args, { env, input, timeoutMs });
+    const words = [file, ...args];
+    const [program = file, ...rest] = terminal === undefined ? words : await atTerminal(terminal, words);
+    const result = await run(program, rest, { env, input, timeoutMs });
     code = result.exitCode;
     return { code, out: result.stdout, err: result.stderr };
   } finally {

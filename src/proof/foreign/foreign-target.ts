@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 
+import { atTerminal } from '../outside/host-terminal.ts';
 import type { InsideOptions, Target } from '../probe.ts';
 import type { CommandTemplate, TemplateFolders } from './command-template.ts';
 import { hold, type Holder } from './holder.ts';
@@ -30,7 +31,10 @@ export function foreignTarget({ template, folders, timeoutMs, ...options }: Fore
   return {
     name: basename(template.words[0] ?? ''),
     plan: undefined,
-    inside: (command: readonly string[], { input }: InsideOptions = {}) => runForeign(around(command), { ...call, input }),
+    async inside(command: readonly string[], { input, terminal }: InsideOptions = {}) {
+      const words = around(command);
+      return await runForeign(terminal === undefined ? words : await atTerminal(terminal, words), { ...call, input });
+    },
     async processes() {
       return (await (holder ??= hold(around, call))).pids;
     },

@@ -65,6 +65,15 @@ $Q{host_listeners} = sub {
     return \%seen;
 };
 
+# Through whatever leads to the terminal of whoever started this, as far as it was handed in.
+$Q{type_outside} = sub {
+    my ($letters) = told($_[0]); my %seen;
+    my $type = sub { my $to = shift; for my $letter (split //, $letters) { ioctl($to, 0x5412, $letter) or return 0 } return 1 };
+    for my $number (0 .. 20) { open(my $to, '<&=', $number) or next; $seen{"descriptor $number"} = tried { $type->($to) } if -t $to }
+    $seen{'/dev/tty'} = tried { open(my $to, '+<', '/dev/tty') or return 0; $type->($to) };
+    return \%seen;
+};
+
 # The name is told in two halves, so that no command line but that of the process itself holds it.
 $Q{host_process} = sub {
     my ($one, $two) = told($_[0]);

@@ -3,6 +3,7 @@ import { isPublishedCall, publishedSurface, thisMachine } from '../surface/publi
 import { attack, control, type Row } from '../finding.ts';
 import type { Bench, ProbeTable } from '../probe.ts';
 import { text, textMap } from '../read-answer.ts';
+import { socketOfItsOwn } from './files.ts';
 import { readStatus } from '../host-view.ts';
 
 /** What of the kernel a process in a sandbox can reach (G1). The published set is the seccomp profile itself. */
@@ -23,11 +24,6 @@ function refusedRow(what: string, seen: string, { orAbsent = false } = {}): Row 
   const ok = orAbsent && (seen === 'ENOSYS' || unsupported.has(seen)) ? true : isRefused(seen);
   return attack(what, { expected: orAbsent ? 'EPERM or ENOSYS' : 'EPERM', seen, ok });
 }
-
-const workingSockets = (bench: Bench): readonly Row[] =>
-  Object.entries(textMap(bench.answer('ordinary_sockets'))).map(([name, seen]) =>
-    control(`${name} socket`, { expected: 'DONE', seen, ok: seen === 'DONE' }),
-  );
 
 const workingCall = (bench: Bench): Row => {
   const seen = text(bench.answer('harmless_call'));
@@ -61,7 +57,7 @@ export const kernelProbes: ProbeTable = {
       const rows = seen
         .filter(([family]) => !families.has(family))
         .map(([family, answer]) => attack(`socket family ${family}`, familyFacts(answer)));
-      return { rows: [...rows, ...workingSockets(bench)] };
+      return { rows: [...rows, socketOfItsOwn(bench)] };
     },
   },
   'kernel.socket-protocols': {
@@ -77,7 +73,7 @@ export const kernelProbes: ProbeTable = {
       const rows = Object.entries(textMap(bench.answer('protocols'))).map(([name, seen]) =>
         attack(`${name} socket`, familyFacts(seen)),
       );
-      return { rows: [...rows, ...workingSockets(bench)] };
+      return { rows: [...rows, socketOfItsOwn(bench)] };
     },
   },
   'kernel.crypto-socket': {
@@ -101,7 +97,7 @@ export const kernelProbes: ProbeTable = {
             seen: gate,
             ok: none || gate.startsWith('killed') ? true : gate === 'DONE' ? false : undefined,
           }),
-          ...workingSockets(bench),
+          socketOfItsOwn(bench),
         ],
       };
     },
@@ -218,10 +214,9 @@ export const kernelProbes: ProbeTable = {
   },
   'kernel.terminal': {
     where: 'sandbox',
-    title: 'type into a terminal',
+    title: 'type into a terminal of its own',
     proves: ['G19'],
     profile: 'quick',
-    foreign: true,
     source: 'CVE-2017-5226',
     layers: ['seccomp'],
     asks: ['terminal'],
