@@ -18,16 +18,37 @@ import { root } from './setup/places.mjs';
 /** Programs that are started by file name: the command line, and threads. */
 const entries = { casemate: 'cli/main.ts', 'scan-worker': 'journal/scan-worker.ts' };
 
-/** What every command line loads, `--help` included, in one file: each further file costs about a millisecond. */
-const core =
-  /\/src\/(?:base\/(?:errors|text)\.ts|cli\/(?:commands|help|parse-options)\.ts|system\/(?:environment|paths|version)\.ts)/;
-
-/** What every command that talks to the daemon loads beside it. */
-const caller =
-  /\/src\/(?:base\/units\.ts|cli\/(?:connect|make-request|session)\.ts|daemon\/(?:build-id|client|lines|protocol)\.ts|system\/process-identity\.ts)/;
-
-/** What it loads while the daemon works. */
-const session = /\/src\/(?:cli\/attach|system\/process)\.ts/;
+/**
+ * Modules that are loaded together are one file: each further file costs about a millisecond. What every command line
+ * loads, `--help` included; what every command that talks to the daemon loads beside it; what it loads while the daemon works.
+ */
+const together = {
+  core: [
+    'base/errors',
+    'base/text',
+    'cli/commands',
+    'cli/table/*',
+    'cli/help',
+    'cli/reading/parse-options',
+    'system/environment',
+    'system/paths',
+    'system/version',
+  ],
+  caller: [
+    'base/json',
+    'base/units',
+    'cli/reading/make-request',
+    'cli/session/connect',
+    'cli/session/session',
+    'daemon/build-id',
+    'daemon/client',
+    'daemon/lines',
+    'daemon/protocol',
+    'system/files',
+    'system/process-identity',
+  ],
+  session: ['cli/session/attach', 'system/process'],
+};
 
 /** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
 const dataFiles = ['**/*.pl', 'tour/sample/**/*', '**/data/**/*'];
@@ -52,11 +73,7 @@ const { output } = await bundle.write({
   format: 'esm',
   minify: { compress: true, mangle: false },
   codeSplitting: {
-    groups: [
-      { name: 'core', test: core, priority: 1 },
-      { name: 'caller', test: caller },
-      { name: 'session', test: session },
-    ],
+    groups: Object.entries(together).map(([name, modules], index) => ({ name, test: moduleTest(modules), priority: 3 - index })),
   },
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
@@ -78,6 +95,18 @@ const bytes = output.reduce((sum, part) => sum + Buffer.byteLength(part.type ===
 process.stdout.write(
   `${basename(finished)}: ${output.length} files, ${Math.round(bytes / 1024)} KiB, ${packages.length} packages inside\n`,
 );
+
+/** Matches the files of modules; one that was moved away would make every start slower and nobody would notice. */
+function moduleTest(modules) {
+  const files = modules.flatMap((name) => {
+    const found = globSync(`${name}.ts`, { cwd: source, withFileTypes: false });
+    if (found.length === 0) {
+      throw new Error(`no module ${name}: scripts/build.mjs names what is loaded together`);
+    }
+    return found;
+  });
+  return (id) => files.some((file) => id === join(source, file));
+}
 
 /** The entry awaits what it loads; a chunk that imported the entry would wait for it, and both for ever. */
 function refuseImportsOfEntries(parts) {

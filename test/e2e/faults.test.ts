@@ -62,20 +62,26 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
   it('while the daemon hangs a sandbox has no network, and nothing opens', async () => {
     await home.casemate(['create', 'cut']);
     await home.casemate(['start', 'cut']);
+    const asking = 'echo ready; read -r _; curl -sS -m 3 http://denied.example.com/; echo code $?';
+    const child = spawn(process.execPath, [entry, 'exec', 'cut', '--', 'sh', '-c', asking], {
+      cwd: home.project,
+      env: home.env,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await expect.poll(() => said, { timeout: 20_000 }).toContain('ready');
     const pid = await daemonPid();
-    const running = home.casemate([
-      'exec',
-      'cut',
-      '--',
-      'sh',
-      '-c',
-      'sleep 2; curl -sS -m 3 http://denied.example.com/; echo code $?',
-    ]);
-    await sleep(1200);
     process.kill(pid, 'SIGSTOP');
-    await sleep(5000);
-    process.kill(pid, 'SIGCONT');
-    expect((await running).out).toMatch(/code (6|28)\n$/);
+    try {
+      child.stdin.end('go\n');
+      await expect.poll(() => said, { timeout: 20_000 }).toMatch(/code (6|28)\n$/);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await new Promise((done) => (child.exitCode === null ? child.once('exit', done) : done(undefined)));
     await home.casemate(['destroy', 'cut', '--confirm', 'cut']);
   });
 

@@ -4,7 +4,6 @@ import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
-import { proveFirst } from '../session/prove-first.ts';
 import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
 /** `casemate run`: a new sandbox for one command, gone afterwards. */
@@ -33,6 +32,7 @@ export const run: RunCommand = async (args, context) => {
   prepareSession();
   const opened = await asked;
   if (switchOption(parsed, 'prove')) {
+    const { proveFirst } = await import('../session/prove-first.ts');
     await proveFirst(context, client, opened);
   }
   const code = await runSession(context, client, opened, { tty });

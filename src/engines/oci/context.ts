@@ -48,7 +48,7 @@ export interface EngineContext extends OciEngineOptions {
   /** by sandbox: started with it, until its ingress is asked for */
   readonly listeners: Map<string, Listener>;
   /** started ahead for the next sandbox */
-  readonly ahead: { stage: Stage | undefined };
+  readonly ahead: { stage: Stage | undefined; listener: Listener | undefined };
   readonly place: ReadyPlace;
   /** Work that nobody waits for but `close`; what fails of it is done without. */
   readonly behind: (work: Promise<unknown>) => void;
@@ -74,7 +74,7 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     slots: idSlots(layout.slots, async (id) => (await records.read(id)) !== undefined),
     exclusive: oneAtATime(),
     listeners: new Map(),
-    ahead: { stage: undefined },
+    ahead: { stage: undefined, listener: undefined },
     place: { next: undefined },
     behind(work) {
       const done = work.catch(() => undefined).finally(() => background.delete(done));
@@ -106,11 +106,31 @@ export function prepareListener(context: EngineContext, id: string): void {
   context.listeners.set(id, newListener(context));
 }
 
-/** The one that was started ahead, if it still lives. */
+/** The one that was started ahead, for this sandbox or for any, if it still lives. */
 export function takeListener(context: EngineContext, id: string): Listener {
-  const ready = context.listeners.get(id);
-  context.listeners.delete(id);
-  return ready === undefined || ready.hasEnded() ? newListener(context) : ready;
+  const { listeners, ahead } = context;
+  const own = listeners.get(id);
+  listeners.delete(id);
+  if (own !== undefined && !own.hasEnded()) {
+    return own;
+  }
+  const anyones = ahead.listener;
+  ahead.listener = undefined;
+  return anyones === undefined || anyones.hasEnded() ? newListener(context) : anyones;
+}
+
+/** For the next sandbox, whichever it is. */
+export function keepListener(context: EngineContext): void {
+  const { ahead } = context;
+  if (ahead.listener === undefined || ahead.listener.hasEnded()) {
+    ahead.listener = newListener(context);
+    ahead.listener.rest();
+  }
+}
+
+export function dropKeptListener({ ahead }: EngineContext): void {
+  ahead.listener?.end();
+  ahead.listener = undefined;
 }
 
 export async function dropListener({ listeners }: EngineContext, id: string): Promise<void> {

@@ -4,7 +4,15 @@ import { CasemateError } from '../../base/errors.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { CommandSpec, Engine, Invocation, SandboxConnection, SendingProcess, Stats } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
-import { engineContext, examine, runtimeBeside, takeListener, type EngineContext, type OciEngineOptions } from './context.ts';
+import {
+  dropKeptListener,
+  engineContext,
+  examine,
+  runtimeBeside,
+  takeListener,
+  type EngineContext,
+  type OciEngineOptions,
+} from './context.ts';
 import { liveInit } from './first-process.ts';
 import { countInside, endGvisorSession, gvisorInvocation, gvisorSender } from './gvisor/inside.ts';
 import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
@@ -69,6 +77,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
       return live === undefined ? undefined : senderOf(context, live, connection);
     },
     async close() {
+      dropKeptListener(context);
       await dropReady(context);
       await context.settled();
     },

@@ -13,6 +13,7 @@ import type { Content } from './content.ts';
 import {
   containerHost,
   identityOf,
+  keepListener,
   knownReports,
   prepareListener,
   prepareStage,
@@ -159,6 +160,7 @@ function prepareNext(context: EngineContext, { spec }: EngineRecord, usesDisk: b
   if (prepares !== true) {
     return;
   }
+  keepListener(context);
   if (usesDisk) {
     const { diskBytes: sizeBytes } = spec.limits;
     behind(exclusive('blanks', () => keepBlank(layout.blanks, { env, sizeBytes })));

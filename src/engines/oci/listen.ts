@@ -28,6 +28,9 @@ export interface ListenOptions extends Abortable {
 export interface Listener {
   readonly child: ChildProcess;
   readonly hasEnded: () => boolean;
+  /** It keeps nobody alive while it waits, and whoever gave it an order does. */
+  readonly rest: () => void;
+  readonly wake: () => void;
   readonly end: () => void;
 }
 
@@ -44,7 +47,14 @@ export function startListener({ identity, env, spawn = spawnProcess }: ListenerO
   child.once('error', note);
   child.once('exit', note);
   child.stdin?.on('error', () => undefined);
-  return { child, hasEnded: () => ended, end: () => void child.kill('SIGKILL') };
+  const handles = [child, child.channel, child.stdin, child.stderr];
+  return {
+    child,
+    hasEnded: () => ended,
+    rest: () => handles.forEach((handle) => void (handle && 'unref' in handle && handle.unref())),
+    wake: () => handles.forEach((handle) => void (handle && 'ref' in handle && handle.ref())),
+    end: () => void child.kill('SIGKILL'),
+  };
 }
 
 const timeoutMs = 10_000;
@@ -57,6 +67,7 @@ export async function listenInside(pid: number, ports: IngressPorts, options: Li
   const sockets = socketSet();
   try {
     signal?.throwIfAborted();
+    listener.wake();
     child.stdin?.end(`${[pid, ...wanted].join(' ')}\n`);
     await received(child, wanted.length, sockets, signal);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { clearCgroups } from './cgroups.ts';
 import { dropListener, runtimeOf, type EngineContext } from './context.ts';
@@ -63,7 +64,11 @@ export async function deleteContainer(context: EngineContext, record: EngineReco
     killProcess(init.pid);
     await waitUntilGone(init, 10_000);
   }
-  if (spec.runtime !== 'runsc') {
+  if (spec.runtime === 'runc' && context.isRoot) {
+    // Of a dead container runc remembers a folder, in a root that is ours alone; its groups are cleared below. Two system
+    // calls in place of a program that takes longer than the sandbox took to end.
+    await rm(join(runtime.root, name), { recursive: true, force: true });
+  } else if (spec.runtime !== 'runsc') {
     await deleteByRuntime(runtime, name);
   }
   if (context.isRoot) {
