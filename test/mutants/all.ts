@@ -1,3 +1,4 @@
+import { entryMutants } from './entries.ts';
 import { exhaustionMutants } from './exhaustion.ts';
 import { journalMutants } from './journal.ts';
 import type { Mutant } from './mutant.ts';
@@ -12,4 +13,5 @@ export const mutants: readonly Mutant[] = [
   ...egressMutants,
   ...secretMutants,
   ...exhaustionMutants,
+  ...entryMutants,
 ];

@@ -12,13 +12,21 @@ export interface HeldCommand {
   readonly release: () => Promise<Inside>;
 }
 
-const program = 'my ($nonce, $file) = @ARGV; select undef, undef, undef, 0.03 until -e $file || time - $^T > 30;';
+/** Waits for the word to go, with the command's nonce and the path of the word as arguments. */
+const waiting = 'my ($nonce, $file) = @ARGV; select undef, undef, undef, 0.03 until -e $file || time - $^T > 30;';
 
-/** `start` runs an argument list inside, by whichever way in. The word to go is a file of the host in the workspace. */
-export function holdCommand({ workspace }: LabSandbox, start: (command: readonly string[]) => Promise<Inside>): HeldCommand {
+/**
+ * `start` runs an argument list inside, by whichever way in. The word to go is a file of the host in the workspace; `before` is
+ * Perl that finds the nonce in `$ARGV[0]`, without single quotes and line ends.
+ */
+export function holdCommand(
+  { workspace }: Pick<LabSandbox, 'workspace'>,
+  start: (command: readonly string[]) => Promise<Inside>,
+  before = '',
+): HeldCommand {
   const nonce = randomBytes(8).toString('hex');
   const name = `.go-${nonce}`;
-  const running = start(['perl', '-e', program, nonce, `/workspace/${name}`]);
+  const running = start(['perl', '-e', `${before} ${waiting}`, nonce, `/workspace/${name}`]);
   running.catch(() => undefined);
   return {
     nonce,

@@ -11,6 +11,7 @@ import type { JournalRecord } from '../../journal/record.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import { removeTree } from '../../sandbox/remove-tree.ts';
+import { dataFile } from '../../system/data-file.ts';
 import { privateFolder } from '../../system/files.ts';
 import { run, spawnProcess } from '../../system/process.ts';
 import type { Inside } from '../probe.ts';
@@ -120,13 +121,17 @@ async function plantTools(folder: string, env: LabOptions['env']): Promise<strin
   return tried?.exitCode === 0 ? tools : undefined;
 }
 
-async function runProgram(
-  [file, ...first]: LabOptions['program'],
-  args: readonly string[],
-  { cwd, env, input, timeoutMs = 120_000 }: CasemateOptions,
-): Promise<Inside> {
-  const { exitCode, stdout, stderr } = await run(file, [...first, ...args], { cwd, env: { ...env }, input, timeoutMs });
+async function runProgram(program: LabOptions['program'], args: readonly string[], call: CasemateOptions): Promise<Inside> {
+  const { cwd, env, input, timeoutMs = 120_000 } = call;
+  const [file = '', ...rest] = [...starter(call), ...program, ...args];
+  const { exitCode, stdout, stderr } = await run(file, rest, { cwd, env: { ...env }, input, timeoutMs });
   return { code: exitCode, out: stdout, err: stderr };
+}
+
+function starter({ terminal = false, leftOpen }: CasemateOptions): readonly string[] {
+  return terminal || leftOpen !== undefined
+    ? ['perl', dataFile('proof/outside/start.pl'), terminal ? '40x120' : '-', leftOpen ?? '-']
+    : [];
 }
 
 interface DaemonParts {
