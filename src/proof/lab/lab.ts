@@ -53,7 +53,7 @@ export interface CasemateOptions extends InsideOptions {
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** in a terminal of its own: input is what is typed, output what is shown */
-  readonly terminal?: boolean | undefined;
+  readonly atTerminal?: boolean | undefined;
   /** file that a careless caller leaves open as descriptor 9 */
   readonly leftOpen?: string | undefined;
 }

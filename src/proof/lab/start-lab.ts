@@ -128,9 +128,9 @@ async function runProgram(program: LabOptions['program'], args: readonly string[
   return { code: exitCode, out: stdout, err: stderr };
 }
 
-function starter({ terminal = false, leftOpen }: CasemateOptions): readonly string[] {
-  return terminal || leftOpen !== undefined
-    ? ['perl', dataFile('proof/outside/start.pl'), terminal ? '40x120' : '-', leftOpen ?? '-']
+function starter({ atTerminal = false, leftOpen }: CasemateOptions): readonly string[] {
+  return atTerminal || leftOpen !== undefined
+    ? ['perl', dataFile('proof/outside/start.pl'), atTerminal ? '40x120' : '-', leftOpen ?? '-']
     : [];
 }
 

@@ -6,6 +6,8 @@ export interface Told {
   readonly open: readonly string[];
   /** each `NAME=value` */
   readonly variables: readonly string[];
+  /** what came of typing into standard input: `done` or `refused` */
+  readonly typed: string | undefined;
   /** it told all */
   readonly complete: boolean;
 }
@@ -18,6 +20,7 @@ export const tellingProgram = [
   'qw(CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp Uid Gid Groups Umask);',
   'print map { "$n open $_\\n" } grep { defined readlink "/proc/self/fd/$_" } 0 .. 255;',
   'print map { "$n variable $_=" . $ENV{$_} =~ s/\\s+/ /gr . "\\n" } sort keys %ENV;',
+  'print "$n typed ", (ioctl(STDIN, 0x5412, my $c = " ") ? "done" : "refused"), "\\n";',
   'print "$n end\\n";',
 ].join(' ');
 
@@ -34,6 +37,7 @@ export function readTold(text: string, nonce: string): Told {
     status: Object.fromEntries(fields.map(([name = '', value = '']) => [name, value.trim()])),
     open: after('open'),
     variables: after('variable'),
+    typed: after('typed')[0],
     complete: lines.includes('end'),
   };
 }

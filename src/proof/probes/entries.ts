@@ -32,7 +32,7 @@ export const entryProbes: ProbeTable = {
   'entries.same-confinement': {
     where: 'lab',
     title: 'get in by a way that confines less: with a terminal, as a shell, after another start, under another daemon',
-    proves: ['G23'],
+    proves: ['G19', 'G23'],
     profile: 'full',
     source: 'CVE-2024-21626, descriptors left open for what is started; exec without the filter of run',
     layers: ['seccomp', 'user-namespace'],
@@ -87,7 +87,7 @@ async function lookAt(lab: Lab, sandbox: LabSandbox, way: Way): Promise<Look> {
   await mkdir(workspace, { recursive: true });
   const options: CasemateOptions = {
     cwd: workspace,
-    terminal: way.terminal,
+    atTerminal: way.terminal,
     leftOpen: lab.canaries.hostFile,
     env: { TERM: 'xterm', CASEMATE_PLANTED: planted },
   };
@@ -167,12 +167,13 @@ interface Expected {
 }
 
 /** What the command says of itself: the only view where a sandbox has a kernel of its own. */
-function insideRows(what: string, { told }: Look, { secrets, ids }: Expected): readonly Row[] {
+function insideRows(what: string, { way, told }: Look, { secrets, ids }: Expected): readonly Row[] {
   const idsOf = ({ status }: Told) =>
     Object.fromEntries(['Uid', 'Gid', 'Groups', 'Umask'].map((key) => [key, status[key] ?? '']));
   return [
     none(`${what}: weaker than any process may be, inside`, weaknesses(told.status), 'inside'),
     none(`${what}: other ids than at another way in`, ids === undefined ? [] : differences(idsOf(ids), idsOf(told)), 'inside'),
+    ...(way.terminal ? [refusedTyping(what, told)] : []),
     same(`${what}: open descriptors, inside`, '0 1 2', told.open.join(' '), 'inside'),
     none(`${what}: variables of this host, inside`, ofHost(told.variables, secrets), 'inside'),
     control(`${what}: tell of itself`, {
@@ -181,6 +182,11 @@ function insideRows(what: string, { told }: Look, { secrets, ids }: Expected): r
       ok: told.complete,
     }),
   ];
+}
+
+/** What stands in a terminal's queue is what a person seems to have typed (CVE-2017-5226). */
+function refusedTyping(what: string, { typed = 'nothing' }: Told): Row {
+  return attack(`${what}: type into its terminal`, { expected: 'refused', seen: typed, ok: typed === 'refused' });
 }
 
 /** Whatever a kernel says of it: gVisor's leaves some out. */

@@ -19,6 +19,7 @@ describe('what a held command says of itself', () => {
       status: { CapEff: '0000000000000000', Uid: '1000 1000' },
       open: ['0', '7'],
       variables: ['A=b=c'],
+      typed: undefined,
       complete: true,
     });
   });
