@@ -4,6 +4,8 @@ import { join, relative } from 'node:path';
 
 export interface Owned {
   readonly id: string;
+  /** of its container */
+  readonly name: string;
   readonly runs: boolean;
 }
 
@@ -26,14 +28,14 @@ export function strayFiles(root: string, sandboxes: readonly Owned[]): readonly 
 }
 
 function ownedBy(home: string, sandboxes: readonly Owned[]): (path: string) => boolean {
-  const running = sandboxes.filter(({ runs }) => runs).map(({ id }) => id);
+  const running = sandboxes.filter(({ runs }) => runs);
   const within = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
   return (path) =>
     sandboxes.some(({ id }) => within(path, `state/sandboxes/${id}`)) ||
     running.some(
-      (id) =>
+      ({ id, name }) =>
         within(path, `run/engine/sandboxes/${id}`) ||
-        within(path, `run/engine/runc/${id}`) ||
+        within(path, `run/engine/runc/${name}`) ||
         path === `state/engine/sandboxes/${id}.json` ||
         (path.startsWith('state/engine/slots/') && readFileSync(join(home, path), 'utf8') === id),
     );

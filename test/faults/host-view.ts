@@ -24,16 +24,26 @@ export interface HostView {
   readonly devices: readonly string[];
 }
 
-/** `root` is the folder that all of the home lies below; `ids` are all sandboxes it ever had. */
-export function viewHost(root: string, ids: readonly string[]): HostView {
-  const mounts = textOf('/proc/self/mountinfo')
-    .split('\n')
-    .filter((line) => line.includes(root) || ids.some((id) => line.includes(id)));
-  const processes = processesOf(root, ids, mounts.length > 0);
-  return { processes, mounts, groups: groupsOf(ids), probes: probesOf(), devices: devicesOf(root) };
+/** A sandbox, and a name by which the host knows it. */
+export interface Named {
+  readonly id: string;
+  readonly name: string;
 }
 
-function processesOf(root: string, ids: readonly string[], hostHasMounts: boolean): readonly HostProcess[] {
+/** `root` is the folder that all of the home lies below; `sandboxes` are all it ever had. */
+export function viewHost(root: string, sandboxes: readonly Named[]): HostView {
+  const mounts = textOf('/proc/self/mountinfo')
+    .split('\n')
+    .filter((line) => line.includes(root) || idIn(line, sandboxes) !== undefined);
+  const processes = processesOf(root, sandboxes, mounts.length > 0);
+  return { processes, mounts, groups: groupsOf(sandboxes), probes: probesOf(), devices: devicesOf(root) };
+}
+
+function idIn(text: string, sandboxes: readonly Named[]): string | undefined {
+  return sandboxes.find(({ name }) => text.includes(name))?.id;
+}
+
+function processesOf(root: string, sandboxes: readonly Named[], hostHasMounts: boolean): readonly HostProcess[] {
   const own = namespaceOf('self');
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) {
@@ -49,12 +59,11 @@ function processesOf(root: string, ids: readonly string[], hostHasMounts: boolea
     // Those of this namespace have our own mounts, which say nothing about them.
     const mounts = hostHasMounts || namespaceOf(name) === own ? '' : of('mountinfo');
     const texts = [command, of('environ'), of('cgroup'), mounts].join('\n');
-    if (!texts.includes(root) && !ids.some((id) => texts.includes(id))) {
+    if (!texts.includes(root) && idIn(texts, sandboxes) === undefined) {
       return [];
     }
-    const where = `${of('cgroup')}\n${mounts}`;
-    const sandbox = ids.find((id) => where.includes(id));
-    return [{ pid: Number(name), parent: Number(parent), command, sandbox, worksOn: ids.find((id) => command.includes(id)) }];
+    const sandbox = idIn(`${of('cgroup')}\n${mounts}`, sandboxes);
+    return [{ pid: Number(name), parent: Number(parent), command, sandbox, worksOn: idIn(command, sandboxes) }];
   });
 }
 
@@ -66,10 +75,10 @@ function namespaceOf(pid: string): string {
   }
 }
 
-function groupsOf(ids: readonly string[]): readonly string[] {
+function groupsOf(sandboxes: readonly Named[]): readonly string[] {
   const top = '/sys/fs/cgroup';
   const found = ['.', ...namesIn(top)].flatMap((controller) => namesIn(join(top, controller, 'casemate')));
-  return [...new Set(found)].filter((name) => ids.includes(name)).toSorted();
+  return [...new Set(found.flatMap((group) => sandboxes.find(({ name }) => name === group)?.id ?? []))].toSorted();
 }
 
 /** Groups that a process made to see whether it can, and that is dead. They tell of no home: any may be meant. */

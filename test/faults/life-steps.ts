@@ -93,13 +93,8 @@ export const lifeSteps: readonly Step[] = [
   simple('create', { args: ['create', box], state: 'created' }),
   simple('start', { prepare: create, args: ['start', box], state: 'running', children: [stage, listener, runtime('run')] }),
   simple('start-again', { prepare: stopped, args: ['start', box], state: 'running' }),
-  simple('stop', { prepare: running, args: ['stop', box], state: 'stopped', children: [runtime('delete')] }),
-  simple('destroy', {
-    prepare: running,
-    args: ['destroy', box, '--confirm', box],
-    state: undefined,
-    children: [runtime('delete')],
-  }),
+  simple('stop', { prepare: running, args: ['stop', box], state: 'stopped' }),
+  simple('destroy', { prepare: running, args: ['destroy', box, '--confirm', box], state: undefined }),
   simple('destroy-stopped', { prepare: stopped, args: ['destroy', box, '--confirm', box], state: undefined }),
   {
     name: 'restart',

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { accountFaults, readLines, type Standing } from './accounts.ts';
+import { readContainers } from './containers.ts';
 import { strayFiles } from './files-view.ts';
 import { socketsOf, viewHost, type HostProcess } from './host-view.ts';
 import { contentsOf } from './project.ts';
@@ -42,14 +43,20 @@ export async function look(looked: () => Looked, moment: Moment, mayLeave?: RegE
 
 export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
   const standings = readStandings(looked.state);
+  const containers = readContainers(looked.state);
+  // One waits for a sandbox to come, while there is a daemon that gives it away; what a dead one left is listed.
+  const [waiting, ...more] = containers.filter(({ waits }) => waits);
+  const waits = (id: string | undefined): boolean =>
+    waiting !== undefined && id === waiting.id && (looked.daemon !== undefined || moment === 'killed');
   const rows = standings.filter(({ state }) => state !== 'gone');
   const isHere = (id: string | undefined): boolean => rows.some((row) => row.id === id);
   const runs = (id: string | undefined): boolean =>
-    rows.some((row) => row.id === id && (row.state === 'running' || moment === 'killed'));
-  const host = viewHost(
-    looked.root,
-    standings.map(({ id }) => id),
-  );
+    waits(id) || rows.some((row) => row.id === id && (row.state === 'running' || moment === 'killed'));
+  const host = viewHost(looked.root, [
+    ...standings.map(({ id }) => ({ id, name: id })),
+    ...containers.map(({ id, name }) => ({ id, name })),
+  ]);
+  const nameOf = (id: string): string => containers.find((one) => one.id === id)?.name ?? id;
   const processes = host.processes.filter(
     (one) =>
       !isOwnedProcess(one, looked) &&
@@ -68,14 +75,15 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
     ? faults
     : [
         ...faults,
+        ...more.map(({ id }) => `the container ${id} waits for a sandbox beside ${waiting?.id ?? ''}`),
         ...host.probes.map((path) => `cgroup ${path} of a dead process`),
         ...rows
           .filter(({ state }) => !['created', 'running', 'stopped'].includes(state))
           .map(({ name, state }) => `"${name}" stays ${state}`),
-        ...strayFiles(
-          looked.root,
-          rows.map(({ id, state }) => ({ id, runs: state === 'running' })),
-        ).map((path) => `file ${path} has no owner`),
+        ...strayFiles(looked.root, [
+          ...rows.map(({ id, state }) => ({ id, name: nameOf(id), runs: state === 'running' })),
+          ...(waits(waiting?.id) && waiting !== undefined ? [{ ...waiting, runs: true }] : []),
+        ]).map((path) => `file ${path} has no owner`),
         ...workspaceFaults(looked, rows),
         ...accountFaults(readLines(join(looked.state, 'journal')), standings),
         ...rows
@@ -86,8 +94,8 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
 }
 
 function isOwnedProcess({ pid, parent, command }: HostProcess, { daemon, own = [] }: Looked): boolean {
-  const isStageAhead = parent === daemon && /^(?:\S*\/)?perl \S*stage\.pl \w+ \d+$/.test(command);
-  return pid === daemon || own.includes(pid) || isStageAhead || command.startsWith('strace ');
+  const isAhead = parent === daemon && /^(?:\S*\/)?perl \S*(?:stage\.pl \w+ \d+|listen\.pl \w+ \w+)$/.test(command);
+  return pid === daemon || own.includes(pid) || isAhead || command.startsWith('strace ');
 }
 
 /** What a caller started and left when it was killed: the next daemon ends the command inside, and this with it. */
@@ -116,11 +124,11 @@ function workspaceFaults({ project, contents }: Looked, rows: readonly Standing[
   ];
 }
 
-/** The control socket, two pipes to the program that waits ahead, and what sandboxes that run need. */
+/** The control socket, three pipes at most to each program that waits ahead, and what sandboxes that run need. */
 function socketFaults(daemon: number, rows: readonly Standing[], processes: readonly HostProcess[]): readonly string[] {
   const { open, listening } = socketsOf(daemon);
   const children = processes.filter(({ parent }) => parent === daemon).length;
-  const allowed = 1 + 2 * children;
+  const allowed = 1 + 3 * children;
   return [
     ...listening.map((address) => `the daemon listens on the host's network at ${address}`),
     ...(rows.every(({ state }) => state !== 'running') && open > allowed

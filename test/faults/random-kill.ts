@@ -1,6 +1,7 @@
 /** A kill from outside at a moment of its own choosing: of the daemon, the command, both, or the first process of a sandbox. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { readContainers } from './containers.ts';
 import { viewHost } from './host-view.ts';
 import { readStandings } from './look.ts';
 import type { World } from './world.ts';
@@ -28,8 +29,11 @@ function victimsOf(world: World, victim: Victim): readonly number[] {
   if (victim === 'daemon' || victim === 'caller' || victim === 'both') {
     return [...(victim === 'caller' ? [] : [daemon].flat()), ...(victim === 'daemon' ? [] : callers)];
   }
-  const ids = readStandings(world.paths.state).map(({ id }) => id);
-  const { processes } = viewHost(world.root, ids);
+  const { state } = world.paths;
+  const { processes } = viewHost(world.root, [
+    ...readStandings(state).map(({ id }) => ({ id, name: id })),
+    ...readContainers(state),
+  ]);
   const chosen =
     victim === 'everything'
       ? processes

@@ -148,6 +148,30 @@ describe('the oracle', () => {
     ]);
   });
 
+  test('lets one container wait for a sandbox while there is a daemon, and names a second one and what a dead one left', async () => {
+    await wholeLife();
+    const at = (path: string): string => join(root, 'casemate', path);
+    await Promise.all(['state/engine/sandboxes', 'run/engine/runc'].map((path) => mkdir(at(path), { recursive: true })));
+    const wait = async (waiting: string): Promise<void> => {
+      await writeFile(at(`state/engine/sandboxes/${waiting}.json`), JSON.stringify({ spec: { id: waiting }, ready: true }));
+      await mkdir(at(`run/engine/runc/${waiting}`));
+    };
+    await wait('cm-1');
+    expect(faults()).toEqual([
+      'file casemate/run/engine/runc/cm-1 has no owner',
+      'file casemate/state/engine/sandboxes/cm-1.json has no owner',
+    ]);
+    const child = spawn('sleep', ['60'], { env, stdio: 'ignore' });
+    try {
+      looked = { ...looked, daemon: child.pid };
+      expect(faults()).toEqual([]);
+      await wait('cm-2');
+      expect(faults().join('\n')).toMatch(/the container cm-\d waits for a sandbox beside cm-\d/);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
   test('names what is more or less in the workspace', async () => {
     await mkdir(join(looked.project, '.claude'));
     await writeFile(join(looked.project, '.git/HEAD'), 'ref: refs/heads/other\n');
