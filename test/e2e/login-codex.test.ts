@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectClient } from '../../src/daemon/client.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../../src/tour/authorization-server.ts';
-import { emptyReport, joinReports, searchFolder, searchProcess } from '../../src/tour/key-search.ts';
+import { emptyReport, joinReports, searchFolder, searchProcess } from '../../src/proof/outside/key-search.ts';
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
 import { makeHome, wholeWayLacks, type Home, type Outcome } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { startAuthorizationServer, type AuthorizationServer } from '../../src/tour/authorization-server.ts';
-import { emptyReport, joinReports, searchFolder, searchProcess } from '../../src/tour/key-search.ts';
+import { emptyReport, joinReports, searchFolder, searchProcess } from '../../src/proof/outside/key-search.ts';
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
 import { connectClient } from '../../src/daemon/client.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';

@@ -15,7 +15,7 @@ import {
   searchProcess,
   type Needle,
   type SearchReport,
-} from '../../src/tour/key-search.ts';
+} from '../../src/proof/outside/key-search.ts';
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
 import type { Script } from '../../src/tour/model-api/script.ts';
 import { entry, makeHome, wholeWayLacks, type Home, type Outcome } from '../helpers/cli.ts';

@@ -98,6 +98,20 @@ describe('WebSocket', () => {
     server.close();
   });
 
+  test('a message that comes in one piece with the switch is not lost', async () => {
+    const { createServer } = await import('node:net');
+    const accept = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
+    const answer = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.write(`${answer}\x81\x05first`, 'latin1'));
+    });
+    lab.route('plain.example.com', 80, await listen(server));
+    const got = await talk(await rawConnect(await lab.open('plain.example.com', 80)), [handshake], { quietMs: 500 });
+    expect(got.text).toMatch(/^HTTP\/1\.1 101 [\s\S]*\r\n\r\n\x81\x05first$/);
+    server.close();
+  });
+
   test('an upstream that answers 404 to the upgrade is an ordinary answer', async () => {
     const plain = await sinkAt(lab, 'plain.example.com', 80, {
       plain: true,

@@ -160,7 +160,7 @@ export const egressMutants: readonly Mutant[] = [
     file: 'src/policy/judging/function-view.ts',
     find: "return git ?? mcp ?? (isFunctionOf(rule, asked) ? 'allow' : 'deny');",
     replace: "return git ?? mcp ?? 'allow';",
-    caughtBy: ['requests.second', 'requests.pieces', 'destinations.spellings'],
+    caughtBy: ['requests.second', 'requests.pieces', 'destinations.spellings', 'functions.undeclared'],
   },
   {
     name: 'first-request-decides',

@@ -49,6 +49,8 @@ test('fields by which a server would carry out something else do not go on', asy
     'X-HTTP-Method: PUT',
     'X-Original-URL: /gists',
     'X-Rewrite-URL: /gists',
+    'X-Original-Path: /gists',
+    'X-HTTP-Path-Override: /gists',
     'X-Harmless: 1',
   ];
   await talk(socket, [`GET /repos/o/r HTTP/1.1\r\nHost: ${host}\r\n${fields.join('\r\n')}\r\nConnection: close\r\n\r\n`], {
@@ -56,7 +58,7 @@ test('fields by which a server would carry out something else do not go on', asy
   });
   const names = Object.keys(api.seen.at(-1)?.headers ?? {});
   expect(names).toContain('x-harmless');
-  expect(names.filter((name) => /method|url/.test(name))).toEqual([]);
+  expect(names.filter((name) => /method|url|path/.test(name))).toEqual([]);
 });
 
 test.each([

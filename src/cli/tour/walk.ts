@@ -13,7 +13,14 @@ import { listSegments } from '../../journal/segments.ts';
 import { queryJournal } from '../../journal/query.ts';
 import { verifyJournal } from '../../journal/verify-journal.ts';
 import { stepsOf } from '../../tour/agent-steps.ts';
-import { emptyReport, joinReports, searchFolder, searchProcess, type Needle, type SearchReport } from '../../tour/key-search.ts';
+import {
+  emptyReport,
+  joinReports,
+  searchFolder,
+  searchProcess,
+  type Needle,
+  type SearchReport,
+} from '../../proof/outside/key-search.ts';
 import { attach } from '../session/attach.ts';
 import type { CommandContext } from '../command.ts';
 import { dim } from '../printing/output.ts';

@@ -105,7 +105,7 @@ async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal |
 
 /** Fields by which some servers carry out another method or path than the one that was judged. */
 const rewriting =
-  /^x-(?:http-method(?:-override)?|method-override|original-(?:url|uri|method)|rewrite-url|forwarded-(?:uri|path|prefix|method))$/;
+  /^x-(?:http-method|(?:http-)?(?:method|path|url|uri)-override|(?:original|rewrite|override|forwarded)-(?:method|path|prefix|url|uri))$/;
 
 function asJudged(fields: readonly Field[], { rule }: Plan): readonly Field[] {
   return hasFunctions(rule) ? fields.filter(([name]) => !rewriting.test(name)) : fields;

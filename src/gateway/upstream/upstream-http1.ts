@@ -152,7 +152,8 @@ function open({ method, target, authority, fields, body }: UpstreamRequest, agen
 
 interface Outcome {
   readonly answer: (message: IncomingMessage) => void;
-  readonly switched?: (message: IncomingMessage, socket: Socket) => void;
+  /** `first`: what came in one piece with the switch, and is of the new protocol */
+  readonly switched?: (message: IncomingMessage, socket: Socket, first: Buffer) => void;
 }
 
 /** Sends the body and waits for whatever comes first: an answer, a switch of protocols, a fault. */
@@ -243,7 +244,8 @@ function upgradeOf(request: ClientRequest, asked: UpstreamRequest, answerMs: num
         const answer = answerIn(message, asked);
         settle(answer.ok ? { ok: true, value: { kind: 'answered', answer: answer.value } } : answer);
       },
-      switched(message, socket) {
+      switched(message, socket, first) {
+        socket.unshift(first);
         settle({ ok: true, value: { kind: 'switched', fields: fieldsOf(message.rawHeaders), socket } });
       },
     }),

@@ -29,6 +29,12 @@ export function shows(text: string, sought: string): boolean {
   return Object.values(formsOf(sought)).some((form) => text.includes(form) || decoded.includes(form));
 }
 
+/** Whether a text shows so much of another, cut up or not, that the rest can be guessed. */
+export function showsPart(text: string, sought: string, length = 24): boolean {
+  const starts = Array.from({ length: Math.max(1, sought.length - length + 1) }, (_, at) => at);
+  return shows(text, sought) || starts.some((at) => text.includes(sought.slice(at, at + length)));
+}
+
 function unicode(text: string, signs: RegExp): string {
   return text.replaceAll(signs, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -37,9 +37,7 @@ export async function makeSandbox(lab: Base, options: SandboxOptions): Promise<L
     await must(lab, ['start', name], workspace);
   }
   const { sandbox, plan } = await inspect(lab, name);
-  let relay: Promise<Relay> | undefined;
-  let hand: Promise<Hand> | undefined;
-  const through = (): Promise<Relay> => (relay ??= startRelay(lab, options));
+  const through = kept(() => startRelay(lab, options));
   return {
     name,
     id: sandbox.id,
@@ -47,14 +45,21 @@ export async function makeSandbox(lab: Base, options: SandboxOptions): Promise<L
     target: labTarget(lab, { name, plan }),
     connect: async (host, port) => await (await through()).connect(host, port),
     lookup: async (host) => await (await through()).lookup(host),
-    async hand() {
-      // Who takes too much is ended, and the hand may be with it.
-      const present = await hand?.catch(() => undefined);
-      if (hand === undefined || present === undefined || present.hasEnded()) {
-        hand = startHand(lab, options);
-      }
-      return await hand;
-    },
+    // Who takes too much is ended, and the hand may be with it.
+    hand: kept(() => startHand(lab, options)),
+  };
+}
+
+/** One program inside for all who ask; started anew when it has ended, as with a sandbox that was stopped. */
+function kept<T extends { readonly hasEnded: () => boolean }>(start: () => Promise<T>): () => Promise<T> {
+  let held: Promise<T> | undefined;
+  return async () => {
+    const before = held;
+    const present = await before?.catch(() => undefined);
+    if (held === undefined || (held === before && present?.hasEnded() !== false)) {
+      held = start();
+    }
+    return await held;
   };
 }
 

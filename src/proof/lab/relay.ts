@@ -10,6 +10,8 @@ export interface Relay {
   readonly connect: (host: string, port: number) => Promise<Duplex>;
   /** IPv4 addresses; empty: the resolver inside knows none */
   readonly lookup: (host: string) => Promise<readonly string[]>;
+  /** with the program inside: the sandbox was stopped, for example */
+  readonly hasEnded: () => boolean;
   readonly close: () => void;
 }
 
@@ -29,7 +31,11 @@ export function createRelay(from: Readable, to: Writable): Relay {
   const send: Traffic['send'] = (kind, id, payload) => void to.write(frame(kind, id, payload));
   const traffic: Traffic = { asked: new Map(), streams: new Map(), send };
   let next = 0;
+  let ended = false;
   const ask = async (kind: 'O' | 'L', payload: string): Promise<{ readonly id: number; readonly text: string }> => {
+    if (ended) {
+      throw new Error('the relay inside has ended');
+    }
     next += 1;
     const id = next;
     const answer = Promise.withResolvers<string>();
@@ -38,7 +44,10 @@ export function createRelay(from: Readable, to: Writable): Relay {
     return { id, text: await answer.promise };
   };
   readFrames(from, takerOf(traffic));
-  from.on('close', () => endAll(traffic));
+  from.on('close', () => {
+    ended = true;
+    endAll(traffic);
+  });
   to.on('error', () => undefined);
   return {
     async connect(host, port) {
@@ -49,6 +58,7 @@ export function createRelay(from: Readable, to: Writable): Relay {
       const { text } = await ask('L', host);
       return text.split(' ').filter((address) => /^\d+\.\d+\.\d+\.\d+$/.test(address));
     },
+    hasEnded: () => ended,
     close: () => void to.end(),
   };
 }

@@ -36,12 +36,7 @@ export function joinReports(first: SearchReport, second: SearchReport): SearchRe
 
 /** One process of the host. A process that ends meanwhile counts as far as it was read. */
 export async function searchProcess(pid: number, needles: readonly Needle[]): Promise<SearchReport> {
-  let report = emptyReport(needles);
-  for (const name of ['environ', 'cmdline']) {
-    // oxlint-disable-next-line no-await-in-loop -- two small files
-    const bytes = await readFile(`/proc/${pid}/${name}`).catch(() => Buffer.alloc(0));
-    report = joinReports(report, searchBytes(bytes, needles, `process ${pid} ${name}`));
-  }
+  const report = await searchWords(pid, needles);
   const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '');
   const memory = await open(`/proc/${pid}/mem`, 'r').catch(() => undefined);
   if (memory === undefined) {
@@ -52,6 +47,17 @@ export async function searchProcess(pid: number, needles: readonly Needle[]): Pr
   } finally {
     await memory.close();
   }
+}
+
+/** What a process was started with alone: its environment and its arguments. */
+export async function searchWords(pid: number, needles: readonly Needle[]): Promise<SearchReport> {
+  let report = emptyReport(needles);
+  for (const name of ['environ', 'cmdline']) {
+    // oxlint-disable-next-line no-await-in-loop -- two small files
+    const bytes = await readFile(`/proc/${pid}/${name}`).catch(() => Buffer.alloc(0));
+    report = joinReports(report, searchBytes(bytes, needles, `process ${pid} ${name}`));
+  }
+  return report;
 }
 
 interface Region {

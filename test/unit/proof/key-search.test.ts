@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { joinReports, regionsOf } from '../../../src/tour/key-search.ts';
+import { joinReports, regionsOf } from '../../../src/proof/outside/key-search.ts';
 
 describe('key search', () => {
   it('reads heap, stack and anonymous memory, and leaves program text and kernel pages out', () => {
