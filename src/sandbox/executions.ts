@@ -29,6 +29,8 @@ export interface Execution {
   readonly deadlineMs?: number | undefined;
   /** set by the time limit before it kills: the caller then reports 124 */
   timedOut: boolean;
+  /** how it ended, where that could not be recorded yet */
+  readonly ended?: ExecutionOutcome | undefined;
 }
 
 export type OpenExecution = Execution & { readonly invocation: Invocation };
@@ -81,17 +83,18 @@ export function createExecutions(context: SandboxContext): Executions {
       open.set(execution.id, execution);
       return execution;
     },
-    async close(id, outcome) {
+    async close(id, given) {
       const execution = open.get(id);
       if (execution === undefined || !open.delete(id)) {
         return undefined;
       }
+      const outcome = execution.ended ?? given;
       try {
         // The signal may have been for the runtime alone: the command goes on then, and nobody waits for it.
         await ((outcome.exitCode ?? 0) > 128 ? endInside(context, execution) : undefined);
         await recordEnd(context, execution, outcome);
       } catch (error) {
-        open.set(id, execution);
+        open.set(id, { ...execution, ended: outcome });
         throw error;
       }
       context.store.endExecution(id);

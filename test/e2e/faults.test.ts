@@ -137,6 +137,31 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
     },
   );
 
+  it('a caller is told that the end of its command could not be recorded, and does not wait for that', async () => {
+    const other = await makeHome();
+    try {
+      await other.casemate(['ls']);
+      const child = spawn(process.execPath, [entry, 'run', '--', 'sh', '-c', 'echo ready; read -r _; exit 3'], {
+        cwd: other.project,
+        env: other.env,
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+      let [said, told] = ['', ''];
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
+      await expect.poll(() => said, { timeout: 20_000 }).toContain('ready');
+      // From here on the journal takes nothing: what it was kept in is gone.
+      const journal = join(other.paths.state, 'journal');
+      const [segment = ''] = (await readdir(journal)).filter((name) => name.endsWith('.jsonl'));
+      await rm(join(journal, segment));
+      child.stdin.end('go\n');
+      await expect.poll(() => child.exitCode, { timeout: 20_000 }).toBe(125);
+      expect(told).toContain('was changed by another program');
+    } finally {
+      await other.remove();
+    }
+  });
+
   it('two callers at once start one daemon and do not race', async () => {
     await home.casemate(['daemon', 'stop', '--force']);
     const results = await Promise.all(

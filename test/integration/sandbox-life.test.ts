@@ -250,6 +250,19 @@ describe('commands in a sandbox', () => {
     expect(lab.records.at(-1)?.detail).toMatchObject({ exitCode: 3, ms: 0 });
   });
 
+  it('are recorded as they ended, also where that could be written down only later', async () => {
+    const { execution } = await lab.sandboxes.open('work', request);
+    lab.failing.add('journal:exec.end');
+    await expect(lab.sandboxes.close(execution.id, { exitCode: 3, reason: 'exited' })).rejects.toMatchObject({
+      code: 'JOURNAL_UNWRITABLE',
+    });
+    lab.failing.clear();
+    // What its caller's connection leads to when it ends.
+    await lab.sandboxes.close(execution.id, { exitCode: undefined, reason: 'client-lost' });
+    expect(lab.journal().slice(2)).toEqual(['exec.start accepted', 'exec.end exited']);
+    expect(lab.records.at(-1)?.detail).toMatchObject({ exitCode: 3 });
+  });
+
   it('do not begin where the journal cannot be written', async () => {
     lab.failing.add('journal:exec.start');
     await expect(lab.sandboxes.open('work', request)).rejects.toMatchObject({ code: 'JOURNAL_UNWRITABLE' });

@@ -53,9 +53,11 @@ export async function runSession(
   const [result] = await Promise.allSettled([attached]);
   ended = true;
   const exitCode = result.status === 'fulfilled' ? result.value : 125;
-  const { timedOut, repositories } = await reportEnd(context, current, { executionId: opened.executionId, exitCode });
-  // The daemon may have been replaced meanwhile; the connection to the new one is of no use any more.
-  current.close();
+  const { timedOut, repositories } = await reportEnd(context, current, { executionId: opened.executionId, exitCode }).finally(
+    // The daemon may have been replaced meanwhile; the connection to the new one is of no use any more. Nor is that to one
+    // that could not record the end: this process would wait for it for ever.
+    () => current.close(),
+  );
   for (const line of repositoryLines(repositories)) {
     stderr.write(`casemate: ${line}\n`);
   }

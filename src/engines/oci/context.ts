@@ -193,12 +193,7 @@ async function forgetFailure(
   asked: Promise<readonly LayerReport[]>,
 ): Promise<readonly LayerReport[]> {
   try {
-    const reports = await asked;
-    // A runtime is installed or renewed while this process runs.
-    if (reports.some(({ layer, available }) => layer === 'runtime-floor' && !available)) {
-      context.reports.delete(runtime);
-    }
-    return reports;
+    return await asked;
   } catch (error) {
     context.reports.delete(runtime);
     throw error;

@@ -12,6 +12,7 @@ import { abandon, beginContainer, finishContainer, takesMountsLater, type Begun,
 import type { Content } from './content.ts';
 import {
   containerHost,
+  examine,
   identityOf,
   keepListener,
   knownReports,
@@ -41,7 +42,7 @@ import { deleteContainer, forget, freeSlot, tearDown } from './tear-down.ts';
 
 export async function createSandbox(context: EngineContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {
   parseSandboxId(spec.id);
-  requireLayers(await knownReports(context, spec.runtime), spec);
+  await requireHost(context, spec);
   const undo = cleanupStack();
   try {
     signal?.throwIfAborted();
@@ -98,6 +99,13 @@ function planned(context: EngineContext, base: EngineRecord): Promise<Content> {
     await context.records.replace(record);
     return { record, protections };
   });
+}
+
+/** What an earlier look found missing may have been missing at that moment alone: it is looked for once more before a refusal. */
+async function requireHost(context: EngineContext, spec: SandboxSpec): Promise<void> {
+  const known = await knownReports(context, spec.runtime);
+  const lacks = known.some(({ layer, available }) => !available && !spec.waived.includes(layer));
+  requireLayers(lacks ? await examine(context, spec.runtime) : known, spec);
 }
 
 /** No start on a host that lacks a layer, unless a human accepted that by its name. */

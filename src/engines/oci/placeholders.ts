@@ -6,30 +6,45 @@ import type { EngineRecord } from './records.ts';
 
 /** The end of what `stage.pl` put into a workspace to keep a name taken. */
 
-export interface Removal {
-  /** Another sandbox that protects the same path: the placeholder is its own from now on. */
-  readonly handOver: readonly { readonly to: EngineRecord; readonly placeholders: EngineRecord['placeholders'] }[];
+export type Listed = EngineRecord['placeholders'][number];
+
+export interface Shares {
+  /** to be removed with the sandbox */
+  readonly own: readonly Listed[];
+  /** by id of a sandbox that protects the same path: the placeholder is its own from now on */
+  readonly handOver: readonly { readonly to: string; readonly placeholders: readonly Listed[] }[];
+}
+
+/**
+ * To remove a placeholder that another sandbox protects would open the name in that sandbox (the kernel drops its mount),
+ * so that one is handed over. Pure.
+ */
+export function shareOut(record: EngineRecord, others: readonly EngineRecord[]): Shares {
+  const own: Listed[] = [];
+  const handOver: { to: string; placeholders: readonly Listed[] }[] = [];
+  for (const { path, placeholder } of record.placeholders) {
+    const absolute = join(record.spec.workspace.path, path);
+    const heir = others.find((other) => other.spec.id !== record.spec.id && protects(other, absolute));
+    if (heir === undefined) {
+      own.push({ path, placeholder });
+    } else {
+      const { id, workspace } = heir.spec;
+      handOver.push({ to: id, placeholders: [{ path: relative(workspace.path, absolute), placeholder }] });
+    }
+  }
+  return { own, handOver };
 }
 
 /**
  * Takes placeholders out of a workspace again: only what is still as it was made. A folder that has got content, a file
- * with other content, whatever stands there instead: all that is the user's and stays. To remove one that another sandbox
- * protects would open the name in that sandbox (the kernel drops its mount), so that one is handed over.
+ * with other content, whatever stands there instead: all that is the user's and stays.
  */
-export async function removePlaceholders(record: EngineRecord, others: readonly EngineRecord[]): Promise<Removal> {
-  const handOver: { to: EngineRecord; placeholders: EngineRecord['placeholders'] }[] = [];
+export async function removePlaceholders(workspace: string, placeholders: readonly Listed[]): Promise<void> {
   // Deepest first, so that a placeholder in a placeholder goes before it, also one that was handed over later.
-  for (const { path, placeholder } of record.placeholders.toSorted((a, b) => depth(b.path) - depth(a.path))) {
-    const absolute = join(record.spec.workspace.path, path);
-    const heir = others.find((other) => other.spec.id !== record.spec.id && protects(other, absolute));
-    if (heir === undefined) {
-      // oxlint-disable-next-line no-await-in-loop -- the order is the point
-      await removeOne(absolute, placeholder);
-    } else {
-      handOver.push({ to: heir, placeholders: [{ path: relative(heir.spec.workspace.path, absolute), placeholder }] });
-    }
+  for (const { path, placeholder } of placeholders.toSorted((a, b) => depth(b.path) - depth(a.path))) {
+    // oxlint-disable-next-line no-await-in-loop -- the order is the point
+    await removeOne(join(workspace, path), placeholder);
   }
-  return { handOver };
 }
 
 function depth(path: string): number {
@@ -40,9 +55,7 @@ function protects({ spec, protections }: EngineRecord, absolute: string): boolea
   return protections.some((path) => join(spec.workspace.path, path) === absolute);
 }
 
-type Kind = EngineRecord['placeholders'][number]['placeholder'];
-
-async function removeOne(path: string, placeholder: Kind): Promise<void> {
+async function removeOne(path: string, placeholder: Listed['placeholder']): Promise<void> {
   try {
     const stats = await lstat(path);
     if (placeholder === 'folder' && stats.isDirectory()) {

@@ -14,7 +14,7 @@ import {
 } from './container.ts';
 import { containerHost, identityOf, type EngineContext } from './context.ts';
 import type { EngineRecord } from './records.ts';
-import { forget } from './tear-down.ts';
+import { forget, freeSlot } from './tear-down.ts';
 
 /**
  * A container that waits for its sandbox: of the image and the limits that the last one had, with a first process that
@@ -65,7 +65,12 @@ async function make(context: EngineContext, like: SandboxSpec, host: ContainerHo
   const kind = await kindOf(context, spec, host);
   const slot = context.isRoot ? await context.slots.take(id) : undefined;
   const record: EngineRecord = { version: 1, spec, ready: true, slot, protections: [], placeholders: [] };
-  await context.records.add(record);
+  try {
+    await context.records.add(record);
+  } catch (error) {
+    await freeSlot(context, id, slot);
+    throw error;
+  }
   try {
     const identity = await identityOf(context, slot);
     const begun = await beginContainer(spec, host, { identity, hold: true });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { clearCgroups } from './cgroups.ts';
 import { dropListener, runtimeOf, type EngineContext } from './context.ts';
 import { liveInit } from './first-process.ts';
-import { removePlaceholders } from './placeholders.ts';
+import { removePlaceholders, shareOut, type Listed } from './placeholders.ts';
 import { killProcess, waitUntilGone } from './processes.ts';
 import { containerOf, type EngineRecord } from './records.ts';
 import { containerState, runtimeCall, runtimeMust, type RuntimeOptions } from './runtime.ts';
@@ -38,15 +38,18 @@ export async function tearDown(context: EngineContext, record: EngineRecord, opt
 /** The record as it is now: another sandbox may have handed something over. */
 async function clearWorkspace({ records }: EngineContext, id: string, { writesRecord }: TearDown): Promise<void> {
   const record = await records.get(id);
-  const { handOver } = await removePlaceholders(record, await records.all());
-  if (writesRecord) {
-    await records.replace({ ...record, protections: [], placeholders: [] });
-  }
+  const { own, handOver } = shareOut(record, await records.all());
+  // First: a placeholder that two sandboxes list is removed by the later one, and one that none lists stays for ever.
   for (const { to, placeholders } of handOver) {
     // oxlint-disable-next-line no-await-in-loop -- several may go to one
-    const heir = await records.get(to.spec.id);
+    const heir = await records.get(to);
+    const isNew = ({ path }: Listed): boolean => !heir.placeholders.some((listed) => listed.path === path);
     // oxlint-disable-next-line no-await-in-loop -- as above
-    await records.replace({ ...heir, placeholders: [...heir.placeholders, ...placeholders] });
+    await records.replace({ ...heir, placeholders: [...heir.placeholders, ...placeholders.filter(isNew)] });
+  }
+  await removePlaceholders(record.spec.workspace.path, own);
+  if (writesRecord) {
+    await records.replace({ ...record, protections: [], placeholders: [] });
   }
 }
 
