@@ -83,4 +83,6 @@ export interface Bench {
   /** The answer to a question that the probe named in `asks`; throws where there was none. */
   readonly answer: (question: string) => unknown;
   readonly uid: number;
+  /** Seen from this host: its programs run on a kernel of their own (gVisor's), and what that kernel answers is not this host's answer. */
+  readonly ownKernel: boolean;
 }

@@ -11,12 +11,14 @@ import { fileProbes } from './probes/files.ts';
 import { journalProbes } from './probes/journal.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { networkProbes } from './probes/network.ts';
+import { ownKernelProbes } from './probes/own-kernel.ts';
 import { secretProbes } from './probes/secrets.ts';
 import { workspaceProbes } from './probes/workspace.ts';
 
 /** Every probe, in the order in which they run: those that only look first, those that break things last. */
 export const probes: ProbeTable = {
   ...kernelProbes,
+  ...ownKernelProbes,
   ...fileProbes,
   ...networkProbes,
   ...egressProbes,

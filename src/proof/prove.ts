@@ -3,6 +3,7 @@ import { combine, judge, type Finding, type Seen, type Verdict } from './finding
 import { guaranteeIds, isGuaranteeId, type GuaranteeId } from './guarantees.ts';
 import { observe, type Answers } from './inside/observe.ts';
 import type { Lab } from './lab/lab.ts';
+import { hasOwnKernel } from './outside/gvisor-processes.ts';
 import type { Watch } from './watch/watch.ts';
 import type { Bench, Probe, ProbeTable, Target } from './probe.ts';
 
@@ -40,7 +41,8 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   const rows = Object.entries(probes);
   const questions = questionsOf(probes, watch);
   const answers: Answers = questions.length === 0 ? new Map() : await observe(target.inside, questions, watch?.tells);
-  const bench: Bench = { target, uid, answer: (question) => answerTo(answers, question) };
+  const ownKernel = await hasOwnKernel(target);
+  const bench: Bench = { target, uid, ownKernel, answer: (question) => answerTo(answers, question) };
   const findings: Finding[] = [];
   for (const [id, probe] of rows) {
     options.signal?.throwIfAborted();

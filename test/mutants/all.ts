@@ -1,5 +1,6 @@
 import { entryMutants } from './entries.ts';
 import { exhaustionMutants } from './exhaustion.ts';
+import { kernelMutants, networkMutants } from './kernel.ts';
 import { journalMutants } from './journal.ts';
 import type { Mutant } from './mutant.ts';
 import { egressMutants } from './egress.ts';
@@ -8,6 +9,8 @@ import { workspaceMutants } from './workspace.ts';
 
 /** Every mutant, by group. A group is a file beside this one. */
 export const mutants: readonly Mutant[] = [
+  ...kernelMutants,
+  ...networkMutants,
   ...journalMutants,
   ...workspaceMutants,
   ...egressMutants,

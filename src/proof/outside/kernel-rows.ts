@@ -15,37 +15,49 @@ import { idRanges, limitsOf, mountLines, type MountLine } from './running-proces
 
 const kinds = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup'];
 
-export async function kernelRows(first: number, plan: Plan, uid: number): Promise<readonly Row[]> {
-  const [own, inside, limits, ids, mounts, group, strangers] = await Promise.all([
-    Promise.all(kinds.map((kind) => namespaceOf('self', kind))),
-    Promise.all(kinds.map((kind) => namespaceOf(first, kind))),
+export interface PlannedRun {
+  readonly first: number;
+  readonly plan: Plan;
+  readonly uid: number;
+}
+
+export async function kernelRows({ first, plan, uid }: PlannedRun): Promise<readonly Row[]> {
+  const [own, limits, ids, mounts, group, strangers] = await Promise.all([
+    namespacesOf('self'),
     readProcess(first, 'limits'),
     readProcess(first, 'uid_map'),
     readProcess(first, 'mountinfo'),
     groupLimits(first),
-    strangersIn(first),
+    strangersIn(first, 'pid'),
   ]);
-  // The limits of a gVisor sandbox hold inside it; the process that the host sees is gVisor's own.
-  const ownLimits = plan.runtime === 'runsc' ? [] : limitRows(limitsOf(limits), plan);
   return [
-    ...namespaceRows(inside, own),
+    ...namespaceRows('', await namespacesOf(first), own),
     ...idRows(ids, uid),
-    ...(plan.runtime === 'runsc' ? [] : mountRows(mountLines(mounts), plan)),
-    ...ownLimits,
-    ...groupRows(group, plan, strangers),
-    control('namespaces of this process', {
-      expected: String(kinds.length),
-      seen: String(own.filter((name) => name !== '').length),
-      ok: own.every((name) => name !== ''),
-      from: 'outside',
-    }),
+    ...mountRows(mountLines(mounts), plan),
+    ...limitRows(limitsOf(limits), plan),
+    ...groupRows({ ...group, strangers }, plan, plan.limits.pids),
+    namespaceControl(own),
   ];
 }
 
-function namespaceRows(inside: readonly string[], own: readonly string[]): readonly Row[] {
+export async function namespacesOf(pid: number | 'self'): Promise<readonly string[]> {
+  return await Promise.all(kinds.map((kind) => namespaceOf(pid, kind)));
+}
+
+export function namespaceControl(own: readonly string[]): Row {
+  return control('namespaces of this process', {
+    expected: String(kinds.length),
+    seen: String(own.filter((name) => name !== '').length),
+    ok: own.every((name) => name !== ''),
+    from: 'outside',
+  });
+}
+
+/** `of`: whose, as a word with a space behind it, or nothing. */
+export function namespaceRows(of: string, inside: readonly string[], own: readonly string[]): readonly Row[] {
   return kinds.map((kind, index) => {
     const seen = inside[index] ?? '';
-    return attack(`${kind} namespace`, {
+    return attack(`${of}${kind} namespace`, {
       expected: 'one of its own',
       seen: seen === '' ? 'it cannot be read' : seen === own[index] ? `that of this process, ${seen}` : seen,
       ok: seen === '' ? undefined : seen !== own[index],
@@ -55,7 +67,7 @@ function namespaceRows(inside: readonly string[], own: readonly string[]): reado
 }
 
 /** Root of the host has no place inside; a caller who is not root has exactly one, the agent's. */
-function idRows(text: string, uid: number): readonly Row[] {
+export function idRows(text: string, uid: number): readonly Row[] {
   const ranges = idRanges(text);
   const covers = (id: number): number => ranges.filter(({ outside, size }) => id >= outside && id < outside + size).length;
   const size = ranges.reduce((sum, range) => sum + range.size, 0);
@@ -87,7 +99,7 @@ const telltale = [
 ];
 const steering = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
 
-function mountRows(lines: readonly MountLine[], { workspace, waive }: Plan): readonly Row[] {
+function mountRows(lines: readonly MountLine[], plan: Plan): readonly Row[] {
   const at = (place: string): MountLine | undefined => lines.findLast((line) => line.at === place);
   const covered = (names: readonly string[]): readonly string[] =>
     names.map((name) => `/proc/${name}`).filter((path) => existsSync(path));
@@ -98,13 +110,7 @@ function mountRows(lines: readonly MountLine[], { workspace, waive }: Plan): rea
     ({ superOptions }) => !['size=', 'nr_inodes='].every((name) => superOptions.some((option) => option.startsWith(name))),
   );
   return [
-    holds('options of the root', ['ro', 'nosuid', 'nodev'], at('/')?.options ?? []),
-    holds(
-      'options of the workspace',
-      [workspace.mode === 'readonly' ? 'ro' : 'rw', 'nosuid', 'nodev'],
-      at('/workspace')?.options ?? [],
-    ),
-    holds('options of the home', ['rw', 'nosuid', 'nodev'], at('/home/agent')?.options ?? []),
+    ...shownRows(lines, plan),
     holds('covered paths that tell of the host', covered(telltale), places),
     holds('read-only paths that steer the host', covered(steering), readOnly),
     none(
@@ -112,6 +118,20 @@ function mountRows(lines: readonly MountLine[], { workspace, waive }: Plan): rea
       boundless.map((line) => line.at),
     ),
     same('terminals at most', 'max=64', at('/dev/pts')?.superOptions.find((option) => option.startsWith('max=')) ?? 'no limit'),
+  ];
+}
+
+/** What of this host's files is shown, and how. */
+export function shownRows(lines: readonly MountLine[], { workspace, waive }: Plan): readonly Row[] {
+  const at = (place: string): MountLine | undefined => lines.findLast((line) => line.at === place);
+  return [
+    holds('options of the root', ['ro', 'nosuid', 'nodev'], at('/')?.options ?? []),
+    holds(
+      'options of the workspace',
+      [workspace.mode === 'readonly' ? 'ro' : 'rw', 'nosuid', 'nodev'],
+      at('/workspace')?.options ?? [],
+    ),
+    holds('options of the home', ['rw', 'nosuid', 'nodev'], at('/home/agent')?.options ?? []),
     ...(waive.includes('disk-limit') ? [] : [attack('file system of the home', homeFacts(at('/home/agent')))]),
   ];
 }
@@ -133,18 +153,26 @@ function limitRows(limits: Readonly<Record<string, string>>, { limits: planned }
   return Object.entries(wanted).map(([name, value]) => same(name, String(value), limits[name] ?? 'nothing'));
 }
 
+/** Limits of a command as its own kernel tells it, by their names in getrlimit(2). */
+export function commandLimitRows(seen: Readonly<Record<string, string>>, { limits }: Plan): readonly Row[] {
+  const wanted = { CORE: 0, FSIZE: limits.fileBytes, NOFILE: limits.openFiles, NPROC: limits.pids, MEMLOCK: 2 * 1024 * 1024 };
+  return Object.entries(wanted).map(([name, value]) =>
+    same(`RLIMIT_${name} of a command`, `${value} ${value}`, seen[name] ?? 'nothing', 'inside'),
+  );
+}
+
 /**
- * Who is in the group and in another process namespace than the first process. A runtime that starts a command is, for a
+ * Who is in the group and in another namespace of this kind than the first process. A runtime that starts a command is, for a
  * moment: whoever stays is a stranger.
  */
-async function strangersIn(first: number): Promise<readonly number[]> {
-  const own = await namespaceOf(first, 'pid');
+export async function strangersIn(first: number, kind: 'pid' | 'user'): Promise<readonly number[]> {
+  const own = await namespaceOf(first, kind);
   let found: readonly number[] = [];
   for (let look = 0; look < 20; look += 1) {
     // oxlint-disable-next-line no-await-in-loop -- one look after the other
     const { members } = await groupLimits(first);
     // oxlint-disable-next-line no-await-in-loop -- as above
-    const spaces = await Promise.all(members.map((pid) => namespaceOf(pid, 'pid')));
+    const spaces = await Promise.all(members.map((pid) => namespaceOf(pid, kind)));
     const strange = members.filter((_, index) => spaces[index] !== '' && spaces[index] !== own);
     found = look === 0 ? strange : found.filter((pid) => strange.includes(pid));
     if (found.length === 0) {
@@ -156,17 +184,17 @@ async function strangersIn(first: number): Promise<readonly number[]> {
   return found;
 }
 
-/** What a person waived by name is not asked about. */
-function groupRows(
-  { memory, cpus, pids: processes }: GroupLimits,
+/** What a person waived by name is not asked about. `pids`: how many processes of this host the group may have. */
+export function groupRows(
+  { memory, cpus, pids: processes, strangers }: GroupLimits & { readonly strangers: readonly number[] },
   { limits, waive }: Plan,
-  strangers: readonly number[],
+  pids: number,
 ): readonly Row[] {
   const page = 4096;
   const rows = [
     { layer: 'memory-limit', row: same('memory of the group', String(Math.floor(limits.memoryBytes / page) * page), memory) },
     { layer: 'cpu-limit', row: same('processors of the group', limits.cpus.toFixed(2), cpus) },
-    { layer: 'pids-limit', row: same('processes of the group', String(limits.pids), processes) },
+    { layer: 'pids-limit', row: same('processes of the group', String(pids), processes) },
   ] as const;
   // Where an ordinary user has no groups, processes are limited by the resource limit above.
   if (waive.includes('memory-limit') && waive.includes('cpu-limit')) {

@@ -1,5 +1,6 @@
 import { attack, control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
+import { showsFiles } from '../outside/gvisor-processes.ts';
 import type { Bench, ProbeTable } from '../probe.ts';
 import { rowList, text, textList, textMap } from '../read-answer.ts';
 
@@ -15,6 +16,9 @@ function ownPlace(bench: Bench): Row {
   });
 }
 
+/** Devices that gVisor makes itself: none of them is one of this host's. */
+const ofGvisor: ReadonlySet<string> = new Set(['fuse', 'net']);
+
 /** Targets whose file systems are made for the sandbox alone, or shown from its own folders. */
 const declared =
   /^\/(?:$|workspace(?:\/|$)|home\/agent$|tmp$|var\/tmp$|run$|proc(?:\/|$)|dev(?:\/|$)|sys(?:\/|$)|etc\/(?:resolv\.conf|hosts|ssl\/certs\/ca-certificates\.crt)$)/;
@@ -29,11 +33,15 @@ export const fileProbes: ProbeTable = {
     asks: ['mounts', 'writable_own'],
     run: (bench) =>
       Promise.resolve({
-        rows: [...rowList(bench.answer('mounts')).map((row) => judgeMount(row, 'inside')), ownPlace(bench)],
+        rows: [
+          // A kernel of its own knows neither option; what it shows of this host's files it has from a file server outside.
+          ...rowList(bench.answer('mounts')).map((row) => judgeMount(row, 'inside', { declaredAlone: bench.ownKernel })),
+          ownPlace(bench),
+        ],
       }),
     async outside(target) {
-      const [first] = await target.processes();
-      return first === undefined ? [] : mountRows(await readProcess(first, 'mountinfo')).map((row) => judgeMount(row, 'outside'));
+      const shown = await showsFiles(target);
+      return shown === undefined ? [] : mountRows(await readProcess(shown, 'mountinfo')).map((row) => judgeMount(row, 'outside'));
     },
   },
   'files.read-only-root': {
@@ -62,7 +70,7 @@ export const fileProbes: ProbeTable = {
     layers: ['seccomp', 'user-namespace'],
     asks: ['unusual_devices', 'make_device', 'writable_own'],
     async run(bench) {
-      const unusual = textList(bench.answer('unusual_devices'));
+      const unusual = textList(bench.answer('unusual_devices')).filter((name) => !bench.ownKernel || !ofGvisor.has(name));
       const made = Object.entries(textMap(bench.answer('make_device'))).map(([folder, seen]) =>
         attack(`make a device in ${folder}`, { expected: 'EPERM', seen, ok: seen !== 'DONE' }),
       );
@@ -178,16 +186,21 @@ function mountRows(mountinfo: string): readonly Mount[] {
   });
 }
 
-function judgeMount({ at = '', options = '', type = '' }: Mount, from: Row['from']): Row {
+function judgeMount(mount: Mount, from: Row['from'], { declaredAlone = false } = {}): Row {
+  const { at = '', options = '', type = '' } = mount;
+  const isDeclared = declared.test(at);
+  return attack(`mount at ${at}`, {
+    expected: declaredAlone ? 'declared' : 'declared, nosuid, nodev',
+    seen: `${type} ${options}${isDeclared ? '' : ', not declared'}`,
+    ok: isDeclared && (declaredAlone || givesNothing(mount)),
+    from,
+  });
+}
+
+function givesNothing({ at = '', options = '', type = '' }: Mount): boolean {
   const list = options.split(',');
   // Terminals are devices, and the eight devices are bound from the host; a program can gain nothing from either.
   const isDevice = type === 'devpts' || /^\/dev\/(?:null|zero|full|random|urandom|tty|console|ptmx)$/.test(at);
   const isMask = at.startsWith('/proc/') || at.startsWith('/sys');
-  const safe = isDevice || isMask || (list.includes('nosuid') && list.includes('nodev'));
-  return attack(`mount at ${at}`, {
-    expected: 'declared, nosuid, nodev',
-    seen: `${type} ${options}${declared.test(at) ? '' : ', not declared'}`,
-    ok: safe && declared.test(at),
-    from,
-  });
+  return isDevice || isMask || (list.includes('nosuid') && list.includes('nodev'));
 }

@@ -1,10 +1,12 @@
+import { open } from 'node:fs/promises';
+
 import { measuredSurface, surfaceQuestions } from '../surface/measured.ts';
 import { isPublishedCall, publishedSurface, thisMachine } from '../surface/published.ts';
 import { attack, control, type Row } from '../finding.ts';
 import type { Bench, ProbeTable } from '../probe.ts';
 import { text, textMap } from '../read-answer.ts';
+import { hostPrivilegeRows, privilegeRows } from '../outside/privilege-rows.ts';
 import { socketOfItsOwn } from './files.ts';
-import { readStatus } from '../host-view.ts';
 
 /** What of the kernel a process in a sandbox can reach (G1). The published set is the seccomp profile itself. */
 
@@ -15,14 +17,26 @@ const unsupported = new Set(['EAFNOSUPPORT', 'EPROTONOSUPPORT', 'ESOCKTNOSUPPORT
 /** What a filter or a capability check answers before anything is read. */
 const refused = new Set(['EPERM', 'EACCES']);
 
-/** Refused before the kernel read anything; open; or not to be told. */
-export function isRefused(seen: string): boolean | undefined {
-  return refused.has(seen) ? true : unsupported.has(seen) || seen === 'ENOSYS' ? undefined : false;
+/**
+ * What it means that a kernel lacks what was asked for. Past the filter of a sandbox of ours nothing beyond the published set
+ * gets to a kernel that could say so; in another sandbox it says nothing; a kernel of its own lacks it wherever it runs.
+ */
+function whereLacking({ ownKernel, target }: Bench): boolean | undefined {
+  return ownKernel ? true : target.plan === undefined ? undefined : false;
 }
 
-function refusedRow(what: string, seen: string, { orAbsent = false } = {}): Row {
-  const ok = orAbsent && (seen === 'ENOSYS' || unsupported.has(seen)) ? true : isRefused(seen);
-  return attack(what, { expected: orAbsent ? 'EPERM or ENOSYS' : 'EPERM', seen, ok });
+/** Refused before the kernel read anything; open; or not to be told. `lacking`: what to make of a kernel that lacks it. */
+export function isRefused(seen: string, lacking?: boolean): boolean | undefined {
+  return refused.has(seen) ? true : unsupported.has(seen) || seen === 'ENOSYS' ? lacking : false;
+}
+
+function refusedRow(what: string, seen: string, { orAbsent = false, lacking }: Refusal): Row {
+  return attack(what, { expected: orAbsent ? 'EPERM or ENOSYS' : 'EPERM', seen, ok: isRefused(seen, orAbsent || lacking) });
+}
+
+interface Refusal {
+  readonly orAbsent?: boolean;
+  readonly lacking?: boolean | undefined;
 }
 
 const workingCall = (bench: Bench): Row => {
@@ -41,7 +55,7 @@ export const kernelProbes: ProbeTable = {
     layers: ['seccomp', 'user-namespace'],
     asks: ['status', 'harmless_call'],
     run: (bench) => Promise.resolve({ rows: [...privilegeRows(textMap(bench.answer('status')), 'inside'), workingCall(bench)] }),
-    outside: async (target) => (await readStatus(target)).flatMap((status) => privilegeRows(status, 'outside')),
+    outside: hostPrivilegeRows,
   },
   'kernel.socket-families': {
     where: 'sandbox',
@@ -56,7 +70,7 @@ export const kernelProbes: ProbeTable = {
       const seen = Object.entries(textMap(bench.answer('families')));
       const rows = seen
         .filter(([family]) => !families.has(family))
-        .map(([family, answer]) => attack(`socket family ${family}`, familyFacts(answer)));
+        .map(([family, answer]) => attack(`socket family ${family}`, familyFacts(answer, whereLacking(bench))));
       return { rows: [...rows, socketOfItsOwn(bench)] };
     },
   },
@@ -71,7 +85,7 @@ export const kernelProbes: ProbeTable = {
     asks: ['protocols', 'ordinary_sockets'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('protocols'))).map(([name, seen]) =>
-        attack(`${name} socket`, familyFacts(seen)),
+        attack(`${name} socket`, familyFacts(seen, whereLacking(bench))),
       );
       return { rows: [...rows, socketOfItsOwn(bench)] };
     },
@@ -89,13 +103,15 @@ export const kernelProbes: ProbeTable = {
       const direct = text(bench.answer('crypto_socket'));
       const gate = text(bench.answer('call_gate'));
       const none = gate.startsWith('no ');
+      // This host's kernel may refuse for want of the family, past every filter.
+      const isRefusal = gate.startsWith('killed') || (bench.ownKernel && gate === 'refused');
       return {
         rows: [
-          attack('socket(AF_ALG), bound', familyFacts(direct)),
+          attack('socket(AF_ALG), bound', familyFacts(direct, whereLacking(bench))),
           attack('socket(AF_ALG) by int 0x80', {
             expected: none ? 'no such gate' : 'killed or refused by the filter',
             seen: gate,
-            ok: none || gate.startsWith('killed') ? true : gate === 'DONE' ? false : undefined,
+            ok: none || isRefusal ? true : gate === 'DONE' ? false : undefined,
           }),
           socketOfItsOwn(bench),
         ],
@@ -153,7 +169,10 @@ export const kernelProbes: ProbeTable = {
     async run(bench) {
       const forked = text(bench.answer('fork'));
       const rows = Object.entries(textMap(bench.answer('namespaces'))).map(([name, seen]) =>
-        refusedRow(name === 'clone3' ? 'clone3' : `a new namespace: ${name}`, seen, { orAbsent: name === 'clone3' }),
+        refusedRow(name === 'clone3' ? 'clone3' : `a new namespace: ${name}`, seen, {
+          orAbsent: name === 'clone3',
+          lacking: whereLacking(bench),
+        }),
       );
       return { rows: [...rows, control('fork', { expected: 'DONE', seen: forked, ok: forked === 'DONE' })] };
     },
@@ -193,15 +212,18 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'arXiv 2606.08433, axis of leakage',
-    asks: ['telltales', 'status'],
+    asks: ['telltales', 'telltale_texts', 'status'],
     async run(bench) {
-      const rows = Object.entries(textMap(bench.answer('telltales'))).map(([path, seen]) =>
-        attack(`read ${path}`, {
-          expected: 'nothing',
-          seen: /^\d+$/.test(seen) ? `${seen} bytes` : seen,
-          ok: seen === '0' || !/^\d+$/.test(seen),
-        }),
-      );
+      const seen = textMap(bench.answer('telltales'));
+      const rows = bench.ownKernel
+        ? await comparedRows(textMap(bench.answer('telltale_texts')))
+        : Object.entries(seen).map(([path, length]) =>
+            attack(`read ${path}`, {
+              expected: 'nothing',
+              seen: /^\d+$/.test(length) ? `${length} bytes` : length,
+              ok: length === '0' || !/^\d+$/.test(length),
+            }),
+          );
       const own = textMap(bench.answer('status'))['Uid'] ?? '';
       const none = attack('files that tell of the host', { expected: 'none', seen: 'none there', ok: true });
       return {
@@ -222,7 +244,9 @@ export const kernelProbes: ProbeTable = {
     asks: ['terminal'],
     async run(bench) {
       const { TIOCSTI = 'none', TIOCLINUX = 'none', TIOCGWINSZ = 'none' } = textMap(bench.answer('terminal'));
-      const stopped = (seen: string): boolean => seen !== 'DONE' && seen !== 'none';
+      // This host's kernel may refuse by itself, past every filter of ours.
+      const isOurs = bench.target.plan !== undefined;
+      const stopped = (seen: string): boolean => (isOurs ? refused.has(seen) : seen !== 'DONE' && seen !== 'none');
       return {
         rows: [
           attack('ioctl TIOCSTI', { expected: 'EPERM', seen: TIOCSTI, ok: stopped(TIOCSTI) }),
@@ -234,25 +258,39 @@ export const kernelProbes: ProbeTable = {
   },
 };
 
-function familyFacts(seen: string) {
-  const answers = seen.split(' ');
-  const isOpen = answers.includes('DONE') || answers.includes('BOUND');
-  const allRefused = answers.every((answer) => refused.has(answer));
-  return { expected: 'EPERM', seen, ok: isOpen ? false : allRefused ? true : undefined };
+export function familyFacts(seen: string, lacking?: boolean) {
+  const made = (answer: string): boolean => answer === 'DONE' || answer === 'BOUND';
+  const judged = seen
+    .split(' ')
+    .map((answer) => (made(answer) ? false : refused.has(answer) ? true : unsupported.has(answer) ? lacking : undefined));
+  return { expected: 'EPERM', seen, ok: judged.includes(false) ? false : judged.every((ok) => ok === true) || undefined };
 }
 
-function privilegeRows(status: Readonly<Record<string, string>>, from: Row['from']): readonly Row[] {
-  const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'];
-  const uids = (status['Uid'] ?? '').split(/\s+/);
-  const row = (what: string, facts: { expected: string; seen: string; ok: boolean }): Row => attack(what, { ...facts, from });
-  const where = from === 'outside' ? `process ${status['Pid'] ?? ''} ` : '';
-  return [
-    ...sets.map((set) => {
-      const seen = status[set] ?? 'none';
-      return row(`${where}${set}`, { expected: 'empty', seen, ok: /^0+$/.test(seen) });
+/** A kernel of its own has such files of its own: none of them may say what this host's says. */
+async function comparedRows(texts: Readonly<Record<string, string>>): Promise<readonly Row[]> {
+  return await Promise.all(
+    Object.entries(texts).map(async ([path, seen]) => {
+      const host = (await readFirst(path, 256))?.toString('hex');
+      const isSame = host !== undefined && seen === `x${host}`;
+      return attack(`read ${path}`, {
+        expected: 'nothing of this host',
+        seen: isSame ? 'what this host says' : "what the sandbox's own kernel says",
+        ok: !isSame,
+      });
     }),
-    row(`${where}no new privileges`, { expected: '1', seen: status['NoNewPrivs'] ?? 'none', ok: status['NoNewPrivs'] === '1' }),
-    row(`${where}seccomp mode`, { expected: '2', seen: status['Seccomp'] ?? 'none', ok: status['Seccomp'] === '2' }),
-    row(`${where}user ids`, { expected: 'none is 0', seen: uids.join(' '), ok: uids[0] !== '' && !uids.includes('0') }),
-  ];
+  );
+}
+
+/** `undefined`: it is not there, or not to be read by this process. */
+async function readFirst(path: string, most: number): Promise<Buffer | undefined> {
+  const file = await open(path, 'r').catch(() => undefined);
+  try {
+    const buffer = Buffer.alloc(most);
+    const read = await file?.read(buffer, 0, most, 0);
+    return read === undefined ? undefined : buffer.subarray(0, read.bytesRead);
+  } catch {
+    return undefined;
+  } finally {
+    await file?.close();
+  }
 }

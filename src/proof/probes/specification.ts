@@ -1,5 +1,7 @@
 import type { ProbeTable } from '../probe.ts';
-import { kernelRows } from '../outside/kernel-rows.ts';
+import { gvisorRows } from '../outside/gvisor-rows.ts';
+import { commandLimitRows, kernelRows } from '../outside/kernel-rows.ts';
+import { textMap } from '../read-answer.ts';
 import { configRows } from '../outside/running-config.ts';
 import { runtimeRows } from '../outside/running-runtime.ts';
 
@@ -11,13 +13,20 @@ export const specificationProbes: ProbeTable = {
     proves: ['G2'],
     profile: 'quick',
     source: 'CIS Docker 5.10 to 5.16, 5.28 to 5.31; namespaces(7)',
-    run: ({ target }) =>
+    asks: ['resource_limits'],
+    run: ({ target: { plan }, answer }) =>
       Promise.resolve(
-        target.plan === undefined ? { notApplicable: 'its plan and its processes are not known here' } : { rows: [] },
+        plan === undefined
+          ? { notApplicable: 'its plan and its processes are not known here' }
+          : { rows: commandLimitRows(textMap(answer('resource_limits')), plan) },
       ),
-    async outside({ plan, processes }, uid) {
+    async outside(target, uid) {
+      const { plan, processes } = target;
       const [first] = await processes();
-      return first === undefined || plan === undefined ? [] : await kernelRows(first, plan, uid);
+      if (first === undefined || plan === undefined) {
+        return [];
+      }
+      return plan.runtime === 'runsc' ? await gvisorRows(target, { first, plan, uid }) : await kernelRows({ first, plan, uid });
     },
   },
   'specification.golden': {
