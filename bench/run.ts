@@ -2,12 +2,11 @@
  * `npm run bench [-- NAME...]`: runs the measurements one after the other, prints medians, and writes the raw samples with a
  * description of the machine to `bench/results/`. What could not be measured says why in place of a number.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { formatBytes } from '../src/base/units.ts';
 import { version } from '../src/system/version.ts';
+import { machine } from './machine.ts';
 import { attempt } from './measure.ts';
 import { blocked, median, type Bench, type BenchResult } from './result.ts';
 
@@ -20,18 +19,9 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   system: async () => (await import('./system.ts')).benchSystem,
 };
 
-async function machine(): Promise<Readonly<Record<string, string | number>>> {
+async function runcVersion(): Promise<string> {
   const runc = await attempt('runc', ['--version']);
-  return {
-    processor: cpus()[0]?.model ?? 'unknown',
-    processors: cpus().length,
-    memory: formatBytes(totalmem()),
-    kernel: release(),
-    system: /^PRETTY_NAME="(.*)"$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'unknown',
-    node: process.versions.node,
-    runc: runc?.stdout.toString('utf8').split('\n')[0] ?? 'not installed',
-    casemate: version,
-  };
+  return runc?.stdout.toString('utf8').split('\n')[0] ?? 'not installed';
 }
 
 async function measure(name: string): Promise<readonly BenchResult[]> {
@@ -72,7 +62,7 @@ function figure(value: number): string {
 }
 
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(benches);
-const facts = await machine();
+const facts = { ...machine(), runc: await runcVersion(), casemate: version };
 const results: BenchResult[] = [];
 for (const name of chosen) {
   results.push(...(await measure(name)));

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { importImage } from '../scripts/rootfs-image.ts';
 import { isLayerName } from '../src/base/layers.ts';
 import { pathsFrom } from '../src/system/paths.ts';
 import { processEnvironment } from '../src/system/environment.ts';
@@ -194,19 +195,8 @@ async function daemonMemoryKb(site: Site): Promise<number | undefined> {
 /** The same root file system as an image of Docker; without an engine the name leads nowhere and the contender says why. */
 async function dockerImage(site: Site, rootfs: string): Promise<{ readonly name: string; readonly remove: () => Promise<void> }> {
   const name = 'casemate-bench:local';
-  const absent = { name, remove: async () => undefined };
-  const server = await attempt('docker', ['version', '--format', '{{.Server.Version}}']);
-  if (server?.exitCode !== 0) {
-    return absent;
-  }
-  const archive = join(site.folder, 'rootfs.tar');
-  await attempt('tar', ['-C', rootfs, '-cf', archive, '.']);
-  await attempt('docker', ['import', archive, name]);
-  await rm(archive, { force: true });
-  return {
-    name,
-    async remove() {
-      await attempt('docker', ['image', 'rm', '--force', name]);
-    },
-  };
+  const remove = await importImage({ engine: ['docker'], rootfs, name, folder: site.folder, env: hostEnv }).catch(
+    () => undefined,
+  );
+  return { name, remove: remove ?? (async () => undefined) };
 }

@@ -11,6 +11,8 @@ import { denials, resets } from '../src/gateway/exchange/denials.ts';
 import { statusOf, type RefusalReason } from '../src/gateway/refusal.ts';
 import { guaranteeIds, guarantees, type GuaranteeId } from '../src/proof/guarantees.ts';
 import { probes } from '../src/proof/probes.ts';
+import type { Comparison } from './compare/comparison.ts';
+import { comparisonPage } from './comparison-page.ts';
 import { table } from './markdown.ts';
 import { surfacePage, type MeasuredReport } from './surface-page.ts';
 import { mutants } from '../test/mutants/all.ts';
@@ -26,15 +28,18 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     ['docs/guarantees.md', page('Guarantees and their probes', guaranteePage())],
     ['docs/errors.md', page('Errors and exit codes', errorPage())],
     ['docs/layers.md', page('Protection layers', layerPage())],
-    ['docs/surface.md', page('The reachable surface', surfacePage(measured('surface')))],
+    ['docs/surface.md', page('The reachable surface', surfacePage(surface()))],
+    ['docs/comparison.md', page('Compared with other sandboxes', comparisonPage(comparison()))],
     ['docs/policy.md', policyReference().replace('\n', `\n\n${made}\n`)],
   ]);
 }
 
 /** What was measured on a machine for this release, by the script of that name. */
-function measured(name: 'surface'): MeasuredReport {
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what our own script wrote
-  return JSON.parse(readFileSync(join(import.meta.dirname, `../docs/${name}.json`), 'utf8')) as MeasuredReport;
+const surface = (): MeasuredReport => readJson('surface');
+const comparison = (): Comparison => readJson('comparison');
+
+function readJson(name: string) {
+  return JSON.parse(readFileSync(join(import.meta.dirname, `../docs/${name}.json`), 'utf8'));
 }
 
 function page(title: string, body: string): string {
