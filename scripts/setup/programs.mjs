@@ -28,6 +28,7 @@ const testNeeds = [
   { need: 'python3', package: 'python3' },
   { need: 'script', package: 'bsdutils' },
   { need: 'useradd', package: 'passwd' },
+  { need: 'bwrap', package: 'bubblewrap' },
   { need: 'setsid', package: 'util-linux' },
 ];
 
