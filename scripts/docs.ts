@@ -14,6 +14,7 @@ import { probes } from '../src/proof/probes.ts';
 import type { Comparison } from './compare/comparison.ts';
 import { comparisonPage } from './comparison-page.ts';
 import { table } from './markdown.ts';
+import { mcpPage } from './mcp-page.ts';
 import { surfacePage, type MeasuredReport } from './surface-page.ts';
 import { mutants } from '../test/mutants/all.ts';
 import { policyReference } from '../src/policy/written/reference.ts';
@@ -26,6 +27,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     ['docs/commands.md', page('Commands', commandPage())],
     ['docs/denials.md', page('Denials', denialPage())],
     ['docs/guarantees.md', page('Guarantees and their probes', guaranteePage())],
+    ['docs/mcp.md', page('Sandboxes over MCP', mcpPage())],
     ['docs/errors.md', page('Errors and exit codes', errorPage())],
     ['docs/layers.md', page('Protection layers', layerPage())],
     ['docs/surface.md', page('The reachable surface', surfacePage(surface()))],

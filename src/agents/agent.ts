@@ -51,6 +51,14 @@ export interface AgentSetup {
   readonly provider?: string | undefined;
   readonly region?: string | undefined;
   readonly project?: string | undefined;
+  readonly models?: AgentModels | undefined;
+}
+
+/** Which models it uses; what is absent it chooses itself. */
+export interface AgentModels {
+  readonly main?: string | undefined;
+  /** for small and fast work */
+  readonly small?: string | undefined;
 }
 
 /** Stand-ins of a login's tokens, and what of the account is no secret. */

@@ -64,6 +64,13 @@ function onboarding({ permissions, phantom }: AgentSetup): string {
   return `${JSON.stringify(state, undefined, 2)}\n`;
 }
 
+function modelEnv({ models }: AgentSetup): Readonly<Record<string, string>> {
+  return {
+    ...(models?.main === undefined ? {} : { ANTHROPIC_MODEL: models.main }),
+    ...(models?.small === undefined ? {} : { ANTHROPIC_DEFAULT_HAIKU_MODEL: models.small }),
+  };
+}
+
 /** Tells it which API to use. At Vertex it sends no key by itself: the gateway puts the token on the wire. */
 function apiEnv({ provider, region = '', project = '' }: AgentSetup): Readonly<Record<string, string>> {
   switch (provider) {
@@ -207,7 +214,7 @@ export const claude: Agent = {
   program: '/usr/local/bin/claude',
   recipe: 'claude',
   start,
-  env: (setup) => ({ ...quiet, ...(setup.telemetry ? {} : noTelemetry), ...apiEnv(setup) }),
+  env: (setup) => ({ ...quiet, ...(setup.telemetry ? {} : noTelemetry), ...apiEnv(setup), ...modelEnv(setup) }),
   homeFiles: (setup) => [
     { path: '.claude.json', content: onboarding(setup), mode: 0o600 },
     ...(setup.login === undefined ? [] : [{ path: '.claude/.credentials.json', content: loginFile(setup.login), mode: 0o600 }]),

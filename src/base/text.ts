@@ -24,6 +24,14 @@ export function visibleLines(text: string): string {
     .join('\n');
 }
 
+/** JSON in which no character can drive a terminal: what `visible` escapes is written as JSON escapes it. */
+export function visibleJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    unsafe,
+    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** The candidate nearest to `word` by edit distance, if it is near enough to be a likely misspelling. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;

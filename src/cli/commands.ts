@@ -1,4 +1,5 @@
 import type { CommandTable } from './command.ts';
+import { callerCommands } from './table/caller-commands.ts';
 import { credentialCommands } from './table/credential-commands.ts';
 import { hostCommands } from './table/host-commands.ts';
 import { imageCommands } from './table/image-commands.ts';
@@ -17,6 +18,7 @@ export const commands: CommandTable = {
   ...imageCommands,
   ...journalCommands,
   ...proofCommands,
+  ...callerCommands,
   ...hostCommands,
 };
 

@@ -35,6 +35,8 @@ export interface SourceAccess {
   readonly platform?: NodeJS.Platform;
   /** from the sealed store of this installation; `undefined`: nothing of this name. Throws `CREDENTIAL_UNAVAILABLE` */
   readonly stored?: ((name: string) => Promise<Secret | undefined>) | undefined;
+  /** what came with the call that made the sandbox; `undefined`: nothing did */
+  readonly given?: (() => Promise<Secret | undefined>) | undefined;
   /** the present value of an agent's login; `undefined`: there is none */
   readonly login?: ((agent: string) => Promise<Material | undefined>) | undefined;
   /** the upstream answered 401 to this value of it */
@@ -97,6 +99,8 @@ export function describeSource(source: CredentialSource): string {
       return `mounted secret ${visible(source.path)}`;
     case 'aws':
       return source.profile === undefined ? 'AWS configuration' : `AWS profile ${visible(source.profile)}`;
+    case 'given':
+      return 'key given for this sandbox';
     case 'login':
       return `login of ${visible(source.agent)}`;
     case 'first':
@@ -110,6 +114,8 @@ function absenceHint(source: CredentialSource): string {
   switch (source.kind) {
     case 'stored':
       return `Run: casemate credentials set ${visible(source.name)}`;
+    case 'given':
+      return 'Make the sandbox anew, with its key.';
     case 'login':
       return `Run: casemate login ${visible(source.agent)}`;
     default:
@@ -124,6 +130,8 @@ async function lookUp(source: CredentialSource, access: SourceAccess): Promise<R
       return firstOf(source.sources, access);
     case 'stored':
       return ofSecret(source, await access.stored?.(source.name));
+    case 'given':
+      return ofSecret(source, await access.given?.());
     case 'login':
       return ofMaterial(source, await access.login?.(source.agent));
     case 'aws': {
@@ -137,7 +145,7 @@ async function lookUp(source: CredentialSource, access: SourceAccess): Promise<R
 }
 
 async function readOnHost(
-  source: Exclude<PlainSource, { readonly kind: 'stored' | 'login' | 'aws' }>,
+  source: Exclude<PlainSource, { readonly kind: 'stored' | 'given' | 'login' | 'aws' }>,
   access: SourceAccess,
 ): Promise<Reading | undefined> {
   switch (source.kind) {

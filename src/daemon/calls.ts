@@ -14,6 +14,7 @@ import { sandboxFolders } from '../sandbox/spec.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
+import { callerActor } from './caller-calls.ts';
 import { createCredentialCalls } from './credential-calls.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
@@ -41,11 +42,18 @@ export interface CallParts {
   readonly timers: Timers;
   readonly status: () => StatusAnswer;
   readonly shutdown: (force: boolean) => Promise<readonly string[]>;
+  /** on whose behalf, by name; absent: the person's at this host */
+  readonly caller?: string | undefined;
+}
+
+/** How the effects of these calls are named in the journal. */
+function actorIn({ context, caller }: CallParts): string {
+  return caller === undefined ? actorOf(context.uid) : callerActor(caller);
 }
 
 export function createCalls(parts: CallParts): Calling {
   const { context, sandboxes } = parts;
-  const actor = actorOf(context.uid);
+  const actor = actorIn(parts);
   const view = (row: SandboxRow) => viewOf(context, row);
   const startNamed = async (name: string, call: CallContext): Promise<SandboxRow> => {
     const callerEnv = await askEnvironment(parsePlan(sandboxes.find(name).plan), call);
@@ -60,7 +68,9 @@ export function createCalls(parts: CallParts): Calling {
     async create(params, call) {
       const prepared = await preparedFor(parts, params, call);
       const callerEnv = await askEnvironment(prepared.plan, call);
-      return view(await sandboxes.make(prepared, { name: params.name, ephemeral: false, client: undefined, actor, callerEnv }));
+      const { name, keys } = params;
+      const owner = { actor, caller: parts.caller, ephemeral: false, client: undefined };
+      return view(await sandboxes.make(prepared, { ...owner, name, callerEnv, given: keys }));
     },
     start: async ({ name }, call) => view(await startNamed(name, call)),
     stop: async ({ name }) => view(await stopNamed(name)),
@@ -185,7 +195,7 @@ async function runCall(parts: CallParts, params: RunCall, call: CallContext): Pr
   const prepared = await preparedFor(parts, params, call);
   const command = params.command ?? agentCommand(context, prepared.plan, params.prompt);
   const callerEnv = await askEnvironment(prepared.plan, call);
-  const actor = actorOf(context.uid);
+  const actor = actorIn(parts);
   const { client, name, keep, tty, terminalSize, term } = params;
   const row = await sandboxes.make(prepared, { name, ephemeral: !keep, client, actor, callerEnv });
   try {
@@ -214,7 +224,7 @@ function termEnv(term: string | undefined): Readonly<Record<string, string>> {
 
 async function execCall(parts: CallParts, params: ExecCall, call: CallContext): Promise<OpenAnswer> {
   const { command, cwd, env, tty, terminalSize, client, timeoutMs } = params;
-  const actor = actorOf(parts.context.uid);
+  const actor = actorIn(parts);
   const { row, execution } = await parts.sandboxes.open(params.name, {
     command,
     cwd,

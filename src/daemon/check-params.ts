@@ -15,6 +15,8 @@ const word = z.string().regex(/^[^\0]*$/, 'must not hold a NUL');
 const words = z.array(word).min(1).max(100_000);
 const nothing = z.strictObject({});
 const named = z.strictObject({ name: shortText });
+/** Becomes a variable inside. */
+const modelName = z.string().regex(/^[\w.:/@-]{1,200}$/, 'is not the name of a model');
 const make = {
   cwd: shortText.startsWith('/'),
   policyFile: shortText.optional(),
@@ -29,6 +31,25 @@ const make = {
   trust: z.boolean().optional(),
   timeoutMs: z.number().positive().optional(),
   learn: z.strictObject({ mode: z.enum(learnModes), known: z.enum(['as-learned', 'as-allowed']) }).optional(),
+};
+const rest = {
+  narrowing: z
+    .strictObject({
+      memoryBytes: z.int().positive().optional(),
+      cpus: z.number().positive().optional(),
+      pids: z.int().positive().optional(),
+      timeMs: z.number().positive().optional(),
+      idleMs: z.number().positive().optional(),
+      readonly: z.literal(true).optional(),
+    })
+    .optional(),
+  provider: z.enum(['key', 'bedrock']).optional(),
+  region: z
+    .string()
+    .regex(/^[a-z]{2}(?:-[a-z]+)+-\d{1,2}$/, 'is not the name of a region')
+    .optional(),
+  models: z.strictObject({ main: modelName.optional(), small: modelName.optional() }).optional(),
+  given: z.array(shortText).max(8).optional(),
 };
 const loopbackUri = z.string().regex(/^http:\/\/localhost:\d{1,5}\/[a-z/]{0,64}$/, 'is not a loopback address');
 const execution = shortText.regex(/^ex-[0-9a-f]{16}$/);
@@ -55,8 +76,13 @@ const proofOutcome = z.strictObject({
 });
 
 const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
-  plan: z.strictObject(make),
-  create: z.strictObject({ ...make, name: shortText.optional() }),
+  plan: z.strictObject({ ...make, ...rest }),
+  create: z.strictObject({
+    ...make,
+    ...rest,
+    name: shortText.optional(),
+    keys: z.record(z.string(), z.string().max(70_000)).optional(),
+  }),
   start: named,
   stop: named,
   restart: named,
@@ -149,8 +175,14 @@ function isMethod(text: string): text is Method {
   return Object.hasOwn(forms, text);
 }
 
+const callerClaim = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/),
+  roots: z.array(absolute).min(1).max(64),
+});
+
 const message: z.ZodType<FromClient> = z.union([
   z.object({ type: z.literal('call'), id: z.int().nonnegative(), method: z.string(), params: z.unknown() }),
+  z.object({ type: z.literal('caller'), caller: callerClaim }),
   z.object({ type: z.literal('answer'), id: z.int().nonnegative(), value: z.unknown() }),
 ]);
 

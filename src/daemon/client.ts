@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CasemateError, isErrorCode } from '../base/errors.ts';
 import { readLines, writeLine } from './lines.ts';
-import type { Calls, FromDaemon, Method, Question } from './protocol.ts';
+import type { CallerClaim, Calls, FromDaemon, Method, Question } from './protocol.ts';
 
 /** The caller's end: finds or starts the daemon, makes calls, answers its questions. */
 export interface Client {
@@ -21,6 +21,8 @@ export interface ClientOptions {
   /** Starts a daemon that will listen on `socketPath`; `undefined`: do not start one. */
   readonly startDaemon?: (() => Promise<StartedDaemon>) | undefined;
   readonly timeoutMs?: number | undefined;
+  /** acts for this caller, with no more than it may */
+  readonly caller?: CallerClaim | undefined;
 }
 
 export interface StartedDaemon {
@@ -113,9 +115,13 @@ async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
     closed.resolve();
   });
   hello.promise.catch(() => undefined);
+  const greeting = await hello.promise;
+  if (options.caller !== undefined) {
+    writeLine(socket, { type: 'caller', caller: options.caller });
+  }
   let nextId = 1;
   return {
-    hello: await hello.promise,
+    hello: greeting,
     async whenClosed() {
       awaited = true;
       socket.ref();

@@ -21,7 +21,17 @@ import type { NewRepositories } from '../workspace/new-repositories.ts';
  */
 export type FromClient =
   | { readonly type: 'call'; readonly id: number; readonly method: string; readonly params?: unknown }
-  | { readonly type: 'answer'; readonly id: number; readonly value: unknown };
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
+  /** From now on this connection acts for that caller, and can no more than it may. Cannot be taken back. */
+  | { readonly type: 'caller'; readonly caller: CallerClaim };
+
+/** Somebody else than the person at this host: an agent over MCP. What it may is judged by the daemon, call by call. */
+export interface CallerClaim {
+  /** lower-case letters, digits and hyphens; its sandboxes are known by it */
+  readonly name: string;
+  /** absolute folders in which its projects lie */
+  readonly roots: readonly string[];
+}
 
 export type FromDaemon =
   | { readonly type: 'hello'; readonly version: string; readonly build: string; readonly pid: number }
@@ -128,6 +138,25 @@ export const operatorMethods = [
   'prove-seal',
 ] as const satisfies readonly Method[];
 
+/** What a caller may ask for, each about its own sandboxes and within its roots. What is not here is refused. */
+export const callerMethods = [
+  'plan',
+  'create',
+  'start',
+  'stop',
+  'restart',
+  'destroy-list',
+  'destroy',
+  'exec',
+  'resume',
+  'close',
+  'ls',
+  'inspect',
+  'stats',
+] as const satisfies readonly Exclude<Method, (typeof operatorMethods)[number]>[];
+
+export type CallerMethod = (typeof callerMethods)[number];
+
 export interface ProveSealCall {
   /** of the sandbox that was attacked; else `request` says whose policy was */
   readonly name?: string | undefined;
@@ -200,6 +229,8 @@ export interface NameCall {
 
 export interface MakeCall extends MakeRequest {
   readonly name?: string | undefined;
+  /** values for the credentials of `given`, by name; sealed for this sandbox alone */
+  readonly keys?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface RunCall extends MakeCall {
@@ -257,6 +288,8 @@ export interface SandboxView {
   readonly startedAt: string | undefined;
   readonly expiresAt: string | undefined;
   readonly owner: string;
+  /** whose it is, by name; absent: the person's at this host */
+  readonly caller?: string | undefined;
   readonly planHash: string;
   readonly policyHash: string;
   readonly waived: readonly string[];

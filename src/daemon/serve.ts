@@ -6,7 +6,8 @@ import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { assemble } from './assemble.ts';
 import { buildId } from './build-id.ts';
-import { createCalls } from './calls.ts';
+import { callsOfCaller } from './caller-calls.ts';
+import { createCalls, type CallParts } from './calls.ts';
 import { takeDaemonLock } from './lock.ts';
 import { socketPath, startFaultPath, type StatusAnswer } from './protocol.ts';
 import { listenForCalls, type Control } from './server.ts';
@@ -94,7 +95,7 @@ async function answerCalls({ context, sandboxes, idleMs, whileOpen }: Answering)
   const startedMs = performance.now();
   let lastUseMs = startedMs;
   const socket = socketPath(context.paths);
-  const calls = createCalls({
+  const parts: CallParts = {
     context,
     sandboxes,
     timers,
@@ -104,11 +105,17 @@ async function answerCalls({ context, sandboxes, idleMs, whileOpen }: Answering)
       setImmediate(() => ending.resolve());
       return names;
     },
-  });
+  };
   const onActivity = (): void => {
     lastUseMs = performance.now();
   };
-  const control = await listenForCalls({ path: socket, calls, hello: { version, build: buildId() }, onActivity });
+  const control = await listenForCalls({
+    path: socket,
+    calls: createCalls(parts),
+    callsOf: (claim) => callsOfCaller({ context, sandboxes, claim, calls: createCalls({ ...parts, caller: claim.name }) }),
+    hello: { version, build: buildId() },
+    onActivity,
+  });
   const timer = setInterval(() => {
     void timers.tick();
     if (isIdle(control, sandboxes) && performance.now() - lastUseMs > idleMs) {

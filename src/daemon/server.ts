@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { checkParams, readMessage } from './check-params.ts';
 import { readLines, writeLine } from './lines.ts';
-import type { Calls, FromClient, Method, Question } from './protocol.ts';
+import type { CallerClaim, Calls, FromClient, Method, Question } from './protocol.ts';
 
 /** The daemon's end of the control socket. A call of one connection never holds up another's. */
 export interface CallContext {
@@ -22,6 +22,8 @@ export type Calling = {
 export interface ControlOptions {
   readonly path: string;
   readonly calls: Calling;
+  /** what a caller has instead, that is not the person at this host */
+  readonly callsOf: (claim: CallerClaim) => Calling;
   readonly hello: { readonly version: string; readonly build: string };
   readonly onActivity: () => void;
 }
@@ -99,7 +101,7 @@ async function listen(server: Server, path: string): Promise<void> {
 }
 
 function serve(socket: Socket, options: ControlOptions, life: Life): void {
-  const caller: Caller = { socket, answers: new Map(), lost: [], hasEnded: false };
+  const caller: Caller = { socket, answers: new Map(), lost: [], hasEnded: false, calls: undefined };
   socket.on('error', () => undefined);
   socket.once('close', () => {
     caller.hasEnded = true;
@@ -117,8 +119,15 @@ function serve(socket: Socket, options: ControlOptions, life: Life): void {
     } else if (message.type === 'answer') {
       caller.answers.get(message.id)?.(message.value);
       caller.answers.delete(message.id);
+    } else if (message.type === 'caller') {
+      // Once: a connection that was narrowed stays so.
+      if (caller.calls === undefined) {
+        caller.calls = options.callsOf(message.caller);
+      } else {
+        socket.destroy();
+      }
     } else {
-      const work = answer(message, { calls: options.calls, caller, life });
+      const work = answer(message, { calls: (caller.calls ??= options.calls), caller, life });
       life.underWay.add(work);
       void work.then(() => life.underWay.delete(work));
     }
@@ -131,6 +140,8 @@ interface Caller {
   readonly answers: Map<number, (value: unknown) => void>;
   readonly lost: (() => void)[];
   hasEnded: boolean;
+  /** chosen by the first message; `undefined`: nothing was said yet */
+  calls: Calling | undefined;
 }
 
 function contextOf(id: number, caller: Caller, life: Life): CallContext {

@@ -21,6 +21,7 @@ export function viewOf(context: SandboxContext, row: SandboxRow): SandboxView {
     startedAt: row.startedMs === undefined ? undefined : timeText(row.startedMs),
     expiresAt: row.state !== 'running' || row.expiresMs === undefined ? undefined : timeText(row.expiresMs),
     owner: context.store.ownerId,
+    ...(row.caller === undefined ? {} : { caller: row.caller }),
     planHash: row.planHash,
     policyHash: plan.policy.hash,
     waived: plan.waive,

@@ -86,6 +86,8 @@ export type CredentialSource =
   | { readonly kind: 'secret'; readonly path: string }
   /** wherever the AWS tools would find theirs; `undefined`: the profile they would take */
   | { readonly kind: 'aws'; readonly profile: string | undefined }
+  /** came with the call that made the sandbox, sealed for that one alone; no policy file can say it */
+  | { readonly kind: 'given' }
   /** the login of an agent, kept fresh on the host */
   | { readonly kind: 'login'; readonly agent: string }
   /** the first that is there; one that is there and unfit is a fault, not a reason to go on */

@@ -5,6 +5,7 @@ import { awsVariables } from '../credentials/aws/aws-chain.ts';
 import { bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
 import type { BoundCredential, Material } from '../credentials/credential.ts';
 import type { LoginView } from '../credentials/login/login-keeper.ts';
+import { readSessionValue } from '../credentials/sealed/session-values.ts';
 import { readSealedValue } from '../credentials/sealed/sealed-value.ts';
 import type { KnownSecrets } from '../gateway/secrets/known-secrets.ts';
 import type { CredentialSource } from '../policy/policy.ts';
@@ -170,7 +171,7 @@ function phantomVariables(plan: Plan, bindings: ReadonlyMap<string, Binding>): R
 function bindOptions(
   { store, env, uid, sealed, clock, logins, sendOnHost }: SandboxContext,
   facts: BindFacts,
-  { hosts }: PlannedCredential,
+  { hosts, rule }: PlannedCredential,
 ): BindOptions {
   return {
     sandboxId: facts.sandboxId,
@@ -180,6 +181,7 @@ function bindOptions(
     clock,
     send: sendOnHost,
     stored: (name) => readSealedValue(sealed, { name, hosts }),
+    given: () => readSessionValue(sealed, { sandbox: facts.sandboxId, credential: rule.name }),
     login: logins.obtain,
     loginRejected(agent, material) {
       if (material.kind === 'text') {

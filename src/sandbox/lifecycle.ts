@@ -4,6 +4,7 @@ import type { SandboxId } from '../base/ids.ts';
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
 import type { GatewaySandbox } from '../gateway/gateway.ts';
 import type { Guarding } from '../gateway/guards/guarding.ts';
+import { removeSessionValues } from '../credentials/sealed/session-values.ts';
 import { notBuilt } from '../images/store.ts';
 import type { JournalEntry } from '../journal/record.ts';
 import type { Environment } from '../system/environment.ts';
@@ -41,7 +42,9 @@ export async function startSandbox(context: SandboxContext, row: SandboxRow, opt
     await journal.append(lifeRecord(row, plan, { actor: options.actor, action: 'sandbox.start', outcome: 'accepted' }));
     await realise(context, { row, plan, rootfs, credentials, undo });
     const nowMs = clock.nowMs();
-    const expiresMs = plan.limits.timeMs === undefined ? undefined : nowMs + plan.limits.timeMs;
+    // A caller cannot make its session last by starting it again.
+    const sinceMs = row.caller === undefined ? nowMs : row.createdMs;
+    const expiresMs = plan.limits.timeMs === undefined ? undefined : sinceMs + plan.limits.timeMs;
     store.move(row.id, { state: 'running', reason: 'asked', startedMs: nowMs, expiresMs });
   } catch (thrown) {
     const error = toCasemateError(thrown);
@@ -175,6 +178,9 @@ export async function destroySandbox(context: SandboxContext, row: SandboxRow, o
   await engine.stop(row.id, { graceMs: row.ephemeral ? 0 : 2000 });
   await engine.remove(row.id);
   await removeFolder(context, row.id);
+  if (parsePlan(row.plan).credentials.some(({ rule }) => rule.source.kind === 'given')) {
+    await removeSessionValues(context.sealed, (sandbox) => sandbox === row.id);
+  }
   context.guards.known.forget(row.id);
   context.guards.ledger.forget(row.id);
   await recordEnd(context, row, { ...options, action: 'sandbox.destroy', isAgain: row.state === 'removing' });

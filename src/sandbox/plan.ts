@@ -1,4 +1,4 @@
-import type { Agent } from '../agents/agent.ts';
+import type { Agent, AgentModels } from '../agents/agent.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { LayerName } from '../base/layers.ts';
 import type { PhantomVariable } from '../credentials/providers.ts';
@@ -81,6 +81,7 @@ export interface PlanFacts {
   readonly home: PlannedHome;
   readonly policyFiles: readonly PolicyFile[];
   readonly learn?: Learning | undefined;
+  readonly models?: AgentModels | undefined;
   /** where the trust bundle lies inside, as variables that tools read */
   readonly trustEnv: Readonly<Record<string, string>>;
   readonly variablesOf: (rule: CredentialRule) => readonly PhantomVariable[];
@@ -110,7 +111,7 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     asks: policy.asks,
     ...(facts.learn === undefined ? {} : { learn: facts.learn }),
     credentials: plannedCredentials(policy, facts),
-    env: { ...sandboxEnv, ...facts.trustEnv, ...regionEnv(policy), ...agentEnv(agent, policy) },
+    env: { ...sandboxEnv, ...facts.trustEnv, ...regionEnv(policy), ...agentEnv(agent, policy, facts.models) },
     limits: policy.limits,
     guards: policy.guards,
     waive: policy.waive,
@@ -157,8 +158,8 @@ function plannedAgent(agent: Agent, policy: Policy): PlannedAgent {
   };
 }
 
-function agentEnv(agent: Agent | undefined, policy: Policy): Readonly<Record<string, string>> {
-  return agent === undefined ? {} : agent.env({ ...policy.agent, phantom: undefined });
+function agentEnv(agent: Agent | undefined, policy: Policy, models: AgentModels | undefined): Readonly<Record<string, string>> {
+  return agent === undefined ? {} : agent.env({ ...policy.agent, phantom: undefined, models });
 }
 
 /** Tools of AWS ask for a region before they ask for anything else: the first that a credential is bound to. */

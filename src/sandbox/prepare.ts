@@ -1,17 +1,19 @@
 import { dirname, isAbsolute, relative } from 'node:path';
 
-import type { Agent, AgentLogin } from '../agents/agent.ts';
+import type { Agent, AgentLogin, AgentModels } from '../agents/agent.ts';
 import { planHome } from '../agents/home.ts';
 import { trustEnvironment } from '../agents/trust.ts';
 import { phantomVariables } from '../credentials/providers.ts';
 import { sealedNames } from '../credentials/sealed/sealed-store.ts';
 import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
 import type { CommandLinePolicy } from '../policy/written/command-line-layer.ts';
 import { learningPolicy, type Learning } from '../policy/proposing/learning.ts';
 import { formatOrigin } from '../policy/written/policy-layer.ts';
 import type { Policy } from '../policy/policy.ts';
+import { narrowPolicy, type Narrowing } from '../policy/layers/narrow-policy.ts';
 import { projectGrants } from '../policy/layers/project-grants.ts';
-import { byDefault } from '../policy/layers/resolve-scalars.ts';
+import { byDefault, isWithin } from '../policy/layers/resolve-scalars.ts';
 import { sha256Of } from '../policy/hash.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
@@ -44,6 +46,16 @@ export interface MakeRequest {
   readonly timeoutMs?: number | undefined;
   /** run to be learned from: without credentials, and nothing but reads leaves the host */
   readonly learn?: Learning | undefined;
+  /** what a caller asks for beyond the policy: less */
+  readonly narrowing?: Narrowing | undefined;
+  /** another way of the agent to its model, such as `bedrock`; `key`: by key although there is a login */
+  readonly provider?: string | undefined;
+  readonly region?: string | undefined;
+  readonly models?: AgentModels | undefined;
+  /** absolute real folders: a workspace that lies in none of them by the time it is resolved is refused */
+  readonly mustLieIn?: readonly string[] | undefined;
+  /** names of credentials whose values come with the call */
+  readonly given?: readonly string[] | undefined;
 }
 
 export interface Prepared {
@@ -65,13 +77,15 @@ export interface Trust {
 export async function prepare(context: SandboxContext, request: MakeRequest): Promise<Prepared> {
   const { policy: written, files } = await readPolicy(context, request);
   const { learn } = request;
-  const policy = learn === undefined ? written : learnable(written, learn);
+  const narrowed = request.narrowing === undefined ? written : narrowPolicy(written, request.narrowing);
+  const policy = withGiven(learn === undefined ? narrowed : learnable(narrowed, learn), request.given ?? []);
   const agent = policy.agent.name === undefined ? undefined : context.agents[policy.agent.name];
   const workspacePath = await resolveWorkspace(policy.workspace.path, {
     paths: context.paths,
     userHome: context.userHome,
     programFolders: programFolders(context.env),
   });
+  requireWithin(workspacePath, request.mustLieIn);
   const image = await context.images.find(policy.image);
   const bare = makePlan(policy, {
     agent,
@@ -81,6 +95,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
     policyFiles: files,
     learn,
+    models: request.models,
     trustEnv: trustEnvironment(trustBundlePath),
     variablesOf: phantomVariables,
   });
@@ -92,6 +107,41 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
 function withPlacedFiles(plan: Plan): Plan {
   const paths = placedFiles(plan, () => '').map(({ path }) => path);
   return paths.length === 0 ? plan : { ...plan, home: { ...plan.home, files: [...plan.home.files, ...paths] } };
+}
+
+/** Judged once more on what will be mounted: a link may have been put in its place since the caller's path was judged. */
+function requireWithin(path: string, folders: readonly string[] | undefined): void {
+  if (folders?.some((folder) => isWithin(path, folder)) === false) {
+    throw new CasemateError('NOT_ALLOWED', `the workspace ${visible(path)} lies in none of the roots of this caller`, {
+      hint: 'The person at the host declares them.',
+    });
+  }
+}
+
+/** A key of the caller's own in the place of the one that the policy's source would give. */
+function withGiven(policy: Policy, names: readonly string[]): Policy {
+  for (const name of names) {
+    const rule = policy.credentials.find((credential) => credential.name === name);
+    if (rule === undefined) {
+      throw new CasemateError('UNSUPPORTED', `a key for "${visible(name)}" is given, but no rule here uses such a credential`, {
+        hint: 'Leave it out, or choose the agent and the way to its model that use it.',
+      });
+    }
+    if (rule.origin.layer === 'organisation') {
+      throw new CasemateError(
+        'POLICY_WIDENS',
+        `the credential "${name}" is defined by ${formatOrigin(rule.origin)}: no other key takes its place`,
+        { hint: 'Leave the key out.' },
+      );
+    }
+  }
+  const given = { kind: 'given' } as const;
+  return names.length === 0
+    ? policy
+    : {
+        ...policy,
+        credentials: policy.credentials.map((rule) => (names.includes(rule.name) ? { ...rule, source: given } : rule)),
+      };
 }
 
 /** Learning gives a program more than the policy does: where nobody may be asked for more, nobody may do that either. */
@@ -144,9 +194,11 @@ function policyInside(files: readonly PolicyFile[], workspacePath: string): read
 }
 
 function commandLineOf(request: MakeRequest): CommandLinePolicy {
-  const { agent, image, runtime, workspace, waive, timeoutMs } = request;
+  const { agent, provider, region, image, runtime, workspace, waive, timeoutMs } = request;
   return {
     agent,
+    provider,
+    region,
     image,
     runtime,
     workspace,

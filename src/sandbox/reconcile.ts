@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CasemateError, toCasemateError } from '../base/errors.ts';
+import { removeSessionValues } from '../credentials/sealed/session-values.ts';
 import type { EngineSandbox } from '../engines/engine.ts';
 import { environmentOf } from '../system/environment.ts';
 import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
@@ -41,6 +42,9 @@ const abandonPauseMs = 50;
 export async function reconcile(context: SandboxContext, executions: Executions): Promise<Reconciled> {
   const result: Findings = { adopted: [], stopped: [], removed: [], faults: [] };
   await context.engine.tidy();
+  await removeSessionValues(context.sealed, (sandbox) => context.store.find(sandbox) === undefined).catch((error: unknown) => {
+    result.faults.push(`keys given for sandboxes that are gone: ${toCasemateError(error).message}`);
+  });
   const found = new Map((await context.engine.list(context.store.ownerId)).map((entry) => [entry.id, entry.state]));
   const rows = context.store.list();
   const open = await openExecutions(context);

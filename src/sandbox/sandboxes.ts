@@ -4,6 +4,7 @@ import { CasemateError } from '../base/errors.ts';
 import { newSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
 import { nearest, visible } from '../base/text.ts';
 import { notBuilt } from '../images/store.ts';
+import { checkedSessionValue, removeSessionValues, writeSessionValue } from '../credentials/sealed/session-values.ts';
 import type { Environment } from '../system/environment.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 import { bindPlanCredentials } from './bind-credentials.ts';
@@ -50,6 +51,10 @@ export interface MakeOptions {
   readonly client: ProcessIdentity | undefined;
   readonly actor: string;
   readonly callerEnv: Environment;
+  /** whose it will be, by name; absent: the person's at this host */
+  readonly caller?: string | undefined;
+  /** values of the credentials that the plan says are given, by name */
+  readonly given?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface CallOptions {
@@ -189,20 +194,49 @@ interface Making {
 }
 
 async function make(context: SandboxContext, locks: Locks, { prepared, options }: Making): Promise<SandboxRow> {
-  const { store, journal, clock } = context;
+  const { store } = context;
   const id = newSandboxId();
   const given = options.name === undefined ? undefined : parseSandboxName(options.name);
   if (prepared.plan.image.digest === undefined) {
     throw notBuilt(prepared.plan.image.recipe, []);
   }
+  await sealGiven(context, id, options);
+  try {
+    return await makeRow(context, locks, { prepared, options, id, given });
+  } catch (error) {
+    // Nobody else would: no sandbox of this id is known.
+    await removeSessionValues(context.sealed, (sandbox) => sandbox === id && store.find(id) === undefined).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Recorded by their keyed hash, as credentials are that a person sets. */
+async function sealGiven({ sealed, journal }: SandboxContext, id: SandboxId, { given, actor }: MakeOptions): Promise<void> {
+  for (const [name, text] of Object.entries(given ?? {})) {
+    const value = checkedSessionValue(text, name);
+    const entry = { sandbox: id, actor, action: 'credential.given', subject: name, decision: 'none', outcome: 'ok' } as const;
+    // oxlint-disable-next-line no-await-in-loop -- one or two
+    await journal.append({ ...entry, credential: journal.credentialHash(value) });
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await writeSessionValue(sealed, { sandbox: id, credential: name }, value);
+  }
+}
+
+interface MakingRow extends Making {
+  readonly id: SandboxId;
+  readonly given: SandboxName | undefined;
+}
+
+async function makeRow(context: SandboxContext, locks: Locks, { prepared, options, id, given }: MakingRow): Promise<SandboxRow> {
+  const { store, journal, clock } = context;
   // Read now, so that a missing key is said before anything is made; `start` reads again.
   await bindPlanCredentials(context, { plan: prepared.plan, sandboxId: id, callerEnv: options.callerEnv });
   const planHash = hashPlan(prepared.plan);
   // Only now: nothing is awaited between finding a free name and taking it.
   const name = given ?? freeName(context, prepared.plan, options.ephemeral);
   const row = { id, name, planHash, plan: JSON.stringify(prepared.plan), reason: 'asked', state: 'creating' as const };
-  const { ephemeral, client } = options;
-  store.insert({ ...row, ephemeral, client, createdMs: clock.nowMs() });
+  const { ephemeral, client, caller } = options;
+  store.insert({ ...row, ephemeral, client, caller, createdMs: clock.nowMs() });
   // Whoever calls it by its name waits until it is on record.
   return await locks.run(id, async () => {
     try {

@@ -33,6 +33,8 @@ export interface SandboxRow {
   readonly reason: string;
   /** process that a throw-away sandbox lives for */
   readonly client: ProcessIdentity | undefined;
+  /** the caller whose it is, by name; absent: the person's at this host */
+  readonly caller?: string | undefined;
 }
 
 export interface Store {
@@ -92,7 +94,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS sandboxes (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, ephemeral INTEGER NOT NULL, plan TEXT NOT NULL,
     plan_hash TEXT NOT NULL, created_ms INTEGER NOT NULL, started_ms INTEGER, expires_ms INTEGER, reason TEXT NOT NULL,
-    client_pid INTEGER, client_start TEXT) STRICT;
+    client_pid INTEGER, client_start TEXT, caller TEXT) STRICT;
   CREATE UNIQUE INDEX IF NOT EXISTS live_name ON sandboxes (name) WHERE state <> 'gone';
   CREATE TABLE IF NOT EXISTS executions (
     id TEXT PRIMARY KEY, sandbox TEXT NOT NULL REFERENCES sandboxes (id), value TEXT NOT NULL) STRICT;
@@ -101,7 +103,7 @@ const schema = `
 `;
 
 /** Goes up with every change of the tables; a file of a later one is refused, not guessed at. */
-const schemaVersion = 2;
+const schemaVersion = 3;
 
 /** Opens or makes the state file. Throws `STORE_FAILED` with the path, here and in every method. */
 export function openStore(path: string): Store {
@@ -235,7 +237,12 @@ function prepareSchema(database: DatabaseSync): void {
   if (found > schemaVersion) {
     throw new Error(`it was written by a later version of casemate (form ${found})`);
   }
-  database.exec(`${schema} ${credentialTables} PRAGMA user_version = ${schemaVersion};`);
+  database.exec(`${schema} ${credentialTables}`);
+  const columns = database.prepare('PRAGMA table_info(sandboxes)').all();
+  if (!columns.some(({ name }) => name === 'caller')) {
+    database.exec('ALTER TABLE sandboxes ADD COLUMN caller TEXT');
+  }
+  database.exec(`PRAGMA user_version = ${schemaVersion}`);
 }
 
 function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | 'expiresMs'>): void {
@@ -246,7 +253,7 @@ function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | '
     });
   }
   database
-    .prepare('INSERT INTO sandboxes VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?)')
+    .prepare('INSERT INTO sandboxes VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?)')
     .run(
       row.id,
       row.name,
@@ -258,6 +265,7 @@ function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | '
       row.reason,
       row.client?.pid ?? null,
       row.client?.startTicks ?? null,
+      row.caller ?? null,
     );
 }
 
@@ -280,6 +288,7 @@ function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow |
   }
   const pid = numberOf(values['client_pid']);
   const { id, name } = identityOf(values);
+  const caller = values['caller'];
   return {
     id,
     name,
@@ -292,6 +301,7 @@ function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow |
     expiresMs: numberOf(values['expires_ms']),
     reason: String(values['reason']),
     client: pid === undefined ? undefined : { pid, startTicks: String(values['client_start']) },
+    ...(typeof caller === 'string' ? { caller } : {}),
   };
 }
 

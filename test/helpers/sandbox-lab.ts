@@ -59,6 +59,7 @@ export interface MakeChanges {
   readonly ephemeral?: boolean;
   readonly client?: ProcessIdentity;
   readonly policy?: string;
+  readonly caller?: string;
 }
 
 export const call = { actor: 'user:1', callerEnv: environmentOf({}) };
@@ -150,8 +151,8 @@ export async function sandboxLab(): Promise<Lab> {
       time.nowMs += ms;
       time.monotonicMs += ms;
     },
-    make: async ({ name, ephemeral = false, client, policy } = {}) =>
-      await sandboxes.make(preparedPlan(policy), { name, ephemeral, client, ...call }),
+    make: async ({ name, ephemeral = false, client, policy, caller } = {}) =>
+      await sandboxes.make(preparedPlan(policy), { name, ephemeral, client, caller, ...call }),
     leave({ state, ephemeral = false, client }) {
       const id = newSandboxId();
       const { plan, planHash } = preparedPlan();

@@ -36,7 +36,13 @@ describe('the control socket', () => {
         return await new Promise<never>(() => undefined);
       },
     } as unknown as Calling;
-    control = await listenForCalls({ path, calls, hello: { version: '1', build: 'b' }, onActivity: () => undefined });
+    control = await listenForCalls({
+      path,
+      calls,
+      callsOf: () => calls,
+      hello: { version: '1', build: 'b' },
+      onActivity: () => undefined,
+    });
   });
 
   afterEach(async () => {

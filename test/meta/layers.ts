@@ -18,6 +18,7 @@ export const order = [
   'proof',
   'tour',
   'daemon',
+  'mcp',
   'cli',
 ] as const;
 

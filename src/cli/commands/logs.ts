@@ -1,9 +1,5 @@
-import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import { CasemateError } from '../../base/errors.ts';
-import { visibleLines } from '../../base/text.ts';
+import { lastLines, readKeptOutput } from '../../sandbox/kept-output.ts';
 import { alarmText } from '../printing/budget-rows.ts';
 import type { RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
@@ -22,7 +18,7 @@ export const run: RunCommand = async (args, context) => {
   if (sandbox.alarms > 0) {
     context.stderr.write(`${sandbox.name}: ${alarmText(sandbox)}\n`);
   }
-  const logs = await readLogs(join(folder, 'logs'));
+  const logs = await readKeptOutput(folder);
   if (switchOption(parsed, 'raw')) {
     if (context.stdout.isTTY) {
       throw new CasemateError('USAGE', "--raw would send the sandbox's bytes to your terminal", {
@@ -43,29 +39,3 @@ export const run: RunCommand = async (args, context) => {
   context.stdout.write(lines.map((line) => `${line}\n`).join(''));
   return 0;
 };
-
-interface Kept {
-  readonly execution: string;
-  readonly bytes: Buffer;
-}
-
-async function readLogs(folder: string): Promise<readonly Kept[]> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => /^ex-[0-9a-f]{16}\.log$/.test(name));
-  const read = await Promise.all(
-    names.map(async (name) => {
-      const file = await open(join(folder, name), constants.O_RDONLY | constants.O_NOFOLLOW);
-      try {
-        const { birthtimeMs } = await file.stat();
-        return { birthtimeMs, execution: name.slice(0, -4), bytes: await file.readFile() };
-      } finally {
-        await file.close();
-      }
-    }),
-  );
-  return read.toSorted((a, b) => a.birthtimeMs - b.birthtimeMs);
-}
-
-function lastLines(bytes: Buffer, count: number): readonly string[] {
-  const lines = visibleLines(bytes.toString('utf8')).split('\n');
-  return (lines.at(-1) === '' ? lines.slice(0, -1) : lines).slice(-count);
-}

@@ -1,9 +1,9 @@
-import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
 import type { Readable } from 'node:stream';
 
 import { CasemateError } from '../../base/errors.ts';
-import { visible } from '../../base/text.ts';
+import { openOutputLog, type OutputLog } from '../../daemon/output-log.ts';
+import { startFailure } from '../../daemon/start-failure.ts';
 import type { Invocation } from '../../engines/engine.ts';
 import { spawnProcess } from '../../system/process.ts';
 
@@ -11,7 +11,7 @@ import { spawnProcess } from '../../system/process.ts';
 
 export interface AttachOptions {
   readonly tty: boolean;
-  /** output without a terminal is kept here, up to `maxLogBytes` */
+  /** output without a terminal is kept here, up to a bound */
   readonly logFile: string;
   /** `none`: the command finds its standard input closed; default: ours */
   readonly input?: 'none' | undefined;
@@ -21,7 +21,6 @@ export interface AttachOptions {
   readonly stderr: NodeJS.WritableStream;
 }
 
-const maxLogBytes = 4 * 1024 * 1024;
 /** how long after its time limit a command may take to end */
 const graceMs = 3000;
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -30,7 +29,9 @@ const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 export async function attach(invocation: Invocation, options: AttachOptions): Promise<number> {
   const { file, args, env } = invocation;
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const log = options.tty ? undefined : openLog(options);
+  const log = options.tty
+    ? undefined
+    : openOutputLog(options.logFile, (text) => void options.stderr.write(`casemate: ${text}\n`));
   // Without a terminal the child leads a session of its own: a signal then reaches it once, through us.
   const child = spawnProcess(file, args, {
     env: { ...env },
@@ -85,43 +86,8 @@ function forwardSignals(send: (signal: NodeJS.Signals) => void, tty: boolean): (
   return () => listeners.forEach(({ signal, listener }) => process.off(signal, listener));
 }
 
-interface Log {
-  readonly write: (piece: Buffer) => void;
-  readonly close: () => void;
-}
-
-/** A full disk ends the keeping of output, not the command. */
-function openLog({ logFile, stderr }: AttachOptions): Log | undefined {
-  let room = maxLogBytes;
-  const giveUp = (error: unknown): void => {
-    room = 0;
-    stderr.write(`casemate: output is not kept for casemate logs: ${visible(error instanceof Error ? error.message : '')}\n`);
-  };
-  let file: number;
-  try {
-    file = openSync(logFile, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
-  } catch (error) {
-    giveUp(error);
-    return undefined;
-  }
-  return {
-    write(piece) {
-      const kept = piece.subarray(0, room);
-      room -= kept.length;
-      if (kept.length > 0) {
-        try {
-          writeSync(file, kept);
-        } catch (error) {
-          giveUp(error);
-        }
-      }
-    },
-    close: () => closeSync(file),
-  };
-}
-
 interface Passing {
-  readonly log: Log | undefined;
+  readonly log: OutputLog | undefined;
   /** output could not be written, for another reason than a reader that went away */
   readonly onFault: (error: NodeJS.ErrnoException) => void;
 }
@@ -141,19 +107,4 @@ function pass(from: Readable, to: NodeJS.WritableStream, { log, onFault }: Passi
       to.once('drain', () => from.resume());
     }
   });
-}
-
-/** Exit code of a command that the runtime could not start, as shells have it (POSIX 2.8.2); ours where it is neither. */
-function startFailure({ errorLog }: Invocation, exitCode: number): number | undefined {
-  if (exitCode === 0 || !existsSync(errorLog)) {
-    return undefined;
-  }
-  const text = readFileSync(errorLog, 'utf8');
-  if (!text.includes('exec failed') && !text.includes('executing processes')) {
-    return undefined;
-  }
-  if (/executable file not found|no such file or directory|not found in \$PATH/.test(text)) {
-    return 127;
-  }
-  return /permission denied|exec format error|is a directory/.test(text) ? 126 : 125;
 }

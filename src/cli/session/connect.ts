@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { connectClient, type Client } from '../../daemon/client.ts';
 import { buildId } from '../../daemon/build-id.ts';
-import { socketPath, type Question } from '../../daemon/protocol.ts';
+import { socketPath, type CallerClaim, type Question } from '../../daemon/protocol.ts';
 import type { CommandContext } from '../command.ts';
 
 /** The way of every command to the daemon: it is started when none runs, and its questions are answered here. */
@@ -12,6 +12,10 @@ export interface ConnectOptions {
   readonly start?: 'if needed' | 'never';
   /** `--trust`: the answer to the question about a project's policy */
   readonly trust?: boolean | undefined;
+  /** acts for this caller, with no more than it may */
+  readonly caller?: CallerClaim | undefined;
+  /** nobody is at a terminal: a question about a policy is answered with no */
+  readonly asksNobody?: boolean | undefined;
   /** takes what the daemon reports on the way; default: to standard error */
   readonly progress?: ((text: string) => void) | undefined;
   /** variables that the daemon may ask for beside those of the environment */
@@ -30,6 +34,7 @@ async function open(context: CommandContext, options: ConnectOptions): Promise<C
   return await connectClient({
     socketPath: socketPath(context.paths),
     answer: (question) => answer(question, context, options),
+    caller: options.caller,
     progress: options.progress ?? ((text) => void context.stderr.write(`${visible(text)}\n`)),
     startDaemon: options.start === 'never' ? undefined : async () => (await import('./start-daemon.ts')).startDaemon(context),
   });
@@ -37,19 +42,22 @@ async function open(context: CommandContext, options: ConnectOptions): Promise<C
 
 /** A daemon of another build is asked to make way; with sandboxes running it stays, and the person is told. */
 async function replaceOld(client: Client, context: CommandContext, options: ConnectOptions): Promise<Client> {
+  client.close();
+  // Not on behalf of a caller: those may not end a daemon.
+  const own = await open(context, { ...options, caller: undefined });
   try {
-    await client.call('shutdown', { force: false });
+    await own.call('shutdown', { force: false });
   } catch (cause) {
     throw new CasemateError(
       'DAEMON_UNREACHABLE',
-      `the daemon that runs is of another version (${visible(client.hello.version)}) and holds sandboxes`,
+      `the daemon that runs is of another version (${visible(own.hello.version)}) and holds sandboxes`,
       {
         cause,
         hint: 'Run: casemate daemon stop --force, then this command again.',
       },
     );
   }
-  await client.whenClosed();
+  await own.whenClosed();
   return await open(context, options);
 }
 
@@ -57,8 +65,8 @@ async function answer(question: Question, context: CommandContext, options: Conn
   if (question.kind === 'environment') {
     return Object.fromEntries(question.names.map((name) => [name, options.answers?.[name] ?? context.env.get(name)]));
   }
-  if (options.trust === true) {
-    return true;
+  if (options.trust === true || options.asksNobody === true) {
+    return options.trust === true;
   }
   const { askApproval } = await import('../asking/approve.ts');
   return await askApproval(context, question);

@@ -1,7 +1,7 @@
-import { isCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
-import type { CloseAnswer, OpenAnswer } from '../../daemon/protocol.ts';
+import { linkExecution } from '../../daemon/execution-link.ts';
+import type { OpenAnswer } from '../../daemon/protocol.ts';
 import type { TerminalSize } from '../../engines/engine.ts';
 import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { NewRepositories } from '../../workspace/new-repositories.ts';
@@ -28,36 +28,13 @@ export async function runSession(
   opened: OpenAnswer,
   options: SessionOptions,
 ): Promise<number> {
-  let current = client;
-  let ended = false;
-  const stayInTouch = async (): Promise<void> => {
-    await current.whenClosed();
-    if (ended) {
-      return;
-    }
-    current = await connectDaemon(context);
-    // The command may have ended while the new daemon started: then nobody waits for this connection any more.
-    if (ended) {
-      current.close();
-      return;
-    }
-    // The command goes on without a key that cannot be had again: the daemon says so in each answer to it.
-    await current.call('resume', { executionId: opened.executionId }).catch(() => undefined);
-    await stayInTouch();
-  };
-  // A daemon that cannot be had again is noticed below, when the end is reported.
-  stayInTouch().catch(() => undefined);
+  const link = linkExecution(client, { executionId: opened.executionId, connect: () => connectDaemon(context) });
   const { stdout, stderr } = context;
   const { attach } = await import('./attach.ts');
   const attached = attach(opened.invocation, { ...options, logFile: opened.logFile, stdout, stderr });
   const [result] = await Promise.allSettled([attached]);
-  ended = true;
   const exitCode = result.status === 'fulfilled' ? result.value : 125;
-  const { timedOut, repositories } = await reportEnd(context, current, { executionId: opened.executionId, exitCode }).finally(
-    // The daemon may have been replaced meanwhile; the connection to the new one is of no use any more. Nor is that to one
-    // that could not record the end: this process would wait for it for ever.
-    () => current.close(),
-  );
+  const { timedOut, repositories } = await link.reportEnd(exitCode);
   for (const line of repositoryLines(repositories)) {
     stderr.write(`casemate: ${line}\n`);
   }
@@ -80,26 +57,6 @@ function repositoryLines({ paths, complete }: NewRepositories): readonly string[
           'git there, and `git status` above one that was added, runs programs that its settings name: look at its .git/config first',
         ];
   return complete ? found : [...found, 'the workspace could not be searched to its end for new git repositories'];
-}
-
-async function reportEnd(
-  context: CommandContext,
-  client: Client,
-  end: { executionId: string; exitCode: number },
-): Promise<CloseAnswer> {
-  try {
-    const answer = await client.call('close', end);
-    client.close();
-    return answer;
-  } catch (error) {
-    if (!isCasemateError(error) || error.code !== 'DAEMON_UNREACHABLE') {
-      throw error;
-    }
-    const again = await connectDaemon(context);
-    const answer = await again.call('close', end);
-    again.close();
-    return answer;
-  }
 }
 
 /** Who we are, so that the daemon can tell whether the owner of a command still lives. */

@@ -26,7 +26,7 @@ export interface SealedStore {
   readonly keyPlace: () => 'file' | 'keychain' | undefined;
 }
 
-export type SealedKind = 'credential' | 'login';
+export type SealedKind = 'credential' | 'login' | 'session';
 
 export interface SealedNote {
   readonly name: string;

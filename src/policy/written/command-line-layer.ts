@@ -8,6 +8,9 @@ import { policySchema } from './schema.ts';
 export interface CommandLinePolicy {
   readonly agent?: string | undefined;
   readonly permissions?: string | undefined;
+  /** where the agent reaches its model, and in which region */
+  readonly provider?: string | undefined;
+  readonly region?: string | undefined;
   readonly image?: string | undefined;
   readonly runtime?: string | undefined;
   readonly workspace?: string | undefined;
@@ -21,10 +24,10 @@ export interface CommandLinePolicy {
 
 /** `cwd` is where relative paths start. Throws `USAGE`, naming the option and the nearest right value. */
 export function commandLineLayer(options: CommandLinePolicy, cwd: string): PolicyLayer {
-  const { agent, permissions, image, runtime, workspace, mode, waive, presets, limits } = options;
+  const { agent, permissions, provider, region, image, runtime, workspace, mode, waive, presets, limits } = options;
   const written = present({
     version: 1,
-    agent: present({ name: agent, permissions }),
+    agent: present({ name: agent, permissions, provider, region }),
     image,
     runtime,
     workspace: present({ path: workspace, mode }),

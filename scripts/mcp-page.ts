@@ -1,0 +1,96 @@
+import { tools } from '../src/mcp/tools.ts';
+import type { Tool } from '../src/mcp/tool.ts';
+import { callerLimits } from '../src/daemon/caller-calls.ts';
+import { table } from './markdown.ts';
+
+/** The page about MCP: what a caller is and may, and every tool with its arguments and results, read from the schemas. */
+export function mcpPage(): string {
+  return [opening, ...tools.map(toolSection)].join('\n\n');
+}
+
+const opening = `An agent, a CI job or a program drives sandboxes over the Model Context Protocol. The client starts the server itself and speaks with it over standard input and output:
+
+\`\`\`sh
+claude mcp add casemate -- casemate mcp --root ~/projects
+\`\`\`
+
+\`\`\`json
+{ "mcpServers": { "casemate": { "command": "casemate", "args": ["mcp", "--root", "/home/me/projects"] } } }
+\`\`\`
+
+## What a caller may
+
+The caller is taken to be a model that was talked into anything. The daemon judges each of its calls, so nothing depends on what the server between them lets through.
+
+- **Its own sessions alone.** What people and other callers have is not there for it; an id or name of theirs is answered like one that does not exist. \`--caller NAME\` says whose sessions they are (default \`mcp\`): the same name finds them again, in another process, after a restart of the daemon or of the machine.
+- **Its roots alone.** A project must lie below a folder that \`--root\` named, links resolved, judged again on what is mounted. Beside that hold the bounds on workspaces that hold for people.
+- **Less, never more.** Limits and times can be tightened against the policy and are read back from the kernel. What the policy allows, waives, trusts, and which image and runtime there is, says the person at the host; a project file that asks for more has to be approved there (\`casemate policy trust\`).
+- **Keys go in, never out.** A key in an argument is sealed on the host for that one session and put on the wire by the gateway. It is in no log, no record, no argument or environment of a process and not in the sandbox, and goes with the session. An organisation that defines a credential itself does not let another key take its place. Better: keep keys out of the caller's context and let the host have them (\`casemate credentials set\`, \`casemate login\`).
+- **${callerLimits.each} sessions** for each caller, ${callerLimits.all} for all together. A session ends an hour after it was made and is stopped after 15 minutes without a command, where the policy says nothing else; one that was stopped goes on with the next command.
+- **On record.** Every effect is in the journal under \`caller:NAME\`, and so is what was refused because it is the person's to do (\`caller.refused\`).
+
+What is refused is a tool result with \`isError\`, a text \`CODE: what and why\`, and the same in \`_meta["casemate/error"]\` ([codes](errors.md)). Arguments that are not as the schema says, unknown ones among them, are a fault of the protocol (\`-32602\`) that names the argument. Texts are safe to show on a terminal; \`structuredContent\` holds output as it was.
+
+A call that the client cancels ends its command; a client that goes ends its commands and leaves its sessions. Where the client asks for progress it gets the last line of output, once a second at most.
+
+## Coming from another server
+
+The tools and arguments of servers that keep such sessions in Docker containers are here under the same names; the command is the one line to change. \`ANTHROPIC_API_KEY\`, \`CLAUDE_CODE_USE_BEDROCK\`, \`AWS_REGION\`, \`ANTHROPIC_MODEL\` and \`ANTHROPIC_SMALL_FAST_MODEL\` in the server's environment mean what they meant.`;
+
+function toolSection({ name, about, inputSchema, outputSchema }: Tool): string {
+  const parts = [`## ${name}`, about];
+  const inputs = rowsOf(inputSchema);
+  if (inputs.length > 0) {
+    parts.push(table(['argument', 'form', 'meaning'], inputs));
+  }
+  parts.push(table(['result', 'form', 'meaning'], rowsOf(outputSchema)));
+  return parts.join('\n\n');
+}
+
+interface Schema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly description?: string;
+}
+
+function rowsOf(schema: Schema, prefix = ''): string[][] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const path = `${prefix}${name}`;
+    const must = schema.required?.includes(name) === true && property.default === undefined;
+    const inner = property.properties === undefined ? (property.items ?? {}) : property;
+    const mark = property.properties === undefined ? '[].' : '.';
+    return [
+      [`\`${path}\``, `${formOf(property)}${must ? '' : ', optional'}`, meaningOf(property)],
+      ...rowsOf(inner, `${path}${mark}`),
+    ];
+  });
+}
+
+function formOf({ type, items, anyOf, enum: values, const: value }: Schema): string {
+  if (values !== undefined) {
+    return values.map((one) => `\`${String(one)}\``).join(', ');
+  }
+  if (value !== undefined) {
+    return `\`${JSON.stringify(value)}\``;
+  }
+  if (anyOf !== undefined) {
+    return anyOf.map(formOf).join(' or ');
+  }
+  return type === 'array' ? `list of ${items === undefined ? 'anything' : formOf(items)}` : (type ?? 'anything');
+}
+
+function meaningOf({ description = '', default: fallback, minimum, maximum }: Schema): string {
+  const far = Number.MAX_SAFE_INTEGER;
+  const range =
+    minimum !== undefined && maximum !== undefined && minimum > -far && maximum < far ? `${minimum} to ${maximum}` : undefined;
+  const known = fallback === undefined || description.includes('default') ? undefined : `default \`${JSON.stringify(fallback)}\``;
+  return [description, range, known].filter((part) => part !== undefined && part !== '').join('; ') || '–';
+}

@@ -1,0 +1,73 @@
+import { realpathSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { serveStdio } from '../../mcp/serve-stdio.ts';
+import { tools } from '../../mcp/tools.ts';
+import type { CommandContext, RunCommand } from '../command.ts';
+import { commands } from '../commands.ts';
+import { connectDaemon } from '../session/connect.ts';
+import { listOption, optionalPositionals, parseOptions, textOption } from '../reading/parse-options.ts';
+import { ownIdentity } from '../session/session.ts';
+
+/** `casemate mcp`: a server of the Model Context Protocol over standard input and output, for the client that started it. */
+export const run: RunCommand = async (args, context) => {
+  const parsed = parseOptions(commands['mcp'] ?? { options: [] }, args);
+  optionalPositionals(parsed, []);
+  const caller = { name: callerName(textOption(parsed, 'caller')), roots: rootsOf(listOption(parsed, 'root'), context) };
+  const { env, stdin, stdout, stderr } = context;
+  if (stdin.isTTY) {
+    stderr.write(
+      'casemate: this speaks the Model Context Protocol, for a client that starts it; see docs/mcp.md. Ctrl-D ends it.\n',
+    );
+  }
+  await serveStdio({
+    stdin,
+    stdout,
+    tools,
+    identity: ownIdentity,
+    defaults: {
+      useBedrock: env.get('CLAUDE_CODE_USE_BEDROCK') === '1',
+      awsRegion: env.get('AWS_REGION'),
+      bedrockModel: env.get('ANTHROPIC_MODEL'),
+      bedrockSmallModel: env.get('ANTHROPIC_DEFAULT_HAIKU_MODEL') ?? env.get('ANTHROPIC_SMALL_FAST_MODEL'),
+    },
+    connect: async (progress = () => undefined) => await connectDaemon(context, { caller, asksNobody: true, progress }),
+  });
+  return 0;
+};
+
+function callerName(text = 'mcp'): string {
+  if (!/^[a-z][a-z0-9-]{0,62}$/.test(text)) {
+    throw new CasemateError('USAGE', `--caller "${visible(text)}" is not a name: lower-case letters, digits and hyphens`, {
+      hint: 'For example: --caller ci',
+    });
+  }
+  return text;
+}
+
+/** Real paths, so that what a link is made to point at later is not among them. */
+function rootsOf(given: readonly string[], { cwd, env }: CommandContext): readonly string[] {
+  const roots = (given.length === 0 ? [cwd] : given).map((root) => realFolder(resolve(cwd, root)));
+  const home = env.get('HOME');
+  const wide = given.length === 0 ? roots.find((root) => root === '/' || root === home) : undefined;
+  if (wide !== undefined) {
+    throw new CasemateError('USAGE', `no root is declared, and this was started in ${wide}, which is too wide for one`, {
+      hint: 'Say where projects lie: casemate mcp --root ~/projects',
+    });
+  }
+  return roots;
+}
+
+function realFolder(path: string): string {
+  try {
+    const real = realpathSync(path);
+    if (statSync(real).isDirectory()) {
+      return real;
+    }
+  } catch {
+    // Said below.
+  }
+  throw new CasemateError('PATH_INVALID', `the root ${visible(path)} is not a folder`);
+}

@@ -1,0 +1,243 @@
+import { realpath } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+
+import { CasemateError } from '../base/errors.ts';
+import { parseSandboxName } from '../base/ids.ts';
+import { visible } from '../base/text.ts';
+import { isWithin } from '../policy/layers/resolve-scalars.ts';
+import type { SandboxContext } from '../sandbox/context.ts';
+import { parsePlan } from '../sandbox/plan.ts';
+import type { MakeRequest } from '../sandbox/prepare.ts';
+import type { Sandboxes } from '../sandbox/sandboxes.ts';
+import type { SandboxRow } from '../sandbox/store.ts';
+import type { CallerClaim, CallerMethod, MakeCall } from './protocol.ts';
+import type { CallContext, Calling } from './server.ts';
+
+/**
+ * The calls as a caller has them that is not the person at this host: an agent over MCP, assumed to be talked into
+ * anything. It sees and touches its own sandboxes alone, works in its own roots alone, and asks for less than the policy
+ * gives or is refused. Every refusal of what it may not do is on record.
+ */
+export interface CallerParts {
+  readonly context: SandboxContext;
+  readonly sandboxes: Sandboxes;
+  readonly claim: CallerClaim;
+  /** those of the person, with effects recorded under this caller */
+  readonly calls: Calling;
+}
+
+/** How many sandboxes a caller may have, and how many all callers together. */
+export const callerLimits = { each: 10, all: 30 } as const;
+
+/** Of a session where no policy says any. */
+const sessionTimes = { timeMs: 60 * 60_000, idleMs: 15 * 60_000 } as const;
+
+/** How a caller's effects are named in the journal. */
+export function callerActor(name: string): string {
+  return `caller:${name}`;
+}
+
+export function callsOfCaller(parts: CallerParts): Calling {
+  const { calls, sandboxes, claim } = parts;
+  const own = (name: string): SandboxRow => ownRow(parts, name);
+  const named =
+    <P extends { readonly name: string }, R>(call: (params: P, context: CallContext) => Promise<R>) =>
+    async (params: P, context: CallContext): Promise<R> =>
+      await call({ ...params, name: own(params.name).id }, context);
+  const ofExecution =
+    <P extends { readonly executionId: string }, R>(call: (params: P, context: CallContext) => Promise<R>, otherwise: R) =>
+    async (params: P, context: CallContext): Promise<R> => {
+      const sandbox = sandboxes.executions.find(params.executionId)?.sandbox;
+      const isOwn = sandbox !== undefined && parts.context.store.find(sandbox)?.caller === claim.name;
+      return isOwn ? await call(params, context) : otherwise;
+    };
+  const ended = { timedOut: false, repositories: { paths: [], complete: true } };
+  const { refused, allowed } = gate(parts);
+  const destroyed = (name: string): string =>
+    (parts.context.store.find(name) === undefined ? goneRow(parts, name) : own(name)).id;
+  return {
+    ...refused,
+    ...allowed({
+      plan: async (params, context) => await calls.plan(await narrowed(parts, params), context),
+      create: makeCreate(parts),
+      start: async ({ name }, context) => await calls.start({ name: notExpired(parts, own(name)).id }, context),
+      stop: named(calls.stop),
+      restart: async ({ name }, context) => await calls.restart({ name: notExpired(parts, own(name)).id }, context),
+      'destroy-list': async ({ name }, context) => await calls['destroy-list']({ name: destroyed(name) }, context),
+      destroy: async ({ name }, context) => await calls.destroy({ name: destroyed(name) }, context),
+      async exec(params, context) {
+        const row = own(params.name);
+        if (row.state === 'stopped' || row.state === 'created') {
+          // Its state was kept when it fell idle or the host was started anew: it goes on where it was.
+          await calls.start({ name: notExpired(parts, row).id }, context);
+        }
+        return await calls.exec({ ...params, name: row.id }, context);
+      },
+      resume: ofExecution(calls.resume, { known: false }),
+      close: ofExecution(calls.close, ended),
+      ls: async () => (await calls.ls({}, noContext)).filter(({ caller }) => caller === claim.name),
+      inspect: named(calls.inspect),
+      stats: named(calls.stats),
+    }),
+  };
+}
+
+/** `ls` asks and reports nothing. */
+const noContext: CallContext = { ask: async () => undefined, progress: () => undefined, onLost: () => undefined };
+
+type Allowed = Pick<Calling, CallerMethod>;
+
+/** Everything is refused, but for what the table of `protocol.ts` names. */
+function gate({ calls, context, claim }: CallerParts): { refused: Calling; allowed: (own: Allowed) => Allowed } {
+  const refuse = (method: string) => async (): Promise<never> => {
+    await recordRefusal(context, claim, { subject: method, outcome: 'method' });
+    throw new CasemateError('NOT_ALLOWED', `"${method}" is for the person at this host alone`, {
+      hint: 'Ask that person to run it; no argument of a call does it.',
+    });
+  };
+  // oxlint-disable-next-line no-unsafe-type-assertion -- every method of the table, each with a call that only refuses
+  const refused = Object.fromEntries(Object.keys(calls).map((method) => [method, refuse(method)])) as unknown as Calling;
+  return { refused, allowed: (own) => own };
+}
+
+async function recordRefusal(
+  { journal }: SandboxContext,
+  { name }: CallerClaim,
+  { subject, outcome }: { readonly subject: string; readonly outcome: string },
+): Promise<void> {
+  const entry = {
+    actor: callerActor(name),
+    action: 'caller.refused',
+    subject: visible(subject),
+    decision: 'deny',
+    outcome,
+  } as const;
+  await journal.append(entry);
+}
+
+function ownRow({ context, claim }: CallerParts, name: string): SandboxRow {
+  const row = context.store.find(name);
+  if (row?.caller !== claim.name) {
+    throw notOwn(name);
+  }
+  return row;
+}
+
+function goneRow({ context, claim }: CallerParts, name: string): SandboxRow {
+  const row = context.store.findGone(name);
+  if (row?.caller !== claim.name) {
+    throw notOwn(name);
+  }
+  return row;
+}
+
+/** The same words whether there is none or it is somebody else's. */
+function notOwn(name: string): CasemateError {
+  return new CasemateError('SANDBOX_NOT_FOUND', `no sandbox of yours is named "${visible(name).slice(0, 80)}"`, {
+    hint: 'List yours.',
+  });
+}
+
+function notExpired({ context }: CallerParts, row: SandboxRow): SandboxRow {
+  const { timeMs } = parsePlan(row.plan).limits;
+  if (timeMs !== undefined && context.clock.nowMs() >= row.createdMs + timeMs) {
+    throw new CasemateError('SANDBOX_WRONG_STATE', `sandbox "${row.name}" has expired`, {
+      hint: 'Make another one. What it wrote into the workspace is there.',
+    });
+  }
+  return row;
+}
+
+function makeCreate(parts: CallerParts): Calling['create'] {
+  const { calls, context, claim } = parts;
+  const underWay = makingOf(context);
+  return async (params, call) => {
+    const request = await narrowed(parts, params);
+    requireRoom(parts, underWay);
+    underWay.set(claim.name, (underWay.get(claim.name) ?? 0) + 1);
+    try {
+      const name = params.name === undefined ? undefined : freeName(parts, params.name);
+      return await calls.create({ ...request, name, keys: params.keys }, call);
+    } finally {
+      underWay.set(claim.name, (underWay.get(claim.name) ?? 1) - 1);
+    }
+  };
+}
+
+/** How many sandboxes are being made for each caller: they are in no table yet. */
+const making = new WeakMap<SandboxContext, Map<string, number>>();
+
+function makingOf(context: SandboxContext): Map<string, number> {
+  const known = making.get(context) ?? new Map<string, number>();
+  making.set(context, known);
+  return known;
+}
+
+function requireRoom({ context, claim }: CallerParts, underWay: ReadonlyMap<string, number>): void {
+  const rows = context.store.list().filter(({ caller }) => caller !== undefined);
+  const own = rows.filter(({ caller }) => caller === claim.name).length + (underWay.get(claim.name) ?? 0);
+  const all = rows.length + [...underWay.values()].reduce((sum, count) => sum + count, 0);
+  if (own >= callerLimits.each) {
+    throw new CasemateError('TOO_MANY', `you have ${own} sandboxes, and may have ${callerLimits.each}`, {
+      hint: 'Destroy one that is not needed any more.',
+    });
+  }
+  if (all >= callerLimits.all) {
+    throw new CasemateError('TOO_MANY', `all callers together have ${all} sandboxes, and may have ${callerLimits.all}`, {
+      hint: 'Try again when another caller has destroyed one.',
+    });
+  }
+}
+
+/** Names are of the whole host; that another caller has one is not told by a refusal. */
+function freeName({ context, claim }: CallerParts, asked: string): string {
+  const name = parseSandboxName(asked);
+  const taken = context.store.find(name);
+  return taken === undefined || taken.caller === claim.name ? name : `${name.slice(0, 33)}-${randomBytes(3).toString('hex')}`;
+}
+
+/** The request with nothing in it but what a caller may say. Throws `NOT_ALLOWED`, and records that. */
+async function narrowed(parts: CallerParts, params: MakeCall): Promise<MakeRequest> {
+  const { context, claim } = parts;
+  const { policyFile, userPolicyFolder, runtime, image, skipPermissions, waive, trust, learn } = params;
+  const wider = Object.entries({ policyFile, userPolicyFolder, runtime, image, skipPermissions, waive, trust, learn }).find(
+    ([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0),
+  );
+  if (wider !== undefined) {
+    await recordRefusal(context, claim, { subject: wider[0], outcome: 'wider' });
+    throw new CasemateError('NOT_ALLOWED', `"${wider[0]}" is the person's at this host to say, in the policy`);
+  }
+  const folder = await inRoots(parts, params.workspace ?? params.cwd);
+  const { agent, readonly, timeoutMs, narrowing, provider, region, models, given } = params;
+  return {
+    cwd: folder,
+    workspace: folder,
+    agent,
+    provider,
+    region,
+    models,
+    given,
+    readonly,
+    narrowing: { ...narrowing, timeMs: narrowing?.timeMs ?? timeoutMs, unlessSaid: sessionTimes },
+    mustLieIn: await realRoots(claim),
+  };
+}
+
+async function inRoots({ context, claim }: CallerParts, path: string): Promise<string> {
+  const real = await realpath(path).catch(() => path);
+  if (!(await realRoots(claim)).some((root) => isWithin(real, root))) {
+    await recordRefusal(context, claim, { subject: real, outcome: 'root' });
+    throw outsideRoots(path, claim);
+  }
+  return real;
+}
+
+function outsideRoots(path: string, { roots }: CallerClaim): CasemateError {
+  return new CasemateError('NOT_ALLOWED', `${visible(path)} lies in none of the roots of this caller`, {
+    hint: `Roots: ${roots.map(visible).join(', ')}. The person at the host declares them.`,
+  });
+}
+
+async function realRoots({ roots }: CallerClaim): Promise<readonly string[]> {
+  return await Promise.all(roots.map(async (root) => await realpath(root).catch(() => root)));
+}

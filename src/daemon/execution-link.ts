@@ -1,0 +1,59 @@
+import { isCasemateError } from '../base/errors.ts';
+import type { Client } from './client.ts';
+import type { CloseAnswer } from './protocol.ts';
+
+/** A caller's tie to the daemon while its command runs: found again when the daemon was killed, told of the end once. */
+export interface ExecutionLink {
+  /** Ends the tie. Throws where no daemon can be told. */
+  readonly reportEnd: (exitCode: number) => Promise<CloseAnswer>;
+}
+
+export interface LinkOptions {
+  readonly executionId: string;
+  /** another connection for the same caller */
+  readonly connect: () => Promise<Client>;
+}
+
+export function linkExecution(client: Client, { executionId, connect }: LinkOptions): ExecutionLink {
+  let current = client;
+  let ended = false;
+  const stayInTouch = async (): Promise<void> => {
+    await current.whenClosed();
+    if (ended) {
+      return;
+    }
+    current = await connect();
+    // The command may have ended while the new daemon started: then nobody waits for this connection any more.
+    if (ended) {
+      current.close();
+      return;
+    }
+    // The command goes on without a key that cannot be had again: the daemon says so in each answer to it.
+    await current.call('resume', { executionId }).catch(() => undefined);
+    await stayInTouch();
+  };
+  // A daemon that cannot be had again is noticed when the end is reported.
+  stayInTouch().catch(() => undefined);
+  return {
+    async reportEnd(exitCode) {
+      ended = true;
+      try {
+        return await tell(current, { executionId, exitCode });
+      } catch (error) {
+        if (!isCasemateError(error) || error.code !== 'DAEMON_UNREACHABLE') {
+          throw error;
+        }
+        return await tell(await connect(), { executionId, exitCode });
+      }
+    },
+  };
+}
+
+async function tell(client: Client, end: { executionId: string; exitCode: number }): Promise<CloseAnswer> {
+  try {
+    return await client.call('close', end);
+  } finally {
+    // Also one that could not record the end: this process would wait for it for ever.
+    client.close();
+  }
+}

@@ -1,0 +1,142 @@
+import { z } from 'zod';
+
+import { agents, type AgentName } from '../agents/agents.ts';
+import { CasemateError } from '../base/errors.ts';
+import type { Client } from '../daemon/client.ts';
+import type { MakeCall } from '../daemon/protocol.ts';
+import { dockerOptions, narrowingOf } from './docker-options.ts';
+import { sessionKeys } from './session-keys.ts';
+import type { SessionDefaults, ToolContext } from './tool.ts';
+
+/** What a caller may say of a session it wants, and that as a request to the daemon. */
+
+const key = z.string().min(1).max(8192);
+const model = z.string().regex(/^[\w.:/@-]{1,200}$/, 'is not the name of a model');
+// oxlint-disable-next-line no-unsafe-type-assertion -- the keys of that very table
+const agentNames = Object.keys(agents) as AgentName[];
+
+export const sessionInput = z.strictObject({
+  projectPath: z
+    .string()
+    .min(1)
+    .max(4096)
+    .startsWith('/', 'is not an absolute path')
+    .describe('folder on the host to work in; it becomes /workspace. It must lie in a root that the person at the host declared'),
+  sessionName: z.string().min(1).max(100).optional().describe('a name for it; default: made from the folder'),
+  agent: z
+    .enum([...agentNames, 'none'])
+    .optional()
+    .describe("the agent it is for; default: the policy's, else claude. `none`: commands only, no key is needed"),
+  readonly: z.boolean().default(false).describe('the project folder cannot be written'),
+  timeoutMs: z
+    .int()
+    .min(1000)
+    .optional()
+    .describe('the session ends after this long; default one hour, never more than the policy says'),
+  idleMs: z.int().min(1000).optional().describe('it is stopped after this long without a command; default 15 minutes'),
+  apiKey: key
+    .optional()
+    .describe('key of the API of the agent, for this session alone: it is sealed on the host, the sandbox holds a stand-in'),
+  useBedrock: z.boolean().optional().describe('Claude Code at Amazon Bedrock'),
+  awsRegion: z
+    .string()
+    .regex(/^[a-z]{2}(?:-[a-z]+)+-\d{1,2}$/, 'is not the name of a region')
+    .optional(),
+  awsAccessKeyId: key.optional(),
+  awsSecretAccessKey: key.optional(),
+  awsSessionToken: key.optional(),
+  bedrockModel: model.optional().describe('model that Claude Code uses at Bedrock'),
+  bedrockSmallModel: model.optional().describe('model for its small and fast work there'),
+  mcpMounts: z
+    .array(z.strictObject({ hostPath: z.string(), containerPath: z.string(), readOnly: z.boolean().default(true) }))
+    .max(16)
+    .optional()
+    .describe('not honoured yet: anything but an empty list is refused'),
+  mcpConfig: z
+    .strictObject({ mcpServers: z.record(z.string(), z.unknown()) })
+    .optional()
+    .describe('not honoured yet: anything but an empty table is refused'),
+  dockerOpts: dockerOptions.optional(),
+});
+
+type SessionInput = z.output<typeof sessionInput>;
+
+/** Never ignored in silence. */
+function refuseUnsupported({ mcpMounts = [], mcpConfig }: SessionInput): void {
+  if (mcpMounts.length > 0) {
+    throw new CasemateError('UNSUPPORTED', 'mcpMounts cannot be honoured: a sandbox has one folder of the host, its project', {
+      hint: 'Put the server into the image recipe or below the project folder.',
+    });
+  }
+  if (Object.keys(mcpConfig?.mcpServers ?? {}).length > 0) {
+    throw new CasemateError('UNSUPPORTED', 'mcpConfig cannot be honoured yet: no server would be started', {
+      hint: 'Leave it out.',
+    });
+  }
+}
+
+/** Throws before anything is made: for what cannot be honoured, and for arguments that do not go together. */
+export async function requestOf(
+  asked: SessionInput,
+  { client, context }: { readonly client: Client; readonly context: ToolContext },
+): Promise<MakeCall> {
+  refuseUnsupported(asked);
+  const { projectPath, sessionName, readonly, timeoutMs, idleMs, dockerOpts } = asked;
+  const { defaults } = context;
+  const place = { cwd: projectPath, workspace: projectPath };
+  const agent = await agentOf(asked, { client, place });
+  const useBedrock = asked.useBedrock ?? (defaults.useBedrock && asked.apiKey === undefined && agent === 'claude');
+  const awsRegion = asked.awsRegion ?? (useBedrock ? defaults.awsRegion : undefined);
+  const { provider, region, keys } = sessionKeys({ ...asked, agent, useBedrock, awsRegion });
+  const models = modelsOf(asked, useBedrock, defaults);
+  return {
+    ...place,
+    name: sessionName === undefined ? undefined : nameFrom(sessionName),
+    agent,
+    provider,
+    region,
+    models,
+    readonly,
+    given: Object.keys(keys),
+    keys,
+    narrowing: { ...narrowingOf(dockerOpts), timeMs: timeoutMs, idleMs },
+  };
+}
+
+/** Where nobody says otherwise it is for Claude Code, as callers of other servers of this kind are used to. */
+async function agentOf(
+  { agent }: SessionInput,
+  { client, place }: { readonly client: Client; readonly place: Pick<MakeCall, 'cwd' | 'workspace'> },
+): Promise<string | undefined> {
+  if (agent !== undefined) {
+    return agent === 'none' ? undefined : agent;
+  }
+  const { plan } = await client.call('plan', { cwd: place.cwd, workspace: place.workspace });
+  return plan.agent?.name ?? 'claude';
+}
+
+/** What people write as a name, as the name of a sandbox. */
+function nameFrom(text: string): string {
+  return (
+    text
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9-]+/g, '-')
+      .slice(0, 40)
+      .replaceAll(/^-+|-+$/g, '') || 'session'
+  );
+}
+
+function modelsOf(
+  { bedrockModel, bedrockSmallModel }: SessionInput,
+  useBedrock: boolean,
+  defaults: SessionDefaults,
+): MakeCall['models'] {
+  if (!useBedrock && (bedrockModel !== undefined || bedrockSmallModel !== undefined)) {
+    throw new CasemateError('USAGE', 'bedrockModel and bedrockSmallModel are given without useBedrock', {
+      hint: 'Say useBedrock: true, or leave them out.',
+    });
+  }
+  return useBedrock
+    ? { main: bedrockModel ?? defaults.bedrockModel, small: bedrockSmallModel ?? defaults.bedrockSmallModel }
+    : undefined;
+}

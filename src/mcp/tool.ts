@@ -1,0 +1,103 @@
+import { z } from 'zod';
+
+import { visible, visibleJson } from '../base/text.ts';
+import type { Client } from '../daemon/client.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
+
+/** What a tool is, and what it is given. One tool, one file in `tools/`; the table in `tools.ts` and the reference page read the rows. */
+
+export interface ToolContext {
+  /** A connection to the daemon on behalf of the caller of this tool. Whoever opens it closes it. */
+  readonly connect: (progress?: (text: string) => void) => Promise<Client>;
+  /** Aborts when the caller cancels the call or goes away. */
+  readonly signal: AbortSignal;
+  /** Told to the caller where it asked for progress; one line, safe to show. */
+  readonly progress: (message: string) => void;
+  /** the process that starts commands, so that nothing outlives it */
+  readonly identity: () => Promise<ProcessIdentity | undefined>;
+  readonly defaults: SessionDefaults;
+}
+
+/** What the person who set this server up said in its environment, for sessions that do not say otherwise. */
+export interface SessionDefaults {
+  readonly useBedrock: boolean;
+  readonly awsRegion: string | undefined;
+  readonly bedrockModel: string | undefined;
+  readonly bedrockSmallModel: string | undefined;
+}
+
+/** A hint to clients (MCP `ToolAnnotations`), never a guard of ours. */
+export interface ToolHints {
+  readonly readOnlyHint: boolean;
+  readonly destructiveHint: boolean;
+  readonly idempotentHint: boolean;
+  readonly openWorldHint: boolean;
+}
+
+export interface ToolRow<I extends z.ZodType, O extends z.ZodType> {
+  readonly name: string;
+  readonly title: string;
+  readonly about: string;
+  /** strict: a key it does not know is refused */
+  readonly input: I;
+  readonly output: O;
+  readonly hints: ToolHints;
+  readonly run: (input: z.output<I>, context: ToolContext) => Promise<z.output<O>>;
+  /** What a person or a model reads; default: the result as JSON. */
+  readonly text?: (result: z.output<O>) => string;
+}
+
+export interface ToolAnswer {
+  readonly structured: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+/** A tool as the server knows it, whatever its arguments are. */
+export interface Tool {
+  readonly name: string;
+  readonly title: string;
+  readonly about: string;
+  readonly hints: ToolHints;
+  readonly inputSchema: Readonly<Record<string, unknown>>;
+  readonly outputSchema: Readonly<Record<string, unknown>>;
+  /** Throws `ArgumentFault` before anything was done, `CasemateError` for what failed. */
+  readonly call: (args: unknown, context: ToolContext) => Promise<ToolAnswer>;
+}
+
+/** Arguments that are not as the schema says. Its message names the place and what is wrong, and holds no value. */
+export class ArgumentFault extends Error {
+  override readonly name = 'ArgumentFault';
+}
+
+export function tool<I extends z.ZodObject, O extends z.ZodObject>(row: ToolRow<I, O>): Tool {
+  const { name, title, about, hints } = row;
+  return {
+    name,
+    title,
+    about,
+    hints,
+    inputSchema: schemaOf(row.input, 'input'),
+    outputSchema: schemaOf(row.output, 'output'),
+    async call(args, context) {
+      const read = row.input.safeParse(args ?? {});
+      if (!read.success) {
+        throw new ArgumentFault(faultText(name, read.error));
+      }
+      const result = await row.run(read.data, context);
+      return { structured: { ...result }, text: row.text?.(result) ?? visibleJson(result) };
+    },
+  };
+}
+
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Readonly<Record<string, unknown>> {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io });
+  return rest;
+}
+
+function faultText(name: string, { issues }: z.ZodError): string {
+  const [issue] = issues;
+  const keys = issue?.code === 'unrecognized_keys' ? issue.keys : [];
+  const place = [...(issue?.path ?? []), ...keys.slice(0, 1)].map(String).join('.');
+  const what = keys.length > 0 ? 'there is no such argument' : (issue?.message ?? 'is not valid');
+  return `${name}: ${place === '' ? 'arguments' : visible(place)}: ${visible(what)}`;
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import type { Client } from '../../daemon/client.ts';
+import type { DockerOptions } from '../docker-options.ts';
+import { requestOf, sessionInput } from '../session-request.ts';
+import { sessionOf, sessionView } from '../session-view.ts';
+import { tool } from '../tool.ts';
+
+/** A sandbox for one project, made, started and read back. */
+export const createSession = tool({
+  name: 'create_session',
+  title: 'Create a session',
+  about:
+    'Makes and starts a sandbox for one project folder. It has no route but the gateway, holds stand-ins instead of keys, and is kept until ' +
+    'destroy_session or its end. What it may reach says the policy of the host; no argument widens it.',
+  input: sessionInput,
+  output: sessionView.extend({
+    limits: z
+      .strictObject({ memoryBytes: z.number(), cpus: z.number(), pids: z.number() })
+      .describe('of the plan that runs, dockerOpts applied'),
+    readBack: z
+      .strictObject({
+        checks: z.int().describe('what the host looked at in the running sandbox'),
+        held: z.int().describe('of them as planned'),
+        rows: z.array(z.strictObject({ what: z.string(), expected: z.string(), seen: z.string(), ok: z.boolean() })),
+      })
+      .describe('the limits as the kernel has them, and whatever is not as planned'),
+  }),
+  hints: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
+  async run(asked, context) {
+    const client = await context.connect(context.progress);
+    try {
+      const { id } = await client.call('create', await requestOf(asked, { client, context }));
+      try {
+        await client.call('start', { name: id });
+        context.signal.throwIfAborted();
+        return await runningView(client, id, asked.dockerOpts);
+      } catch (error) {
+        await client.call('destroy', { name: id }).catch(() => undefined);
+        throw error;
+      }
+    } finally {
+      client.close();
+    }
+  },
+});
+
+async function runningView(client: Client, id: string, asked: DockerOptions | undefined) {
+  const { sandbox, plan, seen } = await client.call('inspect', { name: id });
+  const { memoryBytes, cpus, pids } = plan.limits;
+  const all = seen.flatMap(({ rows }) => rows.map((row) => ({ ...row, ok: row.ok === true })));
+  const rows = all
+    .filter(({ what, ok }) => !ok || Object.values(groupRows).includes(what))
+    .map(({ what, expected, seen: found, ok }) => ({ what: visible(what), expected, seen: visible(found), ok }));
+  for (const [option, what] of Object.entries(groupRows)) {
+    if (asked !== undefined && option in asked && !rows.some((row) => row.what === what && row.ok)) {
+      throw new CasemateError('UNSUPPORTED', `dockerOpts.${option} cannot be honoured: this host does not hold that limit`, {
+        hint: 'casemate doctor says on the host which layer is missing.',
+      });
+    }
+  }
+  const held = all.filter(({ ok }) => ok).length;
+  return { ...sessionOf(sandbox), limits: { memoryBytes, cpus, pids }, readBack: { checks: all.length, held, rows } };
+}
+
+/** Options that become a limit, and where that is seen. */
+const groupRows: Readonly<Record<string, string>> = {
+  Memory: 'memory of the group',
+  CpuQuota: 'processors of the group',
+};

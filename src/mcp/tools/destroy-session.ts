@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+import { sessionId } from '../session-view.ts';
+import { tool } from '../tool.ts';
+
+/** The end of a session, told once. */
+export const destroySession = tool({
+  name: 'destroy_session',
+  title: 'Destroy a session',
+  about:
+    'Ends what runs in it and removes it with its home folder and its keys. The project folder is never touched. Once more is no fault.',
+  input: z.strictObject({ sessionId }),
+  output: z.strictObject({
+    sessionName: z.string(),
+    alreadyGone: z.boolean(),
+    removed: z.array(z.string()),
+    kept: z.array(z.string()),
+  }),
+  hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+  async run(input, { connect }) {
+    const client = await connect();
+    try {
+      const { name, alreadyGone, removed, kept } = await client.call('destroy', { name: input.sessionId });
+      return { sessionName: name, alreadyGone, removed: [...removed], kept: [...kept] };
+    } finally {
+      client.close();
+    }
+  },
+});

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+
+import { lastLines, readKeptOutput } from '../../sandbox/kept-output.ts';
+import { sessionId } from '../session-view.ts';
+import { tool } from '../tool.ts';
+
+/** What was printed inside, from the host's own copy. */
+
+const maxBytes = 256 * 1024;
+
+export const getSessionLogs = tool({
+  name: 'get_session_logs',
+  title: 'Read what a session printed',
+  about:
+    'The last lines of what commands and the agent printed in this session, with control characters as escapes. It is kept on the host, ' +
+    'where nothing in the sandbox can change it.',
+  input: z.strictObject({
+    sessionId,
+    tail: z.int().min(1).max(10_000).default(100).describe('at most so many lines, the last ones'),
+    executionId: z
+      .string()
+      .regex(/^ex-[0-9a-f]{16}$/, 'is not the id of an execution')
+      .optional()
+      .describe('only of this command'),
+  }),
+  output: z.strictObject({
+    entries: z.array(z.strictObject({ executionId: z.string(), startedAt: z.string(), lines: z.array(z.string()) })),
+    truncated: z.boolean().describe('there is more than `tail` lines or 256 KiB'),
+  }),
+  hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  async run({ tail, executionId, ...session }, { connect }) {
+    const client = await connect();
+    try {
+      const { folder } = await client.call('inspect', { name: session.sessionId });
+      const kept = (await readKeptOutput(folder)).filter(
+        ({ execution }) => executionId === undefined || execution === executionId,
+      );
+      let room = maxBytes;
+      let lines = tail;
+      let truncated = false;
+      const entries = [];
+      for (const { execution, startedMs, bytes } of kept.toReversed()) {
+        const all = lastLines(bytes.subarray(-room), Number.POSITIVE_INFINITY);
+        const shown = lines === 0 || room === 0 ? [] : all.slice(-lines);
+        truncated ||= shown.length < all.length || bytes.length > room;
+        lines -= shown.length;
+        room = Math.max(0, room - bytes.length);
+        if (shown.length > 0) {
+          entries.push({ executionId: execution, startedAt: new Date(startedMs).toISOString(), lines: [...shown] });
+        }
+      }
+      return { entries: entries.toReversed(), truncated };
+    } finally {
+      client.close();
+    }
+  },
+  text: ({ entries }) => entries.flatMap(({ lines }) => lines).join('\n'),
+});

@@ -1,0 +1,62 @@
+import { CasemateError } from '../../base/errors.ts';
+import { formatBytes, formatDuration } from '../../base/units.ts';
+import type { Limits, Policy } from '../policy.ts';
+import { formatOrigin } from '../written/policy-layer.ts';
+import { byDefault } from './resolve-scalars.ts';
+
+/**
+ * What a caller that is no person may ask of a policy: less. A model that was talked into asking for more gets a refusal
+ * that names what it asked for and where the bound stands; nothing is taken down to the bound in silence.
+ */
+export interface Narrowing {
+  readonly memoryBytes?: number | undefined;
+  readonly cpus?: number | undefined;
+  readonly pids?: number | undefined;
+  readonly timeMs?: number | undefined;
+  readonly idleMs?: number | undefined;
+  readonly readonly?: true | undefined;
+  /** times of a session where no policy says any */
+  readonly unlessSaid?: { readonly timeMs: number; readonly idleMs: number } | undefined;
+}
+
+type Bounded = 'memoryBytes' | 'cpus' | 'pids' | 'timeMs' | 'idleMs';
+
+const bounded: Readonly<Record<Bounded, { readonly path: string; readonly show: (value: number) => string }>> = {
+  memoryBytes: { path: 'limits.memory', show: formatBytes },
+  cpus: { path: 'limits.cpus', show: String },
+  pids: { path: 'limits.pids', show: String },
+  timeMs: { path: 'limits.time', show: formatDuration },
+  idleMs: { path: 'limits.idle', show: formatDuration },
+};
+
+/** Throws `POLICY_WIDENS` for what is more than the policy allows. */
+export function narrowPolicy(policy: Policy, asked: Narrowing): Policy {
+  const { timeMs, idleMs } = policy.limits;
+  const limits = { ...policy.limits, timeMs: timeMs ?? asked.unlessSaid?.timeMs, idleMs: idleMs ?? asked.unlessSaid?.idleMs };
+  return {
+    ...policy,
+    limits: {
+      ...limits,
+      memoryBytes: lesser('memoryBytes', asked, limits, policy) ?? limits.memoryBytes,
+      cpus: lesser('cpus', asked, limits, policy) ?? limits.cpus,
+      pids: lesser('pids', asked, limits, policy) ?? limits.pids,
+      timeMs: lesser('timeMs', asked, limits, policy),
+      idleMs: lesser('idleMs', asked, limits, policy),
+    },
+    workspace: asked.readonly === true ? { ...policy.workspace, mode: 'readonly' } : policy.workspace,
+  };
+}
+
+function lesser(key: Bounded, asked: Narrowing, limits: Limits, { origins }: Policy): number | undefined {
+  const wanted = asked[key];
+  const bound = limits[key];
+  if (wanted === undefined || bound === undefined || wanted <= bound) {
+    return wanted ?? bound;
+  }
+  const { path, show } = bounded[key];
+  throw new CasemateError(
+    'POLICY_WIDENS',
+    `${path} ${show(wanted)} is more than the ${show(bound)} that ${formatOrigin(origins[path] ?? byDefault)} allows`,
+    { hint: 'A caller may only ask for less. The person at the host can allow more in the policy.' },
+  );
+}
