@@ -24,11 +24,19 @@ export function visibleLines(text: string): string {
     .join('\n');
 }
 
-/** JSON in which no character can drive a terminal: what `visible` escapes is written as JSON escapes it. */
+/** A value as one line of JSON in which no character can drive a terminal. */
 export function visibleJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    unsafe,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+  return terminalSafeJson(JSON.stringify(value));
+}
+
+/**
+ * JSON with every character escaped that can drive a terminal: the same value, safe to show. Unlike `visible` it can be read
+ * back.
+ */
+export function terminalSafeJson(json: string): string {
+  return json.replace(
+    /[\u007f-\u009f\u061c\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
 

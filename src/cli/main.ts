@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { CasemateError, errorCodes, toCasemateError } from '../base/errors.ts';
-import { visible, visibleLines } from '../base/text.ts';
+import { visible, visibleJson, visibleLines } from '../base/text.ts';
 import { processEnvironment, withoutFolder } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
 import { version } from '../system/version.ts';
@@ -109,7 +109,7 @@ function report(thrown: unknown, args: readonly string[]): number {
   const error = toCasemateError(thrown);
   if (wantsJson(args)) {
     const { code, message, hint } = error;
-    process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+    process.stderr.write(`${visibleJson({ error: { code, message, hint } })}\n`);
   } else {
     const hint = error.hint === undefined ? '' : `\n  ${visibleLines(error.hint).replaceAll('\n', '\n  ')}`;
     process.stderr.write(`casemate: ${visible(error.message)}${hint}\n`);

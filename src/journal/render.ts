@@ -43,14 +43,3 @@ function factsOf({ actor, credential, detail }: JournalRecord): readonly string[
 function shortened(text: string): string {
   return text.length > 64 ? `${text.slice(0, 16)}...` : text;
 }
-
-/**
- * JSON with every character escaped that can drive a terminal: the same value, safe to show. Unlike `visible` it can be read
- * back.
- */
-export function terminalSafeJson(json: string): string {
-  return json.replace(
-    /[\u007f-\u009f\u061c\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}

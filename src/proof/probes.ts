@@ -13,6 +13,7 @@ import { kernelProbes } from './probes/kernel.ts';
 import { networkProbes } from './probes/network.ts';
 import { ownKernelProbes } from './probes/own-kernel.ts';
 import { secretProbes } from './probes/secrets.ts';
+import { terminalProbes } from './probes/terminal.ts';
 import { workspaceProbes } from './probes/workspace.ts';
 
 /** Every probe, in the order in which they run: those that only look first, those that break things last. */
@@ -25,6 +26,7 @@ export const probes: ProbeTable = {
   ...secretProbes,
   ...workspaceProbes,
   ...entryProbes,
+  ...terminalProbes,
   ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,

@@ -3,12 +3,11 @@ import { open, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
-import { visible } from '../../base/text.ts';
+import { terminalSafeJson, visible, visibleJson } from '../../base/text.ts';
 import { isErrno } from '../../system/files.ts';
 import { writeBundle } from '../../journal/bundle.ts';
 import { csvHeader, csvRow } from '../../journal/csv.ts';
 import { queryJournal, type Found } from '../../journal/query.ts';
-import { terminalSafeJson } from '../../journal/render.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { CommandContext } from '../command.ts';
 import { readFilters } from '../reading/journal-filters.ts';
@@ -141,5 +140,5 @@ function report(
   { stdout }: CommandContext,
   { text, json }: { readonly text: string; readonly json: unknown },
 ): void {
-  stdout.write(`${switchOption(parsed, 'json') ? JSON.stringify(json) : text}\n`);
+  stdout.write(`${switchOption(parsed, 'json') ? visibleJson(json) : text}\n`);
 }

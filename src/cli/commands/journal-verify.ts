@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
-import { visible } from '../../base/text.ts';
+import { visible, visibleJson } from '../../base/text.ts';
 import { verifyBundle } from '../../journal/bundle.ts';
 import { keyIdOf, publicKeyPath, readPublicKey } from '../../journal/journal-keys.ts';
 import { verifyJournal, verifySegments, type JournalVerdict } from '../../journal/verify-journal.ts';
@@ -16,7 +16,7 @@ export async function run(args: readonly string[], context: CommandContext): Pro
   const parsed = parseFor('journal verify', args);
   const { verdict, keyId } = await verdictFor(parsed, context);
   if (switchOption(parsed, 'json')) {
-    context.stdout.write(`${JSON.stringify({ ...verdict, key: keyId })}\n`);
+    context.stdout.write(`${visibleJson({ ...verdict, key: keyId })}\n`);
   } else if (verdict.fault === undefined) {
     context.stdout.write(describe(verdict, keyId));
   } else {

@@ -3,7 +3,7 @@ import type { RequestView } from '../../sandbox/approvals.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
-import { terminalSafeJson } from '../../journal/render.ts';
+import { terminalSafeJson } from '../../base/text.ts';
 import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { requestText } from '../printing/request-text.ts';

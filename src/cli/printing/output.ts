@@ -1,11 +1,11 @@
 import { styleText } from 'node:util';
 
-import { visible } from '../../base/text.ts';
+import { terminalSafeJson, visible } from '../../base/text.ts';
 
 /** What commands print: JSON for programs, aligned text for people; colours only where the stream shows them. */
 
 export function printJson(stream: NodeJS.WritableStream, value: unknown): void {
-  stream.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  stream.write(`${terminalSafeJson(JSON.stringify(value, undefined, 2))}\n`);
 }
 
 /** Rows under headings, columns aligned by two spaces. Cells are made safe to show. */

@@ -1,5 +1,6 @@
 import type { Found } from '../../journal/query.ts';
-import { renderRecord, terminalSafeJson } from '../../journal/render.ts';
+import { terminalSafeJson } from '../../base/text.ts';
+import { renderRecord } from '../../journal/render.ts';
 import type { Environment } from '../../system/environment.ts';
 import type { CommandContext } from '../command.ts';
 import { commands } from '../commands.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { nearest, visible, visibleLines } from '../../../src/base/text.ts';
+import { nearest, terminalSafeJson, visible, visibleLines } from '../../../src/base/text.ts';
 
 describe('visible', () => {
   it('shows terminal escapes, C1 controls, bidirectional and zero-width characters as text', () => {
@@ -28,5 +28,17 @@ describe('nearest', () => {
   it('finds the likely meant word and stays silent when nothing is near', () => {
     expect(nearest('memroy', ['memory', 'cpus'])).toBe('memory');
     expect(nearest('zzzzzz', ['memory', 'cpus'])).toBeUndefined();
+  });
+});
+
+describe('JSON for a terminal', () => {
+  it('means the same and holds no character that drives a terminal', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const safe = terminalSafeJson(JSON.stringify(text));
+        expect(JSON.parse(safe)).toBe(text);
+        expect(safe).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b-\u200f]/);
+      }),
+    );
   });
 });

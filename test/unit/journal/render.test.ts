@@ -1,11 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { csvHeader, csvRow } from '../../../src/journal/csv.ts';
 import { matcher } from '../../../src/journal/query.ts';
 import { noLine } from '../../../src/journal/encode-record.ts';
 import type { JournalRecord } from '../../../src/journal/record.ts';
-import { renderRecord, terminalSafeJson } from '../../../src/journal/render.ts';
+import { renderRecord } from '../../../src/journal/render.ts';
 import { entryOf } from '../../helpers/journal-log.ts';
 
 const record: JournalRecord = { ...entryOf(1), seq: 1, time: '2026-05-01T12:00:00.000Z', previous: noLine };
@@ -20,18 +19,6 @@ describe('a record as a line for people', () => {
 
   test('paints the decision where colours are wanted', () => {
     expect(renderRecord({ ...record, decision: 'deny' }, { colours: 'on' })).toContain('\u001b[31mdeny \u001b[39m');
-  });
-});
-
-describe('JSON for a terminal', () => {
-  test('means the same and holds no character that drives a terminal', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
-        const safe = terminalSafeJson(JSON.stringify(text));
-        expect(JSON.parse(safe)).toBe(text);
-        expect(safe).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u200b-\u200f]/);
-      }),
-    );
   });
 });
 
