@@ -13,8 +13,11 @@ export interface CommandContext {
   readonly uid: number;
 }
 
-/** Arguments after the command's own name(s); resolves to the exit code. Errors are thrown, printed once by `main.ts`. */
-export type RunCommand = (args: readonly string[], context: CommandContext) => Promise<number>;
+/**
+ * Arguments after the command's own name(s), and its row of the table; resolves to the exit code. Errors are thrown, printed
+ * once by `main.ts`.
+ */
+export type RunCommand = (args: readonly string[], context: CommandContext, row: CommandRow) => Promise<number>;
 
 export interface CommandModule {
   readonly run: RunCommand;

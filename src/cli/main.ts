@@ -29,8 +29,9 @@ async function main(words: readonly string[]): Promise<number> {
     if (found === undefined || asksForHelp(found.args)) {
       return await help(words, found?.name);
     }
-    const { run } = await found.row.load();
-    return await run(found.args, context());
+    const { args, row } = found;
+    const { run } = await row.load();
+    return await run(args, context(), row);
   } catch (thrown) {
     return report(thrown, words);
   }

@@ -3,8 +3,7 @@ import type { Client } from '../../daemon/client.ts';
 import type { ApproveCall } from '../../daemon/protocol.ts';
 import type { Approved, RequestView } from '../../sandbox/approvals.ts';
 import type { PolicyApproval } from '../asking/approve-policy.ts';
-import type { CommandContext } from '../command.ts';
-import { commands } from '../commands.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { canAsk, confirm } from '../asking/confirm.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
@@ -16,8 +15,8 @@ import { requestText } from '../printing/request-text.ts';
  * `casemate approve`: a person at a terminal reads the request and says yes. The id names exactly what is shown, under the
  * rules that hold now; a request that changed has another id.
  */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseOptions(commands['approve'] ?? { options: [] }, args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   const id = requestId(requiredPositionals(parsed, ['ID'])[0]);
   const asked = readScope(parsed);
   const client = await connectDaemon(context);

@@ -1,14 +1,13 @@
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate create`: checks everything and records the sandbox; nothing runs yet. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['create'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const request = makeRequest(parsed, context);
   const client = await connectDaemon(context, { trust: request.trust });

@@ -1,14 +1,13 @@
 import { visible } from '../../base/text.ts';
 import type { CredentialView, SourceView } from '../../sandbox/list-credentials.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { ago, printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate credentials ls`: what is there, where from and when it was used; never a value, nor a part of one. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['credentials ls'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const client = await connectDaemon(context);
   const views = (await client.call('credential-list', { cwd: context.cwd })).map((view) => withVariables(view, context));

@@ -1,14 +1,13 @@
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { credentialName } from '../asking/secret-input.ts';
 
 /** `casemate credentials restore`: what was revoked may be used again, with the value it has now. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['credentials restore'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const name = credentialName(parsed);
   const sandbox = textOption(parsed, 'sandbox');
   const client = await connectDaemon(context);

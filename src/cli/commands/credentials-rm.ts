@@ -1,6 +1,5 @@
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { confirmName } from '../asking/confirm-name.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
@@ -8,8 +7,8 @@ import { parseOptions, switchOption } from '../reading/parse-options.ts';
 import { credentialName } from '../asking/secret-input.ts';
 
 /** `casemate credentials rm`: what goes is shown first, then the name once more, then the deed. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['credentials rm'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const name = credentialName(parsed);
   const json = switchOption(parsed, 'json');
   const client = await connectDaemon(context);

@@ -2,15 +2,14 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { parseOptions, switchOption } from '../reading/parse-options.ts';
 import { credentialName, hasSecretOption, readSecret } from '../asking/secret-input.ts';
 import { reportChange } from './credentials-set.ts';
 
 /** `casemate credentials rotate`: the new value is in force in every running sandbox when this returns. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['credentials rotate'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const name = credentialName(parsed);
   const json = switchOption(parsed, 'json');
   const client = await connectDaemon(context);

@@ -1,15 +1,14 @@
 import { visible } from '../../base/text.ts';
 import type { CredentialChange } from '../../sandbox/credentials.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { listOption, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { credentialName, readSecret } from '../asking/secret-input.ts';
 
 /** `casemate credentials set`: the value goes from the terminal or a pipe to the daemon, which seals it. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['credentials set'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const name = credentialName(parsed);
   const value = await readSecret(parsed, context, `Value of ${name} (not shown): `);
   const client = await connectDaemon(context);

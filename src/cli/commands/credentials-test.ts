@@ -1,15 +1,14 @@
 import { visible } from '../../base/text.ts';
 import type { TestAnswer } from '../../sandbox/test-credential.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { mark, printJson } from '../printing/output.ts';
 import { parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { credentialName } from '../asking/secret-input.ts';
 
 /** `casemate credentials test`: one real call; what is said is what came of that call. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['credentials test'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const name = credentialName(parsed);
   const client = await connectDaemon(context);
   const path = textOption(parsed, 'path');

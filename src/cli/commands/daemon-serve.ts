@@ -1,11 +1,10 @@
 import { serve } from '../../daemon/serve.ts';
 import type { RunCommand } from '../command.ts';
-import { innerCommands } from '../commands.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
 /** The daemon's own process; started by the first command that needs it. Its end is not held up by open connections. */
-export const run: RunCommand = async (args, { env, paths, uid, stdin }) => {
-  const parsed = parseOptions(innerCommands['daemon serve'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, { env, paths, uid, stdin }, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   try {
     process.exit(

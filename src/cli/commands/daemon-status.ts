@@ -2,14 +2,13 @@ import { isCasemateError } from '../../base/errors.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { StatusAnswer } from '../../daemon/protocol.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate daemon status`: never starts one. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['daemon status'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const status = await statusOf(context);
   if (switchOption(parsed, 'json')) {

@@ -1,13 +1,12 @@
 import { isCasemateError } from '../../base/errors.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate daemon stop`: waits until it is gone. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['daemon stop'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const stopped = await stop(context, switchOption(parsed, 'force'));
   if (switchOption(parsed, 'json')) {

@@ -1,13 +1,12 @@
-import type { CommandContext } from '../command.ts';
-import { commands } from '../commands.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { requestId } from '../reading/request-id.ts';
 
 /** `casemate deny`: what waits is refused at once, and the same is not asked again for a while. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseOptions(commands['deny'] ?? { options: [] }, args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   const id = requestId(requiredPositionals(parsed, ['ID'])[0]);
   const scope = switchOption(parsed, 'sandbox') ? 'sandbox' : 'while';
   const client = await connectDaemon(context);

@@ -1,15 +1,14 @@
 import { visible } from '../../base/text.ts';
 import type { DestroyAnswer } from '../../daemon/protocol.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { confirmName } from '../asking/confirm-name.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate destroy`: the plan first, then the name once more, then the deed. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['destroy'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const json = switchOption(parsed, 'json');
   const client = await connectDaemon(context);

@@ -4,14 +4,13 @@ import { engineNamed } from '../../engines/registry.ts';
 import { imageStore } from '../../images/store.ts';
 import { examineHost, type HostCheck } from '../../sandbox/examine-host.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { dim, mark, printJson } from '../printing/output.ts';
 import { proveHost } from '../session/prove-host.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
 /** `casemate doctor`: every row was probed just now; exit code 1 when something a start needs is missing, or a guarantee does not hold. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['doctor'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, command) => {
+  const parsed = parseOptions(command, args);
   optionalPositionals(parsed, []);
   const { paths, env, uid } = context;
   const runtime = textOption(parsed, 'runtime') ?? 'runc';

@@ -1,7 +1,6 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { durationOption } from '../reading/make-request.ts';
 import {
@@ -15,8 +14,8 @@ import {
 import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
 /** `casemate exec`: a command in a running sandbox. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['exec'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const command = requiredCommand(parsed);
   const env = Object.fromEntries(listOption(parsed, 'env').map(variable));

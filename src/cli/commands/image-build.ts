@@ -1,14 +1,13 @@
 import { buildDeps } from '../../images/build-deps.ts';
 import type { StoredImage } from '../../images/store.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { buildProgress } from '../printing/image-progress.ts';
 import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate image build`: steps on standard error, the digest on standard output. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['image build'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [recipe = 'base'] = optionalPositionals(parsed, ['RECIPE']);
   const { paths, env, uid, cwd, stderr, stdout } = context;
   const [{ buildImage }, { findRecipe }] = await Promise.all([

@@ -1,13 +1,12 @@
 import { formatBytes } from '../../base/units.ts';
 import { imageStore } from '../../images/store.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { ago, printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate image ls`: newest first; an image whose recipe has changed since is marked, for nothing starts from it. */
-export const run: RunCommand = async (args, { paths, stdout }) => {
-  const parsed = parseOptions(commands['image ls'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, { paths, stdout }, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const store = imageStore({ folder: paths.images });
   const [images, damaged] = await Promise.all([store.list(), store.damaged()]);

@@ -7,14 +7,13 @@ import type { ImageRecord } from '../../images/image.ts';
 import { removable, removeImage } from '../../images/remove-image.ts';
 import { imageStore, type DamagedImage, type StoredImage } from '../../images/store.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
 
 /** `casemate image rm NAME --confirm NAME`. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['image rm'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const { paths, env, uid, stdout, stderr } = context;
   const found = await removable(imageStore({ folder: paths.images }), name);

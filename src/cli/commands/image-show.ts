@@ -2,13 +2,12 @@ import { formatBytes } from '../../base/units.ts';
 import { allDebs, allNpm, type Lock } from '../../images/lock.ts';
 import { imageStore, type StoredImage } from '../../images/store.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate image show NAME`: what it is made of. `--json` has the whole lock and the bill of materials. */
-export const run: RunCommand = async (args, { paths, stdout }) => {
-  const parsed = parseOptions(commands['image show'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, { paths, stdout }, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const store = imageStore({ folder: paths.images });
   const image = await store.need(name);

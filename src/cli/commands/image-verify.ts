@@ -3,13 +3,12 @@ import type { VerifyRow } from '../../images/image.ts';
 import { verifyImage } from '../../images/verify-image.ts';
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { mark, printJson, type Mark } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate image verify NAME`: every promise of an image as a row; exit code 1 when one is broken. */
-export const run: RunCommand = async (args, { paths, env, uid, stdout, stderr }) => {
-  const parsed = parseOptions(commands['image verify'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, { paths, env, uid, stdout, stderr }, command) => {
+  const parsed = parseOptions(command, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const progress = (line: string): void => void stderr.write(`${visible(line)}\n`);
   const { image, rows } = await verifyImage(name, buildDeps({ paths, env, uid, progress }));

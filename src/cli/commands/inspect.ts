@@ -2,7 +2,6 @@ import type { InspectAnswer } from '../../daemon/protocol.ts';
 import type { OutsideView } from '../../proof/seen-from-outside.ts';
 import { alarmText, budgetRows } from '../printing/budget-rows.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { describeLogin } from '../printing/describe-login.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { bold, facts, mark, printJson } from '../printing/output.ts';
@@ -10,8 +9,8 @@ import { parseOptions, requiredPositionals, switchOption } from '../reading/pars
 import { visible } from '../../base/text.ts';
 
 /** `casemate inspect`: ticks only for what the probes of a proof see of the running sandbox from outside. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['inspect'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const client = await connectDaemon(context);
   const answer = await client.call('inspect', { name });

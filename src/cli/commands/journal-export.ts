@@ -9,16 +9,22 @@ import { writeBundle } from '../../journal/bundle.ts';
 import { csvHeader, csvRow } from '../../journal/csv.ts';
 import { queryJournal, type Found } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
-import type { CommandContext } from '../command.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { readFilters } from '../reading/journal-filters.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
 import { lineOutput } from '../printing/line-output.ts';
-import { numberOption, optionalPositionals, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
-import { parseFor } from '../printing/record-format.ts';
+import {
+  type ParsedOptions,
+  numberOption,
+  optionalPositionals,
+  parseOptions,
+  switchOption,
+  textOption,
+} from '../reading/parse-options.ts';
 
 /** `casemate journal export`: records as JSON lines or CSV, or all of it as a bundle that verifies elsewhere. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseFor('journal export', args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const format = textOption(parsed, 'format') ?? 'json';
   if (format === 'bundle') {

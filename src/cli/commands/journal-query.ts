@@ -1,15 +1,15 @@
 import { queryJournal } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
-import type { CommandContext } from '../command.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { readFilters } from '../reading/journal-filters.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
 import { lineOutput } from '../printing/line-output.ts';
-import { numberOption, optionalPositionals } from '../reading/parse-options.ts';
-import { parseFor, recordFormat } from '../printing/record-format.ts';
+import { numberOption, optionalPositionals, parseOptions } from '../reading/parse-options.ts';
+import { recordFormat } from '../printing/record-format.ts';
 
 /** `casemate journal query`: the records that match, oldest first. Reads the files; needs no daemon. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseFor('journal query', args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const limit = numberOption(parsed, 'limit', 1);
   const segments = await listSegments(journalPlace(context.paths).folder);

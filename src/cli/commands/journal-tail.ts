@@ -1,15 +1,15 @@
 import { cursorNearEnd, followJournal } from '../../journal/follow.ts';
 import { queryJournal } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
-import type { CommandContext } from '../command.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
 import { lineOutput } from '../printing/line-output.ts';
-import { numberOption, optionalPositionals, switchOption } from '../reading/parse-options.ts';
-import { parseFor, recordFormat } from '../printing/record-format.ts';
+import { numberOption, optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { recordFormat } from '../printing/record-format.ts';
 
 /** `casemate journal tail`: the newest records, and with --follow those to come. Reads the files; needs no daemon. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseFor('journal tail', args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const lines = numberOption(parsed, 'lines') ?? 20;
   const { folder } = journalPlace(context.paths);

@@ -6,14 +6,13 @@ import { verifyBundle } from '../../journal/bundle.ts';
 import { keyIdOf, publicKeyPath, readPublicKey } from '../../journal/journal-keys.ts';
 import { verifyJournal, verifySegments, type JournalVerdict } from '../../journal/verify-journal.ts';
 import { readWitness } from '../../journal/witness.ts';
-import type { CommandContext } from '../command.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
-import { optionalPositionals, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
-import { parseFor } from '../printing/record-format.ts';
+import { type ParsedOptions, optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
 /** `casemate journal verify`: 0 when valid, 1 with the first bad line when not. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseFor('journal verify', args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   const { verdict, keyId } = await verdictFor(parsed, context);
   if (switchOption(parsed, 'json')) {
     context.stdout.write(`${visibleJson({ ...verdict, key: keyId })}\n`);

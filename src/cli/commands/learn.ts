@@ -7,8 +7,7 @@ import { rulesAsYaml } from '../../policy/proposing/edit-policy.ts';
 import type { Learning } from '../../policy/proposing/learning.ts';
 import { propose } from '../../policy/proposing/propose.ts';
 import { requestsFromJournal } from '../../sandbox/denied-requests.ts';
-import type { CommandContext } from '../command.ts';
-import { commands } from '../commands.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { makeLearnWorkspace, removeLeftCopies, type LearnWorkspace } from '../session/learn-workspace.ts';
 import { learnNotes } from '../printing/learn-notes.ts';
@@ -19,8 +18,8 @@ import { hasTerminal, ownIdentity, runSession } from '../session/session.ts';
 import { showProposal } from '../asking/show-proposal.ts';
 
 /** `casemate learn`: a run in a copy without secrets, of which little leaves the host, and the rules it would have needed. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseOptions(commands['learn'] ?? { options: [] }, args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const learn = learningOf(parsed);
   const request = makeRequest(parsed, context);

@@ -4,7 +4,6 @@ import { loginAgents, oauthClientOf, type OAuthClient } from '../../credentials/
 import type { Client } from '../../daemon/client.ts';
 import type { LoginShown } from '../../daemon/protocol.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { canAsk, confirm } from '../asking/confirm.ts';
 import { describeLogin } from '../printing/describe-login.ts';
@@ -15,8 +14,8 @@ import { optionalPositionals, parseOptions, switchOption, textOption, type Parse
 import { typedOrPiped } from '../asking/secret-input.ts';
 
 /** `casemate login`: a login of the agent's subscription that is kept on the host, its own or the one the host already has. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['login'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [agent] = optionalPositionals(parsed, ['AGENT']);
   const isList = switchOption(parsed, 'status');
   if (agent === undefined && !isList) {

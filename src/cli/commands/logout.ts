@@ -1,12 +1,11 @@
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate logout`: the login is ended at its server, where that can be reached, and forgotten here. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['logout'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [agent = ''] = requiredPositionals(parsed, ['AGENT']);
   const client = await connectDaemon(context);
   const answer = await client.call('login-remove', { agent });

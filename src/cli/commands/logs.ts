@@ -2,14 +2,13 @@ import { CasemateError } from '../../base/errors.ts';
 import { lastLines, readKeptOutput } from '../../sandbox/kept-output.ts';
 import { alarmText } from '../printing/budget-rows.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { numberOption, parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate logs`: what commands without a terminal printed, kept on the host, shown without control characters. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['logs'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const tail = numberOption(parsed, 'tail', 1) ?? 200;
   const client = await connectDaemon(context);

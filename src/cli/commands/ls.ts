@@ -1,12 +1,11 @@
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { ago, printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate ls`. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['ls'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const client = await connectDaemon(context);
   const views = await client.call('ls', {});

@@ -4,15 +4,14 @@ import { formatBytes, formatDuration } from '../../base/units.ts';
 import { formatFunctions } from '../../policy/judging/format-functions.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate plan`: everything a start would do, and its hash; nothing is started. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['plan'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const client = await connectDaemon(context);
   const { hash, plan } = await client.call('plan', makeRequest(parsed, context));

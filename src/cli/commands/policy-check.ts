@@ -7,14 +7,13 @@ import type { Policy } from '../../policy/policy.ts';
 import { projectGrants } from '../../policy/layers/project-grants.ts';
 import type { LoadedPolicy } from '../../sandbox/load-policy.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 
 /** `casemate policy check`: reads the layers as a start would and says what they come to. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['policy check'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [file] = optionalPositionals(parsed, ['FILE']);
   const loaded = await readPolicy(context, { explicitFile: file === undefined ? undefined : resolve(context.cwd, file) });
   const { policy, files } = loaded;

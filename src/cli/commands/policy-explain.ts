@@ -5,14 +5,13 @@ import { parseHost } from '../../base/host.ts';
 import { visible } from '../../base/text.ts';
 import { explain, explainLines, type Question } from '../../policy/proposing/explain.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 
 /** `casemate policy explain`: which rule of which file decides about a destination or a request. Exit code 0 either way. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['policy explain'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const names = parsed.positionals.length > 1 ? ['HOST[:PORT]', 'METHOD', 'PATH'] : ['HOST[:PORT]'];
   requiredPositionals(parsed, names);
   const question = readQuestion(optionalPositionals(parsed, names));

@@ -8,8 +8,7 @@ import { rulesAsYaml } from '../../policy/proposing/edit-policy.ts';
 import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 import { propose } from '../../policy/proposing/propose.ts';
 import { requestOfId, requestsFromJournal } from '../../sandbox/denied-requests.ts';
-import type { CommandContext } from '../command.ts';
-import { commands } from '../commands.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { optionalPositionals, parseOptions, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 import { readDestination } from '../reading/read-destination.ts';
@@ -18,8 +17,8 @@ import { requestId } from '../reading/request-id.ts';
 import { showProposal } from '../asking/show-proposal.ts';
 
 /** `casemate policy propose`: the smallest rules that would allow what was denied, as YAML and in words; written if asked. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseOptions(commands['policy propose'] ?? { options: [] }, args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   const asked = await readAsked(parsed, context);
   const file = textOption(parsed, 'policy');
   const explicitFile = file === undefined ? undefined : resolve(context.cwd, file);

@@ -2,15 +2,14 @@ import { resolve } from 'node:path';
 
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { approve } from '../asking/approve.ts';
 
 /** `casemate policy trust`: a person approves what a project's policy asks for, as it reads now. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['policy trust'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [file] = optionalPositionals(parsed, ['FILE']);
   const policyFile = file === undefined ? undefined : resolve(context.cwd, file);
   const client = await connectDaemon(context);

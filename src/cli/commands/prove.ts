@@ -14,7 +14,6 @@ import { outcomeOf, overall, type Report } from '../../proof/statement.ts';
 import { startWatch } from '../../proof/watch/start-watch.ts';
 import type { Watch } from '../../proof/watch/watch.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { printJson } from '../printing/output.ts';
 import { proofProgress, proofText } from '../printing/proof-text.ts';
 import { makeRequest } from '../reading/make-request.ts';
@@ -27,8 +26,8 @@ import { openLab } from '../session/open-lab.ts';
 import { namedTarget, throwAwayTarget, type ProveTarget } from '../session/prove-target.ts';
 
 /** `casemate prove`: attacks a sandbox, says which guarantees held, and has that signed. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['prove'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name] = optionalPositionals(parsed, ['NAME']);
   const file = textOption(parsed, 'verify');
   if (file !== undefined) {

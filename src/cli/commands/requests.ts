@@ -1,7 +1,6 @@
 import { CasemateError } from '../../base/errors.ts';
 import type { RequestView } from '../../sandbox/approvals.ts';
-import type { CommandContext } from '../command.ts';
-import { commands } from '../commands.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { terminalSafeJson } from '../../base/text.ts';
 import { printJson } from '../printing/output.ts';
@@ -9,8 +8,8 @@ import { optionalPositionals, parseOptions, switchOption } from '../reading/pars
 import { requestText } from '../printing/request-text.ts';
 
 /** `casemate requests`: what was denied and may still be allowed; with --follow each as it comes, and it waits meanwhile. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseOptions(commands['requests'] ?? { options: [] }, args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const json = switchOption(parsed, 'json');
   if (switchOption(parsed, 'follow')) {

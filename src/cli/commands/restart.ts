@@ -1,7 +1,5 @@
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { changeState } from '../session/change-state.ts';
 
 /** `casemate restart`. */
-export const run: RunCommand = async (args, context) =>
-  await changeState('restart', commands['restart'] ?? { options: [] }, { args, context });
+export const run: RunCommand = async (args, context, row) => await changeState('restart', row, { args, context });

@@ -1,14 +1,13 @@
 import { CasemateError } from '../../base/errors.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
 /** `casemate run`: a new sandbox for one command, gone afterwards. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['run'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const request = makeRequest(parsed, context);
   const prompt = textOption(parsed, 'prompt');

@@ -3,13 +3,12 @@ import { buildDeps } from '../../images/build-deps.ts';
 import { ensureImage } from '../../images/ensure-image.ts';
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { printJson } from '../printing/output.ts';
 import { listOption, optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate setup`: folders and images; what is there already is left as it is. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['setup'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const given = listOption(parsed, 'image');
   const { paths, env, uid } = context;

@@ -1,12 +1,11 @@
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { parseOptions, requiredPositionals } from '../reading/parse-options.ts';
 import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
 /** `casemate shell`: a login shell as the sandbox's user; with no terminal it reads its commands from standard input. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['shell'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const tty = hasTerminal(context);
   const client = await connectDaemon(context);

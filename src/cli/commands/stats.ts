@@ -2,14 +2,13 @@ import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { StatsAnswer } from '../../daemon/protocol.ts';
 import { budgetRows } from '../printing/budget-rows.ts';
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate stats`. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['stats'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const client = await connectDaemon(context);
   const answer = await client.call('stats', { name });

@@ -1,7 +1,5 @@
 import type { RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { changeState } from '../session/change-state.ts';
 
 /** `casemate stop`. */
-export const run: RunCommand = async (args, context) =>
-  await changeState('stop', commands['stop'] ?? { options: [] }, { args, context });
+export const run: RunCommand = async (args, context, row) => await changeState('stop', row, { args, context });

@@ -2,7 +2,6 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { connectDaemon } from '../session/connect.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { bold, dim, mark, printJson } from '../printing/output.ts';
 import { listOption, optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { ensureTourImage } from '../tour/image.ts';
@@ -10,8 +9,8 @@ import { prepareTour, type TourStage } from '../tour/stage.ts';
 import { walk, type TourFindings } from '../tour/walk.ts';
 
 /** `casemate tour`: the whole way once, on a sample project, and what was found on it. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['tour'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const json = switchOption(parsed, 'json');
   const say = (text: string): void => void (json ? context.stderr : context.stdout).write(`${text}\n`);

@@ -2,15 +2,14 @@ import { journalPlace } from '../../journal/journal-place.ts';
 import { queryJournal } from '../../journal/query.ts';
 import { listSegments } from '../../journal/segments.ts';
 import { createUsageSum, type UsageRow } from '../../journal/sum-usage.ts';
-import type { CommandContext } from '../command.ts';
+import type { CommandContext, CommandRow } from '../command.ts';
 import { readFilters, readTime } from '../reading/journal-filters.ts';
 import { printJson, table } from '../printing/output.ts';
-import { optionalPositionals, switchOption, textOption } from '../reading/parse-options.ts';
-import { parseFor } from '../printing/record-format.ts';
+import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
 /** `casemate usage`: tokens and spend by sandbox, credential and model, from the journal. Needs no daemon. */
-export async function run(args: readonly string[], context: CommandContext): Promise<number> {
-  const parsed = parseFor('usage', args);
+export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const segments = await listSegments(journalPlace(context.paths).folder);
   const { sandboxes } = await readFilters(parsed, { segments, nowMs: Date.now() });

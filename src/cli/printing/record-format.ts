@@ -3,8 +3,7 @@ import { terminalSafeJson } from '../../base/text.ts';
 import { renderRecord } from '../../journal/render.ts';
 import type { Environment } from '../../system/environment.ts';
 import type { CommandContext } from '../command.ts';
-import { commands } from '../commands.ts';
-import { parseOptions, type ParsedOptions } from '../reading/parse-options.ts';
+import type { ParsedOptions } from '../reading/parse-options.ts';
 
 /** How the journal commands print a record: for people, or as one line of JSON that is safe on a terminal too. */
 export function recordFormat(
@@ -21,9 +20,4 @@ export function recordFormat(
 /** https://no-color.org: any value but an empty one. */
 function wantsColours(stdout: { readonly isTTY?: boolean }, env: Environment): boolean {
   return stdout.isTTY === true && env.get('NO_COLOR') === undefined && env.get('TERM') !== 'dumb';
-}
-
-/** The arguments of a command read against its row of the table. */
-export function parseFor(name: string, args: readonly string[]): ParsedOptions {
-  return parseOptions(commands[name] ?? { options: [] }, args);
 }
