@@ -56,3 +56,25 @@ export function loadedWith(files: readonly SourceFile[], entry: string): Readonl
   visit(entry);
   return seen;
 }
+
+/** Files that, by what they load before anything is called, load themselves again; each circle once, from its first file. */
+export function circles(files: readonly SourceFile[]): readonly (readonly string[])[] {
+  const targets = new Map(
+    files.map(({ path, text }) => [
+      path,
+      importsOf(text).flatMap(({ target, kind }) => (kind === 'static' ? (resolved(path, target) ?? []) : [])),
+    ]),
+  );
+  const found: (readonly string[])[] = [];
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) {
+      found.push(way.slice(way.indexOf(path)));
+    } else if (!done.has(path)) {
+      targets.get(path)?.forEach((target) => visit(target, [...way, path]));
+      done.add(path);
+    }
+  };
+  [...targets.keys()].toSorted().forEach((path) => visit(path, []));
+  return found;
+}

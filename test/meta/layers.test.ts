@@ -1,7 +1,7 @@
 /** The architecture is a test: layers, powers, and what the entry loads. */
 import { describe, expect, test } from 'vitest';
 
-import { importsOf, loadedWith } from './imports.ts';
+import { circles, importsOf, loadedWith } from './imports.ts';
 import { layerFaults } from './layers.ts';
 import { sources } from './tree.ts';
 
@@ -74,6 +74,21 @@ describe('layers', () => {
     ['what a comment says', 'src/base/a.ts', "// import x from '../cli/x.ts'; reads process.env"],
   ])('allow %s', (_, path, text) => {
     expect(layerFaults([{ path, text }])).toEqual([]);
+  });
+});
+
+describe('what is loaded', () => {
+  test('does not load itself again', () => {
+    expect(circles(sources)).toEqual([]);
+  });
+
+  test('would be caught in a circle, but not for a type or for what is loaded later', () => {
+    const files = [
+      { path: 'src/a.ts', text: "import { b } from './b.ts';" },
+      { path: 'src/b.ts', text: "import { c } from './c.ts';\nimport type { A } from './a.ts';" },
+      { path: 'src/c.ts', text: "export { b } from './b.ts';\nvoid import('./a.ts');" },
+    ];
+    expect(circles(files)).toEqual([['src/b.ts', 'src/c.ts']]);
   });
 });
 
