@@ -8,6 +8,8 @@ import { entryProbes } from './probes/entries.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
 import { egressProbes } from './probes/egress.ts';
 import { fileProbes } from './probes/files.ts';
+import { functionProbes } from './probes/functions.ts';
+import { serviceProbes } from './probes/services-in-bounds.ts';
 import { journalProbes } from './probes/journal.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { networkProbes } from './probes/network.ts';
@@ -24,6 +26,8 @@ export const probes: ProbeTable = {
   ...networkProbes,
   ...egressProbes,
   ...secretProbes,
+  ...functionProbes,
+  ...serviceProbes,
   ...workspaceProbes,
   ...entryProbes,
   ...terminalProbes,

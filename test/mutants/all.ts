@@ -1,6 +1,7 @@
 import { entryMutants } from './entries.ts';
 import { exhaustionMutants } from './exhaustion.ts';
 import { kernelMutants, networkMutants } from './kernel.ts';
+import { functionMutants } from './functions.ts';
 import { journalMutants } from './journal.ts';
 import type { Mutant } from './mutant.ts';
 import { egressMutants } from './egress.ts';
@@ -15,6 +16,7 @@ export const mutants: readonly Mutant[] = [
   ...workspaceMutants,
   ...egressMutants,
   ...secretMutants,
+  ...functionMutants,
   ...exhaustionMutants,
   ...entryMutants,
 ];

@@ -201,43 +201,4 @@ export const secretMutants: readonly Mutant[] = [
     replace: 'held.credential === `${name} never`, ',
     caughtBy: ['keys.revoked'],
   },
-  {
-    name: 'path-as-it-is',
-    weakens: 'a path is compared with the rules as it is written, whatever servers make of it',
-    file: 'src/policy/matching/canonical-path.ts',
-    find: "  if (!path.startsWith('/') || !/^[!-~]+$/.test(path)",
-    replace: "  if (path.startsWith('/')) {\n    return path;\n  }\n  if (!path.startsWith('/') || !/^[!-~]+$/.test(path)",
-    caughtBy: ['functions.undeclared'],
-  },
-  {
-    name: 'overrides-forwarded',
-    weakens: 'fields that name another method or path go on',
-    file: 'src/gateway/exchange/permit.ts',
-    find: '  return hasFunctions(rule) ? fields.filter(([name]) => !rewriting.test(name)) : fields;',
-    replace: "  return hasFunctions(rule) ? fields.filter(([name]) => !rewriting.test(name) || name !== '') : fields;",
-    caughtBy: ['functions.overridden'],
-  },
-  {
-    name: 'own-key-forwarded',
-    weakens: "a key of the caller's own goes on, beside the one of the gateway",
-    file: 'src/gateway/injection/identity.ts',
-    find: '  return foreignHeader(claims) ?? foreignParameter(claims) ?? misplaced(claims);',
-    replace: '  return foreignParameter(claims) ?? misplaced(claims);',
-    also: [
-      {
-        file: 'src/gateway/injection/inject.ts',
-        find: '.filter(([name]) => !isIdentity(name));',
-        replace: ".filter(([name]) => !isIdentity(name) || name !== '');",
-      },
-    ],
-    caughtBy: ['functions.own-key'],
-  },
-  {
-    name: 'own-key-in-query',
-    weakens: "a key of the caller's own in the query goes on",
-    file: 'src/gateway/injection/identity.ts',
-    find: '  return foreignHeader(claims) ?? foreignParameter(claims) ?? misplaced(claims);',
-    replace: '  return foreignHeader(claims) ?? misplaced(claims);',
-    caughtBy: ['functions.own-key'],
-  },
 ];

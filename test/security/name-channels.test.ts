@@ -70,11 +70,15 @@ test('SEC-15: a registry is read, not written to; what it does not know is asked
     }),
   ];
   const port = await lab.open(host, 443);
-  const ask = async (method: string, path: string, fields = ''): Promise<string> => {
+  const ask = async (method: string, path: string, fields = '', body = ''): Promise<string> => {
     const socket = await tlsTo(port, host, { ca: lab.authority.certificatePem });
-    const { text } = await talk(socket, [`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}Connection: close\r\n\r\n`], {
-      quietMs: 5000,
-    });
+    const { text } = await talk(
+      socket,
+      [`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}Connection: close\r\n\r\n${body}`],
+      {
+        quietMs: 5000,
+      },
+    );
     return text.slice(9, 12);
   };
   expect(await ask('GET', '/lodash', 'Authorization: Bearer somebody-elses\r\nCookie: a=b\r\n')).toBe('200');
@@ -87,6 +91,8 @@ test('SEC-15: a registry is read, not written to; what it does not know is asked
       ask('GET', '/-/npm/v1/tokens'),
     ]),
   ).toEqual(['403', '403', '403', '403']);
+  expect(await ask('GET', '/lodash', 'Content-Length: 4\r\n', 'data')).toBe('403');
+  expect(sinks[0]?.seen.length).toBe(1);
   const answers: string[] = [];
   for (let count = 0; count < 50; count += 1) {
     answers.push(await ask('GET', `/${randomBytes(20).toString('hex')}`));

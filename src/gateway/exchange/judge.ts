@@ -51,7 +51,14 @@ export function judge(exchange: Exchange, site: Site, known?: Known): Judgement 
       ),
     };
   }
-  return planFor({ site, head, rule: decision.rule });
+  return readingFault(decision.rule, exchange) ?? planFor({ site, head, rule: decision.rule });
+}
+
+/** Reading has no content (RFC 9110 section 9.3.1): what is sent along with it is said to the registry (SEC-15). */
+function readingFault({ id, registry, http }: NetworkRule, { body }: Exchange): Judgement | undefined {
+  return registry !== undefined && http === undefined && body !== undefined
+    ? { ok: false, refusal: refuse('function-not-allowed', 'packages are read without sending content', id) }
+    : undefined;
 }
 
 interface Dependent {
