@@ -1,3 +1,4 @@
+import type { AgentPrint } from './print.ts';
 import type { HttpAllowance, Level } from '../policy/policy.ts';
 
 /** A coding agent as data: how it starts, what it reads, what it needs. A new agent is a new file with one of these. */
@@ -10,6 +11,8 @@ export interface Agent {
   readonly recipe: string;
   /** Argument list for a session at a terminal, and for one prompt without one. */
   readonly start: (options: AgentStart) => readonly string[];
+  /** One task without a person, for programs that drive it. */
+  readonly print: AgentPrint;
   /** Variables that are set for it in every sandbox (no secret). */
   readonly env: (options: AgentSetup) => Readonly<Record<string, string>>;
   /** Files written into the sandbox's home before its first start. */

@@ -1,6 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import type { HttpAllowance } from '../policy/policy.ts';
 import type { Agent, AgentApi, AgentHost, AgentLogin, AgentSetup, AgentStart } from './agent.ts';
+import { claudePrint } from './claude-print.ts';
 
 /**
  * Claude Code. Observed with version 2.1.329 on 2026-11-21 in a namespace with a stand-in for every host: it spoke to
@@ -214,6 +215,7 @@ export const claude: Agent = {
   program: '/usr/local/bin/claude',
   recipe: 'claude',
   start,
+  print: claudePrint,
   env: (setup) => ({ ...quiet, ...(setup.telemetry ? {} : noTelemetry), ...apiEnv(setup), ...modelEnv(setup) }),
   homeFiles: (setup) => [
     { path: '.claude.json', content: onboarding(setup), mode: 0o600 },

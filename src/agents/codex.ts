@@ -1,5 +1,6 @@
 import { CasemateError } from '../base/errors.ts';
 import type { Agent, AgentApi, AgentLogin, AgentSetup, AgentStart } from './agent.ts';
+import { codexPrint } from './codex-print.ts';
 
 /**
  * Codex. Observed with version 0.169.0 on 2026-11-21 in a namespace with a stand-in for every host; the requests are
@@ -117,6 +118,7 @@ export const codex: Agent = {
   program: '/usr/local/bin/codex',
   recipe: 'codex',
   start,
+  print: codexPrint,
   env: () => ({}),
   homeFiles: (setup) => [
     { path: '.codex/config.toml', content: config(setup), mode: 0o600 },

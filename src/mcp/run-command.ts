@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 
 import { CasemateError } from '../base/errors.ts';
@@ -15,6 +16,10 @@ import type { ToolContext } from './tool.ts';
 export interface RunOptions {
   readonly input?: string | undefined;
   readonly maxOutputBytes: number;
+  /** Nothing of it is kept for the logs: it is about the session, not of it. */
+  readonly quiet?: boolean | undefined;
+  /** What it prints is told to nobody on the way. */
+  readonly quietProgress?: boolean | undefined;
   /** Is given each piece of standard output as it comes. */
   readonly onOutput?: ((piece: Buffer) => void) | undefined;
 }
@@ -32,12 +37,44 @@ export interface CommandResult {
   readonly changedRepositories: readonly string[];
 }
 
+export interface CommandRequest {
+  /** name or id of the session */
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly cwd?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly timeoutMs: number;
+}
+
+export interface OpenCommand {
+  readonly name: string;
+  /** in the environment of the command, and of whatever it starts */
+  readonly mark: string;
+  readonly client: Client;
+  readonly opened: OpenAnswer;
+}
+
+/** Recorded and ready to be started; `runCommand` must follow, it also ends the connection. */
+export async function openCommand(context: ToolContext, request: CommandRequest): Promise<OpenCommand> {
+  context.signal.throwIfAborted();
+  const client = await context.connect(context.progress);
+  const mark = randomBytes(8).toString('hex');
+  const env = { ...request.env, [markName]: mark };
+  try {
+    const opened = await client.call('exec', { ...request, env, tty: false, client: await context.identity() });
+    return { name: request.name, mark, client, opened };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
 const progressEveryMs = 1000;
 
 /** Throws the abort reason when the caller cancels: the command is over then. */
 export async function runCommand(
   context: ToolContext,
-  { client, opened }: { readonly client: Client; readonly opened: OpenAnswer },
+  { name, mark, client, opened }: OpenCommand,
   options: RunOptions,
 ): Promise<CommandResult> {
   const { executionId } = opened;
@@ -51,6 +88,9 @@ export async function runCommand(
     exitCode = await attached(context, opened, { ...options, stdout: stdout.take, stderr: stderr.take });
   } finally {
     closed = await link.reportEnd(exitCode);
+    if (options.quiet !== true && (closed.timedOut || context.signal.aborted)) {
+      await endMarked(context, name, mark);
+    }
   }
   context.signal.throwIfAborted();
   return {
@@ -65,6 +105,21 @@ export async function runCommand(
   };
 }
 
+const markName = 'CASEMATE_TASK';
+
+/** Agents start commands in sessions of their own, which do not end with them. Whoever took the mark out of its environment stays. */
+const endScript =
+  'for round in 1 2 3; do for p in /proc/[0-9]*; do if tr "\\0" "\\n" < "$p/environ" | grep -qx "$0"; then kill -KILL "${p#/proc/}"; fi; done; done 2>/dev/null';
+
+async function endMarked({ connect, identity, defaults }: ToolContext, name: string, mark: string): Promise<void> {
+  const context: ToolContext = { connect, identity, defaults, signal: AbortSignal.timeout(20_000), progress: () => undefined };
+  const command = ['/bin/sh', '-c', endScript, `${markName}=${mark}`];
+  // What ended with its sandbox needs no end.
+  await openCommand(context, { name, command, timeoutMs: 10_000 })
+    .then(async (open) => await runCommand(context, open, { maxOutputBytes: 1024, quiet: true }))
+    .catch(() => undefined);
+}
+
 interface Taking extends RunOptions {
   readonly stdout: (piece: Buffer) => void;
   readonly stderr: (piece: Buffer) => void;
@@ -72,12 +127,12 @@ interface Taking extends RunOptions {
 
 async function attached(context: ToolContext, { invocation, logFile }: OpenAnswer, taking: Taking): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const log = openOutputLog(logFile, (text) => context.progress(text));
+  const log = taking.quiet === true ? undefined : openOutputLog(logFile, (text) => context.progress(text));
   const { file, args, env } = invocation;
   const child = spawnProcess(file, args, { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   const cancel = (): void => void child.kill('SIGKILL');
   context.signal.addEventListener('abort', cancel, { once: true });
-  const reporter = lineReporter(context.progress);
+  const reporter = lineReporter(taking.quiet === true || taking.quietProgress === true ? () => undefined : context.progress);
   child.stdout?.on('data', (piece: Buffer) => {
     log?.write(piece);
     taking.stdout(piece);

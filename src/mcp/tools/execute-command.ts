@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 import { visibleLines } from '../../base/text.ts';
-import { runCommand } from '../run-command.ts';
+import { openCommand, runCommand } from '../run-command.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 import { variables } from '../variables.ts';
@@ -55,22 +55,9 @@ export const executeCommand = tool({
   }),
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   async run({ command, cwd, env, input, timeoutMs, maxOutputBytes, ...session }, context) {
-    const client = await context.connect(context.progress);
-    const opened = await client
-      .call('exec', {
-        name: session.sessionId,
-        command: typeof command === 'string' ? ['sh', '-c', command] : command,
-        cwd,
-        env: env ?? {},
-        tty: false,
-        timeoutMs,
-        client: await context.identity(),
-      })
-      .catch((error: unknown) => {
-        client.close();
-        throw error;
-      });
-    const { changedRepositories, ...result } = await runCommand(context, { client, opened }, { input, maxOutputBytes });
+    const words = typeof command === 'string' ? ['sh', '-c', command] : command;
+    const open = await openCommand(context, { name: session.sessionId, command: words, cwd, env, timeoutMs });
+    const { changedRepositories, ...result } = await runCommand(context, open, { input, maxOutputBytes });
     return { ...result, changedRepositories: [...changedRepositories] };
   },
   text({ exitCode, stdout, stderr, timedOut }) {

@@ -1,0 +1,74 @@
+/** How an agent works on one task without a person: the task on standard input, events as JSON lines on standard output. */
+export interface AgentPrint {
+  /** Throws `UNSUPPORTED`, naming the argument, for what this agent has no way to do. */
+  readonly command: (task: AgentTask) => readonly string[];
+  /** One line of its output; `undefined`: nothing that a caller is told. What it holds was written in the sandbox. */
+  readonly read: (line: string) => AgentNote | undefined;
+}
+
+export interface AgentTask {
+  readonly permissions: 'ask' | 'skip';
+  /** tools it may use without asking, and no others; absent: as its permissions say */
+  readonly tools?: readonly string[] | undefined;
+  readonly model?: string | undefined;
+  /** dollars, by the agent's own count */
+  readonly maxBudgetUsd?: number | undefined;
+  /** id of an earlier conversation in this sandbox */
+  readonly resume?: string | undefined;
+}
+
+export interface AgentNote {
+  /** lines for who looks on */
+  readonly say?: readonly string[] | undefined;
+  readonly report?: Partial<AgentReport> | undefined;
+}
+
+/** What is known of a task; later notes replace earlier ones. */
+export interface AgentReport {
+  /** what it said last, its result */
+  readonly result: string;
+  /** it says itself that it did not come to its end */
+  readonly failed: boolean;
+  /** resumes this conversation */
+  readonly conversation: string;
+  readonly turns: number;
+  /** by the agent's own count; no bill */
+  readonly costUsd: number;
+  readonly usage: AgentUsage;
+}
+
+export interface AgentUsage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+}
+
+/** Of a line of JSON; `undefined` where it is none, for agents print other lines, too. */
+export function parseLine(line: string): unknown {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** An own member of an object of strangers. */
+export function member(value: unknown, ...path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (inner, name) =>
+      typeof inner === 'object' && inner !== null && Object.hasOwn(inner, name)
+        ? Object.getOwnPropertyDescriptor(inner, name)?.value
+        : undefined,
+    value,
+  );
+}
+
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function countOf(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : 0;
+}
