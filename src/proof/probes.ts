@@ -4,6 +4,7 @@ import { aroundLimitProbes } from './probes/around-limits.ts';
 import { aroundNetworkProbes } from './probes/around-network.ts';
 import { aroundTerminalProbes } from './probes/around-terminal.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
+import { controlProbes } from './probes/control.ts';
 import { entryProbes } from './probes/entries.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
 import { egressProbes } from './probes/egress.ts';
@@ -31,6 +32,7 @@ export const probes: ProbeTable = {
   ...workspaceProbes,
   ...entryProbes,
   ...terminalProbes,
+  ...controlProbes,
   ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,

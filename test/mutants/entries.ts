@@ -1,12 +1,14 @@
+import { controlMutants } from './control.ts';
 import type { Mutant } from './mutant.ts';
 import { terminalMutants } from './terminal.ts';
 
 const enter = '  return processOf(spec, { id: agentId, command, cwd, env, ...terminal });';
 const capability = "['CAP_SYS_CHROOT']";
 
-/** Ways into a sandbox that confine less than others (G23), and what is shown of one (G19). */
+/** Ways into a sandbox that confine less than others (G23), what is shown of one (G19), who may call (G21). */
 export const entryMutants: readonly Mutant[] = [
   ...terminalMutants,
+  ...controlMutants,
   {
     name: 'exec-with-a-capability',
     weakens: 'a command without a terminal keeps a capability',
