@@ -53,6 +53,27 @@ describe('GWP-15: framing two servers could read apart', () => {
   });
 });
 
+describe('versions that have no such request', () => {
+  const whole = 'Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n';
+
+  test.each([
+    ['HTTP/1.0', 'a transfer coding in HTTP/1.0 (RFC 9112 section 6.1)', whole],
+    ['HTTP/0.9', 'a version before there were fields', 'Content-Length: 0\r\n\r\n'],
+    ['HTTP/2.0', 'HTTP/2 in text', 'Content-Length: 0\r\n\r\n'],
+  ])('%s: %s is refused with nothing behind it', async (version, _, rest) => {
+    const before = sink.seen.length;
+    const answer = await talk(await open(), [head.replace('HTTP/1.1', version), rest]);
+    expect(answer.text).toMatch(/^HTTP\/1\.1 400 /);
+    expect(sink.seen).toHaveLength(before);
+  });
+
+  test('HTTP/1.0 with a length arrives', async () => {
+    const before = sink.seen.length;
+    await talk(await open(), [`${head.replace('HTTP/1.1', 'HTTP/1.0')}Content-Length: 2\r\n\r\nhi`]);
+    expect(sink.seen.slice(before)).toMatchObject([{ url: '/v1/messages', body: 'hi' }]);
+  });
+});
+
 describe('one connection, several requests', () => {
   test('GWP-17: the second is judged by itself', async () => {
     const before = sink.seen.length;

@@ -39,12 +39,13 @@ export function pathOf(target: string): string {
 }
 
 function methodFault({ method, version }: Exchange): Refusal | undefined {
+  if (version === 'other') {
+    return refuse('malformed-request', 'the version of HTTP is not one of a request like this');
+  }
   if (method === 'CONNECT' || method === 'TRACE') {
     return refuse('target-not-allowed', `${method} is not carried out here`);
   }
-  return /^[A-Z][A-Z-]{0,31}$/.test(method) && (version === '1.1' || version === '2')
-    ? undefined
-    : refuse('malformed-request', 'the method is not well formed');
+  return /^[A-Z][A-Z-]{0,31}$/.test(method) ? undefined : refuse('malformed-request', 'the method is not well formed');
 }
 
 function authorityFault({ authorities }: Exchange, asked: AskedFor): Refusal | undefined {
@@ -75,8 +76,12 @@ function targetFault({ target }: Exchange): Refusal | undefined {
     : refuse('malformed-request', 'the request target holds characters that do not belong there');
 }
 
-function framingFault({ fields }: Exchange): Refusal | undefined {
+function framingFault({ fields, version }: Exchange): Refusal | undefined {
   const coding = tokensOf(fields, 'transfer-encoding');
+  // Faulty by RFC 9112 section 6.1: a server of that version would look for the end elsewhere.
+  if (coding.length > 0 && version === '1.0') {
+    return refuse('malformed-request', 'HTTP/1.0 knows no transfer coding');
+  }
   const lengths = valuesOf(fields, 'content-length');
   if (coding.length > 1 || (coding.length === 1 && (coding[0] !== 'chunked' || lengths.length > 0))) {
     return refuse('malformed-request', 'the transfer coding is not understood');

@@ -20,7 +20,7 @@ export function http1Exchange(
   request.on('error', () => undefined);
   response.on('error', () => undefined);
   return {
-    version: '1.1',
+    version: versionOf(request),
     method: request.method ?? '',
     target: request.url ?? '',
     authorities: valuesOf(fields, 'host'),
@@ -48,6 +48,11 @@ export function http1Exchange(
     hasResponded: () => response.headersSent,
     cut: () => void request.socket.destroy(),
   };
+}
+
+/** Node's parser lets 0.9 and 2.0 through as well. */
+function versionOf({ httpVersion }: IncomingMessage): Exchange['version'] {
+  return httpVersion === '1.0' || httpVersion === '1.1' ? httpVersion : 'other';
 }
 
 /** pip, wget and apt show of a denial the words behind the number and nothing else. */

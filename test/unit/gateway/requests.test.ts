@@ -59,6 +59,10 @@ describe('the head of a request', () => {
     [{ method: 'CONNECT' }, 'target-not-allowed'],
     [{ method: 'get' }, 'malformed-request'],
     [{ method: 'G\0T' }, 'malformed-request'],
+    [{ version: '1.0' as const }, 'ok'],
+    [{ version: 'other' as const }, 'malformed-request'],
+    [{ fields: [['transfer-encoding', 'chunked']] as Field[] }, 'ok'],
+    [{ version: '1.0' as const, fields: [['transfer-encoding', 'chunked']] as Field[] }, 'malformed-request'],
     [{ fields: [['transfer-encoding', 'gzip, chunked']] as Field[] }, 'malformed-request'],
     [
       {
