@@ -151,7 +151,7 @@ const cpuPeriodUs = 100_000;
  * Least, first and greatest size of a TCP connection's buffers, of both ends inside (tcp(7)). All of a host share one amount of
  * memory for them, and with the usual 4 to 32 MiB a few hundred connections that nobody reads take it from every program.
  */
-const socketBuffers = {
+export const socketBuffers = {
   'net.ipv4.tcp_rmem': '4096 131072 1048576',
   'net.ipv4.tcp_wmem': '4096 65536 524288',
 };

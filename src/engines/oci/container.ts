@@ -6,7 +6,7 @@ import { visible } from '../../base/text.ts';
 import { privateFolder, readTextIfPresent } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, SandboxSpec } from '../engine.ts';
-import { ociConfig, type Cgroup } from './bundle.ts';
+import { ociConfig, socketBuffers, type Cgroup } from './bundle.ts';
 import { limitSockets } from './cgroups.ts';
 import { sandboxFacts, type Content, type ContentHost } from './content.ts';
 import { containerGroup, groupLine, newUnit } from './delegation.ts';
@@ -16,6 +16,7 @@ import { askForGracePeriod } from './grace-period.ts';
 import type { CgroupHost } from './host.ts';
 import { cgroupSteps } from './gvisor/cgroup-steps.ts';
 import { startCommand } from './gvisor/gvisor-calls.ts';
+import { networkSteps } from './gvisor/network-steps.ts';
 import { gvisorConfig } from './gvisor/gvisor-config.ts';
 import { openFolder } from './gvisor/sandbox-folder.ts';
 import { rootMapping, userMapping, type IdMapping } from './ids.ts';
@@ -212,7 +213,8 @@ function creationOf(spec: SandboxSpec, host: ContainerHost, { identity, group }:
   if (gvisor !== undefined) {
     const { machine, cgroup } = host;
     const isDelegated = group?.unit !== undefined;
-    const steps = group === undefined ? [] : cgroupSteps(spec.limits, { ...group, isDelegated, layout: cgroup.layout });
+    const groups = group === undefined ? [] : cgroupSteps(spec.limits, { ...group, isDelegated, layout: cgroup.layout });
+    const steps = [...groups, ...networkSteps(socketBuffers)];
     return startCommand(spec.id, { machine, folder, mapping: mappingOf(identity), steps, choice: gvisor });
   }
   const runtime = { name, root, env, limitsMust: group?.unit !== undefined };

@@ -2,11 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { engineLayout } from '../../engines/oci/folders.ts';
 import { isDelegated } from '../../engines/oci/delegation.ts';
+import { engineLayout, type EngineLayout } from '../../engines/oci/folders.ts';
+import { commandCall } from '../../engines/oci/gvisor/gvisor-calls.ts';
+import { gvisorPlace } from '../../engines/oci/gvisor/inside.ts';
+import { sharedFile } from '../../engines/oci/gvisor/sandbox-folder.ts';
+import { engineRecords } from '../../engines/oci/records.ts';
 import { runtimeCommand } from '../../engines/oci/runtime.ts';
 import { run } from '../../system/process.ts';
 import type { RunInside } from '../inside/observe.ts';
+import type { Inside, InsideOptions } from '../probe.ts';
 import type { Lab, LabSandbox } from './lab.ts';
 
 /**
@@ -18,6 +23,9 @@ export function rootInside(lab: Lab, sandbox: LabSandbox): RunInside {
   const { plan } = sandbox.target;
   return async (command, { timeoutMs, input } = {}) => {
     const [init] = await sandbox.target.processes();
+    if (plan?.runtime === 'runsc') {
+      return await inGvisor({ lab, layout, id: sandbox.id, keeper: init ?? 0 }, command, { timeoutMs, input });
+    }
     const file = join(lab.folder, `root-${randomBytes(6).toString('hex')}.json`);
     await writeFile(file, JSON.stringify(rootProcess(command)), { mode: 0o600 });
     const name = plan?.runtime ?? 'runc';
@@ -30,6 +38,34 @@ export function rootInside(lab: Lab, sandbox: LabSandbox): RunInside {
       await rm(file, { force: true });
     }
   };
+}
+
+interface GvisorSandbox {
+  readonly lab: Lab;
+  readonly layout: EngineLayout;
+  readonly id: string;
+  readonly keeper: number;
+}
+
+/** gVisor is called from the sandbox's namespaces, and reads the process from the sandbox's folder. No list holds the command. */
+async function inGvisor(
+  { lab, layout, id, keeper }: GvisorSandbox,
+  command: readonly string[],
+  { timeoutMs, input }: InsideOptions,
+): Promise<Inside> {
+  const execution = `root-${randomBytes(6).toString('hex')}`;
+  const { processFile, executionPid, executionLog } = layout.sandbox(id);
+  const files = [processFile(execution), executionPid(execution), executionLog(execution)];
+  await sharedFile(processFile(execution), JSON.stringify(rootProcess(command)));
+  const record = await engineRecords(layout.records).get(id);
+  const place = gvisorPlace(record, { layout, isRoot: process.geteuid?.() === 0, keeper });
+  const { file, args } = commandCall(id, place, { execution, pidFile: executionPid(execution), tty: false });
+  try {
+    const { exitCode, stdout, stderr } = await run(file, args, { env: lab.env, cwd: lab.folder, input, timeoutMs });
+    return { code: exitCode, out: stdout, err: stderr };
+  } finally {
+    await Promise.all(files.map((path) => rm(path, { force: true })));
+  }
 }
 
 /** An ordinary user's runtime has to be started in the namespace around the sandbox's own. */

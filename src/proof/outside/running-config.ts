@@ -13,6 +13,7 @@ import { specOf } from '../../sandbox/spec.ts';
 import { none, same } from '../compare.ts';
 import { control, type Row } from '../finding.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
+import { gvisorConfigRows } from './running-gvisor.ts';
 
 /**
  * The specification that a sandbox of the lab was made from, as the runtime read it: beside what the pure function gives for
@@ -27,6 +28,9 @@ export async function configRows(lab: Lab, sandbox: LabSandbox): Promise<readonl
   const { plan } = sandbox.target;
   if (plan === undefined) {
     throw new Error('a sandbox of the lab has a plan');
+  }
+  if (plan.runtime === 'runsc') {
+    return await gvisorConfigRows({ record, text, plan, target: sandbox.target });
   }
   const { id, owner, hostname, rootfs, home } = record.spec;
   const { variables, others } = environmentOf(record.spec.env, plan);
@@ -63,7 +67,7 @@ export async function configRows(lab: Lab, sandbox: LabSandbox): Promise<readonl
 }
 
 /** What the environment has beside the plan's: stand-ins of its credentials, and nothing else but the sandbox's own name. */
-function environmentOf(all: Readonly<Record<string, string>>, { env, credentials }: Plan) {
+export function environmentOf(all: Readonly<Record<string, string>>, { env, credentials }: Plan) {
   const named = new Set(credentials.flatMap((credential) => credential.variables.map(({ name }) => name)));
   const more = Object.entries(all).filter(([name, value]) => env[name] !== value && name !== 'CASEMATE_SANDBOX');
   return {
@@ -154,6 +158,6 @@ export function processFaults(process: OciProcess): readonly string[] {
   return Object.entries(rules).flatMap(([name, broken]) => (broken ? [name] : []));
 }
 
-function unknownKeys(value: object, known: readonly string[]): boolean {
+export function unknownKeys(value: object, known: readonly string[]): boolean {
   return Object.keys(value).some((name) => !known.includes(name));
 }

@@ -86,16 +86,25 @@ async function holders(container: string): Promise<string | undefined> {
 
 /** Each runtime has a folder of its own for what it made. */
 async function statesOf(layout: EngineLayout, container: string): Promise<readonly string[]> {
-  const there = await Promise.all(
-    runtimes.map((name) =>
-      lstat(join(layout.runtimeRoot(name), container)).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
+  const there = await Promise.all(runtimes.map((name) => (name === 'runsc' ? ofGvisor : ofRunc(name))(layout, container)));
   return runtimes.filter((_, index) => there[index] === true);
 }
+
+type Knows = (layout: EngineLayout, container: string) => Promise<boolean>;
+
+const ofRunc =
+  (name: string): Knows =>
+  async (layout, container) =>
+    await lstat(join(layout.runtimeRoot(name), container)).then(
+      () => true,
+      () => false,
+    );
+
+/** gVisor has a folder for each sandbox, and files with the sandbox's name in it. */
+const ofGvisor: Knows = async (layout, container) => {
+  const names = await readdir(join(layout.sandbox(container).folder, 'runsc')).catch(() => []);
+  return names.some((name) => name.includes(container) && name.endsWith('.state'));
+};
 
 /** gVisor is a kernel of its own; the others share this host's. */
 async function kernelRow({ target }: LabSandbox, runtime: string): Promise<Row> {

@@ -10,7 +10,7 @@ import { attackInside } from '../lab/attack-inside.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { rootInside } from '../lab/root-inside.ts';
 import type { ProbeTable } from '../probe.ts';
-import { idRanges } from '../outside/running-process.ts';
+import { idRanges, type IdRange } from '../outside/running-process.ts';
 import { attributesOf, entriesBelow, type Entry } from '../outside/tree.ts';
 import { textMap } from '../read-answer.ts';
 
@@ -35,12 +35,13 @@ export const leftFileProbes: ProbeTable = {
       await lab.casemate(['start', sandbox.name]);
       const agent = await leave(sandbox.target.inside, 'agent');
       const root = rootInside(lab, sandbox);
-      await leave(root, 'root');
+      const byRoot = await leave(root, 'root');
+      const owners = { owner, word: byRoot.word, nobodys: await nobodysIds(sandbox, uid) };
       const left = await entriesBelow(sandbox.workspace);
       const homes = uid === 0 ? [] : await entriesBelow(join(lab.places.state, 'sandboxes', sandbox.id, 'home'));
       const rows = [
-        ...leftRows('workspace', left, owner),
-        ...leftRows('home', homes, owner),
+        ...leftRows('workspace', left, owners),
+        ...leftRows('home', homes, owners),
         await attributeRow(sandbox.workspace, left),
         await mappingRow(lab, sandbox),
         controlRow(agent, left, sandbox.target.plan?.workspace.mode === 'readonly'),
@@ -72,16 +73,41 @@ async function leave(inside: RunInside, who: string): Promise<Left> {
   return { word, ordinary: textMap(answer('left_ordinary')) };
 }
 
-function leftRows(where: string, left: readonly Entry[], owner: number): readonly Row[] {
+interface Owners {
+  readonly owner: number;
+  /** what names of root's begin with */
+  readonly word: string;
+  /** what root inside may leave: ids that no account has */
+  readonly nobodys: readonly IdRange[];
+}
+
+/**
+ * Where root starts a sandbox that shares its kernel, nothing can be written but by the owner's id. Elsewhere root inside, who
+ * nobody is, has an id of the sandbox's own: a subordinate one of the caller's, or with gVisor one of the sandbox's range.
+ */
+async function nobodysIds({ target }: LabSandbox, uid: number): Promise<readonly IdRange[]> {
+  const [first = 0] = await target.processes();
+  const isStrict = uid === 0 && target.plan?.runtime !== 'runsc';
+  const ranges = isStrict ? [] : idRanges(await readProcess(first, 'uid_map'));
+  return ranges.filter(({ outside }) => outside > greatestAccount);
+}
+
+/** Above what `useradd` gives to people by default (login.defs(5)); subordinate and container ids begin above it. */
+const greatestAccount = 60_000;
+
+export function isOwned({ path, uid, gid }: Pick<Entry, 'path' | 'uid' | 'gid'>, { owner, word, nobodys }: Owners): boolean {
+  const isNobodys = (id: number): boolean => nobodys.some(({ outside, size }) => id >= outside && id < outside + size);
+  const ofRoot = path.startsWith(word);
+  return [uid, gid].every((id) => id === owner || (ofRoot && isNobodys(id)));
+}
+
+function leftRows(where: string, left: readonly Entry[], owners: Owners): readonly Row[] {
   const named = (entries: readonly Entry[]): readonly string[] =>
     entries.map(({ path, uid, gid, mode }) => `${path} (${uid}:${gid}, ${mode.toString(8)})`);
   return left.length === 0
     ? []
     : [
-        none(
-          `files in the ${where} that are not its owner's`,
-          named(left.filter(({ uid, gid }) => uid !== owner || gid !== owner)),
-        ),
+        none(`files in the ${where} that are not its owner's`, named(left.filter((entry) => !isOwned(entry, owners)))),
         none(
           `files in the ${where} with set-id bits`,
           named(left.filter(({ kind, mode }) => kind !== 'folder' && (mode & 0o6000) !== 0)),

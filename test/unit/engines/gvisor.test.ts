@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { SandboxSpec } from '../../../src/engines/engine.ts';
 import { ociConfig } from '../../../src/engines/oci/bundle.ts';
 import { cgroupSteps, hostTasks } from '../../../src/engines/oci/gvisor/cgroup-steps.ts';
+import { networkSteps } from '../../../src/engines/oci/gvisor/network-steps.ts';
 import { commandCall, startCommand } from '../../../src/engines/oci/gvisor/gvisor-calls.ts';
 import { gvisorConfig } from '../../../src/engines/oci/gvisor/gvisor-config.ts';
 import { rootMapping } from '../../../src/engines/oci/ids.ts';
@@ -76,6 +77,10 @@ describe("gVisor's groups", () => {
     expect(steps.findIndex((step) => step.startsWith('join:'))).toBeGreaterThan(
       steps.findLastIndex((step) => step.startsWith('write:')),
     );
+  });
+
+  it('are beside settings of the network, by their paths', () => {
+    expect(networkSteps({ 'net.ipv4.tcp_rmem': '4096 131072 1048576' })).toEqual(['net:ipv4/tcp_rmem:4096 131072 1048576']);
   });
 
   it('get their controllers from above where there is one hierarchy, and from nobody in a scope of the user', () => {

@@ -7,6 +7,7 @@ import { run, type RunResult } from '../../../system/process.ts';
 import type { CommandSpec, Invocation, SandboxConnection, SendingProcess } from '../../engine.ts';
 import { commandProcess } from '../bundle.ts';
 import type { EngineContext } from '../context.ts';
+import type { EngineLayout } from '../folders.ts';
 import { fileServerId, slotBase } from '../ids.ts';
 import type { EngineRecord } from '../records.ts';
 import { hexAddress, hexPort, socketOf } from '../sending-process.ts';
@@ -29,10 +30,20 @@ export interface GvisorSandbox {
   readonly keeper: ProcessIdentity;
 }
 
-function placeOf({ context, record, keeper }: GvisorSandbox): GvisorPlace {
-  const { folder } = context.layout.sandbox(record.spec.id);
-  const id = record.slot === undefined ? userKernelId : slotBase(record.slot) + fileServerId;
-  return { kind: context.isRoot ? 'root' : 'user', folder, keeper: keeper.pid, id };
+function placeOf({ context: { layout, isRoot }, record, keeper }: GvisorSandbox): GvisorPlace {
+  return gvisorPlace(record, { layout, isRoot, keeper: keeper.pid });
+}
+
+export interface GvisorHost {
+  readonly layout: EngineLayout;
+  readonly isRoot: boolean;
+  readonly keeper: number;
+}
+
+/** Where a sandbox that runs is called. */
+export function gvisorPlace({ spec, slot }: EngineRecord, { layout, isRoot, keeper }: GvisorHost): GvisorPlace {
+  const id = slot === undefined ? userKernelId : slotBase(slot) + fileServerId;
+  return { kind: isRoot ? 'root' : 'user', folder: layout.sandbox(spec.id).folder, keeper, id };
 }
 
 export async function gvisorInvocation(sandbox: GvisorSandbox, command: CommandSpec): Promise<Invocation> {

@@ -1,8 +1,9 @@
 # Starts gVisor for one sandbox and keeps it: a user, mount, network and process namespace of its own around all of gVisor's
 # processes, so that none of them is anybody on the host. `stage.pl` becomes this once the mounts are there. The first process
 # of the namespaces stays as the sandbox's keeper: it ends with gVisor's kernel, and with it ends everything.
-# Arguments: x64|arm64 FOLDER MAP FILTER [make:PATH | write:PATH:TEXT | join:PATH]... -- PROGRAM ARGUMENT...; MAP as in
-# uid_map with commas between the lines; FILTER a seccomp program in hex. No module is loaded.
+# Arguments: x64|arm64 FOLDER MAP FILTER [make:PATH | write:PATH:TEXT | join:PATH | net:NAME:TEXT]... -- PROGRAM ARGUMENT...;
+# MAP as in uid_map with commas between the lines; FILTER a seccomp program in hex; `net` is a setting of the sandbox's network
+# by its path below /proc/sys/net. No module is loaded.
 use strict;
 use warnings;
 
@@ -59,7 +60,7 @@ sysopen(my $record, "$folder/init.json", O_WRONLY | O_CREAT | O_TRUNC, 0600) or 
 sysopen(my $place, $folder, 0) or stop($folder);
 
 # Groups with limits, made by whoever may make them: this process is the first that they hold.
-for (@steps) {
+for (grep { !/^net:/ } @steps) {
   my ($kind, $path, $text) = split /:/, $_, 3;
   if ($kind eq 'make') {
     mkdir $path or -d $path or stop("cgroup $path");
@@ -122,6 +123,12 @@ socket(my $socket, 2, 2, 0) or stop('socket');
 my $interface = pack('a16 s x22', 'lo', IFF_UP_RUNNING);
 ioctl($socket, SIOCSIFFLAGS, $interface) or stop('lo');
 close $socket;
+# gVisor's sockets are this host's, in this namespace.
+for (grep { /^net:/ } @steps) {
+  my (undef, $name, $text) = split /:/, $_, 3;
+  sysopen(my $file, "/proc/sys/net/$name", O_WRONLY) or stop($name);
+  defined syswrite($file, $text) or stop($name);
+}
 
 pipe(my $go_out, my $go_in) or stop('pipe');
 pipe(my $done_out, my $done_in) or stop('pipe');
