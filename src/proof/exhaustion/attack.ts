@@ -65,10 +65,15 @@ export async function besiege(lab: Lab, { run, bounds }: Attack): Promise<Besieg
   return { rows: [...value, ...watchedRows(watched, bounds)], watched };
 }
 
+/** gVisor's own processes count as well, and take what a small sandbox has. */
+const mostWithGvisor: Limits = { ...most, memoryBytes: 256 * mebi };
+
 const attackers = new WeakMap<Lab, Promise<LabSandbox>>();
 
 async function fieldOf(lab: Lab): Promise<Field> {
-  const limits = lab.twin.target.plan === undefined ? most : narrowest(lab.twin.target.plan.limits, most);
+  const { plan } = lab.twin.target;
+  const bounds = plan?.runtime === 'runsc' ? mostWithGvisor : most;
+  const limits = plan === undefined ? bounds : narrowest(plan.limits, bounds);
   const made = attackers.get(lab) ?? lab.make('attacker', { limits: written(limits) });
   attackers.set(lab, made);
   const attacker = await made;

@@ -122,8 +122,15 @@ export function changes(before: ReadonlyMap<string, string>, after: ReadonlyMap<
     .map((path) => `${path}: ${before.get(path) ?? 'absent'}, then ${after.get(path) ?? 'absent'}`);
 }
 
-/** Names of extended attributes of each path, by the kernel (llistxattr(2)); Node has no call for them. */
-export async function attributesOf(folder: string, paths: readonly string[]): Promise<readonly { path: string; name: string }[]> {
+export interface Attribute {
+  readonly path: string;
+  readonly name: string;
+  /** in hex; empty where it cannot be read */
+  readonly value: string;
+}
+
+/** Extended attributes of each path, by the kernel (llistxattr(2)); Node has no call for them. */
+export async function attributesOf(folder: string, paths: readonly string[]): Promise<readonly Attribute[]> {
   const input = Buffer.from(paths.map((path) => `${path}\0`).join(''), 'latin1');
   const { stdout } = await run('perl', [dataFile('proof/outside/attributes.pl'), process.arch], {
     cwd: folder,
@@ -135,7 +142,7 @@ export async function attributesOf(folder: string, paths: readonly string[]): Pr
     .toString('latin1')
     .split('\n')
     .flatMap((line) => {
-      const [path, name] = line.split('\0');
-      return path === undefined || name === undefined ? [] : [{ path, name }];
+      const [path, name, value = ''] = line.split('\0');
+      return path === undefined || name === undefined ? [] : [{ path, name, value }];
     });
 }

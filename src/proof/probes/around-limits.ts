@@ -2,7 +2,7 @@ import { attack, control, type Row } from '../finding.ts';
 import { observe } from '../inside/observe.ts';
 import type { Bench, ProbeTable, Target } from '../probe.ts';
 import { text, textMap } from '../read-answer.ts';
-import { readOwnLimits } from '../watch/own-limits.ts';
+import { isLimit, readOwnLimits } from '../watch/own-limits.ts';
 
 /** Whether a sandbox has limits of its own: read from its groups on this host, and one of them tried as far as is harmless. */
 
@@ -16,7 +16,7 @@ export const aroundLimitProbes: ProbeTable = {
     proves: ['G22'],
     profile: 'full',
     source: 'CIS Docker 5.11, 5.29',
-    asks: ['fork'],
+    asks: ['fork', 'resource_limits'],
     async run(bench) {
       const [first] = await bench.target.processes();
       if (first === undefined) {
@@ -27,17 +27,25 @@ export const aroundLimitProbes: ProbeTable = {
         };
       }
       const { processes, memoryBytes } = await readOwnLimits(first);
+      const isWaived = bench.target.plan?.waive.includes('memory-limit') === true;
       return {
         rows: [
-          limitRow('limit of processes', processes),
-          limitRow('limit of memory', memoryBytes),
-          ...(await tryProcesses(bench.target, processes)),
+          limitRow('limit of processes', bench.ownKernel ? countedInside(bench) : processes),
+          ...(isWaived ? [] : [limitRow('limit of memory', memoryBytes)]),
+          ...(bench.ownKernel ? [] : await tryProcesses(bench.target, processes)),
           forkRow(bench),
         ],
       };
     },
   },
 };
+
+/** A kernel of its own counts programs itself; what this host counts are its threads. */
+function countedInside(bench: Bench): string | undefined {
+  const { NPROC = '' } = textMap(bench.answer('resource_limits'));
+  const [soft = ''] = NPROC.split(' ');
+  return isLimit(soft) ? soft : undefined;
+}
 
 function limitRow(what: string, limit: string | undefined): Row {
   return attack(what, { expected: 'one of its own', seen: limit ?? 'none', ok: limit !== undefined, from: 'outside' });

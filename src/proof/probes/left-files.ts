@@ -11,7 +11,7 @@ import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { rootInside } from '../lab/root-inside.ts';
 import type { ProbeTable } from '../probe.ts';
 import { idRanges, type IdRange } from '../outside/running-process.ts';
-import { attributesOf, entriesBelow, type Entry } from '../outside/tree.ts';
+import { attributesOf, entriesBelow, type Attribute, type Entry } from '../outside/tree.ts';
 import { textMap } from '../read-answer.ts';
 
 /** What is left on the host's disk by the agent and by root of the sandbox (G3), judged by what the host then sees. */
@@ -42,7 +42,7 @@ export const leftFileProbes: ProbeTable = {
       const rows = [
         ...leftRows('workspace', left, owners),
         ...leftRows('home', homes, owners),
-        await attributeRow(sandbox.workspace, left),
+        await attributeRow(sandbox.workspace, left, owners),
         await mappingRow(lab, sandbox),
         controlRow(agent, left, sandbox.target.plan?.workspace.mode === 'readonly'),
         await rootRow(root),
@@ -116,16 +116,29 @@ function leftRows(where: string, left: readonly Entry[], owners: Owners): readon
       ];
 }
 
-async function attributeRow(folder: string, left: readonly Entry[]): Promise<Row> {
+async function attributeRow(folder: string, left: readonly Entry[], { nobodys }: Owners): Promise<Row> {
   const found = await attributesOf(
     folder,
     left.map(({ path }) => path),
   );
-  const giving = found.filter(({ name }) => name.startsWith('security.') || name.startsWith('trusted.'));
+  const giving = found.filter((one) => /^(?:security|trusted)\./.test(one.name) && !givesNobody(one, nobodys));
   return none(
     'attributes that give capabilities or trust',
     giving.map(({ path, name }) => `${name} of ${path}`),
   );
+}
+
+/**
+ * The kernel writes down for whose namespaces file capabilities hold (capabilities(7), version 3, `struct vfs_ns_cap_data`):
+ * those whose root is an id that no account has are none of this host's.
+ */
+export function givesNobody({ name, value }: Pick<Attribute, 'name' | 'value'>, nobodys: readonly IdRange[]): boolean {
+  const bytes = Buffer.from(value, 'hex');
+  if (name !== 'security.capability' || bytes.length !== 24 || bytes.readUInt32LE(0) >>> 24 !== 3) {
+    return false;
+  }
+  const root = bytes.readUInt32LE(20);
+  return nobodys.some(({ outside, size }) => root >= outside && root < outside + size);
 }
 
 async function mappingRow(lab: Lab, sandbox: LabSandbox): Promise<Row> {

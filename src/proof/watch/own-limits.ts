@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
+import { namespaceOf } from '../host-view.ts';
+
 /**
  * Limits of a process's own groups, read on the host (cgroups(7)). Those that this program is under as well, such as of a
  * login session, are no limits of a sandbox.
@@ -42,7 +44,23 @@ export async function readOwnLimits(pid: number): Promise<OwnLimits> {
     return found.toSorted((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))[0];
   };
   const [processes, memoryBytes, cpu] = await Promise.all([read(files.processes), read(files.memoryBytes), read(files.cpu)]);
-  return { processes, memoryBytes, cpu };
+  return { processes: processes ?? (await countedInNamespace(pid)), memoryBytes, cpu };
+}
+
+/** Since Linux 5.14 RLIMIT_NPROC is counted in each user namespace apart: in one of its own it is a limit of the sandbox's. */
+async function countedInNamespace(pid: number): Promise<string | undefined> {
+  const [space, own, limits] = await Promise.all([
+    namespaceOf(pid, 'user'),
+    namespaceOf('self', 'user'),
+    readText(`/proc/${pid}/limits`),
+  ]);
+  return space === '' || space === own ? undefined : namespaceLimit(limits, await readText('/proc/self/limits'));
+}
+
+/** The hard limit of processes, where it is less than our own. */
+export function namespaceLimit(its: string, ours: string): string | undefined {
+  const hard = (text: string): number => Number(/^Max processes\s+\S+\s+(\d+)/m.exec(text)?.[1] ?? Number.POSITIVE_INFINITY);
+  return hard(its) < hard(ours) ? String(hard(its)) : undefined;
 }
 
 type Groups = Readonly<Record<string, string>>;

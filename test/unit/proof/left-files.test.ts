@@ -1,7 +1,7 @@
 /** Whose a file may be that a sandbox left. */
 import { expect, test } from 'vitest';
 
-import { isOwned } from '../../../src/proof/probes/left-files.ts';
+import { givesNobody, isOwned } from '../../../src/proof/probes/left-files.ts';
 
 const strict = { owner: 1002, word: 'root-ab', nobodys: [] };
 const subordinate = { ...strict, nobodys: [{ inside: 1, outside: 165_536, size: 65_535 }] };
@@ -16,4 +16,16 @@ test.each([
   ['of an id beside the range', { path: 'root-ab-file', uid: 165_535, gid: 165_536 }, false, false],
 ])('%s', (_, entry, ofRoot, ofUser) => {
   expect([isOwned(entry, strict), isOwned(entry, subordinate)]).toEqual([ofRoot, ofUser]);
+});
+
+test.each([
+  ['for namespaces of a subordinate id', 'security.capability', `01000003${'00'.repeat(16)}a0860200`, true],
+  ['for namespaces of another id', 'security.capability', `01000003${'00'.repeat(16)}ea030000`, false],
+  ['for namespaces of root', 'security.capability', `01000003${'00'.repeat(16)}00000000`, false],
+  ['for everybody', 'security.capability', `01000002${'00'.repeat(16)}`, false],
+  ['cut off', 'security.capability', '01000003', false],
+  ['of another name', 'security.ima', `01000003${'00'.repeat(16)}a0860200`, false],
+])('capabilities %s', (_, name, value, nobodys) => {
+  expect(givesNobody({ name, value }, subordinate.nobodys)).toBe(nobodys);
+  expect(givesNobody({ name, value }, [])).toBe(false);
 });

@@ -1,7 +1,7 @@
 /** What lies around a sandbox for a proof: names, addresses and limits as they are told and read. */
 import { describe, expect, test } from 'vitest';
 
-import { isLimit } from '../../../src/proof/watch/own-limits.ts';
+import { isLimit, namespaceLimit } from '../../../src/proof/watch/own-limits.ts';
 import { plantedNames, presentFiles } from '../../../src/proof/watch/planted-names.ts';
 import { packedAddress, told } from '../../../src/proof/watch/start-watch.ts';
 import { protectedPaths } from '../../../src/sandbox/protected-paths.ts';
@@ -43,4 +43,14 @@ test.each([
   ['', false],
 ])('%j in a file of a control group is a limit: %s', (text, limit) => {
   expect(isLimit(text)).toBe(limit);
+});
+
+test('a limit of processes that is counted in a namespace is less than our own', () => {
+  const limits = (hard: string): string =>
+    `Limit  Soft  Hard  Units\nMax processes             512                  ${hard}                 processes \n`;
+  expect(namespaceLimit(limits('512'), limits('96365'))).toBe('512');
+  expect(namespaceLimit(limits('512'), limits('unlimited'))).toBe('512');
+  expect(namespaceLimit(limits('96365'), limits('96365'))).toBeUndefined();
+  expect(namespaceLimit(limits('unlimited'), limits('96365'))).toBeUndefined();
+  expect(namespaceLimit('', limits('96365'))).toBeUndefined();
 });
