@@ -38,20 +38,38 @@ async function main(): Promise<number> {
     return unknown.length > 0 ? 2 : 0;
   }
   const chosen = mutants.filter(({ name }) => wanted === undefined || wanted.includes(name));
-  const { faults, absent } = await baseline(chosen);
+  const results: MutantResult[] = [];
+  for (const [runtime, some] of Map.groupBy(chosen, (mutant) => mutant.runtime)) {
+    if (!(await tryGroup(some, runtime, results))) {
+      return 1;
+    }
+  }
+  return finish(results);
+}
+
+/** Those of one runtime; whether the product itself holds with it. */
+async function tryGroup(some: readonly Mutant[], runtime: Mutant['runtime'], results: MutantResult[]): Promise<boolean> {
+  if (runtime !== undefined && !onPath(runtime)) {
+    results.push(...some.map((mutant) => skipped(mutant, `${runtime} is not installed`)));
+    return true;
+  }
+  const { faults, absent } = await baseline(some, runtime);
   if (faults.length > 0) {
     say(`the product itself does not hold, so no mutant can be told from it:\n  ${faults.join('\n  ')}`);
-    return 1;
+    return false;
   }
-  const results: MutantResult[] = [];
-  for (const mutant of chosen) {
+  for (const mutant of some) {
     const result = await tryMutant(mutant, absent);
     results.push(result);
     if (values.json !== true) {
       say(line(result));
     }
   }
-  return finish(results);
+  return true;
+}
+
+function skipped({ name, weakens }: Mutant, why: string): MutantResult {
+  return { name, weakens, outcome: 'skipped', by: [], why, ms: 0 };
 }
 
 function usage(): string {
@@ -60,9 +78,9 @@ function usage(): string {
 }
 
 /** The product as it is, asked with the very probes that the mutants name. */
-async function baseline(chosen: readonly Mutant[]) {
+async function baseline(chosen: readonly Mutant[], runtime: Mutant['runtime']) {
   const ids = [...new Set(chosen.flatMap(({ caughtBy }) => caughtBy))];
-  const proved = await prove(undefined, ids);
+  const proved = await prove(undefined, ids, runtime);
   keep('none', proved);
   return 'fault' in proved
     ? { faults: [proved.fault], absent: new Map<string, string>() }
@@ -70,13 +88,13 @@ async function baseline(chosen: readonly Mutant[]) {
 }
 
 async function tryMutant(mutant: Mutant, absent: ReadonlyMap<string, string>): Promise<MutantResult> {
-  const { name, weakens, caughtBy } = mutant;
+  const { name, caughtBy } = mutant;
   const here = caughtBy.filter((id) => !absent.has(id));
   const why = lacking(mutant.needs) ?? (here.length === 0 ? absent.get(caughtBy[0] ?? '') : undefined);
   if (why !== undefined) {
-    return { name, weakens, outcome: 'skipped', by: [], why, ms: 0 };
+    return skipped(mutant, why);
   }
-  const proved = await prove(mutant, values.wide === true ? [] : here);
+  const proved = await prove(mutant, values.wide === true ? [] : here, mutant.runtime);
   keep(name, proved);
   return judgeMutant({ ...mutant, caughtBy: here }, proved);
 }
@@ -94,10 +112,11 @@ function lacking(need: Need | undefined): string | undefined {
   return need === undefined || onPath(need) ? undefined : `${need} is not installed`;
 }
 
-async function prove(mutant: Mutant | undefined, probes: readonly string[]): Promise<Proved> {
+async function prove(mutant: Mutant | undefined, probes: readonly string[], asked: Mutant['runtime']): Promise<Proved> {
   const entry = await buildMutant(mutant);
+  const runtime = asked ?? values.runtime;
   const options = [
-    ...(values.runtime === undefined ? [] : ['--runtime', values.runtime]),
+    ...(runtime === undefined ? [] : ['--runtime', runtime]),
     ...(values.waive ?? []).flatMap((layer) => ['--waive', layer]),
   ];
   const proved = await proveBuild({ entry, probes, options });

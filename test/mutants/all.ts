@@ -4,6 +4,7 @@ import { kernelMutants, networkMutants } from './kernel.ts';
 import { functionMutants } from './functions.ts';
 import { journalMutants } from './journal.ts';
 import type { Mutant } from './mutant.ts';
+import { ownKernelMutants } from './own-kernel.ts';
 import { egressMutants } from './egress.ts';
 import { secretMutants } from './secrets.ts';
 import { workspaceMutants } from './workspace.ts';
@@ -12,6 +13,7 @@ import { workspaceMutants } from './workspace.ts';
 export const mutants: readonly Mutant[] = [
   ...kernelMutants,
   ...networkMutants,
+  ...ownKernelMutants,
   ...journalMutants,
   ...workspaceMutants,
   ...egressMutants,

@@ -8,6 +8,8 @@ export interface Mutant extends Edit {
   readonly also?: readonly Edit[] | undefined;
   /** ids of probes; each of them must say that the guarantee is broken */
   readonly caughtBy: readonly string[];
+  /** which runtime the guard is of; default: the one that is asked for, or that of the policy */
+  readonly runtime?: 'runsc' | undefined;
   /** what the host must have for the guard to be there at all */
   readonly needs?: Need | undefined;
 }

@@ -3,6 +3,7 @@ import type { Plan } from '../../sandbox/plan.ts';
 import { attack, control, type Row } from '../finding.ts';
 import type { Lab, LabLimits, LabSandbox } from '../lab/lab.ts';
 import type { Hand, Hold } from '../lab/hand.ts';
+import { hasOwnKernel } from '../outside/gvisor-processes.ts';
 import { groupFigures, type GroupFigures } from './figures.ts';
 import { watchedRows, whileWatched, type Bounds, type Watched } from './watched.ts';
 
@@ -31,6 +32,12 @@ export interface Field {
   readonly hand: () => Promise<Hand>;
   /** bounds and use of the attacker's cgroup, now */
   readonly group: () => Promise<GroupFigures>;
+  /** its programs run on gVisor's kernel, as this host sees it */
+  readonly ownKernel: boolean;
+  /** its memory has a limit that nobody waived */
+  readonly isBounded: boolean;
+  /** Starts the attacker anew: one on a kernel of its own ends where its memory does. */
+  readonly again: () => Promise<void>;
 }
 
 export interface Limits {
@@ -65,8 +72,8 @@ export async function besiege(lab: Lab, { run, bounds }: Attack): Promise<Besieg
   return { rows: [...value, ...watchedRows(watched, bounds)], watched };
 }
 
-/** gVisor's own processes count as well, and take what a small sandbox has. */
-const mostWithGvisor: Limits = { ...most, memoryBytes: 256 * mebi };
+/** gVisor's own processes count as well, and each program of a sandbox takes several megabytes there. */
+const mostWithGvisor: Limits = { ...most, memoryBytes: 512 * mebi, pids: 32 };
 
 const attackers = new WeakMap<Lab, Promise<LabSandbox>>();
 
@@ -77,8 +84,24 @@ async function fieldOf(lab: Lab): Promise<Field> {
   const made = attackers.get(lab) ?? lab.make('attacker', { limits: written(limits) });
   attackers.set(lab, made);
   const attacker = await made;
-  const [first = 0] = await attacker.target.processes();
-  return { lab, attacker, limits, hand: () => attacker.hand(), group: () => groupFigures(attacker.id, first) };
+  let first: Promise<number> | undefined;
+  const firstProcess = async (): Promise<number> => (await attacker.target.processes())[0] ?? 0;
+  const again = async (): Promise<void> => {
+    first = undefined;
+    await lab.casemate(['stop', attacker.name]);
+    const { code, err } = await lab.casemate(['start', attacker.name]);
+    if (code !== 0) {
+      throw new Error(`the attacker does not start again: ${err.toString('utf8').trim().slice(0, 200)}`);
+    }
+  };
+  if (plan?.runtime === 'runsc') {
+    // What an attack before this one took is not given back by gVisor's kernel.
+    await again();
+  }
+  const isBounded = plan?.waive.includes('memory-limit') !== true;
+  const ownKernel = await hasOwnKernel(attacker.target);
+  const group = async (): Promise<GroupFigures> => await groupFigures(attacker.id, await (first ??= firstProcess()));
+  return { lab, attacker, limits, hand: () => attacker.hand(), group, ownKernel, isBounded, again };
 }
 
 function narrowest(one: Limits, other: Limits): Limits {

@@ -4,6 +4,7 @@ import { open, readFile } from 'node:fs/promises';
 import { attack, control, type Row } from '../finding.ts';
 import { firstRow, takeWhile, takenRow, type AttackTable, type Field, type TakeRow } from './attack.ts';
 import { hostFigures } from './figures.ts';
+import { endedRow, orderRows, queuedBytes, takeToTheEnd } from './own-kernel.ts';
 
 /** What a sandbox can take of the host: each kind up to its bound, and the others go on meanwhile. */
 
@@ -16,6 +17,7 @@ export const takeAttacks: AttackTable = {
     layers: ['pids-limit'],
     async run(field) {
       const { limits, lab, group } = field;
+      const most = field.ownKernel ? tasksFor(limits.pids) : limits.pids;
       const row = { take: 'processes', what: 'processes', tried: limits.pids * 6, bound: limits.pids };
       const peer = await lab.peer();
       const [hold, [now, other]] = await takeWhile(await field.hand(), row, () =>
@@ -24,9 +26,9 @@ export const takeAttacks: AttackTable = {
       return [
         takenRow(row, hold),
         attack('processes as the host counts them', {
-          expected: `at most ${limits.pids}`,
+          expected: `at most ${most}`,
           seen: now.pids === undefined ? 'not counted here' : `${now.pids}, limit ${now.pidsMost ?? 'none'}`,
-          ok: now.pids === undefined || now.pids <= limits.pids,
+          ok: now.pids === undefined || now.pids <= most,
           from: 'outside',
         }),
         firstRow(row, hold),
@@ -50,11 +52,23 @@ export const takeAttacks: AttackTable = {
     source: 'tmpfs(5)',
     async run(field) {
       const half = Math.floor(field.limits.memoryBytes / 2);
-      const rows = ['tmp', 'var_tmp', 'shm'].flatMap((place): readonly TakeRow[] => [
-        { take: `bytes_${place}`, what: `MiB in ${place}`, tried: (4 * half) / mebi, bound: half / mebi },
-        { take: `names_${place}`, what: `names in ${place}`, tried: half / 2048, bound: half / 4096 },
-      ]);
-      return await takeEach(field, rows);
+      const places = ['tmp', 'var_tmp', 'shm'];
+      const bytes = places.map((place) => ({
+        take: `bytes_${place}`,
+        what: `MiB in ${place}`,
+        tried: (4 * half) / mebi,
+        bound: half / mebi,
+      }));
+      const names = places.map((place) => ({
+        take: `names_${place}`,
+        what: `names in ${place}`,
+        tried: field.ownKernel ? 8192 : half / 2048,
+        bound: half / 4096,
+      }));
+      // gVisor's kernel does not count names: they are its memory.
+      return field.ownKernel
+        ? [...(await takeEach(field, bytes)), ...(await takeEachToTheEnd(field, names))]
+        : await takeEach(field, [...bytes, ...names]);
     },
   },
   home: {
@@ -105,13 +119,15 @@ export const takeAttacks: AttackTable = {
   priority: {
     title: 'raise its priority and its own limits',
     source: 'CIS Docker 5.12; sched(7)',
-    async run({ hand }) {
-      const hold = await (await hand()).take('raised', 1);
-      await hold.release();
-      const rows = Object.entries(hold.counts).map(([what, seen]) =>
+    async run(field) {
+      const [hold, order] = await takeWhile(await field.hand(), raise, async () =>
+        field.ownKernel ? await orderRows(field) : [],
+      );
+      const judged = Object.entries(hold.counts).filter(([what]) => !field.ownKernel || what.startsWith('limit of '));
+      const rows = judged.map(([what, seen]) =>
         attack(what, { expected: 'EPERM or EACCES', seen: String(seen), ok: ['EPERM', 'EACCES'].includes(String(seen)) }),
       );
-      return rows;
+      return [...rows, ...order];
     },
   },
   processor: {
@@ -139,6 +155,24 @@ export const measuredAttacks: AttackTable = {
 const slackMiB = 512;
 const longFile: TakeRow = { take: 'long_file', what: 'GiB of a file without content', tried: 60, bound: 0 };
 
+const raise: TakeRow = { take: 'raised', what: 'priority', tried: 1, bound: 0 };
+
+/** Threads of this host for so many programs, with gVisor. */
+function tasksFor(pids: number): number {
+  return 512 + 16 * pids;
+}
+
+async function takeEachToTheEnd(field: Field, rows: readonly TakeRow[]): Promise<readonly Row[]> {
+  const seen: Row[] = [];
+  for (const row of field.isBounded ? rows : []) {
+    // oxlint-disable-next-line no-await-in-loop -- one kind at a time: two would share the limit
+    const ended = await takeToTheEnd(field, row);
+    seen.push(endedRow(row, ended, field.limits.memoryBytes));
+    seen.push(...(ended.hold === undefined ? [] : [firstRow(row, ended.hold)]));
+  }
+  return seen;
+}
+
 async function takeEach({ hand }: Field, rows: readonly TakeRow[]): Promise<readonly Row[]> {
   const seen: Row[] = [];
   for (const row of rows) {
@@ -154,14 +188,10 @@ async function takeMemory(field: Field): Promise<readonly Row[]> {
   const whole = Math.floor(field.limits.memoryBytes / mebi);
   const before = await field.group();
   const apart = before.socketsMost === undefined ? whole : Math.ceil(whole / 2);
-  const kinds: readonly TakeRow[] = [
-    { take: 'memory', what: 'MiB of its own', tried: 2 * whole, bound: whole },
-    { take: 'shared_memory', what: 'MiB of shared memory', tried: 2 * whole, bound: whole },
-    { take: 'pipe_buffers', what: 'MiB in pipes', tried: 240, bound: whole },
-    { take: 'tcp_buffers', what: 'MiB in TCP connections', tried: 120, bound: apart },
-    { take: 'unix_buffers', what: 'MiB in Unix sockets', tried: 240, bound: whole },
-    { take: 'udp_buffers', what: 'MiB in UDP sockets', tried: 480, bound: whole },
-  ];
+  const kinds = memoryKinds(whole, apart);
+  if (field.ownKernel) {
+    return await takeGvisorMemory(field, kinds);
+  }
   const rows = await takeEach(field, kinds);
   const { memoryMost, memoryPeak, killed } = await field.group();
   const [init = 0] = await field.attacker.target.processes();
@@ -179,6 +209,56 @@ async function takeMemory(field: Field): Promise<readonly Row[]> {
       ok: init !== 0,
       from: 'outside',
     }),
+  ];
+}
+
+function memoryKinds(whole: number, apart: number): readonly TakeRow[] {
+  return [
+    { take: 'memory', what: 'MiB of its own', tried: 2 * whole, bound: whole },
+    { take: 'shared_memory', what: 'MiB of shared memory', tried: 2 * whole, bound: whole },
+    { take: 'pipe_buffers', what: 'MiB in pipes', tried: 240, bound: whole },
+    { take: 'tcp_buffers', what: 'MiB in TCP connections', tried: 120, bound: apart },
+    { take: 'unix_buffers', what: 'MiB in Unix sockets', tried: 240, bound: whole },
+    { take: 'udp_buffers', what: 'MiB in UDP sockets', tried: 480, bound: whole },
+  ];
+}
+
+/** Buffers of TCP and UDP are this host's, all others are memory of gVisor's kernel. */
+async function takeGvisorMemory(field: Field, kinds: readonly TakeRow[]): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for (const kind of kinds) {
+    const protocol = kind.take === 'tcp_buffers' ? 'tcp' : kind.take === 'udp_buffers' ? 'udp' : undefined;
+    // oxlint-disable-next-line no-await-in-loop -- one kind at a time: two would share the limit
+    const ended = await takeToTheEnd(field, kind, async () => (protocol === undefined ? [] : await queued(field, protocol)));
+    rows.push(endedRow(kind, ended, field.limits.memoryBytes));
+    rows.push(...(ended.hold === undefined ? [] : [firstRow(kind, ended.hold)]));
+    if (protocol !== undefined && ended.hold !== undefined) {
+      rows.push(...bufferRows(kind, ended.seen));
+    }
+  }
+  return rows;
+}
+
+async function queued({ attacker }: Field, protocol: 'tcp' | 'udp'): Promise<readonly number[]> {
+  const [keeper = 0] = await attacker.target.processes();
+  return await queuedBytes(keeper, protocol);
+}
+
+/** All connections of a host share one amount of memory (tcp(7)): none may have much of it. */
+const mostOfOneSocket = 1.5 * mebi;
+
+function bufferRows({ what, bound }: TakeRow, sockets: readonly number[]): readonly Row[] {
+  const whole = Math.round(sockets.reduce((sum, bytes) => sum + bytes, 0) / mebi);
+  const greatest = Math.max(0, ...sockets);
+  const facts = (most: number, seen: number) => ({
+    expected: `at most ${most}`,
+    seen: String(seen),
+    ok: seen <= most,
+    from: 'outside' as const,
+  });
+  return [
+    attack(`${what}, as the host counts them`, facts(bound, whole)),
+    attack(`${what}: bytes of one socket, as the host counts them`, facts(mostOfOneSocket, greatest)),
   ];
 }
 
@@ -234,7 +314,12 @@ async function takePools(field: Field): Promise<readonly Row[]> {
       const [held] = await takeWhile(peer, one, () => Promise.resolve());
       return [held, await pool.host?.()] as const;
     });
-    rows.push(takenRow(pool, hold));
+    if (field.ownKernel && hold.taken === 0 && pool.isRefused !== true) {
+      // It is not there in gVisor's kernel.
+      continue;
+    }
+    // What gVisor's kernel has of its own is shared with nobody, and is memory of the sandbox.
+    rows.push(...(field.ownKernel && pool.isRefused !== true ? [] : [takenRow(pool, hold)]));
     if (pool.isRefused !== true) {
       const left = `one for another sandbox (${pool.what})`;
       rows.push(attack(left, { expected: 'given', seen: other.taken === 1 ? 'given' : other.stopped, ok: other.taken === 1 }));
