@@ -1,18 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { ociConfig, type OciConfig, type OciProcess } from '../../engines/oci/bundle.ts';
+import { ociConfig, type OciConfig } from '../../engines/oci/bundle.ts';
 import { engineLayout } from '../../engines/oci/folders.ts';
 import { machineOf } from '../../engines/oci/host.ts';
 import { rootMapping, userMapping } from '../../engines/oci/ids.ts';
 import { readyHostname } from '../../engines/oci/ready.ts';
 import { containerOf, engineRecords } from '../../engines/oci/records.ts';
 import { sha256Of } from '../../policy/hash.ts';
-import type { Plan } from '../../sandbox/plan.ts';
 import { specOf } from '../../sandbox/spec.ts';
 import { none, same } from '../compare.ts';
 import { control, type Row } from '../finding.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
+import { environmentOf, processFaults, unknownKeys } from './planned-process.ts';
 import { gvisorConfigRows } from './running-gvisor.ts';
 
 /**
@@ -64,16 +64,6 @@ export async function configRows(lab: Lab, sandbox: LabSandbox): Promise<readonl
       from: 'outside',
     }),
   ];
-}
-
-/** What the environment has beside the plan's: stand-ins of its credentials, and nothing else but the sandbox's own name. */
-export function environmentOf(all: Readonly<Record<string, string>>, { env, credentials }: Plan) {
-  const named = new Set(credentials.flatMap((credential) => credential.variables.map(({ name }) => name)));
-  const more = Object.entries(all).filter(([name, value]) => env[name] !== value && name !== 'CASEMATE_SANDBOX');
-  return {
-    variables: Object.fromEntries(more.filter(([name]) => named.has(name))),
-    others: more.map(([name]) => name).filter((name) => !named.has(name)),
-  };
 }
 
 /** The group's place and what of it can be limited are facts of the host. */
@@ -131,33 +121,4 @@ export function configFaults(config: OciConfig, { seccomp }: { readonly seccomp:
     'devices that are allowed': JSON.stringify(linux.resources ?? {}).includes('"allow":true'),
   };
   return [...Object.entries(rules).flatMap(([name, broken]) => (broken ? [name] : [])), ...processFaults(process)];
-}
-
-/** Of the first process, and of every command after it. */
-export function processFaults(process: OciProcess): readonly string[] {
-  const rules: Readonly<Record<string, boolean>> = {
-    'members of a process beside the known ones': unknownKeys(process, [
-      'terminal',
-      'consoleSize',
-      'user',
-      'args',
-      'env',
-      'cwd',
-      'capabilities',
-      'noNewPrivileges',
-      'oomScoreAdj',
-      'rlimits',
-    ]),
-    capabilities: Object.values(process.capabilities).flat().length > 0 || Object.keys(process.capabilities).length !== 5,
-    'no-new-privileges is off': !process.noNewPrivileges,
-    'user 0': process.user.uid === 0 || process.user.gid === 0,
-    'more groups': unknownKeys(process.user, ['uid', 'gid', 'umask']),
-    'a core dump': process.rlimits.every(({ type, hard }) => type !== 'RLIMIT_CORE' || hard !== 0),
-    'it is spared when memory is short': process.oomScoreAdj < 0,
-  };
-  return Object.entries(rules).flatMap(([name, broken]) => (broken ? [name] : []));
-}
-
-export function unknownKeys(value: object, known: readonly string[]): boolean {
-  return Object.keys(value).some((name) => !known.includes(name));
 }

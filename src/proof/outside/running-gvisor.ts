@@ -12,7 +12,7 @@ import { control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
 import type { Target } from '../probe.ts';
 import { hostProcesses } from './gvisor-processes.ts';
-import { environmentOf, processFaults, unknownKeys } from './running-config.ts';
+import { environmentOf, processFaults, unknownKeys } from './planned-process.ts';
 
 /** The specification that gVisor read, and the options it was started with: as `configRows` does for the others. */
 
