@@ -39,21 +39,25 @@ async function main(): Promise<number> {
   }
   const chosen = mutants.filter(({ name }) => wanted === undefined || wanted.includes(name));
   const results: MutantResult[] = [];
-  for (const [runtime, some] of Map.groupBy(chosen, (mutant) => mutant.runtime)) {
-    if (!(await tryGroup(some, runtime, results))) {
+  for (const some of Map.groupBy(chosen, ({ runtime, through }) => `${runtime} ${through}`).values()) {
+    if (!(await tryGroup(some, results))) {
       return 1;
     }
   }
   return finish(results);
 }
 
-/** Those of one runtime; whether the product itself holds with it. */
-async function tryGroup(some: readonly Mutant[], runtime: Mutant['runtime'], results: MutantResult[]): Promise<boolean> {
+/** How a build is proved: the product itself must hold in the same way. */
+type Way = Pick<Mutant, 'runtime' | 'through'>;
+
+/** Those that are proved in one way; whether the product itself holds in it. */
+async function tryGroup(some: readonly Mutant[], results: MutantResult[]): Promise<boolean> {
+  const { runtime, through }: Way = some[0] ?? {};
   if (runtime !== undefined && !onPath(runtime)) {
     results.push(...some.map((mutant) => skipped(mutant, `${runtime} is not installed`)));
     return true;
   }
-  const { faults, absent } = await baseline(some, runtime);
+  const { faults, absent } = await baseline(some, { runtime, through });
   if (faults.length > 0) {
     say(`the product itself does not hold, so no mutant can be told from it:\n  ${faults.join('\n  ')}`);
     return false;
@@ -78,9 +82,9 @@ function usage(): string {
 }
 
 /** The product as it is, asked with the very probes that the mutants name. */
-async function baseline(chosen: readonly Mutant[], runtime: Mutant['runtime']) {
+async function baseline(chosen: readonly Mutant[], way: Way) {
   const ids = [...new Set(chosen.flatMap(({ caughtBy }) => caughtBy))];
-  const proved = await prove(undefined, ids, runtime);
+  const proved = await prove(undefined, ids, way);
   keep('none', proved);
   return 'fault' in proved
     ? { faults: [proved.fault], absent: new Map<string, string>() }
@@ -94,7 +98,7 @@ async function tryMutant(mutant: Mutant, absent: ReadonlyMap<string, string>): P
   if (why !== undefined) {
     return skipped(mutant, why);
   }
-  const proved = await prove(mutant, values.wide === true ? [] : here, mutant.runtime);
+  const proved = await prove(mutant, values.wide === true ? [] : here, mutant);
   keep(name, proved);
   return judgeMutant({ ...mutant, caughtBy: here }, proved);
 }
@@ -112,14 +116,14 @@ function lacking(need: Need | undefined): string | undefined {
   return need === undefined || onPath(need) ? undefined : `${need} is not installed`;
 }
 
-async function prove(mutant: Mutant | undefined, probes: readonly string[], asked: Mutant['runtime']): Promise<Proved> {
+async function prove(mutant: Mutant | undefined, probes: readonly string[], way: Way): Promise<Proved> {
   const entry = await buildMutant(mutant);
-  const runtime = asked ?? values.runtime;
+  const runtime = way.runtime ?? values.runtime;
   const options = [
     ...(runtime === undefined ? [] : ['--runtime', runtime]),
     ...(values.waive ?? []).flatMap((layer) => ['--waive', layer]),
   ];
-  const proved = await proveBuild({ entry, probes, options });
+  const proved = await proveBuild({ entry, probes, options, through: way.through });
   if (values.keep !== true) {
     rmSync(join(mutantFolder, mutant?.name ?? 'none'), { recursive: true, force: true });
   }

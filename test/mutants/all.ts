@@ -1,3 +1,4 @@
+import { aroundMutants } from './around.ts';
 import { entryMutants } from './entries.ts';
 import { exhaustionMutants } from './exhaustion.ts';
 import { kernelMutants, networkMutants } from './kernel.ts';
@@ -21,4 +22,5 @@ export const mutants: readonly Mutant[] = [
   ...functionMutants,
   ...exhaustionMutants,
   ...entryMutants,
+  ...aroundMutants,
 ];

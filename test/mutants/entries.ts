@@ -32,9 +32,9 @@ export const entryMutants: readonly Mutant[] = [
     weakens: 'commands enter the namespaces by themselves, with no filter of system calls and no groups',
     file: 'src/engines/oci/engine.ts',
     find: '  return { file, args, env: context.env, pidFile, errorLog };',
-    replace: `  const into = ['--target', String(init.pid), '--all', '--setuid', '1000', '--setgid', '1000', '--wd=/workspace', '--', ...command.command];
+    replace: `  const into = ['--target', String(init.pid), '--all', '--setuid', '1000', '--setgid', '1000', '--', 'env', '--chdir=/workspace', ...command.command];
   return { file: args.length > 0 ? 'nsenter' : file, args: into, env: context.env, pidFile, errorLog };`,
-    caughtBy: ['entries.same-confinement'],
+    caughtBy: ['entries.same-confinement', 'around.terminal'],
     needs: 'root',
   },
   {

@@ -12,6 +12,8 @@ export interface Mutant extends Edit {
   readonly runtime?: 'runsc' | undefined;
   /** what the host must have for the guard to be there at all */
   readonly needs?: Need | undefined;
+  /** `command`: it is proved as a sandbox of somebody else's, through `prove --command` */
+  readonly through?: 'command' | undefined;
 }
 
 /** A replacement in one file of the source. */

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { run } from '../../src/system/process.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
+import { shellWords } from '../../src/proof/foreign/command-template.ts';
 import type { Proof } from '../../src/proof/prove.ts';
+import type { Mutant } from './mutant.ts';
 
 /** Runs `prove` of a build in a home of its own, with the images of this machine. */
 export interface ProveBuild {
@@ -15,12 +17,14 @@ export interface ProveBuild {
   readonly probes: readonly string[];
   /** further options, e.g. `--runtime runsc` */
   readonly options?: readonly string[] | undefined;
+  /** `command`: as a sandbox of somebody else's */
+  readonly through?: Mutant['through'];
 }
 
 /** The proof, or why there is none. */
 export type Proved = { readonly proof: Proof; readonly ms: number } | { readonly fault: string; readonly ms: number };
 
-export async function proveBuild({ entry, probes, options = [] }: ProveBuild): Promise<Proved> {
+export async function proveBuild({ entry, probes, options = [], through }: ProveBuild): Promise<Proved> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-mutant-'));
   const env = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -36,7 +40,12 @@ export async function proveBuild({ entry, probes, options = [] }: ProveBuild): P
   const ms = (): number => Math.round(performance.now() - started);
   try {
     const only = probes.length === 0 ? [] : ['--only', probes.join(',')];
-    const { stdout, stderr } = await call(['prove', '--json', ...only, ...options]);
+    const { stdout, stderr } = await call([
+      'prove',
+      '--json',
+      ...only,
+      ...(through === undefined ? options : ['--command', ownCommand(entry, options)]),
+    ]);
     return { ...readProof(stdout.toString('utf8'), stderr.toString('utf8')), ms: ms() };
   } catch (error) {
     return { fault: error instanceof Error ? error.message : String(error), ms: ms() };
@@ -44,6 +53,11 @@ export async function proveBuild({ entry, probes, options = [] }: ProveBuild): P
     await call(['daemon', 'stop', '--force']).catch(() => undefined);
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The program itself, as a command that makes a sandbox. */
+function ownCommand(entry: string, options: readonly string[]): string {
+  return `${shellWords([process.execPath, entry, 'run', ...options])} -- {}`;
 }
 
 function readProof(out: string, err: string): { readonly proof: Proof } | { readonly fault: string } {

@@ -34,7 +34,8 @@ export const specificationMutants: readonly Mutant[] = [
     file: 'src/engines/oci/bundle.ts',
     find: "const namespaces = ['pid', 'network', 'ipc', 'uts', 'mount', 'user', 'cgroup'];",
     replace: "const namespaces = ['pid', 'ipc', 'uts', 'mount', 'user', 'cgroup'];",
-    caughtBy: ['specification.kernel-view', 'network.interfaces'],
+    also: [{ file: 'src/engines/oci/bundle.ts', find: '      sysctl: socketBuffers,\n', replace: '      sysctl: {},\n' }],
+    caughtBy: ['specification.kernel-view', 'network.interfaces', 'around.reach'],
     needs: 'root',
   },
   {
@@ -83,7 +84,7 @@ export const specificationMutants: readonly Mutant[] = [
     file: 'src/engines/oci/bundle.ts',
     find: 'const limited = Object.entries(wanted).filter(([name]) => controllers.includes(name));',
     replace: 'const limited = Object.entries(wanted).filter(([name]) => controllers.includes(name) && name.length > 9);',
-    caughtBy: ['specification.kernel-view'],
+    caughtBy: ['specification.kernel-view', 'around.limits'],
     needs: 'root',
   },
   {

@@ -8,7 +8,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
     file: 'src/engines/oci/seccomp.ts',
     find: 'const setIdBits = 0o6000;',
     replace: 'const setIdBits = 0;',
-    caughtBy: ['left.files', 'files.set-id'],
+    caughtBy: ['left.files', 'files.set-id', 'around.left-behind'],
   },
   {
     name: 'files-of-every-id',
@@ -25,7 +25,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
     file: 'src/engines/oci/protections.ts',
     find: "if (workspace.mode === 'readonly' || workspace.protect.length === 0) {",
     replace: 'if (workspace.protect.length >= 0) {',
-    caughtBy: ['protect.existing', 'protect.missing'],
+    caughtBy: ['protect.existing', 'protect.missing', 'around.planted-names'],
   },
   {
     name: 'no-placeholders',
