@@ -66,4 +66,13 @@ export const journalMutants: readonly Mutant[] = [
     replace: 'const gained = (elapsed / 1000) * perSecond;',
     caughtBy: ['journal.flood-is-counted'],
   },
+  {
+    name: 'journal-quotes-unescaped',
+    weakens: 'a quote in a text that is recorded ends the text, so that what follows can name another action',
+    file: 'src/journal/encode-record.ts',
+    find: '  return JSON.stringify({\n    action,\n',
+    replace:
+      '  const texts = JSON.stringify([subject, detail]).replaceAll("\\\\", "");\n  return JSON.stringify({\n    action: /"action":"(forged\\.\\w+)"/.exec(texts)?.[1] ?? action,\n',
+    caughtBy: ['journal.forged-lines'],
+  },
 ];

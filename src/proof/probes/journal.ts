@@ -150,13 +150,13 @@ export const journalProbes: ProbeTable = {
   },
 };
 
-/** A bundle all of whose records are signed: the newest are chained only, until the next checkpoint, some seconds later. */
+/** A bundle whose records are all signed and witnessed: the newest are chained only, until the next checkpoint, some seconds later. */
 async function signedBundle(lab: Lab): Promise<string> {
   const found = await eventually(async () => {
     const folder = join(lab.folder, `bundle-${nonce()}`);
     const { code } = await lab.casemate(['journal', 'export', '--format', 'bundle', '--output', folder]);
     const verdict = code === 0 ? await verifyBundle(folder) : undefined;
-    if (verdict?.unsigned === 0) {
+    if (verdict?.unsigned === 0 && verdict.witnessed === verdict.signedThrough) {
       return folder;
     }
     await rm(folder, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { probes } from '../../../src/proof/probes.ts';
 import { tree } from '../../meta/tree.ts';
 import { mutants } from '../../mutants/all.ts';
+import { withoutMutant } from '../../mutants/without-mutant.ts';
 
 const textOf = (path: string): string => tree.find((file) => file.path === path)?.text ?? '';
 const edits = mutants.flatMap((mutant) => [mutant, ...(mutant.also ?? [])].map((edit) => ({ name: mutant.name, ...edit })));
@@ -24,4 +25,11 @@ test('every name is one mutant, and says which probes catch it', () => {
     caughtBy.length === 0 ? [`${name}: none`] : caughtBy.filter((id) => probes[id] === undefined).map((id) => `${name}: ${id}`),
   );
   expect(unknown).toEqual([]);
+});
+
+test('every probe has a mutant that turns it red, or a reason why none does', () => {
+  const caught = new Set(mutants.flatMap(({ caughtBy }) => caughtBy));
+  const reasons = Object.keys(withoutMutant);
+  expect(Object.keys(probes).filter((id) => !caught.has(id) && !reasons.includes(id))).toEqual([]);
+  expect(reasons.filter((id) => caught.has(id) || probes[id] === undefined)).toEqual([]);
 });
