@@ -11,7 +11,7 @@ import { createAuthority, createLeafSigner } from '../src/gateway/tls/authority.
 import { processEnvironment } from '../src/system/environment.ts';
 import { processorMs, startChild, type Child } from './child.ts';
 import type { ClientData, Target, Task } from './gateway-client.ts';
-import { measureWays } from './gateway-measures.ts';
+import { measures, measureWays } from './gateway-measures.ts';
 import type { GatewayData, Ports } from './gateway-process.ts';
 import type { UpstreamData } from './gateway-upstream.ts';
 import { startMitmproxy, startSquid, startSrt, type Missing, type Proxy } from './proxies.ts';
@@ -100,7 +100,18 @@ async function measureIn(folder: string, ends: Ended[]): Promise<readonly BenchR
   const missing = Object.entries(proxies).flatMap(([name, proxy]) =>
     'missing' in proxy ? [blocked(`gateway/${name}`, '', proxy.missing)] : [],
   );
-  return [...missing, ...versions(proxies), ...(await measureWays(ways, callOf(client)))];
+  const asked = filters();
+  const chosen = measures.filter(({ name }) => asked.measure.test(name));
+  const taken = ways.filter(({ name }) => asked.way.test(name));
+  return [...missing, ...versions(proxies), ...(await measureWays(taken, callOf(client), chosen))];
+}
+
+/** Patterns of what is measured and of the ways that are taken; absent: all. */
+function filters(): { readonly measure: RegExp; readonly way: RegExp } {
+  return {
+    measure: new RegExp(processEnvironment.get('BENCH_MEASURES') ?? ''),
+    way: new RegExp(processEnvironment.get('BENCH_WAYS') ?? ''),
+  };
 }
 
 /** Where this is set, the gateway leaves a profile of its processor time in that folder. */

@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, Socket, type AddressInfo, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TLSSocket } from 'node:tls';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { peek } from '../../src/gateway/tls/peek.ts';
 import { splice, type Spliced } from '../../src/gateway/upstream/splice.ts';
 import { connectWide, pourInto } from '../../src/gateway/upstream/wide-reads.ts';
 
@@ -13,7 +15,7 @@ afterEach(() => ends.splice(0).forEach((end) => end()));
 
 /** Relays each caller of a port to an upstream that does `serve`. */
 async function relayed(
-  serve: (socket: Socket) => void,
+  serve: (socket: Socket) => unknown,
 ): Promise<{ port: number; done: Promise<Spliced>; stop: AbortController }> {
   const upstream = await listening(serve);
   const stop = new AbortController();
@@ -24,6 +26,8 @@ async function relayed(
     outer.once('connect', () =>
       setTimeout(() => void splice(inner, outer, { idleMs: 10_000, signal: stop.signal }).then(done.resolve), 50),
     );
+    // As a greeting of TLS is looked at; callers that say nothing are relayed all the same.
+    void peek(inner, { maxBytes: 100, timeoutMs: 20, read: (bytes) => bytes.length });
   });
   return { port: relay, done: done.promise, stop };
 }
@@ -138,9 +142,56 @@ describe('a relayed connection', () => {
     expect((await done).outcome).toBe('cut');
   });
 
-  it('leaves connections that were opened otherwise to the streams', () => {
-    const socket = connect({ host: '127.0.0.1', port: 1 });
-    socket.on('error', () => undefined);
+  it('passes on every byte of the caller in order, however slowly they are taken, what was looked at before first', async () => {
+    const sent = randomBytes(16 * 1024 * 1024);
+    const got = createHash('sha256');
+    const { port, done } = await relayed(async (socket) => {
+      let pieces = 0;
+      for await (const piece of socket as AsyncIterable<Buffer>) {
+        got.update(piece);
+        pieces += 1;
+        await (pieces % 50 === 0 ? sleep(5) : undefined);
+      }
+      socket.end();
+    });
+    const caller = connect({ host: '127.0.0.1', port });
+    caller.end(sent);
+    caller.resume();
+    expect(await done).toMatchObject({ bytesOut: sent.length, bytesIn: 0, outcome: 'ok' });
+    expect(got.digest('hex')).toBe(digest(sent));
+  });
+
+  it('reads no more of the caller than fits where the upstream does not read on', async () => {
+    const { port, stop, done } = await relayed((socket) => void socket.pause());
+    const caller = connect({ host: '127.0.0.1', port });
+    caller.on('error', () => undefined);
+    let written = 0;
+    const more = (): void => {
+      while (written < 512 * 1024 * 1024) {
+        written += 65_536;
+        if (!caller.write(Buffer.alloc(65_536))) {
+          caller.once('drain', more);
+          return;
+        }
+      }
+    };
+    more();
+    await sleep(700);
+    expect(written).toBeLessThan(64 * 1024 * 1024);
+    stop.abort();
+    expect((await done).outcome).toBe('cut');
+  });
+
+  it('is taken over on this Node, whether it was opened or accepted', async () => {
+    const accepted = Promise.withResolvers<Socket>();
+    const port = await listening(accepted.resolve);
+    const socket = connect({ host: '127.0.0.1', port });
+    ends.push(() => socket.destroy());
+    expect(pourInto(await accepted.promise, socket)).toBe(true);
+  });
+
+  it('leaves to the streams what is no plain connection', () => {
+    const socket = new TLSSocket(new Socket());
     expect(pourInto(socket, socket)).toBe(false);
     socket.destroy();
   });
