@@ -1,11 +1,13 @@
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { Client } from '../daemon/client.ts';
 import { linkExecution } from '../daemon/execution-link.ts';
-import { openOutputLog } from '../daemon/output-log.ts';
+import { openOutputLog, type OutputLog } from '../daemon/output-log.ts';
 import type { OpenAnswer } from '../daemon/protocol.ts';
 import { startFailure } from '../daemon/start-failure.ts';
 import { spawnProcess } from '../system/process.ts';
@@ -20,9 +22,14 @@ export interface RunOptions {
   readonly quiet?: boolean | undefined;
   /** What it prints is told to nobody on the way. */
   readonly quietProgress?: boolean | undefined;
+  /** Takes standard input and output to itself. */
+  readonly exchange?: Exchange<void> | undefined;
   /** Is given each piece of standard output as it comes. */
   readonly onOutput?: ((piece: Buffer) => void) | undefined;
 }
+
+/** What is done with the two ends of a command instead of collecting its output. */
+export type Exchange<T> = (io: { readonly stdin: Writable; readonly stdout: Readable }) => Promise<T>;
 
 export interface CommandResult {
   readonly executionId: string;
@@ -111,8 +118,8 @@ const markName = 'CASEMATE_TASK';
 const endScript =
   'for round in 1 2 3; do for p in /proc/[0-9]*; do if tr "\\0" "\\n" < "$p/environ" | grep -qx "$0"; then kill -KILL "${p#/proc/}"; fi; done; done 2>/dev/null';
 
-async function endMarked({ connect, identity, defaults }: ToolContext, name: string, mark: string): Promise<void> {
-  const context: ToolContext = { connect, identity, defaults, signal: AbortSignal.timeout(20_000), progress: () => undefined };
+async function endMarked(cancelled: ToolContext, name: string, mark: string): Promise<void> {
+  const context: ToolContext = { ...cancelled, signal: AbortSignal.timeout(20_000), progress: () => undefined };
   const command = ['/bin/sh', '-c', endScript, `${markName}=${mark}`];
   // What ended with its sandbox needs no end.
   await openCommand(context, { name, command, timeoutMs: 10_000 })
@@ -133,20 +140,7 @@ async function attached(context: ToolContext, { invocation, logFile }: OpenAnswe
   const cancel = (): void => void child.kill('SIGKILL');
   context.signal.addEventListener('abort', cancel, { once: true });
   const reporter = lineReporter(taking.quiet === true || taking.quietProgress === true ? () => undefined : context.progress);
-  child.stdout?.on('data', (piece: Buffer) => {
-    log?.write(piece);
-    taking.stdout(piece);
-    taking.onOutput?.(piece);
-    reporter.take(piece);
-  });
-  child.stderr?.on('data', (piece: Buffer) => {
-    log?.write(piece);
-    taking.stderr(piece);
-    reporter.take(piece);
-  });
-  // A command may end without reading its input; that is its right.
-  child.stdin?.on('error', () => undefined);
-  child.stdin?.end(taking.input ?? '');
+  const exchanged = wire(child, taking, { log, reporter });
   child.once('error', (cause) => {
     reject(new CasemateError('TOOL_MISSING', `cannot start ${file}: ${cause.message}`, { cause }));
   });
@@ -158,7 +152,9 @@ async function attached(context: ToolContext, { invocation, logFile }: OpenAnswe
     cancel();
   }
   try {
-    return await promise;
+    const exitCode = await promise;
+    await exchanged;
+    return exitCode;
   } finally {
     reporter.close();
     context.signal.removeEventListener('abort', cancel);
@@ -166,8 +162,47 @@ async function attached(context: ToolContext, { invocation, logFile }: OpenAnswe
   }
 }
 
+interface Listening {
+  readonly log: OutputLog | undefined;
+  readonly reporter: LineReporter;
+}
+
+/** Resolves when an exchange is over; `undefined`: there is none, and output is collected. */
+function wire({ stdin, stdout, stderr }: ChildProcess, taking: Taking, { log, reporter }: Listening): Promise<void> | undefined {
+  stderr?.on('data', (piece: Buffer) => {
+    log?.write(piece);
+    taking.stderr(piece);
+    reporter.take(piece);
+  });
+  // A command may end without reading its input; that is its right.
+  stdin?.on('error', () => undefined);
+  if (taking.exchange !== undefined && stdin !== null && stdout !== null) {
+    const exchanged = taking.exchange({ stdin, stdout });
+    const letGo = (): void => {
+      stdin.destroy();
+      stdout.destroy();
+    };
+    // However it ended, nobody reads on: a command that goes on writing would wait for ever.
+    void exchanged.then(letGo, letGo);
+    return exchanged;
+  }
+  stdout?.on('data', (piece: Buffer) => {
+    log?.write(piece);
+    taking.stdout(piece);
+    taking.onOutput?.(piece);
+    reporter.take(piece);
+  });
+  stdin?.end(taking.input ?? '');
+  return undefined;
+}
+
+interface LineReporter {
+  readonly take: (piece: Buffer) => void;
+  readonly close: () => void;
+}
+
 /** The last line that was printed, once a second at most: a caller sees that it goes on, and what it does. */
-function lineReporter(progress: (message: string) => void): { take: (piece: Buffer) => void; close: () => void } {
+function lineReporter(progress: (message: string) => void): LineReporter {
   let latest: string | undefined;
   const timer = setInterval(() => {
     if (latest !== undefined) {

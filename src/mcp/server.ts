@@ -13,7 +13,7 @@ import { version } from '../system/version.ts';
 import { ArgumentFault, type Tool, type ToolContext } from './tool.ts';
 
 /** The tools as a server of the Model Context Protocol, on whatever transport it is connected to. */
-export interface McpParts extends Pick<ToolContext, 'connect' | 'identity' | 'defaults'> {
+export interface McpParts extends Pick<ToolContext, 'connect' | 'identity' | 'defaults' | 'host'> {
   readonly tools: readonly Tool[];
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { visible, visibleJson } from '../base/text.ts';
 import type { Client } from '../daemon/client.ts';
+import type { HostBounds } from './host-place.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 
 /** What a tool is, and what it is given. One tool, one file in `tools/`; the table in `tools.ts` and the reference page read the rows. */
@@ -16,6 +17,8 @@ export interface ToolContext {
   /** the process that starts commands, so that nothing outlives it */
   readonly identity: () => Promise<ProcessIdentity | undefined>;
   readonly defaults: SessionDefaults;
+  /** where on the host the caller may read and write files */
+  readonly host: HostBounds;
 }
 
 /** What the person who set this server up said in its environment, for sessions that do not say otherwise. */

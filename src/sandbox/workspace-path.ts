@@ -59,7 +59,7 @@ export async function resolveWorkspace(path: string, bounds: WorkspaceBounds): P
   if (!(await stat(real)).isDirectory()) {
     throw new CasemateError('PATH_INVALID', `the workspace ${visible(real)} is not a folder`);
   }
-  const reason = refusal(real, bounds);
+  const reason = placeRefusal(real, bounds);
   if (reason !== undefined) {
     throw new CasemateError('PATH_INVALID', `the workspace ${visible(real)} is refused: ${reason}`, {
       hint: 'Work in a folder of its own: cd into the project, or give --workspace PATH.',
@@ -82,7 +82,8 @@ async function refusePrograms(real: string, { programFolders }: WorkspaceBounds)
   }
 }
 
-function refusal(real: string, { paths, userHome }: WorkspaceBounds): string | undefined {
+/** Why a real path must not be given to a sandbox or be written by one; `undefined`: it may. */
+export function placeRefusal(real: string, { paths, userHome }: Pick<WorkspaceBounds, 'paths' | 'userHome'>): string | undefined {
   if (topFolders.includes(real)) {
     return "it is one of the system's own folders";
   }

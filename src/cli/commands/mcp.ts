@@ -1,10 +1,12 @@
 import { realpathSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { serveStdio } from '../../mcp/serve-stdio.ts';
 import { tools } from '../../mcp/tools.ts';
+import { programFolders } from '../../system/environment.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
@@ -27,6 +29,12 @@ export const run: RunCommand = async (args, context) => {
     stdout,
     tools,
     identity: ownIdentity,
+    host: {
+      roots: caller.roots,
+      paths: context.paths,
+      userHome: env.get('HOME') ?? homedir(),
+      programFolders: programFolders(env),
+    },
     defaults: {
       useBedrock: env.get('CLAUDE_CODE_USE_BEDROCK') === '1',
       awsRegion: env.get('AWS_REGION'),

@@ -1,0 +1,184 @@
+import { posix } from 'node:path';
+
+import { z } from 'zod';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { transferLimits } from '../../workspace/transfer/entries.ts';
+import { readEntries, readHashes, writeEntries } from '../../workspace/transfer/frames.ts';
+import { openFolder } from '../../workspace/transfer/held-folder.ts';
+import { hostEntries, type HostPlace } from '../../workspace/transfer/host-source.ts';
+import { insideProgram } from '../../workspace/transfer/inside-program.ts';
+import { writeToHost } from '../../workspace/transfer/host-target.ts';
+import { hostPlace, refuseTarget } from '../host-place.ts';
+import { openCommand, runCommand, type Exchange } from '../run-command.ts';
+import { sessionId } from '../session-view.ts';
+import { tool, type ToolContext } from '../tool.ts';
+
+/** Files in and out of a session: a program inside sends or takes them, and the host follows nothing that a sandbox wrote. */
+
+const anyPath = z
+  .string()
+  .min(1)
+  .max(4096)
+  .regex(/^[^\0]*$/, 'must not hold a NUL');
+
+const input = z.strictObject({
+  sessionId,
+  direction: z.enum(['to_container', 'from_container']).describe('into the sandbox or out of it'),
+  sourcePath: anyPath.describe('file or folder; of the host absolute and in a root, of the sandbox absolute or below /workspace'),
+  destPath: anyPath.describe('where it goes, likewise; into a folder that is there it goes under its own name'),
+  overwrite: z.boolean().default(false).describe('files that are there are replaced'),
+  timeoutMs: z.int().min(1000).max(3_600_000).default(600_000),
+});
+
+type Input = z.output<typeof input>;
+
+const maxListed = 200;
+
+export const transferFiles = tool({
+  name: 'transfer_files',
+  title: 'Transfer files',
+  about:
+    `Copies a file or a folder between the host and the session, at most ${transferLimits.files} files and ${transferLimits.bytes / 1024 ** 3} GiB, hashed at both ends. ` +
+    'Links of either kind, devices, pipes and sockets are refused, and so is writing what programs of the host act on by themselves (.git, .vscode, .envrc and others).',
+  input,
+  output: z.strictObject({
+    files: z.int(),
+    bytes: z.number(),
+    entries: z
+      .array(z.strictObject({ path: z.string(), bytes: z.number(), sha256: z.string() }))
+      .describe(`the first ${maxListed} files`),
+  }),
+  hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
+  async run(asked, context) {
+    const entries = asked.direction === 'to_container' ? await send(asked, context) : await take(asked, context);
+    return {
+      files: entries.length,
+      bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0),
+      entries: entries.slice(0, maxListed),
+    };
+  },
+});
+
+interface Moved {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+async function send(asked: Input, context: ToolContext): Promise<readonly Moved[]> {
+  const place = hostPlace(asked.sourcePath, context.host);
+  // Everything is judged before anything is sent.
+  const files: { readonly path: string; readonly bytes: number }[] = [];
+  for await (const entry of hostEntries(place, transferLimits)) {
+    if (entry.kind === 'file') {
+      files.push({ path: entry.path, bytes: entry.size });
+    }
+  }
+  const destination = insidePath(asked.destPath);
+  const hashes = await exchange(asked, context, {
+    args: ['put', destination, asked.overwrite ? '1' : '', place.parts.at(-1) ?? ''],
+    async work({ stdin, stdout }) {
+      const [sent, answered] = await Promise.allSettled([
+        writeEntries(stdin, hostEntries(place, transferLimits)).catch((error: unknown) => {
+          stdin.destroy();
+          throw error;
+        }),
+        readHashes(stdout, transferLimits),
+      ]);
+      // What the other end says of its trouble tells more than that it stopped listening.
+      if (answered.status === 'rejected') {
+        throw sent.status === 'rejected' && !isBroken(sent.reason) ? sent.reason : answered.reason;
+      }
+      if (sent.status === 'rejected') {
+        throw sent.reason;
+      }
+      if (sent.value.join() !== answered.value.join()) {
+        throw new CasemateError('PATH_INVALID', 'what lies in the sandbox now has other hashes than what was sent');
+      }
+      return sent.value;
+    },
+  });
+  return files.map((file, index) => ({
+    path: file.path === '' ? destination : posix.join(destination, file.path),
+    bytes: file.bytes,
+    sha256: hashes[index] ?? '',
+  }));
+}
+
+function isBroken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED');
+}
+
+async function take(asked: Input, context: ToolContext): Promise<readonly Moved[]> {
+  const source = insidePath(asked.sourcePath);
+  const place = await targetPlace(asked.destPath, { name: posix.basename(source), context });
+  refuseTarget(`${place.root}/${place.parts.join('/')}`, context.host);
+  return await exchange(asked, context, {
+    args: ['get', source, String(transferLimits.files), String(transferLimits.bytes)],
+    work: async ({ stdout }) =>
+      await writeToHost(place, readEntries(stdout, transferLimits), {
+        overwrite: asked.overwrite,
+        check: (target) => refuseTarget(target, context.host),
+      }),
+  });
+}
+
+async function targetPlace(
+  path: string,
+  { name, context }: { readonly name: string; readonly context: ToolContext },
+): Promise<HostPlace> {
+  const place = hostPlace(path, context.host);
+  const isFolder =
+    path.endsWith('/') ||
+    (await openFolder(place.root, place.parts).then(
+      async (folder) => await folder.close().then(() => true),
+      () => false,
+    ));
+  return isFolder ? { root: place.root, parts: [...place.parts, name] } : place;
+}
+
+/** Relative paths start in the workspace. */
+function insidePath(path: string): string {
+  const full = posix.resolve('/workspace', path);
+  return path.endsWith('/') && full !== '/' ? `${full}/` : full;
+}
+
+interface Work<T> {
+  readonly args: readonly string[];
+  readonly work: Exchange<T>;
+}
+
+async function exchange<T>(asked: Input, context: ToolContext, { args, work }: Work<T>): Promise<T> {
+  const { sessionId: name, timeoutMs } = asked;
+  const open = await openCommand(context, { name, command: insideProgram(args), timeoutMs });
+  let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+  const done = await runCommand(context, open, {
+    maxOutputBytes: 4096,
+    quiet: true,
+    async exchange(io) {
+      outcome = await work(io).then(
+        (value) => ({ value }),
+        (error: unknown) => ({ error }),
+      );
+    },
+  });
+  if (outcome !== undefined && 'value' in outcome && done.exitCode === 0) {
+    return outcome.value;
+  }
+  if (done.timedOut) {
+    throw new CasemateError('TIMED_OUT', `the transfer did not end within ${asked.timeoutMs} ms`);
+  }
+  if (done.exitCode === 127 || done.stderr.includes('Digest/SHA')) {
+    throw new CasemateError('UNSUPPORTED', 'the image of this session has no perl with Digest::SHA, which transfers need', {
+      hint: 'Add the package perl to its recipe.',
+    });
+  }
+  throw outcome !== undefined && 'error' in outcome
+    ? outcome.error
+    : new CasemateError(
+        'ENGINE_FAILED',
+        `the transfer ended with exit code ${done.exitCode}: ${visible(done.stderr).slice(0, 300)}`,
+      );
+}

@@ -1,0 +1,54 @@
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { isErrno } from '../../system/files.ts';
+
+/**
+ * Folders of the host, held open. Somebody else may be changing what lies in them, a sandbox even, so each name is looked
+ * up in the very folder that is held, through its entry in /proc, and no symbolic link is followed.
+ */
+
+/** What `name` in a held folder can be opened as. */
+export function inFolder(folder: FileHandle, name: string): string {
+  return `/proc/self/fd/${folder.fd}/${name}`;
+}
+
+/** `root` is real and absolute; `parts` plain names below it. Throws `PATH_INVALID`. */
+export async function openFolder(root: string, parts: readonly string[]): Promise<FileHandle> {
+  let held = await open(root, folderFlags).catch((error: unknown) => {
+    throw fault(root, error);
+  });
+  for (const [index, part] of parts.entries()) {
+    // oxlint-disable-next-line no-await-in-loop -- each is looked up in the one before
+    const next = await open(inFolder(held, part), folderFlags).catch(async (error: unknown) => {
+      await held.close();
+      throw fault(`${root}/${parts.slice(0, index + 1).join('/')}`, error);
+    });
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await held.close();
+    held = next;
+  }
+  return held;
+}
+
+const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/** Of one entry on the host, without what the system says about addresses of its own. */
+export function fault(path: string, error: unknown): CasemateError {
+  const isLink = isErrno(error, 'ELOOP');
+  const why = isLink
+    ? 'is or leads through a symbolic link'
+    : isErrno(error, 'ENOENT')
+      ? 'does not exist'
+      : isErrno(error, 'ENOTDIR')
+        ? 'is no folder, or leads through a symbolic link'
+        : isErrno(error, 'EEXIST')
+          ? 'exists'
+          : `cannot be used (${error instanceof Error && 'code' in error ? String(error.code) : 'fault'})`;
+  return new CasemateError('PATH_INVALID', `${visible(path)} ${why}`, {
+    cause: error,
+    hint: isErrno(error, 'EEXIST') ? 'Say overwrite: true, or choose another name.' : undefined,
+  });
+}

@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, readdir, type FileHandle } from 'node:fs/promises';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import type { Entry, TransferLimits } from './entries.ts';
+import { fault, inFolder, openFolder } from './held-folder.ts';
+import { tooMuch } from './frames.ts';
+
+/** Files of the host on their way into a sandbox, read through held handles: what was judged is what is sent. */
+export interface HostPlace {
+  /** real and absolute */
+  readonly root: string;
+  /** plain names below it; at least one */
+  readonly parts: readonly string[];
+}
+
+/** Throws `PATH_INVALID` for a link of either kind, a device, a pipe or a socket, wherever below it lies. */
+export async function* hostEntries({ root, parts }: HostPlace, limits: TransferLimits): AsyncGenerator<Entry> {
+  const folder = await openFolder(root, parts.slice(0, -1));
+  try {
+    const walk = { limits, files: 0, bytes: 0, shown: `${root}/${parts.slice(0, -1).join('/')}`.replace(/\/$/, '') };
+    yield* entriesOf(walk, { folder, name: parts.at(-1) ?? '', path: '' });
+  } finally {
+    await folder.close();
+  }
+}
+
+interface Walk {
+  readonly limits: TransferLimits;
+  /** of the folder above, for errors */
+  readonly shown: string;
+  files: number;
+  bytes: number;
+}
+
+interface Place {
+  readonly folder: FileHandle;
+  readonly name: string;
+  /** relative to what is sent */
+  readonly path: string;
+}
+
+const maxDepth = 64;
+
+async function* entriesOf(walk: Walk, place: Place): AsyncGenerator<Entry> {
+  const { folder, name, path } = place;
+  const shown = `${walk.shown}/${path === '' ? name : path}`;
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(inFolder(folder, name), flags).catch((error: unknown) => {
+    throw fault(shown, error);
+  });
+  try {
+    const stats = await handle.stat();
+    if (stats.isDirectory()) {
+      if (path.split('/').length > maxDepth) {
+        throw refused(shown, 'is too deep');
+      }
+      yield { kind: 'folder', path };
+      for (const inner of (await readdir(inFolder(handle, '.'))).toSorted()) {
+        yield* entriesOf(walk, { folder: handle, name: inner, path: path === '' ? inner : `${path}/${inner}` });
+      }
+      return;
+    }
+    if (!stats.isFile()) {
+      throw refused(shown, 'is neither a file nor a folder');
+    }
+    if (stats.nlink > 1) {
+      throw refused(shown, 'is a hard link');
+    }
+    walk.files += 1;
+    walk.bytes += stats.size;
+    if (walk.files > walk.limits.files || walk.bytes > walk.limits.bytes) {
+      throw tooMuch(walk.limits);
+    }
+    yield fileEntry(handle, { path, size: stats.size, executable: (stats.mode & 0o100) !== 0, shown });
+  } finally {
+    await handle.close();
+  }
+}
+
+function fileEntry(
+  handle: FileHandle,
+  { path, size, executable, shown }: { path: string; size: number; executable: boolean; shown: string },
+): Entry {
+  const hash = createHash('sha256');
+  async function* content(): AsyncGenerator<Buffer> {
+    let at = 0;
+    while (at < size) {
+      const buffer = Buffer.alloc(Math.min(65_536, size - at));
+      // oxlint-disable-next-line no-await-in-loop -- one piece after the other
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) {
+        throw refused(shown, 'became shorter while it was read');
+      }
+      at += bytesRead;
+      const piece = buffer.subarray(0, bytesRead);
+      hash.update(piece);
+      yield piece;
+    }
+  }
+  return { kind: 'file', path, executable, size, content: content(), sha256: async () => hash.digest('hex') };
+}
+
+function refused(path: string, why: string): CasemateError {
+  return new CasemateError('PATH_INVALID', `${visible(path)} ${why}`, { hint: 'Only plain files and folders are transferred.' });
+}

@@ -1,0 +1,154 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { isErrno } from '../../system/files.ts';
+import type { Entry } from './entries.ts';
+import { fault, inFolder, openFolder } from './held-folder.ts';
+import type { HostPlace } from './host-source.ts';
+
+/** Files of a sandbox on their way to the host: written new beside their place, compared with the sender's hash, then put there. */
+export interface TargetOptions {
+  readonly overwrite: boolean;
+  /** Throws for a name, absolute, that no transfer may write. */
+  readonly check: (path: string) => void;
+}
+
+export interface Written {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Resolves to the files that were written, with the hashes that both ends computed. Throws `PATH_INVALID`. */
+export async function writeToHost(
+  { root, parts }: HostPlace,
+  entries: AsyncIterable<Entry>,
+  options: TargetOptions,
+): Promise<readonly Written[]> {
+  const written: Written[] = [];
+  for await (const entry of entries) {
+    const names = [...parts, ...(entry.path === '' ? [] : entry.path.split('/'))];
+    const shown = `${root}/${names.join('/')}`;
+    options.check(shown);
+    const folder = await madeFolder(root, names.slice(0, -1));
+    try {
+      const name = names.at(-1) ?? '';
+      if (entry.kind === 'folder') {
+        await (await step(folder, name, shown)).close();
+      } else {
+        written.push({ path: shown, bytes: entry.size, sha256: await writeFile({ folder, name, shown }, entry, options) });
+      }
+    } finally {
+      await folder.close();
+    }
+  }
+  return written;
+}
+
+/** Folders that are not there are made; each belongs to whom the one above belongs to. */
+async function madeFolder(root: string, parts: readonly string[]): Promise<FileHandle> {
+  let held = await openFolder(root, []);
+  for (const [index, part] of parts.entries()) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- each is made in the one before
+      const next = await step(held, part, `${root}/${parts.slice(0, index + 1).join('/')}`);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await held.close();
+      held = next;
+    } catch (error) {
+      // oxlint-disable-next-line no-await-in-loop -- leaves the loop
+      await held.close();
+      throw error;
+    }
+  }
+  return held;
+}
+
+async function step(folder: FileHandle, name: string, shown: string): Promise<FileHandle> {
+  const path = inFolder(folder, name);
+  const isNew = await mkdir(path, 0o755).then(
+    () => true,
+    (error: unknown) => {
+      if (isErrno(error, 'EEXIST')) {
+        return false;
+      }
+      throw fault(shown, error);
+    },
+  );
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  const handle = await open(path, flags).catch((error: unknown) => {
+    throw fault(shown, error);
+  });
+  if (isNew) {
+    await giveTo(handle, folder);
+  }
+  return handle;
+}
+
+/** Root writes for whoever owns the folder. */
+async function giveTo(handle: FileHandle, folder: FileHandle): Promise<void> {
+  const { uid, gid } = await folder.stat();
+  if (process.geteuid?.() === 0 && uid !== 0) {
+    await handle.chown(uid, gid);
+  }
+}
+
+interface FilePlace {
+  readonly folder: FileHandle;
+  readonly name: string;
+  readonly shown: string;
+}
+
+async function writeFile(
+  { folder, name, shown }: FilePlace,
+  entry: Extract<Entry, { kind: 'file' }>,
+  { overwrite }: TargetOptions,
+): Promise<string> {
+  await refuseExisting({ folder, name, shown }, overwrite);
+  const draft = inFolder(folder, `.${name.slice(0, 200)}.casemate-${randomBytes(6).toString('hex')}`);
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const file = await open(draft, flags, 0o600).catch((error: unknown) => {
+    throw fault(shown, error);
+  });
+  try {
+    const hash = createHash('sha256');
+    for await (const piece of entry.content) {
+      hash.update(piece);
+      await file.writeFile(piece);
+    }
+    const sha256 = hash.digest('hex');
+    if ((await entry.sha256()) !== sha256) {
+      throw new CasemateError('PATH_INVALID', `${visible(shown)} arrived changed: its hash is another one than inside`);
+    }
+    await file.chmod(entry.executable ? 0o755 : 0o644);
+    await giveTo(file, folder);
+    // A link that was put there meanwhile is replaced, not followed.
+    await rename(draft, inFolder(folder, name)).catch((error: unknown) => {
+      throw fault(shown, error);
+    });
+    return sha256;
+  } catch (error) {
+    await unlink(draft).catch(() => undefined);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+async function refuseExisting({ folder, name, shown }: FilePlace, overwrite: boolean): Promise<void> {
+  const stats = await lstat(inFolder(folder, name)).catch(() => undefined);
+  if (stats === undefined) {
+    return;
+  }
+  if (!stats.isFile()) {
+    throw new CasemateError('PATH_INVALID', `${visible(shown)} exists and is no plain file`);
+  }
+  if (!overwrite) {
+    throw new CasemateError('PATH_INVALID', `${visible(shown)} exists`, {
+      hint: 'Say overwrite: true, or choose another name.',
+    });
+  }
+}
