@@ -5,6 +5,7 @@ import { aroundNetworkProbes } from './probes/around-network.ts';
 import { aroundTerminalProbes } from './probes/around-terminal.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
 import { controlProbes } from './probes/control.ts';
+import { destroyedProbes } from './probes/destroyed.ts';
 import { entryProbes } from './probes/entries.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
 import { egressProbes } from './probes/egress.ts';
@@ -33,6 +34,7 @@ export const probes: ProbeTable = {
   ...entryProbes,
   ...terminalProbes,
   ...controlProbes,
+  ...destroyedProbes,
   ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,

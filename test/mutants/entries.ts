@@ -1,14 +1,16 @@
 import { controlMutants } from './control.ts';
+import { destroyedMutants } from './destroyed.ts';
 import type { Mutant } from './mutant.ts';
 import { terminalMutants } from './terminal.ts';
 
 const enter = '  return processOf(spec, { id: agentId, command, cwd, env, ...terminal });';
 const capability = "['CAP_SYS_CHROOT']";
 
-/** Ways into a sandbox that confine less than others (G23), what is shown of one (G19), who may call (G21). */
+/** Ways into a sandbox that confine less than others (G23), what is shown of one (G19), who may call (G21), what goes with it (G24). */
 export const entryMutants: readonly Mutant[] = [
   ...terminalMutants,
   ...controlMutants,
+  ...destroyedMutants,
   {
     name: 'exec-with-a-capability',
     weakens: 'a command without a terminal keeps a capability',
