@@ -1,5 +1,5 @@
 /** The page of the reachable surface: what is published is read from the program, what was measured from `docs/surface.json`. */
-import type { Machine } from '../src/engines/oci/seccomp.ts';
+import type { Machine } from '../src/engines/kernel/seccomp.ts';
 import { publishedSurface } from '../src/proof/surface/published.ts';
 import { familyName, socketPhrases } from '../src/proof/surface/socket-names.ts';
 import type { RuntimeSurface, SurfaceReport } from '../src/cli/session/prove-surface.ts';

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { newSandboxId } from '../../src/base/ids.ts';
 import { ociEngine } from '../../src/engines/oci/engine.ts';
 import { slotCount } from '../../src/engines/oci/ids.ts';
-import { engineRecords, type EngineRecord } from '../../src/engines/oci/records.ts';
+import { engineRecords, type EngineRecord } from '../../src/engines/records.ts';
 import { idSlots } from '../../src/engines/oci/slots.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 

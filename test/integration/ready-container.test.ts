@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import { engineLayout } from '../../src/engines/oci/folders.ts';
-import { engineRecords, type EngineRecord } from '../../src/engines/oci/records.ts';
+import { engineRecords, type EngineRecord } from '../../src/engines/records.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 import { run, spawnProcess } from '../../src/system/process.ts';
 import { ociLab, ociLacks, type OciLab } from '../helpers/oci-lab.ts';

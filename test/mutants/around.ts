@@ -23,7 +23,7 @@ export const aroundMutants: readonly Mutant[] = [
     ...shown('tmp', '-'),
     also: [
       ...(shown('tmp', '-').also ?? []),
-      { file: 'src/engines/oci/bundle.ts', find: "    memoryMount('/tmp', half, ['mode=1777']),\n", replace: '' },
+      { file: 'src/engines/oci/bundle.ts', find: '    ...memoryFolders(limits).map(memoryMount),\n', replace: '' },
     ],
     caughtBy: ['around.canaries', 'around.sockets'],
     needs: 'root',

@@ -2,6 +2,7 @@ import type { Mutant } from './mutant.ts';
 
 /** Bounds on what one sandbox takes of the host, of the gateway and of the others. */
 const bundle = 'src/engines/oci/bundle.ts';
+const limits = 'src/engines/kernel/limits.ts';
 
 export const exhaustionMutants: readonly Mutant[] = [
   {
@@ -10,7 +11,7 @@ export const exhaustionMutants: readonly Mutant[] = [
     file: bundle,
     find: '    pids: { limit: limits.pids },',
     replace: '    pids: { limit: -1 },',
-    also: [{ file: bundle, find: '    RLIMIT_NPROC: limits.pids,', replace: '    RLIMIT_NPROC: 10_000,' }],
+    also: [{ file: limits, find: '    NPROC: limits.pids,', replace: '    NPROC: 10_000,' }],
     caughtBy: ['exhaustion.processes'],
   },
   {
@@ -53,23 +54,23 @@ export const exhaustionMutants: readonly Mutant[] = [
   {
     name: 'file-size-unlimited',
     weakens: 'a file may be of any size',
-    file: bundle,
-    find: '    RLIMIT_FSIZE: limits.fileBytes,',
-    replace: '    RLIMIT_FSIZE: 2 ** 50,',
+    file: limits,
+    find: '    FSIZE: limits.fileBytes,',
+    replace: '    FSIZE: 2 ** 50,',
     caughtBy: ['exhaustion.file-size'],
   },
   {
     name: 'descriptors-unlimited',
     weakens: 'a process may open as many descriptors as the kernel gives',
-    file: bundle,
-    find: '    RLIMIT_NOFILE: limits.openFiles,',
-    replace: '    RLIMIT_NOFILE: 65_536,',
+    file: limits,
+    find: '    NOFILE: limits.openFiles,',
+    replace: '    NOFILE: 65_536,',
     caughtBy: ['exhaustion.descriptors'],
   },
   {
     name: 'files-in-memory-unlimited',
     weakens: 'files in memory have no bound in bytes or number of their own',
-    file: bundle,
+    file: limits,
     find: '`size=${bytes}`, `nr_inodes=${inodes}`',
     replace: '`size=${bytes * 1024}`, `nr_inodes=${inodes * 1024}`',
     caughtBy: ['exhaustion.files'],
@@ -93,34 +94,34 @@ export const exhaustionMutants: readonly Mutant[] = [
   {
     name: 'asynchronous-calls-allowed',
     weakens: 'contexts of asynchronous I/O, of which the host has one pool, can be made',
-    file: 'src/engines/oci/system-calls.ts',
+    file: 'src/engines/kernel/system-calls.ts',
     find: "  'mq_getsetattr ",
     replace: "  'io_setup io_destroy mq_getsetattr ",
-    also: [{ file: 'src/engines/oci/system-calls.ts', find: "  'io_setup',\n", replace: '' }],
+    also: [{ file: 'src/engines/kernel/system-calls.ts', find: "  'io_setup',\n", replace: '' }],
     caughtBy: ['exhaustion.pools'],
   },
   {
     name: 'timers-unlimited',
     weakens: 'a sandbox may hold as many timers as the host has for a user',
-    file: bundle,
-    find: '    RLIMIT_SIGPENDING: 1024,',
-    replace: '    RLIMIT_SIGPENDING: 20_000,',
+    file: limits,
+    find: '    SIGPENDING: 1024,',
+    replace: '    SIGPENDING: 20_000,',
     caughtBy: ['exhaustion.pools'],
   },
   {
     name: 'message-queues-shared',
     weakens: 'one sandbox may take all that the caller has for message queues',
-    file: bundle,
-    find: '    RLIMIT_MSGQUEUE: 200 * 1024,',
-    replace: '    RLIMIT_MSGQUEUE: 800 * 1024,',
+    file: limits,
+    find: '    MSGQUEUE: 200 * 1024,',
+    replace: '    MSGQUEUE: 800 * 1024,',
     caughtBy: ['exhaustion.pools'],
   },
   {
     name: 'priority-inherited',
     weakens: 'the right to raise priorities passes to a sandbox',
-    file: bundle,
-    find: '    RLIMIT_NICE: 0,\n    RLIMIT_RTPRIO: 0,',
-    replace: '    RLIMIT_NICE: 40,\n    RLIMIT_RTPRIO: 99,',
+    file: limits,
+    find: '    NICE: 0,\n    RTPRIO: 0,',
+    replace: '    NICE: 40,\n    RTPRIO: 99,',
     caughtBy: ['exhaustion.priority'],
     needs: 'root',
   },

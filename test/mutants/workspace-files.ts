@@ -5,7 +5,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
   {
     name: 'set-id-bits-allowed',
     weakens: 'the filter of system calls lets set-id bits be set',
-    file: 'src/engines/oci/seccomp.ts',
+    file: 'src/engines/kernel/seccomp.ts',
     find: 'const setIdBits = 0o6000;',
     replace: 'const setIdBits = 0;',
     caughtBy: ['left.files', 'files.set-id', 'around.left-behind'],
@@ -22,7 +22,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
   {
     name: 'names-not-protected',
     weakens: 'no name of a workspace is protected',
-    file: 'src/engines/oci/protections.ts',
+    file: 'src/engines/workspace/protections.ts',
     find: "if (workspace.mode === 'readonly' || workspace.protect.length === 0) {",
     replace: 'if (workspace.protect.length >= 0) {',
     caughtBy: ['protect.existing', 'protect.missing', 'around.planted-names'],
@@ -30,7 +30,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
   {
     name: 'no-placeholders',
     weakens: 'names that do not exist are not kept taken',
-    file: 'src/engines/oci/protect.ts',
+    file: 'src/engines/workspace/protect.ts',
     find: '      return [...result, seal(prefix, entry, isLast)];',
     replace: "      return entry === 'absent' ? result : [...result, seal(prefix, entry, isLast)];",
     caughtBy: ['protect.missing'],
@@ -38,7 +38,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
   {
     name: 'parents-not-pinned',
     weakens: 'folders above protected names can be renamed',
-    file: 'src/engines/oci/protect.ts',
+    file: 'src/engines/workspace/protect.ts',
     find: "      result.push({ path: prefix, kind: 'folder', writable: true, placeholder: undefined });",
     replace: '',
     caughtBy: ['protect.existing'],
@@ -54,7 +54,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
   {
     name: 'deeper-names-free',
     weakens: 'names in packages and submodules are not looked for',
-    file: 'src/engines/oci/nested-paths.ts',
+    file: 'src/engines/workspace/nested-paths.ts',
     find: 'const found = await scan(workspace, protect);',
     replace: 'const found = (await scan(workspace, protect)).slice(0, 0);',
     caughtBy: ['protect.existing'],
@@ -62,7 +62,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
   {
     name: 'hooks-elsewhere-free',
     weakens: 'a folder of hooks that the settings of git name is not protected',
-    file: 'src/engines/oci/nested-paths.ts',
+    file: 'src/engines/workspace/nested-paths.ts',
     find: '...(await placesNamedByGit(workspace)), ',
     replace: '...(await placesNamedByGit(workspace)).slice(0, 0), ',
     caughtBy: ['protect.existing'],
@@ -78,7 +78,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
   {
     name: 'placeholders-left',
     weakens: 'what kept a name taken stays in the workspace',
-    file: 'src/engines/oci/placeholders.ts',
+    file: 'src/engines/workspace/placeholders.ts',
     find: "    if (placeholder === 'folder' && stats.isDirectory()) {",
     replace: "    if (stats.isDirectory()) {\n      return;\n    } else if (placeholder === 'folder') {",
     caughtBy: ['protect.missing'],

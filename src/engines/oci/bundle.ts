@@ -1,7 +1,18 @@
 import type { CommandSpec, EngineLimits, SandboxSpec, TerminalSize } from '../engine.ts';
 import { agentId, keeperId, type IdMapping } from './ids.ts';
-import { maskedPaths, readonlyPaths } from './proc-paths.ts';
-import { seccompProfile, type Machine, type Seccomp } from './seccomp.ts';
+import {
+  defaultEnv,
+  firstProgram,
+  memoryFolders,
+  memoryOptions,
+  outOfMemoryScore,
+  processLimits,
+  sharedMemoryBytes,
+  socketBuffers,
+  type MemoryFolder,
+} from '../kernel/limits.ts';
+import { maskedPaths, readonlyPaths } from '../kernel/proc-paths.ts';
+import { seccompProfile, type Machine, type Seccomp } from '../kernel/seccomp.ts';
 
 /**
  * From a spec to the bundle's `config.json` (OCI runtime specification 1.0.2). Pure: the one place where the confinement
@@ -64,18 +75,13 @@ export interface OciProcess {
   readonly rlimits: readonly { readonly type: string; readonly hard: number; readonly soft: number }[];
 }
 
-const MiB = 1024 * 1024;
-
 const namespaces = ['pid', 'network', 'ipc', 'uts', 'mount', 'user', 'cgroup'];
-
-/** With SIGCHLD ignored, which survives `exec`, the kernel itself buries orphans. */
-const keeper = ['/usr/bin/env', '--ignore-signal=CHLD', 'sleep', 'infinity'];
 
 export function ociConfig(spec: SandboxSpec, facts: BundleFacts): OciConfig {
   return {
     ociVersion: '1.0.2',
     // Variables are for commands; what sleeps needs none, and its container may have been made for whoever asks.
-    process: processOf({ ...spec, env: {} }, { id: keeperId, command: keeper, cwd: '/', env: {}, tty: false }),
+    process: processOf({ ...spec, env: {} }, { id: keeperId, command: firstProgram, cwd: '/', env: {}, tty: false }),
     root: { path: facts.stage, readonly: true },
     hostname: spec.hostname,
     mounts: systemMounts(spec.limits),
@@ -119,42 +125,16 @@ function processOf(spec: SandboxSpec, { id, command, cwd, env, tty, terminalSize
     cwd,
     capabilities: { bounding: [], effective: [], inheritable: [], permitted: [], ambient: [] },
     noNewPrivileges: true,
-    oomScoreAdj: 500,
+    oomScoreAdj: outOfMemoryScore,
     rlimits: rlimits(spec.limits),
   };
 }
 
-const defaultEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/home/agent' };
-
 function rlimits(limits: EngineLimits): OciProcess['rlimits'] {
-  const values = {
-    RLIMIT_CORE: 0,
-    RLIMIT_FSIZE: limits.fileBytes,
-    // Of these two the caller has so much for all sandboxes and for itself (getrlimit(2), 8 MiB and 800 KiB): each gets a quarter.
-    RLIMIT_MEMLOCK: 2 * MiB,
-    RLIMIT_MSGQUEUE: 200 * 1024,
-    // What a caller may do to the order of processes, a sandbox may not.
-    RLIMIT_NICE: 0,
-    RLIMIT_RTPRIO: 0,
-    RLIMIT_NOFILE: limits.openFiles,
-    // Counted by user namespace since Linux 5.14: the bound where no cgroup can give one.
-    RLIMIT_NPROC: limits.pids,
-    // Timers of a process are kept in one table of the host, and each of them is one of these.
-    RLIMIT_SIGPENDING: 1024,
-  };
-  return Object.entries(values).map(([type, value]) => ({ type, hard: value, soft: value }));
+  return Object.entries(processLimits(limits)).map(([name, value]) => ({ type: `RLIMIT_${name}`, hard: value, soft: value }));
 }
 
 const cpuPeriodUs = 100_000;
-
-/**
- * Least, first and greatest size of a TCP connection's buffers, of both ends inside (tcp(7)). All of a host share one amount of
- * memory for them, and with the usual 4 to 32 MiB a few hundred connections that nobody reads take it from every program.
- */
-export const socketBuffers = {
-  'net.ipv4.tcp_rmem': '4096 131072 1048576',
-  'net.ipv4.tcp_wmem': '4096 65536 524288',
-};
 
 function resources(limits: EngineLimits, { swap, controllers }: Cgroup): object {
   const wanted = {
@@ -170,10 +150,9 @@ function resources(limits: EngineLimits, { swap, controllers }: Cgroup): object 
 const maximumTerminals = 64;
 
 function systemMounts(limits: EngineLimits): readonly OciMount[] {
-  const half = Math.floor(limits.memoryBytes / 2);
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
-    memoryMount('/dev', 64 * 1024, ['noexec', 'mode=0755']),
+    memoryMount({ destination: '/dev', bytes: 64 * 1024, options: ['noexec', 'mode=0755'] }),
     {
       destination: '/dev/pts',
       type: 'devpts',
@@ -181,21 +160,12 @@ function systemMounts(limits: EngineLimits): readonly OciMount[] {
       // Terminals are devices: this one mount cannot be nodev.
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5', `max=${maximumTerminals}`],
     },
-    memoryMount('/dev/shm', Math.min(half, 256 * MiB), ['noexec', 'mode=1777']),
+    memoryMount({ destination: '/dev/shm', bytes: sharedMemoryBytes(limits), options: ['noexec', 'mode=1777'] }),
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-    memoryMount('/run', 16 * MiB, ['noexec', 'mode=0755']),
-    memoryMount('/tmp', half, ['mode=1777']),
-    memoryMount('/var/tmp', half, ['mode=1777']),
+    ...memoryFolders(limits).map(memoryMount),
   ];
 }
 
-/** Files in memory, bounded in bytes and in number. */
-function memoryMount(destination: string, bytes: number, options: readonly string[]): OciMount {
-  const inodes = Math.max(256, Math.floor(bytes / 4096));
-  return {
-    destination,
-    type: 'tmpfs',
-    source: 'tmpfs',
-    options: ['nosuid', 'nodev', ...options, `size=${bytes}`, `nr_inodes=${inodes}`],
-  };
+function memoryMount({ destination, bytes, options }: MemoryFolder): OciMount {
+  return { destination, type: 'tmpfs', source: 'tmpfs', options: memoryOptions(bytes, options) };
 }

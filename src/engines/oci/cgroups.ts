@@ -2,7 +2,7 @@ import { readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { isErrno, readTextIfPresent } from '../../system/files.ts';
-import { killProcess, waitUntil } from './processes.ts';
+import { killProcess, waitUntil } from '../processes.ts';
 
 /**
  * Where buffers of sockets are not counted as memory (cgroup v1), they get a limit of their own, beside the one of memory;

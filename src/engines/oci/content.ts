@@ -8,8 +8,8 @@ import type { EngineLayout } from './folders.ts';
 import type { GvisorChoice } from './gvisor/gvisor-calls.ts';
 import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
 import { agentId, fileServerId } from './ids.ts';
-import type { Protection } from './protect.ts';
-import type { EngineRecord } from './records.ts';
+import type { Protection } from '../workspace/protect.ts';
+import type { EngineRecord } from '../records.ts';
 import type { Identity, Owner, SandboxFacts } from './stage-plan.ts';
 
 /** What belongs to one sandbox alone and is mounted into its container: its home, and facts of what is on disk. */

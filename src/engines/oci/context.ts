@@ -10,12 +10,12 @@ import { engineLayout, type EngineFolders, type EngineLayout } from './folders.t
 import { examineDelegation, isDelegated } from './delegation.ts';
 import { cgroupHost, machineOf, stageFolder, subordinateRange, type CgroupHost } from './host.ts';
 import { probeGvisor, type GvisorFindings } from './gvisor/probe.ts';
-import { startListener, type Listener } from './listen.ts';
-import { oneAtATime } from './one-at-a-time.ts';
+import { startListener, type Listener } from '../listen.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 import type { ReadyPlace } from './ready.ts';
-import { engineRecords, type Records } from './records.ts';
+import { engineRecords, type Records } from '../records.ts';
 import type { RuntimeOptions } from './runtime.ts';
-import type { Machine } from './seccomp.ts';
+import type { Machine } from '../kernel/seccomp.ts';
 import { idSlots, type Slots } from './slots.ts';
 import { startStage, type Stage } from './stage.ts';
 import type { Identity, Range } from './stage-plan.ts';

@@ -18,14 +18,14 @@ import { countInside, endGvisorSession, gvisorInvocation, gvisorSender } from '.
 import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
 import { askForGracePeriod } from './grace-period.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox, tidy } from './lifecycle.ts';
-import { listenInside } from './listen.ts';
+import { listenInside } from '../listen.ts';
 import { endOrphans } from './orphans.ts';
-import { requireProtections } from './protections.ts';
-import { endSession, processesInside } from './processes.ts';
+import { requireProtections } from '../workspace/protections.ts';
+import { endSession, processesInside } from '../processes.ts';
 import { dropReady } from './ready.ts';
-import { containerOf, type EngineRecord } from './records.ts';
+import { containerOf, type EngineRecord } from '../records.ts';
 import { runtimeCommand } from './runtime.ts';
-import { sendingProcess } from './sending-process.ts';
+import { sendingProcess } from '../sending-process.ts';
 import { sandboxStats } from './stats.ts';
 
 /** The embedded engine: an OCI runtime (runc, crun, runsc) started directly, without a daemon of its own. */
@@ -50,7 +50,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
     ingress: (id, ports, abort = {}) =>
       exclusive(id, async () => {
         const { pid } = await ensureContainer(context, id, abort);
-        return listenInside(pid, ports, { listener: takeListener(context, id), ...abort });
+        return listenInside(String(pid), ports, { listener: takeListener(context, id), ...abort });
       }),
     start: (id, abort = {}) => exclusive(id, () => startSandbox(context, id, abort)),
     stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),

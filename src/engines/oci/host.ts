@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { readTextIfPresent } from '../../system/files.ts';
 import type { Delegation } from './delegation.ts';
-import type { Machine } from './seccomp.ts';
+import type { Machine } from '../kernel/seccomp.ts';
 import type { Range } from './stage-plan.ts';
 
 /** Facts of this host that decide how a sandbox is made. Read, never guessed; each is cheap to read. */

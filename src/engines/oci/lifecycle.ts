@@ -28,10 +28,10 @@ import { liveInit } from './first-process.ts';
 import { noRoom } from './full-disk.ts';
 import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
 import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
-import { processesInside, waitUntil } from './processes.ts';
-import { protectionsOf } from './protections.ts';
+import { processesInside, waitUntil } from '../processes.ts';
+import { protectionsOf } from '../workspace/protections.ts';
 import { drop, forgetReady, keepReady, passOn, takeReady, type Ready } from './ready.ts';
-import { containerOf, type EngineRecord } from './records.ts';
+import { containerOf, type EngineRecord } from '../records.ts';
 import { runtimeCall } from './runtime.ts';
 import { deleteContainer, forget, freeSlot, tearDown } from './tear-down.ts';
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import type { ProcessIdentity } from '../../system/process-identity.ts';
-import { endSession, processesInside } from './processes.ts';
+import { endSession, processesInside } from '../processes.ts';
 
 /**
  * Commands that a runtime brought into a sandbox and that runtime is dead: nobody waits for their end, and nobody may know of

@@ -13,7 +13,7 @@ import {
   type ContainerHost,
 } from './container.ts';
 import { containerHost, identityOf, type EngineContext } from './context.ts';
-import type { EngineRecord } from './records.ts';
+import type { EngineRecord } from '../records.ts';
 import { forget, freeSlot } from './tear-down.ts';
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { CasemateError } from '../../base/errors.ts';
 import { isErrno, privateFolder, removeDrafts, replaceFile, writeNew } from '../../system/files.ts';
 import { slotCount } from './ids.ts';
-import { oneAtATime } from './one-at-a-time.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 
 /**
  * Ranges of host ids, one for each sandbox that root runs: a file named by the number, made exclusively, with the sandbox's

@@ -1,7 +1,7 @@
 import type { SandboxSpec } from '../engine.ts';
 import type { HomeDisk } from './home-disk.ts';
 import { agentId, mountMap, rangeSize, slotBase } from './ids.ts';
-import type { Protection } from './protect.ts';
+import type { Protection } from '../workspace/protect.ts';
 
 /**
  * From a spec to the lines that `stage.pl` carries out. Pure. Two ways lead to the same mounts: all of them are there before

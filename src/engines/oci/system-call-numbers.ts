@@ -1,4 +1,4 @@
-import type { Machine } from './seccomp.ts';
+import type { Machine } from '../kernel/seccomp.ts';
 
 /**
  * System calls by number. Up to 450 from the kernel headers of Debian 12 (linux-libc-dev 6.1: asm/unistd_64.h for x64,

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { clearCgroups } from './cgroups.ts';
 import { dropListener, runtimeOf, type EngineContext } from './context.ts';
 import { liveInit } from './first-process.ts';
-import { removePlaceholders, shareOut, type Listed } from './placeholders.ts';
-import { killProcess, waitUntilGone } from './processes.ts';
-import { containerOf, type EngineRecord } from './records.ts';
+import { removePlaceholders, shareOut, type Listed } from '../workspace/placeholders.ts';
+import { killProcess, waitUntilGone } from '../processes.ts';
+import { containerOf, type EngineRecord } from '../records.ts';
 import { containerState, runtimeCall, runtimeMust, type RuntimeOptions } from './runtime.ts';
 
 /** The way back: all that a record says was made, and the record last. Each step can be done again. */

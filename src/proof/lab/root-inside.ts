@@ -7,7 +7,7 @@ import { engineLayout, type EngineLayout } from '../../engines/oci/folders.ts';
 import { commandCall } from '../../engines/oci/gvisor/gvisor-calls.ts';
 import { gvisorPlace } from '../../engines/oci/gvisor/inside.ts';
 import { sharedFile } from '../../engines/oci/gvisor/sandbox-folder.ts';
-import { engineRecords } from '../../engines/oci/records.ts';
+import { engineRecords } from '../../engines/records.ts';
 import { runtimeCommand } from '../../engines/oci/runtime.ts';
 import { run } from '../../system/process.ts';
 import type { RunInside } from '../inside/observe.ts';

@@ -2,7 +2,7 @@ import { open, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { engineLayout } from '../../engines/oci/folders.ts';
-import { containerOf, engineRecords } from '../../engines/oci/records.ts';
+import { containerOf, engineRecords } from '../../engines/records.ts';
 import { identifyProcess } from '../../system/process-identity.ts';
 import { namespaceOf, readProcess } from '../host-view.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';

@@ -6,7 +6,7 @@ import { engineLayout } from '../../engines/oci/folders.ts';
 import { machineOf } from '../../engines/oci/host.ts';
 import { rootMapping, userMapping } from '../../engines/oci/ids.ts';
 import { readyHostname } from '../../engines/oci/ready.ts';
-import { containerOf, engineRecords } from '../../engines/oci/records.ts';
+import { containerOf, engineRecords } from '../../engines/records.ts';
 import { sha256Of } from '../../policy/hash.ts';
 import { specOf } from '../../sandbox/spec.ts';
 import { none, same } from '../compare.ts';

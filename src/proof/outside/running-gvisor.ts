@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ociConfig } from '../../engines/oci/bundle.ts';
 import { gvisorConfig, type GvisorConfig } from '../../engines/oci/gvisor/gvisor-config.ts';
 import { machineOf } from '../../engines/oci/host.ts';
-import type { EngineRecord } from '../../engines/oci/records.ts';
+import type { EngineRecord } from '../../engines/records.ts';
 import { sha256Of } from '../../policy/hash.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import { specOf } from '../../sandbox/spec.ts';

@@ -2,7 +2,7 @@ import { lstat, readFile, readdir, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { engineLayout, type EngineLayout } from '../../engines/oci/folders.ts';
-import { containerOf, engineRecords } from '../../engines/oci/records.ts';
+import { containerOf, engineRecords } from '../../engines/records.ts';
 import { run } from '../../system/process.ts';
 import { same } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';

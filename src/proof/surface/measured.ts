@@ -1,5 +1,5 @@
 import { callName } from '../../engines/oci/system-call-numbers.ts';
-import type { Machine } from '../../engines/oci/seccomp.ts';
+import type { Machine } from '../../engines/kernel/seccomp.ts';
 import { textList, textMap } from '../read-answer.ts';
 import { isPublishedCall, type PublishedSurface } from './published.ts';
 

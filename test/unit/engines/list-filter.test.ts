@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { callNumber } from '../../../src/engines/oci/gvisor/call-numbers.ts';
 import { architectures } from '../../../src/engines/oci/gvisor/filter-code.ts';
 import { listFilter } from '../../../src/engines/oci/gvisor/list-filter.ts';
-import { seccompProfile, type Machine, type SeccompArgument } from '../../../src/engines/oci/seccomp.ts';
+import { seccompProfile, type Machine, type SeccompArgument } from '../../../src/engines/kernel/seccomp.ts';
 import { runFilter } from '../../helpers/run-filter.ts';
 
 const machines = ['x64', 'arm64'] as const;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { placesIn } from '../../../src/engines/oci/nested-paths.ts';
-import { lostProtections, parseMounts, showsImage } from '../../../src/engines/oci/protections.ts';
+import { placesIn } from '../../../src/engines/workspace/nested-paths.ts';
+import { lostProtections, parseMounts, showsImage } from '../../../src/engines/workspace/protections.ts';
 
 describe('places that git settings name', () => {
   it.each([

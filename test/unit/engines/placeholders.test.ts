@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { shareOut, type Listed } from '../../../src/engines/oci/placeholders.ts';
-import type { EngineRecord } from '../../../src/engines/oci/records.ts';
+import { shareOut, type Listed } from '../../../src/engines/workspace/placeholders.ts';
+import type { EngineRecord } from '../../../src/engines/records.ts';
 
 const record = (id: string, path: string, parts: Partial<EngineRecord>): EngineRecord =>
   // oxlint-disable-next-line no-unsafe-type-assertion -- of the spec only this is looked at

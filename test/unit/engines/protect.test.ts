@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { planProtection, type Entry, type Look } from '../../../src/engines/oci/protect.ts';
+import { planProtection, type Entry, type Look } from '../../../src/engines/workspace/protect.ts';
 
 const looking =
   (entries: Readonly<Record<string, Entry>>): Look =>

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { seccompProfile, type SeccompArgument } from '../../../src/engines/oci/seccomp.ts';
-import { allowedCalls, fallbackCalls } from '../../../src/engines/oci/system-calls.ts';
+import { seccompProfile, type SeccompArgument } from '../../../src/engines/kernel/seccomp.ts';
+import { allowedCalls, fallbackCalls } from '../../../src/engines/kernel/system-calls.ts';
 
 const profile = seccompProfile('x64');
 

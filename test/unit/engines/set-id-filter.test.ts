@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { architectures } from '../../../src/engines/oci/gvisor/filter-code.ts';
 import { setIdFilter } from '../../../src/engines/oci/gvisor/set-id-filter.ts';
-import type { Machine } from '../../../src/engines/oci/seccomp.ts';
+import type { Machine } from '../../../src/engines/kernel/seccomp.ts';
 import { runFilter } from '../../helpers/run-filter.ts';
 
 function answer(machine: Machine, number: number, args: readonly number[] = [], architecture = architectures[machine]) {

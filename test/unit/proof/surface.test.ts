@@ -4,9 +4,9 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { seccompProfile, type Machine } from '../../../src/engines/oci/seccomp.ts';
+import { seccompProfile, type Machine } from '../../../src/engines/kernel/seccomp.ts';
 import { callName, callNames } from '../../../src/engines/oci/system-call-numbers.ts';
-import { allowedCalls, fallbackCalls } from '../../../src/engines/oci/system-calls.ts';
+import { allowedCalls, fallbackCalls } from '../../../src/engines/kernel/system-calls.ts';
 import { beyondPublished, measuredSurface } from '../../../src/proof/surface/measured.ts';
 import { publishedSurface } from '../../../src/proof/surface/published.ts';
 import { socketPhrases } from '../../../src/proof/surface/socket-names.ts';

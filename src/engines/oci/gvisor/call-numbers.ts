@@ -1,4 +1,4 @@
-import type { Machine } from '../seccomp.ts';
+import type { Machine } from '../../kernel/seccomp.ts';
 
 /** Numbers of the system calls that `seccomp.ts` names, as Linux has them for ever (its tables of calls): `name:x64:arm64`. */
 const table =

@@ -1,4 +1,4 @@
-import type { Machine } from '../seccomp.ts';
+import type { Machine } from '../../kernel/seccomp.ts';
 
 /** Instructions of seccomp programs (seccomp(2), bpf(4)) and their form. Pure. */
 

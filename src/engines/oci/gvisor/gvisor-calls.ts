@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { dataFile } from '../../../system/data-file.ts';
 import type { Program } from '../delegation.ts';
 import type { IdMapping } from '../ids.ts';
-import type { Machine } from '../seccomp.ts';
+import type { Machine } from '../../kernel/seccomp.ts';
 import { setIdFilter } from './set-id-filter.ts';
 
 /** The command lines of gVisor's runtime (`runsc`), started by `keep.pl` and called by `enter.pl`. Pure. */

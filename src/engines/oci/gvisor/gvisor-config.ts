@@ -1,6 +1,6 @@
 import type { SandboxSpec } from '../../engine.ts';
 import type { OciConfig, OciMount } from '../bundle.ts';
-import type { Seccomp } from '../seccomp.ts';
+import type { Seccomp } from '../../kernel/seccomp.ts';
 
 /**
  * The bundle as gVisor needs it. Pure. `keep.pl` has made the user, network and process namespaces and the groups, so the

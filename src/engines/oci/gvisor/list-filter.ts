@@ -1,4 +1,4 @@
-import { seccompProfile, type Machine, type SeccompArgument, type SeccompRule } from '../seccomp.ts';
+import { seccompProfile, type Machine, type SeccompArgument, type SeccompRule } from '../../kernel/seccomp.ts';
 import { callNumber } from './call-numbers.ts';
 import {
   allow,

@@ -1,4 +1,4 @@
-import type { Machine } from '../seccomp.ts';
+import type { Machine } from '../../kernel/seccomp.ts';
 
 /**
  * The smallest program that tells what a kernel does with it, as an ELF file (elf(5)). Pure. Without an argument it waits

@@ -1,4 +1,4 @@
-import { setIdBits, type Machine } from '../seccomp.ts';
+import { setIdBits, type Machine } from '../../kernel/seccomp.ts';
 import { callNumber } from './call-numbers.ts';
 import {
   allow,

@@ -1,4 +1,4 @@
-import type { Machine } from '../seccomp.ts';
+import type { Machine } from '../../kernel/seccomp.ts';
 
 /**
  * A library (elf(5)) that commands load before their own, where the installed gVisor refuses a flag of statx(2) that it

@@ -6,7 +6,7 @@ import { visible } from '../../base/text.ts';
 import type { SandboxSpec } from '../engine.ts';
 import { nestedPaths } from './nested-paths.ts';
 import { lookBelow, planProtection, type Protection } from './protect.ts';
-import type { EngineRecord } from './records.ts';
+import type { EngineRecord } from '../records.ts';
 
 /** The protections of a spec's workspace as it is now. A read-only workspace needs none. */
 export async function protectionsOf({ workspace }: SandboxSpec): Promise<readonly Protection[]> {

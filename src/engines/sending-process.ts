@@ -1,8 +1,8 @@
 import { open, readdir, readFile, readlink } from 'node:fs/promises';
 
-import { visible } from '../../base/text.ts';
-import type { ProcessIdentity } from '../../system/process-identity.ts';
-import type { SandboxConnection, SendingProcess } from '../engine.ts';
+import { visible } from '../base/text.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
+import type { SandboxConnection, SendingProcess } from './engine.ts';
 import { processesInside } from './processes.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { isErrno } from '../../system/files.ts';
-import { isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+import { isErrno } from '../system/files.ts';
+import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 
 /** Processes of a sandbox as the host sees them: those in the process-id namespace of its first process. */
 

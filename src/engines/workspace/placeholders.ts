@@ -2,7 +2,7 @@ import { lstat, readFile, rmdir, unlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 import { isErrno } from '../../system/files.ts';
-import type { EngineRecord } from './records.ts';
+import type { EngineRecord } from '../records.ts';
 
 /** The end of what `stage.pl` put into a workspace to keep a name taken. */
 

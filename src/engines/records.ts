@@ -1,11 +1,11 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../../base/errors.ts';
-import { isSandboxId } from '../../base/ids.ts';
-import { isErrno, privateFolder, readTextIfPresent, removeDrafts, replaceFile, writeNew } from '../../system/files.ts';
-import type { SandboxSpec } from '../engine.ts';
-import type { Placeholder } from './protect.ts';
+import { CasemateError } from '../base/errors.ts';
+import { isSandboxId } from '../base/ids.ts';
+import { isErrno, privateFolder, readTextIfPresent, removeDrafts, replaceFile, writeNew } from '../system/files.ts';
+import type { SandboxSpec } from './engine.ts';
+import type { Placeholder } from './workspace/protect.ts';
 
 /**
  * What the engine knows of its sandboxes, one file each: written before anything is made, removed after everything is

@@ -2,12 +2,12 @@ import type { ChildProcess } from 'node:child_process';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 
-import { CasemateError } from '../../base/errors.ts';
-import { visible } from '../../base/text.ts';
-import { dataFile } from '../../system/data-file.ts';
-import type { Ingress, IngressReceiver } from '../../system/ingress.ts';
-import { spawnProcess, type Spawn } from '../../system/process.ts';
-import type { Abortable, IngressPorts } from '../engine.ts';
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import { dataFile } from '../system/data-file.ts';
+import type { Ingress, IngressReceiver } from '../system/ingress.ts';
+import { spawnProcess, type Spawn } from '../system/process.ts';
+import type { Abortable, IngressPorts } from './engine.ts';
 
 /**
  * Listeners inside a sandbox's network namespace, served by this process: `listen.pl` enters the namespace, binds, hands
@@ -60,7 +60,7 @@ export function startListener({ identity, env, spawn = spawnProcess }: ListenerO
 const timeoutMs = 10_000;
 
 /** Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
-export async function listenInside(pid: number, ports: IngressPorts, options: ListenOptions): Promise<Ingress> {
+export async function listenInside(place: string, ports: IngressPorts, options: ListenOptions): Promise<Ingress> {
   const { signal, listener } = options;
   const { child } = listener;
   const wanted = [...ports.tcp.map((port) => `tcp=${port}`), ...ports.udp.map((port) => `udp=${port}`)];
@@ -68,7 +68,7 @@ export async function listenInside(pid: number, ports: IngressPorts, options: Li
   try {
     signal?.throwIfAborted();
     listener.wake();
-    child.stdin?.end(`${[pid, ...wanted].join(' ')}\n`);
+    child.stdin?.end(`${[place, ...wanted].join(' ')}\n`);
     await received(child, wanted.length, sockets, signal);
   } catch (error) {
     await sockets.close();
