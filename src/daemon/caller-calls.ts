@@ -10,7 +10,8 @@ import { parsePlan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
-import type { CallerClaim, CallerMethod, MakeCall } from './protocol.ts';
+import type { CallerClaim, CallerMethod } from './caller-protocol.ts';
+import type { MakeCall } from './protocol.ts';
 import type { CallContext, Calling } from './server.ts';
 
 /**
@@ -78,6 +79,9 @@ export function callsOfCaller(parts: CallerParts): Calling {
       ls: async () => (await calls.ls({}, noContext)).filter(({ caller }) => caller === claim.name),
       inspect: named(calls.inspect),
       stats: named(calls.stats),
+      'session-requests': named(calls['session-requests']),
+      'session-plead': named(calls['session-plead']),
+      'session-explain': named(calls['session-explain']),
     }),
   };
 }

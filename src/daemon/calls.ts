@@ -14,6 +14,7 @@ import { sandboxFolders } from '../sandbox/spec.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
+import { createAccessCalls } from './access-calls.ts';
 import { callerActor } from './caller-calls.ts';
 import { createCredentialCalls } from './credential-calls.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
@@ -97,6 +98,7 @@ export function createCalls(parts: CallParts): Calling {
     stats: ({ name }) => statsCall(parts, name),
     'trust-list': async (request) => trustAnswer(await sandboxes.prepare(request)),
     trust: (params) => trustCall(parts, params),
+    ...createAccessCalls(context, { find: sandboxes.find, actor }),
     ...createRequestCalls(context),
     ...createCredentialCalls({
       context,

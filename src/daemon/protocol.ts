@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 
+import type { CallerClaim } from './caller-protocol.ts';
 import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
@@ -8,6 +9,7 @@ import type { Attestation } from '../journal/attest.ts';
 import type { OutsideView } from '../proof/seen-from-outside.ts';
 import type { Outcome, Statement } from '../proof/statement.ts';
 import type { BudgetState } from '../gateway/guards/budgets.ts';
+import type { Explanation } from '../policy/proposing/explain.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { TestAnswer } from '../sandbox/test-credential.ts';
@@ -24,14 +26,6 @@ export type FromClient =
   | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
   /** From now on this connection acts for that caller, and can no more than it may. Cannot be taken back. */
   | { readonly type: 'caller'; readonly caller: CallerClaim };
-
-/** Somebody else than the person at this host: an agent over MCP. What it may is judged by the daemon, call by call. */
-export interface CallerClaim {
-  /** lower-case letters, digits and hyphens; its sandboxes are known by it */
-  readonly name: string;
-  /** absolute folders in which its projects lie */
-  readonly roots: readonly string[];
-}
 
 export type FromDaemon =
   | { readonly type: 'hello'; readonly version: string; readonly build: string; readonly pid: number }
@@ -106,6 +100,12 @@ export interface Calls {
   };
   /** Signs a proof and records it. */
   readonly 'prove-seal': { params: ProveSealCall; result: Sealed };
+  /** What this sandbox was denied and a person may still allow. Reads only. */
+  readonly 'session-requests': { params: NameCall; result: readonly RequestView[] };
+  /** Asks that a person look at one of them; grants nothing. */
+  readonly 'session-plead': { params: PleadCall; result: Record<string, never> };
+  /** Which rule decides about a destination, with what was approved since the plan. */
+  readonly 'session-explain': { params: ExplainCall; result: Explanation };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
@@ -137,25 +137,6 @@ export const operatorMethods = [
   'login-remove',
   'prove-seal',
 ] as const satisfies readonly Method[];
-
-/** What a caller may ask for, each about its own sandboxes and within its roots. What is not here is refused. */
-export const callerMethods = [
-  'plan',
-  'create',
-  'start',
-  'stop',
-  'restart',
-  'destroy-list',
-  'destroy',
-  'exec',
-  'resume',
-  'close',
-  'ls',
-  'inspect',
-  'stats',
-] as const satisfies readonly Exclude<Method, (typeof operatorMethods)[number]>[];
-
-export type CallerMethod = (typeof callerMethods)[number];
 
 export interface ProveSealCall {
   /** of the sandbox that was attacked; else `request` says whose policy was */
@@ -221,6 +202,17 @@ export interface ApproveCall {
 export interface DenyCall {
   readonly id: string;
   readonly scope: 'while' | 'sandbox';
+}
+
+export interface PleadCall extends NameCall {
+  readonly id: string;
+  readonly reason: string;
+}
+
+export interface ExplainCall extends NameCall {
+  readonly host: string;
+  readonly port: number;
+  readonly request?: { readonly method: string; readonly path: string } | undefined;
 }
 
 export interface NameCall {

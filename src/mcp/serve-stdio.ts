@@ -17,8 +17,12 @@ const maxMessageBytes = 8 * 1024 * 1024;
 export async function serveStdio({ stdin, stdout, ...parts }: StdioOptions): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const server = createMcpServer(parts);
+  const ended = server.onclose;
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the only way the SDK has
-  server.onclose = resolve;
+  server.onclose = () => {
+    ended?.();
+    resolve();
+  };
   await server.connect(new StdioServerTransport(stdin, stdout, { maxBufferSize: maxMessageBytes }));
   const close = (): void => void server.close();
   stdin.once('end', close);

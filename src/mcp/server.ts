@@ -2,7 +2,12 @@ import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import {
   CallToolRequestSchema,
   ErrorCode,
+  GetPromptRequestSchema,
+  ListPromptsRequestSchema,
+  ListResourcesRequestSchema,
+  ListResourceTemplatesRequestSchema,
   ListToolsRequestSchema,
+  ReadResourceRequestSchema,
   type CallToolResult,
   type ListToolsResult,
 } from '@modelcontextprotocol/sdk/types.js';
@@ -10,6 +15,9 @@ import {
 import { toCasemateError } from '../base/errors.ts';
 import { visible, visibleLines } from '../base/text.ts';
 import { version } from '../system/version.ts';
+import { createBackground } from './background.ts';
+import { prompts } from './prompts.ts';
+import { listResources, readResource, resourceTemplates } from './resources.ts';
 import { ArgumentFault, type Tool, type ToolContext } from './tool.ts';
 
 /** The tools as a server of the Model Context Protocol, on whatever transport it is connected to. */
@@ -23,7 +31,11 @@ const instructions =
 
 /** Not the high-level class of the SDK: arguments, pages and errors are judged here. */
 export function createMcpServer(parts: McpParts): Server {
-  const server = new Server({ name: 'casemate', title: 'Casemate', version }, { capabilities: { tools: {} }, instructions });
+  const background = createBackground();
+  const server = new Server(
+    { name: 'casemate', title: 'Casemate', version },
+    { capabilities: { tools: {}, resources: {}, prompts: {} }, instructions },
+  );
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: parts.tools.map(listed) }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const tool = parts.tools.find(({ name }) => name === params.name);
@@ -40,9 +52,60 @@ export function createMcpServer(parts: McpParts): Server {
         void extra.sendNotification({ method: 'notifications/progress', params: notification }).catch(() => undefined);
       }
     };
-    return await answer(tool, params.arguments, { ...parts, signal: extra.signal, progress });
+    return await answer(tool, params.arguments, { ...parts, background, signal: extra.signal, progress });
   });
+  serveResources(server, (signal) => ({ ...parts, background, signal, progress: () => undefined }));
+  servePrompts(server);
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the only way the SDK has
+  server.onclose = background.close;
   return server;
+}
+
+function serveResources(server: Server, contextOf: (signal: AbortSignal) => ToolContext): void {
+  server.setRequestHandler(ListResourcesRequestSchema, async (_, { signal }) => ({
+    resources: [...(await clearly(listResources(contextOf(signal))))],
+  }));
+  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
+    resourceTemplates: resourceTemplates.map((template) => ({ ...template })),
+  }));
+  server.setRequestHandler(ReadResourceRequestSchema, async ({ params }, { signal }) => {
+    const { uri, mimeType, text, blob = '' } = await clearly(readResource(params.uri, contextOf(signal)));
+    return { contents: [text === undefined ? { uri, mimeType, blob } : { uri, mimeType, text }] };
+  });
+}
+
+function servePrompts(server: Server): void {
+  server.setRequestHandler(ListPromptsRequestSchema, () => ({
+    prompts: prompts.map(({ name, title, description, arguments: given }) => ({
+      name,
+      title,
+      description,
+      arguments: [...given],
+    })),
+  }));
+  server.setRequestHandler(GetPromptRequestSchema, ({ params }) => {
+    const prompt = prompts.find(({ name }) => name === params.name);
+    if (prompt === undefined) {
+      throw invalidParams(`there is no prompt "${visible(params.name.slice(0, 100))}"`);
+    }
+    const given = params.arguments ?? {};
+    const missing = prompt.arguments.find(({ name }) => given[name] === undefined);
+    if (missing !== undefined) {
+      throw invalidParams(`${prompt.name}: ${missing.name}: is missing`);
+    }
+    const content = { type: 'text' as const, text: prompt.text(given) };
+    return { description: prompt.description, messages: [{ role: 'user' as const, content }] };
+  });
+}
+
+/** What is no tool has no place for our codes but the message. */
+async function clearly<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    const { code, message } = toCasemateError(thrown);
+    throw invalidParams(`${code}: ${visible(message)}`);
+  }
 }
 
 function listed({ name, title, about, hints, inputSchema, outputSchema }: Tool): ListToolsResult['tools'][number] {

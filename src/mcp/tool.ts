@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { visible, visibleJson } from '../base/text.ts';
 import type { Client } from '../daemon/client.ts';
+import type { Background } from './background.ts';
 import type { HostBounds } from './host-place.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 
@@ -19,6 +20,7 @@ export interface ToolContext {
   readonly defaults: SessionDefaults;
   /** where on the host the caller may read and write files */
   readonly host: HostBounds;
+  readonly background: Background;
 }
 
 /** What the person who set this server up said in its environment, for sessions that do not say otherwise. */

@@ -19,6 +19,14 @@ export interface RequestView extends AskView {
   /** what `approve --sandbox` would add, in words; or why no rule can be made */
   readonly rule: string;
   readonly risks: readonly string[];
+  /** a caller's word for it; says nothing about whether it is right */
+  readonly plea?: Plea | undefined;
+}
+
+/** A caller asks that a person look at a request. It grants nothing. */
+export interface Plea {
+  readonly actor: string;
+  readonly reason: string;
 }
 
 export interface Approval {
@@ -45,13 +53,54 @@ const answersKept = 256;
 const listed = 200;
 
 export function listRequests(
-  { asks }: Pick<SandboxContext, 'asks'>,
+  context: Pick<SandboxContext, 'asks'>,
   rulesOf: (sandbox: string) => readonly NetworkRule[],
 ): readonly RequestView[] {
-  const sorted = asks
+  const sorted = context.asks
     .list()
     .toSorted((a, b) => Number(b.state === 'waiting') - Number(a.state === 'waiting') || b.sinceMs - a.sinceMs);
-  return sorted.slice(0, listed).map((view) => ({ ...view, ...wordsFor(view, rulesOf(view.sandbox)) }));
+  return sorted.slice(0, listed).map((view) => ({
+    ...view,
+    ...wordsFor(view, rulesOf(view.sandbox)),
+    plea: pleasOf(context.asks).get(view.id),
+  }));
+}
+
+/** By id of the request; kept as long as the requests themselves, which do not outlive the daemon. */
+const pleas = new WeakMap<object, Map<string, Plea>>();
+
+const pleasKept = 512;
+
+function pleasOf(asks: object): Map<string, Plea> {
+  const known = pleas.get(asks) ?? new Map<string, Plea>();
+  pleas.set(asks, known);
+  return known;
+}
+
+/** Throws `REQUEST_GONE` for a request that is not of this sandbox or can no longer be answered. */
+export async function plead(
+  context: SandboxContext,
+  { id, sandbox, actor, reason }: Plea & { readonly id: string; readonly sandbox: string },
+): Promise<void> {
+  const view = context.asks.list().find((one) => one.id === id && one.sandbox === sandbox);
+  if (view === undefined) {
+    throw new CasemateError('REQUEST_GONE', `no denied request of this sandbox has the id ${id}`, {
+      hint: 'List its denied requests again.',
+    });
+  }
+  const detail = { host: view.host, port: view.port, reason };
+  await context.journal.append({
+    sandbox,
+    actor,
+    action: 'request.plea',
+    subject: id,
+    decision: 'none',
+    outcome: 'asked',
+    detail,
+  });
+  const kept = pleasOf(context.asks);
+  kept.set(id, { actor, reason });
+  [...kept.keys()].slice(0, Math.max(0, kept.size - pleasKept)).forEach((old) => kept.delete(old));
 }
 
 function wordsFor(view: AskView, rules: readonly NetworkRule[]): Pick<RequestView, 'rule' | 'risks'> {

@@ -4,7 +4,8 @@ import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { callerMethods, operatorMethods, socketPath } from '../../src/daemon/protocol.ts';
+import { callerMethods } from '../../src/daemon/caller-protocol.ts';
+import { operatorMethods, socketPath } from '../../src/daemon/protocol.ts';
 import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { startCaller, type McpCaller } from '../helpers/mcp-client.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
@@ -45,6 +46,13 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a hostile caller',
       const calls: [string, object][] = [
         ['execute_command', { sessionId, command: 'id' }],
         ['get_session_logs', { sessionId }],
+        ['execute_in_session', { sessionId, prompt: 'x' }],
+        ['start_command', { sessionId, command: 'id' }],
+        ['transfer_files', { sessionId, direction: 'to_container', sourcePath: join(root, 'project'), destPath: '/tmp/x' }],
+        ['get_events', { sessionId }],
+        ['explain_access', { sessionId, host: 'example.com' }],
+        ['list_denied_requests', { sessionId }],
+        ['request_approval', { sessionId, requestId: 'ask-abcdefgh2345', reason: 'x' }],
         ['destroy_session', { sessionId }],
       ];
       for (const [name, args] of calls) {
@@ -58,6 +66,37 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a hostile caller',
       stdout: 'alive\n',
     });
     expect((await home.casemate(['exec', 'mine', '--', 'echo', 'alive'])).out).toBe('alive\n');
+  });
+
+  it('reads no resource of another', async () => {
+    for (const session of [victimId, 'payroll', 'mine', '..', `${ownId}/../${victimId}`]) {
+      for (const what of ['journal', 'files/etc/passwd']) {
+        await expect(mallory.client.readResource({ uri: `casemate://sessions/${session}/${what}` })).rejects.toThrow('-32602');
+      }
+    }
+    const { resources } = await mallory.client.listResources();
+    expect(resources.map(({ uri }) => uri)).toEqual([`casemate://sessions/${ownId}/journal`]);
+  });
+
+  it('has others asked for it, and is not granted by that', async () => {
+    const ask = `curl -sS https://api.example.com/x`;
+    await mallory.call('execute_command', { sessionId: ownId, command: ask });
+    const { requests } = (await mallory.call('list_denied_requests', { sessionId: ownId })) as {
+      requests: { requestId: string }[];
+    };
+    const requestId = requests[0]?.requestId;
+    await victim.call('execute_command', { sessionId: victimId, command: ask });
+    const others = (await victim.call('list_denied_requests', { sessionId: victimId })) as { requests: { requestId: string }[] };
+    expect(
+      await mallory.refusal('request_approval', { sessionId: ownId, requestId: others.requests[0]?.requestId, reason: 'x' }),
+    ).toContain('REQUEST_GONE');
+    const reason = 'needed\u001b[2J for docs';
+    expect(await mallory.call('request_approval', { sessionId: ownId, requestId, reason })).toMatchObject({ granted: false });
+    expect((await mallory.call('execute_command', { sessionId: ownId, command: ask }))['stdout']).toContain('host-not-allowed');
+    const { out } = await home.casemate(['requests']);
+    expect(out).toContain('caller:mallory says: needed\\x1b[2J for docs');
+    // oxlint-disable-next-line no-control-regex -- what must not be there
+    expect(out).not.toMatch(/\u001b/);
   });
 
   it('is not told by a name that another has it', async () => {

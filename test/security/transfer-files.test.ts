@@ -99,6 +99,18 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('transfers', () => 
     expect(await readFile(join(root, 'project/there/deep/note.txt'), 'utf8')).toBe('two\n');
   });
 
+  it('take a whole project while a sandbox works in it, both ways', async () => {
+    await shell('echo x > kept.txt');
+    await caller.call('transfer_files', into(join(root, 'project'), '/home/agent/whole'));
+    expect(await shell('cat ~/whole/kept.txt; find ~/whole -type s')).toBe('x\n');
+    expect(await caller.refusal('transfer_files', from('/workspace', join(place, 'whole')))).toMatch(
+      /NOT_ALLOWED.*\.claude|\.vscode/,
+    );
+    await shell('mkdir there && cp kept.txt there/');
+    await caller.call('transfer_files', from('/workspace/there', join(place, 'other')));
+    expect(await readFile(join(place, 'other/kept.txt'), 'utf8')).toBe('x\n');
+  });
+
   it('follow no link that a sandbox made, on either side', async () => {
     await shell(
       `mkdir there && cd there && ln -s ${secret} leak && ln -s ${home.root} up && mkfifo pipe && mkdir real && echo x > real/x`,

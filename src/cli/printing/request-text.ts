@@ -9,6 +9,7 @@ export function requestText(view: RequestView, nowMs: number): string {
     ['because', reasons[view.reason]],
     ...(view.program === undefined ? [] : [['program', `${visible(view.program)} (as it calls itself)`] as const]),
     ...view.risks.map((risk) => ['careful', visible(risk)] as const),
+    ...(view.plea === undefined ? [] : [['plea', `${visible(view.plea.actor)} says: ${visible(view.plea.reason)}`] as const]),
     ['rule', view.rule],
   ];
   const title = `${view.id}  ${stateOf(view, nowMs)}  sandbox ${visible(view.name)}`;

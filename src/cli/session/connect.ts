@@ -2,7 +2,8 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { connectClient, type Client } from '../../daemon/client.ts';
 import { buildId } from '../../daemon/build-id.ts';
-import { socketPath, type CallerClaim, type Question } from '../../daemon/protocol.ts';
+import type { CallerClaim } from '../../daemon/caller-protocol.ts';
+import { socketPath, type Question } from '../../daemon/protocol.ts';
 import type { CommandContext } from '../command.ts';
 
 /** The way of every command to the daemon: it is started when none runs, and its questions are answered here. */

@@ -17,7 +17,7 @@ const toolRule = z
   .string()
   .regex(/^[A-Za-z_][\w-]{0,127}(?:\([^(),\0\n]{1,200}\))?$/, 'is not the name of a tool such as "Read" or "Bash(git status:*)"');
 
-const input = z.strictObject({
+export const taskInput = z.strictObject({
   sessionId,
   prompt: z
     .string()
@@ -82,47 +82,55 @@ export const executeInSession = tool({
   about:
     'The agent of the session (Claude Code, Codex) works on one task without a person and answers with its result, its use of tokens, its exit ' +
     'code and the files it changed. Its steps come as progress; get_session_logs has its whole output.',
-  input,
+  input: taskInput,
   output,
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
-  async run({ prompt, timeoutMs, tools, model, maxBudgetUsd, resume, ...session }, context) {
-    const { agent, permissions } = await agentOf(context, session.sessionId);
-    const command = agent.print.command({ permissions, tools, model, maxBudgetUsd, resume });
-    const before = await listFiles(context, session.sessionId);
-    let report: Partial<AgentReport> = {};
-    const lines = lineReader((line) => {
-      const note = agent.print.read(line);
-      report = { ...report, ...note?.report };
-      note?.say?.forEach((text) => context.progress(visible(text).slice(0, 400)));
-    });
-    const open = await openCommand(context, { name: session.sessionId, command, timeoutMs });
-    const done = await runCommand(context, open, {
-      input: prompt,
-      maxOutputBytes: 8192,
-      onOutput: lines.take,
-      quietProgress: true,
-    });
-    lines.end();
-    const { changes, complete } = changesBetween(before, await listFiles(context, session.sessionId));
-    return {
-      ...endOf(report, done.exitCode),
-      executionId: done.executionId,
-      agent: agent.name,
-      exitCode: done.exitCode,
-      timedOut: done.timedOut,
-      durationMs: done.durationMs,
-      filesChanged: [...changes],
-      filesComplete: complete,
-      stderr: done.stderr,
-      changedRepositories: [...done.changedRepositories],
-    };
-  },
+  run: async (asked, context) => await runTask(asked, context),
   text({ result, failed, exitCode, timedOut, filesChanged }) {
     const end = timedOut ? 'ended by its time limit' : failed ? `did not come to its end (exit code ${exitCode})` : undefined;
     const files = filesChanged.map(({ path, change }) => `${change}: ${path}`);
     return [result, ...(end === undefined ? [] : [`[${end}]`]), ...files].map(visibleLines).join('\n');
   },
 });
+
+/** `begun` is told the name of the execution before it has ended. */
+export async function runTask(
+  { prompt, timeoutMs, tools, model, maxBudgetUsd, resume, ...session }: z.output<typeof taskInput>,
+  context: ToolContext,
+  begun?: (executionId: string) => void,
+): Promise<z.output<typeof output>> {
+  const { agent, permissions } = await agentOf(context, session.sessionId);
+  const command = agent.print.command({ permissions, tools, model, maxBudgetUsd, resume });
+  const before = await listFiles(context, session.sessionId);
+  let report: Partial<AgentReport> = {};
+  const lines = lineReader((line) => {
+    const note = agent.print.read(line);
+    report = { ...report, ...note?.report };
+    note?.say?.forEach((text) => context.progress(visible(text).slice(0, 400)));
+  });
+  const open = await openCommand(context, { name: session.sessionId, command, timeoutMs });
+  begun?.(open.opened.executionId);
+  const done = await runCommand(context, open, {
+    input: prompt,
+    maxOutputBytes: 8192,
+    onOutput: lines.take,
+    quietProgress: true,
+  });
+  lines.end();
+  const { changes, complete } = changesBetween(before, await listFiles(context, session.sessionId));
+  return {
+    ...endOf(report, done.exitCode),
+    executionId: done.executionId,
+    agent: agent.name,
+    exitCode: done.exitCode,
+    timedOut: done.timedOut,
+    durationMs: done.durationMs,
+    filesChanged: [...changes],
+    filesComplete: complete,
+    stderr: done.stderr,
+    changedRepositories: [...done.changedRepositories],
+  };
+}
 
 function endOf({ result = '', failed, conversation, turns, costUsd, usage }: Partial<AgentReport>, exitCode: number) {
   return {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { protectedPaths } from '../../sandbox/protected-paths.ts';
 import { transferLimits } from '../../workspace/transfer/entries.ts';
 import { readEntries, readHashes, writeEntries } from '../../workspace/transfer/frames.ts';
 import { openFolder } from '../../workspace/transfer/held-folder.ts';
@@ -61,6 +62,10 @@ export const transferFiles = tool({
   },
 });
 
+/** What holds a protected name free in a project while a sandbox runs there. */
+const placeholders = new Set(protectedPaths.map((path) => posix.basename(path)));
+const sourceOptions = { limits: transferLimits, placeholders };
+
 interface Moved {
   readonly path: string;
   readonly bytes: number;
@@ -71,7 +76,7 @@ async function send(asked: Input, context: ToolContext): Promise<readonly Moved[
   const place = hostPlace(asked.sourcePath, context.host);
   // Everything is judged before anything is sent.
   const files: { readonly path: string; readonly bytes: number }[] = [];
-  for await (const entry of hostEntries(place, transferLimits)) {
+  for await (const entry of hostEntries(place, sourceOptions)) {
     if (entry.kind === 'file') {
       files.push({ path: entry.path, bytes: entry.size });
     }
@@ -81,7 +86,7 @@ async function send(asked: Input, context: ToolContext): Promise<readonly Moved[
     args: ['put', destination, asked.overwrite ? '1' : '', place.parts.at(-1) ?? ''],
     async work({ stdin, stdout }) {
       const [sent, answered] = await Promise.allSettled([
-        writeEntries(stdin, hostEntries(place, transferLimits)).catch((error: unknown) => {
+        writeEntries(stdin, hostEntries(place, sourceOptions)).catch((error: unknown) => {
           stdin.destroy();
           throw error;
         }),
@@ -116,7 +121,7 @@ async function take(asked: Input, context: ToolContext): Promise<readonly Moved[
   const place = await targetPlace(asked.destPath, { name: posix.basename(source), context });
   refuseTarget(`${place.root}/${place.parts.join('/')}`, context.host);
   return await exchange(asked, context, {
-    args: ['get', source, String(transferLimits.files), String(transferLimits.bytes)],
+    args: ['get', source, String(transferLimits.files), String(transferLimits.bytes), [...placeholders].join('\n')],
     work: async ({ stdout }) =>
       await writeToHost(place, readEntries(stdout, transferLimits), {
         overwrite: asked.overwrite,

@@ -43,7 +43,7 @@ export interface ExplainedRule {
   readonly place: string;
 }
 
-export function explain(policy: Policy, { host, port, request }: Question): Explanation {
+export function explain(policy: Pick<Policy, 'network' | 'origins'>, { host, port, request }: Question): Explanation {
   const decisive = decisiveRules(policy.network, host, port);
   const destination = decideDestination(policy.network, host, port);
   const decision = destination.verdict === 'deny' || request === undefined ? destination : decideRequest(decisive, request);
@@ -64,7 +64,7 @@ export function explain(policy: Policy, { host, port, request }: Question): Expl
   };
 }
 
-function explainRule(rule: NetworkRule, { origins }: Policy): ExplainedRule {
+function explainRule(rule: NetworkRule, { origins }: Pick<Policy, 'origins'>): ExplainedRule {
   const { id, host, ports, credential, upstream, origin } = rule;
   const listed = origin.layer === 'preset' ? origins[`presets.${origin.source}`] : undefined;
   const place = listed === undefined ? formatOrigin(origin) : `preset ${origin.source}, from ${formatOrigin(listed)}`;

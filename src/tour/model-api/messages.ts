@@ -80,6 +80,8 @@ function toolCall(action: Action): { readonly name: string; readonly input: Read
       return { name: 'Read', input: { file_path: action.path } };
     case 'edit':
       return { name: 'Edit', input: { file_path: action.path, old_string: action.before, new_string: action.after } };
+    case 'tool':
+      return { name: action.name, input: action.input };
     default:
       return action satisfies never;
   }

@@ -79,6 +79,8 @@ function shellText(action: Action): string {
       return `cat ${quoted(action.path)}`;
     case 'edit':
       return ['node', '-e', quoted(replaceProgram), ...[action.path, action.before, action.after].map(quoted)].join(' ');
+    case 'tool':
+      return `echo ${quoted(`the stand-in does not call ${action.name} here`)} >&2; exit 1`;
     default:
       return action satisfies never;
   }

@@ -3,7 +3,9 @@
 export type Action =
   | { readonly kind: 'run'; readonly command: string; readonly about: string }
   | { readonly kind: 'read'; readonly path: string }
-  | { readonly kind: 'edit'; readonly path: string; readonly before: string; readonly after: string };
+  | { readonly kind: 'edit'; readonly path: string; readonly before: string; readonly after: string }
+  /** a tool by the name under which its agent offers it, such as one of an MCP server */
+  | { readonly kind: 'tool'; readonly name: string; readonly input: Readonly<Record<string, unknown>> };
 
 /** What the agent's tool answered. */
 export interface Outcome {

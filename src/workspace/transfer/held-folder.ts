@@ -46,7 +46,9 @@ export function fault(path: string, error: unknown): CasemateError {
         ? 'is no folder, or leads through a symbolic link'
         : isErrno(error, 'EEXIST')
           ? 'exists'
-          : `cannot be used (${error instanceof Error && 'code' in error ? String(error.code) : 'fault'})`;
+          : isErrno(error, 'ENXIO')
+            ? 'is neither a file nor a folder'
+            : `cannot be used (${error instanceof Error && 'code' in error ? String(error.code) : 'fault'})`;
   return new CasemateError('PATH_INVALID', `${visible(path)} ${why}`, {
     cause: error,
     hint: isErrno(error, 'EEXIST') ? 'Say overwrite: true, or choose another name.' : undefined,

@@ -4,6 +4,7 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { isErrno } from '../../system/files.ts';
 import type { Entry, TransferLimits } from './entries.ts';
 import { fault, inFolder, openFolder } from './held-folder.ts';
 import { tooMuch } from './frames.ts';
@@ -16,21 +17,26 @@ export interface HostPlace {
   readonly parts: readonly string[];
 }
 
+export interface SourceOptions {
+  readonly limits: TransferLimits;
+  /** names of sockets that hold a protected place free while a sandbox runs: they are passed over */
+  readonly placeholders: ReadonlySet<string>;
+}
+
 /** Throws `PATH_INVALID` for a link of either kind, a device, a pipe or a socket, wherever below it lies. */
-export async function* hostEntries({ root, parts }: HostPlace, limits: TransferLimits): AsyncGenerator<Entry> {
+export async function* hostEntries({ root, parts }: HostPlace, options: SourceOptions): AsyncGenerator<Entry> {
   const folder = await openFolder(root, parts.slice(0, -1));
   try {
-    const walk = { limits, files: 0, bytes: 0, shown: `${root}/${parts.slice(0, -1).join('/')}`.replace(/\/$/, '') };
+    const walk = { ...options, files: 0, bytes: 0, top: `${root === '/' ? '' : root}/${parts.join('/')}` };
     yield* entriesOf(walk, { folder, name: parts.at(-1) ?? '', path: '' });
   } finally {
     await folder.close();
   }
 }
 
-interface Walk {
-  readonly limits: TransferLimits;
-  /** of the folder above, for errors */
-  readonly shown: string;
+interface Walk extends SourceOptions {
+  /** what is sent, for errors */
+  readonly top: string;
   files: number;
   bytes: number;
 }
@@ -46,11 +52,18 @@ const maxDepth = 64;
 
 async function* entriesOf(walk: Walk, place: Place): AsyncGenerator<Entry> {
   const { folder, name, path } = place;
-  const shown = `${walk.shown}/${path === '' ? name : path}`;
+  const shown = path === '' ? walk.top : `${walk.top}/${path}`;
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(inFolder(folder, name), flags).catch((error: unknown) => {
+    // A socket cannot be opened.
+    if (isErrno(error, 'ENXIO') && walk.placeholders.has(name)) {
+      return undefined;
+    }
     throw fault(shown, error);
   });
+  if (handle === undefined) {
+    return;
+  }
   try {
     const stats = await handle.stat();
     if (stats.isDirectory()) {

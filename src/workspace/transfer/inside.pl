@@ -1,5 +1,5 @@
 # Sends files out of a sandbox or takes files in, as frames over standard output and input; runs inside, as the agent.
-# Arguments: get PATH MAX-FILES MAX-BYTES | put PATH OVERWRITE NAME
+# Arguments: get PATH MAX-FILES MAX-BYTES PLACEHOLDERS (names between line feeds; sockets of these names are passed over) | put PATH OVERWRITE NAME
 # A frame: "D MODE 0 LENGTH\n" NAME, or "F MODE SIZE LENGTH\n" NAME CONTENT SHA256 "\n"; "R LENGTH\n" WHY ends everything
 # with a reason, "E\n" ends it well. NAME is relative to PATH and empty for PATH itself. Links are not followed below PATH.
 use strict;
@@ -24,6 +24,14 @@ sub shown {
   return $name eq '' ? $top : "$top/$name";
 }
 
+my %placeholders = $mode eq 'get' ? map { $_ => 1 } split /\n/, $rest[2] : ();
+
+sub is_sent {
+  my ($folder, $name) = @_;
+  return 0 if $name eq '.' || $name eq '..';
+  return !($placeholders{$name} && -S "$folder/$name" && !-l "$folder/$name");
+}
+
 my ($files, $bytes) = (0, 0);
 
 sub send_one {
@@ -35,7 +43,7 @@ sub send_one {
     if ($depth > 64) { refuse("$path is too deep") }
     printf STDOUT "D %o 0 %d\n%s", $seen[2] & 0755, length $name, $name;
     opendir my $folder, $path or refuse("$path: $!");
-    my @names = sort grep { $_ ne '.' && $_ ne '..' } readdir $folder;
+    my @names = sort grep { is_sent($path, $_) } readdir $folder;
     closedir $folder;
     send_one($name eq '' ? $_ : "$name/$_", $depth + 1) for @names;
     return;
@@ -69,7 +77,7 @@ sub count_one {
   if (-d _ && !-l _) {
     if ($depth > 64) { refuse("$path is too deep") }
     opendir my $folder, $path or refuse("$path: $!");
-    my @names = grep { $_ ne '.' && $_ ne '..' } readdir $folder;
+    my @names = grep { is_sent($path, $_) } readdir $folder;
     closedir $folder;
     count_one("$path/$_", $depth + 1) for @names;
   } else {

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { callsOfCaller } from '../../../src/daemon/caller-calls.ts';
 import type { Client } from '../../../src/daemon/client.ts';
-import { callerMethods, operatorMethods, type MakeCall } from '../../../src/daemon/protocol.ts';
+import { callerMethods } from '../../../src/daemon/caller-protocol.ts';
+import { operatorMethods, type MakeCall } from '../../../src/daemon/protocol.ts';
 import type { CallContext, Calling } from '../../../src/daemon/server.ts';
 import { requestOf, sessionInput } from '../../../src/mcp/session-request.ts';
 import { call, sandboxLab, type Lab } from '../../helpers/sandbox-lab.ts';

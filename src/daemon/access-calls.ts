@@ -1,0 +1,26 @@
+import { parseHost } from '../base/host.ts';
+import { visible } from '../base/text.ts';
+import { explain } from '../policy/proposing/explain.ts';
+import { listRequests, liveRules, plead } from '../sandbox/approvals.ts';
+import type { SandboxContext } from '../sandbox/context.ts';
+import type { Sandboxes } from '../sandbox/sandboxes.ts';
+import type { Calling } from './server.ts';
+
+/** What one sandbox may reach and was denied, for whoever it belongs to. Nothing here allows anything. */
+export function createAccessCalls(
+  context: SandboxContext,
+  { find, actor }: { readonly find: Sandboxes['find']; readonly actor: string },
+): Pick<Calling, 'session-requests' | 'session-plead' | 'session-explain'> {
+  return {
+    async 'session-requests'({ name }) {
+      const { id } = find(name);
+      return listRequests(context, (sandbox) => liveRules(context, sandbox)).filter(({ sandbox }) => sandbox === id);
+    },
+    async 'session-plead'({ name, id, reason }) {
+      await plead(context, { id, sandbox: find(name).id, actor, reason: visible(reason) });
+      return {};
+    },
+    'session-explain': async ({ name, host, port, request }) =>
+      explain({ network: liveRules(context, find(name).id), origins: {} }, { host: parseHost(host), port, request }),
+  };
+}

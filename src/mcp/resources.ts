@@ -1,0 +1,105 @@
+import { isUtf8 } from 'node:buffer';
+
+import { CasemateError } from '../base/errors.ts';
+import { visible, visibleJson } from '../base/text.ts';
+import { journalPlace } from '../journal/journal-place.ts';
+import { sandboxEvents } from '../sandbox/sandbox-events.ts';
+import { openCommand, runCommand } from './run-command.ts';
+import type { ToolContext } from './tool.ts';
+
+/** What of a session can be read by its address: its journal, and files as a process inside sees them. */
+
+export interface ResourceContent {
+  readonly uri: string;
+  readonly mimeType: string;
+  readonly text?: string;
+  /** base64 */
+  readonly blob?: string;
+}
+
+const pattern = /^casemate:\/\/sessions\/([a-z0-9-]{1,64})\/(journal|files\/(.+))$/;
+const maxFileBytes = 1024 * 1024;
+const journalRecords = 500;
+
+export const resourceTemplates = [
+  {
+    name: 'session-journal',
+    uriTemplate: 'casemate://sessions/{sessionId}/journal',
+    description: `The last ${journalRecords} records of the journal about a session, a line of JSON each`,
+    mimeType: 'application/x-ndjson',
+  },
+  {
+    name: 'session-file',
+    uriTemplate: 'casemate://sessions/{sessionId}/files/{path}',
+    description: 'A file in the workspace of a session, of 1 MiB at most',
+  },
+] as const;
+
+/** The journal of each session. */
+export async function listResources({ connect }: ToolContext) {
+  const client = await connect();
+  try {
+    return (await client.call('ls', {})).map(({ id, name }) => ({
+      uri: `casemate://sessions/${id}/journal`,
+      name: `journal of ${name}`,
+      mimeType: 'application/x-ndjson',
+    }));
+  } finally {
+    client.close();
+  }
+}
+
+/** Throws `USAGE` for an address that is none of ours, `SANDBOX_NOT_FOUND` for a session that is not the caller's. */
+export async function readResource(uri: string, context: ToolContext): Promise<ResourceContent> {
+  const [, session, kind, path] = pattern.exec(uri) ?? [];
+  if (session === undefined || kind === undefined) {
+    throw new CasemateError('USAGE', `there is no resource ${visible(uri.slice(0, 200))}`);
+  }
+  return kind === 'journal'
+    ? await journalOf(uri, session, context)
+    : await fileOf({ uri, session, path: decoded(path) }, context);
+}
+
+async function journalOf(uri: string, session: string, { connect, host }: ToolContext): Promise<ResourceContent> {
+  const client = await connect();
+  const { sandbox } = await client.call('inspect', { name: session }).finally(() => client.close());
+  const { records } = await sandboxEvents(journalPlace(host.paths).folder, { sandbox: sandbox.id, after: 0, limit: 100_000 });
+  const lines = records.slice(-journalRecords).map((record) => visibleJson(record));
+  return { uri, mimeType: 'application/x-ndjson', text: lines.map((line) => `${line}\n`).join('') };
+}
+
+function decoded(path = ''): string {
+  try {
+    const text = decodeURIComponent(path);
+    if (!text.includes('\0') && text.length <= 4096) {
+      return text;
+    }
+  } catch {
+    // Said below.
+  }
+  throw new CasemateError('USAGE', 'the path of the resource is not well formed');
+}
+
+async function fileOf(
+  { uri, session, path }: { readonly uri: string; readonly session: string; readonly path: string },
+  context: ToolContext,
+): Promise<ResourceContent> {
+  const pieces: Buffer[] = [];
+  const command = ['/usr/bin/head', '-c', String(maxFileBytes + 1), '--', path];
+  const open = await openCommand(context, { name: session, command, timeoutMs: 30_000 });
+  const { exitCode, stderr } = await runCommand(context, open, {
+    maxOutputBytes: 1024,
+    quiet: true,
+    onOutput: (piece) => void pieces.push(piece),
+  });
+  const bytes = Buffer.concat(pieces);
+  if (exitCode !== 0) {
+    throw new CasemateError('PATH_INVALID', `the file cannot be read: ${visible(stderr.trim()).slice(0, 300)}`);
+  }
+  if (bytes.length > maxFileBytes) {
+    throw new CasemateError('PATH_INVALID', 'the file is larger than 1 MiB', { hint: 'Use transfer_files.' });
+  }
+  return isUtf8(bytes)
+    ? { uri, mimeType: 'text/plain', text: bytes.toString('utf8') }
+    : { uri, mimeType: 'application/octet-stream', blob: bytes.toString('base64') };
+}

@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { z } from 'zod';
+
+import { journalPlace } from '../../journal/journal-place.ts';
+import { sandboxEvents } from '../../sandbox/sandbox-events.ts';
+import { sessionId } from '../session-view.ts';
+import { tool } from '../tool.ts';
+
+/** The journal of one session, as far as the caller has not read it. */
+
+const lookEveryMs = 500;
+
+export const getEvents = tool({
+  name: 'get_events',
+  title: 'Read the journal of a session',
+  about:
+    'What was done and tried in this session: commands, every exchange with the network and the rule that decided, alarms. Signed and chained on the host, ' +
+    'out of reach of the sandbox. With `waitMs` it waits for the next.',
+  input: z.strictObject({
+    sessionId,
+    after: z.int().min(0).default(0).describe('`next` of the answer before'),
+    limit: z.int().min(1).max(500).default(100),
+    waitMs: z.int().min(0).max(300_000).default(0).describe('how long to wait for something new where there is nothing'),
+  }),
+  output: z.strictObject({
+    events: z.array(
+      z.strictObject({
+        seq: z.int(),
+        time: z.string(),
+        action: z.string(),
+        subject: z.string(),
+        decision: z.enum(['allow', 'deny', 'none']),
+        outcome: z.string(),
+        rule: z.string().optional(),
+        actor: z.string(),
+        detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+      }),
+    ),
+    next: z.int(),
+    more: z.boolean(),
+  }),
+  hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  async run({ after, limit, waitMs, ...session }, { connect, host, signal }) {
+    const client = await connect();
+    const { sandbox } = await client.call('inspect', { name: session.sessionId }).finally(() => client.close());
+    const { folder } = journalPlace(host.paths);
+    const endMs = performance.now() + waitMs;
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- looked at again and again, as asked
+      const { records, next, more } = await sandboxEvents(folder, { sandbox: sandbox.id, after, limit });
+      if (records.length > 0 || performance.now() >= endMs || signal.aborted) {
+        return { events: records.map(eventOf), next, more };
+      }
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
+    }
+  },
+});
+
+type Records = Awaited<ReturnType<typeof sandboxEvents>>['records'];
+
+function eventOf({ seq, time, action, subject, decision, outcome, rule, actor, detail }: Records[number]) {
+  return {
+    seq,
+    time,
+    action,
+    subject,
+    decision,
+    outcome,
+    ...(rule === undefined ? {} : { rule }),
+    actor,
+    ...(detail === undefined ? {} : { detail: { ...detail } }),
+  };
+}
