@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 /** Bounds on what one sandbox takes of the host, of the gateway and of the others. */
 const bundle = 'src/engines/oci/bundle.ts';
 const limits = 'src/engines/kernel/limits.ts';
+const gatewayLimits = 'src/gateway/limits.ts';
 
 export const exhaustionMutants: readonly Mutant[] = [
   {
@@ -124,5 +125,37 @@ export const exhaustionMutants: readonly Mutant[] = [
     replace: '    NICE: 40,\n    RTPRIO: 99,',
     caughtBy: ['exhaustion.priority'],
     needs: 'root',
+  },
+  {
+    name: 'connections-unlimited',
+    weakens: 'a sandbox may hold as many connections to the gateway as it likes, and open them as fast',
+    file: gatewayLimits,
+    find: '  connections: 512,\n  connectionsPerSecond: 200,',
+    replace: '  connections: 50_000,\n  connectionsPerSecond: 50_000,',
+    caughtBy: ['exhaustion.connections', 'exhaustion.connection-rate'],
+  },
+  {
+    name: 'heads-unlimited',
+    weakens: 'the head of a request may be of any size',
+    file: gatewayLimits,
+    find: '  headerBytes: 64 * 1024,',
+    replace: '  headerBytes: 16 * 1024 * 1024,',
+    caughtBy: ['exhaustion.large-heads'],
+  },
+  {
+    name: 'exchanges-unlimited',
+    weakens: 'any number of requests of one sandbox may be under way',
+    file: gatewayLimits,
+    find: '  exchanges: 512,',
+    replace: '  exchanges: 50_000,',
+    caughtBy: ['exhaustion.streams'],
+  },
+  {
+    name: 'questions-unlimited',
+    weakens: 'the resolver answers a sandbox as often as it asks',
+    file: gatewayLimits,
+    find: '  queriesPerSecond: 2000,',
+    replace: '  queriesPerSecond: 2_000_000,',
+    caughtBy: ['exhaustion.questions'],
   },
 ];

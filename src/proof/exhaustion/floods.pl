@@ -6,7 +6,8 @@ sub place { my ($host, $port) = @_; my $packed = gethostbyname($host); return de
 sub reach { my ($place) = @_; my $one; return socket($one, 2, 1, 0) && connect($one, $place) ? $one : undef }
 # Everything that comes until the end, or for so long.
 sub hear { my ($one, $ms) = @_; my ($end, $text) = (millis() + $ms, ''); while (millis() < $end) { my $reads = ''; vec($reads, fileno $one, 1) = 1; last if select($reads, undef, undef, ($end - millis()) / 1000) < 1; last unless sysread($one, $text, 65536, length $text) } return $text }
-sub is_open { my ($one) = @_; my $reads = ''; vec($reads, fileno $one, 1) = 1; return 1 if select($reads, undef, undef, 0) < 1; my $seen = recv($one, my $byte, 1, 2); return defined $seen && length $byte }
+# Open on both sides, whatever lies in it unread: TCP_INFO begins with the state, and 1 is ESTABLISHED.
+sub is_open { my ($one) = @_; my $info = getsockopt($one, 6, 11); return defined $info && ord($info) == 1 }
 
 # So many connections, by as many processes as they need; each says what it likes at once, and a byte more now and then.
 sub crowd {
@@ -20,8 +21,10 @@ sub crowd {
         close $from;
         my ($stopped, @open) = ('never');
         while (@open < $each) { $! = 0; my $one = reach($place); if (!$one) { $stopped = errname(); last } unblocked($one); syswrite($one, $hello) if length $hello; push @open, $one }
-        select(undef, undef, undef, 0.5);
-        syswrite($to, join(' ', scalar @open, scalar(grep { is_open($_) } @open), $stopped) . "\n");
+        # What is not taken in is closed when the gateway comes to it: as many as for a while.
+        my ($alive, $same, $end) = (-1, 0, millis() + 12_000);
+        while ($same < 6 && millis() < $end) { select(undef, undef, undef, 0.25); my $now = grep { is_open($_) } @open; $same = $now == $alive ? $same + 1 : 0; $alive = $now }
+        syswrite($to, join(' ', scalar @open, $alive, $stopped) . "\n");
         close $to;
         while (1) { select(undef, undef, undef, 0.2); if ($drip) { syswrite($_, $drip) for @open } }
     }
@@ -32,6 +35,8 @@ sub crowd {
 }
 $TAKE{idle_connections} = sub { my ($most, $host, $port) = @_; crowd($most, $host, $port, '') };
 $TAKE{slow_heads} = sub { my ($most, $host, $port) = @_; crowd($most, $host, $port, "GET / HTTP/1.1\r\nHost: $host\r\nX-Slow: ", 'x') };
+# The beginning of a greeting of TLS: the length that it states never comes.
+$TAKE{half_greetings} = sub { my ($most, $host, $port) = @_; crowd($most, $host, $port, pack('H*', '160301020001'), "\0") };
 $TAKE{unread_answers} = sub { my ($most, $host, $port) = @_; crowd($most, $host, $port, "GET /large HTTP/1.1\r\nHost: $host\r\n\r\n") };
 
 # Connections one after the other, for so many milliseconds.

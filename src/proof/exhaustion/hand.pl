@@ -1,5 +1,5 @@
 # Runs inside a sandbox of the lab and nowhere else: takes of one thing as much as it gets, up to a number that it is told,
-# and holds it until it is told to let go. Behind `ask.pl`. Lines in: ID take NAME MOST, ID drop. Lines out: ID and JSON.
+# and holds it until it is told to let go. Behind `ask.pl`. Lines in: ID take NAME MOST WORD..., ID drop. Lines out: ID and JSON.
 # Every take is a process group of its own; what it must clean away it does when it lets go, and all of it ends with us.
 our (%TAKE, @LATER, $SAY);
 $NAME{ Errno::EAGAIN() } = 'EAGAIN';
@@ -23,7 +23,7 @@ sub later { push @LATER, $_[0] }
 sub millis { my $now = pack('q q', 0, 0); syscall($X86 ? 228 : 113, 1, $now); my ($s, $ns) = unpack('q q', $now); return $s * 1000 + int($ns / 1e6) }
 
 sub begin {
-    my ($id, $name, $most) = @_;
+    my ($id, $name, @words) = @_;
     my $take = $TAKE{$name} or return answer($id, { fault => "there is nothing named $name to take" });
     pipe(my $from, my $to) && pipe(my $wait, my $go) or return answer($id, { fault => 'no pipe: ' . errname() });
     my $child = fork;
@@ -36,7 +36,7 @@ sub begin {
         # Where memory ends, this one goes first.
         if (open(my $score, '>', '/proc/self/oom_score_adj')) { syswrite($score, '1000') }
         $SAY = $to;
-        my $answer = eval { $take->($most) };
+        my $answer = eval { $take->(@words) };
         syswrite($to, json($@ ne '' ? { fault => "$@" } : $answer) . "\n");
         close $to;
         sysread($wait, my $nothing, 1);
@@ -88,8 +88,8 @@ sub hand {
         my $got = sysread(STDIN, $in, 4096, length $in);
         if (!$got) { let_go($_) for keys %holding; exit 0 }
         while ($in =~ s/^([^\n]*)\n//) {
-            my ($id, $verb, $name, $most) = split / /, $1;
-            if ($verb eq 'take') { begin($id, $name, $most) } else { let_go($id) }
+            my ($id, $verb, $name, @words) = split / /, $1;
+            if ($verb eq 'take') { begin($id, $name, @words) } else { let_go($id) }
         }
     }
 }

@@ -150,9 +150,12 @@ export function quantile(samples: readonly number[], part: number): number {
 export interface Bounds {
   /** how much the daemon may grow */
   readonly daemonBytes?: number | undefined;
+  /** how many descriptors it may have */
+  readonly descriptors?: number | undefined;
 }
 
 const usualGrowth = 128 * 1024 * 1024;
+const usualDescriptors = 1280;
 const mib = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`;
 const mostMs = 1000;
 const mostListMs = 5000;
@@ -182,11 +185,11 @@ function peerRows({ quietMs, peerMs, faults }: Watched): readonly Row[] {
   ];
 }
 
-function gatewayRow({ daemon }: Watched, { daemonBytes = usualGrowth }: Bounds): Row {
+function gatewayRow({ daemon }: Watched, { daemonBytes = usualGrowth, descriptors = usualDescriptors }: Bounds): Row {
   return attack('the gateway', {
-    expected: `the same process, grown by less than ${mib(daemonBytes)}`,
+    expected: `the same process, grown by less than ${mib(daemonBytes)}, at most ${descriptors} descriptors`,
     seen: `${daemon.lives ? 'the same process' : 'gone'}, +${mib(daemon.grownBytes)}, ${daemon.descriptors} descriptors`,
-    ok: daemon.lives && daemon.grownBytes < daemonBytes,
+    ok: daemon.lives && daemon.grownBytes < daemonBytes && daemon.descriptors <= descriptors,
     from: 'outside',
   });
 }

@@ -6,6 +6,9 @@ import { createListeners, handler, rawServer, scriptedServer, secureServer, type
 import type { Arrival, Respond, Script, World } from './world.ts';
 
 /** Starts the outside of a lab: servers on loopback ports of their own, their certificates, a resolver. */
+/** What the gateway lets through must arrive, or nobody could tell that it did. */
+const mostHeadBytes = 4 * 1024 * 1024;
+
 export interface StartedWorld extends World {
   /** authorities that the lab's daemon trusts, PEM */
   readonly trustedPem: string;
@@ -33,7 +36,7 @@ export async function startWorld(): Promise<StartedWorld> {
     early: await secure('early', 'early'),
     stranger: await secure('stranger', 'stranger'),
     misnamed: await secure('misnamed', 'misnamed'),
-    plain: await listeners.open('plain', createHttpServer(handler(serving('plain')))),
+    plain: await listeners.open('plain', createHttpServer({ maxHeaderSize: mostHeadBytes }, handler(serving('plain')))),
     raw: await listeners.open('raw', rawServer('raw', note)),
     inner: await listeners.open('inner', rawServer('inner', note)),
     scripted: await listeners.open(

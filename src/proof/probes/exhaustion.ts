@@ -1,4 +1,5 @@
 import { besiege, type Attack, type AttackTable } from '../exhaustion/attack.ts';
+import { floodAttacks } from '../exhaustion/floods.ts';
 import { takeAttacks } from '../exhaustion/takes.ts';
 import type { Probe, ProbeTable } from '../probe.ts';
 
@@ -25,4 +26,4 @@ function probesOf(group: string, attacks: AttackTable): ProbeTable {
   return Object.fromEntries(Object.entries(attacks).map(([id, attack]) => [`${group}.${id}`, probeOf(attack)]));
 }
 
-export const exhaustionProbes: ProbeTable = probesOf('exhaustion', takeAttacks);
+export const exhaustionProbes: ProbeTable = probesOf('exhaustion', { ...takeAttacks, ...floodAttacks });

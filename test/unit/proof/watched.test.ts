@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { judge } from '../../../src/proof/finding.ts';
+import { defaultLimits } from '../../../src/gateway/limits.ts';
+import { floodBounds } from '../../../src/proof/exhaustion/floods.ts';
 import { quantile, watchedRows, type Watched } from '../../../src/proof/exhaustion/watched.ts';
 
 const fine: Watched = {
@@ -51,4 +53,8 @@ describe('what is watched while a sandbox is attacked from', () => {
       ),
     ).toBe(990);
   });
+});
+
+it('floods are measured by the limits that the gateway has', () => {
+  expect(defaultLimits).toMatchObject(floodBounds);
 });
