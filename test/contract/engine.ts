@@ -182,6 +182,22 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
         'b c\n/tmp\n1000\n',
       );
       expect((await call(['sh', '-c', 'echo e >&2'])).stderr).toBe('e\n');
+      const long = 'x'.repeat(800_000);
+      expect((await call(['cat'], { input: long })).stdout === long).toBe(true);
+      await engine.remove(spec.id);
+    });
+
+    it.runIf(runs)('leaves the streams open for whoever else has them, as a shell around the command does', async () => {
+      const { engine } = under;
+      const spec = await under.spec();
+      await engine.create(spec);
+      await engine.start(spec.id);
+      const command = ['sh', '-c', 'cat; echo inside'];
+      const { file, args, env } = await engine.attach(spec.id, { command, tty: false, executionId: `x${(executions += 1)}` });
+      // What Node hands on as a pipe is a socket, which one of those who have it can shut down for all of them.
+      const around = ['-c', '"$@"; cat; echo behind', 'sh', file, ...args];
+      const { stdout, status } = spawnSync('sh', around, { env: { ...env }, input: 'given\n', encoding: 'utf8' });
+      expect([stdout, status]).toEqual(['given\ninside\nbehind\n', 0]);
       await engine.remove(spec.id);
     });
   });

@@ -1,6 +1,7 @@
 # Calls gVisor for a sandbox that runs: from its network and process namespaces, as the id that gVisor's kernel takes orders
 # from, with no right, and outside the user namespace, so that the kernel cannot look into the call. No terminal of the
-# caller's gets in: a command has one made for it, which ends with it, and this process passes the bytes on.
+# caller's gets in: a command has one made for it, which ends with it, and this process passes the bytes on. No socket of the
+# caller's does either: gVisor shuts one down when the command lets go of it, for everybody else who has it, too.
 # Arguments: x64|arm64 root|user FOLDER PID ID plain|tty SANDBOX PID-FILE|- PROGRAM OPTION... -- COMMAND ARGUMENT...
 # PID is the sandbox's keeper, PID-FILE will hold the command's number inside. No module is loaded.
 use strict;
@@ -16,7 +17,8 @@ my %nr = %{ $all{$machine} };
 $id += 0;
 
 use constant {
-  PR_SET_PDEATHSIG => 1, PR_SET_NO_NEW_PRIVS => 38, NS_GET_PARENT => 0xb702, O_RDWR => 2, O_NOCTTY => 0400, EINTR => 4,
+  PR_SET_PDEATHSIG => 1, PR_SET_NO_NEW_PRIVS => 38, NS_GET_PARENT => 0xb702, O_RDWR => 2, O_NOCTTY => 0400, EINTR => 4, EAGAIN => 11,
+  WNOHANG => 1, F_SETFL => 4, O_NONBLOCK => 04000,
   TCGETS => 0x5401, TCSETS => 0x5402, TIOCSCTTY => 0x540e, TIOCGWINSZ => 0x5413, TIOCSWINSZ => 0x5414,
   TIOCGPTN => 0x80045430, TIOCSPTLCK => 0x40045431,
 };
@@ -62,18 +64,18 @@ if ($kind eq 'user') {
 }
 enter('sandbox', fileno($_)) for @namespaces;
 
-# What is started from here on is in the sandbox's process namespace.
+# What is started from here on is in the sandbox's process namespace. Handles by the number they get, and a terminal to control it.
 sub start {
-  my ($terminal, @program) = @_;
+  my ($handles, $terminal, @program) = @_;
   my $child = fork();
   defined $child or stop('fork');
   return $child if $child != 0;
   if (defined $terminal) {
     call('setsid');
     ioctl($terminal, TIOCSCTTY, 0) or stop('terminal');
-    for my $descriptor (0 .. 2) {
-      call('dup3', fileno($terminal), $descriptor, 0) >= 0 or stop('terminal');
-    }
+  }
+  for my $descriptor (keys %$handles) {
+    call('dup3', fileno($handles->{$descriptor}), $descriptor + 0, 0) >= 0 or stop("descriptor $descriptor");
   }
   call('dup3', fileno($place), $FOLDER_FD, 0) >= 0 or stop('folder');
   my $no_groups = 0;
@@ -109,7 +111,7 @@ sub pass_signals {
       kill $signal, $child;
       next;
     }
-    my $teller = start(undef, @runtime, 'kill', '--pid', $inside, $sandbox, $signal);
+    my $teller = start({}, undef, @runtime, 'kill', '--pid', $inside, $sandbox, $signal);
     { local $?; waitpid $teller, 0 }
   }
 }
@@ -119,8 +121,11 @@ sub exit_as {
   exit($status & 127 ? 128 + ($status & 127) : $status >> 8);
 }
 
+if ($mode ne 'tty' && grep { -S $_ } *STDIN, *STDOUT, *STDERR) {
+  through_pipes();
+}
 if ($mode ne 'tty') {
-  my $child = start(undef, @runtime, @command);
+  my $child = start({}, undef, @runtime, @command);
   # `waitpid` goes on waiting after a signal: what is to be done is done in between.
   for my $name (keys %numbers) {
     $SIG{$name} = sub { push @pending, $numbers{$name}; pass_signals($child) };
@@ -128,6 +133,50 @@ if ($mode ne 'tty') {
   pass_signals($child);
   waitpid($child, 0) == $child or stop('wait');
   exit_as($?);
+}
+
+# Pipes in place of the sockets, and this process between them, until the command has ended and all it said is passed on.
+sub through_pipes {
+  my (%ends, %said, $input);
+  for my $number (0 .. 2) {
+    next unless -S (*STDIN, *STDOUT, *STDERR)[$number];
+    pipe(my $from, my $to) or stop('pipe');
+    if ($number == 0) { ($ends{0}, $input) = ($from, $to) }
+    else { ($ends{$number}, $said{$number}) = ($to, $from) }
+  }
+  $SIG{CHLD} = sub { };
+  my $child = start(\%ends, undef, @runtime, @command);
+  %ends = ();
+  $SIG{PIPE} = 'IGNORE';
+  fcntl($input, F_SETFL, O_NONBLOCK) if defined $input;
+  my ($given, $looks, $end) = ('', defined $input);
+  while (1) {
+    pass_signals($child);
+    # Told once: what it wrote last may still have to be read by then.
+    $end //= $? if waitpid($child, WNOHANG) == $child;
+    my ($readable, $writable) = ('', '');
+    vec($readable, fileno($said{$_}), 1) = 1 for keys %said;
+    if (!defined $end && defined $input) {
+      if ($given ne '') { vec($writable, fileno($input), 1) = 1 }
+      elsif ($looks) { vec($readable, 0, 1) = 1 }
+      else { $input = undef }
+    }
+    my $count = select($readable, $writable, undef, defined $end ? 0 : 0.25);
+    exit_as($end) if defined $end && $count == 0;
+    next if $count <= 0;
+    for my $number (keys %said) {
+      next unless vec($readable, fileno($said{$number}), 1);
+      my $length = sysread($said{$number}, my $text, 65536);
+      if ($length) { write_all((undef, *STDOUT, *STDERR)[$number], $text) }
+      elsif (defined $length) { delete $said{$number} }
+    }
+    $looks = sysread(STDIN, $given, 65536) ? 1 : 0 if vec($readable, 0, 1);
+    if (defined $input && $given ne '' && vec($writable, fileno($input), 1)) {
+      my $sent = syswrite($input, $given);
+      if (defined $sent) { substr($given, 0, $sent) = '' }
+      elsif ($! != EAGAIN && $! != EINTR) { ($input, $given) = (undef, '') }
+    }
+  }
 }
 
 sub new_terminal {
@@ -165,37 +214,43 @@ make_raw() if $has_terminal;
 my ($resized, $looks) = (0, 1);
 $SIG{WINCH} = sub { $resized = 1 };
 $SIG{CHLD} = sub { };
-my $child = start($side, @runtime, @command);
+my $child = start({ map { $_ => $side } 0 .. 2 }, $side, @runtime, @command);
 close $side;
-my $keys = '';
+my ($keys, $end) = ('');
 while (1) {
   pass_signals($child);
   if ($resized) { $resized = 0; copy_size() }
-  my $ended = waitpid $child, 1;
-  my $status = $?;
+  # Told once: what it wrote last may still have to be read by then.
+  $end //= $? if waitpid($child, WNOHANG) == $child;
   my ($readable, $writable) = ('', '');
   vec($readable, fileno($main), 1) = 1;
-  vec($readable, 0, 1) = 1 if $looks && $keys eq '' && $ended == 0;
+  vec($readable, 0, 1) = 1 if $looks && $keys eq '' && !defined $end;
   vec($writable, fileno($main), 1) = 1 if $keys ne '';
   # After its end what it wrote last is still read.
-  my $count = select($readable, $writable, undef, $ended == $child ? 0 : 0.25);
+  my $count = select($readable, $writable, undef, defined $end ? 0 : 0.25);
   my $said = '';
   if ($count > 0) {
     sysread($main, $said, 65536) if vec($readable, fileno($main), 1);
-    write_all($said);
+    write_all(*STDOUT, $said);
     $looks = sysread(STDIN, $keys, 4096) ? 1 : 0 if vec($readable, 0, 1);
     if ($keys ne '' && vec($writable, fileno($main), 1)) {
       my $sent = syswrite($main, $keys);
       substr($keys, 0, $sent // 0) = '';
     }
   }
-  exit_as($status) if $ended == $child && $count >= 0 && $said eq '';
+  exit_as($end) if defined $end && $count >= 0 && $said eq '';
 }
 
 sub write_all {
-  my ($text) = @_;
+  my ($handle, $text) = @_;
   while ($text ne '') {
-    my $sent = syswrite(STDOUT, $text);
+    my $sent = syswrite($handle, $text);
+    if (!defined $sent && $! == EAGAIN) {
+      my $writable = '';
+      vec($writable, fileno($handle), 1) = 1;
+      select(undef, $writable, undef, 1);
+      next;
+    }
     next if !defined $sent && $! == EINTR;
     return unless defined $sent;
     substr($text, 0, $sent) = '';

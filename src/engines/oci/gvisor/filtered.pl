@@ -27,5 +27,7 @@ if (syscall($prctl, 38, 1, 0, 0, 0) != 0 || syscall($prctl, 22, 2, $program, 0, 
 }
 { no warnings; exec { $rest[0] } @rest }
 my $missing = $! == 2;
-print STDERR "casemate: $rest[0]: $!\n";
+# It may stand on a terminal, and what is asked for may have come from anywhere.
+my $shown = $rest[0] =~ s/([^\x20-\x7e])/sprintf '\\x{%02x}', ord $1/ger;
+print STDERR "casemate: $shown: $!\n";
 exit($missing ? 127 : 126);
