@@ -1,57 +1,27 @@
 /** A sandbox from the command line against what else starts one on this host, and the memory of the daemon. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { importImage } from '../scripts/rootfs-image.ts';
-import { isLayerName } from '../src/base/layers.ts';
-import { pathsFrom } from '../src/system/paths.ts';
-import { processEnvironment } from '../src/system/environment.ts';
 import { attempt, hostEnv, timeInRounds, whyNot, type Contender } from './measure.ts';
 import { bareBundle, withBareContainer } from './runc-bundle.ts';
 import { blocked, type BenchResult } from './result.ts';
+import { program, withSite, type Site } from './site.ts';
 
-const program = join(import.meta.dirname, '..', 'dist', 'casemate.js');
 const rounds = 15;
 const idleSandboxes = 5;
 
-/** Where a measurement lives: its own state and daemon, the images of the user. */
-interface Site {
-  readonly folder: string;
-  readonly project: string;
-  readonly env: Readonly<Record<string, string>>;
-  /** options that accept the layers this host lacks: what is measured here has them not, and the note says so */
-  readonly waive: readonly string[];
-}
-
 export async function benchSystem(): Promise<readonly BenchResult[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'casemate-bench-'));
-  const images = pathsFrom(processEnvironment, process.geteuid?.() ?? 0).images;
-  const env = { ...hostEnv, CASEMATE_HOME: join(folder, 'state'), CASEMATE_IMAGES: images };
-  const site: Site = { folder, project: join(folder, 'project'), env, waive: await missingLayers(env) };
-  await mkdir(site.project);
-  try {
+  return await withSite(async (site) => {
     const rootfs = await baseImage(site);
-    if (rootfs === undefined) {
-      return [blocked('run/casemate run -- true', 'ms', 'there is no image "base"; run: casemate setup')];
-    }
-    return [...(await benchRun(site, rootfs)), ...(await benchExec(site, rootfs)), ...(await benchMemory(site))];
-  } finally {
-    await attempt(process.execPath, [program, 'daemon', 'stop', '--force'], { env: site.env });
-    await rm(folder, { recursive: true, force: true });
-  }
+    return rootfs === undefined
+      ? [blocked('run/casemate run -- true', 'ms', 'there is no image "base"; run: casemate setup')]
+      : [...(await benchRun(site, rootfs)), ...(await benchExec(site, rootfs)), ...(await benchMemory(site))];
+  });
 }
 
 function casemate({ env, project }: Site, name: string, args: readonly string[]): Contender {
   return { name, file: process.execPath, args: [program, ...args], env, cwd: project };
-}
-
-async function missingLayers(env: Readonly<Record<string, string>>): Promise<readonly string[]> {
-  const answer = await attempt(process.execPath, [program, 'doctor', '--layers', '--json'], { env });
-  const rows: unknown = JSON.parse(answer?.stdout.toString('utf8') ?? '[]');
-  return (Array.isArray(rows) ? rows : [])
-    .filter((row: { check: string; verdict: string }) => row.verdict === 'missing' && isLayerName(row.check))
-    .flatMap((row: { check: string }) => ['--waive', row.check]);
 }
 
 /** Root file system of the image `base`; `undefined` where it was never built. */
