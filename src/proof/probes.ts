@@ -7,6 +7,7 @@ import { aroundWorkProbes } from './probes/around-work.ts';
 import { controlProbes } from './probes/control.ts';
 import { destroyedProbes } from './probes/destroyed.ts';
 import { entryProbes } from './probes/entries.ts';
+import { executedProbes } from './probes/executed.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
 import { egressProbes } from './probes/egress.ts';
 import { fileProbes } from './probes/files.ts';
@@ -35,6 +36,7 @@ export const probes: ProbeTable = {
   ...terminalProbes,
   ...controlProbes,
   ...destroyedProbes,
+  ...executedProbes,
   ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,

@@ -1,5 +1,6 @@
 import { controlMutants } from './control.ts';
 import { destroyedMutants } from './destroyed.ts';
+import { executedMutants } from './executed.ts';
 import type { Mutant } from './mutant.ts';
 import { terminalMutants } from './terminal.ts';
 
@@ -11,6 +12,7 @@ export const entryMutants: readonly Mutant[] = [
   ...terminalMutants,
   ...controlMutants,
   ...destroyedMutants,
+  ...executedMutants,
   {
     name: 'exec-with-a-capability',
     weakens: 'a command without a terminal keeps a capability',
