@@ -13,6 +13,7 @@ import { egressProbes } from './probes/egress.ts';
 import { fileProbes } from './probes/files.ts';
 import { functionProbes } from './probes/functions.ts';
 import { serviceProbes } from './probes/services-in-bounds.ts';
+import { followedProbes } from './probes/followed.ts';
 import { journalProbes } from './probes/journal.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { networkProbes } from './probes/network.ts';
@@ -37,6 +38,7 @@ export const probes: ProbeTable = {
   ...controlProbes,
   ...destroyedProbes,
   ...executedProbes,
+  ...followedProbes,
   ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,

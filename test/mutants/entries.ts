@@ -1,18 +1,20 @@
 import { controlMutants } from './control.ts';
 import { destroyedMutants } from './destroyed.ts';
 import { executedMutants } from './executed.ts';
+import { followedMutants } from './followed.ts';
 import type { Mutant } from './mutant.ts';
 import { terminalMutants } from './terminal.ts';
 
 const enter = '  return processOf(spec, { id: agentId, command, cwd, env, ...terminal });';
 const capability = "['CAP_SYS_CHROOT']";
 
-/** Ways into a sandbox that confine less than others (G23), what is shown of one (G19), who may call (G21), what goes with it (G24). */
+/** Ways into a sandbox that confine less than others (G23), what is shown of one (G19), who may call (G21), what goes with it (G24), what its paths and files do on the host (G6, G8). */
 export const entryMutants: readonly Mutant[] = [
   ...terminalMutants,
   ...controlMutants,
   ...destroyedMutants,
   ...executedMutants,
+  ...followedMutants,
   {
     name: 'exec-with-a-capability',
     weakens: 'a command without a terminal keeps a capability',

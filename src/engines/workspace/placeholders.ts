@@ -1,7 +1,9 @@
-import { lstat, readFile, rmdir, unlink } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { constants } from 'node:fs';
+import { lstat, open, rmdir, unlink } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 
 import { isErrno } from '../../system/files.ts';
+import { inPlainFolder } from '../../system/plain-folder.ts';
 import type { EngineRecord } from '../records.ts';
 
 /** The end of what `stage.pl` put into a workspace to keep a name taken. */
@@ -37,13 +39,14 @@ export function shareOut(record: EngineRecord, others: readonly EngineRecord[]):
 
 /**
  * Takes placeholders out of a workspace again: only what is still as it was made. A folder that has got content, a file
- * with other content, whatever stands there instead: all that is the user's and stays.
+ * with other content, whatever stands there instead: all that is the user's and stays. The workspace may lie in another
+ * sandbox's, which may have put a link in its place by now: none is followed.
  */
 export async function removePlaceholders(workspace: string, placeholders: readonly Listed[]): Promise<void> {
   // Deepest first, so that a placeholder in a placeholder goes before it, also one that was handed over later.
   for (const { path, placeholder } of placeholders.toSorted((a, b) => depth(b.path) - depth(a.path))) {
     // oxlint-disable-next-line no-await-in-loop -- the order is the point
-    await removeOne(join(workspace, path), placeholder);
+    await inPlainFolder(join(workspace, dirname(path)), (at) => removeOne(join(at, basename(path)), placeholder));
   }
 }
 
@@ -62,17 +65,21 @@ async function removeOne(path: string, placeholder: Listed['placeholder']): Prom
       await rmdir(path);
     } else if (placeholder === 'socket' && stats.isSocket()) {
       await unlink(path);
-    } else if (
-      placeholder === 'commondir' &&
-      stats.isFile() &&
-      stats.size <= 2 &&
-      ['', '.\n'].includes(await readFile(path, 'utf8'))
-    ) {
+    } else if (placeholder === 'commondir' && stats.isFile() && stats.size <= 2 && ['', '.\n'].includes(await readPlain(path))) {
       await unlink(path);
     }
   } catch (error) {
-    if (!['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'].some((code) => isErrno(error, code))) {
+    if (!['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'ELOOP'].some((code) => isErrno(error, code))) {
       throw error;
     }
+  }
+}
+
+async function readPlain(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
   }
 }

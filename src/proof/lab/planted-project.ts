@@ -47,6 +47,7 @@ export async function plantProject(folder: string, mark: string): Promise<void> 
     Makefile: `all:\n\t${shell('Makefile')}\n`,
     '.gitattributes': '* filter=planted diff=planted merge=planted\n',
     '.git/config': gitSettings(folder),
+    '.git/HEAD': 'ref: refs/heads/main\n',
     'sub/.git/config': gitSettings(folder),
     'sub/.git/HEAD': 'ref: refs/heads/main\n',
     'docs/HEAD': 'ref: refs/heads/main\n',
@@ -61,8 +62,10 @@ export async function plantProject(folder: string, mark: string): Promise<void> 
     // oxlint-disable-next-line no-await-in-loop -- as above
     await put(join(folder, '.git/hooks', hook), `#!/bin/sh\n${shell(`hooks/${hook}`)}\n`);
   }
-  await mkdir(join(folder, 'docs/objects'), { recursive: true });
-  await mkdir(join(folder, 'docs/refs'), { recursive: true });
+  for (const place of ['.git/objects', '.git/refs', 'sub/.git/objects', 'sub/.git/refs', 'docs/objects', 'docs/refs']) {
+    // oxlint-disable-next-line no-await-in-loop -- a handful
+    await mkdir(join(folder, place), { recursive: true });
+  }
 }
 
 function scripts(shell: (what: string) => string): Readonly<Record<string, string>> {

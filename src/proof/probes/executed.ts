@@ -140,11 +140,13 @@ async function purposeRow(lab: Lab, folder: string): Promise<Row> {
   await run(join(folder, 'bin/runc'), [], options).catch(() => undefined);
   await run('sh', ['-c', 'PATH=.; runsc'], options).catch(() => undefined);
   await run('perl', ['-I.', '-e', 'use Socket;'], options).catch(() => undefined);
+  await run('git', ['status'], options).catch(() => undefined);
   const found = await marks(lab);
-  return control('three of these, run on purpose', {
-    expected: 'three marks',
+  const hasGit = (await run('git', ['--version'], options).catch(() => undefined)) !== undefined;
+  return control('a program, one found by PATH, a module and settings of git, run on purpose', {
+    expected: 'a mark of each',
     seen: `${found.length} marks`,
-    ok: found.length >= 3,
+    ok: found.length >= 4 || (!hasGit && found.length === 3),
     from: 'outside',
   });
 }

@@ -4,6 +4,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { isErrno } from '../../system/files.ts';
+import { openPlainFolder } from '../../system/plain-folder.ts';
 
 /**
  * Folders of the host, held open. Somebody else may be changing what lies in them, a sandbox even, so each name is looked
@@ -17,9 +18,7 @@ export function inFolder(folder: FileHandle, name: string): string {
 
 /** `root` is real and absolute; `parts` plain names below it. Throws `PATH_INVALID`. */
 export async function openFolder(root: string, parts: readonly string[]): Promise<FileHandle> {
-  let held = await open(root, folderFlags).catch((error: unknown) => {
-    throw fault(root, error);
-  });
+  let held = await openRoot(root);
   for (const [index, part] of parts.entries()) {
     // oxlint-disable-next-line no-await-in-loop -- each is looked up in the one before
     const next = await open(inFolder(held, part), folderFlags).catch(async (error: unknown) => {
@@ -31,6 +30,19 @@ export async function openFolder(root: string, parts: readonly string[]): Promis
     held = next;
   }
   return held;
+}
+
+/** No part of its path is a link: it may lie in a sandbox's workspace. */
+async function openRoot(root: string): Promise<FileHandle> {
+  let top: FileHandle | undefined;
+  try {
+    top = await openPlainFolder(root);
+    return await open(inFolder(top, '.'), folderFlags);
+  } catch (error) {
+    throw fault(root, error);
+  } finally {
+    await top?.close();
+  }
 }
 
 const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
