@@ -10,12 +10,13 @@ import { spawnProcess, type Spawn } from '../system/process.ts';
 import type { Abortable, IngressPorts } from './engine.ts';
 
 /**
- * Listeners inside a sandbox's network namespace, served by this process: `listen.pl` enters the namespace, binds, hands
+ * Listeners inside a sandbox's network namespace, served by this process: a program of the engine's binds them there, hands
  * the descriptors over and ends. Nothing of ours stays in the sandbox and no byte is copied twice.
  */
 
 export interface ListenerOptions {
-  readonly identity: 'root' | 'user';
+  /** a data file of ours and its arguments: it reads an order, hands listeners over the channel and waits for its end */
+  readonly program: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly spawn?: Spawn | undefined;
 }
@@ -24,7 +25,7 @@ export interface ListenOptions extends Abortable {
   readonly listener: Listener;
 }
 
-/** `listen.pl`, started, and waiting to be told which sandbox it is for. It ends when this process does. */
+/** The program, started, and waiting to be told which sandbox it is for. It ends when this process does. */
 export interface Listener {
   readonly child: ChildProcess;
   readonly hasEnded: () => boolean;
@@ -35,8 +36,8 @@ export interface Listener {
 }
 
 /** Starting a program takes as long as what this one does, so it is started while the container is being made. */
-export function startListener({ identity, env, spawn = spawnProcess }: ListenerOptions): Listener {
-  const child = spawn('perl', [dataFile('engines/oci/listen.pl'), process.arch, identity], {
+export function startListener({ program: [file, ...args], env, spawn = spawnProcess }: ListenerOptions): Listener {
+  const child = spawn('perl', [dataFile(file), ...args], {
     env: { ...env },
     stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
   });
@@ -59,7 +60,7 @@ export function startListener({ identity, env, spawn = spawnProcess }: ListenerO
 
 const timeoutMs = 10_000;
 
-/** Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
+/** `place`: first word of the order, without blanks. Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
 export async function listenInside(place: string, ports: IngressPorts, options: ListenOptions): Promise<Ingress> {
   const { signal, listener } = options;
   const { child } = listener;

@@ -1,9 +1,9 @@
-import { chown, mkdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
 
 import { allDone } from '../../base/all-done.ts';
-import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../../system/files.ts';
 import type { SandboxSpec } from '../engine.ts';
+import { makeHome } from '../home-folder.ts';
+import { coverFiles } from '../workspace/cover-files.ts';
 import type { EngineLayout } from './folders.ts';
 import type { GvisorChoice } from './gvisor/gvisor-calls.ts';
 import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
@@ -32,31 +32,17 @@ export async function sandboxFacts(host: ContentHost, identity: Identity, conten
   const { protections } = content;
   const { spec } = content.record;
   await makeHome(spec.home);
-  const [homeDisk, owners, coverFiles] = await allDone([homeDiskOf(spec, host), ownersOf(spec), covers(host.layout)]);
+  const [homeDisk, owners, covers] = await allDone([homeDiskOf(spec, host), ownersOf(spec), coverFiles(host.layout.covers)]);
   const { workshop } = host.layout.sandbox(spec.id);
   // gVisor's file server makes the files, and gives them to the agent.
   const creators = host.gvisor === undefined ? [agentId] : [agentId, fileServerId];
-  return { identity, owners, creators, homeDisk, protections, covers: coverFiles, workshop };
+  return { identity, owners, creators, homeDisk, protections, covers, workshop };
 }
 
 async function homeDiskOf(spec: SandboxSpec, { layout, env, limitsHome }: ContentHost): Promise<HomeDisk | undefined> {
   const { diskBytes: sizeBytes } = spec.limits;
   const { home: mountPoint } = layout.sandbox(spec.id);
   return limitsHome ? ensureHomeDisk(spec.home, { env, sizeBytes, mountPoint, blanks: layout.blanks }) : undefined;
-}
-
-/** A new home belongs to whoever owns the folder around it, so that files in it keep that owner. */
-async function makeHome(home: string): Promise<void> {
-  try {
-    await mkdir(home, { mode: 0o700 });
-  } catch (error) {
-    if (isErrno(error, 'EEXIST')) {
-      return;
-    }
-    throw error;
-  }
-  const { uid, gid } = await stat(join(home, '..'));
-  await chown(home, uid, gid);
 }
 
 async function ownersOf(spec: SandboxSpec) {
@@ -70,15 +56,4 @@ async function ownersOf(spec: SandboxSpec) {
 async function ownerOf(path: string): Promise<Owner> {
   const { uid, gid } = await stat(path);
   return { uid, gid };
-}
-
-/** Two small files shown in place of protected files that do not exist. */
-async function covers(layout: EngineLayout): Promise<{ readonly empty: string; readonly json: string }> {
-  const files = { empty: join(layout.covers, 'empty'), json: join(layout.covers, 'empty.json') };
-  await privateFolder(layout.covers);
-  if ((await readTextIfPresent(files.json)) !== '{}\n') {
-    await writeDurably(files.empty, '', 0o444);
-    await writeDurably(files.json, '{}\n', 0o444);
-  }
-  return files;
 }

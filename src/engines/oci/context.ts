@@ -154,7 +154,7 @@ export function takeStage({ ahead }: EngineContext): Stage | undefined {
 }
 
 function newListener({ isRoot, env, spawn }: EngineContext): Listener {
-  return startListener({ identity: isRoot ? 'root' : 'user', env, spawn });
+  return startListener({ program: ['engines/oci/listen.pl', process.arch, isRoot ? 'root' : 'user'], env, spawn });
 }
 
 export function runtimeOf({ layout, env }: EngineContext, name: SandboxSpec['runtime']): RuntimeOptions {

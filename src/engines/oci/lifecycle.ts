@@ -2,14 +2,12 @@ import { stat, writeFile } from 'node:fs/promises';
 
 import { allDone } from '../../base/all-done.ts';
 import { cleanupStack } from '../../base/cleanup.ts';
-import { CasemateError } from '../../base/errors.ts';
 import { parseSandboxId } from '../../base/ids.ts';
 import { isErrno, removeDrafts } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
-import type { Abortable, EngineSandbox, LayerReport, SandboxSpec } from '../engine.ts';
+import type { Abortable, EngineSandbox, SandboxSpec } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
 import { abandon, beginContainer, finishContainer, takesMountsLater, type Begun, type ContainerHost } from './container.ts';
-import type { Content } from './content.ts';
 import {
   containerHost,
   examine,
@@ -29,7 +27,8 @@ import { noRoom } from './full-disk.ts';
 import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
 import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
 import { processesInside, waitUntil } from '../processes.ts';
-import { protectionsOf } from '../workspace/protections.ts';
+import { requireLayers } from '../require-layers.ts';
+import { claimNames } from '../workspace/claim-names.ts';
 import { drop, forgetReady, keepReady, passOn, takeReady, type Ready } from './ready.ts';
 import { containerOf, type EngineRecord } from '../records.ts';
 import { runtimeCall } from './runtime.ts';
@@ -74,7 +73,7 @@ interface Making extends Abortable {
 async function make(context: EngineContext, base: EngineRecord, { host, ready, signal }: Making): Promise<ProcessIdentity> {
   const beginning = ready === undefined ? begin(context, base, host) : passOn(context, ready, base);
   try {
-    const [begun, content] = await allDone([beginning, planned(context, base)]);
+    const [begun, content] = await allDone([beginning, claimNames(context, base)]);
     return await finishContainer(begun, content, { signal });
   } catch (error) {
     await beginning.then(abandon, () => undefined);
@@ -88,38 +87,11 @@ async function begin(context: EngineContext, { spec, slot }: EngineRecord, host:
   return begun;
 }
 
-/** No placeholder of another sandbox may go between looking at the workspace and writing down what is protected. */
-function planned(context: EngineContext, base: EngineRecord): Promise<Content> {
-  return context.exclusive('placeholders', async () => {
-    const protections = await protectionsOf(base.spec);
-    // What an earlier start made, or another sandbox handed over, is still to be removed.
-    const made = protections.flatMap(({ path, placeholder }) => (placeholder === undefined ? [] : [{ path, placeholder }]));
-    const kept = base.placeholders.filter(({ path }) => !made.some((row) => row.path === path));
-    const record = { ...base, protections: protections.map(({ path }) => path), placeholders: [...kept, ...made] };
-    await context.records.replace(record);
-    return { record, protections };
-  });
-}
-
 /** What an earlier look found missing may have been missing at that moment alone: it is looked for once more before a refusal. */
 async function requireHost(context: EngineContext, spec: SandboxSpec): Promise<void> {
   const known = await knownReports(context, spec.runtime);
   const lacks = known.some(({ layer, available }) => !available && !spec.waived.includes(layer));
   requireLayers(lacks ? await examine(context, spec.runtime) : known, spec);
-}
-
-/** No start on a host that lacks a layer, unless a human accepted that by its name. */
-export function requireLayers(reports: readonly LayerReport[], { waived }: SandboxSpec): void {
-  const absent = reports.find(({ missingTool }) => missingTool !== undefined);
-  if (absent !== undefined) {
-    throw new CasemateError('TOOL_MISSING', absent.detail, { hint: 'casemate doctor shows all that is missing.' });
-  }
-  const lacking = reports.filter(({ layer, available }) => !available && !waived.includes(layer));
-  if (lacking.length > 0) {
-    throw new CasemateError('LAYER_MISSING', lacking.map(({ layer, detail }) => `${layer}: ${detail}`).join('; '), {
-      hint: `Fix the host, or accept the loss by name: ${lacking.map(({ layer }) => `--waive ${layer}`).join(' ')} (or under \`waive\` in your own policy).`,
-    });
-  }
 }
 
 /** The first process of the sandbox; where none lives, the container is made anew from the record. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { clearCgroups } from './cgroups.ts';
 import { dropListener, runtimeOf, type EngineContext } from './context.ts';
 import { liveInit } from './first-process.ts';
-import { removePlaceholders, shareOut, type Listed } from '../workspace/placeholders.ts';
+import { releaseNames } from '../workspace/claim-names.ts';
 import { killProcess, waitUntilGone } from '../processes.ts';
 import { containerOf, type EngineRecord } from '../records.ts';
 import { containerState, runtimeCall, runtimeMust, type RuntimeOptions } from './runtime.ts';
@@ -31,26 +31,8 @@ interface TearDown {
 export async function tearDown(context: EngineContext, record: EngineRecord, options: TearDown): Promise<void> {
   await dropListener(context, record.spec.id);
   await deleteContainer(context, record);
-  await context.exclusive('placeholders', () => clearWorkspace(context, record.spec.id, options));
+  await releaseNames(context, record.spec.id, options);
   await rm(context.layout.sandbox(record.spec.id).folder, { recursive: true, force: true });
-}
-
-/** The record as it is now: another sandbox may have handed something over. */
-async function clearWorkspace({ records }: EngineContext, id: string, { writesRecord }: TearDown): Promise<void> {
-  const record = await records.get(id);
-  const { own, handOver } = shareOut(record, await records.all());
-  // First: a placeholder that two sandboxes list is removed by the later one, and one that none lists stays for ever.
-  for (const { to, placeholders } of handOver) {
-    // oxlint-disable-next-line no-await-in-loop -- several may go to one
-    const heir = await records.get(to);
-    const isNew = ({ path }: Listed): boolean => !heir.placeholders.some((listed) => listed.path === path);
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await records.replace({ ...heir, placeholders: [...heir.placeholders, ...placeholders.filter(isNew)] });
-  }
-  await removePlaceholders(record.spec.workspace.path, own);
-  if (writesRecord) {
-    await records.replace({ ...record, protections: [], placeholders: [] });
-  }
 }
 
 export async function deleteContainer(context: EngineContext, record: EngineRecord): Promise<void> {

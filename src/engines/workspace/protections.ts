@@ -55,7 +55,7 @@ export interface Mounted {
   readonly place: string;
 }
 
-async function mountsOf(pid: number): Promise<readonly Mounted[]> {
+export async function mountsOf(pid: number): Promise<readonly Mounted[]> {
   return parseMounts(await readFile(`/proc/${pid}/mountinfo`, 'utf8'));
 }
 

@@ -1,0 +1,74 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+
+import { CasemateError } from '../../base/errors.ts';
+import { dataFile } from '../../system/data-file.ts';
+import { processesNaming } from '../../system/processes-naming.ts';
+import type { CommandSpec, Invocation } from '../engine.ts';
+import { defaultEnv } from '../kernel/limits.ts';
+import { endSession } from '../processes.ts';
+import { requireProtections } from '../workspace/protections.ts';
+import { firstProcess, partOf } from './containers.ts';
+import type { DockerContext } from './context.ts';
+import { segment } from './docker-client.ts';
+import { newExec } from './inside.ts';
+import { userOf } from './lifecycle.ts';
+import { fieldsOf, numberOf } from './read-json.ts';
+
+/** Commands of whoever uses the sandbox: made here, in all that they are, and carried by `attach.pl` for the caller. */
+
+export async function attach(context: DockerContext, id: string, command: CommandSpec): Promise<Invocation> {
+  if (!/^[\w-]{1,64}$/.test(command.executionId)) {
+    throw new CasemateError('NAME_INVALID', 'the id of an execution is not well formed');
+  }
+  const { client, options } = context;
+  const record = await context.records.get(id);
+  const sandbox = await partOf(context, id, 'sandbox');
+  const init = sandbox === undefined ? undefined : await firstProcess(context, sandbox.id);
+  if (sandbox === undefined || init === undefined) {
+    throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
+  }
+  await requireProtections(record, init.pid);
+  const { uid, gid } = await userOf(record.spec);
+  const { cwd = '/workspace', env = {}, tty } = command;
+  const exec = await newExec(client, sandbox.id, {
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: tty,
+    User: `${uid}:${gid}`,
+    WorkingDir: cwd,
+    Env: Object.entries({ ...defaultEnv, ...record.spec.env, ...env }).map(([name, value]) => `${name}=${value}`),
+    Cmd: command.command,
+  });
+  const files = context.sandbox(id).execution(command.executionId);
+  await writeFile(files.exec, exec, { mode: 0o600 });
+  return {
+    file: 'perl',
+    args: [dataFile('engines/docker/attach.pl'), client.socket, exec, tty ? 'tty' : 'plain', files.pid, files.log],
+    env: options.env,
+    pidFile: files.pid,
+    errorLog: files.log,
+  };
+}
+
+/** A command lives on in the engine when the program that carried it was killed: it is ended here. */
+export async function endOrphans(context: DockerContext, id: string): Promise<void> {
+  const sandbox = await partOf(context, id, 'sandbox');
+  const init = sandbox === undefined ? undefined : await firstProcess(context, sandbox.id);
+  if (init === undefined) {
+    return;
+  }
+  const { executions, execution } = context.sandbox(id);
+  const names = (await readdir(executions).catch((): string[] => [])).filter((name) => name.endsWith('.exec'));
+  await Promise.all(
+    names.map(async (name) => {
+      const files = execution(name.slice(0, -'.exec'.length));
+      const exec = await readFile(files.exec, 'utf8');
+      const told = fieldsOf(await context.client.must('GET', `/exec/${segment(exec)}/json`).catch(() => undefined));
+      const pid = numberOf(told['Pid']) ?? 0;
+      if (told['Running'] === true && pid > 1 && (await processesNaming(files.pid)).length === 0) {
+        await endSession(init, String(pid));
+      }
+    }),
+  );
+}

@@ -1,0 +1,194 @@
+import {
+  firstProgram,
+  memoryFolders,
+  memoryOptions,
+  outOfMemoryScore,
+  processLimits,
+  sharedMemoryBytes,
+  socketBuffers,
+} from '../kernel/limits.ts';
+import { maskedPaths, readonlyPaths } from '../kernel/proc-paths.ts';
+import { seccompProfile, type Machine } from '../kernel/seccomp.ts';
+import type { EngineLimits, SandboxSpec } from '../engine.ts';
+import type { Protection } from '../workspace/protect.ts';
+import { labelsOf, type Marks } from './labels.ts';
+
+/**
+ * From a spec to what the engine is asked to make. Pure: the one place where the confinement under Docker is written down.
+ * What is left to the engine's defaults elsewhere is asked for here too, so that `read-back.ts` compares all of it.
+ */
+
+export interface ContainerBody {
+  readonly Hostname?: string;
+  readonly User: string;
+  readonly Image: string;
+  readonly Entrypoint: readonly string[];
+  readonly Cmd: readonly string[];
+  readonly Env: readonly string[];
+  readonly WorkingDir: string;
+  readonly Labels: Readonly<Record<string, string>>;
+  readonly Tty: false;
+  readonly OpenStdin: false;
+  readonly HostConfig: Readonly<Record<string, unknown>>;
+}
+
+export interface BodyFacts {
+  readonly marks: Marks;
+  readonly machine: Machine;
+  /** id of the imported image, never a name */
+  readonly image: string;
+  /** `uid:gid` of the process that only waits */
+  readonly firstUser: string;
+  readonly limits: EngineLimits;
+  /** processors of the machine: the engine refuses more */
+  readonly processors: number;
+  readonly runtime: SandboxSpec['runtime'];
+  /** whether the engine can keep memory out of the swap */
+  readonly limitsSwap: boolean;
+}
+
+export interface BindMount {
+  readonly Type: 'bind';
+  readonly Source: string;
+  readonly Target: string;
+  readonly ReadOnly: boolean;
+  readonly BindOptions: { readonly Propagation: 'rprivate'; readonly NonRecursive: true };
+}
+
+/** A copy of that one mount, without what is mounted below it and without what will be. */
+export function bindMount(Source: string, Target: string, access: 'read' | 'write'): BindMount {
+  const BindOptions = { Propagation: 'rprivate', NonRecursive: true } as const;
+  return { Type: 'bind', Source, Target, ReadOnly: access === 'read', BindOptions };
+}
+
+/** Where the keeper has the folder with the socket by which it hands out listeners. */
+export const uplinkFolder = '/mnt';
+
+/** Of what only holds the network and binds its listeners. */
+const keeperLimits = { memoryBytes: 64 * 1024 * 1024, cpus: 1, pids: 16, diskBytes: 0, fileBytes: 0, openFiles: 256 };
+
+/** Holds the network namespace: no interface but `lo`. It has its own files and processes, which the sandbox never sees. */
+export function keeperBody(
+  facts: BodyFacts,
+  { hostname, uplink }: { readonly hostname: string; readonly uplink: string },
+): ContainerBody {
+  const own = { ...facts, limits: keeperLimits };
+  return {
+    Hostname: hostname,
+    ...commonBody(own),
+    Labels: labelsOf(facts.marks, 'keeper'),
+    HostConfig: {
+      ...hostConfig(own),
+      NetworkMode: 'none',
+      Mounts: [bindMount(uplink, uplinkFolder, 'read')],
+      Tmpfs: {},
+      // The listeners are bound by nobody with a right of root's.
+      Sysctls: { ...socketBuffers, 'net.ipv4.ip_unprivileged_port_start': '0' },
+    },
+  };
+}
+
+export interface SandboxPlace {
+  /** id of the keeper's container */
+  readonly keeper: string;
+  readonly mounts: readonly BindMount[];
+}
+
+export function sandboxBody(facts: BodyFacts, { keeper, mounts }: SandboxPlace): ContainerBody {
+  const { limits } = facts;
+  const folders = memoryFolders(limits).map(({ destination, bytes, options }) => {
+    const isExecutable = !options.includes('noexec');
+    return [destination, ['rw', ...(isExecutable ? ['exec'] : []), ...memoryOptions(bytes, options)].join(',')] as const;
+  });
+  return {
+    ...commonBody(facts),
+    Labels: labelsOf(facts.marks, 'sandbox'),
+    HostConfig: { ...hostConfig(facts), NetworkMode: `container:${keeper}`, Mounts: mounts, Tmpfs: Object.fromEntries(folders) },
+  };
+}
+
+function commonBody({ firstUser, image }: BodyFacts) {
+  const [program = '', ...rest] = firstProgram;
+  return {
+    User: firstUser,
+    Image: image,
+    Entrypoint: [program],
+    Cmd: rest,
+    Env: [],
+    WorkingDir: '/',
+    Tty: false,
+    OpenStdin: false,
+  } as const;
+}
+
+function hostConfig({ limits, machine, runtime, processors, limitsSwap }: BodyFacts): Readonly<Record<string, unknown>> {
+  return {
+    Privileged: false,
+    CapAdd: [],
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges', `seccomp=${JSON.stringify(seccompProfile(machine))}`],
+    ReadonlyRootfs: true,
+    PidMode: '',
+    UTSMode: '',
+    UsernsMode: '',
+    IpcMode: 'private',
+    CgroupnsMode: 'private',
+    Devices: [],
+    DeviceRequests: [],
+    DeviceCgroupRules: [],
+    GroupAdd: [],
+    Binds: [],
+    VolumesFrom: [],
+    Links: [],
+    ExtraHosts: [],
+    PortBindings: {},
+    PublishAllPorts: false,
+    ShmSize: sharedMemoryBytes(limits),
+    Memory: limits.memoryBytes,
+    ...(limitsSwap ? { MemorySwap: limits.memoryBytes } : {}),
+    NanoCpus: Math.round(Math.min(limits.cpus, processors) * 1e9),
+    PidsLimit: limits.pids,
+    OomScoreAdj: outOfMemoryScore,
+    OomKillDisable: false,
+    Ulimits: ulimits(limits),
+    // There is no /sys in a sandbox: the engine mounts one, and this hides it.
+    MaskedPaths: ['/sys', ...maskedPaths.filter((path) => !path.startsWith('/sys'))],
+    ReadonlyPaths: readonlyPaths,
+    Runtime: runtime,
+    Init: false,
+    AutoRemove: false,
+    RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+    LogConfig: { Type: 'none', Config: {} },
+  };
+}
+
+/** Not the number of processes: without a user namespace it is counted for the id on the whole host. `PidsLimit` bounds it. */
+function ulimits(limits: EngineLimits): readonly object[] {
+  return Object.entries(processLimits(limits))
+    .filter(([name]) => name !== 'NPROC')
+    .map(([name, value]) => ({ Name: name.toLowerCase(), Hard: value, Soft: value }));
+}
+
+export interface MountFacts {
+  readonly protections: readonly Protection[];
+  readonly covers: { readonly empty: string; readonly json: string };
+  /** shown beside `spec.files` */
+  readonly ownFiles: SandboxSpec['files'];
+}
+
+/** Parents first, as the plan has them; the engine mounts by depth anyway. */
+export function sandboxMounts(
+  { workspace, home, files }: SandboxSpec,
+  { protections, covers, ownFiles }: MountFacts,
+): readonly BindMount[] {
+  return [
+    bindMount(home, '/home/agent', 'write'),
+    bindMount(workspace.path, '/workspace', workspace.mode === 'readonly' ? 'read' : 'write'),
+    ...[...files, ...ownFiles].map(({ source, target }) => bindMount(source, target, 'read')),
+    ...protections.map(({ path, writable, placeholder }) => {
+      const cover = path.endsWith('.json') ? covers.json : covers.empty;
+      const source = placeholder === 'socket' ? cover : `${workspace.path}/${path}`;
+      return bindMount(source, `/workspace/${path}`, writable ? 'write' : 'read');
+    }),
+  ];
+}

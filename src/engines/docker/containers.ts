@@ -1,0 +1,83 @@
+import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+import { CasemateError } from '../../base/errors.ts';
+import type { EngineSandbox } from '../engine.ts';
+import type { ContainerBody } from './container-bodies.ts';
+import type { DockerContext } from './context.ts';
+import { segment } from './docker-client.ts';
+import { labels, type Part } from './labels.ts';
+import { fieldsOf, numberOf, rowsOf, textOf } from './read-json.ts';
+
+/** Containers of ours in the engine, found by labels alone: nothing of them is remembered here that could be wrong. */
+
+export interface OwnContainer {
+  readonly id: string;
+  readonly sandbox: string;
+  readonly part: string;
+  /** `created`, `running`, `exited`, ... */
+  readonly state: string;
+}
+
+/** Of one sandbox, or of all that this state folder has made. */
+export async function ownContainers({ client, mark }: DockerContext, sandbox?: string): Promise<readonly OwnContainer[]> {
+  const engine = await mark();
+  const label = [`${labels.engine}=${engine}`, ...(sandbox === undefined ? [] : [`${labels.sandbox}=${sandbox}`])];
+  const rows = rowsOf(await client.must('GET', '/containers/json', { query: { all: true, filters: JSON.stringify({ label }) } }));
+  return rows.map(fieldsOf).flatMap((row) => {
+    const told = fieldsOf(row['Labels']);
+    const found = {
+      id: textOf(row['Id']),
+      sandbox: textOf(told[labels.sandbox]),
+      part: textOf(told[labels.part]),
+      state: textOf(row['State']),
+    };
+    // Looked at again here: what is removed by this list must be ours, whatever the engine made of the filter.
+    return told[labels.engine] === engine && /^[0-9a-f]{64}$/.test(found.id) && (sandbox ?? found.sandbox) === found.sandbox
+      ? [found]
+      : [];
+  });
+}
+
+export async function partOf(context: DockerContext, sandbox: string, part: Part): Promise<OwnContainer | undefined> {
+  return (await ownContainers(context, sandbox)).find((container) => container.part === part);
+}
+
+export function stateOf(containers: readonly OwnContainer[], sandbox: string): EngineSandbox['state'] {
+  const own = containers.find((container) => container.sandbox === sandbox && container.part === 'sandbox');
+  return own?.state === 'created' || own?.state === 'running' ? own.state : 'stopped';
+}
+
+/** Answers its id. A warning is a refusal: the engine left something out. */
+export async function makeContainer({ client }: DockerContext, name: string, body: ContainerBody): Promise<string> {
+  const told = fieldsOf(await client.must('POST', '/containers/create', { query: { name }, body }));
+  const warnings = rowsOf(told['Warnings']).map(textOf);
+  if (warnings.length > 0) {
+    throw new CasemateError('ENGINE_FAILED', `the engine does not do all that was asked: ${warnings.join('; ').slice(0, 500)}`);
+  }
+  return textOf(told['Id']);
+}
+
+export async function startContainer({ client }: DockerContext, id: string): Promise<void> {
+  await client.must('POST', `/containers/${segment(id)}/start`);
+}
+
+export async function inspectContainer({ client }: DockerContext, id: string): Promise<unknown> {
+  return client.must('GET', `/containers/${segment(id)}/json`);
+}
+
+/** With all that runs in it; one that is gone is gone. */
+export async function removeContainer({ client }: DockerContext, id: string): Promise<void> {
+  const options = { query: { force: true, v: true } };
+  const { status } = await client.call('DELETE', `/containers/${segment(id)}`, options);
+  // 409: its removal is in progress
+  if (status !== 204 && status !== 404 && status !== 409) {
+    await client.must('DELETE', `/containers/${segment(id)}`, options);
+  }
+}
+
+/** Its first process on the host, while it runs. */
+export async function firstProcess(context: DockerContext, id: string): Promise<ProcessIdentity | undefined> {
+  const { status, body } = await context.client.call('GET', `/containers/${segment(id)}/json`);
+  const state = fieldsOf(status === 200 ? fieldsOf(body)['State'] : undefined);
+  const pid = numberOf(state['Pid']) ?? 0;
+  return state['Running'] === true && pid > 1 ? identifyProcess(pid) : undefined;
+}

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { isErrno, privateFolder, readTextIfPresent, writeNew } from '../../system/files.ts';
+import type { Abortable, LayerReport } from '../engine.ts';
+import type { Machine } from '../kernel/seccomp.ts';
+import { machineOf } from '../oci/host.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
+import { engineRecords, type Records } from '../records.ts';
+import { dockerClient, type DockerClient } from './docker-client.ts';
+import { engineFacts, layersOf, requireHostIds, type EngineFacts } from './examine.ts';
+
+/** What every step of the engine works with. */
+
+export interface DockerEngineOptions {
+  /** private folders of ours: `state` survives a reboot, `run` need not, `images` says which image is which in the engine */
+  readonly folders: { readonly state: string; readonly run: string; readonly images: string };
+  /** of the engine */
+  readonly socket: string;
+  /** whole environment of every program the engine starts */
+  readonly env: Readonly<Record<string, string>>;
+  readonly uid: number;
+  readonly arch?: string | undefined;
+}
+
+export interface DockerContext {
+  readonly options: DockerEngineOptions;
+  readonly client: DockerClient;
+  readonly records: Records;
+  readonly exclusive: ReturnType<typeof oneAtATime>;
+  readonly machine: Machine;
+  readonly covers: string;
+  readonly sandbox: (id: string) => SandboxFolder;
+  /** label of all that this state folder has made */
+  readonly mark: () => Promise<string>;
+  /** asked once, and again with each examination */
+  readonly facts: (options?: { readonly again?: boolean }) => Promise<EngineFacts>;
+}
+
+export interface SandboxFolder {
+  readonly folder: string;
+  readonly uplink: string;
+  readonly executions: string;
+  readonly userFile: string;
+  readonly groupFile: string;
+  readonly askedFor: string;
+  readonly execution: (id: string) => { readonly pid: string; readonly log: string; readonly exec: string };
+}
+
+export function dockerContext(options: DockerEngineOptions): DockerContext {
+  const { folders, socket, arch = process.arch } = options;
+  const machine = machineOf(arch);
+  if (machine === undefined) {
+    throw new CasemateError('ENGINE_FAILED', `${arch} is not supported`);
+  }
+  const client = dockerClient(socket);
+  let known: Promise<EngineFacts> | undefined;
+  let mark: Promise<string> | undefined;
+  return {
+    options,
+    client,
+    records: engineRecords(join(folders.state, 'sandboxes')),
+    exclusive: oneAtATime(),
+    machine,
+    covers: join(folders.state, 'covers'),
+    sandbox: (id) => sandboxFolder(join(folders.run, id)),
+    mark: () => (mark ??= ownMark(folders.state)),
+    async facts({ again = false } = {}) {
+      if (again || known === undefined) {
+        const asked = engineFacts(client);
+        known = asked;
+        asked.catch(() => {
+          known = known === asked ? undefined : known;
+        });
+      }
+      return known;
+    },
+  };
+}
+
+function sandboxFolder(folder: string): SandboxFolder {
+  return {
+    folder,
+    uplink: join(folder, 'uplink'),
+    executions: join(folder, 'executions'),
+    userFile: join(folder, 'passwd'),
+    groupFile: join(folder, 'group'),
+    askedFor: join(folder, 'asked-for.json'),
+    execution: (id) => {
+      const file = join(folder, 'executions', id);
+      return { pid: `${file}.pid`, log: `${file}.log`, exec: `${file}.exec` };
+    },
+  };
+}
+
+/** Made once for a state folder, also when two processes begin at the same time. */
+async function ownMark(state: string): Promise<string> {
+  const file = join(state, 'mark');
+  await privateFolder(state);
+  try {
+    await writeNew(file, randomBytes(16).toString('hex'));
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) {
+      throw error;
+    }
+  }
+  const mark = (await readTextIfPresent(file))?.trim() ?? '';
+  if (!/^[0-9a-f]{32}$/.test(mark)) {
+    throw new CasemateError('STORE_FAILED', `${file} is not valid`, {
+      hint: 'Remove it when no sandbox of the docker engine is left.',
+    });
+  }
+  return mark;
+}
+
+export async function examine({ facts }: DockerContext, runtime: string, { signal }: Abortable): Promise<readonly LayerReport[]> {
+  signal?.throwIfAborted();
+  const told = await facts({ again: true });
+  requireHostIds(told);
+  return layersOf(told, runtime);
+}

@@ -1,0 +1,85 @@
+import type { ProcessIdentity } from '../../system/process-identity.ts';
+import type { Engine, Stats } from '../engine.ts';
+import { endSession, processesInside } from '../processes.ts';
+import { sendingProcess } from '../sending-process.ts';
+import { attach, endOrphans } from './attach.ts';
+import { firstProcess, ownContainers, partOf, stateOf } from './containers.ts';
+import { dockerContext, examine, type DockerContext, type DockerEngineOptions } from './context.ts';
+import { segment } from './docker-client.ts';
+import { ingressOf } from './ingress.ts';
+import { createSandbox, ensureContainers, removeSandbox, startSandbox, stopSandbox, tidy } from './lifecycle.ts';
+import { fieldsOf, numberOf } from './read-json.ts';
+
+/**
+ * The local Docker Engine, over its socket. A sandbox is two containers: a keeper without any network but `lo`, and the
+ * sandbox, which joins that network. The engine is trusted to do as it is told, and is asked afterwards whether it did.
+ */
+
+const graceDefaultMs = 5000;
+const nothingUsed: Stats = { memoryBytes: undefined, memoryPeakBytes: undefined, cpuMs: undefined, pids: undefined };
+
+export function dockerEngine(options: DockerEngineOptions): Engine {
+  const context = dockerContext(options);
+  const { exclusive, records } = context;
+  return {
+    name: 'docker',
+    can: () => ({ pauses: false, limitsDisk: false, limitsMemory: true, rootless: false, ownKernel: false }),
+    examine: (runtime, abort = {}) => examine(context, runtime, abort),
+    create: (spec, abort = {}) => exclusive(spec.id, () => createSandbox(context, spec, abort)),
+    ingress: (id, ports, abort = {}) =>
+      exclusive(id, async () => {
+        const { keeper } = await ensureContainers(context, id, abort);
+        return ingressOf(context, { id, keeper, ports, ...abort });
+      }),
+    start: (id, abort = {}) => exclusive(id, () => startSandbox(context, id, abort)),
+    stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),
+    remove: (id) => exclusive(id, () => removeSandbox(context, id)),
+    async list(owner) {
+      const [all, containers] = await Promise.all([records.all(), ownContainers(context)]);
+      return all
+        .filter(({ spec }) => spec.owner === owner)
+        .map(({ spec }) => ({ id: spec.id, state: stateOf(containers, spec.id) }));
+    },
+    tidy: () => tidy(context),
+    attach: (id, command) => attach(context, id, command),
+    async endSession(id, leader) {
+      const init = await liveInit(context, id);
+      await (init === undefined ? undefined : endSession(init, leader));
+    },
+    endOrphans: (id) => endOrphans(context, id),
+    stats: (id) => statsOf(context, id),
+    async processes(id) {
+      const init = await liveInit(context, id);
+      return init === undefined ? [] : processesInside(init);
+    },
+    async processOf(id, connection) {
+      const init = await liveInit(context, id);
+      return init === undefined ? undefined : sendingProcess(init, connection);
+    },
+  };
+}
+
+async function liveInit(context: DockerContext, id: string): Promise<ProcessIdentity | undefined> {
+  if ((await context.records.read(id)) === undefined) {
+    return undefined;
+  }
+  const sandbox = await partOf(context, id, 'sandbox');
+  return sandbox === undefined ? undefined : firstProcess(context, sandbox.id);
+}
+
+async function statsOf(context: DockerContext, id: string): Promise<Stats> {
+  const sandbox = await partOf(context, id, 'sandbox');
+  if (sandbox?.state !== 'running') {
+    return nothingUsed;
+  }
+  const query = { stream: false, 'one-shot': true };
+  const told = fieldsOf(await context.client.must('GET', `/containers/${segment(sandbox.id)}/stats`, { query }));
+  const [memory, processes, cpu] = ['memory_stats', 'pids_stats', 'cpu_stats'].map((name) => fieldsOf(told[name]));
+  const cpuNs = numberOf(fieldsOf(cpu?.['cpu_usage'])['total_usage']);
+  return {
+    memoryBytes: numberOf(memory?.['usage']),
+    memoryPeakBytes: numberOf(memory?.['max_usage']),
+    cpuMs: cpuNs === undefined ? undefined : Math.round(cpuNs / 1e6),
+    pids: numberOf(processes?.['current']),
+  };
+}

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { privateFolder, readTextIfPresent, replaceFile } from '../../system/files.ts';
+import { spawnProcess, type Spawn } from '../../system/process.ts';
+import { messageOf, segment, type DockerClient } from './docker-client.ts';
+import { fieldsOf, textOf } from './read-json.ts';
+
+/**
+ * An image of ours in the engine: imported once by its digest, and from then on known by the id that the engine made of its
+ * content. The id is written down here, because a name or a label in the engine says nothing of what an image holds.
+ */
+
+export interface ImportOptions {
+  readonly client: DockerClient;
+  /** id of the engine: another one has other images */
+  readonly engineId: string;
+  /** private folder of ours */
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly spawn?: Spawn | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const imageId = /^sha256:[0-9a-f]{64}$/;
+
+/** Reading and writing a gigabyte or two on a slow disk. */
+const importMs = 15 * 60_000;
+
+/** `rootfs`: of an image in the store, whose folder has the digest as its name. Answers the engine's id. */
+export async function importedImage(rootfs: string, options: ImportOptions): Promise<string> {
+  const { client, engineId, folder } = options;
+  const digest = /^sha256-([0-9a-f]{64})$/.exec(basename(dirname(rootfs)))?.[1];
+  if (digest === undefined) {
+    throw new CasemateError('ENGINE_FAILED', `${visible(rootfs)} is not an image of the store, and this engine takes no other`);
+  }
+  const engine = createHash('sha256').update(engineId).digest('hex').slice(0, 16);
+  const file = join(folder, `${engine}-${digest}`);
+  const known = (await readTextIfPresent(file))?.trim();
+  if (known !== undefined && imageId.test(known) && (await client.call('GET', `/images/${segment(known)}/json`)).status === 200) {
+    return known;
+  }
+  const id = await importImage(rootfs, digest, options);
+  await privateFolder(folder);
+  await replaceFile(file, `${id}\n`);
+  return id;
+}
+
+async function importImage(
+  rootfs: string,
+  digest: string,
+  { client, env, signal, spawn = spawnProcess }: ImportOptions,
+): Promise<string> {
+  const args = ['--create', '--file=-', '--numeric-owner', '--sort=name', '--one-file-system', '--directory', rootfs, '.'];
+  const tar = spawn('tar', args, { env: { ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { promise: ended, resolve, reject } = Promise.withResolvers<number>();
+  let said = '';
+  tar.stderr?.on('data', (piece: Buffer) => {
+    said = (said + piece.toString('utf8')).slice(-500);
+  });
+  tar.once('error', (error) => reject(new CasemateError('TOOL_MISSING', `cannot start tar: ${error.message}`, { cause: error })));
+  tar.once('close', (code) => resolve(code ?? 128));
+  ended.catch(() => undefined);
+  const { stdout } = tar;
+  if (stdout === null) {
+    throw new CasemateError('ENGINE_FAILED', 'tar has no output');
+  }
+  try {
+    const query = { fromSrc: '-', repo: 'casemate/image', tag: digest.slice(0, 24), message: `casemate sha256:${digest}` };
+    const told = await client.must('POST', '/images/create', { query, upload: stdout, timeoutMs: importMs, signal });
+    if ((await ended) !== 0) {
+      throw new CasemateError('ENGINE_FAILED', `cannot read the image: ${visible(said.trim())}`);
+    }
+    return idIn(told);
+  } finally {
+    tar.kill('SIGKILL');
+  }
+}
+
+/** Progress, one JSON document a line; the last one has the id. */
+function idIn(told: unknown): string {
+  const lines = typeof told === 'string' ? told.trim().split('\n') : [JSON.stringify(told)];
+  const last = fieldsOf(JSON.parse(lines.at(-1) ?? '{}'));
+  const id = textOf(last['status']);
+  if (!imageId.test(id)) {
+    throw new CasemateError('ENGINE_FAILED', `the engine did not take the image: ${messageOf(last['error'])}`);
+  }
+  return id;
+}

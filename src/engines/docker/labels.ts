@@ -1,0 +1,22 @@
+/**
+ * By which this installation knows its own: a container without all of them is somebody else's and is neither listed nor
+ * touched. `engine` is a random number in the state folder, so that no image or person sets it by chance.
+ */
+export const labels = {
+  engine: 'casemate.engine',
+  owner: 'casemate.owner',
+  sandbox: 'casemate.sandbox',
+  part: 'casemate.part',
+} as const;
+
+export type Part = 'keeper' | 'sandbox';
+
+export interface Marks {
+  readonly engine: string;
+  readonly owner: string;
+  readonly sandbox: string;
+}
+
+export function labelsOf({ engine, owner, sandbox }: Marks, part: Part): Readonly<Record<string, string>> {
+  return { [labels.engine]: engine, [labels.owner]: owner, [labels.sandbox]: sandbox, [labels.part]: part };
+}

@@ -1,0 +1,328 @@
+import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { cleanupStack } from '../../base/cleanup.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { parseSandboxId } from '../../base/ids.ts';
+import { visible } from '../../base/text.ts';
+import { dataFile } from '../../system/data-file.ts';
+import { privateFolder } from '../../system/files.ts';
+import { run } from '../../system/process.ts';
+import type { ProcessIdentity } from '../../system/process-identity.ts';
+import type { Abortable, SandboxSpec } from '../engine.ts';
+import { makeHome } from '../home-folder.ts';
+import { line } from '../oci/stage-plan.ts';
+import { processesInside, waitUntil } from '../processes.ts';
+import type { EngineRecord } from '../records.ts';
+import { requireLayers } from '../require-layers.ts';
+import { claimNames, releaseNames } from '../workspace/claim-names.ts';
+import { coverFiles } from '../workspace/cover-files.ts';
+import type { Protection } from '../workspace/protect.ts';
+import { requireMounts } from '../workspace/protections.ts';
+import { askedFor, keepAskedFor } from './asked-for.ts';
+import { keeperBody, sandboxBody, sandboxMounts, type BodyFacts, type ContainerBody } from './container-bodies.ts';
+import {
+  firstProcess,
+  inspectContainer,
+  makeContainer,
+  ownContainers,
+  partOf,
+  removeContainer,
+  startContainer,
+} from './containers.ts';
+import type { DockerContext } from './context.ts';
+import { examine } from './context.ts';
+import { layersOf } from './examine.ts';
+import { importedImage } from './import-image.ts';
+import { runInside } from './inside.ts';
+import { differences, kernelFaults, kernelStatus } from './read-back.ts';
+import { requireSamePlaces } from './same-places.ts';
+
+/**
+ * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last; the
+ * containers say by their labels whose they are, so whatever a kill leaves behind is found.
+ */
+
+/** Whose files the workspace has: the ids of every command inside. */
+export interface SandboxUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The first process, which only waits: nobody's, so that the agent can neither signal nor read it. */
+const nobody = '65534:65534';
+
+export async function createSandbox(context: DockerContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {
+  parseSandboxId(spec.id);
+  const known = layersOf(await context.facts(), spec.runtime);
+  const lacks = known.some(({ layer, available }) => !available && !spec.waived.includes(layer));
+  requireLayers(lacks ? await examine(context, spec.runtime, { signal }) : known, spec);
+  const undo = cleanupStack();
+  try {
+    signal?.throwIfAborted();
+    const base: EngineRecord = { version: 1, spec, slot: undefined, protections: [], placeholders: [] };
+    await context.records.add(base);
+    // Not before: a record that was there already is another sandbox's.
+    undo.add('remove the sandbox', () => forget(context, spec.id));
+    await make(context, base, { signal });
+  } catch (error) {
+    // Why it could not be made is what helps. What is left of it is listed, and goes when it is removed.
+    await undo.run().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The keeper runs, the sandbox is there and does not. */
+async function make(context: DockerContext, base: EngineRecord, { signal }: Abortable): Promise<void> {
+  const { spec } = base;
+  const user = await userOf(spec);
+  const image = await imageOf(context, spec, { signal });
+  const facts = await bodyFacts(context, spec, image);
+  const folder = context.sandbox(spec.id);
+  await rm(folder.folder, { recursive: true, force: true });
+  await privateFolder(context.options.folders.run);
+  await privateFolder(folder.executions);
+  await mkdir(folder.uplink, { mode: 0o711 });
+  await chmod(folder.uplink, 0o711);
+  const { protections } = await claimNames(context, base);
+  await makePlaceholders(context, spec, { user, protections });
+  await makeHome(spec.home);
+  await ownHome(spec, user);
+  const ownFiles = await accountFiles(context, spec, user);
+  const covers = await coverFiles(context.covers);
+  signal?.throwIfAborted();
+  const keeper = keeperBody(facts, { hostname: spec.hostname, uplink: folder.uplink });
+  const keeperId = await makeContainer(context, `casemate-${spec.id}-keeper`, keeper);
+  await startContainer(context, keeperId);
+  await requireAsAsked(context, keeperId, keeper);
+  signal?.throwIfAborted();
+  const mounts = sandboxMounts(spec, { protections, covers, ownFiles });
+  const body = sandboxBody(facts, { keeper: keeperId, mounts });
+  await keepAskedFor(folder.askedFor, { body, mounts });
+  await makeContainer(context, `casemate-${spec.id}`, body);
+}
+
+/** An import takes long, and is done once for all who wait for it. */
+async function imageOf(context: DockerContext, { rootfs }: SandboxSpec, { signal }: Abortable): Promise<string> {
+  const { client, options, exclusive } = context;
+  const { id: engineId } = await context.facts();
+  const { folders, env } = options;
+  return exclusive(`image ${rootfs}`, () => importedImage(rootfs, { client, engineId, folder: folders.images, env, signal }));
+}
+
+async function bodyFacts(context: DockerContext, spec: SandboxSpec, image: string): Promise<BodyFacts> {
+  const { machine, mark, facts } = context;
+  const { processors, limits } = await facts();
+  return {
+    marks: { engine: await mark(), owner: spec.owner, sandbox: spec.id },
+    machine,
+    image,
+    firstUser: nobody,
+    limits: spec.limits,
+    processors,
+    runtime: spec.runtime,
+    limitsSwap: limits.swap,
+  };
+}
+
+/** Without mapped mounts the agent must have the id that owns the files: never the host's root. */
+export async function userOf({ workspace }: SandboxSpec): Promise<SandboxUser> {
+  const { uid, gid } = await stat(workspace.path);
+  if (uid === 0) {
+    throw new CasemateError(
+      'PATH_INVALID',
+      `${visible(workspace.path)} belongs to root, and this engine would have to run as root to write there`,
+      {
+        hint: 'Give the folder to an ordinary user (chown -R), or use the engine oci, which maps ids.',
+      },
+    );
+  }
+  return { uid, gid: gid === 0 ? uid : gid };
+}
+
+/** The same hand as with oci: past no symbolic link, never out of the workspace. */
+async function makePlaceholders(
+  { machine, options }: DockerContext,
+  { workspace }: SandboxSpec,
+  { user, protections }: { readonly user: SandboxUser; readonly protections: readonly Protection[] },
+): Promise<void> {
+  const rows = protections.flatMap(({ path, placeholder }) =>
+    placeholder === undefined ? [] : [line('placeholder', path, placeholder)],
+  );
+  if (rows.length === 0) {
+    return;
+  }
+  const owner = options.uid === 0 ? [user.uid, user.gid] : [];
+  const plan = [line('workspace', workspace.path, ...owner), ...rows, ''].join('\n');
+  const args = [dataFile('engines/oci/stage.pl'), machine, String(process.pid)];
+  const { exitCode, stderr } = await run('perl', args, { env: options.env, input: plan, timeoutMs: 30_000 });
+  if (exitCode !== 0) {
+    throw new CasemateError(
+      'ENGINE_FAILED',
+      `cannot keep names of the workspace taken: ${visible(stderr.toString('utf8').trim()).slice(0, 300)}`,
+    );
+  }
+}
+
+async function ownHome({ home }: SandboxSpec, { uid, gid }: SandboxUser): Promise<void> {
+  const there = await stat(home);
+  if (there.uid === uid) {
+    return;
+  }
+  try {
+    await chown(home, uid, gid);
+  } catch (error) {
+    throw new CasemateError('ENGINE_FAILED', `the home folder must belong to user ${uid}, who owns the workspace`, {
+      cause: error,
+    });
+  }
+}
+
+/** The image knows the agent by one id, and files by names: here both have the id of the workspace's owner. */
+async function accountFiles(context: DockerContext, spec: SandboxSpec, { uid, gid }: SandboxUser): Promise<SandboxSpec['files']> {
+  const { userFile, groupFile } = context.sandbox(spec.id);
+  const [users, groups] = await Promise.all(['passwd', 'group'].map((name) => readFile(join(spec.rootfs, 'etc', name), 'utf8')));
+  const others = (text: string | undefined, id: number): readonly string[] =>
+    (text ?? '').split('\n').filter((row) => row !== '' && !row.startsWith('agent:') && row.split(':')[2] !== String(id));
+  await writeFile(userFile, `${[...others(users, uid), `agent:x:${uid}:${gid}:agent:/home/agent:/bin/bash`].join('\n')}\n`);
+  await writeFile(groupFile, `${[...others(groups, gid), `agent:x:${gid}:`].join('\n')}\n`);
+  await Promise.all([userFile, groupFile].map((file) => chmod(file, 0o644)));
+  return [
+    { source: userFile, target: '/etc/passwd' },
+    { source: groupFile, target: '/etc/group' },
+  ];
+}
+
+/** The containers of a sandbox; where the engine has none, they are made anew from the record. */
+export async function ensureContainers(
+  context: DockerContext,
+  id: string,
+  abort: Abortable,
+): Promise<{ keeper: string; sandbox: string }> {
+  const before = await context.records.get(id);
+  const find = async (): Promise<{ keeper: string; sandbox: string } | undefined> => {
+    const own = await ownContainers(context, id);
+    const keeper = own.find(({ part, state }) => part === 'keeper' && state === 'running');
+    const sandbox = own.find(({ part, state }) => part === 'sandbox' && (state === 'created' || state === 'running'));
+    return keeper === undefined || sandbox === undefined ? undefined : { keeper: keeper.id, sandbox: sandbox.id };
+  };
+  const found = await find();
+  if (found !== undefined) {
+    return found;
+  }
+  await removeContainers(context, id);
+  await make(context, before, abort);
+  const made = await find();
+  if (made === undefined) {
+    throw new CasemateError('ENGINE_FAILED', 'the containers of the sandbox ended at once');
+  }
+  return made;
+}
+
+export async function startSandbox(context: DockerContext, id: string, abort: Abortable): Promise<void> {
+  const { sandbox } = await ensureContainers(context, id, abort);
+  if ((await firstProcess(context, sandbox)) !== undefined) {
+    return;
+  }
+  try {
+    await startContainer(context, sandbox);
+    await requireStarted(context, id, sandbox);
+  } catch (error) {
+    await removeContainers(context, id);
+    throw error;
+  }
+}
+
+/** Before anything of the sandbox's own runs: its first process is ours, and waits. */
+async function requireStarted(context: DockerContext, id: string, container: string): Promise<void> {
+  const { body, mounts } = await askedFor(context.sandbox(id).askedFor);
+  const init = await requireAsAsked(context, container, body);
+  await requireMounts(await context.records.get(id), init.pid);
+  await requireSamePlaces(init.pid, mounts);
+}
+
+/** Throws `ENGINE_FAILED` where the engine or the kernel says another thing of a running container than what was asked for. */
+async function requireAsAsked(context: DockerContext, id: string, body: ContainerBody): Promise<ProcessIdentity> {
+  const init = await firstProcess(context, id);
+  if (init === undefined) {
+    throw new CasemateError('ENGINE_FAILED', 'the first process of a container ended at once');
+  }
+  const faults = [
+    ...differences(body, await inspectContainer(context, id)),
+    ...kernelFaults(await kernelStatus(init.pid), body.User),
+  ];
+  if (faults.length > 0) {
+    throw new CasemateError(
+      'ENGINE_FAILED',
+      `the engine made a container other than asked: ${faults.slice(0, 8).map(visible).join(', ')}`,
+    );
+  }
+  return init;
+}
+
+export async function stopSandbox(context: DockerContext, id: string, graceMs: number): Promise<void> {
+  const record = await context.records.read(id);
+  if (record === undefined) {
+    return;
+  }
+  const sandbox = await partOf(context, id, 'sandbox');
+  const init = sandbox === undefined ? undefined : await firstProcess(context, sandbox.id);
+  if (sandbox !== undefined && init !== undefined && graceMs > 0) {
+    await askToEnd(context, record, { container: sandbox.id, init, graceMs });
+  }
+  await tearDown(context, id, { writesRecord: true });
+}
+
+interface Asked {
+  readonly container: string;
+  readonly init: ProcessIdentity;
+  readonly graceMs: number;
+}
+
+/** The signal is sent from inside, as the agent: no process id of the host is ever guessed. */
+async function askToEnd({ client }: DockerContext, { spec }: EngineRecord, { container, init, graceMs }: Asked): Promise<void> {
+  const isAlone = async (): Promise<boolean> => (await processesInside(init)).length <= 1;
+  if (await isAlone()) {
+    return;
+  }
+  const { uid, gid } = await userOf(spec);
+  const command = ['/bin/sh', '-c', 'kill -TERM -1'];
+  // What does not answer is ended all the same.
+  await runInside(client, { container, user: `${uid}:${gid}`, command, timeoutMs: graceMs }).catch(() => undefined);
+  await waitUntil(isAlone, graceMs);
+}
+
+export async function removeSandbox(context: DockerContext, id: string): Promise<void> {
+  if ((await context.records.read(id)) !== undefined) {
+    await forget(context, id);
+  }
+}
+
+async function forget(context: DockerContext, id: string): Promise<void> {
+  // A full disk takes no new record, and none is needed: until the last step the one that is there lists everything.
+  await tearDown(context, id, { writesRecord: false });
+  await context.records.remove(id);
+}
+
+async function tearDown(context: DockerContext, id: string, options: { readonly writesRecord: boolean }): Promise<void> {
+  await removeContainers(context, id);
+  await releaseNames(context, id, options);
+  await rm(context.sandbox(id).folder, { recursive: true, force: true });
+}
+
+/** The sandbox first: without its keeper it would have no network to be in. */
+async function removeContainers(context: DockerContext, id: string): Promise<void> {
+  const own = await ownContainers(context, id);
+  for (const { id: container } of own.toSorted((a, b) => (a.part === 'sandbox' ? -1 : b.part === 'sandbox' ? 1 : 0))) {
+    // oxlint-disable-next-line no-await-in-loop -- the order is the point
+    await removeContainer(context, container);
+  }
+}
+
+/** Containers whose record is gone: a process was killed between the two. Those of others have not our mark. */
+export async function tidy(context: DockerContext): Promise<void> {
+  await context.records.tidy();
+  const known = new Set((await context.records.all()).map(({ spec }) => spec.id));
+  const lost = new Set((await ownContainers(context)).map(({ sandbox }) => sandbox).filter((sandbox) => !known.has(sandbox)));
+  await Promise.all([...lost].map((sandbox) => removeContainers(context, sandbox)));
+}

@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+
+import type { ContainerBody } from './container-bodies.ts';
+import { fieldsOf, rowsOf, textOf } from './read-json.ts';
+
+/** What the engine and the kernel say of a container that was started, against what was asked for. */
+
+/** Names of what differs, e.g. `HostConfig.CapDrop`; empty when all is as asked. Pure. `told`: what `inspect` answers. */
+export function differences({ HostConfig, ...config }: ContainerBody, told: unknown): readonly string[] {
+  const answer = fieldsOf(told);
+  return [
+    ...differing('Config', config, fieldsOf(answer['Config'])),
+    ...differing('HostConfig', HostConfig, fieldsOf(answer['HostConfig'])),
+    ...(textOf(answer['Image']) === config.Image ? [] : ['Image']),
+    ...networksOf(answer['NetworkSettings']).map((name) => `NetworkSettings.Networks.${name}`),
+  ];
+}
+
+/** Networks that lead anywhere. */
+function networksOf(settings: unknown): readonly string[] {
+  return Object.keys(fieldsOf(fieldsOf(settings)['Networks'])).filter((name) => name !== 'none');
+}
+
+function differing(place: string, asked: unknown, told: unknown): readonly string[] {
+  if (isEmpty(asked)) {
+    return isEmpty(told) ? [] : [place];
+  }
+  if (Array.isArray(asked)) {
+    const rows = rowsOf(told);
+    const isSame = rows.length === asked.length && asked.every((row, index) => differing(place, row, rows[index]).length === 0);
+    return isSame ? [] : [place];
+  }
+  if (typeof asked === 'object') {
+    const there = fieldsOf(told);
+    return Object.entries(fieldsOf(asked)).flatMap(([name, value]) => differing(`${place}.${name}`, value, there[name]));
+  }
+  return asked === told ? [] : [place];
+}
+
+/** The engine leaves out what is nothing, or says it in another way. */
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null || value === '' || value === false || value === 0) {
+    return true;
+  }
+  return typeof value === 'object' && Object.keys(value).length === 0;
+}
+
+/** Of the first process: ids that are not the host's root, no right at all, no way to one, a filter of system calls. Pure. */
+export function kernelFaults(status: string, firstUser: string): readonly string[] {
+  const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]?.trim() ?? '';
+  const [uid = '', gid = ''] = firstUser.split(':');
+  const ids = (id: string): string => Array.from({ length: 4 }, () => id).join('\t');
+  const expected: Readonly<Record<string, string>> = {
+    Uid: ids(uid),
+    Gid: ids(gid),
+    ...Object.fromEntries(['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'].map((set) => [`Cap${set}`, '0000000000000000'])),
+    NoNewPrivs: '1',
+    Seccomp: '2',
+  };
+  return Object.entries(expected)
+    .filter(([name, value]) => field(name) !== value)
+    .map(([name]) => `kernel: ${name} is ${field(name) || 'not told'}`);
+}
+
+export async function kernelStatus(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+}

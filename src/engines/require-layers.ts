@@ -1,0 +1,16 @@
+import { CasemateError } from '../base/errors.ts';
+import type { LayerReport, SandboxSpec } from './engine.ts';
+
+/** No start on a host that lacks a layer, unless a human accepted that by its name. */
+export function requireLayers(reports: readonly LayerReport[], { waived }: SandboxSpec): void {
+  const absent = reports.find(({ missingTool }) => missingTool !== undefined);
+  if (absent !== undefined) {
+    throw new CasemateError('TOOL_MISSING', absent.detail, { hint: 'casemate doctor shows all that is missing.' });
+  }
+  const lacking = reports.filter(({ layer, available }) => !available && !waived.includes(layer));
+  if (lacking.length > 0) {
+    throw new CasemateError('LAYER_MISSING', lacking.map(({ layer, detail }) => `${layer}: ${detail}`).join('; '), {
+      hint: `Fix the host, or accept the loss by name: ${lacking.map(({ layer }) => `--waive ${layer}`).join(' ')} (or under \`waive\` in your own policy).`,
+    });
+  }
+}

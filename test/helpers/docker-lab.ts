@@ -1,0 +1,119 @@
+/** Sandboxes of the `docker` engine for tests, in folders that end with the test. */
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+
+import { newSandboxId } from '../../src/base/ids.ts';
+import type { LayerName } from '../../src/base/layers.ts';
+import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
+import { dockerContext, type DockerContext, type DockerEngineOptions } from '../../src/engines/docker/context.ts';
+import { dockerEngine } from '../../src/engines/docker/engine.ts';
+import { processEnvironment } from '../../src/system/environment.ts';
+import { pathsFrom } from '../../src/system/paths.ts';
+import { run } from '../../src/system/process.ts';
+import { testRootfs, uid, type Inside, type InsideOptions } from './oci-lab.ts';
+
+export interface DockerLab {
+  readonly engine: Engine;
+  /** a second engine on the same folders: what another process, or the same one after a kill, would see */
+  readonly other: () => Engine;
+  readonly context: DockerContext;
+  readonly options: DockerEngineOptions;
+  readonly folder: string;
+  readonly owner: string;
+  readonly spec: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
+  /** a sandbox that runs */
+  readonly started: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
+  readonly inside: (id: string, command: readonly string[], options?: InsideOptions) => Promise<Inside>;
+  readonly remove: () => Promise<void>;
+}
+
+const env = { PATH: processEnvironment.get('PATH') ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
+const MiB = 1024 * 1024;
+
+/** Owner of the workspaces, and so the agent's id: there is no mapping of ids. */
+export const workspaceOwner = uid === 0 ? 1000 : uid;
+
+/** What this engine cannot give. */
+export const dockerWaivers: readonly LayerName[] = ['user-namespace', 'disk-limit'];
+
+export const dockerSocket = processEnvironment.get('CASEMATE_TEST_DOCKER') ?? '/var/run/docker.sock';
+
+/** What these tests lack on this machine, for `engineOrSkip`; `undefined` when nothing. */
+export async function dockerLacks(): Promise<string | undefined> {
+  const rootfs = await testRootfs();
+  if (rootfs === undefined || !basename(dirname(rootfs)).startsWith('sha256-')) {
+    return 'the image "base" is not built (casemate setup)';
+  }
+  const lab = await dockerLab();
+  try {
+    const missing = (await lab.engine.examine('runc')).find(
+      ({ layer, available }) => !available && !dockerWaivers.includes(layer),
+    );
+    return missing && `${missing.layer}: ${missing.detail}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    await rm(lab.folder, { recursive: true, force: true });
+  }
+}
+
+export async function dockerLab(): Promise<DockerLab> {
+  const folder = await mkdtemp(join(tmpdir(), 'casemate-docker-'));
+  await chmod(folder, 0o700);
+  const rootfs = await testRootfs();
+  const images = join(pathsFrom(processEnvironment, uid).images, 'engines');
+  const options = { folders: { state: join(folder, 'state'), run: join(folder, 'run'), images }, socket: dockerSocket, env, uid };
+  const other = (): Engine => dockerEngine(options);
+  const engine = other();
+  const owner = 'test';
+  let executions = 0;
+  const spec = async (changes: Partial<SandboxSpec> = {}): Promise<SandboxSpec> => {
+    const id = newSandboxId();
+    const workspace = join(folder, `work-${id}`);
+    await mkdir(workspace);
+    await chown(workspace, workspaceOwner, workspaceOwner);
+    const resolvConf = join(folder, `resolv-${id}`);
+    await writeFile(resolvConf, 'nameserver 127.0.0.1\n');
+    return {
+      id,
+      owner,
+      hostname: 'box',
+      runtime: 'runc',
+      rootfs: rootfs ?? '/nonexistent',
+      workspace: { path: workspace, mode: 'direct', protect: [] },
+      home: join(folder, `home-${id}`),
+      files: [{ source: resolvConf, target: '/etc/resolv.conf' }],
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/agent', LANG: 'C.UTF-8' },
+      limits: { memoryBytes: 512 * MiB, cpus: 1, pids: 200, diskBytes: 1024 * MiB, fileBytes: 64 * MiB, openFiles: 1024 },
+      waived: dockerWaivers,
+      ...changes,
+    };
+  };
+  return {
+    engine,
+    other,
+    context: dockerContext(options),
+    options,
+    folder,
+    owner,
+    spec,
+    async started(changes) {
+      const made = await spec(changes);
+      await engine.create(made);
+      await engine.start(made.id);
+      return made;
+    },
+    async inside(id, command, { input, timeoutMs = 30_000, ...rest } = {}) {
+      executions += 1;
+      const invocation = await engine.attach(id, { command, tty: false, executionId: `t${executions}`, ...rest });
+      const result = await run(invocation.file, invocation.args, { env: invocation.env, input, timeoutMs });
+      return { code: result.exitCode, out: result.stdout.toString('utf8'), err: result.stderr.toString('utf8') };
+    },
+    async remove() {
+      const left = await engine.list(owner);
+      await Promise.all(left.map(({ id }) => engine.remove(id)));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
