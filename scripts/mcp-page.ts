@@ -33,6 +33,21 @@ What is refused is a tool result with \`isError\`, a text \`CODE: what and why\`
 
 A call that the client cancels ends its command; a client that goes ends its commands and leaves its sessions. Where the client asks for progress it gets the last line of output, once a second at most.
 
+## Over HTTP
+
+\`casemate mcp serve\` speaks Streamable HTTP at \`http://127.0.0.1:7391/mcp\`, for callers that come with a token:
+
+\`\`\`sh
+casemate caller add ci --root ~/projects --expires 30d     # prints the token, once
+claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Authorization: Bearer cmt_..."
+\`\`\`
+
+- **Roles.** \`viewer\` looks at its own sessions and plans, \`operator\` makes and uses its own, \`admin\` has those of all callers. Those of people are nobody's.
+- **Each request** is judged anew by the daemon: a token that was revoked (\`casemate caller revoke\`) or has expired is worth nothing from the next request on. Of a token only the hash is kept.
+- **Loopback alone**, and not for pages of browsers: another \`Host\` and any \`Origin\` are refused. A connection belongs to the caller that began it.
+- **Bounds.** 16 connections for each caller, messages of 8 MiB at most, and for each tool a number of calls at once that fills again (\`RATE_LIMITED\` says when); ten \`create_session\` at once, then one in six seconds.
+- The process that serves HTTP holds no credential: it has no more than a command line has.
+
 ## Coming from another server
 
 The tools and arguments of servers that keep such sessions in Docker containers are here under the same names; the command is the one line to change. \`ANTHROPIC_API_KEY\`, \`CLAUDE_CODE_USE_BEDROCK\`, \`AWS_REGION\`, \`ANTHROPIC_MODEL\` and \`ANTHROPIC_SMALL_FAST_MODEL\` in the server's environment mean what they meant.`;

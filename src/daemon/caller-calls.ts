@@ -10,7 +10,7 @@ import { parsePlan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
-import type { CallerClaim, CallerMethod } from './caller-protocol.ts';
+import { callerMethods, viewerMethods, type CallerClaim, type CallerMethod } from './caller-protocol.ts';
 import type { MakeCall } from './protocol.ts';
 import type { CallContext, Calling } from './server.ts';
 
@@ -49,7 +49,7 @@ export function callsOfCaller(parts: CallerParts): Calling {
     <P extends { readonly executionId: string }, R>(call: (params: P, context: CallContext) => Promise<R>, otherwise: R) =>
     async (params: P, context: CallContext): Promise<R> => {
       const sandbox = sandboxes.executions.find(params.executionId)?.sandbox;
-      const isOwn = sandbox !== undefined && parts.context.store.find(sandbox)?.caller === claim.name;
+      const isOwn = sandbox !== undefined && isOf(claim, parts.context.store.find(sandbox));
       return isOwn ? await call(params, context) : otherwise;
     };
   const ended = { timedOut: false, repositories: { paths: [], complete: true } };
@@ -76,7 +76,7 @@ export function callsOfCaller(parts: CallerParts): Calling {
       },
       resume: ofExecution(calls.resume, { known: false }),
       close: ofExecution(calls.close, ended),
-      ls: async () => (await calls.ls({}, noContext)).filter(({ caller }) => caller === claim.name),
+      ls: async () => (await calls.ls({}, noContext)).filter((row) => isOf(claim, row)),
       inspect: named(calls.inspect),
       stats: named(calls.stats),
       'session-requests': named(calls['session-requests']),
@@ -95,13 +95,27 @@ type Allowed = Pick<Calling, CallerMethod>;
 function gate({ calls, context, claim }: CallerParts): { refused: Calling; allowed: (own: Allowed) => Allowed } {
   const refuse = (method: string) => async (): Promise<never> => {
     await recordRefusal(context, claim, { subject: method, outcome: 'method' });
-    throw new CasemateError('NOT_ALLOWED', `"${method}" is for the person at this host alone`, {
-      hint: 'Ask that person to run it; no argument of a call does it.',
+    throw new CasemateError('NOT_ALLOWED', `"${method}" is not for this caller to do`, {
+      hint: 'Ask the person at this host; no argument of a call does it.',
     });
   };
   // oxlint-disable-next-line no-unsafe-type-assertion -- every method of the table, each with a call that only refuses
   const refused = Object.fromEntries(Object.keys(calls).map((method) => [method, refuse(method)])) as unknown as Calling;
-  return { refused, allowed: (own) => own };
+  const isViewer = claim.role === 'viewer';
+  const viewed = (own: Allowed): Allowed => ({
+    ...own,
+    ...only(refused, (method) => !viewerMethods.some((one) => one === method)),
+  });
+  return { refused, allowed: (own) => (isViewer ? viewed(own) : own) };
+}
+
+function only(refused: Calling, isWanted: (method: CallerMethod) => boolean): Partial<Allowed> {
+  return Object.fromEntries(callerMethods.filter(isWanted).map((method) => [method, refused[method]]));
+}
+
+/** Those of people belong to no caller, whatever its role. */
+function isOf({ name, role }: CallerClaim, row: { readonly caller?: string | undefined } | undefined): boolean {
+  return row?.caller !== undefined && (row.caller === name || role === 'admin');
 }
 
 async function recordRefusal(
@@ -121,7 +135,7 @@ async function recordRefusal(
 
 function ownRow({ context, claim }: CallerParts, name: string): SandboxRow {
   const row = context.store.find(name);
-  if (row?.caller !== claim.name) {
+  if (row === undefined || !isOf(claim, row)) {
     throw notOwn(name);
   }
   return row;
@@ -129,7 +143,7 @@ function ownRow({ context, claim }: CallerParts, name: string): SandboxRow {
 
 function goneRow({ context, claim }: CallerParts, name: string): SandboxRow {
   const row = context.store.findGone(name);
-  if (row?.caller !== claim.name) {
+  if (row === undefined || !isOf(claim, row)) {
     throw notOwn(name);
   }
   return row;

@@ -1,3 +1,4 @@
+import type { CallerRole } from '../sandbox/caller-tokens.ts';
 import type { Method, operatorMethods } from './protocol.ts';
 
 /** What a caller says of itself to the daemon, and what it may ask for. */
@@ -8,6 +9,25 @@ export interface CallerClaim {
   readonly name: string;
   /** absolute folders in which its projects lie */
   readonly roots: readonly string[];
+  /** default `operator`. `viewer`: looks at its own; `admin`: has the sandboxes of all callers, never those of people */
+  readonly role?: CallerRole | undefined;
+}
+
+/** A caller that comes with a token, without the token. */
+export interface CallerView {
+  readonly name: string;
+  readonly role: CallerRole;
+  readonly roots: readonly string[];
+  readonly createdAt: string;
+  readonly expiresAt: string | undefined;
+  readonly expired: boolean;
+}
+
+export interface CallerAddCall {
+  readonly name: string;
+  readonly role: CallerRole;
+  readonly roots: readonly string[];
+  readonly lifeMs?: number | undefined;
 }
 
 /** What a caller may ask for, each about its own sandboxes and within its roots. What is not here is refused. */
@@ -31,3 +51,14 @@ export const callerMethods = [
 ] as const satisfies readonly Exclude<Method, (typeof operatorMethods)[number]>[];
 
 export type CallerMethod = (typeof callerMethods)[number];
+
+/** Of them, what changes nothing. */
+export const viewerMethods = [
+  'plan',
+  'destroy-list',
+  'ls',
+  'inspect',
+  'stats',
+  'session-requests',
+  'session-explain',
+] as const satisfies readonly CallerMethod[];

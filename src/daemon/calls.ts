@@ -16,6 +16,7 @@ import { environmentOf, type Environment } from '../system/environment.ts';
 import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
 import { createAccessCalls } from './access-calls.ts';
 import { callerActor } from './caller-calls.ts';
+import { createCallerTokenCalls } from './caller-token-calls.ts';
 import { createCredentialCalls } from './credential-calls.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
@@ -107,6 +108,7 @@ export function createCalls(parts: CallParts): Calling {
       askVariables,
     }),
     ...createLoginCalls(context),
+    ...createCallerTokenCalls(context),
     ...createProofCalls(parts),
     status: async () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),

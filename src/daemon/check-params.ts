@@ -4,6 +4,7 @@ import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
 import { guaranteeIds } from '../proof/guarantees.ts';
+import { callerRoles } from '../sandbox/caller-tokens.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
 
 /** What came over the control socket, checked against the form of its call before anything acts on it. */
@@ -61,6 +62,10 @@ const credentialName = shortText.regex(
   /^[a-z][a-z0-9-]{0,62}$/,
   'is not the name of a credential: lower-case letters, digits and hyphens, a letter first',
 );
+
+const callerName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,62}$/, 'is not the name of a caller: lower-case letters, digits and hyphens, a letter first');
 
 const characters = z.int().min(1).max(65_535);
 const terminalSize = z.strictObject({ rows: characters, columns: characters });
@@ -158,6 +163,15 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   'login-finish': z.strictObject({ id: z.uuid(), code: shortText }),
   'login-import': z.strictObject({ agent: shortText, text: z.string().max(256 * 1024), server: shortText.optional() }),
   'login-remove': z.strictObject({ agent: shortText }),
+  'caller-add': z.strictObject({
+    name: callerName,
+    role: z.enum(callerRoles),
+    roots: z.array(absolute).min(1).max(64),
+    lifeMs: z.number().positive().optional(),
+  }),
+  'caller-list': nothing,
+  'caller-revoke': named,
+  'caller-find': z.strictObject({ token: z.string().max(256) }),
   status: nothing,
   shutdown: z.strictObject({ force: z.boolean() }),
 };
@@ -184,8 +198,9 @@ function isMethod(text: string): text is Method {
 }
 
 const callerClaim = z.strictObject({
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/),
+  name: callerName,
   roots: z.array(absolute).min(1).max(64),
+  role: z.enum(callerRoles).optional(),
 });
 
 const message: z.ZodType<FromClient> = z.union([

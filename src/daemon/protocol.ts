@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import type { CallerClaim } from './caller-protocol.ts';
+import type { CallerAddCall, CallerClaim, CallerView } from './caller-protocol.ts';
 import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
@@ -106,6 +106,10 @@ export interface Calls {
   readonly 'session-plead': { params: PleadCall; result: Record<string, never> };
   /** Which rule decides about a destination, with what was approved since the plan. */
   readonly 'session-explain': { params: ExplainCall; result: Explanation };
+  readonly 'caller-add': { params: CallerAddCall; result: { readonly caller: CallerView; readonly token: string } };
+  readonly 'caller-list': { params: Record<string, never>; result: readonly CallerView[] };
+  readonly 'caller-revoke': { params: NameCall; result: { readonly name: string; readonly revoked: boolean } };
+  readonly 'caller-find': { params: { readonly token: string }; result: { readonly claim?: CallerClaim } };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
@@ -136,6 +140,10 @@ export const operatorMethods = [
   'login-import',
   'login-remove',
   'prove-seal',
+  'caller-add',
+  'caller-list',
+  'caller-revoke',
+  'caller-find',
 ] as const satisfies readonly Method[];
 
 export interface ProveSealCall {

@@ -18,11 +18,13 @@ import { version } from '../system/version.ts';
 import { createBackground } from './background.ts';
 import { prompts } from './prompts.ts';
 import { listResources, readResource, resourceTemplates } from './resources.ts';
+import type { Rate } from './rate.ts';
 import { ArgumentFault, type Tool, type ToolContext } from './tool.ts';
 
 /** The tools as a server of the Model Context Protocol, on whatever transport it is connected to. */
 export interface McpParts extends Pick<ToolContext, 'connect' | 'identity' | 'defaults' | 'host'> {
   readonly tools: readonly Tool[];
+  readonly rate: Rate;
 }
 
 const instructions =
@@ -120,8 +122,13 @@ function listed({ name, title, about, hints, inputSchema, outputSchema }: Tool):
 }
 
 /** Arguments that are no arguments are a fault of the protocol; what fails is an answer of the tool, with its code. */
-async function answer(tool: Tool, args: unknown, context: ToolContext): Promise<CallToolResult> {
+async function answer(
+  tool: Tool,
+  args: unknown,
+  { rate, ...context }: ToolContext & { readonly rate: Rate },
+): Promise<CallToolResult> {
   try {
+    rate.take(tool.name);
     const { structured, text } = await tool.call(args, context);
     return { content: [{ type: 'text', text }], structuredContent: { ...structured } };
   } catch (thrown) {

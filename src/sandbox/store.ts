@@ -6,6 +6,7 @@ import { parseSandboxId, parseSandboxName, type SandboxId, type SandboxName } fr
 import type { Invocation } from '../engines/engine.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
+import { callerTable, callerTokens, type CallerTokens } from './caller-tokens.ts';
 import { credentialMarks, credentialTables, type CredentialMarks } from './credential-marks.ts';
 
 /**
@@ -57,6 +58,8 @@ export interface Store {
   readonly isTrusted: (hash: string) => boolean;
   /** what was revoked and what was used */
   readonly credentials: CredentialMarks;
+  /** who may come over the network */
+  readonly callers: CallerTokens;
   /** What a person answered for the life of a sandbox; forgotten when it is gone. */
   readonly addAnswer: (sandbox: SandboxId, answer: StoredAnswer) => void;
   readonly answers: (sandbox: SandboxId) => readonly StoredAnswer[];
@@ -103,7 +106,7 @@ const schema = `
 `;
 
 /** Goes up with every change of the tables; a file of a later one is refused, not guessed at. */
-const schemaVersion = 3;
+const schemaVersion = 4;
 
 /** Opens or makes the state file. Throws `STORE_FAILED` with the path, here and in every method. */
 export function openStore(path: string): Store {
@@ -172,6 +175,13 @@ function guardAll(path: string, store: Store): Store {
     trust: write(store.trust),
     isTrusted: read(store.isTrusted),
     credentials: guardMarks(path, store.credentials),
+    callers: {
+      add: write(store.callers.add),
+      byToken: read(store.callers.byToken),
+      find: read(store.callers.find),
+      revoke: write(store.callers.revoke),
+      list: read(store.callers.list),
+    },
     addAnswer: write(store.addAnswer),
     answers: read(store.answers),
   };
@@ -228,6 +238,7 @@ function storeOn(database: DatabaseSync): Store {
         .all(sandbox)
         .map(({ value }) => storedAnswer(String(value))),
     credentials: credentialMarks(database),
+    callers: callerTokens(database),
     close: () => database.close(),
   };
 }
@@ -237,7 +248,7 @@ function prepareSchema(database: DatabaseSync): void {
   if (found > schemaVersion) {
     throw new Error(`it was written by a later version of casemate (form ${found})`);
   }
-  database.exec(`${schema} ${credentialTables}`);
+  database.exec(`${schema} ${credentialTables} ${callerTable}`);
   const columns = database.prepare('PRAGMA table_info(sandboxes)').all();
   if (!columns.some(({ name }) => name === 'caller')) {
     database.exec('ALTER TABLE sandboxes ADD COLUMN caller TEXT');

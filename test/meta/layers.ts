@@ -57,7 +57,7 @@ const files = [
   'daemon',
   'cli',
 ];
-const network = ['gateway', 'engines', 'system', 'proof', 'tour', 'daemon'];
+const network = ['gateway', 'engines', 'system', 'proof', 'tour', 'daemon', 'mcp'];
 
 /** Node's modules with power over the outside, and the only folders that may hold them. */
 const powers: Readonly<Record<string, readonly string[]>> = {

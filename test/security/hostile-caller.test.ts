@@ -95,7 +95,6 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a hostile caller',
     expect((await mallory.call('execute_command', { sessionId: ownId, command: ask }))['stdout']).toContain('host-not-allowed');
     const { out } = await home.casemate(['requests']);
     expect(out).toContain('caller:mallory says: needed\\x1b[2J for docs');
-    // oxlint-disable-next-line no-control-regex -- what must not be there
     expect(out).not.toMatch(/\u001b/);
   });
 
@@ -279,6 +278,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a hostile caller',
       'login-import': { agent: 'claude', text: '{}' },
       'login-remove': { agent: 'claude' },
       'prove-seal': { outcome: { profile: 'quick', verdicts: {}, probes: 0, observations: 0, findings: '0'.repeat(64) } },
+      'caller-add': { name: 'x', role: 'admin', roots: ['/'] },
+      'caller-list': {},
+      'caller-revoke': { name: 'x' },
+      'caller-find': { token: 'x' },
       'trust-list': { cwd: root },
       run: { cwd: root, command: ['id'], keep: false, tty: false },
       processes: named,

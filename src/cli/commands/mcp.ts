@@ -4,12 +4,14 @@ import { resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { createRate } from '../../mcp/rate.ts';
 import { serveStdio } from '../../mcp/serve-stdio.ts';
 import { tools } from '../../mcp/tools.ts';
 import { programFolders } from '../../system/environment.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
+import { sessionDefaults } from '../reading/session-defaults.ts';
 import { listOption, optionalPositionals, parseOptions, textOption } from '../reading/parse-options.ts';
 import { ownIdentity } from '../session/session.ts';
 
@@ -35,12 +37,8 @@ export const run: RunCommand = async (args, context) => {
       userHome: env.get('HOME') ?? homedir(),
       programFolders: programFolders(env),
     },
-    defaults: {
-      useBedrock: env.get('CLAUDE_CODE_USE_BEDROCK') === '1',
-      awsRegion: env.get('AWS_REGION'),
-      bedrockModel: env.get('ANTHROPIC_MODEL'),
-      bedrockSmallModel: env.get('ANTHROPIC_DEFAULT_HAIKU_MODEL') ?? env.get('ANTHROPIC_SMALL_FAST_MODEL'),
-    },
+    rate: createRate(),
+    defaults: sessionDefaults(env),
     connect: async (progress = () => undefined) => await connectDaemon(context, { caller, asksNobody: true, progress }),
   });
   return 0;

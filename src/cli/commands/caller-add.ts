@@ -1,0 +1,38 @@
+import { resolve } from 'node:path';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { callerRoles } from '../../sandbox/caller-tokens.ts';
+import type { RunCommand } from '../command.ts';
+import { printJson } from '../printing/output.ts';
+import { durationOption } from '../reading/make-request.ts';
+import { listOption, parseOptions, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+
+/** `casemate caller add`: a token for an agent or a program, told this once. */
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const written = textOption(parsed, 'role') ?? 'operator';
+  const role = callerRoles.find((one) => one === written);
+  if (role === undefined) {
+    throw new CasemateError('USAGE', `--role "${visible(written)}" is no role`, { hint: `Roles: ${callerRoles.join(', ')}.` });
+  }
+  const roots = listOption(parsed, 'root').map((root) => resolve(context.cwd, root));
+  if (roots.length === 0) {
+    throw new CasemateError('USAGE', 'no root is given: a caller works below declared folders alone', {
+      hint: `For example: casemate caller add ${visible(name)} --root ~/projects`,
+    });
+  }
+  const client = await connectDaemon(context);
+  const lifeMs = durationOption(parsed, 'expires');
+  const { caller, token } = await client.call('caller-add', { name, role, roots, lifeMs }).finally(() => client.close());
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, { ...caller, token });
+    return 0;
+  }
+  context.stdout.write(`${token}\n`);
+  const until = caller.expiresAt === undefined ? 'until it is revoked' : `until ${caller.expiresAt}`;
+  context.stderr.write(`casemate: ${caller.name} is ${caller.role} ${until}. The token is not shown again.\n`);
+  return 0;
+};

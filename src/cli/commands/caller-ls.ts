@@ -1,0 +1,25 @@
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { printJson, table } from '../printing/output.ts';
+import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+
+/** `casemate caller ls`: who may come over the network; never a token. */
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
+  optionalPositionals(parsed, []);
+  const client = await connectDaemon(context);
+  const callers = await client.call('caller-list', {}).finally(() => client.close());
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, callers);
+    return 0;
+  }
+  const rows = callers.map(({ name, role, roots, expiresAt, expired }) => [
+    name,
+    role,
+    roots.map(visible).join(', '),
+    expiresAt === undefined ? 'never' : `${expiresAt}${expired ? ' (over)' : ''}`,
+  ]);
+  context.stdout.write(table(['NAME', 'ROLE', 'ROOTS', 'EXPIRES'], rows));
+  return 0;
+};

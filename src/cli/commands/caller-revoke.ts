@@ -1,0 +1,23 @@
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import type { RunCommand } from '../command.ts';
+import { printJson } from '../printing/output.ts';
+import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+import { connectDaemon } from '../session/connect.ts';
+
+/** `casemate caller revoke`: its token is worth nothing from the next request on; its sandboxes stay. */
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
+  const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const client = await connectDaemon(context);
+  const answer = await client.call('caller-revoke', { name }).finally(() => client.close());
+  if (!answer.revoked) {
+    throw new CasemateError('USAGE', `there is no caller "${visible(name)}"`, { hint: 'See: casemate caller ls' });
+  }
+  if (switchOption(parsed, 'json')) {
+    printJson(context.stdout, answer);
+  } else {
+    context.stdout.write(`${answer.name} is revoked; its sandboxes stay (casemate ls, casemate destroy NAME)\n`);
+  }
+  return 0;
+};

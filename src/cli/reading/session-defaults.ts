@@ -1,0 +1,12 @@
+import type { SessionDefaults } from '../../mcp/tool.ts';
+import type { Environment } from '../../system/environment.ts';
+
+/** What variables of the server say about sessions that do not say otherwise, by the names that agents know. */
+export function sessionDefaults(env: Environment): SessionDefaults {
+  return {
+    useBedrock: env.get('CLAUDE_CODE_USE_BEDROCK') === '1',
+    awsRegion: env.get('AWS_REGION'),
+    bedrockModel: env.get('ANTHROPIC_MODEL'),
+    bedrockSmallModel: env.get('ANTHROPIC_DEFAULT_HAIKU_MODEL') ?? env.get('ANTHROPIC_SMALL_FAST_MODEL'),
+  };
+}

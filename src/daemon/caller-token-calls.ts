@@ -1,0 +1,78 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { realpath, stat } from 'node:fs/promises';
+
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import { actorOf, type SandboxContext } from '../sandbox/context.ts';
+import type { StoredCaller } from '../sandbox/caller-tokens.ts';
+import type { CallerView } from './caller-protocol.ts';
+import type { Calling } from './server.ts';
+import { timeText } from './views.ts';
+
+/** The operator's calls about who may come over the network. A token is told once, to the person who asked for it. */
+export function createCallerTokenCalls(
+  context: SandboxContext,
+): Pick<Calling, 'caller-add' | 'caller-list' | 'caller-revoke' | 'caller-find'> {
+  const { store, journal, clock } = context;
+  const callers = store.callers;
+  const actor = actorOf(context.uid);
+  return {
+    async 'caller-add'({ name, role, roots, lifeMs }) {
+      if (callers.find(name) !== undefined) {
+        throw new CasemateError('NAME_IN_USE', `there is a caller "${name}"`, {
+          hint: `Choose another name, or run: casemate caller revoke ${name}`,
+        });
+      }
+      const nowMs = clock.nowMs();
+      const expiresMs = lifeMs === undefined ? undefined : nowMs + lifeMs;
+      const caller: StoredCaller = { name, role, roots: await Promise.all(roots.map(realFolder)), createdMs: nowMs, expiresMs };
+      const token = `cmt_${randomBytes(32).toString('base64url')}`;
+      const detail = { role, roots: caller.roots.length, ...(expiresMs === undefined ? {} : { expires: timeText(expiresMs) }) };
+      await journal.append({ actor, action: 'caller.add', subject: name, decision: 'none', outcome: 'ok', detail });
+      callers.add(caller, hashOf(token));
+      return { caller: viewOfCaller(caller, nowMs), token };
+    },
+    'caller-list': async () => callers.list().map((caller) => viewOfCaller(caller, clock.nowMs())),
+    async 'caller-revoke'({ name }) {
+      // In force before it is on record: a full disk must not keep a caller in.
+      const revoked = callers.revoke(name);
+      await journal.append({
+        actor,
+        action: 'caller.revoke',
+        subject: name,
+        decision: 'none',
+        outcome: revoked ? 'ok' : 'unknown',
+      });
+      return { name, revoked };
+    },
+    async 'caller-find'({ token }) {
+      const caller = callers.byToken(hashOf(token));
+      const isOver = caller?.expiresMs !== undefined && clock.nowMs() >= caller.expiresMs;
+      return caller === undefined || isOver ? {} : { claim: { name: caller.name, roots: caller.roots, role: caller.role } };
+    },
+  };
+}
+
+/** Tokens are random: nothing is gained by a slow hash. */
+function hashOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+async function realFolder(path: string): Promise<string> {
+  const real = await realpath(path).catch(() => undefined);
+  if (real === undefined || !(await stat(real)).isDirectory()) {
+    throw new CasemateError('PATH_INVALID', `the root ${visible(path)} is not a folder`);
+  }
+  return real;
+}
+
+function viewOfCaller({ name, role, roots, createdMs, expiresMs }: StoredCaller, nowMs: number): CallerView {
+  return {
+    name,
+    role,
+    roots,
+    createdAt: timeText(createdMs),
+    expiresAt: expiresMs === undefined ? undefined : timeText(expiresMs),
+    expired: expiresMs !== undefined && nowMs >= expiresMs,
+  };
+}
