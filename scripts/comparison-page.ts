@@ -147,5 +147,5 @@ const again =
   '```sh\nnpm run compare                           # all of them, some minutes; writes comparison.json and this page\n' +
   'npm run compare -- --only docker,srt      # some, into .cache/comparison.json\n' +
   "casemate prove --command 'docker run --rm -i IMAGE {}' --rows    # one of your own\n```\n\n" +
-  'It needs root, Docker with a running daemon, podman, bubblewrap, socat, ripgrep and npm, and `casemate setup`. Containers are started from the root file system of the image `base`, imported, so no registry is asked; ' +
+  'It needs root (it makes an ordinary user for what is started by one), Docker with a running daemon, podman, bubblewrap, socat, ripgrep and npm, and `casemate setup`. Containers are started from the root file system of the image `base`, imported, so no registry is asked; ' +
   'sandbox-runtime is installed by npm in the version that stands above. What is not there is named, and the exit code is 1. Attacks happen in the sandboxes alone; one with a route also tries addresses that nobody has.';

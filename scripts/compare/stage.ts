@@ -123,7 +123,9 @@ const preparations: Readonly<Record<Contender['needs'], (tools: Tools) => Promis
   async srt({ user, folder, says }) {
     const prefix = join(user?.home ?? folder, '.cache/casemate-compare', `srt-${srtVersion}`);
     const modules = join(prefix, 'node_modules');
-    if (!existsSync(modules)) {
+    if ((await versionIn(modules)) !== srtVersion) {
+      // What an installation that was cut off has left is no start for another one.
+      await rm(prefix, { recursive: true, force: true });
       await mkdir(prefix, { recursive: true });
       const args = ['install', '--prefix', prefix, '--no-audit', '--no-fund', `@anthropic-ai/sandbox-runtime@${srtVersion}`];
       await says('npm', args, wholeEnvironment());
@@ -131,8 +133,7 @@ const preparations: Readonly<Record<Contender['needs'], (tools: Tools) => Promis
     const settings = join(folder, 'srt.json');
     const filesystem = { denyRead: [], allowWrite: ['.', '/tmp'], denyWrite: [] };
     await writeFile(settings, JSON.stringify({ network: { allowedDomains: [], deniedDomains: [] }, filesystem }));
-    const about = await readFile(join(modules, '@anthropic-ai/sandbox-runtime/package.json'), 'utf8');
-    const own = /"version":\s*"([^"]+)"/.exec(about)?.[1] ?? '';
+    const own = await versionIn(modules);
     const [bwrap, socat, rg] = await Promise.all([
       says('bwrap', ['--version']),
       says('socat', ['-V']),
@@ -146,6 +147,12 @@ const preparations: Readonly<Record<Contender['needs'], (tools: Tools) => Promis
   },
   bwrap: async ({ says }) => ({ places: {}, version: await says('bwrap', ['--version']) }),
 };
+
+/** Of sandbox-runtime, where it is whole: npm links its program last. */
+async function versionIn(modules: string): Promise<string> {
+  const about = await readFile(join(modules, '@anthropic-ai/sandbox-runtime/package.json'), 'utf8').catch(() => '');
+  return existsSync(join(modules, '.bin/srt')) ? (/"version":\s*"([^"]+)"/.exec(about)?.[1] ?? '') : '';
+}
 
 async function baseRootfs(says: Tools['says']): Promise<string> {
   const shown = await says(process.execPath, [program, 'image', 'show', 'base', '--json']);
