@@ -11,6 +11,7 @@ import { executedProbes } from './probes/executed.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
 import { egressProbes } from './probes/egress.ts';
 import { fileProbes } from './probes/files.ts';
+import { faultProbes } from './probes/faults.ts';
 import { functionProbes } from './probes/functions.ts';
 import { serviceProbes } from './probes/services-in-bounds.ts';
 import { followedProbes } from './probes/followed.ts';
@@ -20,6 +21,7 @@ import { networkProbes } from './probes/network.ts';
 import { ownKernelProbes } from './probes/own-kernel.ts';
 import { secretProbes } from './probes/secrets.ts';
 import { terminalProbes } from './probes/terminal.ts';
+import { wideningProbes } from './probes/widening.ts';
 import { workspaceProbes } from './probes/workspace.ts';
 
 /** Every probe, in the order in which they run: those that only look first, those that break things last. */
@@ -32,6 +34,7 @@ export const probes: ProbeTable = {
   ...secretProbes,
   ...functionProbes,
   ...serviceProbes,
+  ...wideningProbes,
   ...workspaceProbes,
   ...entryProbes,
   ...terminalProbes,
@@ -46,6 +49,7 @@ export const probes: ProbeTable = {
   ...aroundWorkProbes,
   ...aroundLimitProbes,
   ...exhaustionProbes,
+  ...faultProbes,
 };
 
 export interface Choice {

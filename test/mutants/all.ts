@@ -2,12 +2,14 @@ import { aroundMutants } from './around.ts';
 import { entryMutants } from './entries.ts';
 import { exhaustionMutants } from './exhaustion.ts';
 import { kernelMutants, networkMutants } from './kernel.ts';
+import { faultMutants } from './faults.ts';
 import { functionMutants } from './functions.ts';
 import { journalMutants } from './journal.ts';
 import type { Mutant } from './mutant.ts';
 import { ownKernelMutants } from './own-kernel.ts';
 import { egressMutants } from './egress.ts';
 import { secretMutants } from './secrets.ts';
+import { wideningMutants } from './widening.ts';
 import { workspaceMutants } from './workspace.ts';
 
 /** Every mutant, by group. A group is a file beside this one. */
@@ -23,4 +25,6 @@ export const mutants: readonly Mutant[] = [
   ...exhaustionMutants,
   ...entryMutants,
   ...aroundMutants,
+  ...faultMutants,
+  ...wideningMutants,
 ];

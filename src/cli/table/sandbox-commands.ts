@@ -31,7 +31,8 @@ export const sandboxCommands: CommandTable = {
     summary: 'Make a sandbox without starting it',
     usage: 'NAME [OPTION...]',
     options: [...makeOptions.filter((option) => option.name !== 'name'), json],
-    about: 'Everything is checked now: policy, image, host layers, credentials. Nothing runs until casemate start.',
+    about:
+      'Policy, image and credentials are checked now, the layers of the host when it starts. Nothing runs until casemate start.',
     examples: ['casemate create work', 'casemate create work --agent claude --policy ./casemate.yaml'],
     load: () => import('../commands/create.ts'),
   },

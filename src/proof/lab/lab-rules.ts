@@ -36,7 +36,8 @@ export function labRules({ ports, hasRegistry }: LabFacts): readonly object[] {
     { host: hosts.rebind, ports: [443, ports.inner] },
     { host: `*.${hosts.flip}`, ports: [443, ports.inner] },
     { host: `*.${hosts.flipOpened}`, ports: [ports.inner], ...keyed },
-    { host: hosts.raw, ports: [rawPort], upstream: `http://127.0.0.1:${ports.raw}` },
+    // An upstream in clear would make it a rule about HTTP, where other bytes are refused.
+    { host: hosts.raw, ports: [rawPort], upstream: `https://127.0.0.1:${ports.raw}` },
     { host: hosts.clear, ports: [80, 443], ...keyed },
     { host: hosts.rotating, ...keyed, credential: rotatingCredential, upstream: secure },
     { host: hosts.metered, ...keyed, credential: meteredCredential, upstream: secure },

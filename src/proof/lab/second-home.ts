@@ -1,0 +1,37 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Plan } from '../../sandbox/plan.ts';
+import type { Inside } from '../probe.ts';
+import type { CasemateOptions, Lab } from './lab.ts';
+
+/**
+ * An installation beside the lab's, for what must not be tried on the lab's own: a daemon that asks the host anew, and a
+ * user's policy that says nothing but which image and runtime to take. Its daemon is started by its first command.
+ */
+export interface SecondHome {
+  readonly casemate: (args: readonly string[], options?: CasemateOptions) => Promise<Inside>;
+  /** empty; absolute, on the host */
+  readonly workspace: string;
+  /** with its sandboxes */
+  readonly stop: () => Promise<unknown>;
+}
+
+export interface SecondHomeOptions {
+  readonly name: string;
+  readonly plan: Plan;
+  readonly path?: string | undefined;
+}
+
+export async function secondHome(lab: Lab, { name, plan, path }: SecondHomeOptions): Promise<SecondHome> {
+  const home = join(lab.folder, `home-${name}`);
+  const workspace = join(lab.folder, `work-${name}`);
+  await mkdir(join(home, 'config'), { recursive: true, mode: 0o700 });
+  await mkdir(workspace);
+  const policy = { version: 1, image: plan.image.recipe, runtime: plan.runtime, waive: plan.waive };
+  await writeFile(join(home, 'config/policy.yaml'), JSON.stringify(policy), { mode: 0o600 });
+  const env = { CASEMATE_HOME: home, ...(path === undefined ? {} : { PATH: path }) };
+  const casemate: SecondHome['casemate'] = (args, options) =>
+    lab.casemate(args, { cwd: workspace, ...options, env: { ...env, ...options?.env } });
+  return { casemate, workspace, stop: () => casemate(['daemon', 'stop', '--force']) };
+}

@@ -1,0 +1,74 @@
+import type { LayerName } from '../../base/layers.ts';
+import type { Plan } from '../../sandbox/plan.ts';
+import { none } from '../compare.ts';
+import { attack, control, type Row } from '../finding.ts';
+import { hiddenLayers, hideable } from '../lab/hidden-layers.ts';
+import type { Lab } from '../lab/lab.ts';
+import { secondHome, type SecondHome } from '../lab/second-home.ts';
+import type { Inside, ProbeTable } from '../probe.ts';
+
+/** A host that lacks a layer of protection (G16): nothing starts there, and the layer is named. */
+
+async function hideLayers(lab: Lab, plan: Plan, uid: number): Promise<readonly Row[]> {
+  const hidden = await hiddenLayers({ folder: lab.folder, env: lab.env, runtime: plan.runtime, uid });
+  const home = await secondHome(lab, { name: 'bare', plan, path: hidden.path });
+  const { casemate, workspace } = home;
+  const layers = hideable(plan, uid);
+  const rows: Row[] = [];
+  try {
+    // What was found once is not looked for again.
+    await hidden.hide(layers[0]);
+    await casemate(['create', 'bare', '--workspace', workspace]);
+    for (const layer of layers) {
+      // oxlint-disable-next-line no-await-in-loop -- one fault at a time
+      await hidden.hide(layer);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      rows.push(layerRow(layer, await casemate(['start', 'bare']), layers));
+    }
+    const left = await processesOf(casemate, 'bare');
+    await hidden.hide(undefined);
+    const started = await casemate(['start', 'bare']);
+    await casemate(['destroy', 'bare', '--confirm', 'bare']);
+    const seen = started.code === 0 ? '0' : `${started.code}: ${started.err.toString('utf8').slice(0, 160)}`;
+    return [
+      ...rows,
+      none('processes that were started without a layer', left),
+      control('start where every layer is there', { expected: '0', seen, ok: started.code === 0, from: 'outside' }),
+    ];
+  } finally {
+    await home.stop();
+  }
+}
+
+function layerRow(layer: LayerName, { code, err }: Inside, layers: readonly LayerName[]): Row {
+  const said = err.toString('utf8');
+  const named = layers.filter((name) => said.includes(`${name}:`));
+  return attack(`start where the layer ${layer} is missing`, {
+    expected: `refused: ${layer}`,
+    seen: code === 0 ? 'started' : `refused: ${named.length === 0 ? said.trim().slice(0, 160) : named.join(', ')}`,
+    ok: code !== 0 && named.join() === layer,
+    from: 'outside',
+  });
+}
+
+async function processesOf(casemate: SecondHome['casemate'], name: string): Promise<readonly string[]> {
+  const { out } = await casemate(['inspect', name, '--json']);
+  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
+  return (JSON.parse(out.toString('utf8')) as { readonly processes: readonly number[] }).processes.map(String);
+}
+
+export const missingLayerProbes: ProbeTable = {
+  'faults.missing-layer': {
+    where: 'lab',
+    title: 'start on a host that lacks a layer of protection, each in turn',
+    proves: ['G16'],
+    profile: 'full',
+    source: 'CWE-636; Landlock best_effort, nono GHSA-72w7-mf9g-733p',
+    async run(lab, { uid }) {
+      const { plan } = lab.twin.target;
+      return plan === undefined || !lab.hasRegistry
+        ? { notApplicable: 'nothing in a temporary folder can be run here, so no layer can be hidden' }
+        : { rows: await hideLayers(lab, plan, uid) };
+    },
+  },
+};
