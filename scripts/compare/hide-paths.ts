@@ -3,7 +3,17 @@ import type { Finding } from '../../src/proof/finding.ts';
 import type { Watch } from '../../src/proof/watch/watch.ts';
 import type { Stage } from './stage.ts';
 
-export function hidePaths(findings: readonly Finding[], watch: Watch, { user }: Stage): readonly Finding[] {
+/** Of a watch and a stage, what is not to be kept. */
+interface Private {
+  readonly folders: Watch['folders'];
+  readonly canaries: Pick<Watch['canaries'], 'nonce'>;
+  readonly sink: { readonly addresses: readonly Pick<Watch['sink']['addresses'][number], 'address'>[] };
+}
+interface Caller {
+  readonly user: Pick<NonNullable<Stage['user']>, 'home'> | undefined;
+}
+
+export function hidePaths(findings: readonly Finding[], watch: Private, { user }: Caller): readonly Finding[] {
   const addresses = watch.sink.addresses.map(({ address }) => address).filter((address) => !/^(?:127\.|::1$)/.test(address));
   const hidden: readonly (readonly [string, string])[] = [
     [watch.folders.work, '/home/person/project'],

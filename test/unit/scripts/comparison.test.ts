@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { comparisonPage } from '../../../scripts/comparison-page.ts';
 import { controlsOf, type Comparison } from '../../../scripts/compare/comparison.ts';
 import { contenders } from '../../../scripts/compare/contenders.ts';
+import { hidePaths } from '../../../scripts/compare/hide-paths.ts';
 import { commandTemplate } from '../../../src/proof/foreign/command-template.ts';
 import { judge } from '../../../src/proof/finding.ts';
 import { chooseProbes } from '../../../src/proof/probes.ts';
@@ -85,4 +86,26 @@ test.each(contenders)('$name has one place for the probe, and names probes that 
       .flat()
       .filter((id) => !known.includes(id)),
   ).toEqual([]);
+});
+
+test('folders of the run and addresses of the host have other names in what is kept', () => {
+  const row = {
+    kind: 'attack',
+    what: 'tcp 10.9.8.7',
+    expected: 'x',
+    seen: '/tmp/p/home/project/a /tmp/p/home/b n0nce',
+    from: 'outside',
+  } as const;
+  const watch = {
+    folders: { home: '/tmp/p/home', work: '/tmp/p/home/project' },
+    canaries: { nonce: 'n0nce' },
+    sink: { addresses: [{ address: '127.0.0.1' }, { address: '10.9.8.7' }] },
+  };
+  const finding = { probe: 'around.reach', verdict: 'broken', why: 'tcp 10.9.8.7', rows: [row], ms: 1 } as const;
+  const [hidden] = hidePaths([finding], watch, { user: { home: '/home/somebody' } });
+  expect(hidden).toEqual({
+    ...finding,
+    why: 'tcp host address 1',
+    rows: [{ ...row, what: 'tcp host address 1', seen: '/home/person/project/a /home/person/b NONCE' }],
+  });
 });
