@@ -11,7 +11,7 @@ import {
 
 /** Claude Code in print mode: `--output-format stream-json`. Observed with version 2.1.329. */
 
-function command({ permissions, tools, model, maxBudgetUsd, resume }: AgentTask): readonly string[] {
+function command({ permissions, tools, model, maxBudgetUsd, resume, mcpFile }: AgentTask): readonly string[] {
   // A list of tools is a tighter word than to skip all asking, so it takes its place.
   const mode =
     permissions === 'skip' && tools === undefined ? ['--dangerously-skip-permissions'] : ['--permission-mode', 'default'];
@@ -24,6 +24,7 @@ function command({ permissions, tools, model, maxBudgetUsd, resume }: AgentTask)
     '--verbose',
     // What a project configures there would start programs that nobody asked for.
     '--strict-mcp-config',
+    ...(mcpFile === undefined ? [] : [`--mcp-config=${mcpFile}`]),
     ...(tools === undefined ? [] : [`--tools=${namesOf(tools).join(',')}`, `--allowedTools=${tools.join(',')}`]),
     ...(model === undefined ? [] : [`--model=${model}`]),
     ...(maxBudgetUsd === undefined ? [] : [`--max-budget-usd=${maxBudgetUsd}`]),
@@ -31,9 +32,9 @@ function command({ permissions, tools, model, maxBudgetUsd, resume }: AgentTask)
   ];
 }
 
-/** `Bash(git status:*)` is a rule about the tool `Bash`. */
+/** `Bash(git status:*)` is a rule about the tool `Bash`. Those of servers are named by the other option alone. */
 function namesOf(tools: readonly string[]): readonly string[] {
-  return [...new Set(tools.map((tool) => tool.split('(')[0] ?? ''))];
+  return [...new Set(tools.map((tool) => tool.split('(')[0] ?? ''))].filter((name) => !name.startsWith('mcp__'));
 }
 
 function read(line: string): AgentNote | undefined {
@@ -91,4 +92,4 @@ function saidBy(block: unknown): readonly string[] {
   return [`> ${textOf(member(block, 'name')) ?? ''}: ${subject.replaceAll(/\s+/g, ' ').slice(0, 200)}`];
 }
 
-export const claudePrint: AgentPrint = { command, read };
+export const claudePrint: AgentPrint = { takesMcpFile: true, command, read };

@@ -69,4 +69,4 @@ function usageOf(usage: unknown) {
   };
 }
 
-export const codexPrint: AgentPrint = { command, read };
+export const codexPrint: AgentPrint = { takesMcpFile: false, command, read };

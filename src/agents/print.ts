@@ -1,5 +1,7 @@
 /** How an agent works on one task without a person: the task on standard input, events as JSON lines on standard output. */
 export interface AgentPrint {
+  /** it takes servers of the Model Context Protocol from a file */
+  readonly takesMcpFile: boolean;
   /** Throws `UNSUPPORTED`, naming the argument, for what this agent has no way to do. */
   readonly command: (task: AgentTask) => readonly string[];
   /** One line of its output; `undefined`: nothing that a caller is told. What it holds was written in the sandbox. */
@@ -15,6 +17,8 @@ export interface AgentTask {
   readonly maxBudgetUsd?: number | undefined;
   /** id of an earlier conversation in this sandbox */
   readonly resume?: string | undefined;
+  /** absolute path inside of the file with its servers */
+  readonly mcpFile?: string | undefined;
 }
 
 export interface AgentNote {

@@ -226,7 +226,7 @@ async function narrowed(parts: CallerParts, params: MakeCall): Promise<MakeReque
     throw new CasemateError('NOT_ALLOWED', `"${wider[0]}" is the person's at this host to say, in the policy`);
   }
   const folder = await inRoots(parts, params.workspace ?? params.cwd);
-  const { agent, readonly, timeoutMs, narrowing, provider, region, models, given } = params;
+  const { agent, readonly, timeoutMs, narrowing, provider, region, models, mcpServers, given } = params;
   return {
     cwd: folder,
     workspace: folder,
@@ -234,6 +234,7 @@ async function narrowed(parts: CallerParts, params: MakeCall): Promise<MakeReque
     provider,
     region,
     models,
+    mcpServers,
     given,
     readonly,
     narrowing: { ...narrowing, timeMs: narrowing?.timeMs ?? timeoutMs, unlessSaid: sessionTimes },

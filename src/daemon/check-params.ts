@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { mcpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
@@ -50,6 +51,7 @@ const rest = {
     .regex(/^[a-z]{2}(?:-[a-z]+)+-\d{1,2}$/, 'is not the name of a region')
     .optional(),
   models: z.strictObject({ main: modelName.optional(), small: modelName.optional() }).optional(),
+  mcpServers: mcpServers.optional(),
   given: z.array(shortText).max(8).optional(),
 };
 const loopbackUri = z.string().regex(/^http:\/\/localhost:\d{1,5}\/[a-z/]{0,64}$/, 'is not a loopback address');

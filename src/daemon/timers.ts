@@ -48,6 +48,7 @@ export function createTimers(parts: TimerParts): Timers {
   const checkLimits = limitCheck(watch);
   const checkRow = rowCheck(watch);
   const retry = retries(watch);
+  const look = callerCheck(watch);
   let callersAtMs = context.clock.monotonicMs() + callersEveryMs;
   return {
     endedByTime: (executionId) => timedOut.delete(executionId),
@@ -63,6 +64,9 @@ export function createTimers(parts: TimerParts): Timers {
       const work = [
         checkLimits(),
         ...rows.map(async (row) => await once(row.id, async () => await (row.state === 'running' ? checkRow(row) : retry(row)))),
+        ...rows
+          .filter(({ caller }) => caller !== undefined)
+          .map(async (row) => await once(`${row.id} caller`, async () => await look(row))),
       ];
       if (context.clock.monotonicMs() >= callersAtMs) {
         callersAtMs = context.clock.monotonicMs() + callersEveryMs;
@@ -150,6 +154,39 @@ function rowCheck({ context, sandboxes, timedOut }: Watch): (row: SandboxRow) =>
     if (nowMs - since >= idleMs) {
       idleSince.delete(row.id);
       await end(row, 'idle', isUnused);
+    }
+  };
+}
+
+/** a caller is told this long before its sandbox is stopped for good */
+const warnMs = 5 * 60_000;
+/** how long what a sandbox printed can still be read after that */
+const keptMs = 60 * 60_000;
+
+/** Sandboxes of callers: a record before their time is over, and their removal some time after it, for nobody else may come. */
+function callerCheck({ context, sandboxes }: Watch): (row: SandboxRow) => Promise<void> {
+  const warned = new Set<string>();
+  return async (row) => {
+    const { limits, policy } = parsePlan(row.plan);
+    const endMs = row.createdMs + (limits.timeMs ?? Infinity);
+    const nowMs = context.clock.nowMs();
+    if (row.state === 'running' && nowMs >= endMs - warnMs && nowMs < endMs && !warned.has(row.id)) {
+      warned.add(row.id);
+      const detail = { secondsLeft: Math.round((endMs - nowMs) / 1000) };
+      const entry = {
+        sandbox: row.id,
+        actor,
+        action: 'sandbox.expiring',
+        subject: row.name,
+        decision: 'none',
+        outcome: 'soon',
+      } as const;
+      await context.journal.append({ ...entry, policy: policy.hash, detail });
+    }
+    const isOver = (now: SandboxRow): boolean => now.state === 'stopped' || now.state === 'created';
+    if (isOver(row) && nowMs >= endMs + keptMs) {
+      warned.delete(row.id);
+      await sandboxes.destroy(row.id, { actor, callerEnv: context.env, reason: 'expired', when: isOver });
     }
   };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { agents, type AgentName } from '../agents/agents.ts';
+import { mcpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { Client } from '../daemon/client.ts';
 import type { MakeCall } from '../daemon/protocol.ts';
@@ -53,24 +54,21 @@ export const sessionInput = z.strictObject({
     .optional()
     .describe('not honoured yet: anything but an empty list is refused'),
   mcpConfig: z
-    .strictObject({ mcpServers: z.record(z.string(), z.unknown()) })
+    .strictObject({ mcpServers })
     .optional()
-    .describe('not honoured yet: anything but an empty table is refused'),
+    .describe(
+      'servers that Claude Code starts or reaches inside, in a file of mode 0400; what they reach says the policy. Keys in it are refused',
+    ),
   dockerOpts: dockerOptions.optional(),
 });
 
 type SessionInput = z.output<typeof sessionInput>;
 
 /** Never ignored in silence. */
-function refuseUnsupported({ mcpMounts = [], mcpConfig }: SessionInput): void {
+function refuseUnsupported({ mcpMounts = [] }: SessionInput): void {
   if (mcpMounts.length > 0) {
     throw new CasemateError('UNSUPPORTED', 'mcpMounts cannot be honoured: a sandbox has one folder of the host, its project', {
       hint: 'Put the server into the image recipe or below the project folder.',
-    });
-  }
-  if (Object.keys(mcpConfig?.mcpServers ?? {}).length > 0) {
-    throw new CasemateError('UNSUPPORTED', 'mcpConfig cannot be honoured yet: no server would be started', {
-      hint: 'Leave it out.',
     });
   }
 }
@@ -96,6 +94,7 @@ export async function requestOf(
     provider,
     region,
     models,
+    mcpServers: asked.mcpConfig?.mcpServers,
     readonly,
     given: Object.keys(keys),
     keys,

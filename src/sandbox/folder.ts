@@ -1,3 +1,4 @@
+import { mcpFile, mcpFileText } from '../agents/mcp-servers.ts';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -78,6 +79,9 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
   const placed = placedFiles(plan, credentials.phantomNamed).map((file) => ({ ...file, mode: 0o600 }));
   await refuseSecond(home, placed);
   await writeInto(home, placed);
+  if (plan.mcpServers !== undefined) {
+    await writeInto(home, [{ path: mcpFile, content: mcpFileText(plan.mcpServers), mode: 0o400 }]);
+  }
 }
 
 /** What came along with the agent is not written over: a tool would then find half of what was meant for it. */

@@ -1,4 +1,5 @@
 import type { Agent, AgentModels } from '../agents/agent.ts';
+import { mcpFile, type McpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { LayerName } from '../base/layers.ts';
 import type { PhantomVariable } from '../credentials/providers.ts';
@@ -35,6 +36,8 @@ export interface Plan {
   /** variables of every command inside, phantoms aside */
   readonly env: Readonly<Record<string, string>>;
   readonly limits: Limits;
+  /** servers that the agent starts or reaches inside, beside those of its own configuration; absent: none */
+  readonly mcpServers?: McpServers | undefined;
   /** absent in plans of earlier versions */
   readonly guards?: Guards | undefined;
   readonly waive: readonly LayerName[];
@@ -82,6 +85,7 @@ export interface PlanFacts {
   readonly policyFiles: readonly PolicyFile[];
   readonly learn?: Learning | undefined;
   readonly models?: AgentModels | undefined;
+  readonly mcpServers?: McpServers | undefined;
   /** where the trust bundle lies inside, as variables that tools read */
   readonly trustEnv: Readonly<Record<string, string>>;
   readonly variablesOf: (rule: CredentialRule) => readonly PhantomVariable[];
@@ -101,7 +105,8 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     agent: agent === undefined ? undefined : plannedAgent(agent, policy),
     image: { recipe: policy.image, digest: facts.imageDigest },
     workspace: { path: facts.workspacePath, mode: policy.workspace.mode, protect: facts.protect },
-    home: facts.home,
+    home: facts.mcpServers === undefined ? facts.home : { ...facts.home, files: [...facts.home.files, mcpFile] },
+    ...(facts.mcpServers === undefined ? {} : { mcpServers: facts.mcpServers }),
     network: {
       rules: policy.network,
       tcpPorts: tcpPortsOf(policy.network, facts.learn),

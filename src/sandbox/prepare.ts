@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, relative } from 'node:path';
 
 import type { Agent, AgentLogin, AgentModels } from '../agents/agent.ts';
+import type { McpServers } from '../agents/mcp-servers.ts';
 import { planHome } from '../agents/home.ts';
 import { trustEnvironment } from '../agents/trust.ts';
 import { phantomVariables } from '../credentials/providers.ts';
@@ -52,6 +53,8 @@ export interface MakeRequest {
   readonly provider?: string | undefined;
   readonly region?: string | undefined;
   readonly models?: AgentModels | undefined;
+  /** that the agent starts or reaches inside */
+  readonly mcpServers?: McpServers | undefined;
   /** absolute real folders: a workspace that lies in none of them by the time it is resolved is refused */
   readonly mustLieIn?: readonly string[] | undefined;
   /** names of credentials whose values come with the call */
@@ -96,6 +99,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     policyFiles: files,
     learn,
     models: request.models,
+    mcpServers: mcpServersFor(agent, request),
     trustEnv: trustEnvironment(trustBundlePath),
     variablesOf: phantomVariables,
   });
@@ -116,6 +120,19 @@ function requireWithin(path: string, folders: readonly string[] | undefined): vo
       hint: 'The person at the host declares them.',
     });
   }
+}
+
+/** Never ignored in silence: an agent that has no way to take them gets no sandbox for them. */
+function mcpServersFor(agent: Agent | undefined, { mcpServers = {} }: MakeRequest): McpServers | undefined {
+  if (Object.keys(mcpServers).length === 0) {
+    return undefined;
+  }
+  if (agent?.print.takesMcpFile !== true) {
+    throw new CasemateError('UNSUPPORTED', `mcpConfig cannot be honoured: ${agent?.title ?? 'no agent'} takes no such servers`, {
+      hint: 'Leave it out, or make the session for Claude Code.',
+    });
+  }
+  return mcpServers;
 }
 
 /** A key of the caller's own in the place of the one that the policy's source would give. */

@@ -16,6 +16,25 @@ const keys = {
   codex: 'sk-proj-REALrealREALrealREALrealREALrealREALrealREALreal-agents',
 };
 
+/** The least that is a server: it answers one client over standard input and output. */
+const tinyServer = `
+import { createInterface } from 'node:readline';
+const tool = { name: 'greet', description: 'greets', inputSchema: { type: 'object', properties: {} } };
+const results = {
+  initialize: ({ protocolVersion }) => ({ protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'tiny', version: '1' } }),
+  'tools/list': () => ({ tools: [tool] }),
+  'tools/call': () => ({ content: [{ type: 'text', text: process.env.GREETING + ' from uid ' + process.getuid() }] }),
+};
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, method, params } = JSON.parse(line);
+  if (id !== undefined) {
+    const make = results[method];
+    const answer = make ? { result: make(params) } : { error: { code: -32601, message: 'no such method' } };
+    process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, ...answer }) + '\\n');
+  }
+}
+`;
+
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude', 'codex'])))(
   'tasks for agents over MCP',
   { timeout: 120_000 },
@@ -151,6 +170,49 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude', 'codex'])))(
           '-32602',
         );
       }
+    });
+
+    it('Claude Code has the servers of mcpConfig, which run inside', async () => {
+      const projectPath = join(home.root, 'project-servers');
+      await mkdir(projectPath);
+      await writeFile(join(projectPath, 'server.mjs'), tinyServer);
+      const servers = { tiny: { command: 'node', args: ['/workspace/server.mjs'], env: { GREETING: 'good day' } } };
+      const made = { projectPath, agent: 'claude', apiKey: keys.claude, mcpConfig: { mcpServers: servers } };
+      const sessionId = String((await caller.call('create_session', made))['sessionId']);
+      const listed = await caller.call('execute_command', {
+        sessionId,
+        command: 'stat -c "%a %U" ~/.casemate/mcp.json; env | grep -c GREETING',
+      });
+      expect(listed['stdout']).toBe('400 agent\n0\n');
+      script = (outcomes) =>
+        outcomes.length === 0
+          ? { say: 'I greet.', act: { kind: 'tool', name: 'mcp__tiny__greet', input: {} } }
+          : { say: `It said: ${outcomes[0]?.text ?? ''}`, act: undefined };
+      const answer = await caller.call('execute_in_session', {
+        sessionId,
+        prompt: 'greet',
+        tools: ['mcp__tiny__greet', 'Bash(true)'],
+      });
+      expect(answer['result']).toContain('good day from uid 1000');
+      for (const [refusal, server] of [
+        ['mcpConfig.mcpServers.a.env.API_KEY: looks like a key', { command: 'x', env: { API_KEY: 'value' } }],
+        [
+          '-32602: create_session: mcpConfig.mcpServers.a',
+          { command: 'x', args: ['--token=ghp_REALrealREALrealREALrealREALrealREAL'] },
+        ],
+        ['-32602: create_session: mcpConfig.mcpServers.a', { command: 'x', network_isolation: false }],
+        ['-32602: create_session: mcpConfig.mcpServers.a', { type: 'http', url: 'file:///etc/passwd' }],
+      ] as const) {
+        const text = await caller.refusal('create_session', {
+          projectPath,
+          agent: 'claude',
+          mcpConfig: { mcpServers: { a: server } },
+        });
+        expect(text).toContain(refusal);
+        expect(text).not.toContain('ghp_');
+      }
+      const other = { projectPath, agent: 'codex', apiKey: keys.codex, mcpConfig: { mcpServers: servers } };
+      expect(await caller.refusal('create_session', other)).toContain('UNSUPPORTED: mcpConfig cannot be honoured: Codex');
     });
 
     it('needs an agent', async () => {

@@ -209,3 +209,45 @@ describe('an end that failed', () => {
     expect(said).toEqual(['timer: INTERNAL: disk full']);
   });
 });
+
+describe('the sandbox of a caller', () => {
+  const policy = 'limits: { time: 1h }';
+
+  it('is announced to end, ends for good, and is removed some time later', async () => {
+    const row = await running({ policy, caller: 'ci' });
+    await timers.tick();
+    expect(lab.journal()).not.toContain('sandbox.expiring soon');
+    lab.pass(56 * 60_000);
+    await timers.tick();
+    await timers.tick();
+    expect(lab.journal().filter((line) => line === 'sandbox.expiring soon')).toHaveLength(1);
+    lab.pass(4 * 60_000);
+    await timers.tick();
+    expect(state(row)).toBe('stopped');
+    lab.pass(59 * 60_000);
+    await timers.tick();
+    expect(state(row)).toBe('stopped');
+    lab.pass(60_000);
+    await timers.tick();
+    expect(state(row)).toBeUndefined();
+    expect(lab.journal()).toContain('sandbox.destroy expired');
+  });
+
+  it('does not last longer by being started again, and one of a person is left alone', async () => {
+    const kept = await running({ policy });
+    const row = await running({ policy, caller: 'ci', name: 'again' });
+    lab.pass(30 * 60_000);
+    for (const { id } of [row, kept]) {
+      await lab.sandboxes.stop(id, call);
+      await lab.sandboxes.start(id, call);
+    }
+    lab.pass(30 * 60_000);
+    await timers.tick();
+    expect([state(row), state(kept)]).toEqual(['stopped', 'running']);
+    lab.pass(10 * 3_600_000);
+    await timers.tick();
+    await timers.tick();
+    expect([state(row), state(kept)]).toEqual([undefined, 'stopped']);
+    expect(lab.journal()).toContain('sandbox.destroy expired');
+  });
+});

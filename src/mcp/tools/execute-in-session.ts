@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { agents, isAgentName } from '../../agents/agents.ts';
+import { mcpFile } from '../../agents/mcp-servers.ts';
 import type { Agent } from '../../agents/agent.ts';
 import type { AgentReport } from '../../agents/print.ts';
 import { CasemateError } from '../../base/errors.ts';
@@ -99,8 +100,8 @@ export async function runTask(
   context: ToolContext,
   begun?: (executionId: string) => void,
 ): Promise<z.output<typeof output>> {
-  const { agent, permissions } = await agentOf(context, session.sessionId);
-  const command = agent.print.command({ permissions, tools, model, maxBudgetUsd, resume });
+  const { agent, permissions, mcpFile: file } = await agentOf(context, session.sessionId);
+  const command = agent.print.command({ permissions, tools, model, maxBudgetUsd, resume, mcpFile: file });
   const before = await listFiles(context, session.sessionId);
   let report: Partial<AgentReport> = {};
   const lines = lineReader((line) => {
@@ -146,7 +147,7 @@ function endOf({ result = '', failed, conversation, turns, costUsd, usage }: Par
 async function agentOf(
   { connect }: ToolContext,
   name: string,
-): Promise<{ readonly agent: Agent; readonly permissions: 'ask' | 'skip' }> {
+): Promise<{ readonly agent: Agent; readonly permissions: 'ask' | 'skip'; readonly mcpFile: string | undefined }> {
   const client = await connect();
   try {
     const { plan } = await client.call('inspect', { name });
@@ -155,7 +156,8 @@ async function agentOf(
         hint: 'Use execute_command, or make a session with an agent.',
       });
     }
-    return { agent: agents[plan.agent.name], permissions: plan.agent.permissions };
+    const servers = plan.mcpServers === undefined ? undefined : `/home/agent/${mcpFile}`;
+    return { agent: agents[plan.agent.name], permissions: plan.agent.permissions, mcpFile: servers };
   } finally {
     client.close();
   }

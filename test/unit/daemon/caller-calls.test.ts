@@ -140,7 +140,6 @@ describe('what a caller may say of a session', () => {
   it('is refused by name where it cannot be honoured', async () => {
     const mcpMounts = [{ hostPath: '/x', containerPath: '/y' }];
     await expect(request({ mcpMounts })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
-    await expect(request({ mcpConfig: { mcpServers: { a: {} } } })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     await expect(request({ mcpMounts: [], mcpConfig: { mcpServers: {} } })).resolves.toBeDefined();
   });
 });
