@@ -15,6 +15,7 @@ import { faultProbes } from './probes/faults.ts';
 import { functionProbes } from './probes/functions.ts';
 import { serviceProbes } from './probes/services-in-bounds.ts';
 import { followedProbes } from './probes/followed.ts';
+import { imageProbes } from './probes/images.ts';
 import { journalProbes } from './probes/journal.ts';
 import { kernelProbes } from './probes/kernel.ts';
 import { networkProbes } from './probes/network.ts';
@@ -42,6 +43,7 @@ export const probes: ProbeTable = {
   ...destroyedProbes,
   ...executedProbes,
   ...followedProbes,
+  ...imageProbes,
   ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,

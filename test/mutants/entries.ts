@@ -2,6 +2,7 @@ import { controlMutants } from './control.ts';
 import { destroyedMutants } from './destroyed.ts';
 import { executedMutants } from './executed.ts';
 import { followedMutants } from './followed.ts';
+import { imageMutants } from './images.ts';
 import type { Mutant } from './mutant.ts';
 import { terminalMutants } from './terminal.ts';
 
@@ -15,6 +16,7 @@ export const entryMutants: readonly Mutant[] = [
   ...destroyedMutants,
   ...executedMutants,
   ...followedMutants,
+  ...imageMutants,
   {
     name: 'exec-with-a-capability',
     weakens: 'a command without a terminal keeps a capability',

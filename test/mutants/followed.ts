@@ -20,11 +20,11 @@ export const followedMutants: readonly Mutant[] = [
     caughtBy: ['followed.swapped-workspace'],
   },
   {
-    name: 'policy-from-a-pipe',
-    weakens: 'a policy of the project is read from a pipe, too, to which nobody may ever write',
+    name: 'policy-through-links',
+    weakens: 'a policy of the project is read through a link',
     file: 'src/sandbox/load-policy.ts',
     find: 'open(path, constants.O_RDONLY | constants.O_NONBLOCK | link)',
-    replace: 'open(path, constants.O_RDONLY | link)',
+    replace: 'open(path, constants.O_RDONLY | constants.O_NONBLOCK | (link & 0))',
     caughtBy: ['followed.read'],
   },
   {

@@ -51,7 +51,7 @@ export const specificationMutants: readonly Mutant[] = [
         replace: "line('tree', '.', rootfs, '-', ...rootMaps(identity))",
       },
     ],
-    caughtBy: ['specification.kernel-view', 'specification.golden'],
+    caughtBy: ['images.written', 'specification.kernel-view', 'specification.golden'],
   },
   {
     name: 'proc-not-covered',

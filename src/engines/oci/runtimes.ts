@@ -1,3 +1,6 @@
+import { access, constants, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import { isCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { run } from '../../system/process.ts';
@@ -47,8 +50,42 @@ async function versionText(name: string, host: RuntimeHost): Promise<string | un
 
 /** Version of the Debian package the program belongs to, which tells of fixes taken over from newer versions. */
 async function packageVersion(name: string, host: RuntimeHost): Promise<string | undefined> {
+  if (!(await isOfPackage(name, host))) {
+    return undefined;
+  }
   const text = await tried('dpkg-query', ['--show', '--showformat=${Version}', name], host);
   return text === undefined || text === '' ? undefined : text.trim();
+}
+
+/** Beside an installed package another program of its name may come first in `PATH`: that one has no fix of Debian's. */
+async function isOfPackage(name: string, host: RuntimeHost): Promise<boolean> {
+  const path = await onPath(name, host.env['PATH'] ?? '');
+  // Packages list programs where they were before /bin and /sbin became links into /usr.
+  for (const listed of path === undefined ? [] : [path, path.replace(/^\/usr(?=\/s?bin\/)/, '')]) {
+    // oxlint-disable-next-line no-await-in-loop -- most often the first
+    const owners = await tried('dpkg-query', ['--search', listed], host);
+    if (owners?.split('\n').includes(`${name}: ${listed}`) === true) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** As execvp(3) finds it, with links resolved. */
+async function onPath(name: string, path: string): Promise<string | undefined> {
+  for (const folder of path.split(':')) {
+    const file = join(folder, name);
+    // oxlint-disable-next-line no-await-in-loop -- the first that can be run
+    const isThere = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) {
+      // oxlint-disable-next-line no-await-in-loop -- the last step
+      return await realpath(file).catch(() => undefined);
+    }
+  }
+  return undefined;
 }
 
 async function tried(file: string, args: readonly string[], { env, signal }: RuntimeHost): Promise<string | undefined> {

@@ -28,7 +28,7 @@ export const followedProbes: ProbeTable = {
         // oxlint-disable-next-line no-await-in-loop -- one project after the other
         rows.push(...(await readRows(lab, kind)));
       }
-      return { rows: [...rows, await plainRow(lab)] };
+      return { rows: [...rows, ...(await policyRows(lab))] };
     },
   },
   'followed.written': {
@@ -136,19 +136,26 @@ async function readRow(lab: Lab, { folder, args, what }: Reading): Promise<reado
   ];
 }
 
-/** A policy that is a plain file is read, and what it asks for is said. */
-async function plainRow(lab: Lab): Promise<Row> {
-  const folder = join(lab.folder, 'work-followed-plain');
-  await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, 'casemate.yaml'), 'version: 1\nlimits: { pids: 77 }\n');
-  const { out, code } = await lab.casemate(['plan', '--json'], { cwd: folder });
-  const isRead = code === 0 && /"pids": ?77\b/.test(out.toString('utf8'));
-  return control('a policy that is a plain file', {
-    expected: 'is read',
-    seen: isRead ? 'is read' : `exit code ${code}`,
-    ok: isRead,
-    from: 'outside',
-  });
+/** A policy that is a plain file is read, and what it asks for is said; one that is a link to the same file is not. */
+async function policyRows(lab: Lab): Promise<readonly Row[]> {
+  const [plain, linked] = ['plain', 'linked'].map((name) => join(lab.folder, `work-followed-${name}`));
+  const isRead = async (folder = ''): Promise<boolean> => {
+    const { out, code } = await lab.casemate(['plan', '--json'], { cwd: folder });
+    return code === 0 && /"pids": ?17\b/.test(out.toString('utf8'));
+  };
+  await Promise.all([plain, linked].map((folder) => mkdir(folder ?? '', { recursive: true })));
+  await writeFile(join(plain ?? '', 'casemate.yaml'), 'version: 1\nlimits: { pids: 17 }\n');
+  await symlink(join(plain ?? '', 'casemate.yaml'), join(linked ?? '', 'casemate.yaml'));
+  const [seen, through] = [await isRead(plain), await isRead(linked)];
+  return [
+    same('a policy that is a link to a file of the host', 'is not read', through ? 'is read' : 'is not read'),
+    control('a policy that is a plain file', {
+      expected: 'is read',
+      seen: seen ? 'is read' : 'is not read',
+      ok: seen,
+      from: 'outside',
+    }),
+  ];
 }
 
 async function writtenRows(lab: Lab): Promise<readonly Row[]> {
