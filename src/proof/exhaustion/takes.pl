@@ -52,11 +52,13 @@ sub stuffed {
     });
     return { taken => int($bytes / $MIB), stopped => $seen->{stopped}, sockets => $seen->{taken} };
 }
+# Buffers grow with what is read at once (tcp(7), tcp_moderate_rcvbuf): as far as they may, before nobody reads any more.
+sub grown { my ($near, $far) = @_; unblocked($_) for $near, $far; my $piece = 'x' x 65536; for (1 .. 40) { 1 while syswrite($near, $piece); 1 while sysread($far, my $text, $MIB) } return ($near, $far) }
 $TAKE{tcp_buffers} = sub {
-    my $listener;
+    my ($listener, $pairs) = (undef, 0);
     socket($listener, 2, 1, 0) && bind($listener, $own) && listen($listener, 100) or return { taken => 0, stopped => errname() };
     my $place = getsockname($listener);
-    return stuffed($_[0], 65536, sub { my ($near, $far); return socket($near, 2, 1, 0) && connect($near, $place) && accept($far, $listener) ? ($near, $far) : () });
+    return stuffed($_[0], 65536, sub { my ($near, $far); socket($near, 2, 1, 0) && connect($near, $place) && accept($far, $listener) or return (); return $pairs++ < 2 ? grown($near, $far) : ($near, $far) });
 };
 $TAKE{unix_buffers} = sub { stuffed($_[0], 65536, sub { my ($near, $far); return socketpair($near, $far, 1, 1, 0) ? ($near, $far) : () }) };
 $TAKE{udp_buffers} = sub { stuffed($_[0], 60000, sub { my $one; return socket($one, 2, 2, 0) && bind($one, $own) && connect($one, getsockname($one)) ? ($one) : () }) };
