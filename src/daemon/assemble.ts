@@ -5,7 +5,7 @@ import { agents } from '../agents/agents.ts';
 import type { Cleanup } from '../base/cleanup.ts';
 import { createLoginKeeper } from '../credentials/login/login-keeper.ts';
 import { createSealedStore, sealedFileName } from '../credentials/sealed/sealed-store.ts';
-import { engineNamed } from '../engines/registry.ts';
+import { plannedEngines } from '../engines/registry.ts';
 import { createAsks } from '../gateway/asks/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
 import { createKnownSecrets } from '../gateway/secrets/known-secrets.ts';
@@ -17,6 +17,7 @@ import { imageStore } from '../images/store.ts';
 import { journalPlace } from '../journal/journal-place.ts';
 import { openJournal } from '../journal/open-journal.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
+import { parsePlan } from '../sandbox/plan.ts';
 import { createSandboxes, type Sandboxes } from '../sandbox/sandboxes.ts';
 import { openStore } from '../sandbox/store.ts';
 import { openUsageLedger } from '../sandbox/usage-ledger.ts';
@@ -66,7 +67,11 @@ export async function assemble({
       await journal.append({ actor: 'daemon', action: 'login.renew', subject: agent, decision: 'none', outcome, detail });
     },
   });
-  const engine = await engineNamed('oci', { paths, env, uid, prepares: true });
+  const engineOf = (id: string): string | undefined => {
+    const row = store.find(id);
+    return row === undefined ? undefined : parsePlan(row.plan).engine;
+  };
+  const engine = plannedEngines({ paths, env, uid, prepares: true }, engineOf);
   cleanup.add('end what the engine made ready', () => engine.close?.());
   const context: SandboxContext = {
     engine,

@@ -217,10 +217,18 @@ function freeName({ context, claim }: CallerParts, asked: string): string {
 /** The request with nothing in it but what a caller may say. Throws `NOT_ALLOWED`, and records that. */
 async function narrowed(parts: CallerParts, params: MakeCall): Promise<MakeRequest> {
   const { context, claim } = parts;
-  const { policyFile, userPolicyFolder, runtime, image, skipPermissions, waive, trust, learn } = params;
-  const wider = Object.entries({ policyFile, userPolicyFolder, runtime, image, skipPermissions, waive, trust, learn }).find(
-    ([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0),
-  );
+  const { policyFile, userPolicyFolder, engine, runtime, image, skipPermissions, waive, trust, learn } = params;
+  const wider = Object.entries({
+    policyFile,
+    userPolicyFolder,
+    engine,
+    runtime,
+    image,
+    skipPermissions,
+    waive,
+    trust,
+    learn,
+  }).find(([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0));
   if (wider !== undefined) {
     await recordRefusal(context, claim, { subject: wider[0], outcome: 'wider' });
     throw new CasemateError('NOT_ALLOWED', `"${wider[0]}" is the person's at this host to say, in the policy`);

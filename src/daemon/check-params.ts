@@ -23,6 +23,7 @@ const make = {
   cwd: shortText.startsWith('/'),
   policyFile: shortText.optional(),
   userPolicyFolder: shortText.optional(),
+  engine: shortText.optional(),
   runtime: shortText.optional(),
   agent: shortText.optional(),
   image: shortText.optional(),

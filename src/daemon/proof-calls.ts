@@ -45,7 +45,7 @@ async function targetOf({ sandboxes }: ProofParts, { name, request }: Pick<Prove
 }
 
 async function stateOf({ engine, clock }: SandboxContext, { name, sandbox, plan }: Proved, outcome: Outcome): Promise<Statement> {
-  const layers = await engine.examine(plan.runtime);
+  const layers = await engine.examine(plan.runtime, { engine: plan.engine });
   const floor = layers.find(({ layer }) => layer === 'runtime-floor');
   return {
     version: 1,
@@ -56,7 +56,7 @@ async function stateOf({ engine, clock }: SandboxContext, { name, sandbox, plan 
     policyHash: plan.policy.hash,
     planHash: hashPlan(plan),
     image: { recipe: plan.image.recipe, digest: plan.image.digest ?? 'not built' },
-    engine: engine.name,
+    engine: plan.engine,
     runtime: plan.runtime,
     runtimeVersion: floor?.detail ?? 'unknown',
     kernel: release(),

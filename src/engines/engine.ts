@@ -12,7 +12,7 @@ export interface Engine {
   readonly name: string;
   readonly can: (runtime: SandboxSpec['runtime']) => Readonly<Record<Capability, boolean>>;
   /** What this host gives, layer by layer, each answered by a probe and not by a guess. */
-  readonly examine: (runtime: string, options?: Abortable) => Promise<readonly LayerReport[]>;
+  readonly examine: (runtime: string, options?: ExamineOptions) => Promise<readonly LayerReport[]>;
   /** Throws `LAYER_MISSING` for a layer the host lacks and `spec.waived` does not name; `ENGINE_FAILED` otherwise. */
   readonly create: (spec: SandboxSpec, options?: Abortable) => Promise<void>;
   /** Listens inside the sandbox's network namespace. The caller closes it. */
@@ -64,6 +64,11 @@ export interface SendingProcess {
 
 export interface Abortable {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface ExamineOptions extends Abortable {
+  /** of several engines, the one to ask */
+  readonly engine?: string | undefined;
 }
 
 export interface LayerReport {

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
+import { socketPath } from './docker/socket-path.ts';
 import type { Engine } from './engine.ts';
+import { routedEngine } from './routed.ts';
 
 /** Engines by name. A row costs nothing until its engine is chosen. */
 export const engines = {
   oci: (parts) => import('./oci/engine.ts').then(({ ociEngine }) => ociEngine(ociOptions(parts))),
+  docker: (parts) => import('./docker/engine.ts').then(({ dockerEngine }) => dockerEngine(dockerOptions(parts))),
   memory: () => import('./memory.ts').then(({ memoryEngine }) => memoryEngine()),
 } as const satisfies Record<string, (parts: EngineParts) => Promise<Engine>>;
 
@@ -22,17 +25,41 @@ export interface EngineParts {
   readonly prepares?: boolean | undefined;
 }
 
+/** Those a sandbox can be planned for, as one: `engineOf` says which plan says which. */
+export function plannedEngines(parts: EngineParts, engineOf: (id: string) => string | undefined): Engine {
+  return routedEngine({
+    names: ['oci', 'docker'],
+    engineOf,
+    load: async (name) => engineNamed(name === 'docker' ? 'docker' : 'oci', parts),
+  });
+}
+
 export async function engineNamed(name: EngineName, parts: EngineParts): Promise<Engine> {
   return engines[name](parts);
+}
+
+/** Where an engine keeps its records. */
+function sandboxesOf(state: string): string {
+  return join(state, 'sandboxes');
 }
 
 function ociOptions({ paths, env, uid, prepares }: EngineParts) {
   return {
     prepares,
+    beside: [sandboxesOf(join(paths.state, 'docker'))],
     folders: { state: join(paths.state, 'engine'), run: join(paths.runtime, 'engine') },
     env: baseEnvironment(env),
     user: { uid, gid: process.getgid?.() ?? uid, name: userName(uid) },
   };
+}
+
+function dockerOptions({ paths, env, uid }: EngineParts) {
+  const folders = {
+    state: join(paths.state, 'docker'),
+    run: join(paths.runtime, 'docker'),
+    images: join(paths.images, 'engines'),
+  };
+  return { folders, beside: [sandboxesOf(join(paths.state, 'engine'))], socket: socketPath(env), env: baseEnvironment(env), uid };
 }
 
 /** Subordinate ids are listed by name or by number; an id without a name has its number. */

@@ -150,6 +150,7 @@ export interface Policy {
   };
   /** recipe name, or path of a recipe file */
   readonly image: string;
+  readonly engine: 'oci' | 'docker' | 'auto';
   readonly runtime: 'runc' | 'crun' | 'runsc';
   readonly workspace: { readonly path: string; readonly mode: 'direct' | 'readonly' };
   readonly presets: readonly string[];

@@ -2,7 +2,7 @@ import type { Engine } from '../engines/engine.ts';
 import type { ImageStore } from '../images/image.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import { run } from '../system/process.ts';
-import { isCasemateError } from '../base/errors.ts';
+import { isCasemateError, toCasemateError } from '../base/errors.ts';
 
 /** What this host gives, each row answered by running or reading the thing itself. */
 export interface HostCheck {
@@ -13,7 +13,9 @@ export interface HostCheck {
 }
 
 export interface ExamineParts {
-  readonly engine: Engine;
+  readonly engines: Readonly<Record<'oci' | 'docker', Engine>>;
+  /** the one whose layers are needed */
+  readonly engine: 'oci' | 'docker';
   readonly images: ImageStore;
   readonly env: Environment;
   readonly runtime: string;
@@ -23,17 +25,21 @@ export interface ExamineParts {
 interface Program {
   readonly name: string;
   readonly args: readonly string[];
-  readonly needed: (uid: number, runtime: string) => boolean;
+  readonly needed: (parts: ExamineParts) => boolean;
   readonly from: string;
 }
 
 const always = (): boolean => true;
-const rootless = (uid: number): boolean => uid !== 0;
+const rootless = ({ uid }: ExamineParts): boolean => uid !== 0;
+const startedWith =
+  (name: string) =>
+  ({ engine, runtime }: ExamineParts): boolean =>
+    engine === 'oci' && runtime === name;
 
 const programs: readonly Program[] = [
-  { name: 'runc', args: ['--version'], needed: (_, runtime) => runtime === 'runc', from: 'runc' },
-  { name: 'crun', args: ['--version'], needed: (_, runtime) => runtime === 'crun', from: 'crun' },
-  { name: 'runsc', args: ['--version'], needed: (_, runtime) => runtime === 'runsc', from: 'runsc' },
+  { name: 'runc', args: ['--version'], needed: startedWith('runc'), from: 'runc' },
+  { name: 'crun', args: ['--version'], needed: startedWith('crun'), from: 'crun' },
+  { name: 'runsc', args: ['--version'], needed: startedWith('runsc'), from: 'runsc' },
   { name: 'unshare', args: ['--version'], needed: always, from: 'util-linux' },
   { name: 'nsenter', args: ['--version'], needed: always, from: 'util-linux' },
   { name: 'perl', args: ['-e', 'print "perl $^V"'], needed: always, from: 'perl-base' },
@@ -43,11 +49,13 @@ const programs: readonly Program[] = [
 
 export async function examineHost(parts: ExamineParts): Promise<readonly HostCheck[]> {
   const rows = await Promise.all(programs.map((program) => checkProgram(program, parts)));
-  const layers = await parts.engine.examine(parts.runtime);
+  const layers = await parts.engines[parts.engine].examine(parts.runtime);
+  const others = await otherEngines(parts);
   const images = await parts.images.list();
   return [
     { check: 'node', verdict: 'ok', detail: process.versions.node },
     ...rows,
+    ...others,
     ...layers.map(({ layer, available, detail }): HostCheck => ({ check: layer, verdict: available ? 'ok' : 'missing', detail })),
     {
       check: 'images',
@@ -57,8 +65,26 @@ export async function examineHost(parts: ExamineParts): Promise<readonly HostChe
   ];
 }
 
-async function checkProgram(program: Program, { env, uid, runtime }: ExamineParts): Promise<HostCheck> {
-  const verdict = program.needed(uid, runtime) ? 'missing' : 'absent';
+/** Engines beside the one that is needed: whether they could be used, and what they lack. */
+async function otherEngines({ engines, engine, runtime }: ExamineParts): Promise<readonly HostCheck[]> {
+  const names = (['oci', 'docker'] as const).filter((name) => name !== engine);
+  return Promise.all(
+    names.map(async (name): Promise<HostCheck> => {
+      const check = `engine ${name}`;
+      try {
+        const reports = await engines[name].examine(runtime);
+        const lacks = reports.filter(({ available }) => !available).map(({ layer }) => layer);
+        return { check, verdict: 'ok', detail: lacks.length === 0 ? 'lacks nothing' : `answers; lacks ${lacks.join(', ')}` };
+      } catch (error) {
+        return { check, verdict: 'absent', detail: toCasemateError(error).message };
+      }
+    }),
+  );
+}
+
+async function checkProgram(program: Program, parts: ExamineParts): Promise<HostCheck> {
+  const { env } = parts;
+  const verdict = program.needed(parts) ? 'missing' : 'absent';
   const install = `not found; on Debian: apt-get install ${program.from}`;
   try {
     const { stdout, stderr } = await run(program.name, program.args, { env: baseEnvironment(env), timeoutMs: 10_000 });

@@ -15,7 +15,11 @@ import { sha256Of } from '../policy/hash.ts';
  */
 export interface Plan {
   readonly version: 1;
-  readonly engine: 'oci';
+  readonly engine: 'oci' | 'docker';
+  /** why this one, where the policy leaves it open */
+  readonly engineWhy?: string | undefined;
+  /** layers of protection that it does not have, waived or not */
+  readonly lacks?: readonly { readonly layer: LayerName; readonly detail: string }[] | undefined;
   readonly runtime: 'runc' | 'crun' | 'runsc';
   readonly level: Level;
   readonly agent: PlannedAgent | undefined;
@@ -75,7 +79,7 @@ export interface PolicyFile {
   readonly sha256: string;
 }
 
-export interface PlanFacts {
+export interface PlanFacts extends Pick<Plan, 'engine' | 'engineWhy' | 'lacks'> {
   readonly agent: Agent | undefined;
   readonly imageDigest: string | undefined;
   /** absolute and real */
@@ -99,7 +103,9 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
   const { agent } = facts;
   return {
     version: 1,
-    engine: 'oci',
+    engine: facts.engine,
+    ...(facts.engineWhy === undefined ? {} : { engineWhy: facts.engineWhy }),
+    ...(facts.lacks === undefined ? {} : { lacks: facts.lacks }),
     runtime: policy.runtime,
     level: policy.level,
     agent: agent === undefined ? undefined : plannedAgent(agent, policy),

@@ -18,6 +18,7 @@ import { byDefault, isWithin } from '../policy/layers/resolve-scalars.ts';
 import { sha256Of } from '../policy/hash.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
+import { chooseEngine } from './choose-engine.ts';
 import { homeSource } from './folder.ts';
 import { loadPolicy } from './load-policy.ts';
 import { placedFiles } from './placed-files.ts';
@@ -35,6 +36,7 @@ export interface MakeRequest {
   readonly policyFile?: string | undefined;
   /** folder with the user's `policy.yaml`, where it is not the usual one */
   readonly userPolicyFolder?: string | undefined;
+  readonly engine?: string | undefined;
   readonly runtime?: string | undefined;
   readonly agent?: string | undefined;
   readonly image?: string | undefined;
@@ -92,6 +94,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
   const image = await context.images.find(policy.image);
   const bare = makePlan(policy, {
     agent,
+    ...(await chooseEngine(context.engine, policy)),
     imageDigest: image?.digest,
     workspacePath,
     protect: [...protectedPaths, ...policyInside(files, workspacePath)],
@@ -211,12 +214,13 @@ function policyInside(files: readonly PolicyFile[], workspacePath: string): read
 }
 
 function commandLineOf(request: MakeRequest): CommandLinePolicy {
-  const { agent, provider, region, image, runtime, workspace, waive, timeoutMs } = request;
+  const { agent, provider, region, image, engine, runtime, workspace, waive, timeoutMs } = request;
   return {
     agent,
     provider,
     region,
     image,
+    engine,
     runtime,
     workspace,
     waive,

@@ -171,6 +171,7 @@ const image = (recipe: string) => ({ digest: 'sha256:0', recipe, createdAt: '', 
 export function samplePlan(policy = ''): Plan {
   return makePlan(resolveTexts({ user: policy }), {
     agent: undefined,
+    engine: 'oci',
     imageDigest: 'sha256:0',
     workspacePath: '/work/here',
     protect: ['.git/hooks'],

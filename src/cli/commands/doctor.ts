@@ -17,9 +17,13 @@ export const run: RunCommand = async (args, context, command) => {
   if (!['runc', 'crun', 'runsc'].includes(runtime)) {
     throw new CasemateError('USAGE', `there is no runtime ${visible(runtime)}`, { hint: 'Runtimes: runc, crun, runsc.' });
   }
-  const engine = await engineNamed('oci', { paths, env, uid });
+  const name = engineNameOf(textOption(parsed, 'engine') ?? 'oci');
+  const engines = {
+    oci: await engineNamed('oci', { paths, env, uid }),
+    docker: await engineNamed('docker', { paths, env, uid }),
+  };
   const images = imageStore({ folder: paths.images });
-  const examined = await examineHost({ engine, images, env, uid, runtime });
+  const examined = await examineHost({ engines, engine: name, images, env, uid, runtime });
   const proof = switchOption(parsed, 'layers') ? [] : await proveHost(context, { runtime, checks: examined });
   const checks = [...examined, ...proof];
   if (switchOption(parsed, 'json')) {
@@ -29,6 +33,13 @@ export const run: RunCommand = async (args, context, command) => {
   }
   return checks.some((row) => row.verdict === 'missing') ? 1 : 0;
 };
+
+function engineNameOf(text: string): 'oci' | 'docker' {
+  if (text !== 'oci' && text !== 'docker') {
+    throw new CasemateError('USAGE', `there is no engine ${visible(text)}`, { hint: 'Engines: oci, docker.' });
+  }
+  return text;
+}
 
 function print({ stdout, paths }: CommandContext, checks: readonly HostCheck[]): void {
   const width = Math.max(...checks.map(({ check }) => check.length));

@@ -37,7 +37,11 @@ function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
       ['policy', plan.policy.hash],
       ...plan.policy.files.map(({ layer, path, sha256 }) => [`  ${layer}`, `${path} (sha256 ${sha256.slice(0, 12)})`] as const),
       ['level', plan.level],
-      ['engine', `${plan.engine} (${plan.runtime})`],
+      ['engine', `${plan.engine} (${plan.runtime})${plan.engineWhy === undefined ? '' : `: ${plan.engineWhy}`}`],
+      ...(plan.lacks ?? []).map(
+        ({ layer, detail }) =>
+          [`  lacks ${layer}`, `${plan.waive.includes(layer) ? 'waived' : `needs --waive ${layer}`}: ${detail}`] as const,
+      ),
       ['agent', plan.agent === undefined ? 'none' : `${plan.agent.name} (permissions: ${plan.agent.permissions})`],
       ['image', `${image.recipe} ${image.digest ?? '(not built)'}`],
       ['workspace', `${workspace.path} as /workspace (${workspace.mode})`],

@@ -34,6 +34,7 @@ function print({ stdout }: CommandContext, { policy, files }: LoadedPolicy): voi
       ['level', policy.level],
       ['agent', agent.name === undefined ? 'none' : `${agent.name} (permissions: ${agent.permissions})`],
       ['image', policy.image],
+      ['engine', policy.engine],
       ['runtime', policy.runtime],
       ['workspace', `${policy.workspace.path} (${policy.workspace.mode})`],
       ['presets', policy.presets.join(' ') || 'none'],

@@ -14,6 +14,7 @@ export function makeRequest(parsed: ParsedOptions, context: CommandContext): Mak
   return {
     cwd: context.cwd,
     policyFile: policyFile === undefined ? undefined : resolve(context.cwd, policyFile),
+    engine: textOption(parsed, 'engine'),
     runtime: textOption(parsed, 'runtime'),
     agent: textOption(parsed, 'agent'),
     image: textOption(parsed, 'image'),

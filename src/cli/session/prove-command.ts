@@ -64,7 +64,9 @@ export async function proveCommand({ command, parsed, context, choice }: Command
 
 /** What says which sandbox of ours is meant makes no sense beside a sandbox that is not. */
 function refuseBeside(parsed: ParsedOptions): void {
-  const ours = ['policy', 'runtime', 'waive', 'trust', 'html', 'verify'].filter((name) => parsed.values[name] !== undefined);
+  const ours = ['policy', 'engine', 'runtime', 'waive', 'trust', 'html', 'verify'].filter(
+    (name) => parsed.values[name] !== undefined,
+  );
   const first = parsed.positionals.length > 0 ? 'NAME' : ours[0] === undefined ? undefined : `--${ours[0]}`;
   if (first !== undefined) {
     throw new CasemateError('USAGE', `--command attacks a sandbox of another tool, and ${first} is about one of casemate`, {

@@ -21,6 +21,8 @@ export interface DockerEngineOptions {
   /** whole environment of every program the engine starts */
   readonly env: Readonly<Record<string, string>>;
   readonly uid: number;
+  /** folders with the records of other engines of this installation */
+  readonly beside?: readonly string[] | undefined;
   readonly arch?: string | undefined;
 }
 
@@ -28,12 +30,15 @@ export interface DockerContext {
   readonly options: DockerEngineOptions;
   readonly client: DockerClient;
   readonly records: Records;
+  readonly beside: readonly Records[];
   readonly exclusive: ReturnType<typeof oneAtATime>;
   readonly machine: Machine;
   readonly covers: string;
   readonly sandbox: (id: string) => SandboxFolder;
   /** label of all that this state folder has made */
   readonly mark: () => Promise<string>;
+  /** whether anything was ever made from this state folder */
+  readonly hasMade: () => Promise<boolean>;
   /** asked once, and again with each examination */
   readonly facts: (options?: { readonly again?: boolean }) => Promise<EngineFacts>;
 }
@@ -61,11 +66,13 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
     options,
     client,
     records: engineRecords(join(folders.state, 'sandboxes')),
+    beside: (options.beside ?? []).map(engineRecords),
     exclusive: oneAtATime(),
     machine,
     covers: join(folders.state, 'covers'),
     sandbox: (id) => sandboxFolder(join(folders.run, id)),
     mark: () => (mark ??= ownMark(folders.state)),
+    hasMade: async () => (await readTextIfPresent(join(folders.state, 'mark'))) !== undefined,
     async facts({ again = false } = {}) {
       if (again || known === undefined) {
         const asked = engineFacts(client);

@@ -35,10 +35,10 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
     stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),
     remove: (id) => exclusive(id, () => removeSandbox(context, id)),
     async list(owner) {
-      const [all, containers] = await Promise.all([records.all(), ownContainers(context)]);
-      return all
-        .filter(({ spec }) => spec.owner === owner)
-        .map(({ spec }) => ({ id: spec.id, state: stateOf(containers, spec.id) }));
+      const own = (await records.all()).filter(({ spec }) => spec.owner === owner);
+      // Nothing is asked of an engine that no sandbox uses.
+      const containers = own.length === 0 ? [] : await ownContainers(context);
+      return own.map(({ spec }) => ({ id: spec.id, state: stateOf(containers, spec.id) }));
     },
     tidy: () => tidy(context),
     attach: (id, command) => attach(context, id, command),

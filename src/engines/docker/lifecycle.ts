@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, lchown, lstat, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cleanupStack } from '../../base/cleanup.ts';
@@ -164,17 +164,26 @@ async function makePlaceholders(
   }
 }
 
+/** What the daemon put there before the first start is the agent's from now on. Nothing of the sandbox runs meanwhile. */
 async function ownHome({ home }: SandboxSpec, { uid, gid }: SandboxUser): Promise<void> {
-  const there = await stat(home);
-  if (there.uid === uid) {
-    return;
-  }
   try {
-    await chown(home, uid, gid);
+    await give(home, { uid, gid }, (await stat(join(home, '..'))).uid);
   } catch (error) {
     throw new CasemateError('ENGINE_FAILED', `the home folder must belong to user ${uid}, who owns the workspace`, {
       cause: error,
     });
+  }
+}
+
+/** All that `from` owns, past no symbolic link. */
+async function give(path: string, to: SandboxUser, from: number): Promise<void> {
+  const there = await lstat(path);
+  if (there.uid === from && from !== to.uid) {
+    await lchown(path, to.uid, to.gid);
+  }
+  if (there.isDirectory()) {
+    const names = await readdir(path);
+    await Promise.all(names.map((name) => give(join(path, name), to, from)));
   }
 }
 
@@ -322,6 +331,9 @@ async function removeContainers(context: DockerContext, id: string): Promise<voi
 /** Containers whose record is gone: a process was killed between the two. Those of others have not our mark. */
 export async function tidy(context: DockerContext): Promise<void> {
   await context.records.tidy();
+  if (!(await context.hasMade())) {
+    return;
+  }
   const known = new Set((await context.records.all()).map(({ spec }) => spec.id));
   const lost = new Set((await ownContainers(context)).map(({ sandbox }) => sandbox).filter((sandbox) => !known.has(sandbox)));
   await Promise.all([...lost].map((sandbox) => removeContainers(context, sandbox)));

@@ -31,6 +31,8 @@ export interface OciEngineOptions {
   readonly spawn?: Spawn | undefined;
   /** Parts for the next sandbox are made when one has gone; `close` ends them. */
   readonly prepares?: boolean | undefined;
+  /** folders with the records of other engines of this installation */
+  readonly beside?: readonly string[] | undefined;
 }
 
 export interface EngineUser {
@@ -39,10 +41,11 @@ export interface EngineUser {
   readonly name: string;
 }
 
-export interface EngineContext extends OciEngineOptions {
+export interface EngineContext extends Omit<OciEngineOptions, 'beside'> {
   readonly isRoot: boolean;
   readonly layout: EngineLayout;
   readonly records: Records;
+  readonly beside: readonly Records[];
   readonly slots: Slots;
   readonly exclusive: ReturnType<typeof oneAtATime>;
   /** by sandbox: started with it, until its ingress is asked for */
@@ -71,6 +74,7 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     isRoot: options.user.uid === 0,
     layout,
     records,
+    beside: (options.beside ?? []).map(engineRecords),
     slots: idSlots(layout.slots, async (id) => (await records.read(id)) !== undefined),
     exclusive: oneAtATime(),
     listeners: new Map(),

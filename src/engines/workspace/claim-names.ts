@@ -1,4 +1,4 @@
-import type { oneAtATime } from '../one-at-a-time.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 import type { EngineRecord, Records } from '../records.ts';
 import { removePlaceholders, shareOut, type Listed } from './placeholders.ts';
 import type { Protection } from './protect.ts';
@@ -8,12 +8,16 @@ import { protectionsOf } from './protections.ts';
 
 export interface Claims {
   readonly records: Records;
-  readonly exclusive: ReturnType<typeof oneAtATime>;
+  /** of the other engines of this installation: their sandboxes may protect the same names */
+  readonly beside: readonly Records[];
 }
+
+/** One at a time in this process, whatever the engine. */
+const exclusive = oneAtATime();
 
 /** No placeholder of another sandbox may go between looking at the workspace and writing down what is protected. */
 export function claimNames(
-  { records, exclusive }: Claims,
+  { records }: Claims,
   base: EngineRecord,
 ): Promise<{ readonly record: EngineRecord; readonly protections: readonly Protection[] }> {
   return exclusive('placeholders', async () => {
@@ -29,24 +33,26 @@ export function claimNames(
 
 /** `writesRecord`: the sandbox stays, and may be started again. */
 export function releaseNames(claims: Claims, id: string, options: { readonly writesRecord: boolean }): Promise<void> {
-  return claims.exclusive('placeholders', () => clearWorkspace(claims, id, options));
+  return exclusive('placeholders', () => clearWorkspace(claims, id, options));
 }
 
 /** The record as it is now: another sandbox may have handed something over. */
 async function clearWorkspace(
-  { records }: Claims,
+  { records, beside }: Claims,
   id: string,
   { writesRecord }: { readonly writesRecord: boolean },
 ): Promise<void> {
   const record = await records.get(id);
-  const { own, handOver } = shareOut(record, await records.all());
+  const others = (await Promise.all(beside.map(async (each) => (await each.all()).map((row) => ({ row, each }))))).flat();
+  const { own, handOver } = shareOut(record, [...(await records.all()), ...others.map(({ row }) => row)]);
   // First: a placeholder that two sandboxes list is removed by the later one, and one that none lists stays for ever.
   for (const { to, placeholders } of handOver) {
-    // oxlint-disable-next-line no-await-in-loop -- several may go to one
-    const heir = await records.get(to);
+    const keeper = others.find(({ row }) => row.spec.id === to)?.each ?? records;
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    const heir = await keeper.get(to);
     const isNew = ({ path }: Listed): boolean => !heir.placeholders.some((listed) => listed.path === path);
     // oxlint-disable-next-line no-await-in-loop -- as above
-    await records.replace({ ...heir, placeholders: [...heir.placeholders, ...placeholders.filter(isNew)] });
+    await keeper.replace({ ...heir, placeholders: [...heir.placeholders, ...placeholders.filter(isNew)] });
   }
   await removePlaceholders(record.spec.workspace.path, own);
   if (writesRecord) {

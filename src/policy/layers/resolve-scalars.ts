@@ -17,7 +17,7 @@ export interface PolicyLayers {
   readonly commandLine?: PolicyLayer | undefined;
 }
 
-export type Scalars = Pick<Policy, 'level' | 'runtime' | 'workspace' | 'limits' | 'asks' | 'origins'> & {
+export type Scalars = Pick<Policy, 'level' | 'engine' | 'runtime' | 'workspace' | 'limits' | 'asks' | 'origins'> & {
   readonly agent: Policy['agent'];
   /** `undefined`: none is written */
   readonly image: string | undefined;
@@ -64,6 +64,7 @@ export function resolveScalars(layers: PolicyLayers, folder: string): Scalars {
       project: pick(agentProject, undefined),
     },
     image: pick(imageChoice, undefined),
+    engine: pick(engine, 'oci'),
     runtime: pick(runtime, 'runc'),
     workspace: {
       path: pick(workspacePath, layers.project?.workspaceFolder ?? folder),
@@ -198,6 +199,11 @@ const telemetry = ordered(
   ['agent', 'telemetry'],
   ({ agent }) => agent?.telemetry,
   (isOn) => (isOn ? 0 : 1),
+);
+const engine = ordered(
+  ['engine'],
+  (written) => written.engine,
+  (name) => (name === 'oci' ? 1 : 0),
 );
 const runtime = ordered(
   ['runtime'],

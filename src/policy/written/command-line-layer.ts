@@ -12,6 +12,7 @@ export interface CommandLinePolicy {
   readonly provider?: string | undefined;
   readonly region?: string | undefined;
   readonly image?: string | undefined;
+  readonly engine?: string | undefined;
   readonly runtime?: string | undefined;
   readonly workspace?: string | undefined;
   readonly mode?: string | undefined;
@@ -24,11 +25,12 @@ export interface CommandLinePolicy {
 
 /** `cwd` is where relative paths start. Throws `USAGE`, naming the option and the nearest right value. */
 export function commandLineLayer(options: CommandLinePolicy, cwd: string): PolicyLayer {
-  const { agent, permissions, provider, region, image, runtime, workspace, mode, waive, presets, limits } = options;
+  const { agent, permissions, provider, region, image, engine, runtime, workspace, mode, waive, presets, limits } = options;
   const written = present({
     version: 1,
     agent: present({ name: agent, permissions, provider, region }),
     image,
+    engine,
     runtime,
     workspace: present({ path: workspace, mode }),
     presets,

@@ -39,6 +39,7 @@ const optionNames: Readonly<Record<string, string>> = {
   'agent.name': '--agent',
   'agent.permissions': '--skip-permissions',
   image: '--image',
+  engine: '--engine',
   runtime: '--runtime',
   'workspace.path': '--workspace',
   'workspace.mode': '--readonly',

@@ -196,6 +196,12 @@ export const policySchema = z
       .describe(
         "image recipe by name, or the path of a recipe file (with a `/` or ending in `.yaml`); default: the agent's, else `base`",
       ),
+    engine: z
+      .enum(['oci', 'docker', 'auto'])
+      .optional()
+      .describe(
+        'what makes the sandbox: `oci`, the container runtime itself; `docker`, a Docker Engine on this host, which lacks some layers of protection; `auto`, the one of them that lacks the fewest; default `oci`',
+      ),
     runtime: z
       .enum(['runc', 'crun', 'runsc'])
       .optional()

@@ -18,7 +18,7 @@ import { labBudgets, labCredentials, labRules, type LabFacts } from './lab-rules
  * credentials keep their providers; their values are the lab's canaries, for the real ones have no business in a lab. Pure.
  */
 export function twinPolicy(plan: Plan, facts: LabFacts): string {
-  const { level, agent, runtime, workspace, limits, asks, waive, guards = noGuards } = plan;
+  const { level, agent, engine, runtime, workspace, limits, asks, waive, guards = noGuards } = plan;
   const rules = plan.network.rules;
   const own = rules.filter(isPreset).map(({ origin }) => origin.source);
   const presets = [...new Set([...own, ...(facts.hasRegistry ? ['npm'] : [])])];
@@ -29,6 +29,7 @@ export function twinPolicy(plan: Plan, facts: LabFacts): string {
       ? {}
       : { agent: { name: agent.name, permissions: agent.permissions, telemetry: agent.telemetry, provider: 'key' } }),
     image: plan.image.recipe,
+    engine,
     runtime,
     workspace: { mode: workspace.mode },
     presets,

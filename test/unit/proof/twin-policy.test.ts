@@ -18,6 +18,7 @@ function policyOf(text: string) {
 function planOf(text: string) {
   return makePlan(policyOf(text), {
     agent: undefined,
+    engine: 'oci',
     imageDigest: 'sha256:1',
     workspacePath: '/work',
     protect: [],

@@ -8,6 +8,7 @@ import { hostsFile, specOf, sandboxFolders } from '../../../src/sandbox/spec.ts'
 import { resolveTexts } from '../policy/samples.ts';
 
 const facts: PlanFacts = {
+  engine: 'oci',
   agent: agents['claude'],
   imageDigest: 'sha256:1',
   workspacePath: '/work/here',

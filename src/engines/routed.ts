@@ -1,0 +1,57 @@
+import type { Abortable, Engine, EngineSandbox } from './engine.ts';
+
+/**
+ * Several engines as one: what is done to a sandbox is done by the engine it was planned for. An engine is loaded when it is
+ * first needed; one that no sandbox uses is never asked anything.
+ */
+export interface RoutedOptions {
+  /** the first is the one for whatever nobody planned */
+  readonly names: readonly [string, ...string[]];
+  readonly load: (name: string) => Promise<Engine>;
+  /** by which engine a sandbox was planned; `undefined` when that is not known */
+  readonly engineOf: (id: string) => string | undefined;
+}
+
+export function routedEngine({ names: [first, ...others], load, engineOf }: RoutedOptions): Engine {
+  const loaded = new Map<string, Promise<Engine>>();
+  /** seen in an engine, and planned by nobody: left over */
+  const found = new Map<string, string>();
+  const named = async (name: string): Promise<Engine> => {
+    const engine = loaded.get(name) ?? load(name);
+    loaded.set(name, engine);
+    return engine;
+  };
+  const of = async (id: string): Promise<Engine> => named(engineOf(id) ?? found.get(id) ?? first);
+  const each = async <T>(step: (engine: Engine) => Promise<T>): Promise<readonly T[]> =>
+    Promise.all([first, ...others].map(async (name) => step(await named(name))));
+  return {
+    name: first,
+    can: () => ({ pauses: false, limitsDisk: false, limitsMemory: false, rootless: false, ownKernel: false }),
+    examine: async (runtime, options) => (await named(options?.engine ?? first)).examine(runtime, options),
+    create: async (spec, options) => (await of(spec.id)).create(spec, options),
+    ingress: async (id, ports, options) => (await of(id)).ingress(id, ports, options),
+    start: async (id, options) => (await of(id)).start(id, options),
+    stop: async (id, options) => (await of(id)).stop(id, options),
+    remove: async (id, options) => (await of(id)).remove(id, options),
+    async list(owner: string, options?: Abortable): Promise<readonly EngineSandbox[]> {
+      const rows = await each(async (engine) => {
+        const own = await engine.list(owner, options);
+        own.forEach(({ id }) => found.set(id, engine.name));
+        return own;
+      });
+      return rows.flat();
+    },
+    async tidy() {
+      await each(async (engine) => engine.tidy());
+    },
+    attach: async (id, command) => (await of(id)).attach(id, command),
+    endSession: async (id, leader) => (await of(id)).endSession(id, leader),
+    endOrphans: async (id) => (await of(id)).endOrphans(id),
+    stats: async (id, options) => (await of(id)).stats(id, options),
+    processes: async (id) => (await of(id)).processes(id),
+    processOf: async (id, connection) => (await of(id)).processOf(id, connection),
+    async close() {
+      await Promise.all([...loaded.values()].map(async (engine) => (await engine).close?.()));
+    },
+  };
+}

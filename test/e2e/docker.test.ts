@@ -1,0 +1,103 @@
+/** The whole way with the engine `docker`: the same words, the same gateway, and the losses said and accepted by name. */
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { makeHome, type Home } from '../helpers/cli.ts';
+import { dockerLacks, workspaceOwner } from '../helpers/docker-lab.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+import { run } from '../../src/system/process.ts';
+
+const realKey = 'real-key-0123456789abcdef-outside-only';
+const waivers = ['--waive', 'user-namespace', '--waive', 'disk-limit'];
+
+describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a user whose engine is Docker', () => {
+  let home: Home;
+  let upstream: Server;
+  const seen: (string | undefined)[] = [];
+  const env = { EXAMPLE_KEY: realKey };
+
+  beforeAll(async () => {
+    home = await makeHome();
+    await chown(home.project, workspaceOwner, workspaceOwner);
+    upstream = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end('hello\n');
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    upstream.listen(0, '127.0.0.1', resolve);
+    await promise;
+    const address = upstream.address();
+    await mkdir(home.paths.config, { recursive: true, mode: 0o700 });
+    const policy = [
+      'version: 1',
+      'engine: docker',
+      'network:',
+      '  - host: api.example.com',
+      '    ports: [443]',
+      '    credential: example',
+      '    allow: ["GET /v1/**"]',
+      `    upstream: http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
+      'credentials:',
+      '  example:',
+      '    provider: header',
+      '    source: { env: EXAMPLE_KEY }',
+      '    header: { name: Authorization, format: "Bearer {}" }',
+      '    variable: EXAMPLE_KEY',
+      '',
+    ].join('\n');
+    await writeFile(join(home.paths.config, 'policy.yaml'), policy);
+  });
+  afterAll(async () => {
+    upstream.close();
+    await home.remove();
+  });
+
+  it('is told in the plan what is lacking, and starts nothing until that is accepted by name', async () => {
+    const plan = await home.casemate(['plan'], { env });
+    expect(plan.out).toMatch(/engine +docker \(runc\)/);
+    expect(plan.out).toContain('needs --waive user-namespace');
+    const refused = await home.casemate(['run', '--', 'true'], { env });
+    expect(refused).toMatchObject({ code: 125 });
+    expect(refused.err).toContain('--waive user-namespace --waive disk-limit');
+    expect((await home.casemate(['run', ...waivers, '--', 'sh', '-c', 'exit 7'], { env })).code).toBe(7);
+  });
+
+  it('reaches what is allowed with the key put in outside, nothing else, in one sandbox from create to destroy', async () => {
+    expect(await home.casemate(['create', 'box', ...waivers], { env })).toMatchObject({ code: 0 });
+    expect(await home.casemate(['start', 'box'], { env })).toMatchObject({ code: 0 });
+    const inside = async (script: string) => await home.casemate(['exec', 'box', '--', 'sh', '-c', script]);
+    const allowed = await inside(
+      'echo "$EXAMPLE_KEY"; curl -sS -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com/v1/x',
+    );
+    expect(allowed.out).toMatch(/^cmph_.*\nhello\n$/);
+    expect(allowed.out).not.toContain(realKey);
+    expect(seen).toEqual([`Bearer ${realKey}`]);
+    expect((await inside('curl -sS https://other.example.com/')).out).toContain('no rule allows other.example.com');
+    expect((await inside('curl -sS https://api.example.com/v2')).out).toContain('blocked by the network policy');
+    expect((await inside('curl -sS --noproxy "*" -m 5 http://192.0.2.1/; echo code $?')).out).toBe('code 7\n');
+    expect((await inside('echo kept > ~/kept; echo made > made; id -un')).out).toBe('agent\n');
+    expect(await readFile(join(home.project, 'made'), 'utf8')).toBe('made\n');
+
+    const { daemon } = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out);
+    process.kill(daemon.pid, 'SIGKILL');
+    expect((await inside('cat ~/kept')).out).toBe('kept\n');
+    expect((await inside('curl -sS https://other.example.com/')).out).toContain('no rule allows other.example.com');
+
+    expect(await home.casemate(['stop', 'box'])).toMatchObject({ code: 0 });
+    expect(await containers(home)).toBe('');
+    expect(await home.casemate(['start', 'box'], { env })).toMatchObject({ code: 0 });
+    expect((await inside('cat ~/kept')).out).toBe('kept\n');
+    expect(await home.casemate(['destroy', 'box', '--confirm', 'box'])).toMatchObject({ code: 0 });
+    expect(await containers(home)).toBe('');
+    expect((await run('ls', ['-A', home.project], { env: { PATH: '/usr/bin:/bin' } })).stdout.toString('utf8')).toBe('made\n');
+  });
+});
+
+/** Names of the containers that this installation has made. */
+async function containers({ paths }: Home): Promise<string> {
+  const mark = await readFile(join(paths.state, 'docker/mark'), 'utf8');
+  const args = ['ps', '-a', '--filter', `label=casemate.engine=${mark}`, '--format', '{{.Names}}'];
+  return (await run('docker', args, { env: { PATH: '/usr/bin:/bin:/usr/local/bin' } })).stdout.toString('utf8');
+}
