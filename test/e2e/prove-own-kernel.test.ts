@@ -36,7 +36,9 @@ describe.skipIf(!engineOrSkip('runsc', lacking))('casemate prove --runtime runsc
     { timeout: 240_000 },
     async () => {
       const probes = 'specification.golden,specification.runtime,left.files';
-      const { code, out } = await home.casemate(['prove', '--runtime', 'runsc', '--only', probes, '--json']);
+      const { code, out } = await home.casemate(['prove', '--runtime', 'runsc', '--only', probes, '--json'], {
+        timeoutMs: 230_000,
+      });
       const report: Report = JSON.parse(out);
       expect([code, unheld(report)]).toEqual([0, []]);
       expect(report.findings).toHaveLength(3);

@@ -24,21 +24,21 @@ describe.skipIf(process.geteuid?.() === 0)('casemate prove by an ordinary user',
   });
 
   async function prove(options: readonly string[]): Promise<Report> {
-    const { code, out, err } = await home.casemate(['prove', ...options, ...waivers, '--json']);
+    const { code, out, err } = await home.casemate(['prove', ...options, ...waivers, '--json'], { timeoutMs: 230_000 });
     expect([code, err]).toEqual([0, expect.not.stringContaining('✗')]);
     return JSON.parse(out) as Report;
   }
 
   const few = 'specification.golden,specification.runtime,left.files,around.limits';
 
-  it('holds with the default runtime, in a lab, too', { timeout: 240_000 }, async () => {
+  it('holds with the default runtime, in a lab, too', { timeout: 480_000 }, async () => {
     const quick = await prove(['--profile', 'quick']);
     expect(quick.findings.filter(({ verdict }) => verdict !== 'held' && verdict !== 'not-applicable')).toEqual([]);
     const full = await prove(['--only', few]);
     expect(full.findings.map(({ verdict }) => verdict)).toEqual(['held', 'held', 'held', 'held']);
   });
 
-  it.skipIf(!hasGvisor)('holds with gVisor, in a lab, too', { timeout: 240_000 }, async () => {
+  it.skipIf(!hasGvisor)('holds with gVisor, in a lab, too', { timeout: 480_000 }, async () => {
     const quick = await prove(['--runtime', 'runsc', '--profile', 'quick']);
     expect(quick.findings.filter(({ verdict }) => verdict !== 'held')).toEqual([]);
     const full = await prove(['--runtime', 'runsc', '--only', few]);
