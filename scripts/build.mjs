@@ -15,8 +15,8 @@ import { billOfMaterials, bundledPackages, notices } from './notices.mjs';
 import { inputsDigest, stampName } from './setup/bundle.mjs';
 import { root } from './setup/places.mjs';
 
-/** Programs that are started by file name: the command line, and threads. */
-const entries = { casemate: 'cli/main.ts', 'scan-worker': 'journal/scan-worker.ts' };
+/** Programs that are started by file name, the command line and threads; and what other programs import. */
+const entries = { casemate: 'cli/main.ts', library: 'library/library.ts', 'scan-worker': 'journal/scan-worker.ts' };
 
 /**
  * Modules that are loaded together are one file: each further file costs about a millisecond. What every command line
@@ -42,12 +42,13 @@ const together = {
     'cli/session/session',
     'daemon/build-id',
     'daemon/client',
+    'daemon/execution-link',
     'daemon/lines',
     'daemon/protocol',
     'system/files',
     'system/process-identity',
   ],
-  session: ['cli/session/attach', 'system/process'],
+  session: ['cli/session/attach', 'daemon/output-log', 'daemon/start-failure', 'system/process'],
 };
 
 /** Files below `src/` that are read or handed to a program at run time; found again by `src/system/data-file.ts`. */
@@ -85,6 +86,7 @@ chmodSync(join(dist, 'casemate.js'), 0o755);
 cpSync(join(root, 'scripts/launcher.sh'), join(dist, 'casemate'));
 chmodSync(join(dist, 'casemate'), 0o755);
 copyData();
+cpSync(join(source, 'library/library-types.ts'), join(dist, 'library.d.ts'));
 const packages = bundledPackages(output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : [])));
 writeFileSync(join(dist, 'THIRD-PARTY-NOTICES.txt'), notices(packages));
 writeFileSync(join(dist, 'bom.cdx.json'), `${JSON.stringify(billOfMaterials(packages), undefined, 2)}\n`);

@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly stderr: NodeJS.WriteStream;
   readonly stdin: NodeJS.ReadStream;
   readonly uid: number;
+  /** absolute path of the program that serves as the daemon; absent: this one, started the same way */
+  readonly entry?: string | undefined;
 }
 
 /**

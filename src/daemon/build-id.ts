@@ -2,9 +2,8 @@ import { statSync } from 'node:fs';
 
 import { version } from '../system/version.ts';
 
-/** Which build this is, so that a caller and a daemon of different builds do not talk past each other. */
-export function buildId(): string {
-  const entry = process.argv[1];
+/** Which build this is, by its version and its program (default: the one that runs), so that a caller and a daemon of different builds do not talk past each other. */
+export function buildId(entry = process.argv[1]): string {
   const changed = entry === undefined ? 0 : Math.trunc(statSync(entry, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   return `${version}+${changed}`;
 }

@@ -20,6 +20,7 @@ export const order = [
   'daemon',
   'mcp',
   'cli',
+  'library',
 ] as const;
 
 /**
@@ -56,6 +57,7 @@ const files = [
   'tour',
   'daemon',
   'cli',
+  'library',
 ];
 const network = ['gateway', 'engines', 'system', 'proof', 'tour', 'daemon', 'mcp'];
 

@@ -25,7 +25,7 @@ export interface ConnectOptions {
 
 export async function connectDaemon(context: CommandContext, options: ConnectOptions = {}): Promise<Client> {
   const client = await open(context, options);
-  if (client.hello.build === buildId() || options.start === 'never') {
+  if (client.hello.build === buildId(context.entry) || options.start === 'never') {
     return client;
   }
   return await replaceOld(client, context, options);

@@ -35,12 +35,14 @@ const daemonVariables = [
  */
 export const daemonFlags: readonly string[] = ['--disable-sigusr1', '--max-semi-space-size=2'];
 
-export function startDaemon({ env, paths }: CommandContext): StartedDaemon {
+export function startDaemon({ env, paths, entry: given }: CommandContext): StartedDaemon {
   mkdirSync(paths.state, { recursive: true, mode: 0o700 });
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
-  const log = openSync(join(paths.state, 'daemon.log'), flags, 0o600);
-  const entry = realpathSync(process.argv[1] ?? '');
-  const args = [...process.execArgv, ...daemonFlags, entry, 'daemon', 'serve'];
+  const opening = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
+  const log = openSync(join(paths.state, 'daemon.log'), opening, 0o600);
+  const entry = given ?? realpathSync(process.argv[1] ?? '');
+  // Flags of a program that only uses us are not for the daemon.
+  const flags = given === undefined ? process.execArgv : [];
+  const args = [...flags, ...daemonFlags, entry, 'daemon', 'serve'];
   const child = spawnProcess(process.execPath, args, {
     cwd: '/',
     detached: true,

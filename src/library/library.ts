@@ -1,0 +1,96 @@
+import { existsSync, realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import type { CommandContext } from '../cli/command.ts';
+import { sessionDefaults } from '../cli/reading/session-defaults.ts';
+import { connectDaemon } from '../cli/session/connect.ts';
+import { ownIdentity } from '../cli/session/session.ts';
+import { createBackground } from '../mcp/background.ts';
+import type { ToolContext } from '../mcp/tool.ts';
+import { createSession } from '../mcp/tools/create-session.ts';
+import { destroySession } from '../mcp/tools/destroy-session.ts';
+import { executeCommand } from '../mcp/tools/execute-command.ts';
+import { executeInSession } from '../mcp/tools/execute-in-session.ts';
+import type { Tool } from '../mcp/tool.ts';
+import { environmentOf, processEnvironment, programFolders } from '../system/environment.ts';
+import { pathsFrom } from '../system/paths.ts';
+import type * as Library from './library-types.ts';
+
+/**
+ * Sandboxes for programs: the same use cases as over MCP, with the same bounds, as a typed object. The program is a caller
+ * like an agent is: what it was talked into by what it read gets it no more than its policy gives.
+ */
+export const createSandbox: typeof Library.createSandbox = async (options) => {
+  const { project, name, agent = 'none', apiKey, readonly = false, memory, cpus, timeoutMs } = options;
+  const contextOf = libraryContext(options);
+  const call = async <T>(tool: Tool, args: object, context: ToolContext): Promise<T> =>
+    // oxlint-disable-next-line no-unsafe-type-assertion -- the schema of the tool says so, and it was checked against it
+    (await tool.call(withoutAbsent(args), context)).structured as T;
+  const limits = withoutAbsent({ Memory: memory, CpuQuota: cpus === undefined ? undefined : Math.round(cpus * 100_000) });
+  const made = await call<{ sessionId: string; sessionName: string }>(
+    createSession,
+    { projectPath: project, sessionName: name, agent, apiKey, readonly, timeoutMs, dockerOpts: limits },
+    contextOf({}),
+  );
+  const { sessionId } = made;
+  const destroy = async (): Promise<void> => void (await call(destroySession, { sessionId }, contextOf({})));
+  return {
+    id: sessionId,
+    name: made.sessionName,
+    run: async (command, { signal, onProgress, ...more } = {}) =>
+      await call(executeCommand, { sessionId, command, ...more }, contextOf({ signal, onProgress })),
+    async task(prompt, { signal, onProgress, ...more } = {}) {
+      return await call(executeInSession, { sessionId, prompt, ...more }, contextOf({ signal, onProgress }));
+    },
+    destroy,
+    [Symbol.asyncDispose]: destroy,
+  };
+};
+
+interface Following {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((line: string) => void) | undefined;
+}
+
+function libraryContext({
+  project,
+  caller = 'library',
+  env: given,
+}: Library.SandboxOptions): (following: Following) => ToolContext {
+  if (!/^[a-z][a-z0-9-]{0,62}$/.test(caller)) {
+    throw new CasemateError('USAGE', `caller "${visible(caller)}" is not a name: lower-case letters, digits and hyphens`);
+  }
+  const env = given === undefined ? processEnvironment : environmentOf(given);
+  const { stdin, stdout, stderr } = process;
+  const uid = process.geteuid?.() ?? 0;
+  const paths = pathsFrom(env, uid);
+  const context: CommandContext = { env, paths, cwd: '/', stdin, stdout, stderr, uid, entry: programPath() };
+  const roots = [existsSync(project) ? realpathSync(project) : project];
+  const shared = {
+    identity: ownIdentity,
+    defaults: sessionDefaults(env),
+    host: { roots, paths, userHome: env.get('HOME') ?? homedir(), programFolders: programFolders(env) },
+    background: createBackground(),
+    connect: async (progress: (text: string) => void = () => undefined) =>
+      await connectDaemon(context, { caller: { name: caller, roots }, asksNobody: true, progress }),
+  };
+  return ({ signal = new AbortController().signal, onProgress = () => undefined }) => ({
+    ...shared,
+    signal,
+    progress: onProgress,
+  });
+}
+
+/** The command line that is beside this file, in the sources and in what is built of them. */
+function programPath(): string {
+  return import.meta.filename.endsWith('.ts')
+    ? join(import.meta.dirname, '../cli/main.ts')
+    : join(import.meta.dirname, 'casemate.js');
+}
+
+function withoutAbsent(values: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

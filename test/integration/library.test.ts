@@ -1,0 +1,68 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { createSandbox } from '../../src/library/library.ts';
+import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
+import { sayOnly } from '../../src/tour/model-api/script.ts';
+import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { handTo, startInternet, type Internet } from '../helpers/internet.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+
+const key = 'sk-ant-api03-REALrealREALrealREALrealREALrealREALreal-library';
+
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('sandboxes from a program', () => {
+  let home: Home;
+  let api: ModelApi;
+  let internet: Internet;
+
+  beforeAll(async () => {
+    home = await makeHome();
+    api = await startModelApi({ expectedKey: key, script: sayOnly('All is well.') });
+    internet = await startInternet({ 'api.anthropic.com': handTo(api.url) });
+    await writeFile(join(home.root, 'internet.pem'), internet.certificatePem);
+    Object.assign(home.env, { HTTPS_PROXY: internet.proxy, NODE_EXTRA_CA_CERTS: join(home.root, 'internet.pem') });
+  });
+  afterAll(async () => {
+    await home.remove();
+    internet.close();
+    await api.close();
+  });
+
+  it('run commands, and are gone at the end of the block', async () => {
+    const lines: string[] = [];
+    let id: string;
+    {
+      await using sandbox = await createSandbox({ project: home.project, memory: '1g', cpus: 0.5, env: home.env });
+      id = sandbox.id;
+      const ran = await sandbox.run(['sh', '-c', 'cat > given; echo said; sleep 1.2; exit 3'], {
+        input: 'text',
+        onProgress: (line) => void lines.push(line),
+      });
+      expect(ran).toMatchObject({ exitCode: 3, stdout: 'said\n', stderr: '', timedOut: false });
+      expect(lines).toContain('said');
+      expect(await readFile(join(home.project, 'given'), 'utf8')).toBe('text');
+      const signal = AbortSignal.timeout(300);
+      await expect(sandbox.run(['sleep', '60'], { signal })).rejects.toThrow();
+      await sandbox.destroy();
+      await expect(sandbox.run(['true'])).rejects.toMatchObject({ code: 'SANDBOX_NOT_FOUND' });
+    }
+    expect(id).toMatch(/^cm-[0-9a-f]{16}$/);
+  });
+
+  it('give tasks to an agent with a key of their own', async () => {
+    await using sandbox = await createSandbox({ project: home.project, agent: 'claude', apiKey: key, env: home.env });
+    expect(await sandbox.task('look around')).toMatchObject({ result: 'All is well.', failed: false, exitCode: 0 });
+  });
+
+  it('get no more than the policy gives, and errors with a code', async () => {
+    const make = async (more: object) => await createSandbox({ project: home.project, env: home.env, ...more });
+    await expect(make({ memory: '64g' })).rejects.toMatchObject({ code: 'POLICY_WIDENS' });
+    await expect(make({ project: '/etc' })).rejects.toMatchObject({ code: 'PATH_INVALID' });
+    await expect(make({ caller: 'No Name' })).rejects.toMatchObject({ code: 'USAGE' });
+    await mkdir(join(home.root, 'other'));
+    await using one = await make({ caller: 'one' });
+    await using two = await make({ caller: 'two', project: join(home.root, 'other') });
+    expect(one.id).not.toBe(two.id);
+  });
+});
