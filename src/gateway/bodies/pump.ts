@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 
+import { AnswerBody } from './answer-body.ts';
 import type { BodyStep } from './body-steps.ts';
 import type { Pace } from './pace.ts';
 
@@ -17,6 +18,25 @@ export interface PumpOptions {
 
 /** Ends `to` when `from` has ended. Rejects when either breaks before, or a step throws; then `to` is left as it is. */
 export function pump(from: Readable, to: Writable, options: PumpOptions = {}): Promise<void> {
+  const whole = from instanceof AnswerBody && !to.destroyed ? from.takeWhole() : undefined;
+  return whole === undefined ? pumpPieces(from, to, options) : pumpWhole(whole, to, options);
+}
+
+/** Most answers are small and there at once: no stream has to say so. */
+async function pumpWhole(whole: Buffer, to: Writable, { step, onBytes, pace, beforeEnd }: PumpOptions): Promise<void> {
+  to.on('error', () => undefined);
+  onBytes?.(whole.length);
+  pace?.take(whole.length);
+  const bytes = step === undefined ? whole : Buffer.concat([step.push(whole), step.finish()]);
+  beforeEnd?.();
+  to.end(bytes);
+}
+
+function pumpPieces(from: Readable, to: Writable, options: PumpOptions): Promise<void> {
+  if (from.destroyed && !from.readableEnded) {
+    // Its events are over: nobody would hear of it.
+    return Promise.reject(new Error('the source was cut'));
+  }
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   // Asked before an error is made: most streams close after their end, and a stack costs more than the rest of this.
   let isDone = false;

@@ -144,6 +144,8 @@ async function join(
     step: createFrameRelay({ sender: 'server', step: look }),
     onBytes: (count) => add(received, count),
   });
+  // It was held since the switch.
+  outer.resume();
   const outwards = pump(socket, outer, {
     pace: site.live.pace,
     step: createFrameRelay({ sender: 'client', step: () => searchOutward(run) }),

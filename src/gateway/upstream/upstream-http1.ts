@@ -1,10 +1,11 @@
-import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { brokenRequest, faulty, outdated, type Attempt } from '../fault.ts';
-import { fieldsOf, flat, pairs, type Field } from '../http/fields.ts';
 import { pump } from '../bodies/pump.ts';
-import { informationLimit } from '../limits.ts';
+import type { Field } from '../http/fields.ts';
+import type { WrittenRequest } from '../http/request-text.ts';
+import { createConnectionPool, type ConnectionPool } from './connection-pool.ts';
+import type { Http1Connection, Waiting } from './http1-connection.ts';
 import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
 
 /**
@@ -17,56 +18,56 @@ export interface Http1Upstream extends Upstream {
   readonly adopt: (socket: Socket) => void;
 }
 
-/** How long an unused connection is kept: less than common servers do, so that it is seldom closed under a request. */
-const idleConnectionMs = 4000;
 const repeatable = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
-  const agent = new ReadyAgent();
+  const pool = createConnectionPool(options.limits.headerBytes);
   const route = createRoute(options);
-  const start = async (request: UpstreamRequest): Promise<Attempt<ClientRequest>> => {
-    if (!agent.hasConnection()) {
+  const connectionFor = async (request: UpstreamRequest): Promise<Attempt<Http1Connection>> => {
+    let connection = pool.take();
+    if (connection === undefined) {
       const dialled = await route.connect(request.signal);
       if (!dialled.ok) {
         return dialled;
       }
-      agent.ready.push(dialled.value);
+      connection = pool.add(dialled.value);
     }
     if (request.isCurrent?.() === false) {
+      pool.giveBack(connection);
       return outdated();
     }
-    return { ok: true, value: open(route.addressed(request), agent, options.limits.headerBytes) };
+    return { ok: true, value: connection };
   };
-  const request = async (asked: UpstreamRequest): Promise<Attempt<UpstreamAnswer>> => {
-    const started = await start(asked);
-    if (!started.ok) {
-      return started;
+  const ask = async (asked: UpstreamRequest, mayUpgrade: boolean): Promise<Attempt<UpgradeAnswer>> => {
+    const found = await connectionFor(asked);
+    if (!found.ok) {
+      return found;
     }
-    const answer = await answerOf(started.value, asked, options.limits.answerMs);
+    const written = writtenBy(route.addressed(asked));
+    const answer = await carry({ connection: found.value, asked, written, mayUpgrade, pool }, options.limits.answerMs);
     const isRepeated =
+      !mayUpgrade &&
       !answer.ok &&
       answer.fault.reason === 'unreachable' &&
-      started.value.reusedSocket &&
+      found.value.isReused &&
       repeatable.has(asked.method) &&
       asked.body === undefined &&
       !asked.signal.aborted;
-    return isRepeated ? request(asked) : answer;
+    return isRepeated ? ask(asked, mayUpgrade) : answer;
   };
   return {
-    request,
-    async upgrade(asked) {
-      const started = await start(asked);
-      return started.ok ? upgradeOf(started.value, asked, options.limits.answerMs) : started;
+    async request(asked): Promise<Attempt<UpstreamAnswer>> {
+      const answer = await ask(asked, false);
+      if (!answer.ok) {
+        return answer;
+      }
+      return answer.value.kind === 'answered' ? { ok: true, value: answer.value.answer } : switchedUnasked(asked);
     },
+    upgrade: (asked) => ask(asked, true),
     // Unused connections close by themselves after a few seconds.
     retire: () => undefined,
-    adopt: (socket) => void agent.ready.push(socket),
-    close() {
-      agent.destroy();
-      for (const socket of agent.ready.splice(0)) {
-        socket.destroy();
-      }
-    },
+    adopt: (socket) => pool.giveBack(pool.add(socket)),
+    close: pool.close,
   };
 }
 
@@ -98,179 +99,87 @@ function createRoute({ secure, dialer, destination }: UpstreamOptions): Route {
   };
 }
 
-/** Hands out connections that were opened beforehand; all of them lead to the same place. */
-class ReadyAgent extends Agent {
-  readonly ready: Socket[] = [];
-
-  constructor() {
-    super({ keepAlive: true, timeout: idleConnectionMs, scheduling: 'lifo', maxFreeSockets: 32 });
+/** Says of what is sent how it ends. Throws where that is stated in more than one way. */
+function writtenBy({ method, target, authority, fields, body }: UpstreamRequest): WrittenRequest {
+  const lengths = fields.filter(([name]) => name === 'content-length').map(([, value]) => value);
+  const [length] = lengths;
+  if (lengths.length > 1 || (length !== undefined && !/^[0-9]{1,15}$/.test(length))) {
+    throw new Error('the length of the content has more than one meaning');
   }
-
-  override getName(): string {
-    return 'upstream';
+  if (body === undefined && length !== undefined && Number(length) !== 0) {
+    throw new Error('a length is stated of content that is not there');
   }
-
-  override createConnection(): Socket {
-    const socket = this.ready.pop();
-    if (socket === undefined) {
-      throw new Error('no connection was opened for this request');
-    }
-    return socket;
-  }
-
-  /** Forgets connections that have ended meanwhile. */
-  hasConnection(): boolean {
-    this.ready.splice(0, this.ready.length, ...this.ready.filter(isAlive));
-    return this.ready.length > 0 || (this.freeSockets['upstream'] ?? []).some(isAlive);
-  }
+  const own: readonly Field[] =
+    body === undefined && length === undefined && !repeatable.has(method) ? [['content-length', '0']] : [];
+  const framing = body === undefined ? 'none' : length === undefined ? 'chunked' : { length: Number(length) };
+  return { method, target, fields: [['host', authority], ...fields, ...own], framing };
 }
 
-function isAlive(socket: Socket): boolean {
-  return !socket.destroyed && socket.writable && !socket.readableEnded;
+interface Carried {
+  readonly connection: Http1Connection;
+  readonly asked: UpstreamRequest;
+  readonly written: WrittenRequest;
+  readonly mayUpgrade: boolean;
+  readonly pool: ConnectionPool;
 }
 
-function open({ method, target, authority, fields, body }: UpstreamRequest, agent: Agent, maxHeaderSize: number): ClientRequest {
-  const names = new Set(fields.map(([name]) => name));
-  const framing: Field[] = [];
-  if (body !== undefined && !names.has('content-length')) {
-    framing.push(['transfer-encoding', 'chunked']);
-  }
-  if (body === undefined && !names.has('content-length') && !repeatable.has(method)) {
-    framing.push(['content-length', '0']);
-  }
-  const headers = flat([['host', authority], ...fields, ...framing]);
-  return httpRequest({
-    agent,
-    method,
-    path: target,
-    headers,
-    maxHeaderSize,
-    insecureHTTPParser: false,
-    setDefaultHeaders: false,
-  });
-}
-
-interface Outcome {
-  readonly answer: (message: IncomingMessage) => void;
-  /** `first`: what came in one piece with the switch, and is of the new protocol */
-  readonly switched?: (message: IncomingMessage, socket: Socket, first: Buffer) => void;
-}
-
-/** Sends the body and waits for whatever comes first: an answer, a switch of protocols, a fault. */
-function exchange<T>(
-  request: ClientRequest,
-  asked: UpstreamRequest,
-  options: { readonly answerMs: number; readonly on: (settle: (attempt: Attempt<T>) => void) => Outcome },
-): Promise<Attempt<T>> {
-  const { promise, resolve } = Promise.withResolvers<Attempt<T>>();
-  const abort = (): void => void request.destroy();
+/** Sends the request and waits for whatever comes first: an answer, a switch of protocols, a fault. */
+function carry({ connection, asked, written, mayUpgrade, pool }: Carried, answerMs: number): Promise<Attempt<UpgradeAnswer>> {
+  const { promise, resolve } = Promise.withResolvers<Attempt<UpgradeAnswer>>();
+  const { signal, authority } = asked;
+  const abort = (): void => connection.destroy();
   const timer = setTimeout(() => {
-    resolve(faulty('slow', `${asked.authority} gave no answer within ${options.answerMs} ms`));
-    request.destroy();
-  }, options.answerMs);
-  const settle = (attempt: Attempt<T>): void => {
-    clearTimeout(timer);
-    resolve(attempt);
+    resolve(faulty('slow', `${authority} gave no answer within ${answerMs} ms`));
+    connection.destroy();
+  }, answerMs);
+  const on: Waiting = {
+    answered(answer) {
+      clearTimeout(timer);
+      resolve({ ok: true, value: answer });
+    },
+    failed(why) {
+      clearTimeout(timer);
+      resolve(faulty(why === 'closed' ? 'unreachable' : 'bad-answer', `${authority} ${said[why]}`));
+    },
+    settled() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    },
   };
-  const { answer, switched } = options.on(settle);
-  asked.signal.addEventListener('abort', abort, { once: true });
-  if (asked.signal.aborted) {
-    abort();
+  if (signal.aborted || !connection.isFree) {
+    clearTimeout(timer);
+    pool.giveBack(connection);
+    return Promise.resolve(faulty('unreachable', `${authority} ${said.closed}`));
   }
-  request.once('response', answer);
-  limitInformation(request, () => {
-    settle(faulty('bad-answer', `${asked.authority} announces its answer again and again`));
-    request.destroy();
-  });
-  if (switched !== undefined) {
-    request.once('upgrade', switched);
+  signal.addEventListener('abort', abort, { once: true });
+  let content: ReturnType<Http1Connection['send']>;
+  try {
+    content = connection.send({ ...written, mayUpgrade }, on);
+  } catch (thrown) {
+    on.settled();
+    pool.giveBack(connection);
+    throw thrown;
   }
-  request.on('error', (error: Error) => {
-    settle(
-      faulty(
-        isParserError(error) ? 'bad-answer' : 'unreachable',
-        isParserError(error)
-          ? `${asked.authority} answered with something that is not HTTP`
-          : `${asked.authority} closed the connection without an answer`,
-      ),
-    );
-  });
-  request.once('close', () => {
-    asked.signal.removeEventListener('abort', abort);
-    settle(closedEarly(asked));
-  });
-  if (asked.body === undefined) {
-    request.end();
-  } else {
-    const { stream, options: pumping, trailers } = asked.body;
-    const beforeEnd = (): void => request.addTrailers(pairs(trailers()));
-    pump(stream, request, { ...pumping, beforeEnd }).catch(() => {
-      if (!request.writableFinished) {
-        settle(request.destroyed ? closedEarly(asked) : brokenRequest);
-        request.destroy();
+  if (content !== undefined && asked.body !== undefined) {
+    const target = content;
+    const { stream, options, trailers } = asked.body;
+    pump(stream, target, { ...options, beforeEnd: () => target.addTrailers(trailers()) }).catch(() => {
+      if (!target.writableFinished) {
+        resolve(target.destroyed ? faulty('unreachable', `${authority} ${said.closed}`) : brokenRequest);
+        connection.destroy();
       }
     });
   }
   return promise;
 }
 
-/** Answers before the answer (RFC 9110 section 15.2) are few; one that sends them without end keeps a request for ever. */
-function limitInformation(request: ClientRequest, stop: () => void): void {
-  let left = informationLimit;
-  request.on('information', () => {
-    left -= 1;
-    if (left < 0) {
-      stop();
-    }
-  });
-}
+const said = {
+  closed: 'closed the connection without an answer',
+  unreadable: 'answered with something that is not HTTP',
+  talkative: 'announces its answer again and again',
+  switched: 'switched protocols without saying to which',
+} as const;
 
-function closedEarly({ authority }: UpstreamRequest): Attempt<never> {
-  return faulty('unreachable', `${authority} closed the connection without an answer`);
-}
-
-function answerOf(request: ClientRequest, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
-  return exchange(request, asked, {
-    answerMs,
-    on: (settle) => ({ answer: (message) => settle(answerIn(message, asked)) }),
-  });
-}
-
-function upgradeOf(request: ClientRequest, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpgradeAnswer>> {
-  return exchange<UpgradeAnswer>(request, asked, {
-    answerMs,
-    on: (settle) => ({
-      answer(message) {
-        const answer = answerIn(message, asked);
-        settle(answer.ok ? { ok: true, value: { kind: 'answered', answer: answer.value } } : answer);
-      },
-      switched(message, socket, first) {
-        socket.unshift(first);
-        settle({ ok: true, value: { kind: 'switched', fields: fieldsOf(message.rawHeaders), socket } });
-      },
-    }),
-  });
-}
-
-function answerIn(message: IncomingMessage, { authority }: UpstreamRequest): Attempt<UpstreamAnswer> {
-  // A switch that names no protocol: for this side an answer without content, for the other the end of HTTP.
-  if (message.statusCode === 101) {
-    message.destroy();
-    return faulty('bad-answer', `${authority} switched protocols without saying to which`);
-  }
-  return { ok: true, value: read(message) };
-}
-
-function read(message: IncomingMessage): UpstreamAnswer {
-  return {
-    status: message.statusCode ?? 502,
-    fields: fieldsOf(message.rawHeaders),
-    body: message,
-    trailers: () => fieldsOf(message.rawTrailers),
-    isWhole: () => message.complete,
-  };
-}
-
-function isParserError(error: Error): boolean {
-  return 'code' in error && typeof error.code === 'string' && error.code.startsWith('HPE_');
+function switchedUnasked({ authority }: UpstreamRequest): Attempt<never> {
+  return faulty('bad-answer', `${authority} ${said.switched}`);
 }
