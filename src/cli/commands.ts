@@ -26,9 +26,10 @@ export const commands: CommandTable = {
 export const innerCommands: CommandTable = {
   'daemon serve': {
     summary: 'The daemon itself',
-    usage: '[--resolver ADDRESS:PORT] [--while-open]',
+    usage: '[--resolver ADDRESS:PORT] [--lab-hosts] [--while-open]',
     options: [
       { name: 'resolver', value: 'ADDRESS:PORT', about: 'ask this name server instead of the host (in a lab)' },
+      { name: 'lab-hosts', about: 'a user may name hosts below proof.test whatever the organisation allows (in a lab)' },
       { name: 'while-open', about: 'end, with its sandboxes, when standard input closes (in a lab)' },
     ],
     examples: [],

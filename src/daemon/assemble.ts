@@ -31,6 +31,7 @@ export interface AssembleOptions {
   readonly paths: Paths;
   readonly uid: number;
   readonly resolver?: string | undefined;
+  readonly isLab?: boolean | undefined;
   readonly log: (text: string) => void;
   /** is given what ends each part, so that a later one that fails leaves nothing open */
   readonly cleanup: Cleanup;
@@ -41,6 +42,7 @@ export async function assemble({
   paths,
   uid,
   resolver,
+  isLab,
   log,
   cleanup,
 }: AssembleOptions): Promise<{ context: SandboxContext; sandboxes: Sandboxes }> {
@@ -67,13 +69,10 @@ export async function assemble({
       await journal.append({ actor: 'daemon', action: 'login.renew', subject: agent, decision: 'none', outcome, detail });
     },
   });
-  const engineOf = (id: string): string | undefined => {
-    const row = store.find(id);
-    return row === undefined ? undefined : parsePlan(row.plan).engine;
-  };
-  const engine = plannedEngines({ paths, env, uid, prepares: true }, engineOf);
+  const engine = plannedEngines({ paths, env, uid, prepares: true }, (id) => engineOf(store, id));
   cleanup.add('end what the engine made ready', () => engine.close?.());
   const context: SandboxContext = {
+    isLab,
     engine,
     gateway,
     asks,
@@ -95,4 +94,9 @@ export async function assemble({
     held: new Map(),
   };
   return { context, sandboxes: createSandboxes(context) };
+}
+
+function engineOf(store: SandboxContext['store'], id: string): string | undefined {
+  const row = store.find(id);
+  return row === undefined ? undefined : parsePlan(row.plan).engine;
 }

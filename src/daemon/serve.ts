@@ -28,6 +28,8 @@ export interface ServeOptions {
   readonly uid: number;
   /** asked for the addresses of names in place of the host's own way, as `ADDRESS:PORT` */
   readonly resolver?: string | undefined;
+  /** of a proof: its user's policy may name the hosts of its lab, whatever the organisation allows */
+  readonly isLab?: boolean | undefined;
   /** ends, with its sandboxes, when this closes; `undefined`: when nobody needs it any more */
   readonly whileOpen?: NodeJS.ReadableStream | undefined;
 }
@@ -56,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   }
 }
 
-async function live({ env, paths, uid, resolver, whileOpen }: ServeOptions, cleanup: Cleanup): Promise<number> {
+async function live({ env, paths, uid, resolver, isLab, whileOpen }: ServeOptions, cleanup: Cleanup): Promise<number> {
   const idleMs = idleTime(env);
   const lock = takeDaemonLock(join(paths.state, 'daemon.lock'));
   if (lock === undefined) {
@@ -71,7 +73,7 @@ async function live({ env, paths, uid, resolver, whileOpen }: ServeOptions, clea
   // A fault in one exchange or call must not take the others with it; it is written down and it is a defect.
   process.on('unhandledRejection', (reason) => log(`unhandled: ${describe(reason)}`));
   process.on('uncaughtException', (error) => log(`uncaught: ${describe(error)}`));
-  const { context, sandboxes } = await assemble({ env, paths, uid, resolver, log, cleanup });
+  const { context, sandboxes } = await assemble({ env, paths, uid, resolver, isLab, log, cleanup });
   // The first start would wait for these answers.
   void context.engine.examine('runc').catch(() => undefined);
   const { adopted, stopped, removed, faults } = await reconcile(context, sandboxes.executions);

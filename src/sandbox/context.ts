@@ -41,6 +41,8 @@ export interface SandboxContext {
   readonly paths: Paths;
   readonly userHome: string;
   readonly uid: number;
+  /** of a proof: its user's policy may name hosts below a name that is reserved for tests, whatever an organisation allows */
+  readonly isLab?: boolean | undefined;
   /** the host's trust store, PEM: what the sandbox trusts beside its own authority */
   readonly hostTrustPem: string;
   /** credentials of the sandboxes that run, by sandbox id; in this process's memory and nowhere else */

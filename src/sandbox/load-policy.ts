@@ -12,6 +12,7 @@ import { faultAt, originOf, type PolicyLayer } from '../policy/written/policy-la
 import type { Policy } from '../policy/policy.ts';
 import { maxBytes } from '../policy/written/read-yaml.ts';
 import { resolveCredentials, type KnownCredentials } from '../policy/layers/resolve-credentials.ts';
+import { isLabRule } from '../policy/layers/lab-hosts.ts';
 import { resolvePolicy } from '../policy/layers/resolve-policy.ts';
 import { isWithin } from '../policy/layers/resolve-scalars.ts';
 import { isErrno } from '../system/files.ts';
@@ -28,6 +29,8 @@ export interface PolicyRequest {
   readonly commandLine?: CommandLinePolicy | undefined;
   /** texts taken instead of what is in the files of these absolute paths: a change before it is written */
   readonly instead?: ReadonlyMap<string, string> | undefined;
+  /** of a lab: its user's policy may name its hosts, whatever the organisation allows */
+  readonly isLab?: boolean | undefined;
   /** Called once, with the registries that some layer's presets need. */
   readonly facts: (registries: readonly RegistryKind[]) => Promise<Facts>;
 }
@@ -55,7 +58,7 @@ export const projectFileName = 'casemate.yaml';
 
 /** Throws `POLICY_INVALID`, `POLICY_WIDENS` and, for options, `USAGE`. */
 export async function loadPolicy(request: PolicyRequest): Promise<LoadedPolicy> {
-  const { paths, cwd, explicitFile, commandLine, instead, facts } = request;
+  const { paths, cwd, explicitFile, commandLine, instead, isLab, facts } = request;
   const organisation = await readLayer('organisation', paths.organisation, { workspaceFolder: cwd });
   const user = await readLayer('user', join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead });
   const project =
@@ -65,7 +68,7 @@ export async function loadPolicy(request: PolicyRequest): Promise<LoadedPolicy> 
   const layers = { organisation: organisation?.layer, user: user?.layer, project: project?.layer, commandLine: options };
   const presets = new Set(Object.values(layers).flatMap((layer) => layer?.written.presets ?? []));
   const known = await facts(registryKinds.filter((kind) => presets.has(kind)));
-  const policy = resolvePolicy(layers, known, { folder: cwd });
+  const policy = resolvePolicy(layers, known, { folder: cwd, isUnbound: isLab === true ? isLabRule : undefined });
   if (project !== undefined) {
     await refuseLinksOut(policy, project.layer);
   }

@@ -190,6 +190,7 @@ async function readPolicy(
     cwd,
     explicitFile: policyFile,
     commandLine: commandLineOf(request),
+    isLab: context.isLab,
     facts: async (registries) =>
       readFacts({
         agents,

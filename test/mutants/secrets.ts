@@ -201,4 +201,12 @@ export const secretMutants: readonly Mutant[] = [
     replace: 'held.credential === `${name} never`, ',
     caughtBy: ['keys.revoked'],
   },
+  {
+    name: 'environment-passed-on',
+    weakens: 'a token of the host is in the environment inside',
+    file: 'src/sandbox/spec.ts',
+    find: 'env: { ...plan.env, ...facts.phantoms, CASEMATE_SANDBOX: facts.name },',
+    replace: "env: { ...plan.env, ...facts.phantoms, CASEMATE_SANDBOX: facts.name, GITHUB_TOKEN: `ghp_${'A1'.repeat(18)}` },",
+    caughtBy: ['keys.environment'],
+  },
 ];

@@ -13,6 +13,7 @@ export const run: RunCommand = async (args, { env, paths, uid, stdin }, row) => 
         paths,
         uid,
         resolver: textOption(parsed, 'resolver'),
+        isLab: switchOption(parsed, 'lab-hosts'),
         whileOpen: switchOption(parsed, 'while-open') ? stdin : undefined,
       }),
     );

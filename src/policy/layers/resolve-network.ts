@@ -27,6 +27,8 @@ export interface NetworkContext {
   readonly agent: Scalars['agent'];
   readonly agentOrigin: Origin;
   readonly credentials: KnownCredentials;
+  /** a user's rules that no organisation bounds; default: none */
+  readonly isUnbound?: ((rule: NetworkRule) => boolean) | undefined;
 }
 
 interface State {
@@ -48,7 +50,9 @@ export function resolveNetwork(layers: PolicyLayers, context: NetworkContext): R
   }
   const { presets, rules } = addCommandLine(state, layers.commandLine, { organisation, context });
   refuseContradiction(rules);
-  return { presets, rules, bound: organisation?.rules, origins: originsOf(layers, state, presets) };
+  const unbound = rules.filter((rule) => context.isUnbound?.(rule) === true);
+  const bound = organisation === undefined ? undefined : [...organisation.rules, ...unbound];
+  return { presets, rules, bound, origins: originsOf(layers, state, presets) };
 }
 
 function addLayer(above: State, layer: PolicyLayer, context: NetworkContext): State {
@@ -64,9 +68,14 @@ function addLayer(above: State, layer: PolicyLayer, context: NetworkContext): St
     checkBinding(rule, context.credentials, { facts: context.facts, trusted: above.rules });
   }
   if (above.origin !== undefined) {
-    refuseExcess(firstExcess(rules, above.rules), above.origin, presets ?? agentPreset(context));
+    const bounded = layer.kind === 'user' ? boundedOf(rules, context) : rules;
+    refuseExcess(firstExcess(bounded, above.rules), above.origin, presets ?? agentPreset(context));
   }
   return { presets, written, rules, origin: originOf(layer, [network === undefined ? 'presets' : 'network']) };
+}
+
+function boundedOf(rules: readonly NetworkRule[], { isUnbound }: NetworkContext): readonly NetworkRule[] {
+  return isUnbound === undefined ? rules : rules.filter((rule) => !isUnbound(rule));
 }
 
 /** The person adds presets to whatever the files say; the organisation alone bounds that. */
@@ -82,7 +91,7 @@ function addCommandLine(
   const composed = composeNetwork(expand(added, [], context), state.rules);
   const rules = organisation === undefined ? composed : inheritFrom(composed, organisation.rules);
   if (organisation?.origin !== undefined) {
-    refuseExcess(firstExcess(rules, organisation.rules), organisation.origin, presets);
+    refuseExcess(firstExcess(boundedOf(rules, context), organisation.rules), organisation.origin, presets);
   }
   return { presets, rules };
 }

@@ -8,7 +8,7 @@ import type { CredentialRule, NetworkRule, Origin, Policy } from '../policy.ts';
 import { agentOf } from './presets.ts';
 import { resolveCredentials, type KnownCredentials } from './resolve-credentials.ts';
 import { resolveGuards } from './resolve-guards.ts';
-import { resolveNetwork } from './resolve-network.ts';
+import { resolveNetwork, type NetworkContext } from './resolve-network.ts';
 import { byDefault, filesOf, isRecipePath, resolveScalars, type PolicyLayers, type Scalars } from './resolve-scalars.ts';
 import { widens } from './widening.ts';
 
@@ -18,11 +18,17 @@ import { widens } from './widening.ts';
  * write it has no opinion on: it then neither bounds nor changes anything.
  */
 
+export interface ResolveOptions {
+  readonly folder: string;
+  /** rules of a user that no organisation bounds: those for the hosts of a lab, in a lab */
+  readonly isUnbound?: NetworkContext['isUnbound'];
+}
+
 /**
  * `folder` is where the caller works: the workspace where nothing else is written. The result is frozen. Throws
  * `POLICY_INVALID` for what may not be said, `POLICY_WIDENS`, naming both places, for what a layer above does not allow.
  */
-export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder }: { readonly folder: string }): Policy {
+export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder, isUnbound }: ResolveOptions): Policy {
   if (layers.project !== undefined) {
     checkProject(layers.project);
   }
@@ -33,7 +39,7 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder }: { 
   const agent = scalars.agent.name === undefined ? undefined : agentOf(facts, scalars.agent.name);
   checkAgentApi(scalars.agent, agent, origins);
   const credentials = resolveCredentials(layers, facts);
-  const network = resolveNetwork(layers, { facts, agent: scalars.agent, agentOrigin, credentials });
+  const network = resolveNetwork(layers, { facts, agent: scalars.agent, agentOrigin, credentials, isUnbound });
   checkSignIn(scalars.agent, agent, network.rules);
   const waived = resolveWaivers(layers);
   return freeze({

@@ -153,7 +153,16 @@ function labDaemon({ options, folder, world, env, casemate }: DaemonParts): LabD
     pid,
     async start() {
       const [file, ...first] = options.program;
-      const args = [...options.daemonFlags, ...first, 'daemon', 'serve', '--resolver', world.resolverAddress, '--while-open'];
+      const args = [
+        ...options.daemonFlags,
+        ...first,
+        'daemon',
+        'serve',
+        '--resolver',
+        world.resolverAddress,
+        '--lab-hosts',
+        '--while-open',
+      ];
       // It ends, with its sandboxes, when this process does, however that ends: then nobody holds the other end of its input.
       const child = spawnProcess(file, args, { cwd: '/', detached: true, env, stdio: ['pipe', 'ignore', 'pipe'] });
       child.stdin?.on('error', () => undefined);

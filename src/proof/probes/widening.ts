@@ -33,10 +33,10 @@ interface Listed {
   readonly sandbox: string;
 }
 
-async function listed(lab: Lab, { id }: LabSandbox): Promise<readonly Listed[]> {
+async function listed(lab: Lab): Promise<readonly Listed[]> {
   const { out } = await lab.casemate(['requests', '--json']);
   // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  return (JSON.parse(out.toString('utf8')) as readonly Listed[]).filter(({ sandbox }) => sandbox === id);
+  return JSON.parse(out.toString('utf8')) as readonly Listed[];
 }
 
 /** What an answer to a request would be on the control socket. */
@@ -118,7 +118,7 @@ async function approveFromInside(lab: Lab): Promise<Seen> {
   const id = idForm.exec(text)?.[0] ?? '';
   const answered = await answerFromInside(lab, sandbox, id);
   await wish(sandbox, again);
-  const pending = (await listed(lab, sandbox)).filter((one) => one.id === id);
+  const pending = (await listed(lab)).filter((one) => one.id === id);
   const approvals = (await since()).filter(({ action }) => action === 'ask.approve');
   const approved = await lab.casemate(['approve', id, '--sandbox', '--yes']);
   await wish(sandbox, after);
@@ -183,11 +183,13 @@ async function forgeQuestion(lab: Lab): Promise<Seen> {
     // oxlint-disable-next-line no-await-in-loop -- no more wait at a time than a person is shown
     await askWith(sandbox, text);
   }
-  const views = await listed(lab, sandbox);
+  // Others may have been denied something, too, and are shown with it.
+  const all = await listed(lab);
+  const views = all.filter((view) => view.sandbox === sandbox.id);
   const { out } = await lab.casemate(['requests']);
   const shown = out.toString('utf8');
   const lines = shown.split('\n');
-  const ids = new Set(views.map(({ id }) => id));
+  const ids = new Set(all.map(({ id }) => id));
   const strange = lines.filter((line) => /^\s*(?:ask-|answer)/.test(line) && !ids.has(idForm.exec(line)?.[0] ?? ''));
   const id = idForm.exec(legal.text)?.[0] ?? '';
   const silent = await lab.casemate(['approve', id, '--sandbox'], { input: 'y\nyes\n' });
