@@ -63,10 +63,11 @@ function isGvisors(role: HostProcess['role'] | undefined): role is GvisorRole {
 /** By number in capabilities(7). */
 const fileCapabilities = [0, 1, 2, 3, 4, 18]; // CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, SYS_CHROOT
 const traceCapabilities = [19]; // SYS_PTRACE: over processes of the same namespace
+const networkCapabilities = [10, 12]; // NET_BIND_SERVICE, NET_ADMIN: over the sandbox's network, for releases that ask for them
 const allowed: Readonly<Record<GvisorRole, readonly number[]>> = {
-  kernel: traceCapabilities,
+  kernel: [...traceCapabilities, ...networkCapabilities],
   files: fileCapabilities,
-  memory: traceCapabilities,
+  memory: [...traceCapabilities, ...networkCapabilities],
 };
 
 interface Spaces {
@@ -83,8 +84,7 @@ export function gvisorRows(status: Status, role: GvisorRole, { own, space }: Spa
   const bits = (set: string): bigint => BigInt(`0x${status[set] ?? 'f'.repeat(16)}`);
   const most = allowed[role].reduce((mask, number) => mask | (1n << BigInt(number)), 0n);
   return [
-    ...(['CapInh', 'CapAmb'] as const).map((set) => row(set, 'empty', { seen: status[set] ?? 'none', ok: bits(set) === 0n })),
-    ...(['CapPrm', 'CapEff', 'CapBnd'] as const).map((set) =>
+    ...sets.map((set) =>
       row(set, `at most ${most.toString(16)}`, { seen: status[set] ?? 'none', ok: (bits(set) & ~most) === 0n }),
     ),
     row('user namespace', 'another than the host', {

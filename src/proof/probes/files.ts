@@ -17,7 +17,7 @@ function ownPlace(bench: Bench): Row {
 }
 
 /** Devices that gVisor makes itself: none of them is one of this host's. */
-const ofGvisor: ReadonlySet<string> = new Set(['fuse', 'net']);
+const ofGvisor: ReadonlySet<string> = new Set(['fuse', 'net', 'char']);
 
 /** Targets whose file systems are made for the sandbox alone, or shown from its own folders. */
 const declared =

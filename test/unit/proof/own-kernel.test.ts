@@ -66,13 +66,15 @@ describe("gVisor's own processes", () => {
 
   test('may have the rights of their work', () => {
     expect(faults({})).toEqual([]);
-    expect(faults({ CapPrm: '4001f', CapEff: '4001f', CapBnd: '4001f' }, 'files')).toEqual([]);
+    expect(faults({ CapPrm: '4001f', CapEff: '4001f', CapBnd: '4001f', CapInh: '4001f' }, 'files')).toEqual([]);
+    expect(faults({ CapPrm: '81400', CapEff: '81400', CapBnd: '81400' })).toEqual([]);
+    expect(faults({ CapPrm: '81400' }, 'files').join()).toMatch(/CapPrm/);
   });
 
   test.each<[string, object, RegExp]>([
     ['a right beyond it', { CapEff: '0000000000200000' }, /CapEff/],
     ['a bounding set that is full', { CapBnd: '000001ffffffffff' }, /CapBnd/],
-    ['a right that programs inherit', { CapAmb: '0000000000080000' }, /CapAmb/],
+    ['a right beyond it that programs inherit', { CapAmb: '0000000000200000' }, /CapAmb/],
     ['no filter', { Seccomp: '0' }, /seccomp/],
     ['new privileges', { NoNewPrivs: '0' }, /privileges/],
     ['root of the host', { Uid: '0 0 0 0' }, /user ids/],
