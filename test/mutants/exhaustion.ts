@@ -65,7 +65,8 @@ export const exhaustionMutants: readonly Mutant[] = [
     weakens: 'a process may open as many descriptors as the kernel gives',
     file: limits,
     find: '    NOFILE: limits.openFiles,',
-    replace: '    NOFILE: 65_536,',
+    // Above what the attacker is given, and below what a usual host lets its callers have.
+    replace: '    NOFILE: 16_384,',
     caughtBy: ['exhaustion.descriptors'],
   },
   {
