@@ -60,6 +60,17 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
       expect(options(place)).toMatch(/nosuid,nodev/);
     }
     expect(options('/')).toMatch(/^ro\b/);
+    for (const place of [
+      '/',
+      '/workspace',
+      '/workspace/.git',
+      '/workspace/.git/config',
+      '/home/agent',
+      '/etc/hosts',
+      '/etc/passwd',
+    ]) {
+      expect(options(place), place).toMatch(/nosuid,nodev/);
+    }
     expect((await inside('ls -A /sys | wc -l')).out).toBe('0\n');
     expect((await inside('cat /proc/kallsyms /proc/keys /proc/timer_list 2>/dev/null | wc -c')).out).toBe('0\n');
     expect((await inside('echo x > /proc/sys/kernel/core_pattern')).code).not.toBe(0);

@@ -36,6 +36,7 @@ import { layersOf } from './examine.ts';
 import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
 import { differences, kernelFaults, kernelStatus } from './read-back.ts';
+import { restrictMounts } from './restrict-mounts.ts';
 import { requireSamePlaces } from './same-places.ts';
 
 /**
@@ -248,6 +249,7 @@ async function requireStarted(context: DockerContext, id: string, container: str
   const init = await requireAsAsked(context, container, body);
   await requireMounts(await context.records.get(id), init.pid);
   await requireSamePlaces(init.pid, mounts);
+  await restrictMounts(context, init.pid, mounts);
 }
 
 /** Throws `ENGINE_FAILED` where the engine or the kernel says another thing of a running container than what was asked for. */

@@ -460,6 +460,23 @@ my %operations = (
   keep => sub { ($held, $is_kept) = (undef, 1) },
 );
 
+# For a container that another engine made: what it cannot be asked for.
+%operations = (
+  %operations,
+  # inside PID: enters its mount namespace, where paths are the container's from now on
+  inside => sub {
+    my ($pid) = @_;
+    sysopen(my $namespace, "/proc/$pid/ns/mnt", 0) or stop('mount namespace');
+    call('setns', fileno($namespace), 0) == 0 or stop('mount namespace');
+  },
+  # restrict PATH: what is mounted there gives nobody ids or devices
+  restrict => sub {
+    my ($path) = @_;
+    my $attributes = pack('QQQQ', ATTR_NOSUID | ATTR_NODEV, 0, 0, 0);
+    call('mount_setattr', AT_FDCWD, $path, AT_SYMLINK_NOFOLLOW, $attributes, length $attributes) == 0 or stop("mount at $path");
+  },
+);
+
 # Probes: each really does what it asks about, in this short-lived process.
 $operations{filter} = sub {
   my $allow = pack('SCCL', 0x06, 0, 0, 0x7fff0000);

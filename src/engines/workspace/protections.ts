@@ -53,6 +53,8 @@ export interface Mounted {
   readonly device: string;
   readonly root: string;
   readonly place: string;
+  /** `ro`, `nosuid`, ... */
+  readonly options: readonly string[];
 }
 
 export async function mountsOf(pid: number): Promise<readonly Mounted[]> {
@@ -61,10 +63,10 @@ export async function mountsOf(pid: number): Promise<readonly Mounted[]> {
 
 export function parseMounts(mountinfo: string): readonly Mounted[] {
   return mountinfo.split('\n').flatMap((line) => {
-    const [, , device, root, place] = line.split(' ');
+    const [, , device, root, place, options = ''] = line.split(' ');
     return device === undefined || root === undefined || place === undefined
       ? []
-      : [{ device, root: unescape(root), place: unescape(place) }];
+      : [{ device, root: unescape(root), place: unescape(place), options: options.split(',') }];
   });
 }
 

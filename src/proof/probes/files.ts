@@ -21,7 +21,7 @@ const ofGvisor: ReadonlySet<string> = new Set(['fuse', 'net', 'char']);
 
 /** Targets whose file systems are made for the sandbox alone, or shown from its own folders. */
 const declared =
-  /^\/(?:$|workspace(?:\/|$)|home\/agent$|tmp$|var\/tmp$|run$|proc(?:\/|$)|dev(?:\/|$)|sys(?:\/|$)|etc\/(?:resolv\.conf|hosts|ssl\/certs\/ca-certificates\.crt)$)/;
+  /^\/(?:$|workspace(?:\/|$)|home\/agent$|tmp$|var\/tmp$|run$|proc(?:\/|$)|dev(?:\/|$)|sys(?:\/|$)|etc\/(?:resolv\.conf|hosts|hostname|passwd|group|ssl\/certs\/ca-certificates\.crt)$)/;
 
 export const fileProbes: ProbeTable = {
   'files.mounts': {
@@ -201,6 +201,8 @@ function givesNothing({ at = '', options = '', type = '' }: Mount): boolean {
   const list = options.split(',');
   // Terminals are devices, and the eight devices are bound from the host; a program can gain nothing from either.
   const isDevice = type === 'devpts' || /^\/dev\/(?:null|zero|full|random|urandom|tty|console|ptmx)$/.test(at);
+  // Docker makes the devices there, and nobody inside may make another one or write there.
+  const isDockers = at === '/dev' && type === 'tmpfs' && list.includes('nosuid');
   const isMask = at.startsWith('/proc/') || at.startsWith('/sys');
-  return isDevice || isMask || (list.includes('nosuid') && list.includes('nodev'));
+  return isDevice || isDockers || isMask || (list.includes('nosuid') && list.includes('nodev'));
 }

@@ -1,3 +1,4 @@
+import { withDeclared } from '../declared-differences.ts';
 import type { ProbeTable } from '../probe.ts';
 import { gvisorRows } from '../outside/gvisor-rows.ts';
 import { commandLimitRows, kernelRows } from '../outside/kernel-rows.ts';
@@ -18,7 +19,7 @@ export const specificationProbes: ProbeTable = {
       Promise.resolve(
         plan === undefined
           ? { notApplicable: 'its plan and its processes are not known here' }
-          : { rows: commandLimitRows(textMap(answer('resource_limits')), plan) },
+          : { rows: withDeclared(commandLimitRows(textMap(answer('resource_limits')), plan), plan) },
       ),
     async outside(target, uid) {
       const { plan, processes } = target;
@@ -26,7 +27,8 @@ export const specificationProbes: ProbeTable = {
       if (first === undefined || plan === undefined) {
         return [];
       }
-      return plan.runtime === 'runsc' ? await gvisorRows(target, { first, plan, uid }) : await kernelRows({ first, plan, uid });
+      const rows = plan.runtime === 'runsc' ? gvisorRows(target, { first, plan, uid }) : kernelRows({ first, plan, uid });
+      return withDeclared(await rows, plan);
     },
   },
   'specification.golden': {

@@ -1,0 +1,49 @@
+import type { LayerName } from '../base/layers.ts';
+import type { Plan } from '../sandbox/plan.ts';
+import type { Row } from './finding.ts';
+
+/**
+ * What an engine cannot give and says so, as data: the rows of a probe in which it differs, and why. A row that differs and is
+ * not listed breaks its guarantee, and so does a loss that a human has to accept by name and has not. Pure.
+ */
+interface Difference {
+  /** of a row */
+  readonly what: string;
+  readonly why: string;
+  /** what may be seen in its place; default: anything */
+  readonly seen?: RegExp;
+  readonly waiver?: LayerName;
+}
+
+const hostIds = { why: "containers have the host's ids", waiver: 'user-namespace' } as const;
+const userCounted = 'without a user namespace it is counted for the user on the whole host; the group bounds processes';
+
+export const engineDifferences: Readonly<Record<Plan['engine'], readonly Difference[]>> = {
+  oci: [],
+  docker: [
+    { what: 'user namespace', ...hostIds },
+    { what: 'ranges of ids that hold 0 of the host', ...hostIds },
+    { what: 'ids that are mapped', ...hostIds },
+    { what: 'RLIMIT_NPROC of a command', why: userCounted },
+    { what: 'Max processes', why: userCounted },
+    { what: 'terminals at most', why: 'Docker mounts terminals without a bound', seen: /^no limit$/ },
+    {
+      what: 'file systems in memory without a limit',
+      why: "Docker's own: read-only, closed to the agent, or bounded in bytes alone",
+      seen: /^(?:\/dev|\/dev\/shm|\/sys|\/sys\/fs\/cgroup)(?:, (?:\/dev|\/dev\/shm|\/sys|\/sys\/fs\/cgroup))*$/,
+    },
+  ],
+};
+
+/** The rows, in which a declared difference is as expected and says so. */
+export function withDeclared(rows: readonly Row[], { engine, waive }: Plan): readonly Row[] {
+  return rows.map((row) => {
+    const found = row.ok === false ? engineDifferences[engine].find(({ what }) => what === row.what) : undefined;
+    if (found === undefined) {
+      return row;
+    }
+    const { why, seen, waiver } = found;
+    const isAccepted = (waiver === undefined || waive.includes(waiver)) && seen?.test(row.seen) !== false;
+    return isAccepted ? { ...row, ok: true, expected: `${row.expected}, or as declared of ${engine}: ${why}` } : row;
+  });
+}
