@@ -1,19 +1,19 @@
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
-import { visible } from '../base/text.ts';
 import { budgetStates, type BudgetState } from '../gateway/guards/budgets.ts';
 import { callerVariables } from '../sandbox/bind-credentials.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { OpenExecution } from '../sandbox/executions.ts';
 import { sandboxFolder } from '../sandbox/folder.ts';
+import { repositoriesSinceStart } from '../sandbox/found-repositories.ts';
 import { parsePlan, type Plan } from '../sandbox/plan.ts';
 import { approveTrust, type MakeRequest, type Prepared } from '../sandbox/prepare.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { sandboxFolders } from '../sandbox/spec.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
-import { newRepositories, type NewRepositories } from '../workspace/new-repositories.ts';
+import type { NewRepositories } from '../workspace/new-repositories.ts';
 import { createAccessCalls } from './access-calls.ts';
 import { callerActor } from './caller-calls.ts';
 import { createCallerTokenCalls } from './caller-token-calls.ts';
@@ -136,28 +136,10 @@ async function preparedFor({ context, sandboxes }: CallParts, request: MakeReque
 async function repositoriesOf({ context, sandboxes }: CallParts, executionId: string): Promise<NewRepositories> {
   const execution = sandboxes.executions.find(executionId);
   const row = execution && context.store.find(execution.sandbox);
-  if (execution === undefined || row?.startedMs === undefined) {
+  if (execution === undefined || row === undefined) {
     return { paths: [], complete: true };
   }
-  const { workspace, policy } = parsePlan(row.plan);
-  if (workspace.mode === 'readonly') {
-    return { paths: [], complete: true };
-  }
-  const found = await newRepositories(workspace.path, row.startedMs).catch(() => ({ paths: [], complete: false }));
-  if (found.paths.length > 0) {
-    const detail = { execution: executionId, repositories: found.paths.length };
-    const subject = found.paths.slice(0, 20).map(visible).join(' ');
-    const entry = {
-      sandbox: row.id,
-      actor: 'sandbox',
-      action: 'workspace.repository',
-      subject,
-      decision: 'none',
-      outcome: 'found',
-    } as const;
-    await context.journal.append({ ...entry, policy: policy.hash, detail }).catch(() => undefined);
-  }
-  return found;
+  return await repositoriesSinceStart(context, row, { execution: executionId });
 }
 
 function trustAnswer({ trust }: Prepared): TrustAnswer {

@@ -21,6 +21,7 @@ import { kernelProbes } from './probes/kernel.ts';
 import { networkProbes } from './probes/network.ts';
 import { ownKernelProbes } from './probes/own-kernel.ts';
 import { secretProbes } from './probes/secrets.ts';
+import { repositoryProbes } from './probes/repositories.ts';
 import { terminalProbes } from './probes/terminal.ts';
 import { wideningProbes } from './probes/widening.ts';
 import { workspaceProbes } from './probes/workspace.ts';
@@ -44,6 +45,7 @@ export const probes: ProbeTable = {
   ...executedProbes,
   ...followedProbes,
   ...imageProbes,
+  ...repositoryProbes,
   ...journalProbes,
   ...aroundHostProbes,
   ...aroundNetworkProbes,

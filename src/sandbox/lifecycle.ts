@@ -11,6 +11,7 @@ import type { Environment } from '../system/environment.ts';
 import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder.ts';
+import { repositoriesAtEnd } from './found-repositories.ts';
 import { guardingOf } from './guarding.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import { lastOfLife } from './on-record.ts';
@@ -165,18 +166,20 @@ export async function stopSandbox(context: SandboxContext, row: SandboxRow, opti
   context.held.delete(row.id);
   await engine.stop(row.id, { graceMs: 2000 });
   await engine.remove(row.id);
+  await repositoriesAtEnd(context, row);
   await recordEnd(context, row, { ...options, action: 'sandbox.stop', isAgain: row.state === 'stopping' });
   store.move(row.id, { state: 'stopped', reason: options.reason });
 }
 
-/** Removes container, mounts and home of a sandbox. The workspace is the user's and is never touched. Idempotent. */
-export async function destroySandbox(context: SandboxContext, row: SandboxRow, options: StopOptions): Promise<void> {
+/** Removes container, mounts and home of a sandbox. The workspace is the user's and is never touched. Idempotent. What to know of it. */
+export async function destroySandbox(context: SandboxContext, row: SandboxRow, options: StopOptions): Promise<readonly string[]> {
   const { engine, gateway, store } = context;
   store.move(row.id, { state: 'removing', reason: options.reason });
   await gateway.detach(row.id);
   context.held.delete(row.id);
   await engine.stop(row.id, { graceMs: row.ephemeral ? 0 : 2000 });
   await engine.remove(row.id);
+  const repositories = await repositoriesAtEnd(context, row);
   await removeFolder(context, row.id);
   if (parsePlan(row.plan).credentials.some(({ rule }) => rule.source.kind === 'given')) {
     await removeSessionValues(context.sealed, (sandbox) => sandbox === row.id);
@@ -185,6 +188,7 @@ export async function destroySandbox(context: SandboxContext, row: SandboxRow, o
   context.guards.ledger.forget(row.id);
   await recordEnd(context, row, { ...options, action: 'sandbox.destroy', isAgain: row.state === 'removing' });
   store.move(row.id, { state: 'gone', reason: options.reason });
+  return repositories.slice(0, 20).map((path) => `new or changed git repository ${path}`);
 }
 
 interface EndFacts extends StopOptions {

@@ -140,8 +140,8 @@ function createEnds(
       // First: whoever comes after a kill must end it, for its commands are ended on record by then.
       store.move(row.id, { state: 'removing', reason });
       await endExecutions(executions, row, options.reason ?? 'stopped');
-      await destroySandbox(context, row, { actor: options.actor, reason });
-      return { alreadyGone: false, name: row.name, ...lists };
+      const more = await destroySandbox(context, row, { actor: options.actor, reason });
+      return { alreadyGone: false, name: row.name, ...lists, kept: [...lists.kept, ...more] };
     });
   };
   /** In the background; what fails is tried again by the timers. */

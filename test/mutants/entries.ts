@@ -4,6 +4,7 @@ import { executedMutants } from './executed.ts';
 import { followedMutants } from './followed.ts';
 import { imageMutants } from './images.ts';
 import type { Mutant } from './mutant.ts';
+import { repositoryMutants } from './repositories.ts';
 import { terminalMutants } from './terminal.ts';
 
 const enter = '  return processOf(spec, { id: agentId, command, cwd, env, ...terminal });';
@@ -17,6 +18,7 @@ export const entryMutants: readonly Mutant[] = [
   ...executedMutants,
   ...followedMutants,
   ...imageMutants,
+  ...repositoryMutants,
   {
     name: 'exec-with-a-capability',
     weakens: 'a command without a terminal keeps a capability',

@@ -12,7 +12,7 @@ export const aroundWorkProbes: ProbeTable = {
   'around.planted-names': {
     where: 'watched',
     title: 'plant files in the working folder that tools of the host act on by themselves',
-    proves: ['G5'],
+    proves: ['G5', 'G7'],
     profile: 'full',
     source: 'CVE-2026-25725; git hooks, editor tasks, settings of agents',
     asks: ['leave_behind'],

@@ -23,7 +23,7 @@ export const protectedNameProbes: ProbeTable = {
   'protect.existing': {
     where: 'lab',
     title: 'change, replace, rename around or alias names that tools of the host act on, where they exist',
-    proves: ['G5'],
+    proves: ['G5', 'G7'],
     profile: 'full',
     source: 'CVE-2014-9390, CVE-2025-59944, CVE-2026-25725; RENAME_EXCHANGE in rename(2)',
     run: (lab) => attackNames(lab, { name: 'names-there', fill: fillProject, watched: [...names, ...deeper] }),
@@ -31,7 +31,7 @@ export const protectedNameProbes: ProbeTable = {
   'protect.missing': {
     where: 'lab',
     title: 'make names that tools of the host act on, where they do not exist',
-    proves: ['G5'],
+    proves: ['G5', 'G7'],
     profile: 'full',
     source: 'CVE-2026-25725: only what existed was protected',
     run: (lab) => attackNames(lab, { name: 'names-missing', fill: emptyProject, watched: names }),
