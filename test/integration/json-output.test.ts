@@ -7,7 +7,7 @@ import { commands } from '../../src/cli/commands.ts';
 import { makeHome, type Home } from '../helpers/cli.ts';
 
 /** what passes bytes through, and a script whose form is the shell's */
-const withoutJson = ['run', 'exec', 'shell', 'completion'];
+const withoutJson = ['run', 'exec', 'shell', 'completion', 'mcp', 'mcp serve'];
 
 /** A call of each command that ends at once on any machine, and the exit code it ends with where that is not 0. */
 const samples: Readonly<Record<string, readonly [args: readonly string[], code?: number]>> = {
@@ -53,6 +53,9 @@ const samples: Readonly<Record<string, readonly [args: readonly string[], code?:
   tour: [['--no-such-option'], 2],
   setup: [['--image', 'no-such-recipe'], 2],
   doctor: [['--no-such-option'], 2],
+  'caller add': [['nobody'], 2],
+  'caller ls': [[]],
+  'caller revoke': [['nobody'], 2],
   'daemon status': [[]],
   'daemon stop': [[]],
 };
