@@ -243,35 +243,34 @@ const times = (count: number, make: (index: number) => Buffer): Buffer =>
 const opening = (stream: number, flags: number): Buffer =>
   frame({ type: frameType.headers, stream, flags, payload: headerBlock(asking) });
 const whole = flag.endHeaders | flag.endStream;
-const longField = headerBlock([['a', 'b'.repeat(8000)]]);
+const longField = (): Buffer => headerBlock([['a', 'b'.repeat(8000)]]);
 
-/** Each ends its own connection, and little of it comes to the upstream. */
-const floods: Readonly<Record<string, Buffer>> = {
-  'streams opened and reset at once': times(3000, (index) =>
-    Buffer.concat([
-      opening(2 * index + 1, whole),
-      frame({ type: frameType.reset, stream: 2 * index + 1, payload: Buffer.from([0, 0, 0, 8]) }),
-    ]),
-  ),
-  settings: times(20_000, () => frame({ type: frameType.settings })),
-  'continuations without content': Buffer.concat([
-    opening(1, 0),
-    times(5000, () => frame({ type: frameType.continuation, stream: 1 })),
-  ]),
-  'continuations without end': Buffer.concat([
-    opening(1, 0),
-    times(1000, () => frame({ type: frameType.continuation, stream: 1, payload: longField })),
-  ]),
+/** Each ends its own connection, and little of it comes to the upstream. Made when asked: some are of megabytes. */
+const floods: Readonly<Record<string, () => Buffer>> = {
+  'streams opened and reset at once': () =>
+    times(3000, (index) =>
+      Buffer.concat([
+        opening(2 * index + 1, whole),
+        frame({ type: frameType.reset, stream: 2 * index + 1, payload: Buffer.from([0, 0, 0, 8]) }),
+      ]),
+    ),
+  settings: () => times(20_000, () => frame({ type: frameType.settings })),
+  'continuations without content': () =>
+    Buffer.concat([opening(1, 0), times(5000, () => frame({ type: frameType.continuation, stream: 1 }))]),
+  'continuations without end': () => {
+    const one = frame({ type: frameType.continuation, stream: 1, payload: longField() });
+    return Buffer.concat([opening(1, 0), times(1000, () => one)]);
+  },
 };
 
 async function brokenRules({ lab, attacker }: Field): Promise<readonly Row[]> {
   const rows: Row[] = [];
-  for (const [what, bytes] of Object.entries(floods)) {
+  for (const [what, make] of Object.entries(floods)) {
     const oracle = watch(lab.world);
     // oxlint-disable-next-line no-await-in-loop -- one flood at a time
     const socket = await callerIn(attacker).openTls({ host: hosts.judged, protocols: ['h2'] });
     // oxlint-disable-next-line no-await-in-loop -- as above
-    const { end } = await talk(socket, [preface, bytes], { quietMs: 1500 });
+    const { end } = await talk(socket, [preface, make()], { quietMs: 1500 });
     const arrived = oracle.arrived().filter(({ url }) => url === '/broken-rules').length;
     rows.push(
       attack(what, {
