@@ -104,7 +104,9 @@ export const plantedPolicyProbes: ProbeTable = {
     source: 'settings files of projects that run on the host; CVE-2025-59536 class',
     async run(lab) {
       const { plan } = lab.twin.target;
-      return plan === undefined ? { notApplicable: 'it has no plan' } : { rows: await plantPolicy(lab, plan) };
+      return plan === undefined || plan.network.bound !== undefined
+        ? { notApplicable: 'an organisation bounds what anybody may allow' }
+        : { rows: await plantPolicy(lab, plan) };
     },
   },
 };

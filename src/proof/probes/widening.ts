@@ -108,8 +108,9 @@ async function greetOnHost(lab: Lab): Promise<Row> {
 
 async function approveFromInside(lab: Lab): Promise<Seen> {
   const sandbox = await lab.make('asking');
-  if (isAskingOff(sandbox)) {
-    return { notApplicable: 'the policy asks nobody about what it denies' };
+  const unasked = whyNobodyIsAsked(sandbox);
+  if (unasked !== undefined) {
+    return { notApplicable: unasked };
   }
   const since = await watchJournal(lab);
   const [first, again, after] = [nonce(), nonce(), nonce()];
@@ -142,8 +143,12 @@ async function approveFromInside(lab: Lab): Promise<Seen> {
   return { rows };
 }
 
-function isAskingOff({ target: { plan } }: LabSandbox): boolean {
-  return plan === undefined || plan.asks.waitMs === 0;
+/** `undefined`: a person may allow what the lab's rules deny. */
+function whyNobodyIsAsked({ target: { plan } }: LabSandbox): string | undefined {
+  if (plan === undefined || plan.asks.waitMs === 0) {
+    return 'the policy asks nobody about what it denies';
+  }
+  return plan.network.bound === undefined ? undefined : 'an organisation bounds what anybody may allow';
 }
 
 /** Texts of a request that a person is shown, made to drive a terminal or to read as lines of ours. */
@@ -173,8 +178,9 @@ const driving = /[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u200E\u200F\u202A-\u20
 
 async function forgeQuestion(lab: Lab): Promise<Seen> {
   const sandbox = await lab.make('forging');
-  if (isAskingOff(sandbox)) {
-    return { notApplicable: 'the policy asks nobody about what it denies' };
+  const unasked = whyNobodyIsAsked(sandbox);
+  if (unasked !== undefined) {
+    return { notApplicable: unasked };
   }
   const [one, other] = [nonce(), nonce()];
   const legal = await wish(sandbox, one, '/v1/one');
