@@ -3,8 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { dockerEngine } from '../../src/engines/docker/engine.ts';
 import type { Ingress, IngressConnection } from '../../src/system/ingress.ts';
 import { dockerLab, dockerLacks, type DockerLab } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
@@ -94,6 +96,16 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
     const asked = once(carried.child, 'exit');
     carried.child.kill('SIGTERM');
     expect(await asked).toEqual([143, null]);
+    await lab.engine.remove(spec.id);
+  });
+
+  test('is said to be stopped while the engine does not answer, and is not forgotten', async () => {
+    const spec = await lab.started();
+    const silent = dockerEngine({ ...lab.options, socket: join(lab.folder, 'nobody') });
+    await silent.tidy();
+    expect(await silent.list(lab.owner)).toEqual([{ id: spec.id, state: 'stopped' }]);
+    await expect(silent.remove(spec.id)).rejects.toThrow('cannot talk to the engine');
+    expect(await lab.engine.list(lab.owner)).toEqual([{ id: spec.id, state: 'running' }]);
     await lab.engine.remove(spec.id);
   });
 

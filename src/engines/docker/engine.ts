@@ -3,7 +3,7 @@ import type { Engine, Stats } from '../engine.ts';
 import { endSession, processesInside } from '../processes.ts';
 import { sendingProcess } from '../sending-process.ts';
 import { attach, endOrphans } from './attach.ts';
-import { firstProcess, ownContainers, partOf, stateOf } from './containers.ts';
+import { firstProcess, ownContainers, partOf, stateOf, type OwnContainer } from './containers.ts';
 import { dockerContext, examine, type DockerContext, type DockerEngineOptions } from './context.ts';
 import { segment } from './docker-client.ts';
 import { ingressOf } from './ingress.ts';
@@ -36,8 +36,9 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
     remove: (id) => exclusive(id, () => removeSandbox(context, id)),
     async list(owner) {
       const own = (await records.all()).filter(({ spec }) => spec.owner === owner);
-      // Nothing is asked of an engine that no sandbox uses.
-      const containers = own.length === 0 ? [] : await ownContainers(context);
+      // Nothing is asked of an engine that no sandbox uses. One that does not answer runs nothing that reaches a gateway; its
+      // sandboxes cannot be stopped or removed until it does, and those of other engines must not wait for that.
+      const containers = own.length === 0 ? [] : await ownContainers(context).catch((): readonly OwnContainer[] => []);
       return own.map(({ spec }) => ({ id: spec.id, state: stateOf(containers, spec.id) }));
     },
     tidy: () => tidy(context),

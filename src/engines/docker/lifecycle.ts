@@ -29,6 +29,7 @@ import {
   partOf,
   removeContainer,
   startContainer,
+  type OwnContainer,
 } from './containers.ts';
 import type { DockerContext } from './context.ts';
 import { examine } from './context.ts';
@@ -337,6 +338,8 @@ export async function tidy(context: DockerContext): Promise<void> {
     return;
   }
   const known = new Set((await context.records.all()).map(({ spec }) => spec.id));
-  const lost = new Set((await ownContainers(context)).map(({ sandbox }) => sandbox).filter((sandbox) => !known.has(sandbox)));
+  // Of an engine that does not answer the next tidying takes care.
+  const own = await ownContainers(context).catch((): readonly OwnContainer[] => []);
+  const lost = new Set(own.map(({ sandbox }) => sandbox).filter((sandbox) => !known.has(sandbox)));
   await Promise.all([...lost].map((sandbox) => removeContainers(context, sandbox)));
 }
