@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -113,7 +113,16 @@ function lacking(need: Need | undefined): string | undefined {
     const file = '/sys/fs/cgroup/memory/memory.kmem.tcp.limit_in_bytes';
     return existsSync(file) ? undefined : 'this host has no cgroup v1 for memory';
   }
+  if (need === 'priorities') {
+    return mayRaisePriorities() ? undefined : 'the caller may not raise priorities either';
+  }
   return need === undefined || onPath(need) ? undefined : `${need} is not installed`;
+}
+
+/** The hard bound of `RLIMIT_NICE` (getrlimit(2)): nobody hands on more than there is. */
+function mayRaisePriorities(): boolean {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  return !/^Max nice priority\s+\S+\s+0\s/m.test(limits);
 }
 
 async function prove(mutant: Mutant | undefined, probes: readonly string[], way: Way): Promise<Proved> {

@@ -125,7 +125,7 @@ export const exhaustionMutants: readonly Mutant[] = [
     find: '    NICE: 0,\n    RTPRIO: 0,',
     replace: '    NICE: 40,\n    RTPRIO: 99,',
     caughtBy: ['exhaustion.priority'],
-    needs: 'root',
+    needs: 'priorities',
   },
   {
     name: 'connections-unlimited',

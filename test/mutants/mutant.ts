@@ -25,5 +25,5 @@ export interface Edit {
   readonly replace: string;
 }
 
-/** `root`, `user`: who runs it; `cgroup-v1`: memory of sockets is counted apart; the others are runtimes that must be installed. */
-export type Need = 'root' | 'user' | 'cgroup-v1' | 'runsc' | 'crun';
+/** `root`, `user`: who runs it; `cgroup-v1`: memory of sockets is counted apart; `priorities`: the caller may raise them (RLIMIT_NICE); the others are runtimes that must be installed. */
+export type Need = 'root' | 'user' | 'cgroup-v1' | 'priorities' | 'runsc' | 'crun';
