@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { LayerName } from '../../base/layers.ts';
@@ -54,11 +54,15 @@ export async function hiddenLayers({ folder, env, runtime, uid }: HideOptions): 
   await writeFile(word, '');
   const [perl, container] = await Promise.all([programAt('perl', env), programAt(runtime, env)]);
   await writeFile(join(place, 'perl'), stageProgram(perl, word), { mode: 0o700 });
-  await writeFile(join(place, runtime), runtimeProgram(container, word), { mode: 0o700 });
   return {
     path: `${place}:${env['PATH'] ?? ''}`,
     async hide(layer) {
       const by = layer === undefined ? undefined : askedBy[layer];
+      // Only then: what the host knows of a runtime goes by where its program lies.
+      await rm(join(place, runtime), { force: true });
+      if (layer === 'runtime-floor') {
+        await writeFile(join(place, runtime), runtimeProgram(container, word), { mode: 0o700 });
+      }
       await writeFile(word, layer === undefined ? '' : ((uid === 0 ? by?.root : by?.user) ?? layer));
     },
   };
