@@ -7,7 +7,7 @@ import { engineLayout, type EngineLayout } from '../../engines/oci/folders.ts';
 import { commandCall } from '../../engines/oci/gvisor/gvisor-calls.ts';
 import { gvisorPlace } from '../../engines/oci/gvisor/inside.ts';
 import { sharedFile } from '../../engines/oci/gvisor/sandbox-folder.ts';
-import { engineRecords } from '../../engines/records.ts';
+import { containerOf, engineRecords } from '../../engines/records.ts';
 import { runtimeCommand } from '../../engines/oci/runtime.ts';
 import { run } from '../../system/process.ts';
 import type { RunInside } from '../inside/observe.ts';
@@ -30,7 +30,9 @@ export function rootInside(lab: Lab, sandbox: LabSandbox): RunInside {
     await writeFile(file, JSON.stringify(rootProcess(command)), { mode: 0o600 });
     const name = plan?.runtime ?? 'runc';
     const options = { name, root: layout.runtimeRoot(name), env: lab.env, ...(await whereTo(init)) };
-    const { file: program, args } = runtimeCommand(options, ['exec', '--process', file, sandbox.id]);
+    // It may have been made before its sandbox was asked for, under a name of its own.
+    const container = containerOf(await engineRecords(layout.records).get(sandbox.id));
+    const { file: program, args } = runtimeCommand(options, ['exec', '--process', file, container]);
     try {
       const { exitCode, stdout, stderr } = await run(program, args, { env: lab.env, cwd: lab.folder, input, timeoutMs });
       return { code: exitCode, out: stdout, err: stderr };
