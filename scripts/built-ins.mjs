@@ -9,6 +9,7 @@ export function takeBuiltIns(code) {
     if (taken === undefined) {
       throw new Error(`the bundle has an import of a form that is not foreseen: ${statement}`);
     }
-    return `const ${taken} = process.getBuiltinModule("${module}");`;
+    // By its full name: what is taken may be called `process` itself.
+    return `const ${taken} = globalThis.process.getBuiltinModule("${module}");`;
   });
 }

@@ -5,14 +5,19 @@ import { takeBuiltIns } from '../../../scripts/built-ins.mjs';
 
 describe('imports of Node’s own modules in the bundle', () => {
   it.each([
-    ['import { join } from "node:path";', 'const { join } = process.getBuiltinModule("node:path");'],
+    ['import { join } from "node:path";', 'const { join } = globalThis.process.getBuiltinModule("node:path");'],
     [
       'import { constants as constants$1, openSync } from "node:fs";',
-      'const { constants: constants$1, openSync } = process.getBuiltinModule("node:fs");',
+      'const { constants: constants$1, openSync } = globalThis.process.getBuiltinModule("node:fs");',
     ],
-    ['import { readFile } from "node:fs/promises";', 'const { readFile } = process.getBuiltinModule("node:fs/promises");'],
-    ['import * as net from "node:net";', 'const net = process.getBuiltinModule("node:net");'],
-    ['import $1 from "node:crypto";', 'const $1 = process.getBuiltinModule("node:crypto");'],
+    [
+      'import { readFile } from "node:fs/promises";',
+      'const { readFile } = globalThis.process.getBuiltinModule("node:fs/promises");',
+    ],
+    ['import * as net from "node:net";', 'const net = globalThis.process.getBuiltinModule("node:net");'],
+    ['import $1 from "node:crypto";', 'const $1 = globalThis.process.getBuiltinModule("node:crypto");'],
+    // As the MCP SDK has it: by its short name the constant would be read before it is there.
+    ['import process from "node:process";', 'const process = globalThis.process.getBuiltinModule("node:process");'],
   ])('%s is taken by name only', (statement, taken) => {
     expect(takeBuiltIns(`a();\n${statement}\nb();`)).toBe(`a();\n${taken}\nb();`);
   });
