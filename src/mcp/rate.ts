@@ -21,11 +21,18 @@ const dear: Readonly<Record<string, Bucket>> = {
   transfer_files: { burst: 20, everyMs: 1000 },
 };
 
-export function createRate(nowMs: () => number = () => performance.now()): Rate {
+export interface RateOptions {
+  /** how many times as much and as often as usual, from 1 */
+  readonly pace?: number | undefined;
+  readonly nowMs?: (() => number) | undefined;
+}
+
+export function createRate({ pace = 1, nowMs = () => performance.now() }: RateOptions = {}): Rate {
   const held = new Map<string, { left: number; atMs: number }>();
   return {
     take(tool) {
-      const { burst, everyMs } = Object.hasOwn(dear, tool) ? (dear[tool] ?? usual) : usual;
+      const bucket = Object.hasOwn(dear, tool) ? (dear[tool] ?? usual) : usual;
+      const [burst, everyMs] = [bucket.burst * pace, bucket.everyMs / pace];
       const now = nowMs();
       const known = held.get(tool) ?? { left: burst, atMs: now };
       const left = Math.min(burst, known.left + (now - known.atMs) / everyMs);

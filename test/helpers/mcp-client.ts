@@ -34,7 +34,8 @@ export async function startCaller(
 ): Promise<McpCaller> {
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: [entry, 'mcp', ...args],
+    // Tests are faster than a caller may be.
+    args: [entry, 'mcp', '--pace', '1000', ...args],
     env: { ...home.env, ...env },
     cwd: home.project,
     stderr: 'inherit',

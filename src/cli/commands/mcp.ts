@@ -9,15 +9,21 @@ import { serveStdio } from '../../mcp/serve-stdio.ts';
 import { tools } from '../../mcp/tools.ts';
 import { programFolders } from '../../system/environment.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { commands } from '../commands.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { sessionDefaults } from '../reading/session-defaults.ts';
-import { listOption, optionalPositionals, parseOptions, textOption } from '../reading/parse-options.ts';
+import {
+  listOption,
+  numberOption,
+  optionalPositionals,
+  parseOptions,
+  textOption,
+  type ParsedOptions,
+} from '../reading/parse-options.ts';
 import { ownIdentity } from '../session/session.ts';
 
 /** `casemate mcp`: a server of the Model Context Protocol over standard input and output, for the client that started it. */
-export const run: RunCommand = async (args, context) => {
-  const parsed = parseOptions(commands['mcp'] ?? { options: [] }, args);
+export const run: RunCommand = async (args, context, row) => {
+  const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const caller = { name: callerName(textOption(parsed, 'caller')), roots: rootsOf(listOption(parsed, 'root'), context) };
   const { env, stdin, stdout, stderr } = context;
@@ -37,12 +43,23 @@ export const run: RunCommand = async (args, context) => {
       userHome: env.get('HOME') ?? homedir(),
       programFolders: programFolders(env),
     },
-    rate: createRate(),
+    rate: createRate({ pace: paceOf(parsed) }),
     defaults: sessionDefaults(env),
     connect: async (progress = () => undefined) => await connectDaemon(context, { caller, asksNobody: true, progress }),
   });
   return 0;
 };
+
+const maxPace = 1000;
+
+/** The person's to say, who starts this: a caller has no part in it. */
+function paceOf(parsed: ParsedOptions): number {
+  const pace = numberOption(parsed, 'pace') ?? 1;
+  if (pace < 1 || pace > maxPace) {
+    throw new CasemateError('USAGE', `--pace ${pace} is not from 1 to ${maxPace}`, { hint: 'For example: --pace 10' });
+  }
+  return pace;
+}
 
 function callerName(text = 'mcp'): string {
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(text)) {

@@ -6,10 +6,11 @@ export const callerCommands: CommandTable = {
   mcp: {
     group: 'Agents and programs',
     summary: 'Serve sandboxes to an agent over the Model Context Protocol',
-    usage: '[--root PATH...] [--caller NAME]',
+    usage: '[--root PATH...] [--caller NAME] [--pace N]',
     options: [
       { name: 'root', value: 'PATH', repeats: true, about: 'folder below which projects may lie (default: here)' },
       { name: 'caller', value: 'NAME', about: 'whose sessions these are; each name sees its own alone (default: mcp)' },
+      { name: 'pace', value: 'N', about: 'let it call each tool N times as much and as often as usual, up to 1000 (default 1)' },
     ],
     about:
       'For clients that start a server themselves, such as Claude Code. It speaks over standard input and output until the client goes; sessions stay. ' +

@@ -38,12 +38,12 @@ export async function whileWatched<T>(
 ): Promise<{ readonly value: T; readonly watched: Watched }> {
   const peer = await lab.peer();
   const daemon = await followDaemon(await lab.daemon.pid());
-  await request(peer);
-  const quiet = await sample(peer, 5);
   const going = new AbortController();
-  const sampling = samplesUntil(peer, going.signal);
-  const listing = list(lab);
   try {
+    await request(peer);
+    const quiet = await sample(peer, 5);
+    const sampling = samplesUntil(peer, going.signal);
+    const listing = list(lab);
     const value = await work();
     const listMs = await listing;
     going.abort();

@@ -209,7 +209,12 @@ async function inhabit(base: Base, program: LabOptions['program'], end: () => Pr
   return {
     ...base,
     twin,
-    peer: () => (peer ??= make('peer')),
+    async peer() {
+      const found = await (peer ??= make('peer'));
+      // A probe before may have ended it, with the daemon for example. One that runs stays as it is.
+      await base.casemate(['start', found.name]);
+      return found;
+    },
     make,
     async remove() {
       relays.forEach((close) => close());

@@ -4,7 +4,7 @@ import { createRate } from '../../../src/mcp/rate.ts';
 
 it('a tool may be used so often at once, then as its bucket fills again', () => {
   let now = 0;
-  const rate = createRate(() => now);
+  const rate = createRate({ nowMs: () => now });
   for (let index = 0; index < 10; index += 1) {
     rate.take('create_session');
   }
@@ -16,4 +16,15 @@ it('a tool may be used so often at once, then as its bucket fills again', () => 
   rate.take('create_session');
   expect(() => rate.take('create_session')).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
   expect(() => rate.take('__proto__')).not.toThrow();
+});
+
+it('a pace allows so many times as much, and as often', () => {
+  let now = 0;
+  const rate = createRate({ pace: 3, nowMs: () => now });
+  for (let call = 0; call < 30; call += 1) {
+    rate.take('create_session');
+  }
+  expect(() => rate.take('create_session')).toThrow('try again in 2000 ms');
+  now += 2000;
+  rate.take('create_session');
 });
