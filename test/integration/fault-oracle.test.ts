@@ -156,17 +156,17 @@ describe('the oracle', () => {
       await writeFile(at(`state/engine/sandboxes/${waiting}.json`), JSON.stringify({ spec: { id: waiting }, ready: true }));
       await mkdir(at(`run/engine/runc/${waiting}`));
     };
-    await wait('cm-1');
+    await wait('cm-first-waiting');
     expect(faults()).toEqual([
-      'file casemate/run/engine/runc/cm-1 has no owner',
-      'file casemate/state/engine/sandboxes/cm-1.json has no owner',
+      'file casemate/run/engine/runc/cm-first-waiting has no owner',
+      'file casemate/state/engine/sandboxes/cm-first-waiting.json has no owner',
     ]);
     const child = spawn('sleep', ['60'], { env, stdio: 'ignore' });
     try {
       looked = { ...looked, daemon: child.pid };
       expect(faults()).toEqual([]);
-      await wait('cm-2');
-      expect(faults().join('\n')).toMatch(/the container cm-\d waits for a sandbox beside cm-\d/);
+      await wait('cm-second-waiting');
+      expect(faults().join('\n')).toMatch(/the container cm-\w+-waiting waits for a sandbox beside cm-\w+-waiting/);
     } finally {
       child.kill('SIGKILL');
     }
