@@ -66,10 +66,10 @@ export async function waitUntilGone(init: ProcessIdentity, limitMs: number): Pro
   return waitUntil(async () => !(await isSameProcess(init)), limitMs);
 }
 
-/** Asks in growing steps, from 1 to 20 milliseconds apart. */
+/** Asks in growing steps, from 1 to 20 milliseconds apart: what takes long is asked seldom, and nothing waits long after its end. */
 export async function waitUntil(isDone: () => Promise<boolean>, limitMs: number): Promise<boolean> {
   const end = performance.now() + limitMs;
-  for (let pause = 1; ; pause = Math.min(20, pause * 2)) {
+  for (let pause = 1; ; pause = Math.min(20, pause * 1.25)) {
     // oxlint-disable-next-line no-await-in-loop -- waiting is the point
     if (await isDone()) {
       return true;
