@@ -8,7 +8,7 @@ import { attack, control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
 import type { Lab } from '../lab/lab.ts';
 import { rootInside } from '../lab/root-inside.ts';
-import type { Inside, ProbeTable } from '../probe.ts';
+import type { Bench, Inside, ProbeTable } from '../probe.ts';
 
 /** Images by their digest, and runtimes by their version (G25). */
 
@@ -19,7 +19,8 @@ export const imageProbes: ProbeTable = {
     proves: ['G25'],
     profile: 'full',
     source: 'tags that move; labels taken for settings; CVE-2024-24557 class of cache poisoning',
-    async run(lab, { uid }) {
+    async run(lab, bench) {
+      const { uid } = bench;
       const { image } = lab.twin.target.plan ?? {};
       if (image?.digest === undefined || uid !== 0) {
         return { notApplicable: 'files of an image belong to ids that only root can copy' };
@@ -28,7 +29,7 @@ export const imageProbes: ProbeTable = {
       const rows = [
         ...(await verifyRows(lab, copy, image.recipe)),
         ...(await recordRows(lab, copy, image.recipe)),
-        await rootRow(lab, image.digest),
+        await rootRow(lab, image.digest, bench),
       ];
       await run('rm', ['-rf', '--one-file-system', '--', copy.store], { env: tools });
       return { rows };
@@ -171,11 +172,16 @@ function refusedRow(what: string, { code, err }: { readonly code: number; readon
   });
 }
 
-/** Field 4 of the line of `/` in mountinfo is where in its file system the root lies (proc(5)). */
-async function rootRow(lab: Lab, digest: string): Promise<Row> {
-  const [first = 0] = await lab.twin.target.processes();
-  const line = (await readProcess(first, 'mountinfo')).split('\n').find((text) => text.split(' ')[4] === '/') ?? '';
-  const place = line.split(' ')[3] ?? '';
+/**
+ * Field 4 of the line of `/` in mountinfo is where in its file system the root lies (proc(5)). gVisor has a root of its own and
+ * shows programs the image through its file server, which is among its processes.
+ */
+async function rootRow(lab: Lab, digest: string, { ownKernel }: Bench): Promise<Row> {
+  const pids = await lab.twin.target.processes();
+  const texts = await Promise.all((ownKernel ? pids : pids.slice(0, 1)).map((pid) => readProcess(pid, 'mountinfo')));
+  const rows = texts.flatMap((text) => text.split('\n').map((line) => line.split(' ')));
+  const places = rows.filter((fields) => ownKernel || fields[4] === '/').map((fields) => fields[3] ?? '');
+  const place = places.find((one) => one.includes(folderOf(digest))) ?? places.find((one) => one !== '') ?? '';
   return attack('the root of a running sandbox', {
     expected: 'the image of the planned digest',
     seen: place,
