@@ -14,7 +14,7 @@ import { makeHome } from '../home-folder.ts';
 import { line } from '../oci/stage-plan.ts';
 import { processesInside, waitUntil } from '../processes.ts';
 import type { EngineRecord } from '../records.ts';
-import { requireLayers } from '../require-layers.ts';
+import { requireHost } from '../require-layers.ts';
 import { claimNames, releaseNames } from '../workspace/claim-names.ts';
 import { coverFiles } from '../workspace/cover-files.ts';
 import type { Protection } from '../workspace/protect.ts';
@@ -57,8 +57,7 @@ const nobody = '65534:65534';
 export async function createSandbox(context: DockerContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {
   parseSandboxId(spec.id);
   const known = layersOf(await context.facts(), spec.runtime);
-  const lacks = known.some(({ layer, available }) => !available && !spec.waived.includes(layer));
-  requireLayers(lacks ? await examine(context, spec.runtime, { signal }) : known, spec);
+  await requireHost(known, spec, () => examine(context, spec.runtime, { signal }));
   const undo = cleanupStack();
   try {
     signal?.throwIfAborted();

@@ -27,7 +27,7 @@ import { noRoom } from './full-disk.ts';
 import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
 import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
 import { processesInside, waitUntil } from '../processes.ts';
-import { requireLayers } from '../require-layers.ts';
+import { requireHost } from '../require-layers.ts';
 import { claimNames } from '../workspace/claim-names.ts';
 import { drop, forgetReady, keepReady, passOn, takeReady, type Ready } from './ready.ts';
 import { containerOf, type EngineRecord } from '../records.ts';
@@ -41,7 +41,7 @@ import { deleteContainer, forget, freeSlot, tearDown } from './tear-down.ts';
 
 export async function createSandbox(context: EngineContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {
   parseSandboxId(spec.id);
-  await requireHost(context, spec);
+  await requireHost(await knownReports(context, spec.runtime), spec, () => examine(context, spec.runtime));
   const undo = cleanupStack();
   try {
     signal?.throwIfAborted();
@@ -85,13 +85,6 @@ async function begin(context: EngineContext, { spec, slot }: EngineRecord, host:
   const begun = await beginContainer(spec, host, { identity: await identityOf(context, slot), ready: takeStage(context) });
   prepareListener(context, spec.id);
   return begun;
-}
-
-/** What an earlier look found missing may have been missing at that moment alone: it is looked for once more before a refusal. */
-async function requireHost(context: EngineContext, spec: SandboxSpec): Promise<void> {
-  const known = await knownReports(context, spec.runtime);
-  const lacks = known.some(({ layer, available }) => !available && !spec.waived.includes(layer));
-  requireLayers(lacks ? await examine(context, spec.runtime) : known, spec);
 }
 
 /** The first process of the sandbox; where none lives, the container is made anew from the record. */

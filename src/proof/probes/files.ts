@@ -1,19 +1,25 @@
 import { attack, control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
 import { showsFiles } from '../outside/gvisor-processes.ts';
+import type { Plan } from '../../sandbox/plan.ts';
 import type { Bench, ProbeTable } from '../probe.ts';
 import { rowList, text, textList, textMap } from '../read-answer.ts';
 
 /** What of files, devices and processes is there, and what can be left behind (G3, G4). */
 
-/** Any of them: a home that cannot be written is no fault of a sandbox. */
-function ownPlace(bench: Bench): Row {
-  const places = Object.entries(textMap(bench.answer('writable_own')));
-  return control('write in a folder of its own', {
-    expected: 'DONE',
-    seen: places.map(([folder, seen]) => `${folder}: ${seen}`).join(', '),
-    ok: places.some(([, seen]) => seen === 'DONE'),
-  });
+/** Ours gives each of them; of a sandbox of somebody else one is enough, for a home that cannot be written is no fault of its. */
+function ownPlaces({ answer, target }: Bench): readonly Row[] {
+  const places = Object.entries(textMap(answer('writable_own')));
+  if (target.plan !== undefined) {
+    return places.map(([folder, seen]) => control(`write in ${folder}`, { expected: 'DONE', seen, ok: seen === 'DONE' }));
+  }
+  return [
+    control('write in a folder of its own', {
+      expected: 'DONE',
+      seen: places.map(([folder, seen]) => `${folder}: ${seen}`).join(', '),
+      ok: places.some(([, seen]) => seen === 'DONE'),
+    }),
+  ];
 }
 
 /** Devices that gVisor makes itself: none of them is one of this host's. */
@@ -21,7 +27,10 @@ const ofGvisor: ReadonlySet<string> = new Set(['fuse', 'net', 'char']);
 
 /** Targets whose file systems are made for the sandbox alone, or shown from its own folders. */
 const declared =
-  /^\/(?:$|workspace(?:\/|$)|home\/agent$|tmp$|var\/tmp$|run$|proc(?:\/|$)|dev(?:\/|$)|sys(?:\/|$)|etc\/(?:resolv\.conf|hosts|hostname|passwd|group|ssl\/certs\/ca-certificates\.crt)$)/;
+  /^\/(?:$|workspace(?:\/|$)|home\/agent$|tmp$|var\/tmp$|run$|proc(?:\/|$)|dev(?:\/|$)|sys(?:\/|$)|etc\/(?:resolv\.conf|hosts|ssl\/certs\/ca-certificates\.crt)$)/;
+
+/** What Docker shows beside them, from folders of its own and of the sandbox. */
+const declaredWithDocker = /^\/etc\/(?:hostname|passwd|group)$/;
 
 export const fileProbes: ProbeTable = {
   'files.mounts': {
@@ -35,13 +44,19 @@ export const fileProbes: ProbeTable = {
       Promise.resolve({
         rows: [
           // A kernel of its own knows neither option; what it shows of this host's files it has from a file server outside.
-          ...rowList(bench.answer('mounts')).map((row) => judgeMount(row, 'inside', { declaredAlone: bench.ownKernel })),
-          ownPlace(bench),
+          ...rowList(bench.answer('mounts')).map((row) =>
+            judgeMount(row, 'inside', { engine: bench.target.plan?.engine, declaredAlone: bench.ownKernel }),
+          ),
+          ...ownPlaces(bench),
         ],
       }),
     async outside(target) {
       const shown = await showsFiles(target);
-      return shown === undefined ? [] : mountRows(await readProcess(shown, 'mountinfo')).map((row) => judgeMount(row, 'outside'));
+      return shown === undefined
+        ? []
+        : mountRows(await readProcess(shown, 'mountinfo')).map((row) =>
+            judgeMount(row, 'outside', { engine: target.plan?.engine }),
+          );
     },
   },
   'files.read-only-root': {
@@ -57,7 +72,7 @@ export const fileProbes: ProbeTable = {
       const rows = Object.entries(textMap(bench.answer('writable'))).map(([folder, seen]) =>
         attack(`write in ${folder}`, { expected: 'EROFS or EACCES', seen, ok: seen !== 'DONE' }),
       );
-      return { rows: [...rows, ownPlace(bench)] };
+      return { rows: [...rows, ...ownPlaces(bench)] };
     },
   },
   'files.devices': {
@@ -82,7 +97,7 @@ export const fileProbes: ProbeTable = {
             ok: unusual.length === 0,
           }),
           ...made,
-          ownPlace(bench),
+          ...ownPlaces(bench),
         ],
       };
     },
@@ -100,7 +115,7 @@ export const fileProbes: ProbeTable = {
       const rows = Object.entries(textMap(bench.answer('set_id'))).map(([what, seen]) =>
         attack(what, { expected: 'EPERM', seen, ok: seen !== 'DONE' }),
       );
-      return { rows: [...rows, ownPlace(bench)] };
+      return { rows: [...rows, ...ownPlaces(bench)] };
     },
   },
   'files.processes': {
@@ -186,23 +201,29 @@ function mountRows(mountinfo: string): readonly Mount[] {
   });
 }
 
-function judgeMount(mount: Mount, from: Row['from'], { declaredAlone = false } = {}): Row {
+interface Judging {
+  readonly engine: Plan['engine'] | undefined;
+  readonly declaredAlone?: boolean | undefined;
+}
+
+function judgeMount(mount: Mount, from: Row['from'], { engine, declaredAlone = false }: Judging): Row {
   const { at = '', options = '', type = '' } = mount;
-  const isDeclared = declared.test(at);
+  const isDeclared = declared.test(at) || (engine === 'docker' && declaredWithDocker.test(at));
   return attack(`mount at ${at}`, {
     expected: declaredAlone ? 'declared' : 'declared, nosuid, nodev',
     seen: `${type} ${options}${isDeclared ? '' : ', not declared'}`,
-    ok: isDeclared && (declaredAlone || givesNothing(mount)),
+    ok: isDeclared && (declaredAlone || givesNothing(mount, engine)),
     from,
   });
 }
 
-function givesNothing({ at = '', options = '', type = '' }: Mount): boolean {
+function givesNothing(mount: Mount, engine: Judging['engine']): boolean {
+  const { at = '', options = '', type = '' } = mount;
   const list = options.split(',');
   // Terminals are devices, and the eight devices are bound from the host; a program can gain nothing from either.
   const isDevice = type === 'devpts' || /^\/dev\/(?:null|zero|full|random|urandom|tty|console|ptmx)$/.test(at);
-  // Docker makes the devices there, and nobody inside may make another one or write there.
-  const isDockers = at === '/dev' && type === 'tmpfs' && list.includes('nosuid');
   const isMask = at.startsWith('/proc/') || at.startsWith('/sys');
-  return isDevice || isDockers || isMask || (list.includes('nosuid') && list.includes('nodev'));
+  // Docker makes the devices of /dev there, and nobody inside may make another one or write there.
+  const mayHoldDevices = engine === 'docker' && at === '/dev' && type === 'tmpfs';
+  return isDevice || isMask || (list.includes('nosuid') && (mayHoldDevices || list.includes('nodev')));
 }
