@@ -103,9 +103,11 @@ async function answerCalls({ context, sandboxes, idleMs, whileOpen }: Answering)
     timers,
     status: () => statusOf(sandboxes, { socket, uptimeMs: performance.now() - startedMs }),
     async shutdown(force) {
-      const names = await stopAll(context, sandboxes, force);
-      setImmediate(() => ending.resolve());
-      return names;
+      const names = stopAll(context, sandboxes, force);
+      // One that is forced ends whatever became of its sandboxes: where a stop could not be recorded, nobody else could end it.
+      const end = (): unknown => setImmediate(() => ending.resolve());
+      void names.then(end, force ? end : () => undefined);
+      return await names;
     },
   };
   const onActivity = (): void => {

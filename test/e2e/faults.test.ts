@@ -157,6 +157,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
       child.stdin.end('go\n');
       await expect.poll(() => child.exitCode, { timeout: 20_000 }).toBe(125);
       expect(told).toContain('was changed by another program');
+      // Nor can its stop be recorded, which is said; it ends all the same.
+      const { code, err } = await other.casemate(['daemon', 'stop', '--force']);
+      expect({ code, err }).toMatchObject({ code: 125, err: expect.stringContaining('was changed by another program') });
+      expect(await other.casemate(['daemon', 'status', '--json'])).toMatchObject({ code: 0, out: expect.stringMatching(/"daemon": null/u) });
     } finally {
       await other.remove();
     }

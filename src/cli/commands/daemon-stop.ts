@@ -32,7 +32,14 @@ async function stop(context: CommandContext, force: boolean): Promise<readonly s
     return undefined;
   }
   // One that dies before it has answered has stopped nothing: that is no success.
-  const { stopped } = await client.call('shutdown', { force });
-  await client.whenClosed();
-  return stopped;
+  let ends = force;
+  try {
+    const { stopped } = await client.call('shutdown', { force });
+    ends = true;
+    return stopped;
+  } finally {
+    if (ends) {
+      await client.whenClosed();
+    }
+  }
 }
