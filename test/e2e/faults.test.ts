@@ -160,7 +160,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('faults', () => {
       // Nor can its stop be recorded, which is said; it ends all the same.
       const { code, err } = await other.casemate(['daemon', 'stop', '--force']);
       expect({ code, err }).toMatchObject({ code: 125, err: expect.stringContaining('was changed by another program') });
-      expect(await other.casemate(['daemon', 'status', '--json'])).toMatchObject({ code: 0, out: expect.stringMatching(/"daemon": null/u) });
+      expect(await other.casemate(['daemon', 'status', '--json'])).toMatchObject({
+        code: 0,
+        out: expect.stringMatching(/"daemon": null/u),
+      });
     } finally {
       await other.remove();
     }
