@@ -1,9 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { campaign, kinds } from '../test/faults/campaign.ts';
 import type { Point, RoundReport } from '../test/faults/round.ts';
 import { steps } from '../test/faults/steps.ts';
+import { isBad, summaryOf } from '../test/faults/summary.ts';
 
 /** Lets processes of the real program fail at every point of every step: see "Faults" in CONTRIBUTING.md. */
 const { values } = parseArgs({
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true },
     kind: { type: 'string', multiple: true },
     under: { type: 'string' },
+    record: { type: 'string' },
     keep: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   },
@@ -23,7 +25,9 @@ async function main(): Promise<number> {
   const chosen = values.only === undefined ? steps : steps.filter(({ name }) => values.only?.includes(name));
   const unknown = (values.only ?? []).filter((name) => !steps.some((step) => step.name === name));
   if (values.help === true || unknown.length > 0) {
-    say(`npm run faults -- [--only STEP]... [--kind ${kinds.join('|')}]... [--rounds N] [--seed S] [--under FOLDER] [--keep]`);
+    say(
+      `npm run faults -- [--only STEP]... [--kind ${kinds.join('|')}]... [--rounds N] [--seed S] [--under FOLDER] [--record FILE] [--keep]`,
+    );
     say(`steps: ${steps.map(({ name }) => name).join(', ')}`);
     return unknown.length > 0 ? 2 : 0;
   }
@@ -32,10 +36,13 @@ async function main(): Promise<number> {
     mkdirSync(values.under, { recursive: true });
   }
   say(`seed ${seed}`);
-  const counts = { passed: 0, failed: 0 };
+  const reports: RoundReport[] = [];
   const onRound = (report: RoundReport): void => {
-    counts[report.faults.length === 0 ? 'passed' : 'failed'] += 1;
+    reports.push(report);
     tell(report);
+    if (values.record !== undefined) {
+      appendFileSync(values.record, `${JSON.stringify({ seed, ...report })}\n`);
+    }
   };
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
@@ -52,8 +59,10 @@ async function main(): Promise<number> {
     keep: values.keep,
     signal: stop.signal,
   });
-  say(`${counts.passed} passed, ${counts.failed} failed`);
-  return counts.failed === 0 ? 0 : 1;
+  summaryOf(reports).forEach(say);
+  const failed = reports.filter(isBad).length;
+  say(`${reports.length - failed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
 }
 
 function tell({ step, point, hits, faults, ms }: RoundReport): void {
