@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 
 import { checkCommand, checkTests, total } from './setup/checks.mjs';
+import { startDockerEngine } from './setup/docker-engine.mjs';
 import { Failure, main, report } from './setup/failure.mjs';
 import { copyFor, ordinaryUser } from './setup/ordinary-user.mjs';
 import { bundle, childEnvironment, nodeProgram } from './setup/places.mjs';
@@ -14,25 +15,36 @@ import { runOpen } from './setup/processes.mjs';
 
 const chosen = process.argv.slice(2);
 // In CI an engine that is not there is a failure: a suite that skips everything must not be green.
-const required = process.env.CI === 'true' ? { REQUIRE_ENGINES: process.env.REQUIRE_ENGINES ?? 'oci,runsc' } : {};
+const required = process.env.CI === 'true' ? (process.env.REQUIRE_ENGINES ?? 'oci,runsc,docker').split(',') : [];
 // Tests of the whole way run what was built, as a user would.
-const env = { ...required, CASEMATE_TEST_ENTRY: bundle };
+const env = { ...requiring(required), CASEMATE_TEST_ENTRY: bundle };
 
 await main(async () => {
   await prepare({ images: ['base', 'claude', 'codex'], forTests: true });
-  const counts = chosen.length > 0 ? [await checkTests('Chosen tests', chosen, { env })] : await checkAll();
-  const { passed, failed, skipped } = total(counts);
-  process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
-  return failed === 0 ? 0 : 1;
+  const docker = await startDockerEngine();
+  try {
+    const whole = { ...env, ...docker.env };
+    const counts = chosen.length > 0 ? [await checkTests('Chosen tests', chosen, { env: whole })] : await checkAll(whole);
+    const { passed, failed, skipped } = total(counts);
+    process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+    return failed === 0 ? 0 : 1;
+  } finally {
+    await docker.stop();
+  }
 });
 
-async function checkAll() {
+/** @param {readonly string[]} engines */
+function requiring(engines) {
+  return engines.length === 0 ? {} : { REQUIRE_ENGINES: engines.join(',') };
+}
+
+async function checkAll(whole) {
   const parts = [
     () => checkCommand('Types', 'tsc', ['-p', '.']),
     () => checkCommand('Lint', 'oxlint', []),
     () => checkCommand('Format', 'oxfmt', ['--check']),
-    () => checkTests('Unit and meta tests', ['--project', 'unit'], { env }),
-    () => checkTests('Tests with real engines, files and sockets', ['--project', 'real'], { env }),
+    () => checkTests('Unit and meta tests', ['--project', 'unit'], { env: whole }),
+    () => checkTests('Tests with real engines, files and sockets', ['--project', 'real'], { env: whole }),
     ...(process.getuid() === 0 ? [rootlessPart] : []),
   ];
   const counts = [];
@@ -72,7 +84,8 @@ async function rootlessPart() {
     return await checkTests(title, ['--project', 'rootless'], {
       ...options,
       reports: copy.folder,
-      env: { ...required, ...own, CASEMATE_TEST_ENTRY: entry },
+      // The Docker Engine of the tests is root's.
+      env: { ...requiring(required.filter((name) => name !== 'docker')), ...own, CASEMATE_TEST_ENTRY: entry },
     });
   } finally {
     copy.remove();

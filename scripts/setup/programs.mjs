@@ -33,7 +33,11 @@ const testNeeds = [
 ];
 
 /** Whose tests are left out, with a reason, where no package brings it; in CI that is a failure. */
-const testWishes = [{ need: 'runsc', package: 'runsc' }];
+const testWishes = [
+  { need: 'runsc', package: 'runsc' },
+  { need: 'dockerd', package: 'docker.io' },
+  { need: 'podman', package: 'podman' },
+];
 
 /** Installs what is missing through apt where we may; otherwise says in one line what to install. */
 export async function installPrograms({ forTests = false } = {}) {

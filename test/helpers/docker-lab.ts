@@ -8,6 +8,7 @@ import type { LayerName } from '../../src/base/layers.ts';
 import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import { dockerContext, type DockerContext, type DockerEngineOptions } from '../../src/engines/docker/context.ts';
 import { dockerEngine } from '../../src/engines/docker/engine.ts';
+import { socketPath } from '../../src/engines/docker/socket-path.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
 import { run } from '../../src/system/process.ts';
@@ -37,7 +38,8 @@ export const workspaceOwner = uid === 0 ? 1000 : uid;
 /** What this engine cannot give. */
 export const dockerWaivers: readonly LayerName[] = ['user-namespace', 'disk-limit'];
 
-export const dockerSocket = processEnvironment.get('CASEMATE_TEST_DOCKER') ?? '/var/run/docker.sock';
+/** `npm test` starts an engine of its own and names it in `DOCKER_HOST`. */
+export const dockerSocket = socketPath(processEnvironment);
 
 /** What these tests lack on this machine, for `engineOrSkip`; `undefined` when nothing. */
 export async function dockerLacks(): Promise<string | undefined> {

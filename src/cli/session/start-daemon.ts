@@ -27,6 +27,7 @@ const daemonVariables = [
   'SSL_CERT_FILE',
   'NODE_EXTRA_CA_CERTS',
   'CASEMATE_IDLE_MS',
+  'DOCKER_HOST',
 ] as const;
 
 /**

@@ -1,0 +1,139 @@
+/**
+ * A Docker Engine of the tests' own: its socket, its containers and its settings are not the machine's, it makes no bridge and
+ * no packet rules, and it ends with the tests, also when they are killed. Its images stay in `.cache`, so that they are
+ * imported once.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { childEnvironment, root } from './places.mjs';
+import { which } from './processes.mjs';
+import { step } from './progress.mjs';
+
+const waitMs = 120_000;
+
+/**
+ * What tests find it by, and what ends it; where it cannot be started the tests are left to the machine's own engine, if
+ * there is one.
+ * @returns {Promise<{ env: Record<string, string>, stop: () => Promise<void> }>}
+ */
+export async function startDockerEngine(data = join(root, '.cache', 'docker')) {
+  if (process.getuid() !== 0 || which('dockerd') === undefined) {
+    return { env: {}, stop: async () => {} };
+  }
+  const places = placesOf(data);
+  try {
+    const engine = await step('Starting a Docker Engine for the tests', () => start(places));
+    return { env: { DOCKER_HOST: `unix://${places.socket}` }, stop: () => end(engine, places) };
+  } catch (error) {
+    rmSync(places.run, { recursive: true, force: true });
+    process.stderr.write(`casemate: the tests have no Docker Engine of their own: ${error.message}\n`);
+    return { env: {}, stop: async () => {} };
+  }
+}
+
+/** The path of a socket is short, so what runs lies in the folder for temporary files, and what stays in `data`. */
+function placesOf(data) {
+  mkdirSync(data, { recursive: true });
+  const run = mkdtempSync(join(tmpdir(), 'casemate-dockerd-'));
+  return { data, run, socket: join(run, 'docker.sock'), pid: join(data, 'engine.pid'), log: join(data, 'engine.log') };
+}
+
+async function start({ data, run, socket, pid, log }) {
+  await until(() => !isHeld(pid), 'another test run of this checkout uses its folder');
+  // The machine's own settings would be read otherwise, and are another engine's.
+  const settings = join(run, 'daemon.json');
+  writeFileSync(settings, '{}');
+  const args = [
+    `--config-file=${settings}`,
+    `--host=unix://${socket}`,
+    `--data-root=${join(data, 'data')}`,
+    `--exec-root=${join(run, 'exec')}`,
+    `--pidfile=${pid}`,
+    '--log-level=warn',
+    '--bridge=none',
+    '--iptables=false',
+    '--ip6tables=false',
+    '--ip-forward=false',
+    '--ip-masq=false',
+    // Where containerd is a service of the machine it is used, in a namespace of its own.
+    '--containerd-namespace=casemate-test',
+    '--containerd-plugins-namespace=casemate-test-plugins',
+    '--exec-opt=native.cgroupdriver=cgroupfs',
+  ];
+  const output = openSync(log, 'w', 0o600);
+  // Whoever kills the tests at once has the engine end as well: the kernel tells it that its parent is gone.
+  const engine = spawn('setpriv', ['--pdeathsig', 'TERM', '--', which('dockerd'), ...args], {
+    stdio: ['ignore', output, output],
+    env: childEnvironment(),
+  });
+  closeSync(output);
+  engine.once('error', () => {});
+  await until(
+    () => {
+      if (engine.exitCode !== null || engine.pid === undefined) {
+        throw new Error(`dockerd did not start: ${lastLines(log)}`);
+      }
+      return answers(socket);
+    },
+    () => {
+      engine.kill();
+      return `dockerd does not answer: ${lastLines(log)}`;
+    },
+  );
+  return engine;
+}
+
+async function end(engine, { run, log }) {
+  const left = new Promise((resolve) => {
+    engine.once('close', resolve);
+  });
+  if (engine.exitCode === null && engine.signalCode === null) {
+    engine.kill('SIGTERM');
+    if ((await Promise.race([left.then(() => 'ended'), sleep(30_000, 'late', { ref: false })])) === 'late') {
+      process.stderr.write(`casemate: dockerd did not end when asked to: ${lastLines(log)}\n`);
+      engine.kill('SIGKILL');
+      await left;
+    }
+  }
+  rmSync(run, { recursive: true, force: true });
+}
+
+/** Whether a dockerd still has this folder: one whose tests were killed takes a moment to end. */
+function isHeld(file) {
+  try {
+    return readFileSync(`/proc/${Number(readFileSync(file, 'utf8'))}/cmdline`, 'utf8').includes(file);
+  } catch {
+    return false;
+  }
+}
+
+function answers(socketPath) {
+  return new Promise((resolve) => {
+    const question = request({ socketPath, path: '/_ping', agent: false, timeout: 5000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    question.once('timeout', () => question.destroy());
+    question.once('error', () => resolve(false));
+    question.end();
+  });
+}
+
+async function until(isSo, otherwise) {
+  const latest = Date.now() + waitMs;
+  while (!(await isSo())) {
+    if (Date.now() > latest) {
+      throw new Error(typeof otherwise === 'string' ? otherwise : otherwise());
+    }
+    await sleep(100);
+  }
+}
+
+function lastLines(file) {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-3).join(' | ').slice(-800);
+}
