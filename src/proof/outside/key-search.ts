@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
 import { open, readFile, readdir, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
 
 /**
  * Looks from outside for texts in a sandbox: in the environment, the arguments and the whole readable memory of its
@@ -108,19 +107,26 @@ function searchBytes(bytes: Buffer, needles: readonly Needle[], place: string): 
 
 const maxFileBytes = 64 * 1024 * 1024;
 
-/** Regular files below a folder; links are not followed. */
+/** Regular files below a folder, whatever their names; links are not followed, and a folder that is closed hides only itself. */
 export async function searchFolder(folder: string, needles: readonly Needle[]): Promise<SearchReport> {
   let report = emptyReport(needles);
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
-  for (const entry of entries.filter((candidate) => candidate.isFile())) {
-    const path = join(entry.parentPath, entry.name);
+  const waiting = [Buffer.from(folder)];
+  for (let here = waiting.pop(); here !== undefined; here = waiting.pop()) {
     // oxlint-disable-next-line no-await-in-loop -- bounded memory
-    report = joinReports(report, searchBytes(await readRegular(path), needles, path));
+    for (const entry of await readdir(here, { withFileTypes: true, encoding: 'buffer' }).catch(() => [])) {
+      const path = Buffer.concat([here, Buffer.from('/'), entry.name]);
+      if (entry.isDirectory()) {
+        waiting.push(path);
+      } else if (entry.isFile()) {
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        report = joinReports(report, searchBytes(await readRegular(path), needles, path.toString('utf8')));
+      }
+    }
   }
   return report;
 }
 
-async function readRegular(path: string): Promise<Buffer> {
+async function readRegular(path: Buffer): Promise<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => undefined);
   try {
     const stats = await file?.stat();
