@@ -15,11 +15,20 @@ export interface ProbeRow {
   readonly profile: Profile;
   /** questions that are put inside, all in one go, before `run` */
   readonly asks?: readonly string[] | undefined;
-  /** protection layers it rests on: where a person waived one, an attack that gets through is what they accepted */
-  readonly layers?: readonly LayerName[] | undefined;
+  /** protection layers it rests on, and what each bears */
+  readonly layers?: RestsOn | undefined;
   /** CVE, standard or report that it comes from */
   readonly source?: string | undefined;
 }
+
+/**
+ * The rows that rest on a layer, as `what: seen`: where a person waived it, these attacks may get through, which is what they
+ * accepted. The others of the probe are judged as ever.
+ */
+export type RestsOn = Partial<Readonly<Record<LayerName, RegExp>>>;
+
+/** Where a layer bears a whole probe. */
+export const everyRow = /^/;
 
 /** Attacks any sandbox that runs, whoever made it. */
 export interface SandboxProbe extends ProbeRow {

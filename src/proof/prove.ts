@@ -1,9 +1,10 @@
 import { toCasemateError } from '../base/errors.ts';
-import { combine, judge, type Finding, type Seen, type Verdict } from './finding.ts';
+import { combine, type Finding, type Seen, type Verdict } from './finding.ts';
 import { guaranteeIds, isGuaranteeId, type GuaranteeId } from './guarantees.ts';
 import { observe, type Answers } from './inside/observe.ts';
 import type { Lab } from './lab/lab.ts';
 import { hasOwnKernel } from './outside/gvisor-processes.ts';
+import { judgeWaived } from './waived.ts';
 import type { Watch } from './watch/watch.ts';
 import type { Bench, Probe, ProbeTable, Target } from './probe.ts';
 
@@ -66,7 +67,7 @@ async function attempt(id: string, probe: Probe, means: Means): Promise<Finding>
   const started = performance.now();
   const finish = (seen: Seen): Finding => ({
     probe: id,
-    ...acceptWaived(judge(seen), probe, means.bench.target),
+    ...judgeWaived(seen, probe.layers, means.bench.target.plan?.waive),
     rows: 'rows' in seen ? seen.rows : [],
     ms: Math.round(performance.now() - started),
   });
@@ -76,18 +77,6 @@ async function attempt(id: string, probe: Probe, means: Means): Promise<Finding>
     const { message } = toCasemateError(thrown);
     return { ...finish({ rows: [] }), verdict: 'inconclusive', why: `the probe broke off: ${message}` };
   }
-}
-
-/** What a person waived by name is not held, and not a defect either. */
-function acceptWaived(
-  judged: ReturnType<typeof judge>,
-  { layers = [] }: Probe,
-  { plan }: Target,
-): { readonly verdict: Verdict; readonly why?: string | undefined } {
-  const waived = layers.filter((layer) => plan?.waive.includes(layer) === true);
-  return judged.verdict === 'broken' && waived.length > 0
-    ? { verdict: 'not-applicable', why: `waived by a person: ${waived.join(', ')} (${judged.why ?? ''})` }
-    : judged;
 }
 
 /** Without a watch nobody could tell the questions about it where to look. */

@@ -27,6 +27,14 @@ export const faultMutants: readonly Mutant[] = [
     caughtBy: ['faults.missing-layer'],
   },
   {
+    name: 'groups-taken-for-granted',
+    weakens: 'a host without cgroups counts as one that limits memory',
+    file: 'src/engines/oci/examine.ts',
+    find: "'memory-limit': () => controller(host, 'memory'),",
+    replace: "'memory-limit': async () => present('assumed'),",
+    caughtBy: ['faults.missing-layer'],
+  },
+  {
     name: 'layer-unnamed',
     weakens: 'a start that is refused does not say which layer is missing',
     file: 'src/engines/require-layers.ts',

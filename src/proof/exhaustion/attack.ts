@@ -1,9 +1,9 @@
-import type { LayerName } from '../../base/layers.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import { attack, control, type Row } from '../finding.ts';
 import type { Lab, LabLimits, LabSandbox } from '../lab/lab.ts';
 import type { Hand, Hold } from '../lab/hand.ts';
 import { hasOwnKernel } from '../outside/gvisor-processes.ts';
+import type { RestsOn } from '../probe.ts';
 import { groupFigures, type GroupFigures } from './figures.ts';
 import { watchedRows, whileWatched, type Bounds, type Watched } from './watched.ts';
 
@@ -15,7 +15,7 @@ export interface Attack {
   /** completes "tries to ..." */
   readonly title: string;
   readonly source?: string | undefined;
-  readonly layers?: readonly LayerName[] | undefined;
+  readonly layers?: RestsOn | undefined;
   readonly bounds?: Bounds | undefined;
   /** why there is nothing to attack under this plan */
   readonly lacks?: ((plan: Plan) => string | undefined) | undefined;

@@ -14,7 +14,7 @@ export const takeAttacks: AttackTable = {
   processes: {
     title: 'start processes without end',
     source: 'CIS Docker 5.29',
-    layers: ['pids-limit'],
+    layers: { 'pids-limit': /^processes(?: as the host counts them)?: / },
     async run(field) {
       const { limits, lab, group } = field;
       const most = field.ownKernel ? tasksFor(limits.pids) : limits.pids;
@@ -44,7 +44,7 @@ export const takeAttacks: AttackTable = {
   memory: {
     title: 'take memory of every kind: its own, shared, files in memory, buffers of pipes and sockets',
     source: 'CIS Docker 5.11; tcp(7) on memory that cgroup v1 does not count',
-    layers: ['memory-limit'],
+    layers: { 'memory-limit': /^MiB |^memory as the host counts it: / },
     run: takeMemory,
   },
   files: {
@@ -74,7 +74,7 @@ export const takeAttacks: AttackTable = {
   home: {
     title: 'fill the home folder, with bytes and with names',
     source: 'Kubernetes ephemeral storage limits',
-    layers: ['disk-limit'],
+    layers: { 'disk-limit': /^(?:MiB|names) in the home: |^free disk of the host: / },
     run: fillHome,
   },
   'file-size': {
@@ -133,7 +133,7 @@ export const takeAttacks: AttackTable = {
   processor: {
     title: 'keep every processor busy',
     source: 'CIS Docker 5.12',
-    layers: ['cpu-limit'],
+    layers: { 'cpu-limit': /^processors it had: / },
     run: burn,
   },
 };

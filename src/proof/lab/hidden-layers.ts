@@ -34,6 +34,17 @@ export function hideable({ waive, runtime }: Plan, uid: number): readonly LayerN
   return all.filter((name) => !waive.includes(name));
 }
 
+/** Those that are cgroups, which no program is asked for. */
+const byGroups: readonly LayerName[] = ['memory-limit', 'cpu-limit', 'pids-limit'];
+
+/** What hides all of them, from what it starts alone: an empty folder in their place, in a mount namespace of its own. */
+export const withoutGroups = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"', 'sh'] as const;
+
+/** Those of them that are hidden by it; nobody but root can. */
+export function hideableGroups({ waive }: Plan, uid: number): readonly LayerName[] {
+  return uid === 0 ? byGroups.filter((name) => !waive.includes(name)) : [];
+}
+
 function asLayer(name: string): LayerName {
   // oxlint-disable-next-line no-unsafe-type-assertion -- a key of the table above
   return name as LayerName;

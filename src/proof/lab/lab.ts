@@ -54,6 +54,8 @@ export interface CasemateOptions extends InsideOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** in a terminal of its own: input is what is typed, output what is shown */
   readonly atTerminal?: boolean | undefined;
+  /** a program and its first arguments, which starts ours; a daemon that our program starts is below it, too */
+  readonly through?: readonly string[] | undefined;
   /** file that a careless caller leaves open as descriptor 9 */
   readonly leftOpen?: string | undefined;
 }

@@ -21,14 +21,16 @@ export interface SecondHomeOptions {
   readonly name: string;
   readonly plan: Plan;
   readonly path?: string | undefined;
+  /** default: as the plan has it */
+  readonly waive?: Plan['waive'] | undefined;
 }
 
-export async function secondHome(lab: Lab, { name, plan, path }: SecondHomeOptions): Promise<SecondHome> {
+export async function secondHome(lab: Lab, { name, plan, path, waive = plan.waive }: SecondHomeOptions): Promise<SecondHome> {
   const home = join(lab.folder, `home-${name}`);
   const workspace = join(lab.folder, `work-${name}`);
   await mkdir(join(home, 'config'), { recursive: true, mode: 0o700 });
   await mkdir(workspace);
-  const policy = { version: 1, image: plan.image.recipe, runtime: plan.runtime, waive: plan.waive };
+  const policy = { version: 1, image: plan.image.recipe, runtime: plan.runtime, waive };
   await writeFile(join(home, 'config/policy.yaml'), JSON.stringify(policy), { mode: 0o600 });
   const env = { CASEMATE_HOME: home, ...(path === undefined ? {} : { PATH: path }) };
   const casemate: SecondHome['casemate'] = (args, options) =>

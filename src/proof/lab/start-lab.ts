@@ -123,7 +123,7 @@ async function plantTools(folder: string, env: LabOptions['env']): Promise<strin
 
 async function runProgram(program: LabOptions['program'], args: readonly string[], call: CasemateOptions): Promise<Inside> {
   const { cwd, env, input, timeoutMs = 120_000 } = call;
-  const [file = '', ...rest] = [...starter(call), ...program, ...args];
+  const [file = '', ...rest] = [...(call.through ?? []), ...starter(call), ...program, ...args];
   const { exitCode, stdout, stderr } = await run(file, rest, { cwd, env: { ...env }, input, timeoutMs });
   return { code: exitCode, out: stdout, err: stderr };
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { attack, control, type Row } from '../finding.ts';
 import { observe, type RunInside } from '../inside/observe.ts';
 import { readTyped, type Typed } from '../outside/host-terminal.ts';
-import type { ProbeTable, Target } from '../probe.ts';
+import { everyRow, type ProbeTable, type Target } from '../probe.ts';
 import { textMap } from '../read-answer.ts';
 import { told } from '../watch/start-watch.ts';
 
@@ -18,7 +18,7 @@ export const aroundTerminalProbes: ProbeTable = {
     proves: ['G19'],
     profile: 'full',
     source: 'CVE-2017-5226',
-    layers: ['seccomp'],
+    layers: { seccomp: everyRow },
     async run({ target }) {
       const { typed, said } = await tryTyping(target);
       return typed?.own === 'EIO' && typed.theirs === ''

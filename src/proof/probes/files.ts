@@ -2,7 +2,7 @@ import { attack, control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
 import { showsFiles } from '../outside/gvisor-processes.ts';
 import type { Plan } from '../../sandbox/plan.ts';
-import type { Bench, ProbeTable } from '../probe.ts';
+import { everyRow, type Bench, type ProbeTable } from '../probe.ts';
 import { rowList, text, textList, textMap } from '../read-answer.ts';
 
 /** What of files, devices and processes is there, and what can be left behind (G3, G4). */
@@ -66,7 +66,6 @@ export const fileProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.13',
-    layers: ['user-namespace'],
     asks: ['writable', 'writable_own'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('writable'))).map(([folder, seen]) =>
@@ -82,7 +81,7 @@ export const fileProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.18',
-    layers: ['seccomp', 'user-namespace'],
+    layers: { seccomp: /^make a device in /, 'user-namespace': /^make a device in / },
     asks: ['unusual_devices', 'make_device', 'writable_own'],
     async run(bench) {
       const unusual = textList(bench.answer('unusual_devices')).filter((name) => !bench.ownKernel || !ofGvisor.has(name));
@@ -109,7 +108,7 @@ export const fileProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2012-3515 class; user namespaces(7)',
-    layers: ['seccomp'],
+    layers: { seccomp: everyRow },
     asks: ['set_id', 'writable_own'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('set_id'))).map(([what, seen]) =>

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { measuredSurface, surfaceQuestions } from '../surface/measured.ts';
 import { isPublishedCall, publishedSurface, thisMachine } from '../surface/published.ts';
 import { attack, control, type Row } from '../finding.ts';
-import type { Bench, ProbeTable } from '../probe.ts';
+import { everyRow, type Bench, type ProbeTable } from '../probe.ts';
 import { text, textMap } from '../read-answer.ts';
 import { hostPrivilegeRows, privilegeRows } from '../outside/privilege-rows.ts';
 import { socketOfItsOwn } from './files.ts';
@@ -52,7 +52,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'capabilities(7); CIS Docker 5.3, 5.25',
-    layers: ['seccomp', 'user-namespace'],
+    layers: { seccomp: /seccomp mode: /, 'user-namespace': /user (?:ids|namespace): / },
     asks: ['status', 'harmless_call'],
     run: (bench) => Promise.resolve({ rows: [...privilegeRows(textMap(bench.answer('status')), 'inside'), workingCall(bench)] }),
     outside: hostPrivilegeRows,
@@ -64,7 +64,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2026-31431, CVE-2026-43500',
-    layers: ['seccomp'],
+    layers: { seccomp: everyRow },
     asks: ['families', 'ordinary_sockets'],
     async run(bench) {
       const seen = Object.entries(textMap(bench.answer('families')));
@@ -81,7 +81,8 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.4; ping_group_range in ip-sysctl',
-    layers: ['seccomp'],
+    // The others need a capability, with or without a filter.
+    layers: { seccomp: /^(?:netlink \d+|sctp|mptcp|udplite) socket: / },
     asks: ['protocols', 'ordinary_sockets'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('protocols'))).map(([name, seen]) =>
@@ -97,7 +98,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2026-31431',
-    layers: ['seccomp'],
+    layers: { seccomp: everyRow },
     asks: ['crypto_socket', 'call_gate', 'ordinary_sockets'],
     async run(bench) {
       const direct = text(bench.answer('crypto_socket'));
@@ -125,7 +126,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.22; CVE-2022-0185; moby default profile',
-    layers: ['seccomp'],
+    layers: { seccomp: everyRow },
     asks: ['dangerous_calls', 'harmless_call'],
     async run(bench) {
       const rows = Object.entries(textMap(bench.answer('dangerous_calls')))
@@ -164,7 +165,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CVE-2022-0185, CVE-2022-0492',
-    layers: ['seccomp'],
+    layers: { seccomp: everyRow },
     asks: ['namespaces', 'fork'],
     async run(bench) {
       const forked = text(bench.answer('fork'));
@@ -184,7 +185,7 @@ export const kernelProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'CIS Docker 5.5; core_pattern and release_agent escapes',
-    layers: ['user-namespace'],
+    layers: { 'user-namespace': everyRow },
     asks: ['host_controls', 'own_file'],
     async run(bench) {
       const own = text(bench.answer('own_file'));
@@ -240,7 +241,7 @@ export const kernelProbes: ProbeTable = {
     proves: ['G19'],
     profile: 'quick',
     source: 'CVE-2017-5226',
-    layers: ['seccomp'],
+    layers: { seccomp: everyRow },
     asks: ['terminal'],
     async run(bench) {
       const { TIOCSTI = 'none', TIOCLINUX = 'none', TIOCGWINSZ = 'none' } = textMap(bench.answer('terminal'));

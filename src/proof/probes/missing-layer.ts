@@ -2,10 +2,11 @@ import type { LayerName } from '../../base/layers.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 import { none } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
-import { hiddenLayers, hideable } from '../lab/hidden-layers.ts';
+import { hiddenLayers, hideable, hideableGroups, withoutGroups } from '../lab/hidden-layers.ts';
 import type { Lab } from '../lab/lab.ts';
 import { secondHome, type SecondHome } from '../lab/second-home.ts';
 import type { Inside, ProbeTable } from '../probe.ts';
+import { readOwnLimits } from '../watch/own-limits.ts';
 
 /** A host that lacks a layer of protection (G16): nothing starts there, and the layer is named. */
 
@@ -25,8 +26,9 @@ async function hideLayers(lab: Lab, plan: Plan, uid: number): Promise<readonly R
       // oxlint-disable-next-line no-await-in-loop -- as above
       rows.push(layerRow(layer, await casemate(['start', 'bare']), layers));
     }
-    const left = await processesOf(casemate, 'bare');
     await hidden.hide(undefined);
+    rows.push(...(await hideGroups(home, hideableGroups(plan, uid))));
+    const left = await processesOf(casemate, 'bare');
     const started = await casemate(['start', 'bare']);
     await casemate(['destroy', 'bare', '--confirm', 'bare']);
     const seen = started.code === 0 ? '0' : `${started.code}: ${started.err.toString('utf8').slice(0, 160)}`;
@@ -40,15 +42,60 @@ async function hideLayers(lab: Lab, plan: Plan, uid: number): Promise<readonly R
   }
 }
 
-function layerRow(layer: LayerName, { code, err }: Inside, layers: readonly LayerName[]): Row {
-  const said = err.toString('utf8');
-  const named = layers.filter((name) => said.includes(`${name}:`));
-  return attack(`start where the layer ${layer} is missing`, {
-    expected: `refused: ${layer}`,
+/** A daemon for which this host has no cgroups; the next one has them again. */
+async function hideGroups({ casemate, stop }: SecondHome, layers: readonly LayerName[]): Promise<readonly Row[]> {
+  if (layers.length === 0) {
+    return [];
+  }
+  await stop();
+  const { code, err } = await casemate(['start', 'bare'], { through: withoutGroups });
+  await stop();
+  return [namedRow('start where no cgroup can be made', { code, said: err.toString('utf8'), wanted: layers, all: layers })];
+}
+
+/** What this host lacks in truth, as its kernel says of a sandbox that runs by a person's waiver: without it none starts. */
+async function withoutWaiver(lab: Lab, plan: Plan): Promise<readonly Row[]> {
+  const [first = 0] = await lab.twin.target.processes();
+  const { memoryBytes, cpu } = await readOwnLimits(first);
+  const limits = { 'memory-limit': memoryBytes, 'cpu-limit': cpu } as const;
+  const lacking = (['memory-limit', 'cpu-limit'] as const).filter(
+    (name) => plan.waive.includes(name) && limits[name] === undefined,
+  );
+  if (lacking.length === 0) {
+    return [];
+  }
+  const { casemate, workspace, stop } = await secondHome(lab, { name: 'strict', plan, waive: [] });
+  try {
+    await casemate(['create', 'strict', '--workspace', workspace]);
+    const { code, err } = await casemate(['start', 'strict']);
+    const what = 'start on this host without the waivers';
+    return [namedRow(what, { code, said: err.toString('utf8'), wanted: lacking, all: lacking })];
+  } finally {
+    await stop();
+  }
+}
+
+interface Refusal {
+  readonly code: number;
+  readonly said: string;
+  readonly wanted: readonly LayerName[];
+  /** that may be named */
+  readonly all: readonly LayerName[];
+}
+
+function namedRow(what: string, { code, said, wanted, all }: Refusal): Row {
+  const named = all.filter((name) => said.includes(`${name}:`));
+  return attack(what, {
+    expected: `refused: ${wanted.join(', ')}`,
     seen: code === 0 ? 'started' : `refused: ${named.length === 0 ? said.trim().slice(0, 160) : named.join(', ')}`,
-    ok: code !== 0 && named.join() === layer,
+    ok: code !== 0 && named.join() === wanted.join(),
     from: 'outside',
   });
+}
+
+function layerRow(layer: LayerName, { code, err }: Inside, layers: readonly LayerName[]): Row {
+  const what = `start where the layer ${layer} is missing`;
+  return namedRow(what, { code, said: err.toString('utf8'), wanted: [layer], all: layers });
 }
 
 async function processesOf(casemate: SecondHome['casemate'], name: string): Promise<readonly string[]> {
@@ -68,7 +115,7 @@ export const missingLayerProbes: ProbeTable = {
       const { plan } = lab.twin.target;
       return plan === undefined || !lab.hasRegistry
         ? { notApplicable: 'nothing in a temporary folder can be run here, so no layer can be hidden' }
-        : { rows: await hideLayers(lab, plan, uid) };
+        : { rows: [...(await hideLayers(lab, plan, uid)), ...(await withoutWaiver(lab, plan))] };
     },
   },
 };

@@ -1,6 +1,6 @@
 import { attack, control } from '../finding.ts';
 import { namespaceOf, readProcess } from '../host-view.ts';
-import type { ProbeTable } from '../probe.ts';
+import { everyRow, type ProbeTable } from '../probe.ts';
 import { text, textList, textMap } from '../read-answer.ts';
 
 /** Where packets can go without the gateway (G9). A time-out is no refusal: it means that there is a route. */
@@ -73,7 +73,7 @@ export const networkProbes: ProbeTable = {
     profile: 'quick',
     foreign: true,
     source: 'rtnetlink(7)',
-    layers: ['user-namespace'],
+    layers: { 'user-namespace': everyRow },
     asks: ['change_address', 'interfaces'],
     async run(bench) {
       const seen = text(bench.answer('change_address'));

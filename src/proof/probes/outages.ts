@@ -199,7 +199,7 @@ async function absent(lab: Lab): Promise<readonly Row[]> {
     }),
     attack('what is said of it', {
       expected: 'the journal is named',
-      seen: /journal/i.test(said) ? 'the journal is named' : 'it is not',
+      seen: /journal/i.test(said) ? 'the journal is named' : `it is not: ${said.trim().slice(0, 200)}`,
       ok: /journal/i.test(said),
       from: 'outside',
     }),
