@@ -26,6 +26,8 @@ export interface Engine {
   readonly list: (owner: string, options?: Abortable) => Promise<readonly EngineSandbox[]>;
   /** Removes what a killed process left and no sandbox owns. For a process that has just begun: nothing is made meanwhile. */
   readonly tidy: () => Promise<void>;
+  /** How many containers may wait for sandboxes to come, prepared as far as they can be without knowing whose they will be. */
+  readonly holdReady?: (count: number) => void;
   /** The argument list that runs a command inside with the confinement of the sandbox; the caller starts it. */
   readonly attach: (id: string, command: CommandSpec) => Promise<Invocation>;
   /**

@@ -14,11 +14,15 @@ export interface RoutedOptions {
 
 export function routedEngine({ names: [first, ...others], load, engineOf }: RoutedOptions): Engine {
   const loaded = new Map<string, Promise<Engine>>();
+  let ready: number | undefined;
   /** seen in an engine, and planned by nobody: left over */
   const found = new Map<string, string>();
   const named = async (name: string): Promise<Engine> => {
     const engine = loaded.get(name) ?? load(name);
     loaded.set(name, engine);
+    if (ready !== undefined) {
+      (await engine).holdReady?.(ready);
+    }
     return engine;
   };
   const of = async (id: string): Promise<Engine> => named(engineOf(id) ?? found.get(id) ?? first);
@@ -43,6 +47,9 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     },
     async tidy() {
       await each(async (engine) => engine.tidy());
+    },
+    holdReady(count) {
+      ready = count;
     },
     attach: async (id, command) => (await of(id)).attach(id, command),
     endSession: async (id, leader) => (await of(id)).endSession(id, leader),

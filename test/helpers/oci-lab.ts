@@ -70,14 +70,14 @@ export async function ociLacks(runtime: SandboxSpec['runtime'] = 'runc'): Promis
 /** `prepares`: parts for the next sandbox are made ahead, as in the daemon. */
 export async function ociLab(
   runtime: SandboxSpec['runtime'] = 'runc',
-  { prepares = false }: { readonly prepares?: boolean } = {},
+  { prepares = false, times }: Pick<OciEngineOptions, 'prepares' | 'times'> = {},
 ): Promise<OciLab> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-oci-'));
   await chmod(folder, 0o700);
   const rootfs = await testRootfs();
   const folders = { state: join(folder, 'state'), run: join(folder, 'run') };
   const user = { uid, gid: process.getegid?.() ?? 0, name: userInfo().username };
-  const options = { folders, env, user, prepares };
+  const options = { folders, env, user, prepares, times };
   const other = (): Engine => ociEngine(options);
   const engine = other();
   const owner = 'test';

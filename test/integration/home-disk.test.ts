@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { ensureHomeDisk, homeImage, keepBlank } from '../../src/engines/oci/home-disk.ts';
+import { ensureHomeDisk, homeImage, keepBlanks } from '../../src/engines/oci/home-disk.ts';
 
 const hasTool = ['/usr/sbin/mke2fs', '/sbin/mke2fs', '/usr/bin/mke2fs'].some((path) => existsSync(path));
 const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
@@ -39,8 +39,8 @@ if (!hasTool) {
 
 describe.skipIf(!hasTool)('a home with a file system of its own', () => {
   it('takes the blank one away, so that no two homes share it', async () => {
-    await keepBlank(blanks, { env, sizeBytes });
-    const blank = statSync(join(blanks, `${sizeBytes}.ext4`)).ino;
+    await keepBlanks(blanks, { env, sizeBytes, count: 1 });
+    const blank = statSync(join(blanks, `${sizeBytes}-0.ext4`)).ino;
     const [first, second] = [newHome('first'), newHome('second')];
     expect((await ensureHomeDisk(first, options())).isFresh).toBe(true);
     await ensureHomeDisk(second, options());
@@ -50,25 +50,36 @@ describe.skipIf(!hasTool)('a home with a file system of its own', () => {
   });
 
   it('is made with its files where the home has some, and the blank one stays', async () => {
-    await keepBlank(blanks, { env, sizeBytes });
+    await keepBlanks(blanks, { env, sizeBytes, count: 1 });
     const home = newHome('full');
     writeFileSync(join(home, 'settings'), 'x');
     await ensureHomeDisk(home, options());
     expect(filesIn(homeImage(home))).toContain('settings');
-    expect(readdirSync(blanks)).toEqual([`${sizeBytes}.ext4`]);
+    expect(readdirSync(blanks)).toEqual([`${sizeBytes}-0.ext4`]);
   });
 
   it('is not taken from a blank one of another size, and only the last size is kept', async () => {
-    await keepBlank(blanks, { env, sizeBytes: 2 * sizeBytes });
+    await keepBlanks(blanks, { env, sizeBytes: 2 * sizeBytes, count: 1 });
     const home = newHome('small');
     await ensureHomeDisk(home, options());
     expect(statSync(homeImage(home)).size).toBe(sizeBytes);
-    await keepBlank(blanks, { env, sizeBytes });
-    expect(readdirSync(blanks)).toEqual([`${sizeBytes}.ext4`]);
+    await keepBlanks(blanks, { env, sizeBytes, count: 1 });
+    expect(readdirSync(blanks)).toEqual([`${sizeBytes}-0.ext4`]);
+  });
+
+  it('is there for as many as may come at once, each taken once', async () => {
+    await keepBlanks(blanks, { env, sizeBytes, count: 3 });
+    const made = readdirSync(blanks).map((name) => statSync(join(blanks, name)).ino);
+    const homes = ['a', 'b', 'c'].map(newHome);
+    await Promise.all(homes.map((home) => ensureHomeDisk(home, options())));
+    expect(new Set(homes.map((home) => statSync(homeImage(home)).ino))).toEqual(new Set(made));
+    expect(readdirSync(blanks)).toEqual([]);
   });
 
   it('leaves no draft where mke2fs fails', async () => {
-    await expect(keepBlank(blanks, { env: { PATH: '/nowhere' }, sizeBytes })).rejects.toMatchObject({ code: 'TOOL_MISSING' });
+    await expect(keepBlanks(blanks, { env: { PATH: '/nowhere' }, sizeBytes, count: 1 })).rejects.toMatchObject({
+      code: 'TOOL_MISSING',
+    });
     expect(readdirSync(blanks)).toEqual([]);
   });
 });

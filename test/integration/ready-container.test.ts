@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import { engineLayout } from '../../src/engines/oci/folders.ts';
+import type { ReadyTimes } from '../../src/engines/oci/ready-place.ts';
 import { engineRecords, type EngineRecord } from '../../src/engines/records.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 import { run, spawnProcess } from '../../src/system/process.ts';
@@ -113,6 +114,76 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
     expect(new Set(names)).toEqual(new Set([record.spec.id, undefined]));
     const pids = await Promise.all(specs.map(async ({ id }) => (await lab.engine.processes(id))[0]));
     expect(new Set(pids).size).toBe(2);
+  });
+
+  const waitingPids = async (): Promise<readonly number[]> => {
+    const ready = (await records().all()).filter((record) => record.ready === true);
+    const texts = await Promise.all(
+      ready.map(({ spec }) => readFile(join(lab.folder, 'run/sandboxes', spec.id, 'init.json'), 'utf8').catch(() => '')),
+    );
+    return texts.filter((text) => text !== '').map((text): number => JSON.parse(text).pid);
+  };
+
+  const untilWaiting = (count: number) =>
+    expect.poll(async () => (await waitingPids()).length, { timeout: 30_000, interval: 20 }).toBe(count);
+
+  async function anew(times: ReadyTimes): Promise<void> {
+    await lab.remove();
+    lab = await ociLab('runc', { prepares: true, times });
+  }
+
+  const never = 3_600_000;
+
+  it('are as many as were asked for, are all given out, and are made anew while their sandboxes run', async () => {
+    await anew({ refillMs: 1, lookMs: never, idleMs: never });
+    lab.engine.holdReady?.(3);
+    await madeReady();
+    await untilWaiting(3);
+    const pids = await waitingPids();
+    const specs = [await lab.spec(), await lab.spec(), await lab.spec()];
+    await Promise.all(specs.map((spec) => lab.engine.create(spec)));
+    const taken = await Promise.all(specs.map(async ({ id }) => (await lab.engine.processes(id))[0] ?? 0));
+    expect(new Set(taken)).toEqual(new Set(pids));
+    await Promise.all(specs.map(({ id }) => lab.engine.start(id)));
+    await untilWaiting(3);
+    expect(await lab.engine.list(lab.owner)).toHaveLength(3);
+    expect((await Promise.all(specs.map(({ id }) => lab.inside(id, ['hostname'])))).map(({ out }) => out)).toEqual(
+      specs.map(() => 'box\n'),
+    );
+  });
+
+  it('end when fewer may wait', async () => {
+    lab.engine.holdReady?.(2);
+    await madeReady();
+    await untilWaiting(2);
+    lab.engine.holdReady?.(0);
+    await untilWaiting(0);
+    const spec = await lab.started();
+    expect(await containerOf(spec)).toBeUndefined();
+  });
+
+  it('end when nobody has asked for one for long', async () => {
+    await anew({ refillMs: 1, lookMs: 20, idleMs: 3000 });
+    const { pid } = await madeReady();
+    await untilWaiting(0);
+    expect(await identifyProcess(pid)).toBeUndefined();
+  });
+
+  it('end when their image is gone, or their first process, though nobody asks', async () => {
+    await anew({ refillMs: never, lookMs: 20, idleMs: never });
+    const { pid } = await madeReady();
+    process.kill(pid, 'SIGKILL');
+    await untilWaiting(0);
+    const { rootfs: built } = await lab.spec();
+    const rootfs = join(lab.folder, 'rootfs');
+    if ((await run('cp', ['-a', '--link', built, rootfs], { env, timeoutMs: 60_000 })).exitCode !== 0) {
+      process.stderr.write('not tried: the image lies on another file system\n');
+      return;
+    }
+    const { pid: next } = await madeReady({ rootfs });
+    await rename(rootfs, `${rootfs}.old`);
+    await untilWaiting(0);
+    expect(await identifyProcess(next)).toBeUndefined();
   });
 
   const others: readonly (readonly [string, (spec: SandboxSpec) => SandboxSpec])[] = [

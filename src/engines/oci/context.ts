@@ -12,7 +12,7 @@ import { cgroupHost, machineOf, stageFolder, subordinateRange, type CgroupHost }
 import { probeGvisor, type GvisorFindings } from './gvisor/probe.ts';
 import { startListener, type Listener } from '../listen.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
-import type { ReadyPlace } from './ready.ts';
+import { readyPlace, type ReadyPlace, type ReadyTimes } from './ready-place.ts';
 import { engineRecords, type Records } from '../records.ts';
 import type { RuntimeOptions } from './runtime.ts';
 import type { Machine } from '../kernel/seccomp.ts';
@@ -31,6 +31,8 @@ export interface OciEngineOptions {
   readonly spawn?: Spawn | undefined;
   /** Parts for the next sandbox are made when one has gone; `close` ends them. */
   readonly prepares?: boolean | undefined;
+  /** other times than usual for containers that wait */
+  readonly times?: ReadyTimes | undefined;
   /** folders with the records of other engines of this installation */
   readonly beside?: readonly string[] | undefined;
 }
@@ -51,7 +53,7 @@ export interface EngineContext extends Omit<OciEngineOptions, 'beside'> {
   /** by sandbox: started with it, until its ingress is asked for */
   readonly listeners: Map<string, Listener>;
   /** started ahead for the next sandbox */
-  readonly ahead: { stage: Stage | undefined; listener: Listener | undefined };
+  readonly ahead: { stage: Stage | undefined };
   readonly place: ReadyPlace;
   /** Work that nobody waits for but `close`; what fails of it is done without. */
   readonly behind: (work: Promise<unknown>) => void;
@@ -78,8 +80,8 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     slots: idSlots(layout.slots, async (id) => (await records.read(id)) !== undefined),
     exclusive: oneAtATime(),
     listeners: new Map(),
-    ahead: { stage: undefined, listener: undefined },
-    place: { next: undefined },
+    ahead: { stage: undefined },
+    place: readyPlace(),
     behind(work) {
       const done = work.catch(() => undefined).finally(() => background.delete(done));
       background.add(done);
@@ -110,31 +112,18 @@ export function prepareListener(context: EngineContext, id: string): void {
   context.listeners.set(id, newListener(context));
 }
 
-/** The one that was started ahead, for this sandbox or for any, if it still lives. */
+/** The one that was started for this sandbox, if it still lives. */
 export function takeListener(context: EngineContext, id: string): Listener {
-  const { listeners, ahead } = context;
-  const own = listeners.get(id);
-  listeners.delete(id);
-  if (own !== undefined && !own.hasEnded()) {
-    return own;
-  }
-  const anyones = ahead.listener;
-  ahead.listener = undefined;
-  return anyones === undefined || anyones.hasEnded() ? newListener(context) : anyones;
+  const own = context.listeners.get(id);
+  context.listeners.delete(id);
+  return own === undefined || own.hasEnded() ? newListener(context) : own;
 }
 
-/** For the next sandbox, whichever it is. */
-export function keepListener(context: EngineContext): void {
-  const { ahead } = context;
-  if (ahead.listener === undefined || ahead.listener.hasEnded()) {
-    ahead.listener = newListener(context);
-    ahead.listener.rest();
-  }
-}
-
-export function dropKeptListener({ ahead }: EngineContext): void {
-  ahead.listener?.end();
-  ahead.listener = undefined;
+/** For a sandbox to come. */
+export function restingListener(context: EngineContext): Listener {
+  const listener = newListener(context);
+  listener.rest();
+  return listener;
 }
 
 export async function dropListener({ listeners }: EngineContext, id: string): Promise<void> {

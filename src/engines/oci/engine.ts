@@ -4,15 +4,7 @@ import { CasemateError } from '../../base/errors.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { CommandSpec, Engine, Invocation, SandboxConnection, SendingProcess, Stats } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
-import {
-  dropKeptListener,
-  engineContext,
-  examine,
-  runtimeBeside,
-  takeListener,
-  type EngineContext,
-  type OciEngineOptions,
-} from './context.ts';
+import { engineContext, examine, runtimeBeside, takeListener, type EngineContext, type OciEngineOptions } from './context.ts';
 import { liveInit } from './first-process.ts';
 import { countInside, endGvisorSession, gvisorInvocation, gvisorSender } from './gvisor/inside.ts';
 import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
@@ -22,7 +14,7 @@ import { listenInside } from '../listen.ts';
 import { endOrphans } from './orphans.ts';
 import { requireProtections } from '../workspace/protections.ts';
 import { endSession, processesInside } from '../processes.ts';
-import { dropReady } from './ready.ts';
+import { dropReady, holdReady } from './ready-filling.ts';
 import { containerOf, type EngineRecord } from '../records.ts';
 import { runtimeCommand } from './runtime.ts';
 import { sendingProcess } from '../sending-process.ts';
@@ -60,6 +52,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
       return Promise.all(own.map(async ({ spec }) => ({ id: spec.id, state: await stateOf(context, spec.id) })));
     },
     tidy: () => tidy(context),
+    holdReady: (count) => holdReady(context, count),
     attach: (id, command) => attach(context, id, command),
     endSession: (id, leader) => endSessionOf(context, id, leader),
     async endOrphans(id) {
@@ -77,7 +70,6 @@ export function ociEngine(options: OciEngineOptions): Engine {
       return live === undefined ? undefined : senderOf(context, live, connection);
     },
     async close() {
-      dropKeptListener(context);
       await dropReady(context);
       await context.settled();
     },

@@ -45,7 +45,7 @@ export async function ensureHomeDisk(home: string, { env, sizeBytes, mountPoint,
   if ((await stat(image).catch(() => undefined)) !== undefined) {
     return { image, mountPoint, isFresh: false };
   }
-  if ((await isEmpty(home)) && (await takeBlank(join(blanks, blankName(sizeBytes)), image))) {
+  if ((await isEmpty(home)) && (await takeBlank(blanks, sizeBytes, image))) {
     return { image, mountPoint, isFresh: true };
   }
   const partial = `${image}.new`;
@@ -56,21 +56,28 @@ export async function ensureHomeDisk(home: string, { env, sizeBytes, mountPoint,
 }
 
 /**
- * Makes a blank image for the next new home of this size: a throw-away sandbox is then not kept waiting for mke2fs. It
- * is used once, by moving it away; only the size that was asked for last is kept.
+ * Makes blank images for the next new homes of this size: a throw-away sandbox is then not kept waiting for mke2fs. Each
+ * is used once, by moving it away; only those of the size that was asked for last are kept.
  */
-export async function keepBlank(blanks: string, { env, sizeBytes }: Pick<HomeDiskOptions, 'env' | 'sizeBytes'>): Promise<void> {
+export async function keepBlanks(blanks: string, { count, ...options }: BlankOptions): Promise<void> {
   await privateFolder(blanks);
-  const name = blankName(sizeBytes);
-  const others = (await readdir(blanks)).filter((each) => each !== name);
-  await Promise.all(others.map((each) => rm(join(blanks, each), { recursive: true, force: true })));
-  if ((await stat(join(blanks, name)).catch(() => undefined)) !== undefined) {
-    return;
+  const wanted = Array.from({ length: count }, (_, index) => blankName(options.sizeBytes, index));
+  const found = await readdir(blanks);
+  const others = found.filter((name) => !wanted.includes(name));
+  await Promise.all(others.map((name) => rm(join(blanks, name), { recursive: true, force: true })));
+  for (const name of wanted.filter((each) => !found.includes(each))) {
+    // oxlint-disable-next-line no-await-in-loop -- nobody waits for them, and others want the disk
+    await makeBlank(blanks, name, options);
   }
+}
+
+type BlankOptions = Pick<HomeDiskOptions, 'env' | 'sizeBytes'> & { readonly count: number };
+
+async function makeBlank(blanks: string, name: string, options: Pick<HomeDiskOptions, 'env' | 'sizeBytes'>): Promise<void> {
   const draft = join(blanks, `draft-${randomUUID()}`);
   await mkdir(join(draft, 'home'), { recursive: true, mode: 0o700 });
   try {
-    await makeImage(join(draft, name), ['-d', join(draft, 'home')], { env, sizeBytes });
+    await makeImage(join(draft, name), ['-d', join(draft, 'home')], options);
     await rename(join(draft, name), join(blanks, name));
   } finally {
     await rm(draft, { recursive: true, force: true });
@@ -83,8 +90,8 @@ export async function removeBlankDrafts(blanks: string): Promise<void> {
   await Promise.all(drafts.map((name) => rm(join(blanks, name), { recursive: true, force: true })));
 }
 
-function blankName(sizeBytes: number): string {
-  return `${sizeBytes}.ext4`;
+function blankName(sizeBytes: number, index: number): string {
+  return `${sizeBytes}-${index}.ext4`;
 }
 
 /** Ours and without any file: what mke2fs would make of it is what it made of another empty folder of ours. */
@@ -93,16 +100,21 @@ async function isEmpty(home: string): Promise<boolean> {
   return uid === process.geteuid?.() && gid === process.getegid?.() && (await readdir(home)).length === 0;
 }
 
-async function takeBlank(blank: string, image: string): Promise<boolean> {
-  try {
-    await rename(blank, image);
-    return true;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'EXDEV')) {
-      return false;
+/** Moved away, so that no two homes get one. */
+async function takeBlank(blanks: string, sizeBytes: number, image: string): Promise<boolean> {
+  const names = await readdir(blanks).catch((): string[] => []);
+  for (const name of names.filter((each) => each.startsWith(`${sizeBytes}-`))) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- the first that nobody else has taken
+      await rename(join(blanks, name), image);
+      return true;
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EXDEV')) {
+        throw error;
+      }
     }
-    throw error;
   }
+  return false;
 }
 
 /** Throws `ENGINE_FAILED` with what mke2fs said, `TOOL_MISSING` when there is none. */

@@ -12,7 +12,6 @@ import {
   containerHost,
   examine,
   identityOf,
-  keepListener,
   knownReports,
   prepareListener,
   prepareStage,
@@ -25,11 +24,12 @@ import { removeProbes } from './examine.ts';
 import { liveInit } from './first-process.ts';
 import { noRoom } from './full-disk.ts';
 import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
-import { homeImage, keepBlank, removeBlankDrafts } from './home-disk.ts';
+import { homeImage, removeBlankDrafts } from './home-disk.ts';
 import { processesInside, waitUntil } from '../processes.ts';
 import { requireHost } from '../require-layers.ts';
 import { claimNames } from '../workspace/claim-names.ts';
-import { drop, forgetReady, keepReady, passOn, takeReady, type Ready } from './ready.ts';
+import { fillReady, fillReadySoon, keepHomes } from './ready-filling.ts';
+import { drop, forgetReady, passOn, takeReady, type Ready } from './ready.ts';
 import { containerOf, type EngineRecord } from '../records.ts';
 import { runtimeCall } from './runtime.ts';
 import { deleteContainer, forget, freeSlot, tearDown } from './tear-down.ts';
@@ -104,6 +104,9 @@ export async function startSandbox(context: EngineContext, id: string, abort: Ab
   await ensureContainer(context, id, abort);
   // Whoever dies before this line leaves a sandbox that counts as not started.
   await writeFile(context.layout.sandbox(id).started, '', { mode: 0o600 });
+  if (context.prepares === true) {
+    fillReadySoon(context);
+  }
 }
 
 export async function stopSandbox(context: EngineContext, id: string, graceMs: number): Promise<void> {
@@ -129,19 +132,16 @@ export async function removeSandbox(context: EngineContext, id: string): Promise
 
 /** What the next sandbox like this one would have to wait for. */
 function prepareNext(context: EngineContext, { spec }: EngineRecord, usesDisk: boolean): void {
-  const { prepares, layout, env, exclusive, behind } = context;
-  if (prepares !== true) {
+  if (context.prepares !== true) {
     return;
   }
-  keepListener(context);
   if (usesDisk) {
-    const { diskBytes: sizeBytes } = spec.limits;
-    behind(exclusive('blanks', () => keepBlank(layout.blanks, { env, sizeBytes })));
+    keepHomes(context, spec.limits.diskBytes);
   }
   if (takesMountsLater(runtimeOf(context, spec.runtime))) {
-    keepReady(context, spec);
+    fillReady(context);
   } else {
-    behind(prepareStage(context));
+    context.behind(prepareStage(context));
   }
 }
 

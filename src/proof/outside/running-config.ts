@@ -5,7 +5,7 @@ import { ociConfig, type OciConfig } from '../../engines/oci/bundle.ts';
 import { engineLayout } from '../../engines/oci/folders.ts';
 import { machineOf } from '../../engines/oci/host.ts';
 import { rootMapping, userMapping } from '../../engines/oci/ids.ts';
-import { readyHostname } from '../../engines/oci/ready.ts';
+import { readyHostname } from '../../engines/oci/ready-place.ts';
 import { containerOf, engineRecords } from '../../engines/records.ts';
 import { sha256Of } from '../../policy/hash.ts';
 import { specOf } from '../../sandbox/spec.ts';
