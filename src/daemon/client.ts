@@ -21,6 +21,7 @@ export interface ClientOptions {
   readonly progress?: ((text: string) => void) | undefined;
   /** Starts a daemon that will listen on `socketPath`; `undefined`: do not start one. */
   readonly startDaemon?: (() => Promise<StartedDaemon>) | undefined;
+  /** A daemon that fails says so at once: this is for a machine that is slow. Default: 60000 */
   readonly timeoutMs?: number | undefined;
   /** acts for this caller, with no more than it may */
   readonly caller?: CallerClaim | undefined;
@@ -35,7 +36,7 @@ export interface StartedDaemon {
 
 /** Throws `DAEMON_UNREACHABLE` when none runs and none may be or could be started. */
 export async function connectClient(options: ClientOptions): Promise<Client> {
-  const { startDaemon, timeoutMs = 15_000 } = options;
+  const { startDaemon, timeoutMs = 60_000 } = options;
   const first = await tryGreet(options);
   if (first !== undefined) {
     return first;

@@ -66,10 +66,11 @@ export interface Besieged {
   readonly watched: Watched;
 }
 
-export async function besiege(lab: Lab, { run, bounds }: Attack): Promise<Besieged> {
+/** `first`: what was watched at a try before this one */
+export async function besiege(lab: Lab, { run, bounds }: Attack, first?: Watched): Promise<Besieged> {
   const field = await fieldOf(lab);
   const { value, watched } = await whileWatched(lab, () => run(field));
-  return { rows: [...value, ...watchedRows(watched, bounds)], watched };
+  return { rows: [...value, ...watchedRows(watched, bounds, first)], watched };
 }
 
 /** gVisor's own processes count as well, and each program of a sandbox takes several megabytes there. */

@@ -162,17 +162,24 @@ const mostListMs = 5000;
 /** Slower than this without any attack, and the machine is busy with other things. */
 const busyMs = 250;
 
-export function watchedRows(watched: Watched, bounds: Bounds = {}): readonly Row[] {
-  return [...peerRows(watched), gatewayRow(watched, bounds), listRow(watched)];
+/** `first`: of a try before this one, in which others were slow */
+export function watchedRows(watched: Watched, bounds: Bounds = {}, first?: Watched): readonly Row[] {
+  return [...peerRows(watched, first), gatewayRow(watched, bounds), listRow(watched)];
 }
 
-function peerRows({ quietMs, peerMs, faults }: Watched): readonly Row[] {
+/** One slow request in a hundred may be the doing of anything on this machine; what an attack does, it does again. */
+export function isSlowed({ peerMs, faults }: Watched): boolean {
+  return faults.length === 0 && quantile(peerMs, 0.99) >= mostMs;
+}
+
+function peerRows({ quietMs, peerMs, faults }: Watched, first?: Watched): readonly Row[] {
   const [slow, quiet] = [quantile(peerMs, 0.99), quantile(quietMs, 0.5)];
   const words = faults.length === 0 ? '' : `, ${faults.length} failed: ${faults[0] ?? ''}`;
+  const before = first === undefined ? '' : `; ${Math.round(quantile(first.peerMs, 0.99))} ms at a first try`;
   return [
     attack('requests of another sandbox meanwhile', {
       expected: `p99 below ${mostMs} ms, none fails`,
-      seen: `p99 ${Math.round(slow)} ms, p50 ${Math.round(quantile(peerMs, 0.5))} ms of ${peerMs.length}${words}`,
+      seen: `p99 ${Math.round(slow)} ms, p50 ${Math.round(quantile(peerMs, 0.5))} ms of ${peerMs.length}${words}${before}`,
       ok: slow < mostMs && faults.length === 0 ? true : quiet > busyMs ? undefined : false,
       from: 'outside',
     }),

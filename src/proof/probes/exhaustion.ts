@@ -1,6 +1,7 @@
 import { besiege, type Attack, type AttackTable } from '../exhaustion/attack.ts';
 import { floodAttacks } from '../exhaustion/floods.ts';
 import { takeAttacks } from '../exhaustion/takes.ts';
+import { isSlowed } from '../exhaustion/watched.ts';
 import type { Probe, ProbeTable } from '../probe.ts';
 
 /** What one sandbox takes is bounded (G22), and the others and the gateway go on meanwhile (G20). */
@@ -17,7 +18,11 @@ function probeOf(attack: Attack): Probe {
     async run(lab) {
       const { plan } = lab.twin.target;
       const lacking = plan === undefined ? undefined : lacks?.(plan);
-      return lacking === undefined ? { rows: (await besiege(lab, attack)).rows } : { notApplicable: lacking };
+      if (lacking !== undefined) {
+        return { notApplicable: lacking };
+      }
+      const first = await besiege(lab, attack);
+      return isSlowed(first.watched) ? await besiege(lab, attack, first.watched) : first;
     },
   };
 }
