@@ -11,7 +11,8 @@ import { again, answerWith, withoutValidators, type FilteredMetadata } from './p
 import { keepingOf } from './package-keeping.ts';
 import type { PackageRequest } from './package-request.ts';
 import { blockedBecause, withheldBecause, type VerdictContext } from './package-verdict.ts';
-import { filterHtml, filterProject, filterSimple, uploadsIn } from './pypi-metadata.ts';
+import { filterHtml } from './pypi-html.ts';
+import { filterProject, filterSimple, uploadsIn } from './pypi-metadata.ts';
 import { greatestMetadataBytes, readMetadata } from './read-metadata.ts';
 
 /** Metadata of packages as the registry gave it, and what of it a sandbox is shown. */
@@ -107,14 +108,14 @@ async function pypiDocument(document: Buffer, { asked, type, fetch }: Filtering)
     const project = (request.kind === 'metadata' ? request.project : undefined) ?? '';
     const other = exchange.target.replace(/\/simple\/([^/?]+)\/?(?:\?.*)?$/, '/pypi/$1/json');
     const more = other === exchange.target ? undefined : await fetch(other, 'application/json');
-    const uploads = more === undefined ? new Map() : uploadsIn(more);
+    const uploads = more === undefined ? new Map() : await inTurns(uploadsIn(more));
     keepingOf(asked.live).heldBytes -= more?.length ?? 0;
-    return filterHtml(document, { project, uploads, context });
+    return await inTurns(filterHtml(document, { project, uploads, context }));
   }
   const accepted = tokensOf(exchange.fields, 'accept').map((one) => one.split(';')[0]);
   const asHtml =
     accepted.length > 0 && !accepted.includes(simpleJson) && !accepted.includes('*/*') && !accepted.includes('application/json');
-  return filterSimple(document, { context, asHtml }) ?? filterProject(document, context);
+  return (await inTurns(filterSimple(document, { context, asHtml }))) ?? (await inTurns(filterProject(document, context)));
 }
 
 /** One version by itself (`/NAME/VERSION`): its name and version are in it, when it was published is not. */

@@ -1,5 +1,5 @@
 import { canonicalPypi } from './package-verdict.ts';
-import { versionOf } from './pypi-metadata.ts';
+import { versionOf } from './python-file-name.ts';
 import type { Ecosystem } from '../../policy/guards.ts';
 
 /** What a request asks a registry for, by its path. */

@@ -4,12 +4,15 @@ import { parseJson } from '../../base/json.ts';
  * Members of JSON objects as ranges of the bytes they were read from, so that what is kept is kept to the byte. A search
  * yields every so many bytes, for `inTurns`: documents of many megabytes are common.
  */
-export interface MemberRange {
+export interface ValueRange {
+  readonly valueStart: number;
+  readonly end: number;
+}
+
+export interface MemberRange extends ValueRange {
   readonly name: string;
   /** of the name, its quote included */
   readonly from: number;
-  readonly valueStart: number;
-  readonly end: number;
 }
 
 /** Members of the object that begins at or after `start`; `undefined` where there is none or it does not end. */
@@ -39,8 +42,34 @@ export function* memberRanges(data: Buffer, start = 0): Generator<void, readonly
   return data[at] === 0x7d ? members : undefined;
 }
 
+/** Elements of the array that begins at or after `start`; `undefined` where there is none or it does not end. */
+export function* elementRanges(data: Buffer, start = 0): Generator<void, readonly ValueRange[] | undefined, void> {
+  let at = skipSpace(data, start);
+  if (data[at] !== 0x5b) {
+    return undefined;
+  }
+  const elements: ValueRange[] = [];
+  at = skipSpace(data, at + 1);
+  if (data[at] === 0x5d) {
+    return elements;
+  }
+  for (;;) {
+    const end = yield* valueEnd(data, at);
+    if (end > data.length || end === at) {
+      return undefined;
+    }
+    elements.push({ valueStart: at, end });
+    yield;
+    at = skipSpace(data, end);
+    if (data[at] !== 0x2c) {
+      return data[at] === 0x5d ? elements : undefined;
+    }
+    at = skipSpace(data, at + 1);
+  }
+}
+
 /** The value of a range, parsed; `undefined` where it is not JSON. */
-export function valueIn(data: Buffer, { valueStart, end }: MemberRange): unknown {
+export function valueIn(data: Buffer, { valueStart, end }: ValueRange): unknown {
   return parseJson(data.toString('utf8', valueStart, end));
 }
 
