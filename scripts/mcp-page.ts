@@ -43,9 +43,9 @@ claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Aut
 \`\`\`
 
 - **Roles.** \`viewer\` looks at its own sessions and plans, \`operator\` makes and uses its own, \`admin\` has those of all callers. Those of people are nobody's.
-- **Each request** is judged anew by the daemon: a token that was revoked (\`casemate caller revoke\`) or has expired is worth nothing from the next request on. Of a token only the hash is kept.
-- **Loopback alone**, and not for pages of browsers: another \`Host\` and any \`Origin\` are refused. A connection belongs to the caller that began it.
-- **Bounds.** 16 connections for each caller, messages of 8 MiB at most, and for each tool a number of calls at once that fills again (\`RATE_LIMITED\` says when); ten \`create_session\` at once, then one in six seconds.
+- **Each request** is judged anew by the daemon. A token that is revoked (\`casemate caller revoke\`) or expires is worth nothing from then on: its connections, streams, calls and commands end, and the sandboxes that it used are stopped. What they hold is kept for another token of that name. Of a token only the hash is kept.
+- **Loopback alone**, and not for pages of browsers: another \`Host\` and any \`Origin\` are refused. A connection belongs to the token that began it.
+- **Bounds.** 16 connections and 64 open requests for each caller, messages of 8 MiB at most, and for each tool, and for resources, a number of calls at once that fills again (\`RATE_LIMITED\` says when); ten \`create_session\` at once, then one in six seconds.
 - The process that serves HTTP holds no credential: it has no more than a command line has.
 
 ## Coming from another server

@@ -10,9 +10,10 @@ import { parsePlan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
-import { callerMethods, viewerMethods, type CallerClaim, type CallerMethod } from './caller-protocol.ts';
+import { callerActor, callerMethods, viewerMethods, type CallerClaim, type CallerMethod } from './caller-protocol.ts';
 import type { MakeCall } from './protocol.ts';
 import type { CallContext, Calling } from './server.ts';
+import { requireClaim } from './token-claims.ts';
 
 /**
  * The calls as a caller has them that is not the person at this host: an agent over MCP, assumed to be talked into
@@ -33,13 +34,8 @@ export const callerLimits = { each: 10, all: 30 } as const;
 /** Of a session where no policy says any. */
 const sessionTimes = { timeMs: 60 * 60_000, idleMs: 15 * 60_000 } as const;
 
-/** How a caller's effects are named in the journal. */
-export function callerActor(name: string): string {
-  return `caller:${name}`;
-}
-
 export function callsOfCaller(parts: CallerParts): Calling {
-  const { calls, sandboxes, claim } = parts;
+  const { calls, context: known, sandboxes, claim } = parts;
   const own = (name: string): SandboxRow => ownRow(parts, name);
   const named =
     <P extends { readonly name: string }, R>(call: (params: P, context: CallContext) => Promise<R>) =>
@@ -71,6 +67,8 @@ export function callsOfCaller(parts: CallerParts): Calling {
         if (row.state === 'stopped' || row.state === 'created') {
           // Its state was kept when it fell idle or the host was started anew: it goes on where it was.
           await calls.start({ name: notExpired(parts, row).id }, context);
+          // A start takes its time, in which the token may be revoked.
+          requireClaim(known, claim);
         }
         return await calls.exec({ ...params, name: row.id }, context);
       },
@@ -106,7 +104,20 @@ function gate({ calls, context, claim }: CallerParts): { refused: Calling; allow
     ...own,
     ...only(refused, (method) => !viewerMethods.some((one) => one === method)),
   });
-  return { refused, allowed: (own) => (isViewer ? viewed(own) : own) };
+  return { refused, allowed: (own) => whileItHolds(isViewer ? viewed(own) : own, { context, claim }) };
+}
+
+/** Each call is judged anew: a token may be revoked while its connection is open. */
+function whileItHolds(own: Allowed, { context, claim }: Pick<CallerParts, 'context' | 'claim'>): Allowed {
+  const held = Object.entries(own).map(([method, call]) => [
+    method,
+    async (params: never, callContext: CallContext) => {
+      requireClaim(context, claim);
+      return await call(params, callContext);
+    },
+  ]);
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the same methods, each behind the same question
+  return Object.fromEntries(held) as Allowed;
 }
 
 function only(refused: Calling, isWanted: (method: CallerMethod) => boolean): Partial<Allowed> {

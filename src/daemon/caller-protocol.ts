@@ -11,6 +11,13 @@ export interface CallerClaim {
   readonly roots: readonly string[];
   /** default `operator`. `viewer`: looks at its own; `admin`: has the sandboxes of all callers, never those of people */
   readonly role?: CallerRole | undefined;
+  /** SHA-256 of the token it came with, in hexadecimal digits; absent: the person at this host started it */
+  readonly token?: string | undefined;
+}
+
+/** How a caller's effects are named in the journal. */
+export function callerActor(name: string): string {
+  return `caller:${name}`;
 }
 
 /** A caller that comes with a token, without the token. */

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { realpath, stat } from 'node:fs/promises';
 
 import { CasemateError } from '../base/errors.ts';
@@ -6,12 +6,14 @@ import { visible } from '../base/text.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { StoredCaller } from '../sandbox/caller-tokens.ts';
 import type { CallerView } from './caller-protocol.ts';
+import { claimOf, hashOf } from './token-claims.ts';
 import type { Calling } from './server.ts';
 import { timeText } from './views.ts';
 
 /** The operator's calls about who may come over the network. A token is told once, to the person who asked for it. */
 export function createCallerTokenCalls(
   context: SandboxContext,
+  endOf: (name: string) => Promise<readonly string[]>,
 ): Pick<Calling, 'caller-add' | 'caller-list' | 'caller-revoke' | 'caller-find'> {
   const { store, journal, clock } = context;
   const callers = store.callers;
@@ -43,19 +45,13 @@ export function createCallerTokenCalls(
         decision: 'none',
         outcome: revoked ? 'ok' : 'unknown',
       });
-      return { name, revoked };
+      return { name, revoked, stopped: revoked ? await endOf(name) : [] };
     },
-    async 'caller-find'({ token }) {
-      const caller = callers.byToken(hashOf(token));
-      const isOver = caller?.expiresMs !== undefined && clock.nowMs() >= caller.expiresMs;
-      return caller === undefined || isOver ? {} : { claim: { name: caller.name, roots: caller.roots, role: caller.role } };
+    async 'caller-find'(asked) {
+      const claim = claimOf(context, 'token' in asked ? hashOf(asked.token) : asked.hash);
+      return claim === undefined ? {} : { claim };
     },
   };
-}
-
-/** Tokens are random: nothing is gained by a slow hash. */
-function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }
 
 async function realFolder(path: string): Promise<string> {

@@ -15,8 +15,9 @@ import type { SandboxRow } from '../sandbox/store.ts';
 import { environmentOf, type Environment } from '../system/environment.ts';
 import type { NewRepositories } from '../workspace/new-repositories.ts';
 import { createAccessCalls } from './access-calls.ts';
-import { callerActor } from './caller-calls.ts';
+import { callerActor } from './caller-protocol.ts';
 import { createCallerTokenCalls } from './caller-token-calls.ts';
+import { createTokenEnds } from './token-ends.ts';
 import { createCredentialCalls } from './credential-calls.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
@@ -108,7 +109,7 @@ export function createCalls(parts: CallParts): Calling {
       askVariables,
     }),
     ...createLoginCalls(context),
-    ...createCallerTokenCalls(context),
+    ...createCallerTokenCalls(context, createTokenEnds({ context, sandboxes, actor }).revoked),
     ...createProofCalls(parts),
     status: async () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),

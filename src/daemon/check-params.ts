@@ -70,6 +70,8 @@ const callerName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}$/, 'is not the name of a caller: lower-case letters, digits and hyphens, a letter first');
 
+const tokenHash = z.string().regex(/^[0-9a-f]{64}$/);
+
 const characters = z.int().min(1).max(65_535);
 const terminalSize = z.strictObject({ rows: characters, columns: characters });
 
@@ -174,7 +176,7 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   }),
   'caller-list': nothing,
   'caller-revoke': named,
-  'caller-find': z.strictObject({ token: z.string().max(256) }),
+  'caller-find': z.union([z.strictObject({ token: z.string().max(256) }), z.strictObject({ hash: tokenHash })]),
   status: nothing,
   shutdown: z.strictObject({ force: z.boolean() }),
 };
@@ -204,6 +206,7 @@ const callerClaim = z.strictObject({
   name: callerName,
   roots: z.array(absolute).min(1).max(64),
   role: z.enum(callerRoles).optional(),
+  token: tokenHash.optional(),
 });
 
 const message: z.ZodType<FromClient> = z.union([

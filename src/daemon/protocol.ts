@@ -108,8 +108,12 @@ export interface Calls {
   readonly 'session-explain': { params: ExplainCall; result: Explanation };
   readonly 'caller-add': { params: CallerAddCall; result: { readonly caller: CallerView; readonly token: string } };
   readonly 'caller-list': { params: Record<string, never>; result: readonly CallerView[] };
-  readonly 'caller-revoke': { params: NameCall; result: { readonly name: string; readonly revoked: boolean } };
-  readonly 'caller-find': { params: { readonly token: string }; result: { readonly claim?: CallerClaim } };
+  /** Its connections end, and the sandboxes that it used are stopped: those are named. */
+  readonly 'caller-revoke': {
+    params: NameCall;
+    result: { readonly name: string; readonly revoked: boolean; readonly stopped: readonly string[] };
+  };
+  readonly 'caller-find': { params: TokenCall; result: { readonly claim?: CallerClaim } };
   readonly status: { params: Record<string, never>; result: StatusAnswer };
   readonly shutdown: { params: { readonly force: boolean }; result: { readonly stopped: readonly string[] } };
 }
@@ -145,6 +149,9 @@ export const operatorMethods = [
   'caller-revoke',
   'caller-find',
 ] as const satisfies readonly Method[];
+
+/** A token, or its hash as a claim has it. */
+export type TokenCall = { readonly token: string } | { readonly hash: string };
 
 export interface ProveSealCall {
   /** of the sandbox that was attacked; else `request` says whose policy was */

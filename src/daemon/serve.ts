@@ -12,6 +12,8 @@ import { takeDaemonLock } from './lock.ts';
 import { socketPath, startFaultPath, type StatusAnswer } from './protocol.ts';
 import { listenForCalls, type Control } from './server.ts';
 import { createTimers } from './timers.ts';
+import { claimHolds, judgedClaim } from './token-claims.ts';
+import { createTokenEnds } from './token-ends.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import { reconcile } from '../sandbox/reconcile.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
@@ -116,11 +118,17 @@ async function answerCalls({ context, sandboxes, idleMs, whileOpen }: Answering)
   const control = await listenForCalls({
     path: socket,
     calls: createCalls(parts),
-    callsOf: (claim) => callsOfCaller({ context, sandboxes, claim, calls: createCalls({ ...parts, caller: claim.name }) }),
+    callsOf(said) {
+      const claim = judgedClaim(context, said);
+      return callsOfCaller({ context, sandboxes, claim, calls: createCalls({ ...parts, caller: claim.name }) });
+    },
     hello: { version, build: buildId() },
     onActivity,
   });
+  const { expired } = createTokenEnds({ context, sandboxes, actor: 'daemon' });
   const timer = setInterval(() => {
+    control.endCallers((claim) => !claimHolds(context, claim));
+    void expired().catch((error: unknown) => log(describe(error)));
     void timers.tick();
     if (isIdle(control, sandboxes) && performance.now() - lastUseMs > idleMs) {
       ending.resolve();

@@ -31,6 +31,8 @@ export interface ControlOptions {
 
 export interface Control {
   readonly connections: () => number;
+  /** Ends those of callers that this says is over; the commands that they have under way end as those of lost callers do. */
+  readonly endCallers: (isOver: (claim: CallerClaim) => boolean) => void;
   /** Takes no more callers and calls, and waits so long for answers under way. Connections stay: their end says it is over. */
   readonly finish: (patienceMs: number) => Promise<void>;
   /** Ends every connection. Callers see that the daemon is gone; the daemon does not take them for lost. */
@@ -40,15 +42,14 @@ export interface Control {
 /** The caller holds the daemon's lock, so a socket that is already there is a dead one. */
 export async function listenForCalls(options: ControlOptions): Promise<Control> {
   const life: Life = { isEnding: false, underWay: new Set() };
-  const open = new Set<Socket>();
+  const open = new Map<Socket, Caller>();
   await rm(options.path, { force: true });
   const server = createServer((socket) => {
-    open.add(socket);
     socket.once('close', () => {
       open.delete(socket);
       options.onActivity();
     });
-    serve(socket, options, life);
+    open.set(socket, serve(socket, options, life));
   });
   const mask = process.umask(0o177);
   try {
@@ -59,6 +60,13 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
   await chmod(options.path, 0o600);
   return {
     connections: () => open.size,
+    endCallers(isOver) {
+      for (const [socket, { claim }] of open) {
+        if (claim !== undefined && isOver(claim)) {
+          socket.destroy();
+        }
+      }
+    },
     async finish(patienceMs) {
       life.isEnding = true;
       server.close();
@@ -72,7 +80,7 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
     async close() {
       life.isEnding = true;
       server.close();
-      await Promise.all([...open].map(endSocket));
+      await Promise.all([...open.keys()].map(endSocket));
     },
   };
 }
@@ -101,8 +109,8 @@ async function listen(server: Server, path: string): Promise<void> {
   await promise;
 }
 
-function serve(socket: Socket, options: ControlOptions, life: Life): void {
-  const caller: Caller = { socket, answers: new Map(), lost: [], hasEnded: false, calls: undefined };
+function serve(socket: Socket, options: ControlOptions, life: Life): Caller {
+  const caller: Caller = { socket, answers: new Map(), lost: [], hasEnded: false, calls: undefined, claim: undefined };
   socket.on('error', () => undefined);
   socket.once('close', () => {
     caller.hasEnded = true;
@@ -123,6 +131,7 @@ function serve(socket: Socket, options: ControlOptions, life: Life): void {
     } else if (message.type === 'caller') {
       // Once: a connection that was narrowed stays so.
       if (caller.calls === undefined) {
+        caller.claim = message.caller;
         caller.calls = options.callsOf(message.caller);
       } else {
         socket.destroy();
@@ -133,6 +142,7 @@ function serve(socket: Socket, options: ControlOptions, life: Life): void {
       void work.then(() => life.underWay.delete(work));
     }
   });
+  return caller;
 }
 
 interface Caller {
@@ -143,6 +153,8 @@ interface Caller {
   hasEnded: boolean;
   /** chosen by the first message; `undefined`: nothing was said yet */
   calls: Calling | undefined;
+  /** for whom it acts, where that is not the person at this host */
+  claim: CallerClaim | undefined;
 }
 
 function contextOf(id: number, caller: Caller, life: Life): CallContext {

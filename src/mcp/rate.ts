@@ -19,6 +19,7 @@ const dear: Readonly<Record<string, Bucket>> = {
   destroy_session: { burst: 20, everyMs: 1000 },
   request_approval: { burst: 5, everyMs: 60_000 },
   transfer_files: { burst: 20, everyMs: 1000 },
+  'resources/read': { burst: 20, everyMs: 1000 },
 };
 
 export interface RateOptions {

@@ -17,6 +17,8 @@ export interface HttpOptions {
   readonly tools: McpParts['tools'];
   /** Whose token it is; `undefined`: nobody's, any more. */
   readonly findCaller: (token: string) => Promise<CallerClaim | undefined>;
+  /** Whether such a claim still holds; also where nobody can be asked just now. */
+  readonly stillHolds: (claim: CallerClaim) => Promise<boolean>;
   readonly partsOf: (claim: CallerClaim) => Omit<McpParts, 'tools' | 'rate'>;
   readonly nowMs?: () => number;
 }
@@ -29,10 +31,14 @@ export interface HttpServer {
 const maxBodyBytes = 8 * 1024 * 1024;
 const sessionsEach = 16;
 const sessionIdleMs = 30 * 60_000;
+const openEach = 64;
 const sweepEveryMs = 60_000;
+/** how long what is under way may go on after its token was revoked, beside what the daemon ends itself */
+const lookEveryMs = 1000;
 
 interface McpSession {
-  readonly caller: string;
+  /** of the token that began it: another one of that name may be given less */
+  readonly claim: CallerClaim;
   readonly transport: StreamableHTTPServerTransport;
   usedMs: number;
   /** requests that are being answered */
@@ -43,13 +49,15 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const nowMs = options.nowMs ?? (() => performance.now());
   const sessions = new Map<string, McpSession>();
   const rates = new Map<string, Rate>();
+  const openRequests = new Map<string, number>();
   const server = createServer((request, response) => {
-    void answer({ ...options, nowMs, sessions, rates, port: portOf(server) }, request, response).catch(() => {
+    void answer({ ...options, nowMs, sessions, rates, openRequests, port: portOf(server) }, request, response).catch(() => {
       refuse(response, 500, 'a fault of casemate');
     });
   });
   server.headersTimeout = 10_000;
-  server.requestTimeout = 0;
+  // Of what is sent here; an answer may take as long as it takes.
+  server.requestTimeout = 60_000;
   server.maxConnections = 512;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', (error: NodeJS.ErrnoException) => {
@@ -64,16 +72,30 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       }
     }
   }, sweepEveryMs);
+  const look = setInterval(() => void endRevoked(sessions, options.stillHolds), lookEveryMs);
   return {
     port: portOf(server),
     async close() {
       clearInterval(sweep);
+      clearInterval(look);
       await Promise.all([...sessions.values()].map(async ({ transport }) => await transport.close()));
       const closed = new Promise((done) => server.close(done));
       server.closeAllConnections();
       await closed;
     },
   };
+}
+
+/** Streams and calls that are open are nobody's next request: they end here. */
+async function endRevoked(sessions: Serving['sessions'], stillHolds: HttpOptions['stillHolds']): Promise<void> {
+  const open = [...sessions.values()].filter((session) => session.open > 0);
+  const claims = new Map(open.map(({ claim }) => [claim.token, claim]));
+  for (const claim of claims.values()) {
+    // oxlint-disable-next-line no-await-in-loop -- few, and a turn of the daemon each
+    if (!(await stillHolds(claim))) {
+      open.filter((session) => session.claim.token === claim.token).forEach(({ transport }) => void transport.close());
+    }
+  }
 }
 
 function portOf(server: Server): number {
@@ -85,23 +107,37 @@ interface Serving extends HttpOptions {
   readonly nowMs: () => number;
   readonly sessions: Map<string, McpSession>;
   readonly rates: Map<string, Rate>;
+  /** requests that are not answered yet, by caller */
+  readonly openRequests: Map<string, number>;
 }
 
 async function answer(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const fault = misdirected(request, serving.port);
   if (fault !== undefined) {
     refuse(response, 403, fault);
-    return;
-  }
-  if ((request.url ?? '').split('?')[0] !== '/mcp') {
+  } else if ((request.url ?? '').split('?')[0] === '/mcp') {
+    const claim = await claimIn(serving, request);
+    await (claim === undefined ? refuseUnknown(response) : serveCaller(serving, { claim, request, response }));
+  } else {
     refuse(response, 404, 'there is /mcp and nothing else');
-    return;
   }
-  const token = /^Bearer ([\w-]{10,200})$/.exec(request.headers.authorization ?? '')?.[1];
-  const claim = token === undefined ? undefined : await serving.findCaller(token);
-  if (claim === undefined) {
-    response.setHeader('www-authenticate', 'Bearer');
-    refuse(response, 401, 'a token of a caller is needed, and this is none');
+}
+
+async function claimIn({ findCaller }: Serving, { headers }: IncomingMessage): Promise<CallerClaim | undefined> {
+  const token = /^Bearer ([\w-]{10,200})$/.exec(headers.authorization ?? '')?.[1];
+  return token === undefined ? undefined : await findCaller(token);
+}
+
+function refuseUnknown(response: ServerResponse): void {
+  response.setHeader('www-authenticate', 'Bearer');
+  refuse(response, 401, 'a token of a caller is needed, and this is none');
+}
+
+async function serveCaller(serving: Serving, asked: Omit<Asked, 'body'>): Promise<void> {
+  const { request, response } = asked;
+  if (!enter(serving, asked)) {
+    response.setHeader('retry-after', '1');
+    refuse(response, 429, `a caller has ${openEach} requests open at most`);
     return;
   }
   const body = request.method === 'POST' ? await readBody(request) : undefined;
@@ -109,7 +145,18 @@ async function answer(serving: Serving, request: IncomingMessage, response: Serv
     refuse(response, body.status, body.fault);
     return;
   }
-  await handOver(serving, { claim, request, response, body: body?.value });
+  await handOver(serving, { ...asked, body: body?.value });
+}
+
+/** One caller alone does not take all connections of this server: also what it never finishes to send is counted. */
+function enter({ openRequests: open }: Serving, { claim, response }: Pick<Asked, 'claim' | 'response'>): boolean {
+  const count = open.get(claim.name) ?? 0;
+  if (count >= openEach) {
+    return false;
+  }
+  open.set(claim.name, count + 1);
+  response.once('close', () => void open.set(claim.name, (open.get(claim.name) ?? 1) - 1));
+  return true;
 }
 
 /** A page in a browser of this machine must reach nothing here: its requests name another host, or an origin. */
@@ -132,7 +179,7 @@ async function handOver(serving: Serving, asked: Asked): Promise<void> {
   const id = request.headers['mcp-session-id'];
   const known = typeof id === 'string' ? serving.sessions.get(id) : undefined;
   // Whether it is nobody's or another caller's is not told.
-  if (id !== undefined && known?.caller !== claim.name) {
+  if (id !== undefined && known?.claim.token !== claim.token) {
     refuse(response, 404, 'there is no such session');
     return;
   }
@@ -148,15 +195,17 @@ async function handOver(serving: Serving, asked: Asked): Promise<void> {
   await session.transport.handleRequest(request, response, body);
 }
 
-async function begin(
-  { sessions, rates, nowMs, tools, partsOf }: Serving,
-  { claim, response, body }: Asked,
-): Promise<McpSession | undefined> {
+function ofCaller({ sessions }: Serving, { name }: CallerClaim): readonly McpSession[] {
+  return [...sessions.values()].filter(({ claim }) => claim.name === name);
+}
+
+async function begin(serving: Serving, { claim, response, body }: Asked): Promise<McpSession | undefined> {
+  const { sessions, rates, nowMs, tools, partsOf } = serving;
   if (!isInitialize(body)) {
     refuse(response, 400, 'a session begins with initialize');
     return undefined;
   }
-  if ([...sessions.values()].filter(({ caller }) => caller === claim.name).length >= sessionsEach) {
+  if (ofCaller(serving, claim).length >= sessionsEach) {
     response.setHeader('retry-after', '60');
     refuse(response, 429, `a caller has ${sessionsEach} connections at most`);
     return undefined;
@@ -167,7 +216,7 @@ async function begin(
     sessionIdGenerator: randomUUID,
     onsessioninitialized: (id) => void sessions.set(id, session),
   });
-  const session: McpSession = { caller: claim.name, transport, usedMs: nowMs(), open: 0 };
+  const session: McpSession = { claim, transport, usedMs: nowMs(), open: 0 };
   const server = createMcpServer({ ...partsOf(claim), tools, rate });
   await server.connect(transport);
   const closed = transport.onclose;

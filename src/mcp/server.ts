@@ -56,22 +56,38 @@ export function createMcpServer(parts: McpParts): Server {
     };
     return await answer(tool, params.arguments, { ...parts, background, signal: extra.signal, progress });
   });
-  serveResources(server, (signal) => ({ ...parts, background, signal, progress: () => undefined }));
+  const contextOf = (signal: AbortSignal): ToolContext => ({ ...parts, background, signal, progress: () => undefined });
+  serveResources(server, { contextOf, rate: parts.rate });
   servePrompts(server);
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the only way the SDK has
   server.onclose = background.close;
   return server;
 }
 
-function serveResources(server: Server, contextOf: (signal: AbortSignal) => ToolContext): void {
+interface ResourceParts {
+  readonly contextOf: (signal: AbortSignal) => ToolContext;
+  readonly rate: Rate;
+}
+
+function serveResources(server: Server, { contextOf, rate }: ResourceParts): void {
+  // They cost what tools cost.
+  const paced = async <T>(kind: string, work: () => Promise<T>): Promise<T> => {
+    rate.take(kind);
+    return await work();
+  };
   server.setRequestHandler(ListResourcesRequestSchema, async (_, { signal }) => ({
-    resources: [...(await clearly(listResources(contextOf(signal))))],
+    resources: [...(await clearly(paced('resources/list', async () => await listResources(contextOf(signal)))))],
   }));
   server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
     resourceTemplates: resourceTemplates.map((template) => ({ ...template })),
   }));
   server.setRequestHandler(ReadResourceRequestSchema, async ({ params }, { signal }) => {
-    const { uri, mimeType, text, blob = '' } = await clearly(readResource(params.uri, contextOf(signal)));
+    const {
+      uri,
+      mimeType,
+      text,
+      blob = '',
+    } = await clearly(paced('resources/read', async () => await readResource(params.uri, contextOf(signal))));
     return { contents: [text === undefined ? { uri, mimeType, blob } : { uri, mimeType, text }] };
   });
 }

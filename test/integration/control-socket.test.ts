@@ -57,6 +57,24 @@ describe('the control socket', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });
 
+  it('ends the connections of a caller whose claim is over, with what it had under way, and no other', async () => {
+    const claim = { name: 'ada', roots: ['/p'], token: '0'.repeat(64) };
+    const options = { socketPath: path, answer: async () => undefined };
+    const [over, holds, person] = [
+      await connectClient({ ...options, caller: claim }),
+      await connectClient({ ...options, caller: { ...claim, token: '1'.repeat(64) } }),
+      await client(),
+    ];
+    const [waiting, going] = [over.call('stop', { name: 'x' }), holds.call('ls', {})];
+    expect(await going).toEqual([]);
+    control.endCallers(({ token }) => token === claim.token);
+    await expect(waiting).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
+    await expect.poll(() => lost).toEqual(['stop']);
+    expect(await holds.call('ls', {})).toEqual([]);
+    expect(await person.call('ls', {})).toEqual([]);
+    [holds, person].forEach((one) => one.close());
+  });
+
   it('carries results, errors with their code and hint, and questions back to the caller', async () => {
     const caller = await client();
     expect(caller.hello).toMatchObject({ version: '1', build: 'b' });

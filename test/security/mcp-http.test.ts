@@ -1,102 +1,42 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
-import { createServer, request as httpRequest } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
-import { entry, makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
-import { listen } from '../helpers/gateway-lab.ts';
+import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { textOf } from '../helpers/mcp-client.ts';
+import { startMcpHttp, type McpHttp } from '../helpers/mcp-http.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
 /** Many callers over HTTP: each with its token, its role, its sessions, and nothing else. */
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('MCP over HTTP', () => {
   let home: Home;
-  let server: ChildProcess;
+  let http: McpHttp;
   let url: URL;
-  let said = '';
+  let connected: McpHttp['connected'];
+  let call: McpHttp['call'];
+  let structured: McpHttp['structured'];
+  let post: McpHttp['post'];
   const tokens: Record<string, string> = {};
-  const clients: Client[] = [];
 
   beforeAll(async () => {
     home = await makeHome();
-    const probe = createServer();
-    const port = await listen(probe);
-    await new Promise((done) => probe.close(done));
-    url = new URL(`http://127.0.0.1:${port}/mcp`);
-    server = spawn(process.execPath, [entry, 'mcp', 'serve', '--port', String(port)], { cwd: home.project, env: home.env });
-    await new Promise<void>((resolve, reject) => {
-      server.stderr?.on('data', (piece: Buffer) => {
-        said += piece.toString('utf8');
-        if (said.includes('/mcp')) {
-          resolve();
-        }
-      });
-      server.once('exit', () => reject(new Error(said)));
-    });
+    http = await startMcpHttp(home);
+    ({ url, connected, call, structured, post } = http);
     for (const [name, role] of Object.entries({ ada: 'operator', bob: 'operator', eve: 'viewer', root: 'admin' })) {
-      await mkdir(join(home.root, name));
-      const args = ['caller', 'add', name, '--root', join(home.root, name), '--role', role];
-      const added = await home.casemate(args);
-      expect(added).toMatchObject({ code: 0, err: expect.stringContaining(`${name} is ${role}`) });
-      tokens[name] = added.out.trim();
+      tokens[name] = await http.add(name, '--role', role);
     }
   });
   afterAll(async () => {
-    await Promise.all(clients.map(async (client) => await client.close()));
-    server.kill('SIGTERM');
-    await once(server, 'exit');
+    await http.close();
     await home.remove();
   });
 
-  async function connected(token: string): Promise<Client> {
-    const client = new Client({ name: 'test', version: '1' });
-    await client.connect(
-      new StreamableHTTPClientTransport(url, { requestInit: { headers: { authorization: `Bearer ${token}` } } }),
-    );
-    clients.push(client);
-    return client;
-  }
-  async function call(client: Client, name: string, args: object = {}): Promise<CallToolResult> {
-    return (await client.callTool({ name, arguments: { ...args } }, undefined, { timeout: 60_000 })) as CallToolResult;
-  }
-  const structured = async (client: Client, name: string, args: object = {}) => {
-    const answer = await call(client, name, args);
-    expect(answer.isError, textOf(answer)).not.toBe(true);
-    return answer.structuredContent ?? {};
-  };
   const make = async (client: Client, name: string): Promise<string> =>
     String((await structured(client, 'create_session', { projectPath: join(home.root, name), agent: 'none' }))['sessionId']);
-  const post = async (
-    headers: Record<string, string>,
-    body: unknown = { jsonrpc: '2.0', id: 1, method: 'ping' },
-    path = '/mcp',
-  ) =>
-    await new Promise<{ status: number; text: string }>((resolve, reject) => {
-      const sent = httpRequest(
-        {
-          host: '127.0.0.1',
-          port: url.port,
-          path,
-          method: 'POST',
-          headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
-        },
-        (response) => {
-          let text = '';
-          response.on('data', (piece: Buffer) => (text += piece.toString('utf8')));
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-        },
-      );
-      sent.on('error', reject);
-      sent.end(typeof body === 'string' ? body : JSON.stringify(body));
-    });
   const bearer = (name: string) => ({ authorization: `Bearer ${tokens[name] ?? ''}` });
 
   it('is for those with a token, on this machine, and not for pages of browsers', async () => {
@@ -136,7 +76,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('MCP over HTTP', ()
       'NOT_ALLOWED',
     );
     // The connection of another caller is not there for one's own token.
-    const adas = (clients[0]?.transport as StreamableHTTPClientTransport | undefined)?.sessionId ?? '';
+    const adas = (ada.transport as StreamableHTTPClientTransport | undefined)?.sessionId ?? '';
+    expect(adas).not.toBe('');
     const stolen = await post(
       { ...bearer('bob'), 'mcp-session-id': adas },
       { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'list_sessions' } },
@@ -222,8 +163,30 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('MCP over HTTP', ()
     const begun = await Promise.all(Array.from({ length: 20 }, async () => (await post(bearer('ada'), begin)).status));
     expect(begun.filter((status) => status === 429).length).toBeGreaterThan(0);
     expect((await post(bearer('ada'), `{"x":"${'y'.repeat(9 * 1024 * 1024)}"}`).catch(() => ({ status: 413 }))).status).toBe(413);
+    const reads = await Promise.allSettled(
+      Array.from({ length: 60 }, async () => await ada.readResource({ uri: 'casemate://sessions/none/journal' })),
+    );
+    const faults = reads.map((end) => (end.status === 'rejected' ? String(end.reason) : ''));
+    expect(faults.filter((text) => text.includes('SANDBOX_NOT_FOUND')).length).toBeGreaterThan(0);
+    expect(faults.filter((text) => text.includes('RATE_LIMITED: resources/read')).length).toBeGreaterThan(0);
+    // Requests that never end are counted, too.
+    const held = Array.from({ length: 80 }, () => heldRequest(Number(url.port), tokens['ada'] ?? ''));
+    expect((await Promise.race(held.map(async ({ answered }) => await answered))).slice(0, 12)).toBe('HTTP/1.1 429');
     // Others are served as before.
     const root = await connected(tokens['root'] ?? '');
     expect(await structured(root, 'list_sessions')).toBeDefined();
+    held.forEach(({ end }) => end());
+    await expect.poll(async () => (await post(bearer('ada'))).status).toBe(400);
   });
 });
+
+/** Says how long its body is, and sends none of it. */
+function heldRequest(port: number, token: string): { readonly answered: Promise<string>; readonly end: () => void } {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const socket = connect(port, '127.0.0.1', () => {
+    socket.write(`POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nauthorization: Bearer ${token}\r\ncontent-length: 10\r\n\r\n`);
+  });
+  socket.on('error', () => undefined);
+  socket.once('data', (piece: Buffer) => resolve(piece.toString('utf8')));
+  return { answered: promise, end: () => void socket.destroy() };
+}

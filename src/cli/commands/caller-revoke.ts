@@ -5,7 +5,7 @@ import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { connectDaemon } from '../session/connect.ts';
 
-/** `casemate caller revoke`: its token is worth nothing from the next request on; its sandboxes stay. */
+/** `casemate caller revoke`: its token is worth nothing from now on, what it has running ends; its sandboxes stay, stopped. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
@@ -17,7 +17,8 @@ export const run: RunCommand = async (args, context, row) => {
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, answer);
   } else {
-    context.stdout.write(`${answer.name} is revoked; its sandboxes stay (casemate ls, casemate destroy NAME)\n`);
+    const stopped = answer.stopped.length === 0 ? '' : `; stopped: ${answer.stopped.join(', ')}`;
+    context.stdout.write(`${answer.name} is revoked${stopped}; its sandboxes stay (casemate ls, casemate destroy NAME)\n`);
   }
   return 0;
 };

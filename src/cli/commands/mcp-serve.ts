@@ -27,6 +27,15 @@ export const run: RunCommand = async (args, context, row) => {
       const { claim } = await client.call('caller-find', { token }).finally(() => client.close());
       return claim;
     },
+    async stillHolds({ token: hash = '' }) {
+      try {
+        // Nobody starts a daemon only to hear this: where none runs, nothing of a caller does.
+        const client = await connectDaemon(context, { start: 'never' });
+        return (await client.call('caller-find', { hash }).finally(() => client.close())).claim !== undefined;
+      } catch {
+        return true;
+      }
+    },
     partsOf: (caller) => ({
       identity: ownIdentity,
       defaults: sessionDefaults(env),
