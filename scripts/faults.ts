@@ -1,8 +1,10 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
-import { campaign, kinds } from '../test/faults/campaign.ts';
+import { campaign, kinds, type CampaignOptions } from '../test/faults/campaign.ts';
+import { ordinaryUser } from '../test/faults/ordinary-user.ts';
 import type { Point, RoundReport } from '../test/faults/round.ts';
+import type { Step } from '../test/faults/step.ts';
 import { steps } from '../test/faults/steps.ts';
 import { isBad, summaryOf } from '../test/faults/summary.ts';
 
@@ -14,55 +16,61 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true },
     kind: { type: 'string', multiple: true },
     under: { type: 'string' },
+    user: { type: 'string' },
+    runtime: { type: 'string' },
     record: { type: 'string' },
     keep: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   },
 });
+const runtimes = ['runc', 'runsc'] as const;
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const chosen = values.only === undefined ? steps : steps.filter(({ name }) => values.only?.includes(name));
+  const chosen = steps.filter(({ name }) => values.only?.includes(name) ?? true);
   const unknown = (values.only ?? []).filter((name) => !steps.some((step) => step.name === name));
-  if (values.help === true || unknown.length > 0) {
-    say(
-      `npm run faults -- [--only STEP]... [--kind ${kinds.join('|')}]... [--rounds N] [--seed S] [--under FOLDER] [--record FILE] [--keep]`,
-    );
+  const runtime = runtimes.find((name) => name === (values.runtime ?? 'runc'));
+  if (values.help === true || unknown.length > 0 || runtime === undefined) {
+    say(`npm run faults -- [--only STEP]... [--kind ${kinds.join('|')}]... [--rounds N] [--seed S] [--user NAME]`);
+    say(`  [--runtime ${runtimes.join('|')}] [--under FOLDER] [--record FILE] [--keep]`);
     say(`steps: ${steps.map(({ name }) => name).join(', ')}`);
-    return unknown.length > 0 ? 2 : 0;
+    return values.help === true ? 0 : 2;
   }
-  const seed = Number(values.seed ?? Date.now() % 1_000_000);
   if (values.under !== undefined) {
     mkdirSync(values.under, { recursive: true });
   }
-  say(`seed ${seed}`);
-  const reports: RoundReport[] = [];
-  const onRound = (report: RoundReport): void => {
-    reports.push(report);
-    tell(report);
-    if (values.record !== undefined) {
-      appendFileSync(values.record, `${JSON.stringify({ seed, ...report })}\n`);
-    }
-  };
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
-  process.once('SIGTERM', () => stop.abort());
-  const some = values.kind === undefined ? kinds : kinds.filter((kind) => values.kind?.includes(kind));
-  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-  await campaign({
-    steps: chosen,
-    kinds: some,
-    seed,
-    rounds,
-    onRound,
-    under: values.under,
-    keep: values.keep,
-    signal: stop.signal,
-  });
+  const user = values.user === undefined ? undefined : ordinaryUser(values.user);
+  const reports = await play(chosen, { under: values.under, user, runtime });
   summaryOf(reports).forEach(say);
   const failed = reports.filter(isBad).length;
   say(`${reports.length - failed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
+}
+
+async function play(chosen: readonly Step[], world: CampaignOptions['world']): Promise<readonly RoundReport[]> {
+  const seed = Number(values.seed ?? Date.now() % 1_000_000);
+  say(`seed ${seed}`);
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  process.once('SIGTERM', () => stop.abort());
+  const reports: RoundReport[] = [];
+  await campaign({
+    steps: chosen,
+    kinds: kinds.filter((kind) => values.kind?.includes(kind) ?? true),
+    seed,
+    rounds: values.rounds === undefined ? undefined : Number(values.rounds),
+    world,
+    onRound(report) {
+      reports.push(report);
+      tell(report);
+      if (values.record !== undefined) {
+        appendFileSync(values.record, `${JSON.stringify({ seed, ...report })}\n`);
+      }
+    },
+    keep: values.keep,
+    signal: stop.signal,
+  });
+  return reports;
 }
 
 function tell({ step, point, hits, faults, ms }: RoundReport): void {

@@ -199,8 +199,14 @@ export async function removalList(context: SandboxContext, name: string): Promis
 export async function removeCredential(context: SandboxContext, { name, actor }: CredentialCall): Promise<RemovalList> {
   const { sealed, store, gateway, journal } = context;
   const list = await removalList(context, name);
-  await journal.append({ actor, action: 'credential.remove', subject: name, decision: 'none', outcome: 'ok' });
-  await sealed.remove('credential', name);
+  const entry = { actor, action: 'credential.remove', subject: name, decision: 'none' } as const;
+  await journal.append({ ...entry, outcome: 'ok' });
+  try {
+    await sealed.remove('credential', name);
+  } catch (error) {
+    await journal.append({ ...entry, outcome: 'failed' });
+    throw error;
+  }
   store.credentials.forget(name);
   for (const { binding, id } of runningWith(context, name)) {
     if (binding.sourceInUse() === 'stored') {

@@ -32,7 +32,7 @@ export async function writeDurably(path: string, content: string | Uint8Array, m
     await rename(temporary, path);
   } catch (error) {
     await file.close().catch(() => undefined);
-    await rm(temporary, { force: true });
+    await discard(temporary);
     throw error;
   }
   await syncFolder(dirname(path));
@@ -48,7 +48,7 @@ export async function writeNew(path: string, content: string): Promise<void> {
     await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
     await link(draft, path);
   } finally {
-    await rm(draft, { force: true });
+    await discard(draft);
   }
 }
 
@@ -59,8 +59,13 @@ export async function replaceFile(path: string, content: string): Promise<void> 
     await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
     await rename(draft, path);
   } finally {
-    await rm(draft, { force: true });
+    await discard(draft);
   }
+}
+
+/** Whether it was written does not hang on this: a draft that stays is taken away with those of killed processes. */
+async function discard(draft: string): Promise<void> {
+  await rm(draft, { force: true }).catch(() => undefined);
 }
 
 async function draftOf(path: string): Promise<string> {

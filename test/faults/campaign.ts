@@ -4,7 +4,7 @@ import type { FaultAct } from './fault-plan.ts';
 import { victims } from './random-kill.ts';
 import { arenaOf, playRound, type Arena, type Point, type RoundReport } from './round.ts';
 import type { Step } from './step.ts';
-import { makeWorld, type World } from './world.ts';
+import { makeWorld, type World, type WorldOptions } from './world.ts';
 
 /** `child`: programs the product starts; `later`: kills from outside at random times. */
 export const kinds = ['kill', 'tear', 'fail', 'child', 'later'] as const;
@@ -17,7 +17,8 @@ export interface CampaignOptions {
   /** at most so many, chosen evenly from all steps; absent: every point */
   readonly rounds?: number | undefined;
   readonly onRound: (report: RoundReport) => void;
-  readonly under?: string | undefined;
+  /** the homes that rounds are played in */
+  readonly world?: Pick<WorldOptions, 'under' | 'user' | 'runtime'> | undefined;
   /** Keeps the home of a round with faults, to be looked at. */
   readonly keep?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -120,7 +121,7 @@ interface Played {
 }
 
 /** The home that rounds are played in; made anew after one with faults. */
-function createField({ onRound, under, keep }: CampaignOptions) {
+function createField({ onRound, world: homes, keep }: CampaignOptions) {
   let arena: Arena | undefined;
   const leave = async (isKept: boolean): Promise<void> => {
     const { world } = arena ?? {};
@@ -129,7 +130,7 @@ function createField({ onRound, under, keep }: CampaignOptions) {
   };
   return {
     async play(step: Step, point: Point): Promise<Played> {
-      arena ??= arenaOf(await makeWorld({ under }));
+      arena ??= arenaOf(await makeWorld(homes));
       const { world } = arena;
       const report = await playRound(arena, step, point).catch((error: unknown) => brokenRound(step, point, { world, error }));
       const isKept = report.faults.length > 0 && keep === true;

@@ -15,11 +15,11 @@ const set = (world: World, value: string): Promise<Outcome> => world.run(['crede
 
 /** What is under this name at rest, opened with the key; `undefined`: nothing. Throws where it cannot be opened. */
 async function atRest(world: World, kind: 'credential' | 'login', name: string): Promise<string | undefined> {
-  const { paths } = world;
+  const { paths, uid } = world;
   const store = createSealedStore({
     path: join(paths.state, 'credentials.sealed'),
     config: paths.config,
-    uid: process.geteuid?.() ?? 0,
+    uid,
     env: environmentOf({}),
   });
   const value = await store.get(kind, name);
@@ -145,6 +145,7 @@ async function placeLogin(world: World): Promise<void> {
   await mkdir(folder, { recursive: true });
   const login = { accessToken, refreshToken, expiresAt: expiresMs, scopes: ['user:inference'], subscriptionType: 'max' };
   await writeFile(join(folder, '.credentials.json'), JSON.stringify({ claudeAiOauth: login }), { mode: 0o600 });
+  await world.handOver();
 }
 
 const takeOver = (world: World): Promise<Outcome> =>

@@ -17,7 +17,7 @@ const lasting: readonly RegExp[] = [
   /^state\/journal(\/(journal-\d{6}\.jsonl|writer\.lock(-journal)?|keys(\/(signing\.pem|signing\.pub\.pem|credential-hmac\.key))?))?$/,
   /^state\/engine(\/(sandboxes|slots|covers(\/empty(\.json)?)?|blanks(\/\d+\.ext4)?))?$/,
   /^state\/docker(\/sandboxes)?$/,
-  /^run(\/(daemon\.sock|daemon-start-fault\.json|engine(\/(sandboxes|runc))?))?$/,
+  /^run(\/(daemon\.sock|daemon-start-fault\.json|engine(\/(sandboxes|runc|runsc|probes(\/sandboxes)?))?))?$/,
   /^cache$/,
 ];
 
@@ -38,14 +38,34 @@ function ownedBy(home: string, sandboxes: readonly Owned[]): (path: string) => b
         within(path, `run/engine/sandboxes/${id}`) ||
         within(path, `run/engine/runc/${name}`) ||
         path === `state/engine/sandboxes/${id}.json` ||
-        (path.startsWith('state/engine/slots/') && readFileSync(join(home, path), 'utf8') === id),
+        (path.startsWith('state/engine/slots/') && textOf(join(home, path)) === id),
     );
 }
 
-function pathsBelow(folder: string): readonly string[] {
+/** A folder may go while it is read: it is read again, a few times. */
+function pathsBelow(folder: string, tries = 5): readonly string[] {
+  try {
+    return readOnce(folder);
+  } catch (error) {
+    if (tries === 0) {
+      throw error;
+    }
+    return pathsBelow(folder, tries - 1);
+  }
+}
+
+function readOnce(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) =>
     relative(folder, join(entry.parentPath, entry.name)),
   );
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** A folder stands for all that is in it. */

@@ -17,6 +17,8 @@ export interface Looked {
   readonly daemon: number | undefined;
   /** of the project before anything ran in it */
   readonly contents: readonly string[];
+  /** its sandboxes have groups with limits; default: yes */
+  readonly hasGroups?: boolean | undefined;
   /** processes of the harness itself that work on the home just now */
   readonly own?: readonly number[];
 }
@@ -30,10 +32,15 @@ export type Moment = 'killed' | 'settled';
 /** What has to end by itself gets this long. */
 const patienceMs = 8000;
 
-export async function look(looked: () => Looked, moment: Moment, mayLeave?: RegExp): Promise<readonly string[]> {
+/** `mayLeave`: forms of faults that are none. */
+export async function look(
+  looked: () => Looked,
+  moment: Moment,
+  mayLeave: readonly (RegExp | undefined)[] = [],
+): Promise<readonly string[]> {
   const end = performance.now() + patienceMs;
   for (;;) {
-    const faults = lookOnce(looked(), moment).filter((fault) => mayLeave?.test(fault) !== true);
+    const faults = lookOnce(looked(), moment).filter((fault) => !mayLeave.some((form) => form?.test(fault)));
     if (faults.length === 0 || performance.now() > end) {
       return faults;
     }
@@ -87,7 +94,7 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
         ...workspaceFaults(looked, rows),
         ...accountFaults(readLines(join(looked.state, 'journal')), standings),
         ...rows
-          .filter(({ id, state }) => state === 'running' && !host.groups.includes(id) && isHere(id))
+          .filter(({ id, state }) => state === 'running' && looked.hasGroups !== false && !host.groups.includes(id) && isHere(id))
           .map(({ name }) => `"${name}" is running and has no group`),
         ...(looked.daemon === undefined ? [] : socketFaults(looked.daemon, rows, host.processes)),
       ];

@@ -44,10 +44,18 @@ export function contentsOf(folder: string): readonly string[] {
   return lines;
 }
 
+export interface PolicyOptions {
+  /** of the sink, on loopback */
+  readonly port: number;
+  readonly runtime: string;
+  readonly waive: readonly string[];
+}
+
 /** The programs here are watched through others of their names, which have none of the fixes of a package. */
-export function policyFor(port: number): string {
+export function policyFor({ port, runtime, waive }: PolicyOptions): string {
   return `version: 1
-waive: [runtime-floor]
+runtime: ${runtime}
+waive: [${waive.join(', ')}]
 asks: { wait: 20s, when: always }
 network:
   - { host: sink.example.com, upstream: "http://127.0.0.1:${port}", allow: ["GET /n/**"] }

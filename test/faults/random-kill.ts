@@ -23,6 +23,9 @@ export async function killLater(world: World, victim: Victim, afterMs: number): 
   return `${victim} after ${afterMs} ms: ${pids.length} killed`;
 }
 
+/** On gVisor the process that keeps its kernel, and the kernel. */
+const isFirst = /sleep infinity$|\/keep\.pl |^runsc-sandbox /;
+
 function victimsOf(world: World, victim: Victim): readonly number[] {
   const daemon = world.daemonPid() ?? [];
   const callers = world.callers();
@@ -37,6 +40,6 @@ function victimsOf(world: World, victim: Victim): readonly number[] {
   const chosen =
     victim === 'everything'
       ? processes
-      : processes.filter(({ sandbox, command }) => sandbox !== undefined && command.endsWith('sleep infinity'));
+      : processes.filter(({ sandbox, command }) => sandbox !== undefined && isFirst.test(command));
   return chosen.map(({ pid }) => pid);
 }

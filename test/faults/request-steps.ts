@@ -48,11 +48,12 @@ function answer(name: string, { words, action }: { readonly words: readonly stri
   };
 }
 
-function projectPolicy(world: World, nonce: string): string {
+async function projectPolicy(world: World, nonce: string): Promise<string> {
   const folder = join(world.root, 'other');
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'casemate.yaml');
   writeFileSync(path, `version: 1 # ${nonce}\nnetwork:\n  - host: granted.example.com\n`);
+  await world.handOver();
   return path;
 }
 
@@ -83,7 +84,7 @@ export const requestSteps: readonly Step[] = [
   {
     name: 'policy-trust',
     role: 'daemon',
-    act: async (world, nonce) => [await world.run(['policy', 'trust', projectPolicy(world, nonce), '--yes'])],
+    act: async (world, nonce) => [await world.run(['policy', 'trust', await projectPolicy(world, nonce), '--yes'])],
     check: trustFaults,
   },
   answer('approve-once', { words: ['approve', '--once', '--yes'], action: 'ask.approve' }),

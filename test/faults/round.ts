@@ -1,5 +1,5 @@
 /** One round: a step is begun, something goes wrong in it, and everything is looked at from outside afterwards. */
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import { readLines, type Line } from './accounts.ts';
 import type { ChildFault } from './child-faults.ts';
@@ -41,8 +41,12 @@ export interface Arena {
 
 export function arenaOf(world: World): Arena {
   const contents = contentsOf(world.project);
-  const { root, project, paths } = world;
-  return { world, nonces: 0, looked: () => ({ root, project, state: paths.state, daemon: world.daemonPid(), contents }) };
+  const { root, project, paths, hasGroups } = world;
+  return {
+    world,
+    nonces: 0,
+    looked: () => ({ root, project, state: paths.state, daemon: world.daemonPid(), contents, hasGroups }),
+  };
 }
 
 export async function playRound(arena: Arena, step: Step, point: Point): Promise<RoundReport> {
@@ -52,6 +56,7 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
   const nonce = `nonce-${process.pid}-${arena.nonces}`;
   await world.run(['ls']);
   const busy = (await step.prepare?.(world)) ?? [];
+  await world.handOver();
   const before = step.forgets === true ? 0 : linesOf(world).length;
   const began = await begin(world, step, point);
   const beganMs = performance.now();
@@ -64,10 +69,15 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
   const killed = await look(looked, 'killed');
   world.disarm();
   const next = await world.run(['ls', '--json']);
-  const settled = await look(looked, 'settled', step.mayLeave);
+  const unremoved = unremovedBy(hits, world.root);
+  const settled = await look(looked, 'settled', [step.mayLeave, unremoved]);
   const lines = linesOf(world).slice(before);
   const checked = (await step.check?.(world, { nonce, outcomes, lines })) ?? [];
   const after = await goOn(world);
+  if (unremoved !== undefined) {
+    await world.run(['daemon', 'stop', '--force']);
+    await world.run(['ls']);
+  }
   const atEnd = await look(looked, 'settled');
   const faults = [
     ...outcomes.filter(({ late }) => late).map(({ args }) => `casemate ${args.join(' ')} hung`),
@@ -123,6 +133,13 @@ async function begin(world: World, step: Step, point: Point): Promise<() => Prom
       return async () => [await killing];
     }
   }
+}
+
+/** What could not be removed stays, and the next daemon takes it away at the latest: faults that are of it alone. */
+function unremovedBy(hits: readonly string[], root: string): RegExp | undefined {
+  const [path] = hits.flatMap((hit) => / fail fs\.(?:rm|rmdir|unlink)(?:Sync)? (.+)$/.exec(hit)?.[1] ?? []);
+  const literal = path === undefined ? undefined : relative(root, path).replaceAll(/[^\w/-]/g, '\\$&');
+  return literal === undefined ? undefined : new RegExp(`^file ${literal} has no owner$`);
 }
 
 /** Everything works again, under the same name; then nothing is left. */

@@ -1,30 +1,37 @@
 /** A home of its own with the real program in it, and the means to let one of its processes fail at a chosen point. */
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 
 import { startAuthorizationServer, type AuthorizationServer } from '../../src/tour/authorization-server.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { pathsFrom, type Paths } from '../../src/system/paths.ts';
 import { armChild, childCalls, disarmChild, placePrograms, type ChildFault } from './child-faults.ts';
+import { starter, type Outcome, type StartCommand, type StartOptions } from './commands.ts';
 import type { FaultPlan } from './fault-plan.ts';
+import { ownAll, type OrdinaryUser } from './ordinary-user.ts';
 import { makeProject, policyFor } from './project.ts';
 
 export interface World {
   readonly root: string;
   readonly project: string;
   readonly paths: Paths;
+  /** whose home it is */
+  readonly uid: number;
+  /** its sandboxes have groups with limits */
+  readonly hasGroups: boolean;
+  /** What was put into the home for its owner is the owner's. */
+  readonly handOver: () => Promise<void>;
   /** requests that reached the sink */
   readonly seen: readonly Seen[];
   readonly server: AuthorizationServer & { readonly lifeMs: number };
   /** Starts a command of the product and does not wait for it. */
-  readonly start: (args: readonly string[], options?: StartOptions) => Started;
+  readonly start: StartCommand;
   readonly run: (args: readonly string[], options?: StartOptions) => Promise<Outcome>;
   /** Tells the process of this role what to do; a daemon that runs is told now, any other process when it starts. */
   readonly arm: (role: Role, plan: FaultPlan) => Promise<void>;
@@ -48,6 +55,8 @@ export interface World {
   readonly remove: () => Promise<void>;
 }
 
+export type { Outcome, Started } from './commands.ts';
+
 export interface Seen {
   /** holds the nonce of who asked */
   readonly path: string;
@@ -56,31 +65,6 @@ export interface Seen {
 
 export type Role = 'daemon' | 'caller';
 
-export interface StartOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string;
-  readonly timeoutMs?: number;
-}
-
-export interface Started {
-  readonly pid: number;
-  readonly kill: () => void;
-  readonly out: () => string;
-  readonly ended: Promise<Outcome>;
-}
-
-export interface Outcome {
-  readonly args: readonly string[];
-  /** `undefined`: it was killed */
-  readonly code: number | undefined;
-  readonly out: string;
-  readonly err: string;
-  /** it hung and was ended by the harness */
-  readonly late: boolean;
-}
-
-const hook = pathToFileURL(resolve(import.meta.dirname, 'hook.ts'));
-export const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
 /** of an access token, seconds */
 const lifeS = 2;
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -91,6 +75,10 @@ export interface WorldOptions {
   /** where its state is, so that a small disk can be mounted there first */
   readonly prepareHome?: ((path: string) => Promise<void>) | undefined;
   readonly images?: string | undefined;
+  /** who gives the commands, while the harness looks as root; default: this user */
+  readonly user?: OrdinaryUser | undefined;
+  /** of all sandboxes; what it lacks here is waived */
+  readonly runtime?: 'runc' | 'runsc' | undefined;
 }
 
 export async function makeWorld(options: WorldOptions = {}): Promise<World> {
@@ -108,29 +96,45 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   });
   await new Promise<void>((done) => sink.listen(0, '127.0.0.1', done));
   const server = await startAuthorizationServer({ expiresIn: lifeS, graceMs: 60_000 });
-  const uid = process.geteuid?.() ?? 0;
+  const { user, runtime = 'runc' } = options;
+  const uid = user?.uid ?? process.geteuid?.() ?? 0;
   const env = {
     PATH: `${at('bin')}:${usualPath}`,
     HOME: at('user'),
     LANG: 'C.UTF-8',
     TMPDIR: at('tmp'),
     CASEMATE_HOME: at('casemate'),
-    CASEMATE_IMAGES: options.images ?? pathsFrom(environmentOf(process.env), uid).images,
+    CASEMATE_IMAGES: options.images ?? user?.images ?? pathsFrom(environmentOf(process.env), uid).images,
     FAULT_KEY: 'key-of-the-variable-0123456789',
   };
   const paths = pathsFrom(environmentOf(env), uid);
+  const { port } = sink.address() as AddressInfo;
+  const waive = new Set(['runtime-floor']);
+  const handOver = async (): Promise<void> => await ownAll([at('user'), at('other'), paths.config], user);
   const writePolicy = async (): Promise<void> => {
     await mkdir(paths.config, { recursive: true, mode: 0o700 });
-    await writeFile(join(paths.config, 'policy.yaml'), policyFor((sink.address() as AddressInfo).port), { mode: 0o600 });
+    await writeFile(join(paths.config, 'policy.yaml'), policyFor({ port, runtime, waive: [...waive] }), { mode: 0o600 });
+    await handOver();
   };
-  await writePolicy();
   await makeProject(at('project'));
   await placePrograms(at('bin'), at('faults'));
   const faults = at('faults');
+  // The checkout may lie where only root can go; and each process would read the types anew.
+  const hook = join(faults, 'hook.mjs');
+  await writeFile(hook, stripTypeScriptTypes(await readFile(join(import.meta.dirname, 'hook.ts'), 'utf8')));
+  await ownAll([root], user);
   const callers = new Set<number>();
-  const start = starter({ project: at('project'), env, faults, callers });
+  const start = starter({ project: at('project'), env, hook, faults, callers, user });
+  if (user !== undefined || runtime !== 'runc') {
+    const { out } = await start(['doctor', '--layers', '--runtime', runtime, '--json']).ended;
+    missingLayers(out).forEach((layer) => waive.add(layer));
+  }
+  await writePolicy();
   const world: World = {
     root,
+    uid,
+    hasGroups: user === undefined,
+    handOver,
     project: at('project'),
     paths,
     seen,
@@ -163,46 +167,6 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   return world;
 }
 
-interface Starting {
-  readonly project: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly faults: string;
-  readonly callers: Set<number>;
-}
-
-function starter({ project, env, faults, callers }: Starting): World['start'] {
-  const loaded = new URL(hook);
-  loaded.searchParams.set('folder', faults);
-  return (args, options = {}) => {
-    const child = spawn(process.execPath, ['--import', loaded.href, entry, ...args], {
-      cwd: project,
-      env: { ...env, ...options.env },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      // A terminal's own group is not ours.
-      detached: true,
-    });
-    const pid = child.pid ?? 0;
-    callers.add(pid);
-    let [out, err, late] = ['', '', false];
-    child.stdout.on('data', (piece: Buffer) => (out += piece.toString()));
-    child.stderr.on('data', (piece: Buffer) => (err += piece.toString()));
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(options.input ?? '');
-    const timer = setTimeout(() => {
-      late = true;
-      child.kill('SIGKILL');
-    }, options.timeoutMs ?? 40_000);
-    const ended = new Promise<Outcome>((done) =>
-      child.once('close', (code) => {
-        clearTimeout(timer);
-        callers.delete(pid);
-        done({ args, code: code ?? undefined, out, err, late });
-      }),
-    );
-    return { pid, kill: () => void child.kill('SIGKILL'), out: () => out, ended };
-  };
-}
-
 async function arm(faults: string, role: Role, plan: FaultPlan): Promise<void> {
   for (const name of ['armed', 'trace']) {
     rmSync(join(faults, `${role}.${name}`), { force: true });
@@ -233,6 +197,11 @@ function disarm(faults: string): void {
     process.kill(pid, 'SIGUSR2');
   }
   rmSync(join(faults, 'hits'), { force: true });
+}
+
+function missingLayers(rows: string): readonly string[] {
+  const checks = JSON.parse(rows) as readonly { check: string; verdict: string }[];
+  return checks.filter(({ verdict }) => verdict === 'missing').map(({ check }) => check);
 }
 
 /** Of a process that still is what it was: its number may be another's by now. */

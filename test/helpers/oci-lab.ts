@@ -77,7 +77,10 @@ export async function ociLab(
   const rootfs = await testRootfs();
   const folders = { state: join(folder, 'state'), run: join(folder, 'run') };
   const user = { uid, gid: process.getegid?.() ?? 0, name: userInfo().username };
-  const options = { folders, env, user, prepares, times };
+  // As where each user has a folder for temporary files that nobody else may enter.
+  const temporary = join(folder, 'tmp');
+  await mkdir(temporary, { mode: 0o700 });
+  const options = { folders, env: { ...env, TMPDIR: temporary }, user, prepares, times };
   const other = (): Engine => ociEngine(options);
   const engine = other();
   const owner = 'test';

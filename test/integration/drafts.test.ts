@@ -1,10 +1,11 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { removeDrafts, replaceFile, writeDurably, writeNew } from '../../src/system/files.ts';
+import { run } from '../../src/system/process.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 
 /** Files that are written beside their place first: what a killed writer left goes, what is being written stays. */
@@ -39,4 +40,21 @@ test('drafts of the dead are removed, and nothing else', async () => {
   await removeDrafts(folder);
   expect((await readdir(folder)).toSorted()).toEqual(others.toSorted());
   await removeDrafts(join(folder, 'missing'));
+});
+
+test('what is written stands although its draft cannot be removed', async () => {
+  const faults = join(folder, 'faults');
+  await mkdir(faults);
+  await writeFile(
+    join(faults, 'caller.json'),
+    JSON.stringify({ from: 'start', at: 1, lasting: true, act: 'fail', only: 'fs.rm ' }),
+  );
+  const source = (path: string): string => new URL(path, import.meta.url).href;
+  const program = `import { writeNew } from '${source('../../src/system/files.ts')}'; await writeNew('${join(folder, 'one')}', 'a');`;
+  const hook = `${source('../faults/hook.ts')}?folder=${faults}`;
+  const env = { PATH: '/usr/bin:/bin' };
+  const ended = await run(process.execPath, ['--import', hook, '--input-type=module', '--eval', program], { env });
+  expect([ended.exitCode, ended.stderr.toString()]).toEqual([0, '']);
+  expect(await readFile(join(faults, 'hits'), 'utf8')).toMatch(/ fail fs\.rm .*\/\.one\./);
+  expect(await readFile(join(folder, 'one'), 'utf8')).toBe('a');
 });

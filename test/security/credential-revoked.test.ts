@@ -268,3 +268,20 @@ test('a value that is removed and set anew does not come back to the sandbox tha
   expect((await ask()).text).toContain('x-casemate-denied: credential-revoked');
   expect(own.seen.length).toBe(0);
 });
+
+test('a change that could not be written is on record as failed, too', async () => {
+  await open();
+  const refuse = async (): Promise<never> => Promise.reject(new CasemateError('STORE_FAILED', 'no space left'));
+  const full = { ...context, sealed: { ...context.sealed, put: refuse, remove: refuse } };
+  const set = setCredential(full, { name: 'main', actor: 'user:1', value: second, hosts: [] });
+  await expect(set).rejects.toThrow('no space left');
+  await expect(removeCredential(full, { name: 'main', actor: 'user:1' })).rejects.toThrow('no space left');
+  const said = world.journal().filter((line) => line.startsWith('credential.'));
+  expect(said).toEqual([
+    'credential.set ok',
+    'credential.rotate ok',
+    'credential.rotate failed',
+    'credential.remove ok',
+    'credential.remove failed',
+  ]);
+});

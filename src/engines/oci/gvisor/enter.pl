@@ -7,6 +7,9 @@
 use strict;
 use warnings;
 
+# gVisor makes the root of its processes in the folder this names, and the caller's own may be closed to the sandbox's user.
+delete $ENV{TMPDIR};
+
 my ($machine, $kind, $folder, $pid, $id, $mode, $sandbox, $pid_file, @rest) = @ARGV;
 my %all = (
   x64 => { setns => 308, prctl => 157, dup3 => 292, setresuid => 117, setresgid => 119, setgroups => 116, setsid => 112 },

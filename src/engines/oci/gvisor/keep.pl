@@ -7,6 +7,9 @@
 use strict;
 use warnings;
 
+# gVisor makes the root of its processes in the folder this names, and the caller's own may be closed to the sandbox's user.
+delete $ENV{TMPDIR};
+
 my ($machine, $folder, $map, $filter, @rest) = @ARGV;
 my %all = (
   x64 => {
