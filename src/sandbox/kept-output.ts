@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { lstat, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { visibleLines } from '../base/text.ts';
@@ -12,22 +12,56 @@ export interface KeptOutput {
   readonly bytes: Buffer;
 }
 
+/** What a sandbox's commands leave on the host, whoever calls them how often: so many files, and bytes in all. */
+export const keptBounds = { files: 256, bytes: 64 * 1024 * 1024 } as const;
+
+/** Removes what was written longest ago, beyond the bounds. `running`: ids of executions whose output is still being written. */
+export async function trimKeptOutput(
+  folder: string,
+  running: ReadonlySet<string>,
+  bounds: { readonly files: number; readonly bytes: number } = keptBounds,
+): Promise<void> {
+  const found = await Promise.all(
+    (await keptNames(folder)).map(async (name) => {
+      const path = join(folder, 'logs', name);
+      const { mtimeMs, size } = await lstat(path);
+      return { path, mtimeMs, size, isRunning: running.has(name.slice(0, -4)) };
+    }),
+  );
+  const newestFirst = found.toSorted((a, b) => b.mtimeMs - a.mtimeMs);
+  let bytes = 0;
+  for (const [index, { path, size, isRunning }] of newestFirst.entries()) {
+    bytes += size;
+    if ((index >= bounds.files || bytes > bounds.bytes) && !isRunning) {
+      // oxlint-disable-next-line no-await-in-loop -- one, as a rule: it is looked at whenever a command ends
+      await rm(path, { force: true });
+    }
+  }
+}
+
+async function keptNames(folder: string): Promise<readonly string[]> {
+  const names = await readdir(join(folder, 'logs')).catch(() => []);
+  return names.filter((name) => /^ex-[0-9a-f]{16}\.log$/.test(name));
+}
+
 /** Oldest first. `folder`: of the sandbox; a sandbox cannot reach it. */
 export async function readKeptOutput(folder: string): Promise<readonly KeptOutput[]> {
   const logs = join(folder, 'logs');
-  const names = (await readdir(logs).catch(() => [])).filter((name) => /^ex-[0-9a-f]{16}\.log$/.test(name));
+  const names = await keptNames(folder);
   const read = await Promise.all(
     names.map(async (name) => {
-      const file = await open(join(logs, name), constants.O_RDONLY | constants.O_NOFOLLOW);
+      // Output is removed while commands go on.
+      const file = await open(join(logs, name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => undefined);
       try {
-        const { birthtimeMs } = await file.stat();
-        return { startedMs: birthtimeMs, execution: name.slice(0, -4), bytes: await file.readFile() };
+        return file === undefined
+          ? []
+          : [{ startedMs: (await file.stat()).birthtimeMs, execution: name.slice(0, -4), bytes: await file.readFile() }];
       } finally {
-        await file.close();
+        await file?.close();
       }
     }),
   );
-  return read.toSorted((a, b) => a.startedMs - b.startedMs);
+  return read.flat().toSorted((a, b) => a.startedMs - b.startedMs);
 }
 
 /** The last lines, with control characters as escapes. */

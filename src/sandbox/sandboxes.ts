@@ -9,11 +9,14 @@ import type { Environment } from '../system/environment.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 import { bindPlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
+import { sandboxFolder } from './folder.ts';
+import { trimKeptOutput } from './kept-output.ts';
 import {
   createExecutions,
   type Execution,
   type ExecutionOutcome,
   type ExecutionRequest,
+  type Executions,
   type OpenExecution,
 } from './executions.ts';
 import { destroyList, destroySandbox, lifeRecord, startSandbox, stopSandbox } from './lifecycle.ts';
@@ -127,7 +130,7 @@ function createEnds(
   { executions, locks, find, underLock }: EndParts,
 ): Pick<Sandboxes, 'stop' | 'destroy' | 'close' | 'settled'> {
   const { store } = context;
-  const background = new Set<Promise<unknown>>();
+  const background = createBackground();
   const destroy = (name: string, options: CallOptions): Promise<Destroyed> => {
     const { id } = store.find(name) ?? store.findGone(name) ?? notFound(context, name);
     return locks.run(id, async () => {
@@ -148,11 +151,7 @@ function createEnds(
   const throwAway = (id: SandboxId, options: CallOptions): void => {
     if (store.find(id)?.ephemeral === true) {
       // First the answer to whoever waits for the command's end.
-      const work = nextTurn()
-        .then(() => destroy(id, options))
-        .catch(() => undefined);
-      background.add(work);
-      void work.then(() => background.delete(work));
+      background.run(nextTurn().then(() => destroy(id, options)));
     }
   };
   return {
@@ -174,6 +173,7 @@ function createEnds(
       const isOwn = ended !== undefined && executions.of(ended.sandbox)[0]?.id === executionId;
       try {
         ended = await executions.close(executionId, outcome);
+        background.run(trimOutput(context, executions, ended?.sandbox));
         return ended;
       } finally {
         // Also when the end could not be recorded: nobody is left who would end the sandbox.
@@ -182,10 +182,30 @@ function createEnds(
         }
       }
     },
-    async settled() {
-      await Promise.all(background);
+    settled: () => background.settled(),
+  };
+}
+
+/** What goes on after an answer was given; it may fail. */
+function createBackground() {
+  const all = new Set<Promise<unknown>>();
+  return {
+    run(work: Promise<unknown>): void {
+      const settling = work.catch(() => undefined);
+      all.add(settling);
+      void settling.then(() => all.delete(settling));
+    },
+    async settled(): Promise<void> {
+      await Promise.all(all);
     },
   };
+}
+
+async function trimOutput(context: SandboxContext, executions: Executions, sandbox: SandboxId | undefined): Promise<void> {
+  if (sandbox !== undefined) {
+    const running = new Set(executions.of(sandbox).map(({ id }) => id));
+    await trimKeptOutput(sandboxFolder(context.paths, sandbox), running);
+  }
 }
 
 interface Making {

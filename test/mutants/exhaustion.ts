@@ -128,6 +128,22 @@ export const exhaustionMutants: readonly Mutant[] = [
     needs: 'priorities',
   },
   {
+    name: 'output-kept-whole',
+    weakens: 'all that a command prints is kept on the host',
+    file: 'src/daemon/output-log.ts',
+    find: 'const maxLogBytes = 4 * 1024 * 1024;',
+    replace: 'const maxLogBytes = 2 ** 40;',
+    caughtBy: ['exhaustion.output'],
+  },
+  {
+    name: 'output-kept-for-ever',
+    weakens: 'what commands printed is kept as long as their sandbox is there',
+    file: 'src/sandbox/kept-output.ts',
+    find: '(index >= bounds.files || bytes > bounds.bytes)',
+    replace: '(index >= bounds.files && bytes > 2 ** 40)',
+    caughtBy: ['exhaustion.output'],
+  },
+  {
     name: 'connections-unlimited',
     weakens: 'a sandbox may hold as many connections to the gateway as it likes, and open them as fast',
     file: gatewayLimits,

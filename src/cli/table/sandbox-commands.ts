@@ -120,7 +120,8 @@ export const sandboxCommands: CommandTable = {
       { name: 'raw', about: 'bytes as they were, for a file; never to a terminal' },
       json,
     ],
-    about: 'Control characters are shown as escapes. Sessions with a terminal are not recorded.',
+    about:
+      'Control characters are shown as escapes. Sessions with a terminal are not recorded. Kept are the first 4 MiB of each command, and of a sandbox the newest 64 MiB and 256 commands.',
     examples: ['casemate logs work', 'casemate logs work --tail 20'],
     load: () => import('../commands/logs.ts'),
   },

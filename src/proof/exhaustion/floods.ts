@@ -78,7 +78,7 @@ async function flood({ hand }: Field, take: string, most: number, words: readonl
 async function ownRow({ attacker }: Field): Promise<Row> {
   const text = requestText({ host: hosts.allowed, lines: ['Connection: close'] });
   let seen = '';
-  for (let tries = 0; tries < 5 && !seen.startsWith('HTTP/1.1 200'); tries += 1) {
+  for (const end = performance.now() + 30_000; performance.now() < end && !seen.startsWith('HTTP/1.1 200');) {
     // oxlint-disable-next-line no-await-in-loop -- new connections are given again a moment later
     await settle(200);
     // oxlint-disable-next-line no-await-in-loop -- as above

@@ -1,5 +1,6 @@
 import { besiege, type Attack, type AttackTable } from '../exhaustion/attack.ts';
 import { floodAttacks } from '../exhaustion/floods.ts';
+import { outputAttacks } from '../exhaustion/output.ts';
 import { takeAttacks } from '../exhaustion/takes.ts';
 import { isSlowed } from '../exhaustion/watched.ts';
 import type { Probe, ProbeTable } from '../probe.ts';
@@ -31,4 +32,4 @@ function probesOf(group: string, attacks: AttackTable): ProbeTable {
   return Object.fromEntries(Object.entries(attacks).map(([id, attack]) => [`${group}.${id}`, probeOf(attack)]));
 }
 
-export const exhaustionProbes: ProbeTable = probesOf('exhaustion', { ...takeAttacks, ...floodAttacks });
+export const exhaustionProbes: ProbeTable = probesOf('exhaustion', { ...takeAttacks, ...outputAttacks, ...floodAttacks });

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Identity } from '../foreign/run-foreign.ts';
 import { spawnProcess } from '../../system/process.ts';
 
-/** A process of this host with a name of its own and a canary in its environment. It ends with the proof. */
+/** A process of this host with a name of its own and a canary in its environment. It ends with the proof, whose pipe it reads. */
 export interface HostProcess {
   readonly pid: number;
   /** two halves; only together are they in its command line */
@@ -13,7 +13,7 @@ export interface HostProcess {
 
 export function startHostProcess(canary: string, as?: Identity): HostProcess {
   const name = [randomBytes(8).toString('hex'), randomBytes(8).toString('hex')] as const;
-  const program = 'process.stdin.resume().once("end", () => process.exit()); setTimeout(() => process.exit(), 600_000);';
+  const program = 'process.stdin.resume().once("end", () => process.exit()); setTimeout(() => process.exit(), 14_400_000);';
   const child = spawnProcess(process.execPath, ['-e', program], {
     argv0: `host-process-${name.join('')}`,
     cwd: '/',

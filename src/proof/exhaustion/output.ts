@@ -1,0 +1,73 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { eventually } from '../eventually.ts';
+import { attack, control, type Row } from '../finding.ts';
+import type { Inside } from '../probe.ts';
+import type { AttackTable, Field } from './attack.ts';
+
+/** What commands print: it is kept on the host for whoever asks for it later. */
+
+const mebi = 1024 * 1024;
+/** As output is to be kept. Not read from the product: what is not kept must not move the measure as well. */
+const bounds = { each: 4 * mebi, whole: 64 * mebi } as const;
+/** Together more than may be kept, each of them more than may be kept of one. */
+const commands = 20;
+const printed = 5 * mebi;
+
+export const outputAttacks: AttackTable = {
+  output: {
+    title: 'print without end: one endless line, and command after command',
+    source: 'CIS Docker 2.13; log drivers without a cap fill the disk of the host',
+    run: printMuch,
+  },
+};
+
+async function printMuch(field: Field): Promise<readonly Row[]> {
+  const { attacker, lab } = field;
+  const folder = join(lab.places.state, 'sandboxes', attacker.id, 'logs');
+  const first = await print(field);
+  const second = await print(field);
+  const rest: Inside[] = [];
+  for (let nth = 2; nth < commands; nth += 3) {
+    // oxlint-disable-next-line no-await-in-loop -- a few at a time
+    rest.push(...(await Promise.all([print(field), print(field), print(field)])));
+  }
+  // What is too much goes when a command has ended, a moment after its caller was told.
+  await eventually(async () => ((await sizesIn(folder)).whole <= bounds.whole ? true : undefined)).catch(() => undefined);
+  const { greatest, whole, count } = await sizesIn(folder);
+  const shown = await lab.casemate(['logs', attacker.name, '--raw']);
+  const complete = [first, second, ...rest].filter(({ out }) => out.length === printed).length;
+  const facts = (most: number, seen: number) => ({
+    expected: `at most ${most / mebi} MiB`,
+    seen: `${(seen / mebi).toFixed(1)} MiB`,
+    ok: seen <= most,
+    from: 'outside' as const,
+  });
+  return [
+    attack(`kept of a command that prints ${printed / mebi} MiB`, facts(bounds.each, greatest)),
+    attack(`kept of ${commands} such commands`, facts(bounds.whole, whole)),
+    control('the commands, as their callers see them', {
+      expected: 'all that they print',
+      seen: `${complete} of ${1 + 1 + rest.length}`,
+      ok: complete === 2 + rest.length,
+      from: 'outside',
+    }),
+    control('output that is kept', {
+      expected: 'some',
+      seen: `${count} files, ${shown.out.length} bytes are shown`,
+      ok: count > 0 && shown.out.includes('xxxx'),
+      from: 'outside',
+    }),
+  ];
+}
+
+async function print({ attacker }: Field): Promise<Inside> {
+  return await attacker.target.inside(['perl', '-e', 'print "x" x 65536 for 1 .. $ARGV[0]', String(printed / 65_536)]);
+}
+
+async function sizesIn(folder: string) {
+  const names = await readdir(folder).catch(() => []);
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0));
+  return { greatest: Math.max(0, ...sizes), whole: sizes.reduce((sum, size) => sum + size, 0), count: names.length };
+}
