@@ -3,6 +3,8 @@
 export interface SandboxOptions {
   /** absolute path of the folder to work in; it is /workspace inside */
   readonly project: string;
+  /** absolute paths of further folders that `copyIn` and `copyOut` may read and write; the project always is one */
+  readonly roots?: readonly string[] | undefined;
   readonly name?: string | undefined;
   /** `none`: commands only; default `none` */
   readonly agent?: 'claude' | 'codex' | 'none' | undefined;
@@ -70,6 +72,21 @@ export interface TaskResult {
   readonly filesChanged: readonly { readonly path: string; readonly change: 'added' | 'changed' | 'removed' }[];
 }
 
+export interface CopyOptions {
+  /** files that are there are replaced; default: that is an error */
+  readonly overwrite?: boolean | undefined;
+  /** default ten minutes */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CopyResult {
+  readonly files: number;
+  readonly bytes: number;
+  /** the first 200; both ends computed the same hash */
+  readonly entries: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
+}
+
 export interface Sandbox {
   readonly id: string;
   readonly name: string;
@@ -77,6 +94,13 @@ export interface Sandbox {
   readonly run: (command: readonly string[], options?: RunOptions) => Promise<RunResult>;
   /** One task for the agent of the sandbox, without a person. */
   readonly task: (prompt: string, options?: TaskOptions) => Promise<TaskResult>;
+  /**
+   * A file or folder of the host (absolute, in the project or in `roots`) into the sandbox, where relative paths start in
+   * `/workspace`. Links, devices and pipes are refused.
+   */
+  readonly copyIn: (hostPath: string, insidePath: string, options?: CopyOptions) => Promise<CopyResult>;
+  /** The other way; what programs of the host act on by themselves (`.git`, `.envrc`, ...) is not written. */
+  readonly copyOut: (insidePath: string, hostPath: string, options?: CopyOptions) => Promise<CopyResult>;
   /** Removes the sandbox with its home and keys; the project is never touched. Once more is no fault. */
   readonly destroy: () => Promise<void>;
   /** `await using sandbox = ...` destroys it at the end of the block. */

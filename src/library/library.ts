@@ -1,21 +1,17 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { CommandContext } from '../cli/command.ts';
-import { sessionDefaults } from '../cli/reading/session-defaults.ts';
-import { connectDaemon } from '../cli/session/connect.ts';
-import { ownIdentity } from '../cli/session/session.ts';
-import { createBackground } from '../mcp/background.ts';
-import type { ToolContext } from '../mcp/tool.ts';
+import { toolContext, type Following } from '../cli/session/tool-context.ts';
+import type { Tool, ToolContext } from '../mcp/tool.ts';
 import { createSession } from '../mcp/tools/create-session.ts';
 import { destroySession } from '../mcp/tools/destroy-session.ts';
 import { executeCommand } from '../mcp/tools/execute-command.ts';
 import { executeInSession } from '../mcp/tools/execute-in-session.ts';
-import type { Tool } from '../mcp/tool.ts';
-import { environmentOf, processEnvironment, programFolders } from '../system/environment.ts';
+import { transferFiles } from '../mcp/tools/transfer-files.ts';
+import { environmentOf, processEnvironment } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
 import type * as Library from './library-types.ts';
 
@@ -37,6 +33,10 @@ export const createSandbox: typeof Library.createSandbox = async (options) => {
   );
   const { sessionId } = made;
   const destroy = async (): Promise<void> => void (await call(destroySession, { sessionId }, contextOf({})));
+  const copy = async (
+    direction: 'to_container' | 'from_container',
+    { signal, ...more }: Library.CopyOptions & { readonly sourcePath: string; readonly destPath: string },
+  ): Promise<Library.CopyResult> => await call(transferFiles, { sessionId, direction, ...more }, contextOf({ signal }));
   return {
     id: sessionId,
     name: made.sessionName,
@@ -45,21 +45,19 @@ export const createSandbox: typeof Library.createSandbox = async (options) => {
     async task(prompt, { signal, onProgress, ...more } = {}) {
       return await call(executeInSession, { sessionId, prompt, ...more }, contextOf({ signal, onProgress }));
     },
+    copyIn: async (sourcePath, destPath, more = {}) => await copy('to_container', { sourcePath, destPath, ...more }),
+    copyOut: async (sourcePath, destPath, more = {}) => await copy('from_container', { sourcePath, destPath, ...more }),
     destroy,
     [Symbol.asyncDispose]: destroy,
   };
 };
 
-interface Following {
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((line: string) => void) | undefined;
-}
-
 function libraryContext({
   project,
+  roots: more = [],
   caller = 'library',
   env: given,
-}: Library.SandboxOptions): (following: Following) => ToolContext {
+}: Library.SandboxOptions): (following?: Following) => ToolContext {
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(caller)) {
     throw new CasemateError('USAGE', `caller "${visible(caller)}" is not a name: lower-case letters, digits and hyphens`);
   }
@@ -68,20 +66,8 @@ function libraryContext({
   const uid = process.geteuid?.() ?? 0;
   const paths = pathsFrom(env, uid);
   const context: CommandContext = { env, paths, cwd: '/', stdin, stdout, stderr, uid, entry: programPath() };
-  const roots = [existsSync(project) ? realpathSync(project) : project];
-  const shared = {
-    identity: ownIdentity,
-    defaults: sessionDefaults(env),
-    host: { roots, paths, userHome: env.get('HOME') ?? homedir(), programFolders: programFolders(env) },
-    background: createBackground(),
-    connect: async (progress: (text: string) => void = () => undefined) =>
-      await connectDaemon(context, { caller: { name: caller, roots }, asksNobody: true, progress }),
-  };
-  return ({ signal = new AbortController().signal, onProgress = () => undefined }) => ({
-    ...shared,
-    signal,
-    progress: onProgress,
-  });
+  const roots = [project, ...more].map((root) => (existsSync(root) ? realpathSync(root) : root));
+  return toolContext(context, { roots, caller });
 }
 
 /** The command line that is beside this file, in the sources and in what is built of them. */

@@ -55,6 +55,20 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
     expect(await sandbox.task('look around')).toMatchObject({ result: 'All is well.', failed: false, exitCode: 0 });
   });
 
+  it('give and take files within their roots', async () => {
+    const aside = join(home.root, 'aside');
+    await mkdir(aside);
+    await writeFile(join(aside, 'given.txt'), 'given');
+    await using sandbox = await createSandbox({ project: home.project, roots: [aside], env: home.env });
+    expect(await sandbox.copyIn(join(aside, 'given.txt'), '/tmp/')).toMatchObject({ files: 1, bytes: 5 });
+    expect(await sandbox.run(['cp', '/tmp/given.txt', '/home/agent/back.txt'])).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.copyOut('/home/agent/back.txt', `${aside}/`)).toMatchObject({ files: 1 });
+    expect(await readFile(join(aside, 'back.txt'), 'utf8')).toBe('given');
+    await expect(sandbox.copyOut('/home/agent/back.txt', join(home.root, 'elsewhere'))).rejects.toMatchObject({
+      code: 'NOT_ALLOWED',
+    });
+  });
+
   it('get no more than the policy gives, and errors with a code', async () => {
     const make = async (more: object) => await createSandbox({ project: home.project, env: home.env, ...more });
     await expect(make({ memory: '64g' })).rejects.toMatchObject({ code: 'POLICY_WIDENS' });

@@ -95,6 +95,21 @@ export const sandboxCommands: CommandTable = {
     examples: ['casemate shell work'],
     load: () => import('../commands/shell.ts'),
   },
+  cp: {
+    group: 'Sandboxes',
+    summary: 'Copy files and folders into a running sandbox, or out of it',
+    usage: 'NAME:PATH DESTINATION | SOURCE NAME:[PATH]',
+    options: [
+      { name: 'overwrite', about: 'replace files that are there' },
+      { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s (default: 10m)' },
+      json,
+    ],
+    about:
+      'Paths in the sandbox start in /workspace. Each file is hashed at both ends. Links, devices and pipes are refused, and so ' +
+      'is writing what programs of the host act on by themselves (.git, .vscode, .envrc and others).',
+    examples: ['casemate cp work:/home/agent/report.md .', 'casemate cp ./data work:data'],
+    load: () => import('../commands/cp.ts'),
+  },
   ls: {
     group: 'Sandboxes',
     summary: 'List sandboxes',

@@ -63,6 +63,6 @@ export function fault(path: string, error: unknown): CasemateError {
             : `cannot be used (${error instanceof Error && 'code' in error ? String(error.code) : 'fault'})`;
   return new CasemateError('PATH_INVALID', `${visible(path)} ${why}`, {
     cause: error,
-    hint: isErrno(error, 'EEXIST') ? 'Say overwrite: true, or choose another name.' : undefined,
+    hint: isErrno(error, 'EEXIST') ? 'Ask for it to be replaced (overwrite), or choose another name.' : undefined,
   });
 }

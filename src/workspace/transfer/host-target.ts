@@ -148,7 +148,7 @@ async function refuseExisting({ folder, name, shown }: FilePlace, overwrite: boo
   }
   if (!overwrite) {
     throw new CasemateError('PATH_INVALID', `${visible(shown)} exists`, {
-      hint: 'Say overwrite: true, or choose another name.',
+      hint: 'Ask for it to be replaced (overwrite), or choose another name.',
     });
   }
 }
