@@ -13,6 +13,7 @@ import type { SandboxRow } from '../sandbox/store.ts';
 import { callerActor, callerMethods, viewerMethods, type CallerClaim, type CallerMethod } from './caller-protocol.ts';
 import type { MakeCall } from './protocol.ts';
 import type { CallContext, Calling } from './server.ts';
+import { policyOfCaller } from './caller-policy.ts';
 import { requireClaim } from './token-claims.ts';
 
 /**
@@ -228,10 +229,11 @@ function freeName({ context, claim }: CallerParts, asked: string): string {
 /** The request with nothing in it but what a caller may say. Throws `NOT_ALLOWED`, and records that. */
 async function narrowed(parts: CallerParts, params: MakeCall): Promise<MakeRequest> {
   const { context, claim } = parts;
-  const { policyFile, userPolicyFolder, engine, runtime, image, skipPermissions, waive, trust, learn } = params;
+  const { policyFile, userPolicyFolder, userPolicyFile, engine, runtime, image, skipPermissions, waive, trust, learn } = params;
   const wider = Object.entries({
     policyFile,
     userPolicyFolder,
+    userPolicyFile,
     engine,
     runtime,
     image,
@@ -258,6 +260,8 @@ async function narrowed(parts: CallerParts, params: MakeCall): Promise<MakeReque
     readonly,
     narrowing: { ...narrowing, timeMs: narrowing?.timeMs ?? timeoutMs, unlessSaid: sessionTimes },
     mustLieIn: await realRoots(claim),
+    // Judged again: a root may hold it by now.
+    userPolicyFile: claim.policy === undefined ? undefined : await policyOfCaller(claim.policy, await realRoots(claim)),
   };
 }
 

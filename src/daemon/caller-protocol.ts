@@ -11,6 +11,8 @@ export interface CallerClaim {
   readonly roots: readonly string[];
   /** default `operator`. `viewer`: looks at its own; `admin`: has the sandboxes of all callers, never those of people */
   readonly role?: CallerRole | undefined;
+  /** absolute; a policy file that holds for it in the place of the user's own. The organisation's bounds it as ever */
+  readonly policy?: string | undefined;
   /** SHA-256 of the token it came with, in hexadecimal digits; absent: the person at this host started it */
   readonly token?: string | undefined;
 }
@@ -25,6 +27,7 @@ export interface CallerView {
   readonly name: string;
   readonly role: CallerRole;
   readonly roots: readonly string[];
+  readonly policy: string | undefined;
   readonly createdAt: string;
   readonly expiresAt: string | undefined;
   readonly expired: boolean;
@@ -34,6 +37,7 @@ export interface CallerAddCall {
   readonly name: string;
   readonly role: CallerRole;
   readonly roots: readonly string[];
+  readonly policy?: string | undefined;
   readonly lifeMs?: number | undefined;
 }
 

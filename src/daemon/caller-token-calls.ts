@@ -6,6 +6,7 @@ import { visible } from '../base/text.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { StoredCaller } from '../sandbox/caller-tokens.ts';
 import type { CallerView } from './caller-protocol.ts';
+import { policyOfCaller } from './caller-policy.ts';
 import { claimOf, hashOf } from './token-claims.ts';
 import type { Calling } from './server.ts';
 import { timeText } from './views.ts';
@@ -19,7 +20,7 @@ export function createCallerTokenCalls(
   const callers = store.callers;
   const actor = actorOf(context.uid);
   return {
-    async 'caller-add'({ name, role, roots, lifeMs }) {
+    async 'caller-add'({ name, role, roots, policy: asked, lifeMs }) {
       if (callers.find(name) !== undefined) {
         throw new CasemateError('NAME_IN_USE', `there is a caller "${name}"`, {
           hint: `Choose another name, or run: casemate caller revoke ${name}`,
@@ -27,7 +28,9 @@ export function createCallerTokenCalls(
       }
       const nowMs = clock.nowMs();
       const expiresMs = lifeMs === undefined ? undefined : nowMs + lifeMs;
-      const caller: StoredCaller = { name, role, roots: await Promise.all(roots.map(realFolder)), createdMs: nowMs, expiresMs };
+      const real = await Promise.all(roots.map(realFolder));
+      const policy = asked === undefined ? undefined : await policyOfCaller(asked, real);
+      const caller: StoredCaller = { name, role, roots: real, policy, createdMs: nowMs, expiresMs };
       const token = `cmt_${randomBytes(32).toString('base64url')}`;
       const detail = { role, roots: caller.roots.length, ...(expiresMs === undefined ? {} : { expires: timeText(expiresMs) }) };
       await journal.append({ actor, action: 'caller.add', subject: name, decision: 'none', outcome: 'ok', detail });
@@ -62,11 +65,12 @@ async function realFolder(path: string): Promise<string> {
   return real;
 }
 
-function viewOfCaller({ name, role, roots, createdMs, expiresMs }: StoredCaller, nowMs: number): CallerView {
+function viewOfCaller({ name, role, roots, policy, createdMs, expiresMs }: StoredCaller, nowMs: number): CallerView {
   return {
     name,
     role,
     roots,
+    policy,
     createdAt: timeText(createdMs),
     expiresAt: expiresMs === undefined ? undefined : timeText(expiresMs),
     expired: expiresMs !== undefined && nowMs >= expiresMs,

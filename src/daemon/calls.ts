@@ -16,9 +16,8 @@ import { environmentOf, type Environment } from '../system/environment.ts';
 import type { NewRepositories } from '../workspace/new-repositories.ts';
 import { createAccessCalls } from './access-calls.ts';
 import { callerActor } from './caller-protocol.ts';
-import { createCallerTokenCalls } from './caller-token-calls.ts';
-import { createTokenEnds } from './token-ends.ts';
 import { createCredentialCalls } from './credential-calls.ts';
+import { createLeftBehindCalls } from './left-behind-calls.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
 import { seenFromOutside } from '../proof/seen-from-outside.ts';
@@ -109,7 +108,7 @@ export function createCalls(parts: CallParts): Calling {
       askVariables,
     }),
     ...createLoginCalls(context),
-    ...createCallerTokenCalls(context, createTokenEnds({ context, sandboxes, actor }).revoked),
+    ...createLeftBehindCalls(context, sandboxes),
     ...createProofCalls(parts),
     status: async () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),

@@ -172,11 +172,14 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
     name: callerName,
     role: z.enum(callerRoles),
     roots: z.array(absolute).min(1).max(64),
+    policy: absolute.optional(),
     lifeMs: z.number().positive().optional(),
   }),
   'caller-list': nothing,
   'caller-revoke': named,
   'caller-find': z.union([z.strictObject({ token: z.string().max(256) }), z.strictObject({ hash: tokenHash })]),
+  'reap-list': nothing,
+  reap: z.strictObject({ ids: z.array(shortText).max(10_000) }),
   status: nothing,
   shutdown: z.strictObject({ force: z.boolean() }),
 };
@@ -206,6 +209,7 @@ const callerClaim = z.strictObject({
   name: callerName,
   roots: z.array(absolute).min(1).max(64),
   role: z.enum(callerRoles).optional(),
+  policy: absolute.optional(),
   token: tokenHash.optional(),
 });
 

@@ -10,6 +10,7 @@ import type { OutsideView } from '../proof/seen-from-outside.ts';
 import type { Outcome, Statement } from '../proof/statement.ts';
 import type { BudgetState } from '../gateway/guards/budgets.ts';
 import type { Explanation } from '../policy/proposing/explain.ts';
+import type { Orphan, Reaped } from '../sandbox/orphans.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
 import type { TestAnswer } from '../sandbox/test-credential.ts';
@@ -108,6 +109,9 @@ export interface Calls {
   readonly 'session-explain': { params: ExplainCall; result: Explanation };
   readonly 'caller-add': { params: CallerAddCall; result: { readonly caller: CallerView; readonly token: string } };
   readonly 'caller-list': { params: Record<string, never>; result: readonly CallerView[] };
+  /** What `reap` would remove. Changes nothing. */
+  readonly 'reap-list': { params: Record<string, never>; result: readonly Orphan[] };
+  readonly reap: { params: { readonly ids: readonly string[] }; result: Reaped };
   /** Its connections end, and the sandboxes that it used are stopped: those are named. */
   readonly 'caller-revoke': {
     params: NameCall;
@@ -148,6 +152,8 @@ export const operatorMethods = [
   'caller-list',
   'caller-revoke',
   'caller-find',
+  'reap-list',
+  'reap',
 ] as const satisfies readonly Method[];
 
 /** A token, or its hash as a claim has it. */

@@ -16,7 +16,9 @@ export function hashOf(token: string): string {
 export function claimOf({ store, clock }: Known, hash: string): CallerClaim | undefined {
   const caller = store.callers.byToken(hash);
   const isOver = caller?.expiresMs !== undefined && clock.nowMs() >= caller.expiresMs;
-  return caller === undefined || isOver ? undefined : { name: caller.name, roots: caller.roots, role: caller.role, token: hash };
+  return caller === undefined || isOver
+    ? undefined
+    : { name: caller.name, roots: caller.roots, role: caller.role, policy: caller.policy, token: hash };
 }
 
 /** Whether a claim still holds. One without a token is of a server that the person started, and holds while that runs. */

@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 
-import { CasemateError } from '../base/errors.ts';
 import type { CallerClaim } from '../daemon/caller-protocol.ts';
+import { listenHttp, misdirected, type Listener, type ListenerOptions } from './http-listener.ts';
 import { createRate, type Rate } from './rate.ts';
 import { createMcpServer, type McpParts } from './server.ts';
 
 /**
- * Many callers over Streamable HTTP, on loopback alone. This process holds no secret but what passes through: who a token
+ * Many callers over Streamable HTTP. This process holds no secret but what passes through: who a token
  * belongs to, and what that caller may, says the daemon, for each request anew.
  */
-export interface HttpOptions {
-  readonly port: number;
+export interface HttpOptions extends ListenerOptions {
   readonly tools: McpParts['tools'];
   /** Whose token it is; `undefined`: nobody's, any more. */
   readonly findCaller: (token: string) => Promise<CallerClaim | undefined>;
@@ -21,11 +20,6 @@ export interface HttpOptions {
   readonly stillHolds: (claim: CallerClaim) => Promise<boolean>;
   readonly partsOf: (claim: CallerClaim) => Omit<McpParts, 'tools' | 'rate'>;
   readonly nowMs?: () => number;
-}
-
-export interface HttpServer {
-  readonly port: number;
-  readonly close: () => Promise<void>;
 }
 
 const maxBodyBytes = 8 * 1024 * 1024;
@@ -45,26 +39,17 @@ interface McpSession {
   open: number;
 }
 
-export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
+export async function serveHttp(options: HttpOptions): Promise<Listener> {
   const nowMs = options.nowMs ?? (() => performance.now());
   const sessions = new Map<string, McpSession>();
   const rates = new Map<string, Rate>();
   const openRequests = new Map<string, number>();
-  const server = createServer((request, response) => {
-    void answer({ ...options, nowMs, sessions, rates, openRequests, port: portOf(server) }, request, response).catch(() => {
+  const serving = { ...options, nowMs, sessions, rates, openRequests };
+  const listener = await listenHttp(options, (request, response) => {
+    void answer({ ...serving, port: listener.port }, request, response).catch(() => {
       refuse(response, 500, 'a fault of casemate');
     });
   });
-  server.headersTimeout = 10_000;
-  // Of what is sent here; an answer may take as long as it takes.
-  server.requestTimeout = 60_000;
-  server.maxConnections = 512;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', (error: NodeJS.ErrnoException) => {
-    reject(new CasemateError('USAGE', `cannot listen on 127.0.0.1:${options.port} (${error.code ?? 'fault'})`));
-  });
-  server.listen(options.port, '127.0.0.1', resolve);
-  await promise;
   const sweep = setInterval(() => {
     for (const { transport, usedMs, open } of sessions.values()) {
       if (open === 0 && nowMs() - usedMs > sessionIdleMs) {
@@ -74,14 +59,12 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   }, sweepEveryMs);
   const look = setInterval(() => void endRevoked(sessions, options.stillHolds), lookEveryMs);
   return {
-    port: portOf(server),
+    ...listener,
     async close() {
       clearInterval(sweep);
       clearInterval(look);
       await Promise.all([...sessions.values()].map(async ({ transport }) => await transport.close()));
-      const closed = new Promise((done) => server.close(done));
-      server.closeAllConnections();
-      await closed;
+      await listener.close();
     },
   };
 }
@@ -98,11 +81,6 @@ async function endRevoked(sessions: Serving['sessions'], stillHolds: HttpOptions
   }
 }
 
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 interface Serving extends HttpOptions {
   readonly nowMs: () => number;
   readonly sessions: Map<string, McpSession>;
@@ -112,7 +90,7 @@ interface Serving extends HttpOptions {
 }
 
 async function answer(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const fault = misdirected(request, serving.port);
+  const fault = misdirected(request, serving);
   if (fault !== undefined) {
     refuse(response, 403, fault);
   } else if ((request.url ?? '').split('?')[0] === '/mcp') {
@@ -157,14 +135,6 @@ function enter({ openRequests: open }: Serving, { claim, response }: Pick<Asked,
   open.set(claim.name, count + 1);
   response.once('close', () => void open.set(claim.name, (open.get(claim.name) ?? 1) - 1));
   return true;
-}
-
-/** A page in a browser of this machine must reach nothing here: its requests name another host, or an origin. */
-function misdirected({ headers }: IncomingMessage, port: number): string | undefined {
-  if (!['127.0.0.1', 'localhost', '[::1]'].some((name) => headers.host === `${name}:${port}`)) {
-    return 'this host name is not served';
-  }
-  return headers.origin === undefined ? undefined : 'pages of browsers are not served';
 }
 
 interface Asked {

@@ -20,6 +20,8 @@ export interface StoredCaller {
   readonly role: CallerRole;
   /** absolute and real */
   readonly roots: readonly string[];
+  /** absolute and real; absent: the user's own policy */
+  readonly policy?: string | undefined;
   readonly createdMs: number;
   readonly expiresMs: number | undefined;
 }

@@ -26,6 +26,8 @@ export interface PolicyRequest {
   readonly cwd: string;
   /** absolute; taken as the project policy instead of one that is found */
   readonly explicitFile?: string | undefined;
+  /** absolute; taken as the user's policy instead of the one in `paths.config`. It must be there */
+  readonly userFile?: string | undefined;
   readonly commandLine?: CommandLinePolicy | undefined;
   /** texts taken instead of what is in the files of these absolute paths: a change before it is written */
   readonly instead?: ReadonlyMap<string, string> | undefined;
@@ -58,9 +60,12 @@ export const projectFileName = 'casemate.yaml';
 
 /** Throws `POLICY_INVALID`, `POLICY_WIDENS` and, for options, `USAGE`. */
 export async function loadPolicy(request: PolicyRequest): Promise<LoadedPolicy> {
-  const { paths, cwd, explicitFile, commandLine, instead, isLab, facts } = request;
+  const { paths, cwd, explicitFile, userFile, commandLine, instead, isLab, facts } = request;
   const organisation = await readLayer('organisation', paths.organisation, { workspaceFolder: cwd });
-  const user = await readLayer('user', join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead });
+  const user = await readLayer('user', userFile ?? join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead });
+  if (userFile !== undefined && user === undefined) {
+    throw missingFile(userFile);
+  }
   const project =
     explicitFile === undefined ? await findProject(cwd, instead) : await readExplicit(explicitFile, { cwd, instead });
   const options = commandLine === undefined ? undefined : commandLineLayer(commandLine, cwd);
@@ -114,11 +119,15 @@ async function refuseLinksOut({ workspace, image, origins }: Policy, layer: Poli
 async function readExplicit(path: string, { cwd, instead }: { readonly cwd: string; readonly instead: Instead }): Promise<Read> {
   const read = await readLayer('project', resolve(cwd, path), { workspaceFolder: cwd, instead });
   if (read === undefined) {
-    throw new CasemateError('POLICY_INVALID', `${visible(path)}: there is no such file`, {
-      hint: 'Name a policy file that exists.',
-    });
+    throw missingFile(path);
   }
   return read;
+}
+
+function missingFile(path: string): CasemateError {
+  return new CasemateError('POLICY_INVALID', `${visible(path)}: there is no such file`, {
+    hint: 'Name a policy file that exists.',
+  });
 }
 
 /**

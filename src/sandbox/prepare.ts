@@ -36,6 +36,8 @@ export interface MakeRequest {
   readonly policyFile?: string | undefined;
   /** folder with the user's `policy.yaml`, where it is not the usual one */
   readonly userPolicyFolder?: string | undefined;
+  /** absolute; a file that is the user's policy for this, and must be there */
+  readonly userPolicyFile?: string | undefined;
   readonly engine?: string | undefined;
   readonly runtime?: string | undefined;
   readonly agent?: string | undefined;
@@ -182,13 +184,14 @@ async function readPolicy(
   context: SandboxContext,
   request: MakeRequest,
 ): Promise<{ policy: Policy; files: readonly PolicyFile[] }> {
-  const { cwd, policyFile, userPolicyFolder } = request;
+  const { cwd, policyFile, userPolicyFolder, userPolicyFile } = request;
   const { agents, env, userHome } = context;
   const paths = userPolicyFolder === undefined ? context.paths : { ...context.paths, config: userPolicyFolder };
   return await loadPolicy({
     paths,
     cwd,
     explicitFile: policyFile,
+    userFile: userPolicyFile,
     commandLine: commandLineOf(request),
     isLab: context.isLab,
     facts: async (registries) =>

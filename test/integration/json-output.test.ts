@@ -16,6 +16,7 @@ const samples: Readonly<Record<string, readonly [args: readonly string[], code?:
   stop: [['nobody'], 2],
   restart: [['nobody'], 2],
   destroy: [['nobody'], 2],
+  reap: [['--dry-run']],
   ls: [[]],
   inspect: [['nobody'], 2],
   logs: [['nobody'], 2],

@@ -6,7 +6,7 @@ import { callerRoles } from '../../sandbox/caller-tokens.ts';
 import type { RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
 import { durationOption } from '../reading/make-request.ts';
-import { listOption, parseOptions, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
+import { listOption, parseOptions, pathOption, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
 import { connectDaemon } from '../session/connect.ts';
 
 /** `casemate caller add`: a token for an agent or a program, told this once. */
@@ -26,7 +26,8 @@ export const run: RunCommand = async (args, context, row) => {
   }
   const client = await connectDaemon(context);
   const lifeMs = durationOption(parsed, 'expires');
-  const { caller, token } = await client.call('caller-add', { name, role, roots, lifeMs }).finally(() => client.close());
+  const policy = pathOption(parsed, 'policy', context.cwd);
+  const { caller, token } = await client.call('caller-add', { name, role, roots, policy, lifeMs }).finally(() => client.close());
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { ...caller, token });
     return 0;

@@ -16,6 +16,7 @@ import {
   numberOption,
   optionalPositionals,
   parseOptions,
+  pathOption,
   textOption,
   type ParsedOptions,
 } from '../reading/parse-options.ts';
@@ -25,7 +26,9 @@ import { ownIdentity } from '../session/session.ts';
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
-  const caller = { name: callerName(textOption(parsed, 'caller')), roots: rootsOf(listOption(parsed, 'root'), context) };
+  const roots = rootsOf(listOption(parsed, 'root'), context);
+  const policy = pathOption(parsed, 'policy', context.cwd);
+  const caller = { name: callerName(textOption(parsed, 'caller')), roots, policy };
   const { env, stdin, stdout, stderr } = context;
   if (stdin.isTTY) {
     stderr.write(

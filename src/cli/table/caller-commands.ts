@@ -6,10 +6,15 @@ export const callerCommands: CommandTable = {
   mcp: {
     group: 'Agents and programs',
     summary: 'Serve sandboxes to an agent over the Model Context Protocol',
-    usage: '[--root PATH...] [--caller NAME] [--pace N]',
+    usage: '[--root PATH...] [--caller NAME] [--policy FILE] [--pace N]',
     options: [
       { name: 'root', value: 'PATH', repeats: true, about: 'folder below which projects may lie (default: here)' },
       { name: 'caller', value: 'NAME', about: 'whose sessions these are; each name sees its own alone (default: mcp)' },
+      {
+        name: 'policy',
+        value: 'FILE',
+        about: 'policy that holds for it in the place of your own; it must lie in none of its roots',
+      },
       { name: 'pace', value: 'N', about: 'let it call each tool N times as much and as often as usual, up to 1000 (default 1)' },
     ],
     about:
@@ -20,18 +25,33 @@ export const callerCommands: CommandTable = {
   },
   'mcp serve': {
     group: 'Agents and programs',
-    summary: 'Serve sandboxes over HTTP on loopback, to callers with tokens',
-    usage: '[--port N]',
-    options: [{ name: 'port', value: 'N', about: 'port of 127.0.0.1 (default 7391)' }],
+    summary: 'Serve sandboxes over HTTP, to callers with tokens',
+    usage: '[--port N] [--listen ADDRESS --host NAME... --tls-cert FILE --tls-key FILE]',
+    options: [
+      { name: 'port', value: 'N', about: 'port (default 7391)' },
+      { name: 'listen', value: 'ADDRESS', about: 'address of this machine (default 127.0.0.1); beyond loopback with TLS alone' },
+      {
+        name: 'host',
+        value: 'NAME',
+        repeats: true,
+        about: 'name under which it is reached there; requests that say another are refused',
+      },
+      { name: 'tls-cert', value: 'FILE', about: 'certificate and those of its issuers, PEM' },
+      { name: 'tls-key', value: 'FILE', about: 'its key, PEM, readable by you alone' },
+    ],
     about:
-      'Streamable HTTP at /mcp, until it is stopped. Each caller has a token, a role and roots of its own and sees its own sessions alone. Nothing listens beyond this machine.',
-    examples: ['casemate mcp serve', 'casemate mcp serve --port 8000'],
+      'Streamable HTTP at /mcp, until it is stopped. Each caller has a token, a role and roots of its own and sees its own sessions alone. Nothing listens beyond this machine unless --listen says so, and then with TLS.',
+    examples: [
+      'casemate mcp serve',
+      'casemate mcp serve --port 8000',
+      'casemate mcp serve --listen 192.0.2.7 --host casemate.example.com --tls-cert cert.pem --tls-key key.pem',
+    ],
     load: () => import('../commands/mcp-serve.ts'),
   },
   'caller add': {
     group: 'Agents and programs',
     summary: 'Give an agent or program a token for casemate mcp serve',
-    usage: 'NAME --root PATH... [--role ROLE] [--expires TIME]',
+    usage: 'NAME --root PATH... [--role ROLE] [--policy FILE] [--expires TIME]',
     options: [
       { name: 'root', value: 'PATH', repeats: true, about: 'folder below which its projects may lie' },
       {
@@ -39,11 +59,17 @@ export const callerCommands: CommandTable = {
         value: 'viewer|operator|admin',
         about: 'viewer looks, operator makes and uses its own (default), admin has those of all callers',
       },
+      {
+        name: 'policy',
+        value: 'FILE',
+        about: 'policy that holds for it in the place of your own; it must lie in none of its roots',
+      },
       { name: 'expires', value: 'TIME', about: 'the token is worth nothing after this long, e.g. 30d (default: never)' },
       json,
     ],
     examples: [
       'casemate caller add ci --root ~/projects --expires 30d',
+      'casemate caller add nightly --root ~/projects --policy ~/.config/casemate/nightly.yaml',
       'casemate caller add board --role viewer --root ~/projects',
     ],
     load: () => import('../commands/caller-add.ts'),

@@ -73,6 +73,21 @@ export const sandboxCommands: CommandTable = {
     examples: ['casemate destroy work', 'casemate destroy work --confirm work'],
     load: () => import('../commands/destroy.ts'),
   },
+  reap: {
+    group: 'Sandboxes',
+    summary: 'Remove sandboxes that nobody will come back for',
+    usage: '[--dry-run] [--confirm reap]',
+    options: [
+      { name: 'dry-run', about: 'list them, and stop' },
+      { name: 'confirm', value: 'reap', about: 'the word, instead of typing it when asked' },
+      json,
+    ],
+    about:
+      'Those of callers whose token is gone or whose time is over, those whose command died, and what the engine holds though nothing is known of it. ' +
+      'Yours and those that run for a caller are not among them. Each removal is recorded.',
+    examples: ['casemate reap --dry-run', 'casemate reap'],
+    load: () => import('../commands/reap.ts'),
+  },
   exec: {
     group: 'Sandboxes',
     summary: 'Run a command in a running sandbox',
