@@ -43,11 +43,10 @@ function journalOn(chain: ChainWriter, { folder, store, keys, release }: Journal
   return {
     async append(entry) {
       refuseIfUnable();
-      const fault = chain.witnessFault();
-      if (fault !== undefined) {
-        // Without a witness the tail is not guarded; try again, for the next one who asks.
-        chain.stateHeadSoon();
-        throw fault;
+      if (chain.witnessFault() !== undefined) {
+        // Without a witness the tail is not guarded. What failed may work by now; where it does not, nothing is appended.
+        await chain.stateHead();
+        refuseIfUnable();
       }
       if (entry.action.startsWith('journal.')) {
         throw new CasemateError('INTERNAL', `the action ${entry.action} belongs to the journal itself`);

@@ -68,9 +68,18 @@ async function pointsOf(
         Array.from({ length: timesEach }, (): Point => ({ kind, victim, afterMs: options.random.below(actMs + 100) })),
       );
     }
-    return kind === 'child' ? [] : trace.flatMap((label, index) => pointsAt(label, index + 1, kind));
+    return kind === 'child' ? [] : near(trace, step.near).flatMap(({ label, at }) => pointsAt(label, at, kind));
   });
   return options.kinds.includes('child') ? [...points, ...(await childPoints(step, field, options.random))] : points;
+}
+
+/** Points before and after one that is meant. */
+const nearby = 6;
+
+function near(trace: readonly string[], form: RegExp | undefined): readonly { readonly label: string; readonly at: number }[] {
+  const meant = trace.flatMap((label, index) => (form?.test(label) === true ? [index] : []));
+  const counts = (index: number): boolean => form === undefined || meant.some((one) => Math.abs(one - index) <= nearby);
+  return trace.flatMap((label, index) => (counts(index) ? [{ label, at: index + 1 }] : []));
 }
 
 function pointsAt(label: string, at: number, act: FaultAct): readonly Point[] {

@@ -15,10 +15,10 @@ const lasting: readonly RegExp[] = [
   /^state(\/(sandboxes|daemon\.log|daemon\.lock(-journal)?|credentials\.sealed))?$/,
   /^state\/(state|usage)\.sqlite(-wal|-shm)?$/,
   /^state\/journal(\/(journal-\d{6}\.jsonl|writer\.lock(-journal)?|keys(\/(signing\.pem|signing\.pub\.pem|credential-hmac\.key))?))?$/,
-  /^state\/engine(\/(sandboxes|slots|covers(\/empty(\.json)?)?|blanks(\/\d+\.ext4)?))?$/,
+  /^state\/engine(\/(sandboxes|slots|covers(\/empty(\.json)?)?|blanks(\/\d+(-\d+)?\.ext4)?))?$/,
   /^state\/docker(\/sandboxes)?$/,
   /^run(\/(daemon\.sock|daemon-start-fault\.json|engine(\/(sandboxes|runc|runsc|probes(\/sandboxes)?))?))?$/,
-  /^cache$/,
+  /^cache(\/npm)?$/,
 ];
 
 /** Paths below `root` that should not be there. `root/casemate` is the home, `root/tmp` its temporary folder. */

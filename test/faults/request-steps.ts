@@ -59,6 +59,7 @@ async function projectPolicy(world: World, nonce: string): Promise<string> {
 
 async function trustFaults(world: World, done: Done): Promise<readonly string[]> {
   const isReported = succeeded(done.outcomes[0]);
+  // No one is there to answer: it works only where nothing has to be approved.
   const again = await world.run(['policy', 'trust', join(world.root, 'other/casemate.yaml')]);
   return [
     ...claimFaults(done.lines, [{ action: 'policy.trust', isReported }]),
@@ -78,14 +79,24 @@ function policyFaults(world: World, done: Done, before: string): readonly string
 }
 
 const inPolicy = answer('approve-policy', { words: ['approve', '--policy', '--yes'], action: 'ask.approve' });
+/** of the user, while a step has put another one in its place */
 let policyBefore = '';
 
 export const requestSteps: readonly Step[] = [
   {
     name: 'policy-trust',
     role: 'daemon',
+    async prepare(world) {
+      // Where the user's own policy names hosts, a project may ask for no others.
+      policyBefore = readFileSync(join(world.paths.config, 'policy.yaml'), 'utf8');
+      writeFileSync(join(world.paths.config, 'policy.yaml'), 'version: 1\n');
+    },
     act: async (world, nonce) => [await world.run(['policy', 'trust', await projectPolicy(world, nonce), '--yes'])],
-    check: trustFaults,
+    async check(world, done) {
+      const faults = await trustFaults(world, done);
+      writeFileSync(join(world.paths.config, 'policy.yaml'), policyBefore);
+      return faults;
+    },
   },
   answer('approve-once', { words: ['approve', '--once', '--yes'], action: 'ask.approve' }),
   answer('approve-sandbox', { words: ['approve', '--sandbox', '--yes'], action: 'ask.approve' }),

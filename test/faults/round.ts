@@ -79,6 +79,7 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
     await world.run(['ls']);
   }
   const atEnd = await look(looked, 'settled');
+  await step.after?.(world);
   const faults = [
     ...outcomes.filter(({ late }) => late).map(({ args }) => `casemate ${args.join(' ')} hung`),
     ...killed.map((fault) => `after the fault: ${fault}`),

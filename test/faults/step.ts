@@ -1,6 +1,7 @@
 /** One thing that a person does with the product, to be cut off at every point of it. */
 import type { Line } from './accounts.ts';
 import type { ChildFault } from './child-faults.ts';
+import { readStandings } from './look.ts';
 import type { Outcome, Role, Started, World } from './world.ts';
 
 export interface Step {
@@ -11,6 +12,8 @@ export interface Step {
   readonly fromStart?: boolean | undefined;
   /** It begins with a home in which nothing has run. */
   readonly forgets?: boolean | undefined;
+  /** Only points near ones of this form count: the rest of it is another step's. */
+  readonly near?: RegExp | undefined;
   /** programs that it starts and that may die */
   readonly children?: readonly ChildFault[] | undefined;
   /** May leave commands running, which `act` gets and which are killed at the latest when it has ended. */
@@ -20,6 +23,8 @@ export interface Step {
   readonly act: (world: World, nonce: string, busy: readonly Started[]) => Promise<readonly Outcome[]>;
   /** What is wrong, once the next daemon has settled everything. */
   readonly check?: ((world: World, done: Done) => readonly string[] | Promise<readonly string[]>) | undefined;
+  /** Puts the home in order for other steps, when all has been looked at. */
+  readonly after?: ((world: World) => Promise<void>) | undefined;
 }
 
 export interface Done {
@@ -64,6 +69,10 @@ export function claimFaults(lines: readonly Line[], claims: readonly Claim[]): r
 
 /** What a request of the sandbox carried as authorization when it arrived; `undefined`: it did not. */
 export async function fetched(world: World, host: string, nonce: string): Promise<string | undefined> {
+  if (!readStandings(world.paths.state).some(({ name, state }) => name === box && state === 'running')) {
+    // Its first process may be what was killed.
+    await world.run(['start', box]);
+  }
   await world.run(['exec', box, '--', 'curl', '-sS', '-m', '20', `https://${host}/n/${nonce}`]);
   return world.seen.find(({ path }) => path === `/n/${nonce}`)?.authorization;
 }

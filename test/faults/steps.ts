@@ -1,7 +1,9 @@
 /** All steps of the fault suite. */
 import { credentialAndLoginSteps } from './credential-steps.ts';
+import { imageSteps } from './image-steps.ts';
+import { journalSteps } from './journal-steps.ts';
 import { lifeSteps } from './life-steps.ts';
 import { requestSteps } from './request-steps.ts';
 import type { Step } from './step.ts';
 
-export const steps: readonly Step[] = [...lifeSteps, ...credentialAndLoginSteps, ...requestSteps];
+export const steps: readonly Step[] = [...lifeSteps, ...credentialAndLoginSteps, ...requestSteps, ...imageSteps, ...journalSteps];

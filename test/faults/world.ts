@@ -23,6 +23,8 @@ export interface World {
   readonly paths: Paths;
   /** whose home it is */
   readonly uid: number;
+  /** the same, where that is not who runs the harness */
+  readonly user: OrdinaryUser | undefined;
   /** its sandboxes have groups with limits */
   readonly hasGroups: boolean;
   /** What was put into the home for its owner is the owner's. */
@@ -133,6 +135,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   const world: World = {
     root,
     uid,
+    user,
     hasGroups: user === undefined,
     handOver,
     project: at('project'),
