@@ -1,6 +1,9 @@
 import { constants } from 'node:fs';
 import { open, readFile, readdir, type FileHandle } from 'node:fs/promises';
 
+import { dataFile } from '../../system/data-file.ts';
+import { spawnProcess } from '../../system/process.ts';
+
 /**
  * Looks from outside for texts in a sandbox: in the environment, the arguments and the whole readable memory of its
  * processes, and in the files of a folder. Every search carries a text that must be found, or its "not found" is void.
@@ -36,16 +39,47 @@ export function joinReports(first: SearchReport, second: SearchReport): SearchRe
 /** One process of the host. A process that ends meanwhile counts as far as it was read. */
 export async function searchProcess(pid: number, needles: readonly Needle[]): Promise<SearchReport> {
   const report = await searchWords(pid, needles);
-  const maps = await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => '');
+  const regions = regionsOf(await readFile(`/proc/${pid}/maps`, 'utf8').catch(() => ''));
+  const searching = { needles, place: `process ${pid} memory` };
   const memory = await open(`/proc/${pid}/mem`, 'r').catch(() => undefined);
   if (memory === undefined) {
-    return report;
+    return joinReports(report, await searchEntered(pid, regions, searching));
   }
   try {
-    return joinReports(report, await searchRegions(memory, regionsOf(maps), { needles, place: `process ${pid} memory` }));
+    return joinReports(report, await searchRegions(memory, regions, searching));
   } finally {
     await memory.close();
   }
+}
+
+/** A process with the ids of a user namespace that is ours, as gVisor's are for an ordinary user: read by one that entered it. */
+async function searchEntered(pid: number, regions: readonly Region[], { needles, place }: Searching): Promise<SearchReport> {
+  const args = ['--user', '--target', String(pid), 'perl', dataFile('proof/outside/memory.pl'), String(pid)];
+  const child = spawnProcess('nsenter', args, { env: { PATH: '/usr/bin:/bin' }, stdio: ['pipe', 'pipe', 'ignore'] });
+  child.on('error', () => undefined);
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(regions.map(({ start, end }) => `${start.toString(16)} ${end.toString(16)}\n`).join(''));
+  const overlap = Math.max(...needles.map(({ text }) => text.length));
+  let report = emptyReport(needles);
+  let waiting: Buffer[] = [];
+  let length = 0;
+  const search = (): void => {
+    const bytes = Buffer.concat(waiting);
+    report = joinReports(report, searchBytes(bytes, needles, place));
+    waiting = [bytes.subarray(Math.max(0, bytes.length - overlap))];
+    length = 0;
+  };
+  for await (const piece of child.stdout ?? []) {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- a stream without an encoding gives buffers
+    const bytes = piece as Buffer;
+    waiting.push(bytes);
+    length += bytes.length;
+    if (length >= chunkBytes) {
+      search();
+    }
+  }
+  search();
+  return report;
 }
 
 /** What a process was started with alone: its environment and its arguments. */

@@ -134,8 +134,11 @@ async function racingRows(lab: Lab): Promise<readonly Row[]> {
   await eventually(async () => {
     const { out } = await lab.casemate(['ls', '--json']);
     return out.includes('"racing"') ? undefined : true;
-  });
-  const made = (await readdir(workspace)).filter((name) => /^r\d+$/.test(name)).length;
+  }, 60_000);
+  // The last one may have been ended between its two folders.
+  const folders = (await readdir(workspace)).filter((name) => /^r\d+$/.test(name));
+  const whole = await Promise.all(folders.map((name) => exists(join(workspace, name, '.git'))));
+  const made = whole.filter(Boolean).length;
   const records = (await since()).filter(({ action }) => action === found);
   const told = records.reduce((sum, { detail }) => sum + Number(detail?.['repositories'] ?? 0), 0);
   return [

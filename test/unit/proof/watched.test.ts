@@ -8,6 +8,7 @@ import { quantile, watchedRows, type Watched } from '../../../src/proof/exhausti
 
 const fine: Watched = {
   quietMs: [10, 12, 11],
+  load: 0.5,
   peerMs: Array.from({ length: 30 }, (_, nth) => 10 + nth),
   faults: [],
   daemon: { lives: true, grownBytes: 3_000_000, descriptors: 60 },
@@ -23,7 +24,7 @@ describe('what is watched while a sandbox is attacked from', () => {
     expect(verdict({})).toBe('held');
     expect(watchedRows(fine).map(({ seen }) => seen)).toEqual([
       'p99 39 ms, p50 25 ms of 30',
-      'p50 11 ms of 3',
+      'p50 11 ms of 3, 0.5 programs for each processor',
       'the same process, +3 MiB, 60 descriptors',
       '300 ms',
     ]);
@@ -41,6 +42,8 @@ describe('what is watched while a sandbox is attacked from', () => {
 
   it('decides nothing about time on a machine that was slow before', () => {
     expect(verdict({ quietMs: [400, 500, 600], peerMs: [2000] })).toBe('inconclusive');
+    expect(verdict({ load: 4, peerMs: [2000] })).toBe('inconclusive');
+    expect(verdict({ load: 4 })).toBe('held');
     expect(verdict({ quietMs: [400, 500, 600], daemon: { ...fine.daemon, lives: false } })).toBe('broken');
   });
 
