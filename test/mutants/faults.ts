@@ -55,9 +55,9 @@ export const faultMutants: readonly Mutant[] = [
     name: 'broken-policy-skipped',
     weakens: "a user's policy that cannot be read counts as none",
     file: 'src/sandbox/load-policy.ts',
-    find: "  const user = await readLayer('user', join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead });",
+    find: "  const user = await readLayer('user', userFile ?? join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead });",
     replace:
-      "  const user = await readLayer('user', join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead }).catch(() => undefined);",
+      "  const user = await readLayer('user', userFile ?? join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead }).catch(() => undefined);",
     caughtBy: ['faults.broken-policy'],
   },
   {

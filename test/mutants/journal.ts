@@ -60,10 +60,10 @@ export const journalMutants: readonly Mutant[] = [
   },
   {
     name: 'journal-flood-lost',
-    weakens: 'denials of more names than are kept apart are lost from the second second on',
+    weakens: 'of a flood of denials only the first few that get no record of their own are counted',
     file: 'src/journal/summarise.ts',
-    find: 'const gained = perSecond === 0 ? 0 : (elapsed / 1000) * perSecond;',
-    replace: 'const gained = (elapsed / 1000) * perSecond;',
+    find: 'bucket.count += 1;',
+    replace: 'bucket.count = Math.min(bucket.count + 1, 5);',
     caughtBy: ['journal.flood-is-counted'],
   },
   {
