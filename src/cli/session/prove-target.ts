@@ -1,4 +1,4 @@
-import { chown, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Client } from '../../daemon/client.ts';
@@ -6,7 +6,7 @@ import type { Plan } from '../../sandbox/plan.ts';
 import { removeTree } from '../../sandbox/remove-tree.ts';
 import type { MakeRequest } from '../../sandbox/prepare.ts';
 import { proofFolder } from '../../proof/lab/leftovers.ts';
-import { agentId } from '../../engines/oci/ids.ts';
+import { giveToAgent } from '../../proof/lab/own-folder.ts';
 import type { Target } from '../../proof/probe.ts';
 import { spawnProcess } from '../../system/process.ts';
 import { runInside } from './run-inside.ts';
@@ -34,10 +34,7 @@ export async function throwAwayTarget(client: Client, wish: Wish, given?: string
   try {
     await mkdir(workspace, { recursive: true });
     const { plan } = await client.call('plan', request);
-    if (plan.engine === 'docker' && given === undefined && process.geteuid?.() === 0) {
-      // Without mapped ids nothing runs on a folder of root's.
-      await chown(workspace, agentId, agentId);
-    }
+    await giveToAgent(workspace, plan);
     const command = ['sleep', 'infinity'];
     const params = { ...request, workspace, command, keep: false, tty: false, client: await ownIdentity() };
     const { sandbox, invocation } = await client.call('run', params);

@@ -1,4 +1,4 @@
-import { chmod, lchown, lstat, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cleanupStack } from '../../base/cleanup.ts';
@@ -7,6 +7,7 @@ import { parseSandboxId } from '../../base/ids.ts';
 import { visible } from '../../base/text.ts';
 import { dataFile } from '../../system/data-file.ts';
 import { privateFolder } from '../../system/files.ts';
+import { giveTree } from '../../system/give-tree.ts';
 import { run } from '../../system/process.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, SandboxSpec } from '../engine.ts';
@@ -168,23 +169,11 @@ async function makePlaceholders(
 /** What the daemon put there before the first start is the agent's from now on. Nothing of the sandbox runs meanwhile. */
 async function ownHome({ home }: SandboxSpec, { uid, gid }: SandboxUser): Promise<void> {
   try {
-    await give(home, { uid, gid }, (await stat(join(home, '..'))).uid);
+    await giveTree(home, { uid, gid }, (await stat(join(home, '..'))).uid);
   } catch (error) {
     throw new CasemateError('ENGINE_FAILED', `the home folder must belong to user ${uid}, who owns the workspace`, {
       cause: error,
     });
-  }
-}
-
-/** All that `from` owns, past no symbolic link. */
-async function give(path: string, to: SandboxUser, from: number): Promise<void> {
-  const there = await lstat(path);
-  if (there.uid === from && from !== to.uid) {
-    await lchown(path, to.uid, to.gid);
-  }
-  if (there.isDirectory()) {
-    const names = await readdir(path);
-    await Promise.all(names.map((name) => give(join(path, name), to, from)));
   }
 }
 

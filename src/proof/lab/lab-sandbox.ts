@@ -25,12 +25,13 @@ export interface SandboxOptions {
   readonly onEnd: (close: () => void) => void;
 }
 
-type Base = Pick<Lab, 'folder' | 'casemate' | 'env'>;
+type Base = Pick<Lab, 'folder' | 'casemate' | 'env' | 'give'>;
 
 export async function makeSandbox(lab: Base, options: SandboxOptions): Promise<LabSandbox> {
   const { name, start, limits } = options;
   const workspace = join(lab.folder, `work-${name}`);
   await furnishWorkspace(workspace);
+  await lab.give(workspace);
   const narrowed = limits === undefined ? [] : ['--policy', await writeLimits(lab, name, limits)];
   await must(lab, ['create', name, '--workspace', workspace, ...narrowed], workspace);
   if (start) {

@@ -22,6 +22,8 @@ export interface Lab {
   readonly twin: LabSandbox;
   /** another one, of the same policy, made when first asked for */
   readonly peer: () => Promise<LabSandbox>;
+  /** Makes a folder, with all in it by now, one that a sandbox can work on as its own. */
+  readonly give: (folder: string) => Promise<void>;
   /** A further sandbox with a workspace of its own. */
   readonly make: (name: string, options?: MakeOptions) => Promise<LabSandbox>;
   readonly world: World;

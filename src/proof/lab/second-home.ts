@@ -30,7 +30,8 @@ export async function secondHome(lab: Lab, { name, plan, path, waive = plan.waiv
   const workspace = join(lab.folder, `work-${name}`);
   await mkdir(join(home, 'config'), { recursive: true, mode: 0o700 });
   await mkdir(workspace);
-  const policy = { version: 1, image: plan.image.recipe, runtime: plan.runtime, waive };
+  await lab.give(workspace);
+  const policy = { version: 1, image: plan.image.recipe, engine: plan.engine, runtime: plan.runtime, waive };
   await writeFile(join(home, 'config/policy.yaml'), JSON.stringify(policy), { mode: 0o600 });
   const env = { CASEMATE_HOME: home, ...(path === undefined ? {} : { PATH: path }) };
   const casemate: SecondHome['casemate'] = (args, options) =>

@@ -19,6 +19,7 @@ import type { CasemateOptions, Lab, LabDaemon, LabPlaces, LabSandbox } from './l
 import { hosts } from './hosts.ts';
 import { makeSandbox } from './lab-sandbox.ts';
 import { markUsed, proofFolder } from './leftovers.ts';
+import { giveToAgent } from './own-folder.ts';
 import { startWorld, type StartedWorld } from './start-world.ts';
 import { twinPolicy } from './twin-policy.ts';
 
@@ -88,6 +89,7 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
     world,
     canaries,
     hasRegistry: tools !== undefined,
+    give: (given) => giveToAgent(given, options.plan),
     records: () => readAll(places),
   };
 }
