@@ -16,6 +16,7 @@ import { claimHolds, judgedClaim } from './token-claims.ts';
 import { createTokenEnds } from './token-ends.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import { reconcile } from '../sandbox/reconcile.ts';
+import { followUnmanaged } from '../sandbox/unmanaged.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Environment } from '../system/environment.ts';
 import { forbidCoreDumps } from '../system/core-dumps.ts';
@@ -80,6 +81,9 @@ async function live({ env, paths, uid, resolver, isLab, whileOpen }: ServeOption
   void context.engine.examine('runc').catch(() => undefined);
   const { adopted, stopped, removed, faults } = await reconcile(context, sandboxes.executions);
   faults.forEach(log);
+  context.engine.watch?.((change) => {
+    followUnmanaged(context, sandboxes, change).catch((error: unknown) => log(`${change.id} ${change.what}: ${describe(error)}`));
+  });
   log(`started; adopted ${adopted.length}, stopped ${stopped.length}, removed ${removed.length}`);
   await answerCalls({ context, sandboxes, idleMs, whileOpen });
   return 0;

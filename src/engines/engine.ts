@@ -40,10 +40,36 @@ export interface Engine {
   readonly stats: (id: string, options?: Abortable) => Promise<Stats>;
   /** Host process ids inside, for outside probes. */
   readonly processes: (id: string) => Promise<readonly number[]>;
+  /** Tells, from now on, what others do to sandboxes through the engine; where nobody else can reach them there is nothing to tell. */
+  readonly watch?: (tell: (change: Unmanaged) => void) => void;
   /** Ends what was made ready for sandboxes to come. Those that run stay; no other call follows. */
   readonly close?: () => Promise<void>;
   /** Who inside holds a connection to the gateway at this moment; `undefined` where nobody does or that cannot be told. */
   readonly processOf: (id: string, connection: SandboxConnection) => Promise<SendingProcess | undefined>;
+}
+
+/** A deed of somebody else, seen after it was done. */
+export interface Unmanaged {
+  /** of the sandbox */
+  readonly id: string;
+  readonly what:
+    | 'command'
+    | 'ended'
+    | 'imitated'
+    | 'killed'
+    | 'network-attached'
+    | 'network-detached'
+    | 'paused'
+    | 'read'
+    | 'removed'
+    | 'renamed'
+    | 'resumed'
+    | 'started'
+    | 'updated'
+    | 'written';
+  readonly detail: Readonly<Record<string, string | boolean>>;
+  /** what the sandbox is after that; `another` than was planned must not go on */
+  readonly leaves: 'as-planned' | 'another' | 'ended';
 }
 
 /** `ownKernel`: programs inside are answered by a kernel of their own, and are no processes of the host. */

@@ -17,8 +17,14 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
   let ready: number | undefined;
   /** seen in an engine, and planned by nobody: left over */
   const found = new Map<string, string>();
+  let tell: Parameters<NonNullable<Engine['watch']>>[0] | undefined;
+  const loadWatched = async (name: string): Promise<Engine> => {
+    const engine = await load(name);
+    engine.watch?.((change) => tell?.(change));
+    return engine;
+  };
   const named = async (name: string): Promise<Engine> => {
-    const engine = loaded.get(name) ?? load(name);
+    const engine = loaded.get(name) ?? loadWatched(name);
     loaded.set(name, engine);
     if (ready !== undefined) {
       (await engine).holdReady?.(ready);
@@ -50,6 +56,9 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     },
     holdReady(count) {
       ready = count;
+    },
+    watch(listener) {
+      tell = listener;
     },
     attach: async (id, command) => (await of(id)).attach(id, command),
     endSession: async (id, leader) => (await of(id)).endSession(id, leader),

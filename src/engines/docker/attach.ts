@@ -30,7 +30,7 @@ export async function attach(context: DockerContext, id: string, command: Comman
   await requireProtections(record, init.pid);
   const { uid, gid } = await userOf(record.spec);
   const { cwd = '/workspace', env = {}, tty } = command;
-  const exec = await newExec(client, sandbox.id, {
+  const exec = await newExec(context, sandbox.id, {
     AttachStdin: true,
     AttachStdout: true,
     AttachStderr: true,

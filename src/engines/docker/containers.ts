@@ -5,7 +5,7 @@ import type { ContainerBody } from './container-bodies.ts';
 import type { DockerContext } from './context.ts';
 import { segment } from './docker-client.ts';
 import { labels, type Part } from './labels.ts';
-import { fieldsOf, numberOf, rowsOf, textOf } from './read-json.ts';
+import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /** Containers of ours in the engine, found by labels alone: nothing of them is remembered here that could be wrong. */
 
@@ -18,11 +18,14 @@ export interface OwnContainer {
 }
 
 /** Of one sandbox, or of all that this state folder has made. */
-export async function ownContainers({ client, mark }: DockerContext, sandbox?: string): Promise<readonly OwnContainer[]> {
+export async function ownContainers(
+  { client, mark, effects }: DockerContext,
+  sandbox?: string,
+): Promise<readonly OwnContainer[]> {
   const engine = await mark();
   const label = [`${labels.engine}=${engine}`, ...(sandbox === undefined ? [] : [`${labels.sandbox}=${sandbox}`])];
   const rows = rowsOf(await client.must('GET', '/containers/json', { query: { all: true, filters: JSON.stringify({ label }) } }));
-  return rows.map(fieldsOf).flatMap((row) => {
+  const own = rows.map(fieldsOf).flatMap((row) => {
     const told = fieldsOf(row['Labels']);
     const found = {
       id: textOf(row['Id']),
@@ -35,6 +38,8 @@ export async function ownContainers({ client, mark }: DockerContext, sandbox?: s
       ? [found]
       : [];
   });
+  own.forEach(({ id, sandbox: whose, part }) => effects.know(id, { sandbox: whose, part }));
+  return own;
 }
 
 export async function partOf(context: DockerContext, sandbox: string, part: Part): Promise<OwnContainer | undefined> {
@@ -43,20 +48,28 @@ export async function partOf(context: DockerContext, sandbox: string, part: Part
 
 export function stateOf(containers: readonly OwnContainer[], sandbox: string): EngineSandbox['state'] {
   const own = containers.find((container) => container.sandbox === sandbox && container.part === 'sandbox');
-  return own?.state === 'created' || own?.state === 'running' ? own.state : 'stopped';
+  // One that somebody paused is there with all that runs in it.
+  const state = own?.state === 'paused' ? 'running' : own?.state;
+  return state === 'created' || state === 'running' ? state : 'stopped';
 }
 
 /** Answers its id. A warning is a refusal: the engine left something out. */
-export async function makeContainer({ client }: DockerContext, name: string, body: ContainerBody): Promise<string> {
-  const told = fieldsOf(await client.must('POST', '/containers/create', { query: { name }, body }));
+export async function makeContainer({ client, effects }: DockerContext, name: string, body: ContainerBody): Promise<string> {
+  let told: Fields = {};
+  const id = await effects.make(async () => {
+    told = fieldsOf(await client.must('POST', '/containers/create', { query: { name }, body }));
+    return textOf(told['Id']);
+  });
+  effects.know(id, { sandbox: body.Labels[labels.sandbox] ?? '', part: body.Labels[labels.part] ?? '' });
   const warnings = rowsOf(told['Warnings']).map(textOf);
   if (warnings.length > 0) {
     throw new CasemateError('ENGINE_FAILED', `the engine does not do all that was asked: ${warnings.join('; ').slice(0, 500)}`);
   }
-  return textOf(told['Id']);
+  return id;
 }
 
-export async function startContainer({ client }: DockerContext, id: string): Promise<void> {
+export async function startContainer({ client, effects }: DockerContext, id: string): Promise<void> {
+  effects.willStart(id);
   await client.must('POST', `/containers/${segment(id)}/start`);
 }
 
@@ -65,7 +78,8 @@ export async function inspectContainer({ client }: DockerContext, id: string): P
 }
 
 /** With all that runs in it; one that is gone is gone. */
-export async function removeContainer({ client }: DockerContext, id: string): Promise<void> {
+export async function removeContainer({ client, effects }: DockerContext, id: string): Promise<void> {
+  effects.willEnd(id);
   const options = { query: { force: true, v: true } };
   const { status } = await client.call('DELETE', `/containers/${segment(id)}`, options);
   // 409: its removal is in progress

@@ -9,6 +9,7 @@ import { machineOf } from '../oci/host.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 import { engineRecords, type Records } from '../records.ts';
 import { dockerClient, type DockerClient } from './docker-client.ts';
+import { ownEffects, type OwnEffects } from './own-effects.ts';
 import { engineFacts, layersOf, requireHostIds, type EngineFacts } from './examine.ts';
 
 /** What every step of the engine works with. */
@@ -29,6 +30,7 @@ export interface DockerEngineOptions {
 export interface DockerContext {
   readonly options: DockerEngineOptions;
   readonly client: DockerClient;
+  readonly effects: OwnEffects;
   readonly records: Records;
   readonly beside: readonly Records[];
   readonly exclusive: ReturnType<typeof oneAtATime>;
@@ -65,6 +67,7 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
   return {
     options,
     client,
+    effects: ownEffects(),
     records: engineRecords(join(folders.state, 'sandboxes')),
     beside: (options.beside ?? []).map(engineRecords),
     exclusive: oneAtATime(),

@@ -21,6 +21,8 @@ export interface DockerClient {
   readonly call: (method: Method, path: string, options?: CallOptions) => Promise<Answer>;
   /** `call`, where nothing but success will do. Throws `ENGINE_FAILED` with what the engine said. */
   readonly must: (method: Method, path: string, options?: CallOptions) => Promise<unknown>;
+  /** What the engine says for as long as it is listened to; ends with the signal. Throws `ENGINE_FAILED` where it does not begin. */
+  readonly follow: (path: string, options: FollowOptions) => Promise<Readable>;
   /** The connection itself, both ways, once the engine has agreed. */
   readonly hijack: (path: string, body: object, options?: { readonly signal?: AbortSignal | undefined }) => Promise<Duplex>;
 }
@@ -34,6 +36,11 @@ export interface CallOptions {
   readonly upload?: Readable | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface FollowOptions {
+  readonly query: NonNullable<CallOptions['query']>;
+  readonly signal: AbortSignal;
 }
 
 export interface Answer {
@@ -63,6 +70,7 @@ export function dockerClient(socket: string): DockerClient {
       }
       return body;
     },
+    follow: (path, options) => begin(socket, path, options),
     hijack: (path, body, options = {}) => upgrade(socket, path, body, options),
   };
 }
@@ -105,6 +113,25 @@ async function exchange(socketPath: string, method: Method, path: string, option
     upload.once('error', (error) => outgoing.destroy(error));
     upload.pipe(outgoing);
   }
+  return promise;
+}
+
+async function begin(socketPath: string, path: string, { query, signal }: FollowOptions): Promise<Readable> {
+  signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<Readable>();
+  const outgoing = request({ socketPath, host: 'docker', path: target(path, query), agent: false, signal });
+  outgoing.once('error', (error) => reject(unreachable(socketPath, error)));
+  outgoing.once('response', (response) => {
+    if (response.statusCode === 200) {
+      resolve(response);
+      return;
+    }
+    answerOf(response).then(
+      ({ body }) => reject(new CasemateError('ENGINE_FAILED', `the engine refused GET ${path}: ${messageOf(body)}`)),
+      (error: unknown) => reject(unreachable(socketPath, error)),
+    );
+  });
+  outgoing.end();
   return promise;
 }
 

@@ -6,6 +6,7 @@ import { attach, endOrphans } from './attach.ts';
 import { firstProcess, ownContainers, partOf, stateOf, type OwnContainer } from './containers.ts';
 import { dockerContext, examine, type DockerContext, type DockerEngineOptions } from './context.ts';
 import { segment } from './docker-client.ts';
+import { followEvents, type Tell } from './follow-events.ts';
 import { ingressOf } from './ingress.ts';
 import { createSandbox, ensureContainers, removeSandbox, startSandbox, stopSandbox, tidy } from './lifecycle.ts';
 import { fieldsOf, numberOf } from './read-json.ts';
@@ -21,11 +22,16 @@ const nothingUsed: Stats = { memoryBytes: undefined, memoryPeakBytes: undefined,
 export function dockerEngine(options: DockerEngineOptions): Engine {
   const context = dockerContext(options);
   const { exclusive, records } = context;
+  let tell: Tell | undefined;
+  const events = followEvents(context, () => tell);
   return {
     name: 'docker',
     can: () => ({ pauses: false, limitsDisk: false, limitsMemory: true, rootless: false, ownKernel: false }),
     examine: (runtime, abort = {}) => examine(context, runtime, abort),
-    create: (spec, abort = {}) => exclusive(spec.id, () => createSandbox(context, spec, abort)),
+    create: (spec, abort = {}) => {
+      events.begin();
+      return exclusive(spec.id, () => createSandbox(context, spec, abort));
+    },
     ingress: (id, ports, abort = {}) =>
       exclusive(id, async () => {
         const { keeper } = await ensureContainers(context, id, abort);
@@ -38,10 +44,19 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
       const own = (await records.all()).filter(({ spec }) => spec.owner === owner);
       // Nothing is asked of an engine that no sandbox uses. One that does not answer runs nothing that reaches a gateway; its
       // sandboxes cannot be stopped or removed until it does, and those of other engines must not wait for that.
+      if (own.length > 0) {
+        events.begin();
+      }
       const containers = own.length === 0 ? [] : await ownContainers(context).catch((): readonly OwnContainer[] => []);
       return own.map(({ spec }) => ({ id: spec.id, state: stateOf(containers, spec.id) }));
     },
     tidy: () => tidy(context),
+    watch(listener) {
+      tell = listener;
+    },
+    async close() {
+      events.close();
+    },
     attach: (id, command) => attach(context, id, command),
     async endSession(id, leader) {
       const init = await liveInit(context, id);

@@ -25,7 +25,8 @@ export interface IngressWish extends Abortable {
 const keeperUser = '65534:65534';
 
 /** Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
-export async function ingressOf({ client, machine, options, sandbox }: DockerContext, wish: IngressWish): Promise<Ingress> {
+export async function ingressOf(context: DockerContext, wish: IngressWish): Promise<Ingress> {
+  const { machine, options, sandbox } = context;
   const { id, keeper, ports, signal } = wish;
   const { uplink } = sandbox(id);
   const wanted = [...ports.tcp.map((port) => `tcp=${port}`), ...ports.udp.map((port) => `udp=${port}`)];
@@ -48,7 +49,7 @@ export async function ingressOf({ client, machine, options, sandbox }: DockerCon
   }
 
   async function handOut(): Promise<void> {
-    const { exitCode, stderr } = await runInside(client, { container: keeper, user: keeperUser, command, signal });
+    const { exitCode, stderr } = await runInside(context, { container: keeper, user: keeperUser, command, signal });
     if (exitCode !== 0) {
       throw new CasemateError('ENGINE_FAILED', `cannot listen in the sandbox: ${visible(stderr.trim()).slice(0, 300)}`);
     }

@@ -1,5 +1,5 @@
 import { CasemateError } from '../../base/errors.ts';
-import type { DockerClient } from './docker-client.ts';
+import type { DockerContext } from './context.ts';
 import { segment } from './docker-client.ts';
 import { outputFrames } from './output-frames.ts';
 import { fieldsOf, numberOf, textOf } from './read-json.ts';
@@ -22,13 +22,16 @@ export interface InsideResult {
   readonly stderr: string;
 }
 
+type Asking = Pick<DockerContext, 'client' | 'effects'>;
+
 const timeoutMs = 15_000;
 const greatestOutput = 4 * 1024 * 1024;
 
 /** Throws `ENGINE_FAILED` when it could not be started, `TIMED_OUT` when it did not end. */
-export async function runInside(client: DockerClient, options: InsideCommand): Promise<InsideResult> {
+export async function runInside(context: Asking, options: InsideCommand): Promise<InsideResult> {
   const { container, user, command, signal, timeoutMs: limitMs = timeoutMs } = options;
-  const id = await newExec(client, container, {
+  const { client } = context;
+  const id = await newExec(context, container, {
     AttachStdout: true,
     AttachStderr: true,
     User: user,
@@ -62,11 +65,11 @@ export async function runInside(client: DockerClient, options: InsideCommand): P
 }
 
 /** Id of a command that the engine will start when it is asked to. */
-export async function newExec(client: DockerClient, container: string, body: object): Promise<string> {
-  const made = fieldsOf(
-    await client.must('POST', `/containers/${segment(container)}/exec`, { body: { ...body, Privileged: false } }),
+export async function newExec({ client, effects }: Asking, container: string, body: object): Promise<string> {
+  const path = `/containers/${segment(container)}/exec`;
+  const id = await effects.make(async () =>
+    textOf(fieldsOf(await client.must('POST', path, { body: { ...body, Privileged: false } }))['Id']),
   );
-  const id = textOf(made['Id']);
   if (!/^[0-9a-f]{64}$/.test(id)) {
     throw new CasemateError('ENGINE_FAILED', 'the engine gave no id for a command');
   }

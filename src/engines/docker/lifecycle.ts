@@ -280,7 +280,7 @@ interface Asked {
 }
 
 /** The signal is sent from inside, as the agent: no process id of the host is ever guessed. */
-async function askToEnd({ client }: DockerContext, { spec }: EngineRecord, { container, init, graceMs }: Asked): Promise<void> {
+async function askToEnd(context: DockerContext, { spec }: EngineRecord, { container, init, graceMs }: Asked): Promise<void> {
   const isAlone = async (): Promise<boolean> => (await processesInside(init)).length <= 1;
   if (await isAlone()) {
     return;
@@ -288,7 +288,7 @@ async function askToEnd({ client }: DockerContext, { spec }: EngineRecord, { con
   const { uid, gid } = await userOf(spec);
   const command = ['/bin/sh', '-c', 'kill -TERM -1'];
   // What does not answer is ended all the same.
-  await runInside(client, { container, user: `${uid}:${gid}`, command, timeoutMs: graceMs }).catch(() => undefined);
+  await runInside(context, { container, user: `${uid}:${gid}`, command, timeoutMs: graceMs }).catch(() => undefined);
   await waitUntil(isAlone, graceMs);
 }
 
