@@ -38,6 +38,18 @@ export async function engineNamed(name: EngineName, parts: EngineParts): Promise
   return engines[name](parts);
 }
 
+/** What other engines than ours have of an image that is removed; a line for each. Throws `ENGINE_FAILED` where one does not answer. */
+export async function removeImageCopies(
+  { paths, env }: Pick<EngineParts, 'paths' | 'env'>,
+  digest: string,
+): Promise<readonly string[]> {
+  const [{ removeCopies }, { dockerClient }] = await Promise.all([
+    import('./docker/remove-copies.ts'),
+    import('./docker/docker-client.ts'),
+  ]);
+  return removeCopies(digest, { client: dockerClient(socketPath(env)), folder: join(paths.images, 'engines') });
+}
+
 /** Where an engine keeps its records. */
 function sandboxesOf(state: string): string {
   return join(state, 'sandboxes');
@@ -53,13 +65,20 @@ function ociOptions({ paths, env, uid, prepares }: EngineParts) {
   };
 }
 
-function dockerOptions({ paths, env, uid }: EngineParts) {
+function dockerOptions({ paths, env, uid, prepares }: EngineParts) {
   const folders = {
     state: join(paths.state, 'docker'),
     run: join(paths.runtime, 'docker'),
     images: join(paths.images, 'engines'),
   };
-  return { folders, beside: [sandboxesOf(join(paths.state, 'engine'))], socket: socketPath(env), env: baseEnvironment(env), uid };
+  return {
+    folders,
+    beside: [sandboxesOf(join(paths.state, 'engine'))],
+    socket: socketPath(env),
+    env: baseEnvironment(env),
+    uid,
+    prepares,
+  };
 }
 
 /** Subordinate ids are listed by name or by number; an id without a name has its number. */

@@ -26,11 +26,10 @@ export const engineDifferences: Readonly<Record<Plan['engine'], readonly Differe
     { what: 'ids that are mapped', ...hostIds },
     { what: 'RLIMIT_NPROC of a command', why: userCounted },
     { what: 'Max processes', why: userCounted },
-    { what: 'terminals at most', why: 'Docker mounts terminals without a bound', seen: /^no limit$/ },
     {
       what: 'file systems in memory without a limit',
-      why: "Docker's own: read-only, closed to the agent, or bounded in bytes alone",
-      seen: /^(?:\/dev|\/dev\/shm|\/sys|\/sys\/fs\/cgroup)(?:, (?:\/dev|\/dev\/shm|\/sys|\/sys\/fs\/cgroup))*$/,
+      why: "Docker's own: read-only, or closed to the agent",
+      seen: /^(?:\/dev|\/sys|\/sys\/fs\/cgroup)(?:, (?:\/dev|\/sys|\/sys\/fs\/cgroup))*$/,
     },
   ],
 };

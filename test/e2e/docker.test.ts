@@ -98,6 +98,8 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a user whose engi
 /** Names of the containers that this installation has made. */
 async function containers({ paths }: Home): Promise<string> {
   const mark = await readFile(join(paths.state, 'docker/mark'), 'utf8');
-  const args = ['ps', '-a', '--filter', `label=casemate.engine=${mark}`, '--format', '{{.Names}}'];
+  // A keeper may wait for the next one.
+  const labels = [`casemate.engine=${mark}`, 'casemate.part=sandbox'].flatMap((label) => ['--filter', `label=${label}`]);
+  const args = ['ps', '-a', ...labels, '--format', '{{.Names}}'];
   return (await run('docker', args, { env: { PATH: '/usr/bin:/bin:/usr/local/bin' } })).stdout.toString('utf8');
 }

@@ -37,6 +37,12 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
 
   const docker = async (...args: readonly string[]): Promise<number> =>
     (await run('docker', args, { env: home.env, timeoutMs: 30_000 })).exitCode;
+  /** It may have been made before its sandbox, under another name. */
+  const keeperOf = async (container: string): Promise<string> => {
+    const args = ['inspect', container, '--format', '{{.HostConfig.NetworkMode}}'];
+    const { stdout } = await run('docker', args, { env: home.env, timeoutMs: 30_000 });
+    return stdout.toString('utf8').trim().replace('container:', '');
+  };
   const start = async (): Promise<void> => {
     expect((await home.casemate(['start', 'box'])).err).toBe('');
   };
@@ -89,13 +95,13 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
       'its keeper gets a network',
       'network-attached',
       [
-        ['network', 'disconnect', 'none', 'NAME-keeper'],
-        ['network', 'connect', network, 'NAME-keeper'],
+        ['network', 'disconnect', 'none', 'KEEPER'],
+        ['network', 'connect', network, 'KEEPER'],
       ],
     ],
     ['it is killed', 'killed', [['kill', 'NAME']]],
     ['it is removed', 'ended', [['rm', '-f', 'NAME']]],
-    ['its keeper is removed', 'ended', [['rm', '-f', 'NAME-keeper']]],
+    ['its keeper is removed', 'ended', [['rm', '-f', 'KEEPER']]],
     ['it is started anew', 'killed', [['restart', '-t', '0', 'NAME']]],
   ])(
     'is stopped when %s',
@@ -105,8 +111,8 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
       }
       const before = (await deeds()).length;
       for (const words of calls) {
-        // oxlint-disable-next-line no-await-in-loop -- one builds on the other
-        const code = await docker(...words.map((word) => word.replace('NAME', name)));
+        const place = { NAME: name, KEEPER: await keeperOf(name) } as const;
+        const code = await docker(...words.map((word) => (word === 'NAME' || word === 'KEEPER' ? place[word] : word)));
         // What it would start again is gone by then.
         expect(words[0] === 'restart' ? 0 : code, words.join(' ')).toBe(0);
       }

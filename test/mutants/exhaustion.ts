@@ -73,8 +73,8 @@ export const exhaustionMutants: readonly Mutant[] = [
     name: 'files-in-memory-unlimited',
     weakens: 'files in memory have no bound in bytes or number of their own',
     file: limits,
-    find: '`size=${bytes}`, `nr_inodes=${inodes}`',
-    replace: '`size=${bytes * 1024}`, `nr_inodes=${inodes * 1024}`',
+    find: '`size=${bytes}`, `nr_inodes=${Math.max(256, Math.floor(bytes / 4096))}`',
+    replace: '`size=${bytes * 1024}`, `nr_inodes=${bytes}`',
     caughtBy: ['exhaustion.files'],
   },
   {

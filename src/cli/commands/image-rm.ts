@@ -1,7 +1,8 @@
-import { CasemateError, isCasemateError } from '../../base/errors.ts';
+import { CasemateError, isCasemateError, toCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { Client } from '../../daemon/client.ts';
+import { removeImageCopies } from '../../engines/registry.ts';
 import { buildDeps } from '../../images/build-deps.ts';
 import type { ImageRecord } from '../../images/image.ts';
 import { removable, removeImage } from '../../images/remove-image.ts';
@@ -25,6 +26,10 @@ export const run: RunCommand = async (args, context, row) => {
   }
   const progress = (line: string): void => void stderr.write(`${visible(line)}\n`);
   const image = await removeImage(name, buildDeps({ paths, env, uid, progress }), (candidate) => sandboxesOf(candidate, context));
+  const copies = await removeImageCopies({ paths, env }, image.digest).catch((error: unknown) => [
+    `a copy of it in another engine may stay: ${toCasemateError(error).message}`,
+  ]);
+  copies.forEach(progress);
   if (switchOption(parsed, 'json')) {
     printJson(stdout, { removed: { recipe: image.recipe, digest: image.digest } });
   } else {

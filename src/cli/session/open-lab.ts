@@ -14,7 +14,13 @@ export async function openLab({ env, paths }: CommandContext, plan: Plan): Promi
     plan,
     program: [process.execPath, ...process.execArgv, realpathSync(process.argv[1] ?? '')],
     daemonFlags,
-    env: host,
+    env: { ...host, ...ownEngine(env) },
     images: paths.images,
   });
+}
+
+/** Where the engine of the sandbox that is proved is found. */
+function ownEngine(env: CommandContext['env']): Readonly<Record<string, string>> {
+  const host = env.get('DOCKER_HOST');
+  return host === undefined ? {} : { DOCKER_HOST: host };
 }

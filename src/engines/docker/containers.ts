@@ -18,18 +18,17 @@ export interface OwnContainer {
 }
 
 /** Of one sandbox, or of all that this state folder has made. */
-export async function ownContainers(
-  { client, mark, effects }: DockerContext,
-  sandbox?: string,
-): Promise<readonly OwnContainer[]> {
+export async function ownContainers(context: DockerContext, sandbox?: string): Promise<readonly OwnContainer[]> {
+  const { client, mark, effects } = context;
   const engine = await mark();
-  const label = [`${labels.engine}=${engine}`, ...(sandbox === undefined ? [] : [`${labels.sandbox}=${sandbox}`])];
+  const owners = await keeperOwners(context, sandbox);
+  const label = [`${labels.engine}=${engine}`];
   const rows = rowsOf(await client.must('GET', '/containers/json', { query: { all: true, filters: JSON.stringify({ label }) } }));
   const own = rows.map(fieldsOf).flatMap((row) => {
     const told = fieldsOf(row['Labels']);
     const found = {
       id: textOf(row['Id']),
-      sandbox: textOf(told[labels.sandbox]),
+      sandbox: owners.get(textOf(told[labels.sandbox])) ?? textOf(told[labels.sandbox]),
       part: textOf(told[labels.part]),
       state: textOf(row['State']),
     };
@@ -40,6 +39,12 @@ export async function ownContainers(
   });
   own.forEach(({ id, sandbox: whose, part }) => effects.know(id, { sandbox: whose, part }));
   return own;
+}
+
+/** Of keepers that were made before their sandboxes: whose they are now, by the id in their label. */
+async function keeperOwners({ records }: DockerContext, sandbox: string | undefined): Promise<ReadonlyMap<string, string>> {
+  const rows = sandbox === undefined ? await records.all() : [await records.read(sandbox)];
+  return new Map(rows.flatMap((row) => (row?.container === undefined ? [] : [[row.container, row.spec.id] as const])));
 }
 
 export async function partOf(context: DockerContext, sandbox: string, part: Part): Promise<OwnContainer | undefined> {
@@ -75,6 +80,12 @@ export async function startContainer({ client, effects }: DockerContext, id: str
 
 export async function inspectContainer({ client }: DockerContext, id: string): Promise<unknown> {
   return client.must('GET', `/containers/${segment(id)}/json`);
+}
+
+/** With all that runs in it, at once; one that does not run is left as it is. */
+export async function killContainer({ client, effects }: DockerContext, id: string): Promise<void> {
+  effects.willEnd(id);
+  await client.call('POST', `/containers/${segment(id)}/kill`);
 }
 
 /** With all that runs in it; one that is gone is gone. */

@@ -9,6 +9,7 @@ import { machineOf } from '../oci/host.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 import { engineRecords, type Records } from '../records.ts';
 import { dockerClient, type DockerClient } from './docker-client.ts';
+import { keeperPlace, type KeeperPlace } from './ready-keeper.ts';
 import { ownEffects, type OwnEffects } from './own-effects.ts';
 import { engineFacts, layersOf, requireHostIds, type EngineFacts } from './examine.ts';
 
@@ -22,6 +23,8 @@ export interface DockerEngineOptions {
   /** whole environment of every program the engine starts */
   readonly env: Readonly<Record<string, string>>;
   readonly uid: number;
+  /** of the one process that makes sandboxes here: keepers are made ahead */
+  readonly prepares?: boolean | undefined;
   /** folders with the records of other engines of this installation */
   readonly beside?: readonly string[] | undefined;
   readonly arch?: string | undefined;
@@ -31,6 +34,7 @@ export interface DockerContext {
   readonly options: DockerEngineOptions;
   readonly client: DockerClient;
   readonly effects: OwnEffects;
+  readonly keepers: KeeperPlace;
   readonly records: Records;
   readonly beside: readonly Records[];
   readonly exclusive: ReturnType<typeof oneAtATime>;
@@ -51,6 +55,7 @@ export interface SandboxFolder {
   readonly executions: string;
   readonly userFile: string;
   readonly groupFile: string;
+  readonly nameFile: string;
   readonly askedFor: string;
   readonly execution: (id: string) => { readonly pid: string; readonly log: string; readonly exec: string };
 }
@@ -68,6 +73,7 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
     options,
     client,
     effects: ownEffects(),
+    keepers: keeperPlace(),
     records: engineRecords(join(folders.state, 'sandboxes')),
     beside: (options.beside ?? []).map(engineRecords),
     exclusive: oneAtATime(),
@@ -96,6 +102,7 @@ function sandboxFolder(folder: string): SandboxFolder {
     executions: join(folder, 'executions'),
     userFile: join(folder, 'passwd'),
     groupFile: join(folder, 'group'),
+    nameFile: join(folder, 'hostname'),
     askedFor: join(folder, 'asked-for.json'),
     execution: (id) => {
       const file = join(folder, 'executions', id);

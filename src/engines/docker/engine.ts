@@ -10,6 +10,7 @@ import { followEvents, type Tell } from './follow-events.ts';
 import { ingressOf } from './ingress.ts';
 import { createSandbox, ensureContainers, removeSandbox, startSandbox, stopSandbox, tidy } from './lifecycle.ts';
 import { fieldsOf, numberOf } from './read-json.ts';
+import { dropKeepers } from './ready-keeper.ts';
 
 /**
  * The local Docker Engine, over its socket. A sandbox is two containers: a keeper without any network but `lo`, and the
@@ -41,7 +42,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
     stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),
     remove: (id) => exclusive(id, () => removeSandbox(context, id)),
     async list(owner) {
-      const own = (await records.all()).filter(({ spec }) => spec.owner === owner);
+      const own = (await records.all()).filter(({ spec, ready }) => spec.owner === owner && ready !== true);
       // Nothing is asked of an engine that no sandbox uses. One that does not answer runs nothing that reaches a gateway; its
       // sandboxes cannot be stopped or removed until it does, and those of other engines must not wait for that.
       if (own.length > 0) {
@@ -54,8 +55,13 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
     watch(listener) {
       tell = listener;
     },
+    holdReady(count) {
+      context.keepers.count = count;
+    },
     async close() {
       events.close();
+      context.keepers.isClosed = true;
+      await dropKeepers(context);
     },
     attach: (id, command) => attach(context, id, command),
     async endSession(id, leader) {

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 
 import type { Engine, Unmanaged } from '../engine.ts';
 import { askedFor } from './asked-for.ts';
-import { inspectContainer, partOf } from './containers.ts';
+import { inspectContainer, killContainer, partOf } from './containers.ts';
 import type { DockerContext } from './context.ts';
 import { segment } from './docker-client.ts';
 import { labels } from './labels.ts';
@@ -144,8 +144,7 @@ export async function unmanaged(context: DockerContext, event: Fields): Promise<
 async function end(context: DockerContext, sandbox: string): Promise<void> {
   const own = await partOf(context, sandbox, 'sandbox');
   if (own !== undefined) {
-    context.effects.willEnd(own.id);
-    await context.client.call('POST', `/containers/${segment(own.id)}/kill`);
+    await killContainer(context, own.id);
   }
 }
 

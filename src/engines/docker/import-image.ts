@@ -26,6 +26,10 @@ export interface ImportOptions {
 
 const imageId = /^sha256:[0-9a-f]{64}$/;
 
+/** Name and label of what is imported here; neither says anything of what an image holds. */
+export const ownRepository = 'casemate/image';
+export const imageLabel = 'casemate.image';
+
 /** Reading and writing a gigabyte or two on a slow disk. */
 const importMs = 15 * 60_000;
 
@@ -68,7 +72,13 @@ async function importImage(
     throw new CasemateError('ENGINE_FAILED', 'tar has no output');
   }
   try {
-    const query = { fromSrc: '-', repo: 'casemate/image', tag: digest.slice(0, 24), message: `casemate sha256:${digest}` };
+    const query = {
+      fromSrc: '-',
+      repo: ownRepository,
+      tag: digest.slice(0, 24),
+      message: `casemate sha256:${digest}`,
+      changes: `LABEL ${imageLabel}=sha256:${digest}`,
+    };
     const told = await client.must('POST', '/images/create', { query, upload: stdout, timeoutMs: importMs, signal });
     if ((await ended) !== 0) {
       throw new CasemateError('ENGINE_FAILED', `cannot read the image: ${visible(said.trim())}`);

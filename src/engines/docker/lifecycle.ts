@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cleanupStack } from '../../base/cleanup.ts';
@@ -25,6 +25,7 @@ import { keeperBody, sandboxBody, sandboxMounts, type BodyFacts, type ContainerB
 import {
   firstProcess,
   inspectContainer,
+  killContainer,
   makeContainer,
   ownContainers,
   partOf,
@@ -37,7 +38,9 @@ import { examine } from './context.ts';
 import { layersOf } from './examine.ts';
 import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
+import { limitPools } from './limit-pools.ts';
 import { differences, kernelFaults, kernelStatus } from './read-back.ts';
+import { fillKeepers, forgetReady, passKeeper, takeKeeper, uplinkFolder } from './ready-keeper.ts';
 import { restrictMounts } from './restrict-mounts.ts';
 import { requireSamePlaces } from './same-places.ts';
 
@@ -84,24 +87,32 @@ async function make(context: DockerContext, base: EngineRecord, { signal }: Abor
   await rm(folder.folder, { recursive: true, force: true });
   await privateFolder(context.options.folders.run);
   await privateFolder(folder.executions);
-  await mkdir(folder.uplink, { mode: 0o711 });
-  await chmod(folder.uplink, 0o711);
-  const { protections } = await claimNames(context, base);
+  const ready = await takeKeeper(context, image);
+  // One that was made ahead is found by this record alone.
+  const { protections } = await claimNames(context, { ...base, container: ready?.id });
+  await (ready === undefined ? uplinkFolder(context, spec.id) : passKeeper(context, ready, spec.id));
   await makePlaceholders(context, spec, { user, protections });
   await makeHome(spec.home);
   await ownHome(spec, user);
   const ownFiles = await accountFiles(context, spec, user);
   const covers = await coverFiles(context.covers);
   signal?.throwIfAborted();
-  const keeper = keeperBody(facts, { hostname: spec.hostname, uplink: folder.uplink });
-  const keeperId = await makeContainer(context, `casemate-${spec.id}-keeper`, keeper);
-  await startContainer(context, keeperId);
-  await requireAsAsked(context, keeperId, keeper);
+  const keeperId = ready?.container ?? (await makeKeeper(context, spec, image));
   signal?.throwIfAborted();
   const mounts = sandboxMounts(spec, { protections, covers, ownFiles });
   const body = sandboxBody(facts, { keeper: keeperId, mounts });
   await keepAskedFor(folder.askedFor, { body, mounts });
   await makeContainer(context, `casemate-${spec.id}`, body);
+}
+
+/** It runs, and is what was asked for. Answers the id of its container. */
+async function makeKeeper(context: DockerContext, spec: SandboxSpec, image: string): Promise<string> {
+  const facts = await bodyFacts(context, spec, image);
+  const keeper = keeperBody(facts, { hostname: spec.hostname, uplink: context.sandbox(spec.id).uplink });
+  const id = await makeContainer(context, `casemate-${spec.id}-keeper`, keeper);
+  await startContainer(context, id);
+  await requireAsAsked(context, id, keeper);
+  return id;
 }
 
 /** An import takes long, and is done once for all who wait for it. */
@@ -179,16 +190,18 @@ async function ownHome({ home }: SandboxSpec, { uid, gid }: SandboxUser): Promis
 
 /** The image knows the agent by one id, and files by names: here both have the id of the workspace's owner. */
 async function accountFiles(context: DockerContext, spec: SandboxSpec, { uid, gid }: SandboxUser): Promise<SandboxSpec['files']> {
-  const { userFile, groupFile } = context.sandbox(spec.id);
+  const { userFile, groupFile, nameFile } = context.sandbox(spec.id);
   const [users, groups] = await Promise.all(['passwd', 'group'].map((name) => readFile(join(spec.rootfs, 'etc', name), 'utf8')));
   const others = (text: string | undefined, id: number): readonly string[] =>
     (text ?? '').split('\n').filter((row) => row !== '' && !row.startsWith('agent:') && row.split(':')[2] !== String(id));
   await writeFile(userFile, `${[...others(users, uid), `agent:x:${uid}:${gid}:agent:/home/agent:/bin/bash`].join('\n')}\n`);
   await writeFile(groupFile, `${[...others(groups, gid), `agent:x:${gid}:`].join('\n')}\n`);
-  await Promise.all([userFile, groupFile].map((file) => chmod(file, 0o644)));
+  await writeFile(nameFile, `${spec.hostname}\n`);
+  await Promise.all([userFile, groupFile, nameFile].map((file) => chmod(file, 0o644)));
   return [
     { source: userFile, target: '/etc/passwd' },
     { source: groupFile, target: '/etc/group' },
+    { source: nameFile, target: '/etc/hostname' },
   ];
 }
 
@@ -236,9 +249,16 @@ export async function startSandbox(context: DockerContext, id: string, abort: Ab
 async function requireStarted(context: DockerContext, id: string, container: string): Promise<void> {
   const { body, mounts } = await askedFor(context.sandbox(id).askedFor);
   const init = await requireAsAsked(context, container, body);
-  await requireMounts(await context.records.get(id), init.pid);
+  const record = await context.records.get(id);
+  await requireMounts(record, init.pid);
   await requireSamePlaces(init.pid, mounts);
   await restrictMounts(context, init.pid, mounts);
+  await limitPools(context, init.pid, record.spec);
+  // For the next one.
+  fillKeepers(context, record.spec, async (spec) => {
+    const image = await imageOf(context, spec, {});
+    return { image, container: await makeKeeper(context, spec, image) };
+  });
 }
 
 /** Throws `ENGINE_FAILED` where the engine or the kernel says another thing of a running container than what was asked for. */
@@ -313,10 +333,8 @@ async function tearDown(context: DockerContext, id: string, options: { readonly 
 /** The sandbox first: without its keeper it would have no network to be in. */
 async function removeContainers(context: DockerContext, id: string): Promise<void> {
   const own = await ownContainers(context, id);
-  for (const { id: container } of own.toSorted((a, b) => (a.part === 'sandbox' ? -1 : b.part === 'sandbox' ? 1 : 0))) {
-    // oxlint-disable-next-line no-await-in-loop -- the order is the point
-    await removeContainer(context, container);
-  }
+  await Promise.all(own.filter(({ part }) => part === 'sandbox').map((one) => killContainer(context, one.id)));
+  await Promise.all(own.map((one) => removeContainer(context, one.id)));
 }
 
 /** Containers whose record is gone: a process was killed between the two. Those of others have not our mark. */
@@ -325,6 +343,7 @@ export async function tidy(context: DockerContext): Promise<void> {
   if (!(await context.hasMade())) {
     return;
   }
+  await forgetReady(context, await context.records.all()).catch(() => undefined);
   const known = new Set((await context.records.all()).map(({ spec }) => spec.id));
   // Of an engine that does not answer the next tidying takes care.
   const own = await ownContainers(context).catch((): readonly OwnContainer[] => []);

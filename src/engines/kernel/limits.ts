@@ -40,6 +40,9 @@ export const defaultEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr
 /** Of the program that asks; a sandbox goes first when the host has no memory left. */
 export const outOfMemoryScore = 500;
 
+/** Pseudo-terminals come from one pool of the host (4096 by default): a sandbox gets a bounded part. */
+export const maximumTerminals = 64;
+
 export interface MemoryFolder {
   readonly destination: string;
   readonly bytes: number;
@@ -62,6 +65,10 @@ export function memoryFolders({ memoryBytes }: EngineLimits): readonly MemoryFol
 
 /** Bounded in bytes and in number. */
 export function memoryOptions(bytes: number, options: readonly string[]): readonly string[] {
-  const inodes = Math.max(256, Math.floor(bytes / 4096));
-  return ['nosuid', 'nodev', ...options, `size=${bytes}`, `nr_inodes=${inodes}`];
+  return ['nosuid', 'nodev', ...options, ...sizeOptions(bytes)];
+}
+
+/** Of a file system in memory: its bytes, and as many files as would fill them with a page each. */
+export function sizeOptions(bytes: number): readonly string[] {
+  return [`size=${bytes}`, `nr_inodes=${Math.max(256, Math.floor(bytes / 4096))}`];
 }

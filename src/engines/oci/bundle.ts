@@ -3,6 +3,7 @@ import { agentId, keeperId, type IdMapping } from './ids.ts';
 import {
   defaultEnv,
   firstProgram,
+  maximumTerminals,
   memoryFolders,
   memoryOptions,
   outOfMemoryScore,
@@ -145,9 +146,6 @@ function resources(limits: EngineLimits, { swap, controllers }: Cgroup): object 
   const limited = Object.entries(wanted).filter(([name]) => controllers.includes(name));
   return { devices: [{ allow: false, access: 'rwm' }], ...Object.fromEntries(limited) };
 }
-
-/** Pseudo-terminals come from one pool of the host (4096 by default): a sandbox gets a bounded part. */
-const maximumTerminals = 64;
 
 function systemMounts(limits: EngineLimits): readonly OciMount[] {
   return [

@@ -26,7 +26,7 @@ my %nr = (
 
 use constant {
   CLONE_NEWNS => 0x20000, CLONE_NEWUSER => 0x10000000,
-  MS_REC => 0x4000, MS_SLAVE => 0x80000, MS_SHARED => 0x100000,
+  MS_NOSUID => 2, MS_NODEV => 4, MS_NOEXEC => 8, MS_REMOUNT => 32, MS_REC => 0x4000, MS_SLAVE => 0x80000, MS_SHARED => 0x100000,
   AT_FDCWD => -100, AT_SYMLINK_NOFOLLOW => 0x100, AT_EMPTY_PATH => 0x1000,
   OPEN_TREE_CLONE => 1, MOVE_MOUNT_BOTH_EMPTY => 0x44,
   ATTR_RDONLY => 1, ATTR_NOSUID => 2, ATTR_NODEV => 4, ATTR_NOEXEC => 8, ATTR_NOATIME => 0x10, ATTR_IDMAP => 0x100000,
@@ -476,6 +476,23 @@ my %operations = (
     call('mount_setattr', AT_FDCWD, $path, AT_SYMLINK_NOFOLLOW, $attributes, length $attributes) == 0 or stop("mount at $path");
   },
 );
+
+# name PID NAME: what the host is called in the namespace of that process
+$operations{name} = sub {
+  my ($pid, $name) = @_;
+  sysopen(my $names, "/proc/$pid/ns/uts", 0) or stop('hostname');
+  call('setns', fileno($names), 0) == 0 or stop('hostname');
+  call('sethostname', $name, length $name) == 0 or stop('hostname');
+};
+
+# limit PATH OPTIONS ALL: the file system that is mounted there gets all these options; it has no programs, and no devices but
+# where ALL is empty
+$operations{limit} = sub {
+  my ($path, $options, $all) = @_;
+  my $none = 'none';
+  my $flags = MS_REMOUNT | MS_NOSUID | MS_NOEXEC | ($all eq '' ? 0 : MS_NODEV);
+  call('mount', $none, $path, $none, $flags, $options) == 0 or stop("limit at $path");
+};
 
 # Probes: each really does what it asks about, in this short-lived process.
 $operations{filter} = sub {

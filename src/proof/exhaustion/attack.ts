@@ -101,7 +101,8 @@ async function fieldOf(lab: Lab): Promise<Field> {
   }
   const isBounded = plan?.waive.includes('memory-limit') !== true;
   const ownKernel = await hasOwnKernel(attacker.target);
-  const group = async (): Promise<GroupFigures> => await groupFigures(attacker.id, await (first ??= firstProcess()));
+  const group = async (): Promise<GroupFigures> =>
+    await groupFigures(plan?.engine === 'oci' ? attacker.id : undefined, await (first ??= firstProcess()));
   return { lab, attacker, limits, hand: () => attacker.hand(), group, ownKernel, isBounded, again };
 }
 

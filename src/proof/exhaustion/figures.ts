@@ -67,11 +67,12 @@ export interface GroupFigures {
   readonly killed?: number | undefined;
 }
 
-/** Of the sandbox `id`, whose first process is `pid`. */
-export async function groupFigures(id: string, pid: number, root = '/sys/fs/cgroup'): Promise<GroupFigures> {
+/** Of the sandbox `id`, whose first process is `pid`; without `id` its group is whichever it is in, but the root. */
+export async function groupFigures(id: string | undefined, pid: number, root = '/sys/fs/cgroup'): Promise<GroupFigures> {
   const names = await readdir(root).catch((): string[] => []);
   const isUnified = names.includes('cgroup.controllers');
-  const groups = ownGroups(id, await readText(`/proc/${pid}/cgroup`));
+  const text = await readText(`/proc/${pid}/cgroup`);
+  const groups = id === undefined ? allGroups(text) : ownGroups(id, text);
   const read = async (controller: string, unified: string, separate: string): Promise<string> => {
     const group = groups.get(isUnified ? '' : controller);
     return group === undefined
@@ -100,6 +101,16 @@ export async function groupFigures(id: string, pid: number, root = '/sys/fs/cgro
     usedMs: usedNumber === undefined ? undefined : usedNumber / (isUnified ? 1000 : 1_000_000),
     killed: firstNumber(/^oom_kill (\d+)$/m.exec(killed)?.[1] ?? ''),
   };
+}
+
+/** Of an engine that names groups its own way. */
+function allGroups(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text.split('\n').flatMap((line) => {
+      const [, controllers = '', path = ''] = /^\d+:([^:]*):(\/.+)$/.exec(line) ?? [];
+      return path === '' ? [] : controllers.split(',').map((name) => [name, path] as const);
+    }),
+  );
 }
 
 /** What no limit is written as: `max`, -1, or a number beyond all memory. */

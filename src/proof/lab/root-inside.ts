@@ -10,17 +10,22 @@ import { sharedFile } from '../../engines/oci/gvisor/sandbox-folder.ts';
 import { containerOf, engineRecords } from '../../engines/records.ts';
 import { runtimeCommand } from '../../engines/oci/runtime.ts';
 import { run } from '../../system/process.ts';
+import { dockerRootInside } from './docker-view.ts';
 import type { RunInside } from '../inside/observe.ts';
 import type { Inside, InsideOptions } from '../probe.ts';
 import type { Lab, LabSandbox } from './lab.ts';
 
 /**
  * Runs commands in a sandbox of the lab as root of its user namespace, with every capability: what an attacker would be who
- * got past all that keeps the agent an agent. The product gives nobody this way in; the runtime is asked directly.
+ * got past all that keeps the agent an agent. The product gives nobody this way in; the runtime is asked directly. Where root
+ * inside would be root of the host, it is root without any right.
  */
 export function rootInside(lab: Lab, sandbox: LabSandbox): RunInside {
   const layout = engineLayout({ state: join(lab.places.state, 'engine'), run: join(lab.places.runtime, 'engine') });
   const { plan } = sandbox.target;
+  if (plan !== undefined && plan.engine !== 'oci') {
+    return dockerRootInside(lab, sandbox);
+  }
   return async (command, { timeoutMs, input } = {}) => {
     const [init] = await sandbox.target.processes();
     if (plan?.runtime === 'runsc') {

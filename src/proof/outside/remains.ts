@@ -5,6 +5,8 @@ import { engineLayout } from '../../engines/oci/folders.ts';
 import { containerOf, engineRecords } from '../../engines/records.ts';
 import { identifyProcess } from '../../system/process-identity.ts';
 import { namespaceOf, readProcess } from '../host-view.ts';
+import { textOf } from '../../engines/docker/read-json.ts';
+import { dockerParts } from '../lab/docker-view.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { entriesBelow } from './tree.ts';
 import { groupPaths } from './running-process.ts';
@@ -28,17 +30,24 @@ const kinds = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup'];
 const mayName = /\.ext4(?:\.new)?$|state\.sqlite|^journal\//;
 
 /** Of one that runs. */
-export async function tracesOf(lab: Lab, { id, target }: LabSandbox, words: readonly string[]): Promise<Traces> {
+export async function tracesOf(lab: Lab, sandbox: LabSandbox, words: readonly string[]): Promise<Traces> {
+  const { id, target } = sandbox;
+  const containers = target.plan?.engine === 'oci' ? undefined : await dockerParts(lab, sandbox);
   const layout = engineLayout({ state: join(lab.places.state, 'engine'), run: join(lab.places.runtime, 'engine') });
-  const record = await engineRecords(layout.records).get(id);
+  const records = containers === undefined ? layout.records : join(lab.places.state, 'docker/sandboxes');
+  const record = await engineRecords(records).get(id);
+  const ids = [id, containerOf(record), textOf(containers?.keeper['Id']), textOf(containers?.sandbox['Id'])];
+  const names = [...new Set(ids.filter((name) => name !== ''))];
   const [first = 0] = await target.processes();
   const namespaces = await Promise.all(kinds.map((kind) => namespaceOf(first, kind)));
   const own = await Promise.all(kinds.map((kind) => namespaceOf('self', kind)));
   const groups = groupPaths(await readProcess(first, 'cgroup'));
   const folders = [...groups].map(([controller, path]) => join('/sys/fs/cgroup', controller, path));
-  const isOwn = await Promise.all(folders.map(async (folder) => folder.includes(containerOf(record)) && (await exists(folder))));
+  const isOwn = await Promise.all(
+    folders.map(async (folder) => names.some((name) => folder.includes(name)) && (await exists(folder))),
+  );
   return {
-    names: [...new Set([id, containerOf(record)])],
+    names,
     words,
     namespaces: namespaces.filter((name, index) => name !== '' && name !== own[index]),
     groups: folders.filter((_, index) => isOwn[index] === true),

@@ -88,6 +88,7 @@ async function lookAt(lab: Lab, sandbox: LabSandbox, way: Way): Promise<Look> {
   const isNew = way.entry === 'run';
   const [name, workspace] = isNew ? [own, join(lab.folder, `work-${own}`)] : [sandbox.name, sandbox.workspace];
   await mkdir(workspace, { recursive: true });
+  await lab.give(workspace);
   const options: CasemateOptions = {
     cwd: workspace,
     atTerminal: way.terminal,

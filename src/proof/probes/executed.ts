@@ -55,6 +55,7 @@ export const executedProbes: ProbeTable = {
       const folder = join(lab.folder, 'work-executed');
       await mkdir(folder);
       await plantProject(folder, lab.canaries.mark);
+      await lab.give(folder);
       const rows: Row[] = [];
       for (const step of steps) {
         // oxlint-disable-next-line no-await-in-loop -- whoever runs something has to be known
@@ -121,6 +122,7 @@ async function daemonRows(lab: Lab, folder: string): Promise<readonly Row[]> {
   await lab.daemon.stop();
   const beside = join(lab.folder, 'work-beside-executed');
   await mkdir(beside, { recursive: true });
+  await lab.give(beside);
   const rows = [...(await attempt(lab, folder, { args: ['ls'], works: true }, ', which starts the daemon'))];
   rows.push(
     ...(await attempt(lab, folder, { args: ['run', '--', 'true'], works: true }, ', with a daemon that was started there')),
@@ -140,7 +142,8 @@ async function purposeRow(lab: Lab, folder: string): Promise<Row> {
   await run(join(folder, 'bin/runc'), [], options).catch(() => undefined);
   await run('sh', ['-c', 'PATH=.; runsc'], options).catch(() => undefined);
   await run('perl', ['-I.', '-e', 'use Socket;'], options).catch(() => undefined);
-  await run('git', ['status'], options).catch(() => undefined);
+  // Also where the project is somebody else's.
+  await run('git', ['-c', 'safe.directory=*', 'status'], options).catch(() => undefined);
   const found = await marks(lab);
   const hasGit = (await run('git', ['--version'], options).catch(() => undefined)) !== undefined;
   return control('a program, one found by PATH, a module and settings of git, run on purpose', {

@@ -105,6 +105,8 @@ async function readRows(lab: Lab, kind: Kind): Promise<readonly Row[]> {
       await plant(lab, join(folder, name), kind);
     }
     // oxlint-disable-next-line no-await-in-loop -- as above
+    await lab.give(folder);
+    // oxlint-disable-next-line no-await-in-loop -- as above
     rows.push(...(await readRow(lab, { folder, args, what: `${names.length} files that are each a ${kind}` })));
   }
   return rows;

@@ -6,6 +6,10 @@ import { run } from '../../system/process.ts';
 import { none, same } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
+import { segment } from '../../engines/docker/docker-client.ts';
+import { fieldsOf, textOf } from '../../engines/docker/read-json.ts';
+import { dockerParts, labContext } from '../lab/docker-view.ts';
+import { lyingEngine, runtimeSays } from '../lab/lying-engine.ts';
 import type { Lab } from '../lab/lab.ts';
 import { rootInside } from '../lab/root-inside.ts';
 import type { Bench, Inside, ProbeTable } from '../probe.ts';
@@ -177,6 +181,9 @@ function refusedRow(what: string, { code, err }: { readonly code: number; readon
  * shows programs the image through its file server, which is among its processes.
  */
 async function rootRow(lab: Lab, digest: string, { ownKernel }: Bench): Promise<Row> {
+  if (lab.twin.target.plan?.engine !== 'oci') {
+    return await copyRow(lab, digest);
+  }
   const pids = await lab.twin.target.processes();
   const texts = await Promise.all((ownKernel ? pids : pids.slice(0, 1)).map((pid) => readProcess(pid, 'mountinfo')));
   const rows = texts.flatMap((text) => text.split('\n').map((line) => line.split(' ')));
@@ -186,6 +193,20 @@ async function rootRow(lab: Lab, digest: string, { ownKernel }: Bench): Promise<
     expected: 'the image of the planned digest',
     seen: place,
     ok: place === '' ? undefined : place.includes(folderOf(digest)),
+    from: 'outside',
+  });
+}
+
+/** An engine that has images of its own got a copy, once: it names it by its content, and says which digest it was made of. */
+async function copyRow(lab: Lab, digest: string): Promise<Row> {
+  const { sandbox } = await dockerParts(lab, lab.twin);
+  const id = textOf(sandbox['Image']);
+  const told = fieldsOf(await labContext(lab).client.must('GET', `/images/${segment(id)}/json`));
+  const seen = textOf(told['Comment']);
+  return attack('what the copy of the image was made of, under a running sandbox', {
+    expected: `casemate ${digest}`,
+    seen,
+    ok: seen === '' ? undefined : seen === `casemate ${digest}`,
     from: 'outside',
   });
 }
@@ -224,13 +245,14 @@ async function writtenRows(lab: Lab): Promise<readonly Row[]> {
 /** A program of ours that says another version and is the runtime otherwise, first in the PATH of a daemon of its own. */
 async function floorRows(lab: Lab, runtime: string): Promise<readonly Row[]> {
   const rows: Row[] = [];
+  const stand = isDocker(lab) ? await dockerStandIn(lab) : plainStandIn(lab, runtime);
   for (const [what, says] of Object.entries({
     'a version with known flaws': knownBad[runtime] ?? `${runtime} version 0.1.0`,
     'that it is another': runtime === 'runc' ? 'crun version 1.8.1' : 'runc version 1.4.0',
     nothing: 'hello',
   })) {
     // oxlint-disable-next-line no-await-in-loop -- one daemon after the other
-    const { code, err } = await runBy(lab, runtime, says);
+    const { code, err } = await runBy(lab, await stand.in(says));
     const said = err.toString('utf8').trim();
     rows.push(
       attack(`a runtime that says ${what}`, {
@@ -241,7 +263,8 @@ async function floorRows(lab: Lab, runtime: string): Promise<readonly Row[]> {
       }),
     );
   }
-  const { code, err } = await runBy(lab, runtime, undefined);
+  const { code, err } = await runBy(lab, await stand.in(undefined));
+  await stand.close();
   await lab.daemon.stop();
   await lab.daemon.start();
   await lab.casemate(['start', lab.twin.name]);
@@ -256,18 +279,47 @@ async function floorRows(lab: Lab, runtime: string): Promise<readonly Row[]> {
   ];
 }
 
-/** `undefined`: what is installed. The daemon is started by the command. */
-async function runBy(lab: Lab, runtime: string, says: string | undefined): Promise<Inside> {
+/** Says what it is told to in place of the runtime; `undefined`: what is installed. */
+interface StandIn {
+  readonly in: (says: string | undefined) => Promise<Readonly<Record<string, string>>>;
+  readonly close: () => Promise<void>;
+}
+
+const isDocker = ({ twin }: Lab): boolean => twin.target.plan?.engine !== 'oci';
+
+/** The runtime is the engine's, and so is what is said of it. */
+async function dockerStandIn(lab: Lab): Promise<StandIn> {
+  const engine = await lyingEngine(lab);
+  return {
+    async in(says) {
+      const [, Name = 'runc', Version = ''] = /^(\w+) version (.*)$/.exec(says ?? '') ?? [];
+      engine.say(says === undefined ? undefined : runtimeSays({ Name, Version }));
+      return engine.env;
+    },
+    close: engine.close,
+  };
+}
+
+/** First in the PATH of whoever starts it. */
+function plainStandIn(lab: Lab, runtime: string): StandIn {
   const folder = join(lab.folder, 'stand-in');
-  const work = join(lab.folder, 'work-stand-in');
-  await mkdir(folder, { recursive: true });
-  await mkdir(work, { recursive: true });
   const path = lab.env['PATH'] ?? '';
-  const program = `#!/bin/sh\ncase "$*" in *--version*) echo '${says ?? ''}'; exit 0 ;; esac\nPATH='${path}' exec ${runtime} "$@"\n`;
-  await writeFile(join(folder, runtime), program, { mode: 0o755 });
+  return {
+    async in(says) {
+      await mkdir(folder, { recursive: true });
+      const program = `#!/bin/sh\ncase "$*" in *--version*) echo '${says ?? ''}'; exit 0 ;; esac\nPATH='${path}' exec ${runtime} "$@"\n`;
+      await writeFile(join(folder, runtime), program, { mode: 0o755 });
+      return says === undefined ? {} : { PATH: `${folder}:${path}` };
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** The daemon is started by the command. */
+async function runBy(lab: Lab, env: Readonly<Record<string, string>>): Promise<Inside> {
+  const work = join(lab.folder, 'work-stand-in');
+  await mkdir(work, { recursive: true });
+  await lab.give(work);
   await lab.daemon.stop();
-  return await lab.casemate(['run', '--', 'true'], {
-    cwd: work,
-    env: says === undefined ? {} : { PATH: `${folder}:${path}` },
-  });
+  return await lab.casemate(['run', '--', 'true'], { cwd: work, env });
 }

@@ -34,8 +34,10 @@ export const leftFileProbes: ProbeTable = {
       await giveAway(sandbox.workspace, owner, uid);
       await lab.casemate(['start', sandbox.name]);
       const agent = await leave(sandbox.target.inside, 'agent');
-      const root = rootInside(lab, sandbox);
-      const byRoot = await leave(root, 'root');
+      const { plan } = sandbox.target;
+      // Where the engine has no namespace of users for it, there is no root inside beside that of the host.
+      const root = plan?.engine === 'oci' ? rootInside(lab, sandbox) : undefined;
+      const byRoot = root === undefined ? agent : await leave(root, 'root');
       const owners = { owner, word: byRoot.word, nobodys: await nobodysIds(sandbox, uid) };
       const left = await entriesBelow(sandbox.workspace);
       const homes = uid === 0 ? [] : await entriesBelow(join(lab.places.state, 'sandboxes', sandbox.id, 'home'));
@@ -43,9 +45,9 @@ export const leftFileProbes: ProbeTable = {
         ...leftRows('workspace', left, owners),
         ...leftRows('home', homes, owners),
         await attributeRow(sandbox.workspace, left, owners),
-        await mappingRow(lab, sandbox),
+        ...(root === undefined ? [] : [await mappingRow(lab, sandbox)]),
         controlRow(agent, left, sandbox.target.plan?.workspace.mode === 'readonly'),
-        await rootRow(root),
+        ...(root === undefined ? [] : [await rootRow(root)]),
       ];
       await lab.casemate(['destroy', sandbox.name, '--confirm', sandbox.name]);
       return { rows };

@@ -4,6 +4,7 @@ import { none } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
 import { hiddenLayers, hideable, hideableGroups, withoutGroups } from '../lab/hidden-layers.ts';
 import type { Lab } from '../lab/lab.ts';
+import { hidingLies, lyingEngine } from '../lab/lying-engine.ts';
 import { secondHome, type SecondHome } from '../lab/second-home.ts';
 import type { Inside, ProbeTable } from '../probe.ts';
 import { readOwnLimits } from '../watch/own-limits.ts';
@@ -39,6 +40,40 @@ async function hideLayers(lab: Lab, plan: Plan, uid: number): Promise<readonly R
     ];
   } finally {
     await home.stop();
+  }
+}
+
+/** An engine that says that it lacks a layer; each daemon asks once. */
+async function hideFromEngine(lab: Lab, plan: Plan): Promise<readonly Row[]> {
+  const engine = await lyingEngine(lab);
+  const { casemate, workspace, stop } = await secondHome(lab, { name: 'bare', plan });
+  const layers = Object.entries(hidingLies).filter(([name]) => !plan.waive.some((waived) => waived === name));
+  const rows: Row[] = [];
+  try {
+    await casemate(['create', 'bare', '--workspace', workspace], { env: engine.env });
+    for (const [name, lie] of layers) {
+      engine.say(lie);
+      // oxlint-disable-next-line no-await-in-loop -- one fault at a time
+      await stop();
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      const { code, err } = await casemate(['start', 'bare'], { env: engine.env });
+      const all = layers.map(([layer]) => layer);
+      rows.push(namedRow(`start where the layer ${name} is missing`, { code, said: err.toString('utf8'), wanted: [name], all }));
+    }
+    const left = await processesOf(casemate, 'bare');
+    engine.say(undefined);
+    await stop();
+    const started = await casemate(['start', 'bare'], { env: engine.env });
+    await casemate(['destroy', 'bare', '--confirm', 'bare'], { env: engine.env });
+    const seen = started.code === 0 ? '0' : `${started.code}: ${started.err.toString('utf8').slice(0, 160)}`;
+    return [
+      ...rows,
+      none('processes that were started without a layer', left),
+      control('start where every layer is there', { expected: '0', seen, ok: started.code === 0, from: 'outside' }),
+    ];
+  } finally {
+    await stop();
+    await engine.close();
   }
 }
 
@@ -78,9 +113,9 @@ async function withoutWaiver(lab: Lab, plan: Plan): Promise<readonly Row[]> {
 interface Refusal {
   readonly code: number;
   readonly said: string;
-  readonly wanted: readonly LayerName[];
+  readonly wanted: readonly string[];
   /** that may be named */
-  readonly all: readonly LayerName[];
+  readonly all: readonly string[];
 }
 
 function namedRow(what: string, { code, said, wanted, all }: Refusal): Row {
@@ -115,7 +150,12 @@ export const missingLayerProbes: ProbeTable = {
       const { plan } = lab.twin.target;
       return plan === undefined || !lab.hasRegistry
         ? { notApplicable: 'nothing in a temporary folder can be run here, so no layer can be hidden' }
-        : { rows: [...(await hideLayers(lab, plan, uid)), ...(await withoutWaiver(lab, plan))] };
+        : {
+            rows: [
+              ...(await (plan.engine === 'oci' ? hideLayers(lab, plan, uid) : hideFromEngine(lab, plan))),
+              ...(await withoutWaiver(lab, plan)),
+            ],
+          };
     },
   },
 };

@@ -48,6 +48,7 @@ async function attackNames(lab: Lab, { name, fill, watched }: Project): Promise<
   const sandbox = await lab.make(name, { start: false });
   const { workspace } = sandbox;
   await fill(workspace);
+  await lab.give(workspace);
   const before = await fingerprint(workspace, watched);
   const rows: Row[] = [];
   for (const round of ['first start', 'after another start']) {

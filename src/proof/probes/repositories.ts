@@ -47,6 +47,7 @@ async function toldRows(lab: Lab): Promise<readonly Row[]> {
   const old = join(sandbox.workspace, 'old/.git');
   await mkdir(old, { recursive: true });
   await writeFile(join(old, 'config'), '[core]\n');
+  await lab.give(sandbox.workspace);
   await lab.casemate(['start', sandbox.name]);
   const plain = await sandbox.target.inside(['mkdir', 'plain']);
   const since = await watchJournal(lab);
@@ -126,6 +127,7 @@ async function lateRows(lab: Lab): Promise<readonly Row[]> {
 async function racingRows(lab: Lab): Promise<readonly Row[]> {
   const workspace = join(lab.folder, 'work-racing');
   await mkdir(workspace);
+  await lab.give(workspace);
   const since = await watchJournal(lab);
   const loop =
     'i=0; while [ $i -lt 400 ]; do i=$((i+1)); mkdir -p /workspace/r$i/.git; echo > /workspace/r$i/.git/config; sleep 0.02; done';

@@ -1,0 +1,64 @@
+import { readFile } from 'node:fs/promises';
+
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { dataFile } from '../../system/data-file.ts';
+import { run } from '../../system/process.ts';
+import type { EngineLimits, SandboxSpec } from '../engine.ts';
+import { maximumTerminals, sharedMemoryBytes, sizeOptions } from '../kernel/limits.ts';
+import { limitSockets } from '../oci/cgroups.ts';
+import { line } from '../oci/stage-plan.ts';
+import type { DockerContext } from './context.ts';
+
+/**
+ * What the kernel keeps in one pool for everybody and the engine does not bound: terminals, names in shared memory, memory of
+ * sockets where that is counted apart. Set from outside, before anything but our sleeping process runs, and read back. `pid`:
+ * the first process, on the host.
+ */
+export async function limitPools(
+  { machine, options }: DockerContext,
+  pid: number,
+  { limits, hostname }: Pick<SandboxSpec, 'limits' | 'hostname'>,
+): Promise<void> {
+  // Who may use terminals stays as the engine has it.
+  const owners = (await superOptionsOf(pid, '/dev/pts')).filter((option) => /^(?:gid|uid|mode|ptmxmode)=/.test(option));
+  const plan = [
+    // The keeper may have been made before anybody knew for whom, and the container has its name.
+    line('name', pid, hostname),
+    line('inside', pid),
+    line('limit', '/dev/pts', [...owners, `max=${maximumTerminals}`].join(','), ''),
+    line('limit', '/dev/shm', ['mode=1777', ...sizeOptions(sharedMemoryBytes(limits))].join(','), 'all'),
+    '',
+  ].join('\n');
+  const args = [dataFile('engines/oci/stage.pl'), machine, String(process.pid)];
+  const { exitCode, stderr } = await run('perl', args, { env: options.env, input: plan, timeoutMs: 30_000 });
+  const said = visible(stderr.toString('utf8').trim()).slice(0, 300);
+  await limitSocketsApart(pid, limits);
+  const [terminals, shared] = await Promise.all(['/dev/pts', '/dev/shm'].map((place) => superOptionsOf(pid, place)));
+  const open = [
+    ...(terminals?.includes(`max=${maximumTerminals}`) === true ? [] : ['/dev/pts']),
+    ...(shared?.some((option) => option.startsWith('nr_inodes=')) === true ? [] : ['/dev/shm']),
+  ];
+  if (exitCode !== 0 || open.length > 0) {
+    throw new CasemateError('ENGINE_FAILED', `cannot limit what the sandbox takes of ${open.join(' and ')}: ${said}`);
+  }
+}
+
+/** The last field of a line of `mountinfo` (proc(5)): options of the file system itself. */
+async function superOptionsOf(pid: number, place: string): Promise<readonly string[]> {
+  const rows = (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n').map((row) => row.split(' '));
+  return (
+    rows
+      .findLast((fields) => fields[4] === place)
+      ?.at(-1)
+      ?.split(',') ?? []
+  );
+}
+
+/** With cgroup v1 the engine limits memory, and not that of sockets. */
+async function limitSocketsApart(pid: number, { memoryBytes }: EngineLimits): Promise<void> {
+  const group = /^\d+:memory:(\/.+)$/m.exec(await readFile(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+  if (group !== undefined) {
+    await limitSockets(group, memoryBytes);
+  }
+}
