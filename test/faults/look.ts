@@ -40,11 +40,20 @@ export async function look(
 ): Promise<readonly string[]> {
   const end = performance.now() + patienceMs;
   for (;;) {
-    const faults = lookOnce(looked(), moment).filter((fault) => !mayLeave.some((form) => form?.test(fault)));
+    const faults = seen(looked(), moment).filter((fault) => !mayLeave.some((form) => form?.test(fault)));
     if (faults.length === 0 || performance.now() > end) {
       return faults;
     }
     await sleep(100);
+  }
+}
+
+/** What goes while it is looked at is looked at again. */
+function seen(looked: Looked, moment: Moment): readonly string[] {
+  try {
+    return lookOnce(looked, moment);
+  } catch (error) {
+    return [`it could not be looked at: ${error instanceof Error ? error.message : String(error)}`];
   }
 }
 
