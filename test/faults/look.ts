@@ -116,7 +116,7 @@ function isOwnedProcess({ pid, parent, command }: HostProcess, { daemon, own = [
 
 /** What a caller started and left when it was killed: the next daemon ends the command inside, and this with it. */
 function isOfCaller({ command }: HostProcess): boolean {
-  return /^(?:\S*\/)?runc .* exec /.test(command);
+  return /^(?:\S*\/)?(?:runs?c .* exec |perl \S*\/enter\.pl .* exec )/.test(command);
 }
 
 /** A process that a kill has taken its files from already. */

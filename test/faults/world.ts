@@ -127,7 +127,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   await ownAll([root], user);
   const callers = new Set<number>();
   const start = starter({ project: at('project'), env, hook, faults, callers, user });
-  if (user !== undefined || runtime !== 'runc') {
+  if (uid !== 0 || runtime !== 'runc') {
     const { out } = await start(['doctor', '--layers', '--runtime', runtime, '--json']).ended;
     missingLayers(out).forEach((layer) => waive.add(layer));
   }
@@ -136,7 +136,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
     root,
     uid,
     user,
-    hasGroups: user === undefined,
+    hasGroups: uid === 0,
     handOver,
     project: at('project'),
     paths,
