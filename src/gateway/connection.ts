@@ -10,7 +10,7 @@ import { askAboutConnection } from './asks/ask-person.ts';
 import { senderOn } from './secrets/alarm.ts';
 import { maxHelloBytes, readClientHello, type Hello } from './tls/client-hello.ts';
 import { isNameAdmitted } from './exchange/judge.ts';
-import type { Http1Server } from './serving/http1-server.ts';
+import { serveHttp1 } from './serving/http1-server.ts';
 import { serveHttp2 } from './serving/http2-server.ts';
 import { learnedConnection } from './exchange/learn.ts';
 import type { LiveSandbox, Site } from './live-sandbox.ts';
@@ -23,7 +23,6 @@ import { relayTunnel } from './tunnel.ts';
 /** Decides what one connection is: who is asked for, what is spoken, and whether it is relayed, opened or closed. */
 export interface ConnectionTools {
   readonly live: LiveSandbox;
-  readonly http1: Http1Server;
 }
 
 /** Never rejects. */
@@ -198,7 +197,7 @@ async function serveHttp(socket: Socket, tools: ConnectionTools, { host, port, s
     return;
   }
   if (first.value === 'http') {
-    tools.http1.serve(socket, siteOf(tools, host, { port, scheme: 'http', socket }));
+    serveHttp1(socket, siteOf(tools, host, { port, scheme: 'http', socket }));
     return;
   }
   await serveTls(socket, tools, { host, port, hello: first.value });
@@ -246,7 +245,7 @@ function firstWords(bytes: Buffer, speech: HttpPlace['speech']): 'http' | WholeH
   return hello.kind === 'incomplete' ? undefined : hello;
 }
 
-async function serveOpened(socket: Socket, site: Site, { live, http1 }: ConnectionTools): Promise<void> {
+async function serveOpened(socket: Socket, site: Site, { live }: ConnectionTools): Promise<void> {
   const context = await live.leaves.contextFor(site.host);
   if (context === undefined) {
     site.onExchange();
@@ -268,7 +267,7 @@ async function serveOpened(socket: Socket, site: Site, { live, http1 }: Connecti
   if (secure.alpnProtocol === 'h2') {
     serveHttp2(secure, site);
   } else {
-    http1.serve(secure, site);
+    serveHttp1(secure, site);
   }
 }
 

@@ -12,7 +12,6 @@ import { createDialer, type Dialer } from './upstream/dialer.ts';
 import { answerQuery, type DnsContext } from './names/dns.ts';
 import { serveDnsStream } from './names/dns-stream.ts';
 import type { Gateway, GatewaySandbox } from './gateway.ts';
-import { createHttp1Server, type Http1Server } from './serving/http1-server.ts';
 import { createLeafStore } from './tls/leaf-store.ts';
 import { memoryLedger, type Amounts } from './guards/ledger.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
@@ -59,7 +58,6 @@ interface Shared {
   readonly limits: GatewayLimits;
   readonly clock: Clock;
   readonly dialer: Dialer;
-  readonly http1: Http1Server;
   /** what requests under way have taken from budgets, over all sandboxes */
   readonly reserved: Map<string, Amounts>;
   readonly log: (line: string) => void;
@@ -131,7 +129,6 @@ function sharedParts(options: GatewayOptions): Shared {
     limits,
     clock: options.clock ?? systemClock,
     dialer,
-    http1: createHttp1Server(limits),
     reserved: new Map(),
     log: options.log ?? (() => undefined),
   };
@@ -286,7 +283,7 @@ function accept(connection: IngressConnection, { live, arrivals, dns, shared }: 
     serveDnsStream(socket, (query) => answerQuery(query, dns), { idleMs: live.limits.dnsIdleMs });
     return;
   }
-  serveConnection(connection, { live, http1: shared.http1 }).catch((error: unknown) => {
+  serveConnection(connection, { live }).catch((error: unknown) => {
     shared.log(`a connection of ${live.sandbox.id} to ${localAddress}:${localPort} failed: ${String(error)}`);
     reset(socket);
   });

@@ -1,8 +1,9 @@
 import type { Readable, Writable } from 'node:stream';
 
-import { AnswerBody } from './answer-body.ts';
+import { ContentStream } from './content-stream.ts';
 import type { BodyStep } from './body-steps.ts';
 import type { Pace } from './pace.ts';
+import { WrittenContent } from './written-content.ts';
 
 /** Moves a body from one stream to another with back-pressure, through a step that may change the bytes. */
 export interface PumpOptions {
@@ -18,24 +19,37 @@ export interface PumpOptions {
 
 /** Ends `to` when `from` has ended. Rejects when either breaks before, or a step throws; then `to` is left as it is. */
 export function pump(from: Readable, to: Writable, options: PumpOptions = {}): Promise<void> {
-  const whole = from instanceof AnswerBody && !to.destroyed ? from.takeWhole() : undefined;
+  const whole = from instanceof ContentStream && !to.destroyed ? from.takeWhole() : undefined;
   return whole === undefined ? pumpPieces(from, to, options) : pumpWhole(whole, to, options);
 }
 
 /** Most answers are small and there at once: no stream has to say so. */
 async function pumpWhole(whole: Buffer, to: Writable, { step, onBytes, pace, beforeEnd }: PumpOptions): Promise<void> {
-  to.on('error', () => undefined);
   onBytes?.(whole.length);
   pace?.take(whole.length);
-  const bytes = step === undefined ? whole : Buffer.concat([step.push(whole), step.finish()]);
+  const bytes = step === undefined ? whole : through(step, whole);
   beforeEnd?.();
-  to.end(bytes);
+  if (to instanceof WrittenContent) {
+    to.writeWhole(bytes);
+  } else {
+    to.on('error', () => undefined);
+    to.end(bytes);
+  }
+}
+
+function through(step: BodyStep, whole: Buffer): Buffer {
+  const first = step.push(whole);
+  const rest = step.finish();
+  return rest.length === 0 ? first : first.length === 0 ? rest : Buffer.concat([first, rest]);
 }
 
 function pumpPieces(from: Readable, to: Writable, options: PumpOptions): Promise<void> {
   if (from.destroyed && !from.readableEnded) {
     // Its events are over: nobody would hear of it.
     return Promise.reject(new Error('the source was cut'));
+  }
+  if (to instanceof WrittenContent) {
+    to.await();
   }
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   // Asked before an error is made: most streams close after their end, and a stack costs more than the rest of this.

@@ -72,7 +72,7 @@ async function drain({ body, expectsContinue }: Exchange, { bytes, ms }: typeof 
   if (body === undefined || body.readableEnded) {
     return true;
   }
-  if (expectsContinue && bytes === usualDrain.bytes) {
+  if (body.destroyed || (expectsContinue && bytes === usualDrain.bytes)) {
     return false;
   }
   const { promise, resolve } = Promise.withResolvers<boolean>();

@@ -101,6 +101,10 @@ function collect(body: Readable, { maxBytes, isWhole, hold }: Collecting): Promi
       size > maxBytes ? tooLarge(maxBytes) : refuse('too-busy', 'too much content is held for this sandbox at the same time'),
     );
   };
+  if (body.destroyed && !body.readableEnded) {
+    // Its events are over: nobody would hear of it.
+    broken();
+  }
   body.on('data', take);
   body.once('end', () => (isWhole() ? resolve(pieces.take()) : broken()));
   body.once('error', broken);

@@ -8,10 +8,20 @@ export interface HeldText {
   ) => { readonly text: string; readonly at: number } | undefined;
   /** Whether what is kept can still become something that starts so. */
   readonly startsLike: (start: Buffer) => boolean;
+  /** so many bytes of what is kept, or all of it */
+  readonly start: (count: number) => string;
+  readonly isEmpty: () => boolean;
 }
 
 /** Too long, or a line that ends in another way than CRLF. */
-export class TextFault extends Error {}
+export class TextFault extends Error {
+  readonly isTooLong: boolean;
+
+  constructor(message: string, isTooLong: boolean) {
+    super(message);
+    this.isTooLong = isTooLong;
+  }
+}
 
 export function createHeldText(maxBytes: number): HeldText {
   let kept = Buffer.alloc(0);
@@ -31,7 +41,7 @@ export function createHeldText(maxBytes: number): HeldText {
     // What was large once is not kept for the life of a connection.
     kept = kept.length > 4096 ? Buffer.alloc(0) : kept;
     if (text.length > maxBytes) {
-      throw new TextFault('this is too long');
+      throw new TextFault('this is too long', true);
     }
     return text;
   };
@@ -52,7 +62,7 @@ export function createHeldText(maxBytes: number): HeldText {
         return { text: finish(kept.toString('latin1', 0, found)), at: from + found + end.length - before };
       }
       if (length >= maxBytes + end.length) {
-        throw new TextFault('this is too long');
+        throw new TextFault('this is too long', true);
       }
       refuseBareEnds(kept, { from: before, to: length });
       return undefined;
@@ -61,6 +71,8 @@ export function createHeldText(maxBytes: number): HeldText {
       const count = Math.min(length, start.length);
       return kept.compare(start, 0, count, 0, count) === 0;
     },
+    start: (count) => kept.toString('latin1', 0, Math.min(length, count)),
+    isEmpty: () => length === 0,
   };
 }
 
@@ -68,7 +80,7 @@ export function createHeldText(maxBytes: number): HeldText {
 function refuseBareEnds(bytes: Buffer, { from, to }: { readonly from: number; readonly to: number }): void {
   for (let at = bytes.indexOf(0x0a, from); at !== -1 && at < to; at = bytes.indexOf(0x0a, at + 1)) {
     if (at === 0 || bytes[at - 1] !== 0x0d) {
-      throw new TextFault('a line ends in another way than CRLF');
+      throw new TextFault('a line ends in another way than CRLF', false);
     }
   }
 }

@@ -1,129 +1,348 @@
-import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 
+import { ContentStream } from '../bodies/content-stream.ts';
+import { WrittenContent } from '../bodies/written-content.ts';
 import { answerRefusal } from '../exchange/answer-refusal.ts';
-import { detachedExchange, http1Exchange } from './http1-exchange.ts';
-import type { Exchange } from '../exchange.ts';
-import type { Site } from '../live-sandbox.ts';
 import { relay } from '../exchange/relay.ts';
+import type { Exchange } from '../exchange.ts';
+import { tokensOf, type Field } from '../http/fields.ts';
+import { headFault, RequestReader, type ReadRequest } from '../http/request-reader.ts';
+import type { Site } from '../live-sandbox.ts';
 import { refuse, statusOf, type RefusalReason } from '../refusal.ts';
+import { answerHead, keepAliveMs } from './http1-answer.ts';
+import { http1Exchange, under, type Under } from './http1-exchange.ts';
 import { relayUpgrade } from './websocket.ts';
 
-/**
- * HTTP/1.1 with callers, on Node's strict parser: one server for all connections, each of which brings its site.
- * Requests of one connection are carried out one after the other, whatever was sent ahead.
- */
-export interface Http1Server {
-  readonly serve: (socket: Socket, site: Site) => void;
+/** HTTP/1.1 with a caller, read and written directly on its connection, strictly (`RequestReader`). */
+export function serveHttp1(socket: Socket, site: Site): void {
+  new CallerConnection(socket, site).begin();
 }
 
-interface Connection {
-  readonly site: Site;
-  last: Promise<void>;
-  waiting: number;
-  /** bytes read when the last request was complete: more without a request means that a head is on its way */
-  settledBytes: number;
-}
+/** How long a connection that has had its last answer is read on: what a caller still sends must not destroy that answer. */
+const lingerMs = 500;
 
-const keepAliveMs = 600_000;
+/** Requests are carried out one after the other, whatever was sent ahead; of that a bounded number is read. */
+class CallerConnection {
+  readonly #socket: Socket;
+  readonly #site: Site;
+  readonly #reader: RequestReader;
+  #now: Under | undefined;
+  #waiting: ReadRequest[] = [];
+  /** what stands behind the last head that was read waits, because an earlier request has to end first */
+  #isBlocked = false;
+  /** what was received of that */
+  #held: Buffer | undefined;
+  /** where the content of the present request goes; `undefined`: nobody wants it */
+  #sink: ContentStream | undefined;
+  /** why nothing more is read as a request */
+  #fault: RefusalReason | undefined;
+  /** the last answer has gone */
+  #isEnding = false;
+  /** its bytes are of another protocol now */
+  #isSwitched = false;
 
-export function createHttp1Server({ headerBytes }: { readonly headerBytes: number }): Http1Server {
-  const connections = new WeakMap<Duplex, Connection>();
-  const server = createServer({
-    maxHeaderSize: headerBytes,
-    insecureHTTPParser: false,
-    keepAliveTimeout: keepAliveMs,
-    requestTimeout: 0,
-    headersTimeout: 0,
-  });
-  server.maxHeadersCount = 0;
-  const enqueue = (request: IncomingMessage, work: (site: Site) => Promise<void>): void => {
-    const connection = connections.get(request.socket);
-    if (connection === undefined || connection.waiting >= connection.site.live.limits.pipelined) {
-      request.socket.destroy();
+  constructor(socket: Socket, site: Site) {
+    this.#socket = socket;
+    this.#site = site;
+    this.#reader = new RequestReader(site.live.limits.headerBytes, {
+      head: (request) => this.#head(request),
+      content: (piece) => this.#content(piece),
+      done: (trailers) => this.#whole(trailers),
+    });
+  }
+
+  begin(): void {
+    const socket = this.#socket;
+    socket.on('data', this.#take).on('end', this.#ended).on('drain', this.#drained).once('close', this.#closed);
+    this.#watch();
+    socket.resume();
+  }
+
+  readonly #take = (bytes: Buffer): void => {
+    if (this.#isEnding || this.#fault !== undefined) {
       return;
     }
-    connection.waiting += 1;
-    // What was sent ahead by a caller that has gone is not carried out.
-    const workIfThere = (): Promise<void> => (request.socket.destroyed ? Promise.resolve() : work(connection.site));
-    connection.last = connection.last
-      .then(workIfThere)
-      // Node hands over a socket that still answers, where an upgrade was sent ahead: this connection ends by it, no other.
-      .catch(() => void request.socket.destroy())
-      .finally(() => {
-        connection.waiting -= 1;
-        connection.settledBytes = request.socket.bytesRead;
-      });
+    if (this.#isBlocked) {
+      this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
+      return;
+    }
+    try {
+      const taken = this.#reader.push(bytes);
+      if (taken < bytes.length) {
+        this.#held = bytes.subarray(taken);
+      }
+    } catch (thrown) {
+      this.#broken(thrown);
+    }
   };
-  const take =
-    (expectsContinue: boolean) =>
-    (request: IncomingMessage, response: ServerResponse): void =>
-      enqueue(request, (site) => relay(http1Exchange(request, response, { expectsContinue }), site));
-  server.on('request', take(false));
-  server.on('checkContinue', take(true));
-  server.on('checkExpectation', (request, response) =>
-    enqueue(request, (site) => refused(http1Exchange(request, response, { expectsContinue: true }), site, 'expectation-unknown')),
-  );
-  server.on('upgrade', (request, socket, head) => enqueue(request, (site) => relayUpgrade({ request, socket, head }, site)));
-  server.on('connect', (request, socket) =>
-    enqueue(request, (site) => refused(detachedExchange(request, socket), site, 'target-not-allowed')),
-  );
-  server.on('clientError', (error, socket) => refuseUnreadable(error, socket, connections.get(socket)));
-  return {
-    serve(socket, site) {
-      const connection: Connection = { site, last: Promise.resolve(), waiting: 0, settledBytes: 0 };
-      connections.set(socket, connection);
-      watch(socket, connection);
-      server.emit('connection', socket);
-    },
-  };
-}
 
-/** Closes a connection on which a request was begun and not finished in time, or nothing has moved for very long. */
-function watch(socket: Socket, connection: Connection): void {
-  const { limits, clock } = connection.site.live;
-  let begunMs: number | undefined;
-  let moved = { bytes: 0, atMs: clock.monotonicMs() };
-  const timer = setInterval(
-    () => {
+  /** Half a connection is none here: the caller's end is the end of all that it asked for. */
+  readonly #ended = (): void => {
+    this.#leave();
+    this.#finish();
+  };
+
+  readonly #closed = (): void => this.#leave();
+
+  readonly #drained = (): void => {
+    this.#now?.answer?.drained();
+    this.#next();
+  };
+
+  #leave(): void {
+    this.#waiting = [];
+    const now = this.#now;
+    if (now !== undefined) {
+      this.#breakContent(now);
+      now.gone.abort('caller-gone');
+    }
+  }
+
+  /** Not whole, and never will be. */
+  #breakContent(now: Under): void {
+    this.#sink = undefined;
+    if (!now.isWhole) {
+      now.isBroken = true;
+      now.body?.breakOff();
+    }
+  }
+
+  #head(request: ReadRequest): boolean {
+    const isNext = this.#now === undefined && this.#waiting.length === 0;
+    if (!isNext && this.#waiting.length + 1 >= this.#site.live.limits.pipelined) {
+      this.#socket.destroy();
+      return false;
+    }
+    this.#isBlocked = request.isSwitch || (request.hasContent && !isNext);
+    if (this.#isBlocked) {
+      this.#socket.pause();
+    }
+    if (isNext) {
+      this.#start(request);
+    } else {
+      this.#waiting.push(request);
+    }
+    return !this.#isBlocked;
+  }
+
+  #content(piece: Buffer): void {
+    const sink = this.#sink;
+    if (sink !== undefined && !sink.destroyed && !sink.add(piece)) {
+      this.#socket.pause();
+    }
+  }
+
+  #whole(trailers: readonly Field[]): void {
+    const now = this.#now;
+    if (now !== undefined) {
+      now.trailers = trailers;
+      now.isWhole = true;
+      this.#sink?.finish();
+      this.#sink = undefined;
+      this.#next();
+    }
+  }
+
+  #start(request: ReadRequest): void {
+    const body =
+      request.hasContent && !request.isSwitch
+        ? new ContentStream({ more: () => this.#resume(), left: () => this.#dropContent(now) })
+        : undefined;
+    const now = under(request, body);
+    this.#now = now;
+    this.#sink = body;
+    void this.#carryOut(now).then(() => {
+      now.isOver = true;
+      this.#next();
+    });
+  }
+
+  #resume(): void {
+    if (!this.#isBlocked) {
+      this.#socket.resume();
+    }
+  }
+
+  /** Nobody reads the content any more: what comes of it is passed over. */
+  #dropContent(now: Under): void {
+    if (this.#now === now) {
+      this.#sink = undefined;
+      this.#resume();
+    }
+  }
+
+  /** Never rejects. Resolves when the answer is stated as a whole, or never will be. */
+  async #carryOut(now: Under): Promise<void> {
+    const { request } = now;
+    const site = this.#site;
+    const isExpecting = request.version === '1.1' ? tokensOf(request.fields, 'expect') : [];
+    const isKnown = isExpecting.every((token) => token === '100-continue');
+    const exchange = http1Exchange(now, {
+      expectsContinue: isExpecting.length > 0,
+      respond: (status, fields) => this.#respond(now, status, fields),
+      write: (text) => void this.#socket.write(text, 'latin1'),
+      cut: () => void this.#socket.destroy(),
+    });
+    if (request.method === 'CONNECT') {
+      await refused(exchange, site, 'target-not-allowed');
+    } else if (request.isSwitch) {
+      await relayUpgrade({ exchange, hasMore: () => this.#held !== undefined, take: () => this.#hand(now) }, site);
+    } else if (isKnown) {
+      await relay(exchange, site);
+    } else {
+      await refused(exchange, site, 'expectation-unknown');
+    }
+  }
+
+  #respond(now: Under, status: number, fields: readonly Field[]): WrittenContent {
+    const socket = this.#socket;
+    const { request } = now;
+    const { head, framing, isKept } = answerHead({
+      request,
+      status,
+      fields,
+      mayKeep: !request.isSwitch && !now.isBroken,
+      nowMs: this.#site.live.clock.nowMs(),
+    });
+    const answer = new WrittenContent(socket, {
+      head,
+      framing,
+      isPrompt: true,
+      written: () => {
+        now.isAnswered = true;
+        if (isKept) {
+          this.#next();
+        } else {
+          this.#breakContent(now);
+          this.#finish();
+        }
+      },
+      broken: () => void socket.destroy(),
+    });
+    now.answer = answer;
+    return answer;
+  }
+
+  /** Goes on to the next request when the present one is through in both directions, and the caller takes answers. */
+  #next(): void {
+    const now = this.#now;
+    if (this.#isEnding || this.#isSwitched || (now !== undefined && !isThrough(now))) {
+      return;
+    }
+    this.#now = undefined;
+    if (this.#socket.writableNeedDrain) {
+      return;
+    }
+    const request = this.#waiting.shift();
+    if (request !== undefined) {
+      this.#start(request);
+    }
+    if (this.#fault !== undefined && this.#now === undefined) {
+      this.#endWith(statusOf(this.#fault));
+    } else if (this.#fault === undefined && this.#waiting.length === 0 && request?.isSwitch !== true) {
+      this.#readOn();
+    }
+  }
+
+  #readOn(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    this.#isBlocked = false;
+    if (held !== undefined) {
+      this.#take(held);
+    }
+    this.#resume();
+  }
+
+  /** The socket for another protocol, paused and without a listener of ours. */
+  #hand(now: Under): Socket {
+    const socket = this.#socket;
+    this.#isSwitched = true;
+    now.isAnswered = true;
+    socket.pause();
+    socket.off('data', this.#take).off('end', this.#ended).off('drain', this.#drained);
+    if (this.#held !== undefined) {
+      socket.unshift(this.#held);
+      this.#held = undefined;
+    }
+    return socket;
+  }
+
+  /** What came before it is answered first; it and what stands behind it are no requests. */
+  #broken(thrown: unknown): void {
+    const reason = headFault(thrown) === 'too-large' ? 'headers-too-large' : 'malformed-request';
+    this.#fault = reason;
+    this.#socket.pause();
+    const { live, host, port, onExchange } = this.#site;
+    onExchange();
+    live.counts.denied += 1;
+    const fault = thrown instanceof Error ? thrown.message.slice(0, 64) : '';
+    void live.recorder.deny({ subject: `${host}:${port}`, detail: { fault } }, { reason });
+    if (this.#now !== undefined && this.#waiting.length === 0) {
+      // Where its own content is what cannot be read, that is its end, and the answer says so.
+      this.#breakContent(this.#now);
+    }
+    this.#next();
+  }
+
+  #endWith(status: number): void {
+    const socket = this.#socket;
+    if (this.#now?.answer !== undefined) {
+      // In the middle of an answer it would be read as a part of it.
+      socket.destroy();
+      return;
+    }
+    if (socket.writable && !this.#isEnding) {
+      socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    }
+    this.#leave();
+    this.#finish();
+  }
+
+  /** A caller that goes on sending does not keep the connection. */
+  #finish(): void {
+    const socket = this.#socket;
+    if (!this.#isEnding) {
+      this.#isEnding = true;
+      this.#held = undefined;
+      this.#sink = undefined;
+      this.#waiting = [];
+      socket.end();
+      socket.resume();
+      setTimeout(() => socket.destroy(), lingerMs).unref();
+    }
+  }
+
+  /** Closes a connection on which a request was begun and not finished in time, or nothing has moved for very long. */
+  #watch(): void {
+    const socket = this.#socket;
+    const { limits, clock } = this.#site.live;
+    let begunMs: number | undefined;
+    let moved = { bytes: 0, atMs: clock.monotonicMs() };
+    const look = (): void => {
       const now = clock.monotonicMs();
-      const isBegun = connection.waiting === 0 && socket.bytesRead > connection.settledBytes;
-      begunMs = isBegun ? (begunMs ?? now) : undefined;
+      const isIdle = this.#now === undefined && !this.#isSwitched;
+      begunMs = isIdle && this.#reader.isInHead ? (begunMs ?? now) : undefined;
       const bytes = socket.bytesRead + socket.bytesWritten;
       moved = bytes === moved.bytes ? moved : { bytes, atMs: now };
       if ((begunMs !== undefined && now - begunMs >= limits.headMs) || now - moved.atMs >= limits.idleMs) {
-        endWith(socket, 408);
+        this.#endWith(408);
+      } else if (isIdle && begunMs === undefined && now - moved.atMs >= keepAliveMs) {
+        this.#finish();
       }
-    },
-    Math.max(50, limits.headMs / 6),
-  );
-  socket.once('close', () => clearInterval(timer));
+    };
+    const timer = setInterval(look, Math.max(50, limits.headMs / 6));
+    socket.once('close', () => clearInterval(timer));
+  }
+}
+
+/** It is answered, and all of it is read. */
+function isThrough({ isOver, isAnswered, isWhole, isBroken }: Under): boolean {
+  return isOver && isAnswered && (isWhole || isBroken);
 }
 
 async function refused(exchange: Exchange, site: Site, reason: RefusalReason): Promise<void> {
   site.onExchange();
   await answerRefusal(exchange, site, refuse(reason, 'this kind of request is not carried out here')).catch(() => exchange.cut());
-}
-
-function refuseUnreadable(error: Error, socket: Duplex, connection: Connection | undefined): void {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (connection === undefined || code === 'ECONNRESET' || code === 'EPIPE') {
-    socket.destroy();
-    return;
-  }
-  const { site } = connection;
-  const reason = code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : 'malformed-request';
-  site.onExchange();
-  site.live.counts.denied += 1;
-  void site.live.recorder.deny({ subject: `${site.host}:${site.port}`, detail: { fault: code.slice(0, 64) } }, { reason });
-  endWith(socket, statusOf(reason));
-}
-
-function endWith(socket: Duplex, status: number): void {
-  if (socket.writable) {
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-  }
-  // A caller that goes on sending does not keep the connection.
-  setTimeout(() => socket.destroy(), 500).unref();
 }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 
 import { withSender } from '../secrets/alarm.ts';
 import { answerRefusal } from '../exchange/answer-refusal.ts';
@@ -8,7 +7,6 @@ import { type BodyStep, chain } from '../bodies/body-steps.ts';
 import type { Exchange } from '../exchange.ts';
 import { faulty } from '../fault.ts';
 import { flat, tokensOf, valuesOf, type Field } from '../http/fields.ts';
-import { detachedExchange } from './http1-exchange.ts';
 import type { Site } from '../live-sandbox.ts';
 import { tellRejected } from '../exchange/local-answer.ts';
 import { createMask, maskText } from '../secrets/mask.ts';
@@ -26,15 +24,17 @@ import { createFrameRelay, FrameFault } from '../http/websocket-frames.ts';
  * proved with its answer that it understood the switch; anything else is answered as a plain response.
  */
 export interface Upgrade {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  /** bytes that came behind the request */
-  readonly head: Buffer;
+  /** its content, if any, is not read */
+  readonly exchange: Exchange;
+  /** bytes have come behind the request already */
+  readonly hasMore: () => boolean;
+  /** the connection, for frames: paused, and nothing else reads it */
+  readonly take: () => Socket;
 }
 
-/** Rejects where the connection is still answering an earlier request. */
+/** Never rejects. */
 export async function relayUpgrade(upgrade: Upgrade, site: Site): Promise<void> {
-  const exchange = detachedExchange(upgrade.request, upgrade.socket);
+  const { exchange } = upgrade;
   site.onExchange();
   site.live.counts.openExchanges += 1;
   try {
@@ -74,13 +74,14 @@ function failed(run: Run, fault: { readonly reason: Refusal['reason']; readonly 
   return { ...refuse(fault.reason, fault.message, run.plan.rule.id), isRecorded: true };
 }
 
-function handshakeFault({ method, fields, body }: Exchange, { head }: Upgrade): Refusal | undefined {
+function handshakeFault({ method, fields }: Exchange, { hasMore }: Upgrade): Refusal | undefined {
   const upgrades = tokensOf(fields, 'upgrade');
   if (upgrades.length !== 1 || upgrades[0] !== 'websocket') {
     return refuse('upgrade-not-allowed', 'a connection may only be switched to WebSocket');
   }
   const [key = '', ...more] = valuesOf(fields, 'sec-websocket-key');
-  const isWhole = method === 'GET' && body === undefined && head.length === 0 && more.length === 0;
+  const hasContent = fields.some(([name, value]) => name === 'transfer-encoding' || (name === 'content-length' && value !== '0'));
+  const isWhole = method === 'GET' && !hasContent && !hasMore() && more.length === 0;
   const isValid = /^[A-Za-z0-9+/]{22}==$/.test(key) && valuesOf(fields, 'sec-websocket-version').join() === '13';
   return isWhole && isValid ? undefined : refuse('malformed-request', 'the WebSocket handshake is not well formed');
 }
@@ -117,7 +118,7 @@ function isProved(asked: readonly Field[], answered: readonly Field[]): boolean 
 }
 
 async function join(
-  { socket }: Upgrade,
+  { take }: Upgrade,
   run: Run,
   answer: UpgradeAnswer & { readonly kind: 'switched' },
 ): Promise<Refusal | undefined> {
@@ -129,6 +130,7 @@ async function join(
     ['Upgrade', 'websocket'],
     ...kept.map(([name, value]): Field => [name, maskText(value, needles)]),
   ]);
+  const socket = take();
   socket.write(headOf(lines));
   const guard = guardStop(run);
   const look = (): BodyStep | undefined =>
@@ -154,6 +156,7 @@ async function join(
       run.guard.sent(sent.bytes, guard);
     },
   });
+  socket.resume();
   // What breaks one way ends both; an end of one way lets the other come to its own.
   await Promise.all([inwards, outwards]).catch(cut);
   const [inward, outward] = await Promise.allSettled([inwards, outwards]);

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 
-import { AnswerBody } from '../bodies/answer-body.ts';
+import { ContentStream } from '../bodies/content-stream.ts';
 import { AnswerReader, type AnswerHead } from '../http/answer-reader.ts';
 import type { Field } from '../http/fields.ts';
 import { informationLimit } from '../limits.ts';
-import { RequestContent } from './request-content.ts';
+import { WrittenContent } from '../bodies/written-content.ts';
 import { requestText, type WrittenRequest } from '../http/request-text.ts';
 import type { UpgradeAnswer, UpstreamAnswer } from './upstream.ts';
 
@@ -29,8 +29,8 @@ export interface Owner {
 interface Exchange {
   readonly on: Waiting;
   readonly mayUpgrade: boolean;
-  content: RequestContent | undefined;
-  body: AnswerBody | undefined;
+  content: WrittenContent | undefined;
+  body: ContentStream | undefined;
   /** of a switch of protocols that has been answered */
   switched: AnswerHead | undefined;
   isKept: boolean;
@@ -80,7 +80,7 @@ export class Http1Connection {
   }
 
   /** Throws, and writes nothing, where the request cannot be written. What is returned takes the content. */
-  send(request: SentRequest, on: Waiting): RequestContent | undefined {
+  send(request: SentRequest, on: Waiting): WrittenContent | undefined {
     const text = requestText(request);
     const exchange: Exchange = {
       on,
@@ -103,7 +103,7 @@ export class Http1Connection {
       socket.write(text, 'latin1');
       return undefined;
     }
-    exchange.content = new RequestContent(socket, {
+    exchange.content = new WrittenContent(socket, {
       head: text,
       framing: request.framing,
       written: () => {
@@ -183,7 +183,7 @@ export class Http1Connection {
     }
     exchange.isKept = head.isKept;
     exchange.keptMs = keptMs(head.fields);
-    const body = new AnswerBody({
+    const body = new ContentStream({
       more: () => void this.#socket.resume(),
       left: () => (this.#now === exchange && !exchange.isAnswered ? this.#fail('closed') : undefined),
     });

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { requestText, type Framing } from '../../../src/gateway/http/request-text.ts';
-import { RequestContent } from '../../../src/gateway/upstream/request-content.ts';
+import { WrittenContent } from '../../../src/gateway/bodies/written-content.ts';
 import { readAsNode, readOurs } from '../../helpers/answer-readings.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -121,11 +121,11 @@ describe('beside the parser of Node', () => {
 });
 
 /** All that is written to a connection. */
-async function written(framing: Framing, act: (content: RequestContent) => void): Promise<{ text: string; isBroken: boolean }> {
+async function written(framing: Framing, act: (content: WrittenContent) => void): Promise<{ text: string; isBroken: boolean }> {
   const socket = new PassThrough({ highWaterMark: 1 << 20 });
   const { promise, resolve } = Promise.withResolvers<boolean>();
   act(
-    new RequestContent(socket as unknown as Socket, {
+    new WrittenContent(socket as unknown as Socket, {
       head: '',
       framing,
       written: () => resolve(false),
@@ -149,7 +149,7 @@ describe('content of a request', () => {
   test('nothing is written, the head neither, before there is something to say', async () => {
     const socket = new PassThrough();
     const ends = { written: () => undefined, broken: () => undefined };
-    const content = new RequestContent(socket as unknown as Socket, { head: 'HEAD\r\n\r\n', framing: { length: 2 }, ...ends });
+    const content = new WrittenContent(socket as unknown as Socket, { head: 'HEAD\r\n\r\n', framing: { length: 2 }, ...ends });
     await new Promise(setImmediate);
     expect(socket.read()).toBeNull();
     content.destroy(new Error('unreadable'));

@@ -8,7 +8,7 @@ export interface BodySource {
   readonly left: () => void;
 }
 
-export class AnswerBody extends Readable {
+export class ContentStream extends Readable {
   readonly #source: BodySource;
   #only: Buffer | undefined;
   #pieces = 0;

@@ -3,13 +3,13 @@ import { PassThrough } from 'node:stream';
 
 import { expect, test } from 'vitest';
 
-import { AnswerBody } from '../../../src/gateway/bodies/answer-body.ts';
+import { ContentStream } from '../../../src/gateway/bodies/content-stream.ts';
 import { pump } from '../../../src/gateway/bodies/pump.ts';
 
 const idle = { more: () => undefined, left: () => undefined };
 
-function body(...pieces: readonly string[]): AnswerBody {
-  const one = new AnswerBody(idle);
+function body(...pieces: readonly string[]): ContentStream {
+  const one = new ContentStream(idle);
   pieces.forEach((piece) => one.add(Buffer.from(piece)));
   return one;
 }

@@ -1,0 +1,150 @@
+import type { Field } from './fields.ts';
+import type { HeldText } from './held-text.ts';
+import { MessageFault, readField } from './message-fields.ts';
+
+/** How the end of a message's content is told (RFC 9112 section 6). */
+export type ReadFraming =
+  | { readonly kind: 'length'; readonly bytes: number }
+  | { readonly kind: 'chunked' }
+  | { readonly kind: 'until-end' };
+
+export interface ContentEvents {
+  readonly content: (piece: Buffer) => void;
+  readonly done: (trailers: readonly Field[]) => void;
+}
+
+type State = 'none' | 'length' | 'until-end' | 'size' | 'chunk' | 'chunk-end' | 'trailers';
+
+/** All that is said about chunks beside their sizes, in one message. */
+const maxExtensionBytes = 16 * 1024;
+/** Extensions (RFC 9112 section 7.1.1) say nothing to us. */
+const sizeLine =
+  /^([0-9A-Fa-f]{1,12})((?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"))?)*)$/;
+
+/** Reads the content of requests and answers alike, behind their heads. Throws where its framing is not exactly as it must be. */
+export class ContentReader {
+  readonly #on: ContentEvents;
+  readonly #headerBytes: number;
+  readonly #held: HeldText;
+  #state: State = 'none';
+  /** bytes of the content or the chunk that are yet to come, or of the line end behind it */
+  #left = 0;
+  #extensionBytes = 0;
+  #trailerBytes = 0;
+  #trailers: Field[] = [];
+
+  /** `held`: of the connection; empty between a head and its content. */
+  constructor(headerBytes: number, held: HeldText, on: ContentEvents) {
+    this.#on = on;
+    this.#headerBytes = headerBytes;
+    this.#held = held;
+  }
+
+  /** Content is awaited, or the line that ends it. */
+  get isReading(): boolean {
+    return this.#state !== 'none';
+  }
+
+  /** A head is complete. Where no content follows it, this is its end. */
+  begin(framing: ReadFraming | undefined): void {
+    this.#trailers = [];
+    if (framing === undefined || (framing.kind === 'length' && framing.bytes === 0)) {
+      this.#complete();
+      return;
+    }
+    this.#state = framing.kind === 'chunked' ? 'size' : framing.kind;
+    this.#left = framing.kind === 'length' ? framing.bytes : 0;
+    this.#extensionBytes = 0;
+    this.#trailerBytes = 0;
+  }
+
+  /** Takes some of the bytes from `at` on, and answers where it stopped. */
+  take(bytes: Buffer, at: number): number {
+    switch (this.#state) {
+      case 'size':
+      case 'trailers':
+        return this.#takeLine(bytes, at);
+      case 'chunk-end':
+        return this.#takeEnd(bytes, at);
+      default:
+        return this.#takeContent(bytes, at);
+    }
+  }
+
+  /** The connection has ended: true when content that lasts until then has come to its end by it. */
+  end(): boolean {
+    if (this.#state !== 'until-end') {
+      return false;
+    }
+    this.#complete();
+    return true;
+  }
+
+  #complete(): void {
+    this.#state = 'none';
+    this.#on.done(this.#trailers);
+  }
+
+  #takeLine(bytes: Buffer, at: number): number {
+    const taken = this.#held.take(bytes, at, '\r\n');
+    if (taken === undefined) {
+      return bytes.length;
+    }
+    if (this.#state === 'size') {
+      this.#readSize(taken.text);
+    } else {
+      this.#readTrailer(taken.text);
+    }
+    return taken.at;
+  }
+
+  #readSize(line: string): void {
+    const [, digits = '', extension = ''] = sizeLine.exec(line) ?? [];
+    this.#extensionBytes += extension.length;
+    if (digits === '' || this.#extensionBytes > maxExtensionBytes) {
+      throw new MessageFault('the size of a chunk cannot be read');
+    }
+    this.#left = Number.parseInt(digits, 16);
+    this.#state = this.#left === 0 ? 'trailers' : 'chunk';
+  }
+
+  #readTrailer(line: string): void {
+    this.#trailerBytes += line.length + 2;
+    if (this.#trailerBytes > this.#headerBytes) {
+      throw new MessageFault('the fields behind the content are too long');
+    }
+    if (line === '') {
+      this.#complete();
+    } else {
+      this.#trailers.push(readField(line));
+    }
+  }
+
+  #takeContent(bytes: Buffer, at: number): number {
+    const there = bytes.length - at;
+    const count = this.#state === 'until-end' ? there : Math.min(this.#left, there);
+    this.#left -= count;
+    const isLast = this.#state === 'length' && this.#left === 0;
+    if (this.#state === 'chunk' && this.#left === 0) {
+      this.#state = 'chunk-end';
+      this.#left = 2;
+    }
+    this.#on.content(count === bytes.length ? bytes : bytes.subarray(at, at + count));
+    if (isLast) {
+      this.#complete();
+    }
+    return at + count;
+  }
+
+  /** The line end behind a chunk, which may come in two parts. */
+  #takeEnd(bytes: Buffer, at: number): number {
+    if (bytes[at] !== (this.#left === 2 ? 0x0d : 0x0a)) {
+      throw new MessageFault('a chunk is longer than its size');
+    }
+    this.#left -= 1;
+    if (this.#left === 0) {
+      this.#state = 'size';
+    }
+    return at + 1;
+  }
+}
