@@ -180,18 +180,25 @@ export const egressMutants: readonly Mutant[] = [
   },
   {
     name: 'framing-unchecked',
-    weakens: 'transfer codings and lengths that can be read in two ways are left to the parser',
-    file: 'src/gateway/http/request-head.ts',
-    find: "if (coding.length > 1 || (coding.length === 1 && (coding[0] !== 'chunked' || lengths.length > 0))) {",
-    replace: 'if (coding.length > 99) {',
+    weakens: 'transfer codings that end in the known one are taken for it',
+    file: 'src/gateway/http/message-fields.ts',
+    find: "if (coding !== undefined || value.toLowerCase() !== 'chunked') {",
+    replace: "if (!value.toLowerCase().endsWith('chunked')) {",
+    also: [
+      {
+        file: 'src/gateway/http/request-head.ts',
+        find: "if (coding.length > 1 || (coding.length === 1 && (coding[0] !== 'chunked' || lengths.length > 0))) {",
+        replace: 'if (coding.length > 99) {',
+      },
+    ],
     caughtBy: ['requests.framing'],
   },
   {
     name: 'lenient-parser',
-    weakens: 'requests are read by the lenient parser, and their framing is not checked behind it',
-    file: 'src/gateway/serving/http1-server.ts',
-    find: 'insecureHTTPParser: false,',
-    replace: 'insecureHTTPParser: true,',
+    weakens: 'a length beside a transfer coding is read over, and their framing is not checked behind it',
+    file: 'src/gateway/http/message-fields.ts',
+    find: 'if (coding !== undefined && length !== undefined) {',
+    replace: 'if (coding !== undefined && length === undefined && coding === length) {',
     also: [
       {
         file: 'src/gateway/http/request-head.ts',

@@ -107,31 +107,32 @@ function readRequest(text: string): ReadRequest & { readonly framing: ReadFramin
   for (const line of lines) {
     fields.push(readField(line));
   }
-  const isOld = minor === '0';
-  const stated = statedFraming(fields);
-  // Faulty by RFC 9112 section 6.1: a server of that version would look for the end elsewhere.
-  if (isOld && stated === 'chunked') {
-    throw new MessageFault('HTTP/1.0 knows no transfer coding');
-  }
+  const version = minor === '0' ? '1.0' : '1.1';
+  const framing = framingOf(fields, version);
   const isSwitch = method === 'CONNECT' || isUpgrade(fields);
   return {
-    version: isOld ? '1.0' : '1.1',
+    version,
     method,
     target,
     fields,
-    isKept: isKeptBySender(fields, isOld ? '0' : '1'),
-    hasContent: stated !== undefined && (stated === 'chunked' || stated.length > 0),
+    isKept: isKeptBySender(fields, version === '1.0' ? '0' : '1'),
+    hasContent: framing !== undefined,
     isSwitch,
-    framing: isSwitch ? undefined : framingOf(stated),
+    framing: isSwitch ? undefined : framing,
   };
 }
 
 /** Of a request, nothing stated means that there is no content (RFC 9112 section 6.3). */
-function framingOf(stated: ReturnType<typeof statedFraming>): ReadFraming | undefined {
-  if (stated === undefined || (stated !== 'chunked' && stated.length === 0)) {
-    return undefined;
+function framingOf(fields: readonly Field[], version: ReadRequest['version']): ReadFraming | undefined {
+  const stated = statedFraming(fields);
+  // Faulty by RFC 9112 section 6.1: a server of that version would look for the end elsewhere.
+  if (version === '1.0' && stated === 'chunked') {
+    throw new MessageFault('HTTP/1.0 knows no transfer coding');
   }
-  return stated === 'chunked' ? { kind: 'chunked' } : { kind: 'length', bytes: stated.length };
+  if (stated === undefined || stated === 'chunked') {
+    return stated === undefined ? undefined : { kind: 'chunked' };
+  }
+  return stated.length === 0 ? undefined : { kind: 'length', bytes: stated.length };
 }
 
 function isUpgrade(fields: readonly Field[]): boolean {

@@ -36,8 +36,11 @@ export function answerHead({ request, status, fields, mayKeep, nowMs }: Answered
   const date = fields.some(([name]) => name === 'date') ? '' : `date: ${new Date(nowMs).toUTCString()}\r\n`;
   const coding = framing === 'chunked' ? 'transfer-encoding: chunked\r\n' : '';
   const connection = isKept ? `keep-alive: timeout=${keepAliveMs / 1000}\r\nconnection: keep-alive\r\n` : 'connection: close\r\n';
-  const words = fieldLines([['reason', phraseFor(status, fields)]]).slice('reason: '.length);
-  return { head: `HTTP/1.1 ${status} ${words}${fieldLines(kept)}${date}${coding}${connection}\r\n`, framing, isKept };
+  return {
+    head: `HTTP/1.1 ${status} ${phraseFor(status, fields)}\r\n${fieldLines(kept)}${date}${coding}${connection}\r\n`,
+    framing,
+    isKept,
+  };
 }
 
 function framingOf({ method, version }: ReadRequest, status: number, fields: readonly Field[]): AnswerHead['framing'] {
@@ -55,7 +58,7 @@ function framingOf({ method, version }: ReadRequest, status: number, fields: rea
   return { length: Number(length) };
 }
 
-/** pip, wget and apt show of a denial the words behind the number and nothing else. */
+/** The code is one of ours: no upstream may say it (`forwardedResponseFields`). pip, wget and apt show of a denial the words behind the number and nothing else. */
 function phraseFor(status: number, answer: readonly Field[]): string {
   const [code] = valuesOf(answer, 'x-casemate-denied');
   const usual = STATUS_CODES[status] ?? '';

@@ -10,8 +10,9 @@ import { tokensOf, type Field } from '../http/fields.ts';
 import { headFault, RequestReader, type ReadRequest } from '../http/request-reader.ts';
 import type { Site } from '../live-sandbox.ts';
 import { refuse, statusOf, type RefusalReason } from '../refusal.ts';
-import { answerHead, keepAliveMs } from './http1-answer.ts';
+import { answerHead } from './http1-answer.ts';
 import { http1Exchange, under, type Under } from './http1-exchange.ts';
+import { watchCaller } from './watch-caller.ts';
 import { relayUpgrade } from './websocket.ts';
 
 /** HTTP/1.1 with a caller, read and written directly on its connection, strictly (`RequestReader`). */
@@ -55,7 +56,13 @@ class CallerConnection {
   begin(): void {
     const socket = this.#socket;
     socket.on('data', this.#take).on('end', this.#ended).on('drain', this.#drained).once('close', this.#closed);
-    this.#watch();
+    watchCaller(socket, {
+      live: this.#site.live,
+      isIdle: () => this.#now === undefined && !this.#isSwitched,
+      isInHead: () => this.#reader.isInHead,
+      slow: () => this.#endWith(408),
+      unused: () => this.#finish(),
+    });
     socket.resume();
   }
 
@@ -109,7 +116,7 @@ class CallerConnection {
   }
 
   #head(request: ReadRequest): boolean {
-    const isNext = this.#now === undefined && this.#waiting.length === 0;
+    const isNext = this.#now === undefined && this.#waiting.length === 0 && !this.#socket.writableNeedDrain;
     if (!isNext && this.#waiting.length + 1 >= this.#site.live.limits.pipelined) {
       this.#socket.destroy();
       return false;
@@ -231,16 +238,20 @@ class CallerConnection {
       return;
     }
     this.#now = undefined;
-    if (this.#socket.writableNeedDrain) {
-      return;
+    if (!this.#socket.writableNeedDrain) {
+      this.#goOn(this.#waiting.shift());
     }
-    const request = this.#waiting.shift();
+  }
+
+  #goOn(request: ReadRequest | undefined): void {
     if (request !== undefined) {
       this.#start(request);
     }
-    if (this.#fault !== undefined && this.#now === undefined) {
-      this.#endWith(statusOf(this.#fault));
-    } else if (this.#fault === undefined && this.#waiting.length === 0 && request?.isSwitch !== true) {
+    if (this.#fault !== undefined) {
+      if (request === undefined) {
+        this.#endWith(statusOf(this.#fault));
+      }
+    } else if (this.#waiting.length === 0 && request?.isSwitch !== true) {
       this.#readOn();
     }
   }
@@ -288,8 +299,8 @@ class CallerConnection {
 
   #endWith(status: number): void {
     const socket = this.#socket;
-    if (this.#now?.answer !== undefined) {
-      // In the middle of an answer it would be read as a part of it.
+    if (this.#now?.answer !== undefined || this.#isSwitched) {
+      // In the middle of something else it would be read as a part of it.
       socket.destroy();
       return;
     }
@@ -308,32 +319,9 @@ class CallerConnection {
       this.#held = undefined;
       this.#sink = undefined;
       this.#waiting = [];
-      socket.end();
+      socket.end(() => void setTimeout(() => socket.destroy(), lingerMs).unref());
       socket.resume();
-      setTimeout(() => socket.destroy(), lingerMs).unref();
     }
-  }
-
-  /** Closes a connection on which a request was begun and not finished in time, or nothing has moved for very long. */
-  #watch(): void {
-    const socket = this.#socket;
-    const { limits, clock } = this.#site.live;
-    let begunMs: number | undefined;
-    let moved = { bytes: 0, atMs: clock.monotonicMs() };
-    const look = (): void => {
-      const now = clock.monotonicMs();
-      const isIdle = this.#now === undefined && !this.#isSwitched;
-      begunMs = isIdle && this.#reader.isInHead ? (begunMs ?? now) : undefined;
-      const bytes = socket.bytesRead + socket.bytesWritten;
-      moved = bytes === moved.bytes ? moved : { bytes, atMs: now };
-      if ((begunMs !== undefined && now - begunMs >= limits.headMs) || now - moved.atMs >= limits.idleMs) {
-        this.#endWith(408);
-      } else if (isIdle && begunMs === undefined && now - moved.atMs >= keepAliveMs) {
-        this.#finish();
-      }
-    };
-    const timer = setInterval(look, Math.max(50, limits.headMs / 6));
-    socket.once('close', () => clearInterval(timer));
   }
 }
 
