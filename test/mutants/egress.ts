@@ -195,17 +195,10 @@ export const egressMutants: readonly Mutant[] = [
   },
   {
     name: 'lenient-parser',
-    weakens: 'a length beside a transfer coding is read over, and their framing is not checked behind it',
+    weakens: 'blanks between a name and its colon are read over',
     file: 'src/gateway/http/message-fields.ts',
-    find: 'if (coding !== undefined && length !== undefined) {',
-    replace: 'if (coding !== undefined && length === undefined && coding === length) {',
-    also: [
-      {
-        file: 'src/gateway/http/request-head.ts',
-        find: '?? targetFault(exchange) ?? framingFault(exchange);',
-        replace: '?? targetFault(exchange);',
-      },
-    ],
+    find: 'const name = line.slice(0, Math.max(0, colon));',
+    replace: 'const name = line.slice(0, Math.max(0, colon)).trimEnd();',
     caughtBy: ['requests.framing'],
   },
   {
