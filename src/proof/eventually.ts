@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { patience } from './patience.ts';
+
 /** Asks until there is an answer; `undefined` when there was none in time. What must not be there is asked for with `settled`. */
 export async function eventually<T>(ask: () => Promise<T | undefined>, limitMs = 8000): Promise<T | undefined> {
-  const end = performance.now() + limitMs;
+  const end = performance.now() + limitMs * patience();
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- until it is there
     const answer = await ask();
@@ -16,7 +18,7 @@ export async function eventually<T>(ask: () => Promise<T | undefined>, limitMs =
 
 /** What is still there when it had time to go: the last answer, or the first empty one. */
 export async function settled<T>(ask: () => Promise<readonly T[]>, limitMs = 3000): Promise<readonly T[]> {
-  const end = performance.now() + limitMs;
+  const end = performance.now() + limitMs * patience();
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- until it is gone
     const left = await ask();

@@ -4,6 +4,7 @@ import { attack, control, type Row } from './finding.ts';
 import type { Lab } from './lab/lab.ts';
 import type { Arrival, World } from './lab/world.ts';
 import type { JournalRecord } from '../journal/record.ts';
+import { patience } from './patience.ts';
 
 /** What the outside of a lab saw since a moment: the only witness that counts for what left a sandbox. */
 export interface Oracle {
@@ -32,9 +33,9 @@ function textOf({ host, method, url, headers, body, trailers }: Arrival): string
   return JSON.stringify([host, method, url, headers, body, trailers]);
 }
 
-/** As long as something that is on its way takes to arrive on one machine, and more. */
+/** As long as something that is on its way takes to arrive on one machine, and more; longer where that is busy. */
 export async function settle(ms = 150): Promise<void> {
-  await sleep(ms);
+  await sleep(ms * patience());
 }
 
 /** Nothing with this mark may have arrived. */

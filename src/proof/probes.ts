@@ -4,6 +4,7 @@ import { aroundLimitProbes } from './probes/around-limits.ts';
 import { aroundNetworkProbes } from './probes/around-network.ts';
 import { aroundTerminalProbes } from './probes/around-terminal.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
+import { callerProbes } from './probes/callers.ts';
 import { controlProbes } from './probes/control.ts';
 import { destroyedProbes } from './probes/destroyed.ts';
 import { entryProbes } from './probes/entries.ts';
@@ -41,6 +42,7 @@ export const probes: ProbeTable = {
   ...entryProbes,
   ...terminalProbes,
   ...controlProbes,
+  ...callerProbes,
   ...destroyedProbes,
   ...executedProbes,
   ...followedProbes,

@@ -1,4 +1,5 @@
 import { aroundMutants } from './around.ts';
+import { callerMutants } from './callers.ts';
 import { entryMutants } from './entries.ts';
 import { exhaustionMutants } from './exhaustion.ts';
 import { kernelMutants, networkMutants } from './kernel.ts';
@@ -24,6 +25,7 @@ export const mutants: readonly Mutant[] = [
   ...functionMutants,
   ...exhaustionMutants,
   ...entryMutants,
+  ...callerMutants,
   ...aroundMutants,
   ...faultMutants,
   ...wideningMutants,

@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { patience } from '../patience.ts';
+
 /** Sends exactly the bytes it is told to, and hands back all that comes until the end. Never rejects. */
 export interface Heard {
   /** as latin1 */
   readonly text: string;
-  /** `quiet`: still open, and nothing has come for a while */
+  /** `quiet`: still open, and nothing has come for a while, which is longer on a busy machine */
   readonly end: 'end' | 'reset' | 'quiet';
 }
 
@@ -21,7 +23,7 @@ export async function talk(stream: Duplex, pieces: readonly Piece[], options: Ta
   const { quietMs = 600, gapMs } = options;
   const ended = Promise.withResolvers<Heard['end']>();
   const parts: Buffer[] = [];
-  const timer = setTimeout(() => ended.resolve('quiet'), quietMs);
+  const timer = setTimeout(() => ended.resolve('quiet'), quietMs * patience());
   stream.on('data', (piece: Buffer) => {
     parts.push(piece);
     timer.refresh();

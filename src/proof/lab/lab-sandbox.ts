@@ -1,13 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
 
 import { stringify } from 'yaml';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Plan } from '../../sandbox/plan.ts';
-import { spawnProcess } from '../../system/process.ts';
 import type { Inside, Target } from '../probe.ts';
 import { createHand, handCommand, type Hand } from './hand.ts';
 import type { Lab, LabLimits, LabSandbox } from './lab.ts';
@@ -19,13 +17,11 @@ export interface SandboxOptions {
   readonly start: boolean;
   /** narrower than those of the policy that is proved */
   readonly limits?: LabLimits | undefined;
-  /** the program that starts the command line, for connections that live longer than a call */
-  readonly program: readonly [string, ...string[]];
   /** is given what ends it */
   readonly onEnd: (close: () => void) => void;
 }
 
-type Base = Pick<Lab, 'folder' | 'casemate' | 'env' | 'give'>;
+type Base = Pick<Lab, 'folder' | 'casemate' | 'open' | 'give'>;
 
 export async function makeSandbox(lab: Base, options: SandboxOptions): Promise<LabSandbox> {
   const { name, start, limits } = options;
@@ -117,7 +113,7 @@ function labTarget(lab: Base, { name, plan }: { readonly name: string; readonly 
 }
 
 async function startRelay(lab: Base, options: SandboxOptions): Promise<Relay> {
-  const { from, to, end } = openProgram(lab, options, await relayCommand());
+  const { from, to, end } = lab.open(['exec', options.name, '--no-tty', '--', ...(await relayCommand())]);
   const relay = createRelay(from, to);
   options.onEnd(() => {
     relay.close();
@@ -127,28 +123,11 @@ async function startRelay(lab: Base, options: SandboxOptions): Promise<Relay> {
 }
 
 async function startHand(lab: Base, options: SandboxOptions): Promise<Hand> {
-  const { from, to, end } = openProgram(lab, options, await handCommand());
+  const { from, to, end } = lab.open(['exec', options.name, '--no-tty', '--', ...(await handCommand())]);
   const hand = createHand(from, to);
   options.onEnd(() => {
     hand.close();
     end();
   });
   return hand;
-}
-
-interface OpenProgram {
-  readonly from: Readable;
-  readonly to: Writable;
-  readonly end: () => void;
-}
-
-/** A program inside whose streams are this process's. */
-function openProgram(lab: Base, { name, program }: SandboxOptions, command: readonly string[]): OpenProgram {
-  const [file, ...first] = program;
-  const args = [...first, 'exec', name, '--no-tty', '--', ...command];
-  const child = spawnProcess(file, args, { cwd: lab.folder, env: lab.env, stdio: ['pipe', 'pipe', 'ignore'] });
-  if (child.stdout === null || child.stdin === null) {
-    throw new CasemateError('ENGINE_FAILED', 'a program of the lab has no streams');
-  }
-  return { from: child.stdout, to: child.stdin, end: () => void child.kill('SIGTERM') };
 }

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 
 import type { JournalRecord } from '../../journal/record.ts';
 import type { Inside, InsideOptions, Target } from '../probe.ts';
@@ -17,6 +17,8 @@ export interface Lab {
   readonly places: LabPlaces;
   /** Runs the program's command line in the lab. */
   readonly casemate: (args: readonly string[], options?: CasemateOptions) => Promise<Inside>;
+  /** Starts it with streams that are this process's, for what lasts longer than a call. */
+  readonly open: (args: readonly string[]) => OpenProgram;
   readonly daemon: LabDaemon;
   /** runs under the policy that is proved, plus rules for the lab's own hosts */
   readonly twin: LabSandbox;
@@ -60,6 +62,12 @@ export interface CasemateOptions extends InsideOptions {
   readonly through?: readonly string[] | undefined;
   /** file that a careless caller leaves open as descriptor 9 */
   readonly leftOpen?: string | undefined;
+}
+
+export interface OpenProgram {
+  readonly from: Readable;
+  readonly to: Writable;
+  readonly end: () => void;
 }
 
 export interface LabDaemon {

@@ -15,7 +15,7 @@ import { dataFile } from '../../system/data-file.ts';
 import { privateFolder } from '../../system/files.ts';
 import { run, spawnProcess } from '../../system/process.ts';
 import type { Inside } from '../probe.ts';
-import type { CasemateOptions, Lab, LabDaemon, LabPlaces, LabSandbox } from './lab.ts';
+import type { CasemateOptions, Lab, LabDaemon, LabPlaces, LabSandbox, OpenProgram } from './lab.ts';
 import { hosts } from './hosts.ts';
 import { makeSandbox } from './lab-sandbox.ts';
 import { markUsed, proofFolder } from './leftovers.ts';
@@ -46,7 +46,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     const base = await furnish(folder, options, world);
     cleanup.add('stop the daemon of the lab', () => base.daemon.stop());
     await base.daemon.start();
-    return await inhabit(base, options.program, () => cleanup.run());
+    return await inhabit(base, () => cleanup.run());
   } catch (error) {
     await cleanup.run().catch(() => undefined);
     throw error;
@@ -85,6 +85,7 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
     env,
     places,
     casemate,
+    open: (args) => openProgram(options.program, args, { cwd: folder, env }),
     daemon,
     world,
     canaries,
@@ -121,6 +122,18 @@ async function plantTools(folder: string, env: LabOptions['env']): Promise<strin
   await writeFile(join(tools, 'getent'), getent, { mode: 0o700 });
   const tried = await run(join(tools, 'npm'), [], { env: { ...env }, timeoutMs: 5000 }).catch(() => undefined);
   return tried?.exitCode === 0 ? tools : undefined;
+}
+
+function openProgram(
+  [file, ...first]: LabOptions['program'],
+  args: readonly string[],
+  { cwd, env }: { readonly cwd: string; readonly env: Lab['env'] },
+): OpenProgram {
+  const child = spawnProcess(file, [...first, ...args], { cwd, env: { ...env }, stdio: ['pipe', 'pipe', 'ignore'] });
+  if (child.stdout === null || child.stdin === null) {
+    throw new CasemateError('ENGINE_FAILED', 'a program of the lab has no streams');
+  }
+  return { from: child.stdout, to: child.stdin, end: () => void child.kill('SIGTERM') };
 }
 
 async function runProgram(program: LabOptions['program'], args: readonly string[], call: CasemateOptions): Promise<Inside> {
@@ -198,11 +211,11 @@ async function readAll({ state }: LabPlaces): Promise<readonly JournalRecord[]> 
   return records;
 }
 
-async function inhabit(base: Base, program: LabOptions['program'], end: () => Promise<unknown>): Promise<Lab> {
+async function inhabit(base: Base, end: () => Promise<unknown>): Promise<Lab> {
   const made: LabSandbox[] = [];
   const relays: (() => void)[] = [];
   const make: Lab['make'] = async (name, { start = true, limits } = {}) => {
-    const sandbox = await makeSandbox(base, { name, start, limits, program, onEnd: (close) => relays.push(close) });
+    const sandbox = await makeSandbox(base, { name, start, limits, onEnd: (close) => relays.push(close) });
     made.push(sandbox);
     return sandbox;
   };

@@ -1,0 +1,199 @@
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+
+import { none } from '../compare.ts';
+import { attack, control, type Row } from '../finding.ts';
+import type { Lab } from '../lab/lab.ts';
+import { openCaller, type CallerAnswer, type LabCaller } from '../lab/lab-caller.ts';
+import { privilegeRows } from '../outside/privilege-rows.ts';
+import { statusFields } from '../host-view.ts';
+import type { ProbeTable } from '../probe.ts';
+
+/**
+ * A caller over MCP that was talked into anything (A4): it has its own sandboxes and its own folders, and nothing that it
+ * says makes that more. What came of each try is looked for on this host.
+ */
+
+interface Ground {
+  readonly lab: Lab;
+  readonly caller: LabCaller;
+  /** of its own */
+  readonly sessionId: string;
+  readonly root: string;
+  readonly project: string;
+}
+
+export const callerProbes: ProbeTable = {
+  'callers.bounds': {
+    where: 'lab',
+    title: 'take other sandboxes, other folders and more rights as a caller over MCP',
+    proves: ['G8', 'G15', 'G23'],
+    profile: 'full',
+    source: 'CWE-441, CWE-59; servers that hand arguments of a model to an engine',
+    async run(lab) {
+      const root = join(lab.folder, 'work-callers');
+      const project = join(root, 'project');
+      await mkdir(project, { recursive: true });
+      await lab.give(project);
+      await symlink(lab.folder, join(root, 'link'));
+      const caller = await openCaller(lab, 'proof', root);
+      try {
+        const made = await caller.call('create_session', { projectPath: project, agent: 'none' });
+        const ground = { lab, caller, root, project, sessionId: String(made.result['sessionId']) };
+        const before = await names(lab);
+        const rows = [
+          worksRow('a session of its own', made),
+          ...(await confinedRows(ground)),
+          ...(await strangers(ground)),
+          ...(await takings(ground)),
+          ...(await plantings(ground)),
+          ...(await widenings(ground)),
+        ];
+        const further = (await names(lab)).filter((name) => !before.includes(name));
+        await caller.call('destroy_session', { sessionId: ground.sessionId });
+        return { rows: [...rows, none('sandboxes that came of it', further)] };
+      } finally {
+        caller.close();
+      }
+    },
+  },
+};
+
+function refusedRow(what: string, { refused }: CallerAnswer): Row {
+  const seen = refused === undefined ? 'done' : `refused: ${refused.split('\n')[0]?.slice(0, 100)}`;
+  return attack(what, { expected: 'refused', seen, ok: refused !== undefined, from: 'outside' });
+}
+
+function worksRow(what: string, { refused }: CallerAnswer, ok = true): Row {
+  const seen = refused === undefined ? (ok ? 'done' : 'done, and not seen') : `refused: ${refused.split('\n')[0]?.slice(0, 160)}`;
+  return control(what, { expected: 'done', seen, ok: refused === undefined && ok, from: 'outside' });
+}
+
+async function names({ casemate }: Lab): Promise<readonly string[]> {
+  const { out } = await casemate(['ls', '--json']);
+  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
+  return (JSON.parse(out.toString('utf8')) as readonly { readonly name: string }[]).map(({ name }) => name);
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Its commands are confined as those of a person are. */
+async function confinedRows({ caller, sessionId }: Ground): Promise<readonly Row[]> {
+  const answer = await caller.call('execute_command', { sessionId, command: 'cat /proc/self/status' });
+  return [worksRow('a command of its own', answer), ...privilegeRows(statusFields(String(answer.result['stdout'])), 'inside')];
+}
+
+/** The sandbox of somebody else, by all that could name it. */
+async function strangers({ lab, caller, project }: Ground): Promise<readonly Row[]> {
+  const { twin } = lab;
+  const mark = `called-${randomBytes(6).toString('hex')}`;
+  const rows: Row[] = [];
+  for (const sessionId of [twin.id, twin.name, `../${twin.id}`]) {
+    const tries: Readonly<Record<string, object>> = {
+      execute_command: { sessionId, command: `touch /workspace/${mark}` },
+      start_command: { sessionId, command: `touch /workspace/${mark}` },
+      transfer_files: { sessionId, direction: 'to_container', sourcePath: project, destPath: `/workspace/${mark}` },
+      get_session_logs: { sessionId },
+      get_events: { sessionId },
+      destroy_session: { sessionId },
+    };
+    for (const [tool, args] of Object.entries(tries)) {
+      const what = `${tool} in the sandbox of another, as ${sessionId.replace(twin.id, 'ID')}`;
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      rows.push(refusedRow(what, await caller.call(tool, args)));
+    }
+  }
+  const lives = (await twin.target.inside(['true'])).code === 0;
+  return [
+    ...rows,
+    none('marks in the workspace of another', (await isThere(join(twin.workspace, mark))) ? [mark] : []),
+    attack('the sandbox of another', { expected: 'runs', seen: lives ? 'runs' : 'is gone', ok: lives, from: 'outside' }),
+  ];
+}
+
+/** Files of the host that lie in none of its folders. */
+async function takings({ lab, caller, sessionId, root, project }: Ground): Promise<readonly Row[]> {
+  const { hostFile, hostText, keyFile } = lab.canaries;
+  await symlink(hostFile, join(project, 'linked'));
+  await caller.call('execute_command', { sessionId, command: `ln -s ${hostFile} made-inside; mkdir -p /tmp/taken` });
+  const places = {
+    'a file beside its folders': hostFile,
+    'a key of the host': keyFile,
+    'a file by way of ..': `${root}/../host-canary`,
+    'a file through a folder that is a link': join(root, 'link/host-canary'),
+    'a file through a link': join(project, 'linked'),
+    'a file through a link made inside': join(project, 'made-inside'),
+  };
+  const rows: Row[] = [];
+  for (const [what, sourcePath] of Object.entries(places)) {
+    const args = { sessionId, direction: 'to_container', sourcePath, destPath: '/tmp/taken' };
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    rows.push(refusedRow(`take in ${what}`, await caller.call('transfer_files', { ...args, overwrite: true })));
+  }
+  await writeFile(join(project, 'plain'), 'plain text');
+  const args = { sessionId, direction: 'to_container', sourcePath: join(project, 'plain'), destPath: '/tmp/taken' };
+  const plain = await caller.call('transfer_files', args);
+  const { result } = await caller.call('execute_command', { sessionId, command: 'cat /tmp/taken/*' });
+  const inside = String(result['stdout']);
+  return [
+    ...rows,
+    none('texts of the host inside', inside.includes(hostText.trim()) || inside.includes(lab.canaries.key) ? ['a canary'] : []),
+    worksRow('take in a file of its own folder', plain, inside.includes('plain text')),
+  ];
+}
+
+/** Files of the host that are not its to write. */
+async function plantings({ lab, caller, sessionId, root, project }: Ground): Promise<readonly Row[]> {
+  const name = `planted-${randomBytes(6).toString('hex')}`;
+  await caller.call('execute_command', { sessionId, command: `echo planted > /tmp/${name}` });
+  const places = {
+    'beside its folders': join(lab.folder, name),
+    'through a folder that is a link': join(root, 'link', name),
+    'as a hook of git': join(root, '.git/hooks/pre-commit'),
+    'as settings of an editor': join(root, '.vscode/tasks.json'),
+  };
+  await mkdir(join(root, '.git/hooks'), { recursive: true });
+  await mkdir(join(root, '.vscode'));
+  const rows: Row[] = [];
+  for (const [what, destPath] of Object.entries(places)) {
+    const args = { sessionId, direction: 'from_container', sourcePath: `/tmp/${name}`, destPath, overwrite: true };
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    rows.push(refusedRow(`write ${what}`, await caller.call('transfer_files', args)));
+  }
+  const there = await Promise.all(Object.entries(places).map(async ([what, path]) => ((await isThere(path)) ? [what] : [])));
+  const args = { sessionId, direction: 'from_container', sourcePath: `/tmp/${name}`, destPath: join(project, 'fine') };
+  const fine = await caller.call('transfer_files', args);
+  const text = await readFile(join(project, 'fine'), 'utf8').catch(() => '');
+  return [
+    ...rows,
+    none('files that came to be there', there.flat()),
+    worksRow('write into its own folder', fine, text === 'planted\n'),
+  ];
+}
+
+/** More than the policy gives, in the words of other servers and of our own command line. */
+async function widenings({ lab, caller, root, project }: Ground): Promise<readonly Row[]> {
+  const base = { projectPath: project, agent: 'none' };
+  const tries: Readonly<Record<string, object>> = {
+    'a folder that is not its own': { ...base, projectPath: lab.twin.workspace },
+    'a folder through a link': { ...base, projectPath: join(root, 'link/work-twin') },
+    'the state of the installation': { ...base, projectPath: lab.places.state },
+    'a waiver': { ...base, waive: ['seccomp'] },
+    'a policy': { ...base, policy: join(project, 'policy.yaml') },
+    'a privileged container': { ...base, dockerOpts: { Privileged: true } },
+    'a capability': { ...base, dockerOpts: { CapAdd: ['SYS_ADMIN'] } },
+    'a mount': { ...base, mcpMounts: [{ hostPath: '/etc', containerPath: '/host' }] },
+    'more memory': { ...base, dockerOpts: { Memory: '4096g' } },
+  };
+  const rows: Row[] = [];
+  for (const [what, args] of Object.entries(tries)) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    rows.push(refusedRow(`a session with ${what}`, await caller.call('create_session', args)));
+  }
+  return rows;
+}
