@@ -50,6 +50,27 @@ claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Aut
 - **Bounds.** 16 connections and 64 open requests for each caller, messages of 8 MiB at most, and for each tool, and for resources, a number of calls at once that fills again (\`RATE_LIMITED\` says when); ten \`create_session\` at once, then one in six seconds.
 - The process that serves HTTP holds no credential: it has no more than a command line has.
 
+## Servers inside
+
+\`mcpConfig\` gives Claude Code servers that run in the sandbox, and \`mcpMounts\` puts their folders there, as copies:
+
+\`\`\`json
+{
+  "mcpMounts": [{ "hostPath": "/home/me/projects/tracker-mcp", "containerPath": "/home/agent/servers/tracker" }],
+  "mcpConfig": {
+    "mcpServers": {
+      "tracker": {
+        "command": "node",
+        "args": ["/home/agent/servers/tracker/index.js"],
+        "env": { "TRACKER_TOKEN": { "credential": "tracker" } }
+      }
+    }
+  }
+}
+\`\`\`
+
+A key is never written there. \`{ "credential": NAME }\` becomes the stand-in of a credential that the policy defines, for this sandbox alone; the gateway puts the key on the wire, at the hosts that the policy binds it to. What one server may reach cannot be told from what another may in the same sandbox, so \`network_isolation\` is refused: make a session for that server alone.
+
 ## Coming from another server
 
 The tools and arguments of servers that keep such sessions in Docker containers are here under the same names; the command is the one line to change. \`ANTHROPIC_API_KEY\`, \`CLAUDE_CODE_USE_BEDROCK\`, \`AWS_REGION\`, \`ANTHROPIC_MODEL\` and \`ANTHROPIC_SMALL_FAST_MODEL\` in the server's environment mean what they meant.`;

@@ -6,6 +6,7 @@ import { CasemateError } from '../base/errors.ts';
 import type { Client } from '../daemon/client.ts';
 import type { MakeCall } from '../daemon/protocol.ts';
 import { dockerOptions, narrowingOf } from './docker-options.ts';
+import { checkMounts, mcpMounts } from './mcp-mounts.ts';
 import { sessionKeys } from './session-keys.ts';
 import type { SessionDefaults, ToolContext } from './tool.ts';
 
@@ -48,37 +49,26 @@ export const sessionInput = z.strictObject({
   awsSessionToken: key.optional(),
   bedrockModel: model.optional().describe('model that Claude Code uses at Bedrock'),
   bedrockSmallModel: model.optional().describe('model for its small and fast work there'),
-  mcpMounts: z
-    .array(z.strictObject({ hostPath: z.string(), containerPath: z.string(), readOnly: z.boolean().default(true) }))
-    .max(16)
+  mcpMounts: mcpMounts
     .optional()
-    .describe('not honoured yet: anything but an empty list is refused'),
+    .describe('folders for servers, copied into the home of the session as they are now, links left out'),
   mcpConfig: z
     .strictObject({ mcpServers })
     .optional()
     .describe(
-      'servers that Claude Code starts or reaches inside, in a file of mode 0400; what they reach says the policy. Keys in it are refused',
+      'servers that Claude Code starts or reaches inside, in a file of mode 0400; what they reach says the policy. Keys in it are refused: write `{ "credential": NAME }` for a credential of the policy',
     ),
   dockerOpts: dockerOptions.optional(),
 });
 
 type SessionInput = z.output<typeof sessionInput>;
 
-/** Never ignored in silence. */
-function refuseUnsupported({ mcpMounts = [] }: SessionInput): void {
-  if (mcpMounts.length > 0) {
-    throw new CasemateError('UNSUPPORTED', 'mcpMounts cannot be honoured: a sandbox has one folder of the host, its project', {
-      hint: 'Put the server into the image recipe or below the project folder.',
-    });
-  }
-}
-
 /** Throws before anything is made: for what cannot be honoured, and for arguments that do not go together. */
 export async function requestOf(
   asked: SessionInput,
   { client, context }: { readonly client: Client; readonly context: ToolContext },
 ): Promise<MakeCall> {
-  refuseUnsupported(asked);
+  checkMounts(asked.mcpMounts ?? [], context.host);
   const { projectPath, sessionName, readonly, timeoutMs, idleMs, dockerOpts } = asked;
   const { defaults } = context;
   const place = { cwd: projectPath, workspace: projectPath };

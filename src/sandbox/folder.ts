@@ -80,7 +80,7 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
   await refuseSecond(home, placed);
   await writeInto(home, placed);
   if (plan.mcpServers !== undefined) {
-    await writeInto(home, [{ path: mcpFile, content: mcpFileText(plan.mcpServers), mode: 0o400 }]);
+    await writeInto(home, [{ path: mcpFile, content: mcpFileText(plan.mcpServers, credentials.phantomNamed), mode: 0o400 }]);
   }
 }
 

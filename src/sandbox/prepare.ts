@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, relative } from 'node:path';
 
 import type { Agent, AgentLogin, AgentModels } from '../agents/agent.ts';
-import type { McpServers } from '../agents/mcp-servers.ts';
+import { credentialsOf, type McpServers } from '../agents/mcp-servers.ts';
 import { planHome } from '../agents/home.ts';
 import { trustEnvironment } from '../agents/trust.ts';
 import { phantomVariables } from '../credentials/providers.ts';
@@ -104,7 +104,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     policyFiles: files,
     learn,
     models: request.models,
-    mcpServers: mcpServersFor(agent, request),
+    mcpServers: mcpServersFor(agent, policy, request),
     trustEnv: trustEnvironment(trustBundlePath),
     variablesOf: phantomVariables,
   });
@@ -128,7 +128,11 @@ function requireWithin(path: string, folders: readonly string[] | undefined): vo
 }
 
 /** Never ignored in silence: an agent that has no way to take them gets no sandbox for them. */
-function mcpServersFor(agent: Agent | undefined, { mcpServers = {} }: MakeRequest): McpServers | undefined {
+function mcpServersFor(
+  agent: Agent | undefined,
+  { credentials }: Policy,
+  { mcpServers = {} }: MakeRequest,
+): McpServers | undefined {
   if (Object.keys(mcpServers).length === 0) {
     return undefined;
   }
@@ -136,6 +140,17 @@ function mcpServersFor(agent: Agent | undefined, { mcpServers = {} }: MakeReques
     throw new CasemateError('UNSUPPORTED', `mcpConfig cannot be honoured: ${agent?.title ?? 'no agent'} takes no such servers`, {
       hint: 'Leave it out, or make the session for Claude Code.',
     });
+  }
+  const known = credentials.map(({ name }) => name);
+  const unknown = credentialsOf(mcpServers).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new CasemateError(
+      'UNSUPPORTED',
+      `mcpConfig names the credential "${unknown}", and no rule of this policy uses such a one`,
+      {
+        hint: 'The person at the host says in the policy which credentials there are, and for which hosts.',
+      },
+    );
   }
   return mcpServers;
 }

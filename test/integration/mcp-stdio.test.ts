@@ -199,7 +199,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
     ['USAGE: apiKey and useBedrock are both given', { agent: 'claude', useBedrock: true, awsRegion: 'eu-west-1', apiKey: key }],
     ['USAGE: bedrockModel and bedrockSmallModel are given without useBedrock', { bedrockModel: 'm' }],
     ['USAGE: apiKey is given, but no agent that would use it', { agent: 'none', apiKey: key }],
-    ['UNSUPPORTED: mcpMounts cannot be honoured', { mcpMounts: [{ hostPath: '/', containerPath: '/h' }] }],
+    [
+      'UNSUPPORTED: mcpMounts cannot be honoured',
+      { mcpMounts: [{ hostPath: '/', containerPath: '/home/agent/h', readOnly: false }] },
+    ],
     ['UNSUPPORTED: mcpConfig cannot be honoured', { mcpConfig: { mcpServers: { a: { command: 'x' } } } }],
     [
       'CREDENTIAL_UNAVAILABLE: the value is no pair of AWS keys',

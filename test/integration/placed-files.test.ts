@@ -48,6 +48,25 @@ test('each tool finds a phantom at the hosts that the rules bind, for nobody els
   }
 });
 
+test('servers of an agent find stand-ins of the credentials that they name, for nobody else to read', async () => {
+  const mcpServers = {
+    tracker: { command: 'node', env: { TOKEN: { credential: 'github' }, PLAIN: 'x' } },
+    docs: { type: 'http', url: 'https://npm.example.com', headers: { Authorization: { credential: 'npm', prefix: 'Bearer ' } } },
+  } as const;
+  const home = await fill({ ...samplePlan(policy), mcpServers });
+  const text = await readFile(join(home, '.casemate/mcp.json'), 'utf8');
+  expect(JSON.parse(text)).toMatchObject({
+    mcpServers: {
+      tracker: { env: { TOKEN: expect.stringMatching(/^ghp_cmph\w{32}$/), PLAIN: 'x' } },
+      docs: { headers: { Authorization: expect.stringMatching(/^Bearer npm_cmph\w{32}$/) } },
+    },
+  });
+  expect(text).not.toContain('real');
+  expect((await stat(join(home, '.casemate/mcp.json'))).mode & 0o777).toBe(0o400);
+  const unknown = { tracker: { command: 'node', env: { TOKEN: { credential: 'aws' } } } };
+  await expect(fill({ ...samplePlan(policy), mcpServers: unknown })).rejects.toMatchObject({ code: 'CREDENTIAL_UNAVAILABLE' });
+});
+
 test('two sandboxes have phantoms of their own', async () => {
   const [one, other] = await Promise.all([fill(samplePlan(policy)), fill(samplePlan(policy))]);
   expect(await readFile(join(one, '.npmrc'), 'utf8')).not.toBe(await readFile(join(other, '.npmrc'), 'utf8'));

@@ -4,6 +4,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { DockerOptions } from '../docker-options.ts';
+import { placeMounts } from '../mcp-mounts.ts';
 import { requestOf, sessionInput } from '../session-request.ts';
 import { sessionOf, sessionView } from '../session-view.ts';
 import { tool } from '../tool.ts';
@@ -36,6 +37,7 @@ export const createSession = tool({
       try {
         await client.call('start', { name: id });
         context.signal.throwIfAborted();
+        await placeMounts(id, asked.mcpMounts ?? [], context);
         return await runningView(client, id, asked.dockerOpts);
       } catch (error) {
         await client.call('destroy', { name: id }).catch(() => undefined);

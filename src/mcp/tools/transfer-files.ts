@@ -30,6 +30,10 @@ const input = z.strictObject({
   sourcePath: anyPath.describe('file or folder; of the host absolute and in a root, of the sandbox absolute or below /workspace'),
   destPath: anyPath.describe('where it goes, likewise; into a folder that is there it goes under its own name'),
   overwrite: z.boolean().default(false).describe('files that are there are replaced'),
+  links: z
+    .enum(['refuse', 'leave_out'])
+    .default('refuse')
+    .describe('symbolic links in a folder that is sent into the sandbox: `leave_out` passes them over; none is ever followed'),
   timeoutMs: z.int().min(1000).max(3_600_000).default(600_000),
 });
 
@@ -76,7 +80,8 @@ async function send(asked: Input, context: ToolContext): Promise<readonly Moved[
   const place = hostPlace(asked.sourcePath, context.host);
   // Everything is judged before anything is sent.
   const files: { readonly path: string; readonly bytes: number }[] = [];
-  for await (const entry of hostEntries(place, sourceOptions)) {
+  const options = { ...sourceOptions, leavesOutLinks: asked.links === 'leave_out' };
+  for await (const entry of hostEntries(place, options)) {
     if (entry.kind === 'file') {
       files.push({ path: entry.path, bytes: entry.size });
     }
@@ -86,7 +91,7 @@ async function send(asked: Input, context: ToolContext): Promise<readonly Moved[
     args: ['put', destination, asked.overwrite ? '1' : '', place.parts.at(-1) ?? ''],
     async work({ stdin, stdout }) {
       const [sent, answered] = await Promise.allSettled([
-        writeEntries(stdin, hostEntries(place, sourceOptions)).catch((error: unknown) => {
+        writeEntries(stdin, hostEntries(place, options)).catch((error: unknown) => {
           stdin.destroy();
           throw error;
         }),

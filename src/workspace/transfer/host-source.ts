@@ -21,6 +21,8 @@ export interface SourceOptions {
   readonly limits: TransferLimits;
   /** names of sockets that hold a protected place free while a sandbox runs: they are passed over */
   readonly placeholders: ReadonlySet<string>;
+  /** symbolic links below what is sent are passed over instead of refused; never followed */
+  readonly leavesOutLinks?: boolean | undefined;
 }
 
 /** Throws `PATH_INVALID` for a link of either kind, a device, a pipe or a socket, wherever below it lies. */
@@ -57,6 +59,9 @@ async function* entriesOf(walk: Walk, place: Place): AsyncGenerator<Entry> {
   const handle = await open(inFolder(folder, name), flags).catch((error: unknown) => {
     // A socket cannot be opened.
     if (isErrno(error, 'ENXIO') && walk.placeholders.has(name)) {
+      return undefined;
+    }
+    if (isErrno(error, 'ELOOP') && walk.leavesOutLinks === true && path !== '') {
       return undefined;
     }
     throw fault(shown, error);

@@ -138,7 +138,7 @@ describe('what a caller may say of a session', () => {
   });
 
   it('is refused by name where it cannot be honoured', async () => {
-    const mcpMounts = [{ hostPath: '/x', containerPath: '/y' }];
+    const mcpMounts = [{ hostPath: '/x', containerPath: '/home/agent/y', readOnly: false }];
     await expect(request({ mcpMounts })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     await expect(request({ mcpMounts: [], mcpConfig: { mcpServers: {} } })).resolves.toBeDefined();
   });
