@@ -69,17 +69,14 @@ const presets = new Map<string, z.output<typeof started>>([
   ['context7', { command: 'npx', args: ['-y', '@upstash/context7-mcp@4.1.1'] }],
 ]);
 
-const preset = z
-  .strictObject({
-    preset: z.string().refine((name) => presets.has(name), {
-      error: ({ input }) =>
-        input === 'serena'
-          ? 'serena is no preset here: it needs uv, which no image of ours has'
-          : `is not a preset: ${[...presets.keys()].join(', ')}`,
-    }),
-  })
-  // Where the name is none it was refused already.
-  .transform(({ preset: name }) => presets.get(name) ?? { command: name });
+const preset = z.strictObject({
+  preset: z.string().refine((name) => presets.has(name), {
+    error: ({ input }) =>
+      input === 'serena'
+        ? 'serena is no preset here: it needs uv, which no image of ours has'
+        : `is not a preset: ${[...presets.keys()].join(', ')}`,
+  }),
+});
 
 export const mcpServers = z.record(
   z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/, 'is not the name of a server'),
@@ -91,9 +88,19 @@ export type McpServers = z.output<typeof mcpServers>;
 /** Where it lies in the home of a sandbox; nothing writes it after the first start. */
 export const mcpFile = '.casemate/mcp.json';
 
+type Server = z.output<typeof started> | z.output<typeof reached>;
+
+/** Presets in full. */
+function whole(servers: McpServers): readonly (readonly [string, Server])[] {
+  return Object.entries(servers).flatMap(([name, server]) => {
+    const full = 'preset' in server ? presets.get(server.preset) : server;
+    return full === undefined ? [] : [[name, full] as const];
+  });
+}
+
 /** Names of the credentials whose stand-ins these servers are given. */
 export function credentialsOf(servers: McpServers): readonly string[] {
-  const given = Object.values(servers).flatMap((server) =>
+  const given = whole(servers).flatMap(([, server]) =>
     Object.values('url' in server ? (server.headers ?? {}) : (server.env ?? {})),
   );
   return [...new Set(given.flatMap((value) => (typeof value === 'string' ? [] : [value.credential])))];
@@ -110,7 +117,7 @@ export function mcpFileText(servers: McpServers, phantomOf: (credential: string)
     }
     return `${prefix}${phantom}`;
   };
-  const all = Object.entries(servers).map(([name, server]) => [
+  const all = whole(servers).map(([name, server]) => [
     name,
     'url' in server ? { ...server, headers: filled(server.headers) } : { ...server, env: filled(server.env) },
   ]);
