@@ -29,6 +29,8 @@ const openEach = 64;
 const sweepEveryMs = 60_000;
 /** how long what is under way may go on after its token was revoked, beside what the daemon ends itself */
 const lookEveryMs = 1000;
+/** Calls under way fail by themselves, for the daemon ends what they do; so long their answers have time to go out. */
+const lastWordsMs = 3000;
 
 interface McpSession {
   /** of the token that began it: another one of that name may be given less */
@@ -37,6 +39,8 @@ interface McpSession {
   usedMs: number;
   /** requests that are being answered */
   open: number;
+  /** when its token was seen to be over */
+  overMs?: number;
 }
 
 export async function serveHttp(options: HttpOptions): Promise<Listener> {
@@ -57,7 +61,7 @@ export async function serveHttp(options: HttpOptions): Promise<Listener> {
       }
     }
   }, sweepEveryMs);
-  const look = setInterval(() => void endRevoked(sessions, options.stillHolds), lookEveryMs);
+  const look = setInterval(() => void endRevoked(sessions, { nowMs, stillHolds: options.stillHolds }), lookEveryMs);
   return {
     ...listener,
     async close() {
@@ -70,13 +74,23 @@ export async function serveHttp(options: HttpOptions): Promise<Listener> {
 }
 
 /** Streams and calls that are open are nobody's next request: they end here. */
-async function endRevoked(sessions: Serving['sessions'], stillHolds: HttpOptions['stillHolds']): Promise<void> {
+async function endRevoked(
+  sessions: Serving['sessions'],
+  { nowMs, stillHolds }: Pick<Serving, 'nowMs' | 'stillHolds'>,
+): Promise<void> {
   const open = [...sessions.values()].filter((session) => session.open > 0);
   const claims = new Map(open.map(({ claim }) => [claim.token, claim]));
   for (const claim of claims.values()) {
     // oxlint-disable-next-line no-await-in-loop -- few, and a turn of the daemon each
     if (!(await stillHolds(claim))) {
-      open.filter((session) => session.claim.token === claim.token).forEach(({ transport }) => void transport.close());
+      for (const session of open.filter((one) => one.claim.token === claim.token)) {
+        session.overMs ??= nowMs();
+      }
+    }
+  }
+  for (const { overMs, transport } of open) {
+    if (overMs !== undefined && nowMs() - overMs >= lastWordsMs) {
+      void transport.close();
     }
   }
 }

@@ -17,6 +17,7 @@ const samples: Readonly<Record<string, readonly [args: readonly string[], code?:
   restart: [['nobody'], 2],
   destroy: [['nobody'], 2],
   reap: [['--dry-run']],
+  cp: [['nobody'], 2],
   ls: [[]],
   inspect: [['nobody'], 2],
   logs: [['nobody'], 2],
