@@ -55,8 +55,8 @@ const { context, sandboxes } = await assemble({
 });
 const timers = createTimers({ context, sandboxes, log });
 // What the daemon answers with belongs to what it has loaded.
-const status = { pid: process.pid, version: '', uptimeMs: 0, memoryBytes: 0, running: 0, sandboxes: 0, socket: '' };
-createCalls({ context, sandboxes, timers, status: () => status, shutdown: async () => [] });
+const status = { pid: process.pid, version: '', uptimeMs: 0, memoryBytes: 0, running: 0, sandboxes: 0, waiting: 0, socket: '' };
+createCalls({ context, sandboxes, timers, status: async () => status, shutdown: async () => [] });
 const attached: Attached[] = [];
 
 process.on('message', (order: ScaleOrder) => {

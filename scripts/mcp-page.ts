@@ -1,7 +1,9 @@
 import { tools } from '../src/mcp/tools.ts';
 import type { Tool } from '../src/mcp/tool.ts';
-import { callerLimits } from '../src/daemon/caller-calls.ts';
+import { resolveShare } from '../src/policy/layers/resolve-share.ts';
 import { table } from './markdown.ts';
+
+const { eachCaller, callers } = resolveShare({});
 
 /** The page about MCP: what a caller is and may, and every tool with its arguments and results, read from the schemas. */
 export function mcpPage(): string {
@@ -26,7 +28,7 @@ The caller is taken to be a model that was talked into anything. The daemon judg
 - **Its roots alone.** A project must lie below a folder that \`--root\` named, links resolved, judged again on what is mounted. Beside that hold the bounds on workspaces that hold for people.
 - **Less, never more.** Limits and times can be tightened against the policy and are read back from the kernel. What the policy allows, waives, trusts, and which image and runtime there is, says the person at the host; a project file that asks for more has to be approved there (\`casemate policy trust\`).
 - **Keys go in, never out.** A key in an argument is sealed on the host for that one session and put on the wire by the gateway. It is in no log, no record, no argument or environment of a process and not in the sandbox, and goes with the session. An organisation that defines a credential itself does not let another key take its place. Better: keep keys out of the caller's context and let the host have them (\`casemate credentials set\`, \`casemate login\`).
-- **${callerLimits.each} sessions** for each caller, ${callerLimits.all} for all together. A session ends an hour after it was made and is stopped after 15 minutes without a command, where the policy says nothing else; one that was stopped goes on with the next command.
+- **${eachCaller} sessions** for each caller, ${callers} for all together, and no more than all sandboxes of the host may ([\`share\`](policy.md)). Where there are so many, \`create_session\` says who waits already and when to come again, or waits in the line for \`queueMs\`. A session ends an hour after it was made and is stopped after 15 minutes without a command, where the policy says nothing else; one that was stopped goes on with the next command.
 - **On record.** Every effect is in the journal under \`caller:NAME\`, and so is what was refused because it is the person's to do (\`caller.refused\`).
 
 What is refused is a tool result with \`isError\`, a text \`CODE: what and why\`, and the same in \`_meta["casemate/error"]\` ([codes](errors.md)). Arguments that are not as the schema says, unknown ones among them, are a fault of the protocol (\`-32602\`) that names the argument. Texts are safe to show on a terminal; \`structuredContent\` holds output as it was.

@@ -17,6 +17,7 @@ import { imageStore } from '../images/store.ts';
 import { journalPlace } from '../journal/journal-place.ts';
 import { openJournal } from '../journal/open-journal.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
+import { currentShare } from '../sandbox/host-share.ts';
 import { parsePlan } from '../sandbox/plan.ts';
 import { createSandboxes, type Sandboxes } from '../sandbox/sandboxes.ts';
 import { openStore } from '../sandbox/store.ts';
@@ -91,6 +92,7 @@ export async function assemble({
     userHome: env.get('HOME') ?? homedir(),
     uid,
     hostTrustPem,
+    share: async () => await currentShare(paths),
     held: new Map(),
   };
   return { context, sandboxes: createSandboxes(context) };

@@ -29,9 +29,6 @@ export interface CallerParts {
   readonly calls: Calling;
 }
 
-/** How many sandboxes a caller may have, and how many all callers together. */
-export const callerLimits = { each: 10, all: 30 } as const;
-
 /** Of a session where no policy says any. */
 const sessionTimes = { timeMs: 60 * 60_000, idleMs: 15 * 60_000 } as const;
 
@@ -58,7 +55,7 @@ export function callsOfCaller(parts: CallerParts): Calling {
     ...allowed({
       plan: async (params, context) => await calls.plan(await narrowed(parts, params), context),
       create: makeCreate(parts),
-      start: async ({ name }, context) => await calls.start({ name: notExpired(parts, own(name)).id }, context),
+      start: async ({ name, queueMs }, context) => await calls.start({ name: notExpired(parts, own(name)).id, queueMs }, context),
       stop: named(calls.stop),
       restart: async ({ name }, context) => await calls.restart({ name: notExpired(parts, own(name)).id }, context),
       'destroy-list': async ({ name }, context) => await calls['destroy-list']({ name: destroyed(name) }, context),
@@ -179,44 +176,11 @@ function notExpired({ context }: CallerParts, row: SandboxRow): SandboxRow {
 }
 
 function makeCreate(parts: CallerParts): Calling['create'] {
-  const { calls, context, claim } = parts;
-  const underWay = makingOf(context);
   return async (params, call) => {
     const request = await narrowed(parts, params);
-    requireRoom(parts, underWay);
-    underWay.set(claim.name, (underWay.get(claim.name) ?? 0) + 1);
-    try {
-      const name = params.name === undefined ? undefined : freeName(parts, params.name);
-      return await calls.create({ ...request, name, keys: params.keys }, call);
-    } finally {
-      underWay.set(claim.name, (underWay.get(claim.name) ?? 1) - 1);
-    }
+    const name = params.name === undefined ? undefined : freeName(parts, params.name);
+    return await parts.calls.create({ ...request, name, keys: params.keys, queueMs: params.queueMs }, call);
   };
-}
-
-/** How many sandboxes are being made for each caller: they are in no table yet. */
-const making = new WeakMap<SandboxContext, Map<string, number>>();
-
-function makingOf(context: SandboxContext): Map<string, number> {
-  const known = making.get(context) ?? new Map<string, number>();
-  making.set(context, known);
-  return known;
-}
-
-function requireRoom({ context, claim }: CallerParts, underWay: ReadonlyMap<string, number>): void {
-  const rows = context.store.list().filter(({ caller }) => caller !== undefined);
-  const own = rows.filter(({ caller }) => caller === claim.name).length + (underWay.get(claim.name) ?? 0);
-  const all = rows.length + [...underWay.values()].reduce((sum, count) => sum + count, 0);
-  if (own >= callerLimits.each) {
-    throw new CasemateError('TOO_MANY', `you have ${own} sandboxes, and may have ${callerLimits.each}`, {
-      hint: 'Destroy one that is not needed any more.',
-    });
-  }
-  if (all >= callerLimits.all) {
-    throw new CasemateError('TOO_MANY', `all callers together have ${all} sandboxes, and may have ${callerLimits.all}`, {
-      hint: 'Try again when another caller has destroyed one.',
-    });
-  }
 }
 
 /** Names are of the whole host; that another caller has one is not told by a refusal. */

@@ -9,6 +9,7 @@ import { sandboxFolder } from '../sandbox/folder.ts';
 import { repositoriesSinceStart } from '../sandbox/found-repositories.ts';
 import { parsePlan, type Plan } from '../sandbox/plan.ts';
 import { approveTrust, type MakeRequest, type Prepared } from '../sandbox/prepare.ts';
+import type { Place } from '../sandbox/room.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { sandboxFolders } from '../sandbox/spec.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
@@ -28,8 +29,10 @@ import type { Calling, CallContext } from './server.ts';
 import type {
   ExecCall,
   InspectAnswer,
+  MakeCall,
   OpenAnswer,
   RunCall,
+  StartCall,
   StatsAnswer,
   StatusAnswer,
   TrustAnswer,
@@ -42,7 +45,7 @@ export interface CallParts {
   readonly context: SandboxContext;
   readonly sandboxes: Sandboxes;
   readonly timers: Timers;
-  readonly status: () => StatusAnswer;
+  readonly status: () => Promise<StatusAnswer>;
   readonly shutdown: (force: boolean) => Promise<readonly string[]>;
   /** on whose behalf, by name; absent: the person's at this host */
   readonly caller?: string | undefined;
@@ -57,9 +60,9 @@ export function createCalls(parts: CallParts): Calling {
   const { context, sandboxes } = parts;
   const actor = actorIn(parts);
   const view = (row: SandboxRow) => viewOf(context, row);
-  const startNamed = async (name: string, call: CallContext): Promise<SandboxRow> => {
+  const startNamed = async ({ name, queueMs }: StartCall, call: CallContext): Promise<SandboxRow> => {
     const callerEnv = await askEnvironment(parsePlan(sandboxes.find(name).plan), call);
-    return await sandboxes.start(name, { actor, callerEnv });
+    return await sandboxes.start(name, { actor, callerEnv, line: lineOf(queueMs, call) });
   };
   const stopNamed = async (name: string): Promise<SandboxRow> => await sandboxes.stop(name, { actor, callerEnv: context.env });
   return {
@@ -68,13 +71,13 @@ export function createCalls(parts: CallParts): Calling {
       return { hash: planHash, plan };
     },
     async create(params, call) {
-      const prepared = await preparedFor(parts, params, call);
-      const callerEnv = await askEnvironment(prepared.plan, call);
-      const { name, keys } = params;
-      const owner = { actor, caller: parts.caller, ephemeral: false, client: undefined };
-      return view(await sandboxes.make(prepared, { ...owner, name, callerEnv, given: keys }));
+      return await inLine(parts, { params, call, runs: false }, async ({ prepared, callerEnv, place }) => {
+        const { name, keys } = params;
+        const owner = { actor, caller: parts.caller, ephemeral: false, client: undefined };
+        return view(await sandboxes.make(prepared, { ...owner, name, callerEnv, place, given: keys }));
+      });
     },
-    start: async ({ name }, call) => view(await startNamed(name, call)),
+    start: async (params, call) => view(await startNamed(params, call)),
     stop: async ({ name }) => view(await stopNamed(name)),
     async restart({ name }, call) {
       // Asked first: a caller that has gone by then must not leave the sandbox stopped.
@@ -110,7 +113,7 @@ export function createCalls(parts: CallParts): Calling {
     ...createLoginCalls(context),
     ...createLeftBehindCalls(context, sandboxes),
     ...createProofCalls(parts),
-    status: async () => parts.status(),
+    status: () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
   };
 }
@@ -176,16 +179,58 @@ async function askVariables(names: readonly string[], call: CallContext): Promis
   );
 }
 
+interface Entered {
+  readonly prepared: Prepared;
+  readonly callerEnv: Environment;
+  readonly place: Place;
+}
+
+interface Entering {
+  readonly params: MakeCall;
+  readonly call: CallContext;
+  readonly runs: boolean;
+}
+
+/** after a wait of this length the policy may be another */
+const stillMs = 1000;
+
+/** What cannot be is said before anybody waits; what waited is planned again, by what holds then. */
+async function inLine<T>(parts: CallParts, { params, call, runs }: Entering, make: (entered: Entered) => Promise<T>): Promise<T> {
+  const before = await preparedFor(parts, params, call);
+  const sinceMs = performance.now();
+  const place = await parts.sandboxes.room.enter({ caller: parts.caller, runs, ...lineOf(params.queueMs, call) });
+  try {
+    const prepared = performance.now() - sinceMs > stillMs ? await preparedFor(parts, params, call) : before;
+    return await make({ prepared, callerEnv: await askEnvironment(prepared.plan, call), place });
+  } finally {
+    place.leave();
+  }
+}
+
+/** Whoever has gone waits no more. */
+function lineOf(waitMs: number | undefined, call: CallContext) {
+  const gone = new AbortController();
+  if (waitMs !== undefined) {
+    call.onLost(() => gone.abort(new CasemateError('TOO_MANY', 'the caller has gone')));
+  }
+  return { waitMs, signal: gone.signal, tell: call.progress };
+}
+
 async function runCall(parts: CallParts, params: RunCall, call: CallContext): Promise<OpenAnswer> {
+  return await inLine(parts, { params, call, runs: true }, (entered) => runIn(parts, { params, call, ...entered }));
+}
+
+async function runIn(
+  parts: CallParts,
+  { params, call, prepared, callerEnv, place }: Entered & { readonly params: RunCall; readonly call: CallContext },
+): Promise<OpenAnswer> {
   const { context, sandboxes } = parts;
-  const prepared = await preparedFor(parts, params, call);
   const command = params.command ?? agentCommand(context, prepared.plan, params.prompt);
-  const callerEnv = await askEnvironment(prepared.plan, call);
   const actor = actorIn(parts);
   const { client, name, keep, tty, terminalSize, term } = params;
-  const row = await sandboxes.make(prepared, { name, ephemeral: !keep, client, actor, callerEnv });
+  const row = await sandboxes.make(prepared, { name, ephemeral: !keep, client, actor, callerEnv, place });
   try {
-    const started = await sandboxes.start(row.id, { actor, callerEnv });
+    const started = await sandboxes.start(row.id, { actor, callerEnv, place });
     const { execution } = await sandboxes.open(started.id, { command, tty, terminalSize, client, actor, env: termEnv(term) });
     return openAnswer(parts, { row: started, execution, call });
   } catch (error) {

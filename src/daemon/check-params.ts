@@ -6,6 +6,7 @@ import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
 import { guaranteeIds } from '../proof/guarantees.ts';
 import { callerRoles } from '../sandbox/caller-tokens.ts';
+import { greatestWaitMs } from '../sandbox/room.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
 
 /** What came over the control socket, checked against the form of its call before anything acts on it. */
@@ -35,6 +36,7 @@ const make = {
   timeoutMs: z.number().positive().optional(),
   learn: z.strictObject({ mode: z.enum(learnModes), known: z.enum(['as-learned', 'as-allowed']) }).optional(),
 };
+const queueMs = z.number().nonnegative().max(greatestWaitMs).optional();
 const rest = {
   narrowing: z
     .strictObject({
@@ -90,10 +92,11 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   create: z.strictObject({
     ...make,
     ...rest,
+    queueMs,
     name: shortText.optional(),
     keys: z.record(z.string(), z.string().max(70_000)).optional(),
   }),
-  start: named,
+  start: z.strictObject({ name: shortText, queueMs }),
   stop: named,
   restart: named,
   'destroy-list': named,
@@ -103,6 +106,7 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
     name: shortText.optional(),
     command: words.optional(),
     prompt: word.optional(),
+    queueMs,
     keep: z.boolean(),
     tty: z.boolean(),
     terminalSize: terminalSize.optional(),

@@ -10,9 +10,11 @@ import type { OutsideView } from '../proof/seen-from-outside.ts';
 import type { Outcome, Statement } from '../proof/statement.ts';
 import type { BudgetState } from '../gateway/guards/budgets.ts';
 import type { Explanation } from '../policy/proposing/explain.ts';
+import type { ShareUse } from '../sandbox/host-share.ts';
 import type { Orphan, Reaped } from '../sandbox/orphans.ts';
 import type { Plan } from '../sandbox/plan.ts';
 import type { MakeRequest } from '../sandbox/prepare.ts';
+import type { Queued } from '../sandbox/room.ts';
 import type { TestAnswer } from '../sandbox/test-credential.ts';
 import type { Paths } from '../system/paths.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
@@ -51,7 +53,7 @@ export type Question =
 export interface Calls {
   readonly plan: { params: MakeRequest; result: PlanAnswer };
   readonly create: { params: MakeCall; result: SandboxView };
-  readonly start: { params: NameCall; result: SandboxView };
+  readonly start: { params: StartCall; result: SandboxView };
   readonly stop: { params: NameCall; result: SandboxView };
   readonly restart: { params: NameCall; result: SandboxView };
   readonly 'destroy-list': { params: NameCall; result: DestroyAnswer };
@@ -240,7 +242,9 @@ export interface NameCall {
   readonly name: string;
 }
 
-export interface MakeCall extends MakeRequest {
+export type StartCall = NameCall & Queued;
+
+export interface MakeCall extends MakeRequest, Queued {
   readonly name?: string | undefined;
   /** values for the credentials of `given`, by name; sealed for this sandbox alone */
   readonly keys?: Readonly<Record<string, string>> | undefined;
@@ -372,7 +376,7 @@ export interface StatsAnswer {
     | undefined;
 }
 
-export interface StatusAnswer {
+export interface StatusAnswer extends ShareUse {
   readonly pid: number;
   readonly version: string;
   readonly uptimeMs: number;

@@ -15,6 +15,7 @@ import { createTimers } from './timers.ts';
 import { claimHolds, judgedClaim } from './token-claims.ts';
 import { createTokenEnds } from './token-ends.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
+import { applyShare } from '../sandbox/host-share.ts';
 import { reconcile } from '../sandbox/reconcile.ts';
 import { followUnmanaged } from '../sandbox/unmanaged.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
@@ -85,6 +86,8 @@ async function live({ env, paths, uid, resolver, isLab, whileOpen }: ServeOption
     followUnmanaged(context, sandboxes, change).catch((error: unknown) => log(`${change.id} ${change.what}: ${describe(error)}`));
   });
   log(`started; adopted ${adopted.length}, stopped ${stopped.length}, removed ${removed.length}`);
+  // For those that were taken back; a start by itself would throw.
+  await applyShare(context).catch((error: unknown) => log(describe(error)));
   await answerCalls({ context, sandboxes, idleMs, whileOpen });
   return 0;
 }
@@ -107,7 +110,7 @@ async function answerCalls({ context, sandboxes, idleMs, whileOpen }: Answering)
     context,
     sandboxes,
     timers,
-    status: () => statusOf(sandboxes, { socket, uptimeMs: performance.now() - startedMs }),
+    status: () => statusOf(context, sandboxes, { socket, uptimeMs: performance.now() - startedMs }),
     async shutdown(force) {
       const names = stopAll(context, sandboxes, force);
       // One that is forced ends whatever became of its sandboxes: where a stop could not be recorded, nobody else could end it.
@@ -164,7 +167,11 @@ function isIdle(control: Control, sandboxes: Sandboxes): boolean {
   return control.connections() === 0 && !sandboxes.list().some((row) => row.state === 'running' || row.state === 'starting');
 }
 
-function statusOf(sandboxes: Sandboxes, facts: { socket: string; uptimeMs: number }): StatusAnswer {
+async function statusOf(
+  context: SandboxContext,
+  sandboxes: Sandboxes,
+  facts: { readonly socket: string; readonly uptimeMs: number },
+): Promise<StatusAnswer> {
   const rows = sandboxes.list();
   return {
     pid: process.pid,
@@ -173,6 +180,9 @@ function statusOf(sandboxes: Sandboxes, facts: { socket: string; uptimeMs: numbe
     memoryBytes: process.memoryUsage.rss(),
     running: rows.filter((row) => row.state === 'running').length,
     sandboxes: rows.length,
+    waiting: sandboxes.room.waiting(),
+    share: await context.share().catch(() => undefined),
+    together: await applyShare(context).catch(() => undefined),
     socket: facts.socket,
   };
 }

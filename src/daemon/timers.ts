@@ -61,6 +61,9 @@ export function createTimers(parts: TimerParts): Timers {
       await once('state', async () => {
         rows = sandboxes.list();
       });
+      if (sandboxes.room.waiting() > 0) {
+        await once('room', async () => await sandboxes.room.refresh());
+      }
       const work = [
         checkLimits(),
         ...rows.map(async (row) => await once(row.id, async () => await (row.state === 'running' ? checkRow(row) : retry(row)))),

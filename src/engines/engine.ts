@@ -28,6 +28,11 @@ export interface Engine {
   readonly tidy: () => Promise<void>;
   /** How many containers may wait for sandboxes to come, prepared as far as they can be without knowing whose they will be. */
   readonly holdReady?: (count: number) => void;
+  /**
+   * Limits for all sandboxes of this owner together, from now on; throws where they do not hold. Sandboxes that were made
+   * before the first call are not among them. `undefined` where an engine, or the caller's rights on this host, has no such thing.
+   */
+  readonly limitTogether?: (owner: string, limits: TogetherLimits) => Promise<TogetherUse | undefined>;
   /** The argument list that runs a command inside with the confinement of the sandbox; the caller starts it. */
   readonly attach: (id: string, command: CommandSpec) => Promise<Invocation>;
   /**
@@ -154,6 +159,21 @@ export interface EngineLimits {
   readonly diskBytes: number;
   readonly fileBytes: number;
   readonly openFiles: number;
+}
+
+export interface TogetherLimits {
+  readonly memoryBytes: number;
+  /** `undefined`: no bound; they have the weight of one group beside the host's own */
+  readonly cpus: number | undefined;
+  readonly pids: number;
+}
+
+/** What all sandboxes of an owner use and may use, read from the kernel; `undefined` for what is not limited there. */
+export interface TogetherUse {
+  readonly memoryBytes: number | undefined;
+  readonly memoryLimitBytes: number | undefined;
+  readonly pids: number | undefined;
+  readonly pidsLimit: number | undefined;
 }
 
 export interface EngineSandbox {

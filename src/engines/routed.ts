@@ -60,6 +60,7 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     watch(listener) {
       tell = listener;
     },
+    limitTogether: async (owner, limits) => (await named(first)).limitTogether?.(owner, limits),
     attach: async (id, command) => (await of(id)).attach(id, command),
     endSession: async (id, leader) => (await of(id)).endSession(id, leader),
     endOrphans: async (id) => (await of(id)).endOrphans(id),

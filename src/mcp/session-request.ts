@@ -36,6 +36,14 @@ export const sessionInput = z.strictObject({
     .optional()
     .describe('the session ends after this long; default one hour, never more than the policy says'),
   idleMs: z.int().min(1000).optional().describe('it is stopped after this long without a command; default 15 minutes'),
+  queueMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(0)
+    .describe(
+      'where there are as many sessions as may be, wait in the line for so long, told of the place by progress; default: no wait',
+    ),
   apiKey: key
     .optional()
     .describe('key of the API of the agent, for this session alone: it is sealed on the host, the sandbox holds a stand-in'),
@@ -86,6 +94,7 @@ export async function requestOf(
     models,
     mcpServers: asked.mcpConfig?.mcpServers,
     readonly,
+    queueMs: asked.queueMs,
     given: Object.keys(keys),
     keys,
     narrowing: { ...narrowingOf(dockerOpts), timeMs: timeoutMs, idleMs },

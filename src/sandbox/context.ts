@@ -12,6 +12,7 @@ import type { SigningJournal } from '../journal/record.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
+import type { HostShare } from './host-share.ts';
 import type { PlanCredentials } from './bind-credentials.ts';
 import type { Store } from './store.ts';
 import type { UsageLedger } from './usage-ledger.ts';
@@ -45,6 +46,8 @@ export interface SandboxContext {
   readonly isLab?: boolean | undefined;
   /** the host's trust store, PEM: what the sandbox trusts beside its own authority */
   readonly hostTrustPem: string;
+  /** what all sandboxes together may take, by the policy as it reads now */
+  readonly share: () => Promise<HostShare>;
   /** credentials of the sandboxes that run, by sandbox id; in this process's memory and nowhere else */
   readonly held: Map<string, PlanCredentials>;
 }

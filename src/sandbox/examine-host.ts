@@ -1,7 +1,10 @@
 import type { Engine } from '../engines/engine.ts';
 import type { ImageStore } from '../images/image.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
+import { formatBytes } from '../base/units.ts';
+import type { Paths } from '../system/paths.ts';
 import { run } from '../system/process.ts';
+import { currentShare } from './host-share.ts';
 import { isCasemateError, toCasemateError } from '../base/errors.ts';
 
 /** What this host gives, each row answered by running or reading the thing itself. */
@@ -20,6 +23,7 @@ export interface ExamineParts {
   readonly env: Environment;
   readonly runtime: string;
   readonly uid: number;
+  readonly paths: Pick<Paths, 'organisation' | 'config'>;
 }
 
 interface Program {
@@ -56,6 +60,7 @@ export async function examineHost(parts: ExamineParts): Promise<readonly HostChe
     { check: 'node', verdict: 'ok', detail: process.versions.node },
     ...rows,
     ...others,
+    await checkShare(parts),
     ...layers.map(({ layer, available, detail }): HostCheck => ({ check: layer, verdict: available ? 'ok' : 'missing', detail })),
     {
       check: 'images',
@@ -63,6 +68,31 @@ export async function examineHost(parts: ExamineParts): Promise<readonly HostChe
       detail: images.length > 0 ? images.map(({ recipe }) => recipe).join(', ') : 'none is built; run: casemate setup',
     },
   ];
+}
+
+/** A group of this name has those limits for a moment, and is read back. */
+async function checkShare({ engines, paths, uid }: ExamineParts): Promise<HostCheck> {
+  const check = 'all sandboxes together';
+  try {
+    const { running, memoryBytes, cpus, pids, ready } = await currentShare(paths);
+    const may = `${running} may run at once, ${ready} wait ready`;
+    const together = await engines.oci.limitTogether?.(`doctor-${process.pid}`, { memoryBytes, cpus, pids });
+    if (together?.memoryLimitBytes === undefined) {
+      const why = uid === 0 ? 'this host has no groups for it' : 'only root can; each sandbox has limits of its own';
+      return { check, verdict: 'absent', detail: `not limited together: ${why}; ${may}` };
+    }
+    const processors = cpus === undefined ? 'all processors, with the weight of one group' : `${cpus} processors`;
+    const memory = `${formatBytes(together.memoryLimitBytes)} of memory`;
+    return {
+      check,
+      verdict: 'ok',
+      detail: `${memory}, ${processors}, ${together.pidsLimit ?? 'any number of'} processes; ${may}`,
+    };
+  } catch (error) {
+    return { check, verdict: 'missing', detail: toCasemateError(error).message };
+  } finally {
+    await engines.oci.close?.();
+  }
 }
 
 /** Engines beside the one that is needed: whether they could be used, and what they lack. */

@@ -13,6 +13,7 @@ import type { SandboxContext } from './context.ts';
 import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder.ts';
 import { repositoriesAtEnd } from './found-repositories.ts';
 import { guardingOf } from './guarding.ts';
+import { applyShare } from './host-share.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import { lastOfLife } from './on-record.ts';
 import { specOf } from './spec.ts';
@@ -37,6 +38,8 @@ export async function startSandbox(context: SandboxContext, row: SandboxRow, opt
     imageRootfs(context, plan),
     bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv: options.callerEnv }),
   ]);
+  // Before anything is made: a crowd that is not held is not started.
+  await (plan.engine === 'oci' ? applyShare(context) : undefined);
   store.move(row.id, { state: 'starting', reason: 'asked' });
   const undo = cleanupStack();
   try {

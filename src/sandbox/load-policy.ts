@@ -10,10 +10,12 @@ import { registryKinds, type Facts, type RegistryKind } from '../policy/facts.ts
 import { parsePolicy } from '../policy/written/parse.ts';
 import { faultAt, originOf, type PolicyLayer } from '../policy/written/policy-layer.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { Share } from '../policy/share.ts';
 import { maxBytes } from '../policy/written/read-yaml.ts';
 import { resolveCredentials, type KnownCredentials } from '../policy/layers/resolve-credentials.ts';
 import { isLabRule } from '../policy/layers/lab-hosts.ts';
 import { resolvePolicy } from '../policy/layers/resolve-policy.ts';
+import { resolveShare } from '../policy/layers/resolve-share.ts';
 import { isWithin } from '../policy/layers/resolve-scalars.ts';
 import { isErrno } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
@@ -90,6 +92,14 @@ export async function loadCredentials({
   const user = await readLayer('user', join(paths.config, 'policy.yaml'), { workspaceFolder: cwd });
   const layers = { organisation: organisation?.layer, user: user?.layer, project: undefined, commandLine: undefined };
   return resolveCredentials(layers, await facts(registryKinds));
+}
+
+/** What organisation and user let all sandboxes together take. */
+export async function loadShare(paths: PolicyRequest['paths']): Promise<Share> {
+  const at = { workspaceFolder: paths.config };
+  const organisation = await readLayer('organisation', paths.organisation, at);
+  const user = await readLayer('user', join(paths.config, 'policy.yaml'), at);
+  return resolveShare({ organisation: organisation?.layer, user: user?.layer });
 }
 
 /** A relative path without `..` can still leave the project: by a link that came with it. */

@@ -20,6 +20,7 @@ import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
 import { chooseEngine } from './choose-engine.ts';
 import { homeSource } from './folder.ts';
+import { limitsWithin } from './host-share.ts';
 import { loadPolicy } from './load-policy.ts';
 import { placedFiles } from './placed-files.ts';
 import { hashPlan, makePlan, type Plan, type PlannedHome, type PolicyFile } from './plan.ts';
@@ -84,7 +85,8 @@ export interface Trust {
 export async function prepare(context: SandboxContext, request: MakeRequest): Promise<Prepared> {
   const { policy: written, files } = await readPolicy(context, request);
   const { learn } = request;
-  const narrowed = request.narrowing === undefined ? written : narrowPolicy(written, request.narrowing);
+  const bounded = { ...written, limits: limitsWithin(written.limits, await context.share()) };
+  const narrowed = request.narrowing === undefined ? bounded : narrowPolicy(bounded, request.narrowing);
   const policy = withGiven(learn === undefined ? narrowed : learnable(narrowed, learn), request.given ?? []);
   const agent = policy.agent.name === undefined ? undefined : context.agents[policy.agent.name];
   const workspacePath = await resolveWorkspace(policy.workspace.path, {

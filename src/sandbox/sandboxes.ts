@@ -23,6 +23,7 @@ import { destroyList, destroySandbox, lifeRecord, startSandbox, stopSandbox } fr
 import { createLocks, type Locks } from './locks.ts';
 import { hashPlan, type Plan } from './plan.ts';
 import { prepare, type MakeRequest, type Prepared } from './prepare.ts';
+import { createRoom, type Place, type Room, type Wish } from './room.ts';
 import type { SandboxRow } from './store.ts';
 
 /** The use cases, as every face of the program calls them: one object, one lock per sandbox, nothing else of state. */
@@ -44,6 +45,7 @@ export interface Sandboxes {
   readonly find: (name: string) => SandboxRow;
   readonly list: () => readonly SandboxRow[];
   readonly executions: ReturnType<typeof createExecutions>;
+  readonly room: Room;
   /** Work that goes on in the background, for an orderly end. */
   readonly settled: () => Promise<void>;
 }
@@ -56,6 +58,8 @@ export interface MakeOptions {
   readonly callerEnv: Environment;
   /** whose it will be, by name; absent: the person's at this host */
   readonly caller?: string | undefined;
+  /** that it takes, of those that there may be */
+  readonly place?: Place | undefined;
   /** values of the credentials that the plan says are given, by name */
   readonly given?: Readonly<Record<string, string>> | undefined;
 }
@@ -64,6 +68,9 @@ export interface CallOptions {
   readonly actor: string;
   readonly callerEnv: Environment;
   readonly reason?: string | undefined;
+  /** of a start: room that was taken for it, or how to wait for some */
+  readonly place?: Place | undefined;
+  readonly line?: Pick<Wish, 'waitMs' | 'signal' | 'tell'> | undefined;
   /** Asked when the sandbox's turn has come; where it says no, nothing is done. */
   readonly when?: ((row: SandboxRow) => boolean) | undefined;
 }
@@ -78,6 +85,8 @@ export interface Destroyed {
 export function createSandboxes(context: SandboxContext): Sandboxes {
   const { store } = context;
   const locks = createLocks();
+  const room = createRoom(context);
+  const ending = { ...context, store: { ...store, move: movesWith(store, room) } };
   const executions = createExecutions(context);
   const find = (name: string): SandboxRow => store.find(name) ?? notFound(context, name);
   const underLock: UnderLock = (name, work) => {
@@ -85,19 +94,21 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     return locks.run(id, () => work(find(id)));
   };
   return {
-    ...createEnds(context, { executions, locks, find, underLock }),
+    ...createEnds(ending, { executions, locks, find, underLock }),
     prepare: (request) => prepare(context, request),
     make: (prepared, options) => make(context, locks, { prepared, options }),
     start: (name, options) =>
-      underLock(name, async (found) => {
-        await settleDead(context, executions, found);
-        const row = find(found.id);
-        if (row.state !== 'running') {
-          requireState(row, ['created', 'stopped']);
-          await startSandbox(context, row, options);
-        }
-        return find(row.id);
-      }),
+      inRoom(room, find(name), options, () =>
+        underLock(name, async (found) => {
+          await settleDead(context, executions, found);
+          const row = find(found.id);
+          if (row.state !== 'running') {
+            requireState(row, ['created', 'stopped']);
+            await startSandbox(context, row, options);
+          }
+          return find(row.id);
+        }),
+      ),
     settle: (name) => underLock(name, async (row) => void (await settleDead(context, executions, row))),
     destroyList: (name) => destroyList(context, find(name)),
     open: (name, request) =>
@@ -112,7 +123,34 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     find,
     list: () => store.list(),
     executions,
+    room,
   };
+}
+
+/** With each that ends there is room for another. */
+function movesWith(store: SandboxContext['store'], room: Room): SandboxContext['store']['move'] {
+  return (id, change) => {
+    store.move(id, change);
+    if (change.state === 'stopped' || change.state === 'gone') {
+      room.look();
+    }
+  };
+}
+
+/** Nobody's turn is held up by one who waits in the line: the lock comes after it. */
+async function inRoom<T>(
+  room: Room,
+  { id, state, caller }: SandboxRow,
+  { place, line }: CallOptions,
+  start: () => Promise<T>,
+): Promise<T> {
+  // One that runs takes no more by being started again.
+  const own = place ?? (state === 'running' ? undefined : await room.enter({ id, caller, runs: true, ...line }));
+  try {
+    return await start();
+  } finally {
+    own?.leave();
+  }
 }
 
 type UnderLock = <T>(name: string, work: (row: SandboxRow) => Promise<T>) => Promise<T>;
@@ -216,6 +254,7 @@ interface Making {
 async function make(context: SandboxContext, locks: Locks, { prepared, options }: Making): Promise<SandboxRow> {
   const { store } = context;
   const id = newSandboxId();
+  options.place?.is(id);
   const given = options.name === undefined ? undefined : parseSandboxName(options.name);
   if (prepared.plan.image.digest === undefined) {
     throw notBuilt(prepared.plan.image.recipe, []);

@@ -77,7 +77,8 @@ function namespaceOf(pid: string): string {
 
 function groupsOf(sandboxes: readonly Named[]): readonly string[] {
   const top = '/sys/fs/cgroup';
-  const found = ['.', ...namesIn(top)].flatMap((controller) => namesIn(join(top, controller, 'casemate')));
+  const ofAll = ['.', ...namesIn(top)].map((controller) => join(top, controller, 'casemate'));
+  const found = ofAll.flatMap((folder) => namesIn(folder).flatMap((name) => [name, ...namesIn(join(folder, name))]));
   return [...new Set(found.flatMap((group) => sandboxes.find(({ name }) => name === group)?.id ?? []))].toSorted();
 }
 

@@ -16,6 +16,8 @@ import type { JournalEntry, JournalRecord } from '../../src/journal/record.ts';
 import type { SandboxContext } from '../../src/sandbox/context.ts';
 import { hashPlan, makePlan, type Plan } from '../../src/sandbox/plan.ts';
 import type { Prepared } from '../../src/sandbox/prepare.ts';
+import type { HostShare } from '../../src/sandbox/host-share.ts';
+import type { Place } from '../../src/sandbox/room.ts';
 import { createSandboxes, type Sandboxes } from '../../src/sandbox/sandboxes.ts';
 import { openStore, type SandboxState, type Store } from '../../src/sandbox/store.ts';
 import type { ProcessIdentity } from '../../src/system/process-identity.ts';
@@ -60,11 +62,23 @@ export interface MakeChanges {
   readonly client?: ProcessIdentity;
   readonly policy?: string;
   readonly caller?: string;
+  readonly place?: Place;
 }
 
 export const call = { actor: 'user:1', callerEnv: environmentOf({}) };
 
-export async function sandboxLab(): Promise<Lab> {
+export const wideShare: HostShare = {
+  ready: 0,
+  running: 100,
+  memoryBytes: 2 ** 50,
+  cpus: undefined,
+  pids: 1_000_000,
+  callers: 30,
+  eachCaller: 10,
+};
+
+/** `share`: what all sandboxes together may take; a change of it holds from the next look. */
+export async function sandboxLab(share: Partial<HostShare> = {}): Promise<Lab> {
   const root = await mkdtemp(join(tmpdir(), 'casemate-lab-'));
   const failing = new Set<string>();
   const time = { nowMs: 1_000_000, monotonicMs: 0 };
@@ -133,6 +147,7 @@ export async function sandboxLab(): Promise<Lab> {
     userHome: join(root, 'user'),
     uid: 1000,
     hostTrustPem: '',
+    share: async () => ({ ...wideShare, ...share }),
     held: new Map(),
   };
   const sandboxes = createSandboxes(context);
@@ -151,8 +166,8 @@ export async function sandboxLab(): Promise<Lab> {
       time.nowMs += ms;
       time.monotonicMs += ms;
     },
-    make: async ({ name, ephemeral = false, client, policy, caller } = {}) =>
-      await sandboxes.make(preparedPlan(policy), { name, ephemeral, client, caller, ...call }),
+    make: async ({ name, ephemeral = false, client, policy, caller, place } = {}) =>
+      await sandboxes.make(preparedPlan(policy), { name, ephemeral, client, caller, place, ...call }),
     leave({ state, ephemeral = false, client }) {
       const id = newSandboxId();
       const { plan, planHash } = preparedPlan();

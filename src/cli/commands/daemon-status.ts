@@ -22,13 +22,29 @@ export const run: RunCommand = async (args, context, row) => {
         ['version', status.version],
         ['up', formatDuration(status.uptimeMs)],
         ['memory', formatBytes(status.memoryBytes)],
-        ['sandboxes', `${status.running} running of ${status.sandboxes}`],
+        ['sandboxes', `${status.running} running of ${status.sandboxes}, ${status.waiting} callers wait for room`],
+        ...shareFacts(status),
         ['socket', status.socket],
       ]),
     );
   }
   return 0;
 };
+
+function shareFacts({ share, together }: StatusAnswer): readonly (readonly [string, string])[] {
+  if (share === undefined) {
+    return [['together', 'the policy cannot be read']];
+  }
+  const { memoryBytes, memoryLimitBytes, pids, pidsLimit } = together ?? {};
+  const now =
+    memoryBytes === undefined || memoryLimitBytes === undefined
+      ? 'not limited together here'
+      : `${formatBytes(memoryBytes)} of ${formatBytes(memoryLimitBytes)} memory, ${pids ?? '?'} of ${pidsLimit ?? '?'} processes`;
+  return [
+    ['together', `${now}; ${share.running} may run at once`],
+    ['ready', `up to ${share.ready} containers wait for sandboxes to come`],
+  ];
+}
 
 async function statusOf(context: CommandContext): Promise<StatusAnswer | undefined> {
   try {

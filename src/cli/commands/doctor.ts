@@ -23,7 +23,7 @@ export const run: RunCommand = async (args, context, command) => {
     docker: await engineNamed('docker', { paths, env, uid }),
   };
   const images = imageStore({ folder: paths.images });
-  const examined = await examineHost({ engines, engine: name, images, env, uid, runtime });
+  const examined = await examineHost({ engines, engine: name, images, env, uid, runtime, paths });
   const proof = switchOption(parsed, 'layers') ? [] : await proveHost(context, { runtime, checks: examined });
   const checks = [...examined, ...proof];
   if (switchOption(parsed, 'json')) {

@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import type { RunCommand } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
-import { makeRequest } from '../reading/make-request.ts';
+import { makeRequest, queueOption } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
@@ -22,6 +22,7 @@ export const run: RunCommand = async (args, context, row) => {
     name: textOption(parsed, 'name'),
     command: parsed.rest.length === 0 ? undefined : parsed.rest,
     prompt,
+    queueMs: queueOption(parsed),
     keep,
     tty,
     terminalSize: tty ? terminalSize(context) : undefined,

@@ -4,6 +4,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { parseDurationMs } from '../../base/units.ts';
 import { visible } from '../../base/text.ts';
 import type { MakeRequest } from '../../sandbox/prepare.ts';
+import { greatestWaitMs } from '../../sandbox/room.ts';
 import type { CommandContext } from '../command.ts';
 import { listOption, switchOption, textOption, type ParsedOptions } from './parse-options.ts';
 
@@ -25,6 +26,15 @@ export function makeRequest(parsed: ParsedOptions, context: CommandContext): Mak
     trust: switchOption(parsed, 'trust'),
     timeoutMs: durationOption(parsed, 'timeout'),
   };
+}
+
+/** How long to wait in the line. Throws `USAGE`. */
+export function queueOption(parsed: ParsedOptions): number | undefined {
+  const waitMs = durationOption(parsed, 'queue');
+  if (waitMs !== undefined && waitMs > greatestWaitMs) {
+    throw new CasemateError('USAGE', '--queue is longer than an hour', { hint: 'Write for example 90s, 15m or 1h.' });
+  }
+  return waitMs;
 }
 
 /** A time such as `90s` as milliseconds. Throws `USAGE`. */

@@ -1,5 +1,6 @@
 import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from './connect.ts';
+import { queueOption } from '../reading/make-request.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
@@ -12,7 +13,9 @@ export async function changeState(
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const client = await connectDaemon(context);
-  const view = await client.call(method, { name });
+  const view = await (method === 'start'
+    ? client.call(method, { name, queueMs: queueOption(parsed) })
+    : client.call(method, { name }));
   client.close();
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, view);

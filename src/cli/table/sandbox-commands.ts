@@ -1,5 +1,5 @@
 import type { CommandTable } from '../command.ts';
-import { json, makeOptions } from './shared-options.ts';
+import { json, makeOptions, queue } from './shared-options.ts';
 
 /** The rows of the command table about the life of sandboxes. */
 export const sandboxCommands: CommandTable = {
@@ -12,6 +12,7 @@ export const sandboxCommands: CommandTable = {
       { name: 'keep', about: 'keep the sandbox afterwards (casemate start, exec, destroy)' },
       { name: 'prompt', short: 'p', value: 'TEXT', about: 'give the agent one task instead of a session' },
       { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h (exit code 124)' },
+      queue,
       { name: 'prove', about: 'attack the sandbox first (about a second) and start nothing in it unless all held' },
     ],
     about:
@@ -39,8 +40,8 @@ export const sandboxCommands: CommandTable = {
   start: {
     group: 'Sandboxes',
     summary: 'Start a sandbox that was made or stopped',
-    usage: 'NAME',
-    options: [json],
+    usage: 'NAME [--queue TIME]',
+    options: [json, queue],
     about: 'Workspace and home are as they were. Credentials are read again from their sources.',
     examples: ['casemate start work'],
     load: () => import('../commands/start.ts'),

@@ -3,6 +3,12 @@ import type { OptionRow } from '../command.ts';
 /** Options that many commands have. */
 export const json: OptionRow = { name: 'json', about: 'print JSON instead of text' };
 
+export const queue: OptionRow = {
+  name: 'queue',
+  value: 'TIME',
+  about: 'where as many sandboxes run as may, wait in the line for so long, one hour at most',
+};
+
 export const policyFile: OptionRow = {
   name: 'policy',
   value: 'FILE',

@@ -14,16 +14,21 @@ export async function limitSockets(group: string, memoryBytes: number, root = '/
 
 /**
  * What is left of a sandbox's cgroups after its container is gone: nothing, unless the runtime was killed while it made
- * them. Whatever still runs in one is killed; the names are ours (`/casemate/<id>`).
+ * them. Whatever still runs in one is killed; the names are ours (`/casemate/<owner>/<id>`, or without the owner where
+ * sandboxes are not limited together).
  */
-export async function clearCgroups(id: string, root = '/sys/fs/cgroup'): Promise<void> {
+export async function clearCgroups(id: string, owner: string, root = '/sys/fs/cgroup'): Promise<void> {
   const controllers = await readdir(root).catch((): string[] => []);
-  const isUnified = controllers.includes('cgroup.controllers');
-  const groups = isUnified ? [join(root, 'casemate', id)] : controllers.map((name) => join(root, name, 'casemate', id));
-  await Promise.all(groups.map(clear));
+  const tops = controllers.includes('cgroup.controllers') ? [root] : controllers.map((name) => join(root, name));
+  const groups = [join('casemate', owner, id), join('casemate', id)];
+  await Promise.all(tops.flatMap((top) => groups.map((group) => clear(join(top, group)))));
 }
 
+/** Most are empty by now, and all but a few were never there. */
 async function clear(group: string): Promise<void> {
+  if (await isGone(group)) {
+    return;
+  }
   await waitUntil(async () => {
     const pids = (await readTextIfPresent(join(group, 'cgroup.procs'))) ?? '';
     for (const pid of pids.split('\n').filter((line) => line !== '')) {

@@ -35,6 +35,8 @@ export interface ContainerHost extends ContentHost {
   readonly cgroup: CgroupHost;
   readonly seccomp: boolean;
   readonly runtime: RuntimeOptions;
+  /** where root's groups are made, from the root of the hierarchy */
+  readonly groups: string;
 }
 
 /** exit code of `stage.pl` for its own failures */
@@ -75,8 +77,8 @@ export async function beginContainer(
   host: ContainerHost,
   { identity, ready, hold = false }: BeginOptions,
 ): Promise<Begun> {
-  const { layout, stage, cgroup, runtime } = host;
-  const group = groupFor(spec.id, cgroup);
+  const { layout, stage, runtime } = host;
+  const group = groupFor(spec.id, host);
   await layOut(spec, host, { identity, group });
   const prelude = group?.unit === undefined ? '' : `${groupLine(group.controllers)}\n`;
   const maker = ready === undefined || ready.hasEnded() || group?.unit !== undefined ? newStage(host, group) : ready;
@@ -184,12 +186,13 @@ interface Group extends Cgroup {
   readonly unit?: string | undefined;
 }
 
-function groupFor(id: string, { controllers, swap, delegation }: CgroupHost): Group | undefined {
+function groupFor(id: string, { cgroup, groups }: ContainerHost): Group | undefined {
+  const { controllers, swap, delegation } = cgroup;
   if (controllers.length === 0) {
     return undefined;
   }
   const unit = delegation === undefined ? undefined : newUnit(id);
-  const path = delegation === undefined || unit === undefined ? `/casemate/${id}` : containerGroup(delegation, unit);
+  const path = delegation === undefined || unit === undefined ? `${groups}/${id}` : containerGroup(delegation, unit);
   return { path, swap, controllers, unit };
 }
 
@@ -240,11 +243,11 @@ function mappingOf(identity: Identity): readonly IdMapping[] {
 
 /** Of two sandboxes with one answer, one can be made of the other's container. */
 export function kindOfContainer(spec: SandboxSpec, host: ContainerHost, identity: Identity): string {
-  const { cgroup, runtime, limitsHome } = host;
+  const { cgroup, runtime, limitsHome, groups } = host;
   const anyone = identity.kind === 'root' ? { ...identity, slot: 0 } : identity;
   const group = cgroup.controllers.length === 0 ? undefined : { ...cgroup, path: '' };
   const config = configFor({ ...spec, hostname: '' }, host, { identity: anyone, group });
-  return JSON.stringify([spec.owner, runtime, limitsHome, spec.files.map(({ target }) => target), anyone, config]);
+  return JSON.stringify([spec.owner, runtime, limitsHome, groups, spec.files.map(({ target }) => target), anyone, config]);
 }
 
 function stageFailure(text: string): CasemateError {

@@ -18,6 +18,7 @@ import type { RuntimeOptions } from './runtime.ts';
 import type { Machine } from '../kernel/seccomp.ts';
 import { idSlots, type Slots } from './slots.ts';
 import { startStage, type Stage } from './stage.ts';
+import { groupOfAll } from './together.ts';
 import type { Identity, Range } from './stage-plan.ts';
 
 /** What every step of the engine works with, and the facts of the host that a container is made from. */
@@ -62,6 +63,8 @@ export interface EngineContext extends Omit<OciEngineOptions, 'beside'> {
   readonly reports: Map<string, Promise<readonly LayerReport[]>>;
   /** where groups of processes with limits can be made; asked for anew with each examination of the host */
   readonly cgroups: { known: Promise<CgroupHost> | undefined };
+  /** whose sandboxes are limited together, once they are */
+  readonly together: { owner: string | undefined };
   /** what the installed gVisor can do here; asked for anew with each examination of `runsc` */
   readonly gvisor: { known: Promise<GvisorFindings> | undefined };
 }
@@ -91,6 +94,7 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     },
     reports: new Map(),
     cgroups: { known: undefined },
+    together: { owner: undefined },
     gvisor: { known: undefined },
   };
 }
@@ -101,7 +105,7 @@ function withRuntimeFolder({ env, user }: OciEngineOptions): Readonly<Record<str
 }
 
 /** Asked once, and again when the host is examined: a login session may have given what was missing. */
-async function cgroupsOf({ cgroups, user, env }: EngineContext, { again = false } = {}): Promise<CgroupHost> {
+export async function cgroupsOf({ cgroups, user, env }: EngineContext, { again = false } = {}): Promise<CgroupHost> {
   if (again || cgroups.known === undefined) {
     cgroups.known = cgroupHost({ uid: user.uid, delegate: () => examineDelegation({ env }) });
   }
@@ -243,7 +247,9 @@ export async function containerHost(context: EngineContext, runtime: SandboxSpec
   const gvisor = runtime === 'runsc' ? (await gvisorOf(context)).choice : undefined;
   const has = (name: LayerName): boolean => reports.some(({ layer, available }) => layer === name && available);
   const limits = { seccomp: has('seccomp'), limitsHome: has('disk-limit') };
-  return { layout, env, ...place, cgroup, ...limits, gvisor, runtime: runtimeOf(context, runtime) };
+  const { owner } = context.together;
+  const groups = owner === undefined ? '/casemate' : groupOfAll(owner);
+  return { layout, env, ...place, cgroup, groups, ...limits, gvisor, runtime: runtimeOf(context, runtime) };
 }
 
 /** `slot`: range of host ids, where root starts the sandbox. */

@@ -2,9 +2,26 @@ import { writeFile } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
-import type { CommandSpec, Engine, Invocation, SandboxConnection, SendingProcess, Stats } from '../engine.ts';
+import type {
+  CommandSpec,
+  Engine,
+  Invocation,
+  SandboxConnection,
+  SendingProcess,
+  Stats,
+  TogetherLimits,
+  TogetherUse,
+} from '../engine.ts';
 import { commandProcess } from './bundle.ts';
-import { engineContext, examine, runtimeBeside, takeListener, type EngineContext, type OciEngineOptions } from './context.ts';
+import {
+  cgroupsOf,
+  engineContext,
+  examine,
+  runtimeBeside,
+  takeListener,
+  type EngineContext,
+  type OciEngineOptions,
+} from './context.ts';
 import { liveInit } from './first-process.ts';
 import { countInside, endGvisorSession, gvisorInvocation, gvisorSender } from './gvisor/inside.ts';
 import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
@@ -19,6 +36,7 @@ import { containerOf, type EngineRecord } from '../records.ts';
 import { runtimeCommand } from './runtime.ts';
 import { sendingProcess } from '../sending-process.ts';
 import { sandboxStats } from './stats.ts';
+import { leaveTogether, limitTogether, usedTogether } from './together.ts';
 
 /** The embedded engine: an OCI runtime (runc, crun, runsc) started directly, without a daemon of its own. */
 
@@ -53,6 +71,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
     },
     tidy: () => tidy(context),
     holdReady: (count) => holdReady(context, count),
+    limitTogether: (owner, limits) => limitAll(context, owner, limits),
     attach: (id, command) => attach(context, id, command),
     endSession: (id, leader) => endSessionOf(context, id, leader),
     async endOrphans(id) {
@@ -72,8 +91,20 @@ export function ociEngine(options: OciEngineOptions): Engine {
     async close() {
       await dropReady(context);
       await context.settled();
+      await (context.together.owner === undefined ? undefined : leaveTogether(context.together.owner));
     },
   };
+}
+
+/** Of root alone: an ordinary user's groups are systemd's, which has no say of ours in what is above them. */
+async function limitAll(context: EngineContext, owner: string, limits: TogetherLimits): Promise<TogetherUse | undefined> {
+  const cgroup = await cgroupsOf(context);
+  if (!context.isRoot || cgroup.controllers.length === 0) {
+    return undefined;
+  }
+  await limitTogether(owner, limits, cgroup);
+  context.together.owner = owner;
+  return await usedTogether(owner, cgroup);
 }
 
 interface LiveSandbox {

@@ -33,10 +33,16 @@ export async function sandboxStats(id: string, pid: number, { root = '/sys/fs/cg
 export function ownGroups(id: string, text: string): ReadonlyMap<string, string> {
   const rows = text.split('\n').flatMap((line) => {
     const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    const isOurs = path === `/casemate/${id}` || (isDelegated(line) && path.includes(`/casemate-${id}-`));
+    const isOurs = isGroupOf(path, id) || (isDelegated(line) && path.includes(`/casemate-${id}-`));
     return isOurs ? controllers.split(',').map((name) => [name, path] as const) : [];
   });
   return new Map(rows);
+}
+
+/** Below the group of all sandboxes of an installation, or, where these are not limited together, beside it. */
+function isGroupOf(path: string, id: string): boolean {
+  const [nothing, ours, ...below] = path.split('/');
+  return nothing === '' && ours === 'casemate' && below.length <= 2 && below.at(-1) === id;
 }
 
 /** the first number of the file; `cpu.stat` begins `usage_usec N` */

@@ -57,7 +57,7 @@ export async function deleteContainer(context: EngineContext, record: EngineReco
     await deleteByRuntime(runtime, name);
   }
   if (context.isRoot) {
-    await clearCgroups(name);
+    await clearCgroups(name, spec.owner);
   }
 }
 

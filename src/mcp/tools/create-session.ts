@@ -7,7 +7,7 @@ import type { DockerOptions } from '../docker-options.ts';
 import { placeMounts } from '../mcp-mounts.ts';
 import { requestOf, sessionInput } from '../session-request.ts';
 import { sessionOf, sessionView } from '../session-view.ts';
-import { tool } from '../tool.ts';
+import { tool, type ToolContext } from '../tool.ts';
 
 /** A sandbox for one project, made, started and read back. */
 export const createSession = tool({
@@ -32,22 +32,37 @@ export const createSession = tool({
   hints: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   async run(asked, context) {
     const client = await context.connect(context.progress);
+    // A caller that has gone waits in no line.
+    context.signal.addEventListener('abort', client.close, { once: true });
+    const sinceMs = performance.now();
     try {
       const { id } = await client.call('create', await requestOf(asked, { client, context }));
       try {
-        await client.call('start', { name: id });
+        const queueMs = Math.max(0, asked.queueMs - (performance.now() - sinceMs));
+        await client.call('start', { name: id, queueMs });
         context.signal.throwIfAborted();
         await placeMounts(id, asked.mcpMounts ?? [], context);
         return await runningView(client, id, asked.dockerOpts);
       } catch (error) {
-        await client.call('destroy', { name: id }).catch(() => undefined);
+        await destroyAnyway(context, id);
         throw error;
       }
     } finally {
+      context.signal.removeEventListener('abort', client.close);
       client.close();
     }
   },
 });
+
+/** On a connection of its own: the one it was made on may be closed. */
+async function destroyAnyway(context: ToolContext, id: string): Promise<void> {
+  try {
+    const client = await context.connect();
+    await client.call('destroy', { name: id }).finally(client.close);
+  } catch {
+    // Why it could not be started is what helps; it ends by itself as any session does.
+  }
+}
 
 async function runningView(client: Client, id: string, asked: DockerOptions | undefined) {
   const { sandbox, plan, seen } = await client.call('inspect', { name: id });

@@ -18,6 +18,7 @@ const neverThere = [
     what: 'define credentials',
     hint: 'Define them in your own policy file; a project names them under "network".',
   },
+  { key: 'share', what: 'say what all sandboxes together may take', hint: 'Write "share" in your own policy file.' },
   { key: 'prices', what: 'price models', hint: 'Write "prices" in your own policy file.' },
 ] as const;
 

@@ -9,6 +9,7 @@ import { agentOf } from './presets.ts';
 import { resolveCredentials, type KnownCredentials } from './resolve-credentials.ts';
 import { resolveGuards } from './resolve-guards.ts';
 import { resolveNetwork, type NetworkContext } from './resolve-network.ts';
+import { resolveShare } from './resolve-share.ts';
 import { byDefault, filesOf, isRecipePath, resolveScalars, type PolicyLayers, type Scalars } from './resolve-scalars.ts';
 import { widens } from './widening.ts';
 
@@ -42,6 +43,8 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder, isUn
   const network = resolveNetwork(layers, { facts, agent: scalars.agent, agentOrigin, credentials, isUnbound });
   checkSignIn(scalars.agent, agent, network.rules);
   const waived = resolveWaivers(layers);
+  // Nobody's sandbox alone has it, but a user's that is more than the organisation's is told of wherever policies are read.
+  resolveShare(layers);
   return freeze({
     version: 1,
     ...scalars,

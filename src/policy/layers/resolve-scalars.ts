@@ -23,7 +23,7 @@ export type Scalars = Pick<Policy, 'level' | 'engine' | 'runtime' | 'workspace' 
   readonly image: string | undefined;
 };
 
-interface Scalar<T> {
+export interface Scalar<T> {
   readonly path: ValuePath;
   readonly read: (layer: PolicyLayer) => T | undefined;
   /** Whether `lower` allows more than `higher`, or, for values without an order, something else. */
@@ -33,7 +33,7 @@ interface Scalar<T> {
   readonly isChoice?: true;
 }
 
-interface Held<T> {
+export interface Held<T> {
   readonly value: T;
   readonly origin: Origin;
 }
@@ -127,7 +127,7 @@ function pickLimits(pick: <T, F>(scalar: Scalar<T>, fallback: F) => T | F): Limi
   };
 }
 
-function resolveScalar<T>(scalar: Scalar<T>, layers: PolicyLayers): Held<T> | undefined {
+export function resolveScalar<T>(scalar: Scalar<T>, layers: PolicyLayers): Held<T> | undefined {
   let held: Held<T> | undefined;
   for (const layer of filesOf(layers)) {
     const isDefault = scalar.isChoice === true && held?.origin.layer !== 'organisation';

@@ -32,7 +32,7 @@ for editors; \`casemate policy check\` reads the files as a start would; \`casem
 - A rule takes what it leaves out (\`credential\`, the functions, \`upstream\`) from the rule above that decides about the same host:
   a preset's rule for the same host and port, or a rule of a higher layer.
 - An exact host beats a wildcard, a longer wildcard a shorter one; rules that say the same are united.
-- A project file must not contain \`waive\`, \`credentials\`, \`upstream\`, nor a path that leaves its folder, and may send the key
+- A project file must not contain \`waive\`, \`credentials\`, \`share\`, \`upstream\`, nor a path that leaves its folder, and may send the key
   of a known API only to that API, unless a higher layer binds it elsewhere itself.
 - \`waive\` of a higher file is what lower layers may waive; the command line adds to it.
 

@@ -123,6 +123,51 @@ const limits = z.strictObject({
   idle: duration.optional().describe('stop after this long without a command; default: never'),
 });
 
+const share = z.strictObject({
+  ready: z
+    .number()
+    .int()
+    .min(0)
+    .max(16)
+    .optional()
+    .describe(
+      'containers that wait for sandboxes to come, of the kinds that were asked for last: those start in a fraction of the time; `0`: none; default `2`',
+    ),
+  running: z
+    .number()
+    .int()
+    .min(1)
+    .max(4000)
+    .optional()
+    .describe('sandboxes that run at once; default: one for each 64 MiB of `share.memory`, at most 500'),
+  memory: byteSize
+    .optional()
+    .describe(
+      'memory of all sandboxes together, in which each has its own limit; default: four fifths of the memory of the host',
+    ),
+  cpus: z
+    .number()
+    .min(0.05)
+    .max(4096)
+    .optional()
+    .describe('processors of all sandboxes together; default: those of the host but a tenth of them'),
+  pids: z
+    .number()
+    .int()
+    .min(64)
+    .max(4_000_000)
+    .optional()
+    .describe('processes and threads of all sandboxes together; default: half of what the host can have, at most 65536'),
+  callers: z
+    .number()
+    .int()
+    .min(0)
+    .max(4000)
+    .optional()
+    .describe('sandboxes that callers over MCP have, running or not; default `30`'),
+  eachCaller: z.number().int().min(0).max(4000).optional().describe('of them, of one caller; default `10`'),
+});
+
 const asks = z.strictObject({
   wait: z
     .string()
@@ -243,6 +288,9 @@ export const policySchema = z
       .optional()
       .describe('which versions of packages registries may offer; the rules of all files hold together'),
     uploads: uploads.optional().describe('how much a request may carry, and what must not be in it'),
+    share: share
+      .optional()
+      .describe('what all sandboxes of a user together may take of the host, whoever asks for them. Not in a project file'),
     asks: asks.optional().describe('whether a person may allow, while a sandbox runs, what its rules deny'),
     waive: z
       .array(z.enum(layerNames))

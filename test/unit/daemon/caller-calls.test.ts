@@ -37,8 +37,14 @@ describe('the calls of a caller', () => {
       async create(params: MakeCall) {
         asked.push(params);
         claims += 1;
-        const row = await lab.make({ name: params.name ?? `made-${claims}`, caller });
-        return { id: row.id, name: row.name };
+        const name = params.name ?? `made-${claims}`;
+        const place = await lab.sandboxes.room.enter({ caller, runs: false });
+        try {
+          const row = await lab.make({ name, caller, place });
+          return { id: row.id, name: row.name };
+        } finally {
+          place.leave();
+        }
       },
       ls: async () => lab.store.list().map(({ id, name, caller: owner }) => ({ id, name, caller: owner })),
     } as unknown as Calling;

@@ -92,6 +92,13 @@ describe('the groups that a sandbox is counted in', () => {
     ]);
   });
 
+  it('are found below the group of all sandboxes, and no deeper', () => {
+    expect([...ownGroups(id, `4:memory:/casemate/own-0123/${id}\n`).keys()]).toEqual(['memory']);
+    expect(ownGroups(id, `4:memory:/casemate/own-0123/x/${id}\n`).size).toBe(0);
+    expect(ownGroups(id, `4:memory:/other/own-0123/${id}\n`).size).toBe(0);
+    expect(ownGroups(id, `4:memory:/casemate/own-0123/${id}/inner\n`).size).toBe(0);
+  });
+
   it('are never those of whoever started it, nor another sandbox’s', () => {
     expect(ownGroups(id, '4:memory:/user.slice\n0::/user.slice/user-1000.slice/session-2.scope\n').size).toBe(0);
     expect(ownGroups(id, `4:memory:/casemate/cm-ffff\n0::${slice}/casemate-cm-ffff-00112233.scope/box\n`).size).toBe(0);

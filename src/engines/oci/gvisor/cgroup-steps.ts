@@ -27,7 +27,7 @@ export function cgroupSteps(
   }
   const folder = posix.join(root, path);
   const on = controllers.map((name) => `+${name}`).join(' ');
-  const above = isDelegated ? [] : [root, posix.dirname(folder)];
+  const above = isDelegated ? [] : [root, ...levelsAbove(root, path)];
   return [
     ...above.flatMap((group) => [make(group), write(`${group}/cgroup.subtree_control`, on)]),
     make(folder),
@@ -41,10 +41,16 @@ function separateSteps(limits: EngineLimits, { path, controllers, swap }: Cgroup
   const names = [...controllers, ...(controllers.includes('cpu') ? ['cpuacct'] : [])];
   const folderOf = (name: string): string => posix.join(root, name, path);
   return [
-    ...names.flatMap((name) => [make(posix.dirname(folderOf(name))), make(folderOf(name))]),
+    ...names.flatMap((name) => [...levelsAbove(posix.join(root, name), path), folderOf(name)].map(make)),
     ...limitsOf(separateFiles(limits, swap), controllers, (name, file) => `${folderOf(name)}/${file}`),
     ...names.map((name) => `join:${folderOf(name)}`),
   ];
+}
+
+/** Groups between `top` and the one of `path`, from above. */
+function levelsAbove(top: string, path: string): readonly string[] {
+  const names = path.split('/').slice(1, -1);
+  return names.map((_, index) => posix.join(top, ...names.slice(0, index + 1)));
 }
 
 type Files = Readonly<Record<string, readonly (readonly [string, string])[]>>;
