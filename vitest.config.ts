@@ -19,6 +19,8 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts', 'test/meta/**/*.test.ts'],
           pool: 'threads',
           isolate: false,
+          // A machine that is busy with other things is no fault of a test.
+          testTimeout: 60_000,
         },
       },
       { test: { ...real, name: 'real', include: ['test/{contract,integration,security,e2e}/**/*.test.ts'] } },
