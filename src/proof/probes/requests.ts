@@ -59,7 +59,10 @@ async function smuggle({ name, host, say, forbidden, legal }: Ground, oracle: Or
     return { variant, first, second, bytes };
   });
   const control = nonce();
-  await Promise.all([...tries.map(({ bytes }) => say({ host }, [bytes], { quietMs: 400 })), say({ host }, [legal(control)])]);
+  await Promise.all([
+    ...tries.map(({ bytes }) => say({ host }, [bytes], { quietMs: 2500 })),
+    say({ host }, [legal(control)], { quietMs: 5000 }),
+  ]);
   return () => [
     ...tries.map(({ variant, first, second }) => {
       const marks = clearAfterAll.has(variant) ? [second] : [first, second];
