@@ -69,11 +69,13 @@ export function claimFaults(lines: readonly Line[], claims: readonly Claim[]): r
 
 /** What a request of the sandbox carried as authorization when it arrived; `undefined`: it did not. */
 export async function fetched(world: World, host: string, nonce: string): Promise<string | undefined> {
+  const ask = (): Promise<Outcome> => world.run(['exec', box, '--', 'curl', '-sS', '-m', '20', `https://${host}/n/${nonce}`]);
+  await ask();
   if (!readStandings(world.paths.state).some(({ name, state }) => name === box && state === 'running')) {
-    // Its first process may be what was killed.
+    // Its first process may be what was killed, which is noticed now at the latest.
     await world.run(['start', box]);
+    await ask();
   }
-  await world.run(['exec', box, '--', 'curl', '-sS', '-m', '20', `https://${host}/n/${nonce}`]);
   return world.seen.find(({ path }) => path === `/n/${nonce}`)?.authorization;
 }
 
