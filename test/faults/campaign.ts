@@ -100,7 +100,8 @@ async function childPoints(step: Step, field: Field, random: Random): Promise<re
   for (const fault of step.children ?? []) {
     const { calls } = await field.play(step, { kind: 'child', fault });
     const all = Array.from({ length: calls }, (_, index) => index + 1);
-    const chosen = fault.follows === true ? Array.from({ length: chosenCalls }, () => 1 + random.below(calls / 2)) : all;
+    const chosen =
+      fault.follows === true && calls > 0 ? Array.from({ length: chosenCalls }, () => 1 + random.below(calls / 2)) : all;
     points.push(...chosen.map((at): Point => ({ kind: 'child', fault: { ...fault, at } })));
   }
   return points;

@@ -1,5 +1,7 @@
 /** The life of a sandbox, as steps: create, start, exec, stop, restart, destroy, run, and the end and beginning of the daemon. */
 import { readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { ChildFault } from './child-faults.ts';
@@ -16,6 +18,11 @@ const stopped = async (world: World): Promise<void> => {
   await running(world);
   await must(world, ['stop', box]);
 };
+
+async function changePolicy(world: World, change: (text: string) => string): Promise<void> {
+  const path = join(world.paths.config, 'policy.yaml');
+  await writeFile(path, change(await readFile(path, 'utf8')));
+}
 
 function stateOf(world: World): string | undefined {
   return readStandings(world.paths.state).find(({ name, state }) => name === box && state !== 'gone')?.state;
@@ -91,7 +98,16 @@ const slowOut = '1\n2\n3\n4\n5\n6\n';
 
 export const lifeSteps: readonly Step[] = [
   simple('create', { args: ['create', box], state: 'created' }),
-  simple('start', { prepare: create, args: ['start', box], state: 'running', children: [stage, listener, runtime('run')] }),
+  simple('start', { prepare: create, args: ['start', box], state: 'running' }),
+  {
+    // Of a kind that no container waits for.
+    ...simple('start-unlike', { args: ['start', box], state: 'running', children: [stage, listener, runtime('run')] }),
+    async prepare(world) {
+      await changePolicy(world, (text) => `${text}limits: { pids: ${200 + (Math.floor(performance.now()) % 200)} }\n`);
+      await create(world);
+    },
+    after: async (world) => await changePolicy(world, (text) => text.replace(/^limits:.*\n/m, '')),
+  },
   simple('start-again', { prepare: stopped, args: ['start', box], state: 'running' }),
   simple('stop', { prepare: running, args: ['stop', box], state: 'stopped' }),
   simple('destroy', { prepare: running, args: ['destroy', box, '--confirm', box], state: undefined }),
