@@ -30,7 +30,7 @@ export interface Looked {
 export type Moment = 'killed' | 'settled';
 
 /** What has to end by itself gets this long. */
-const patienceMs = 8000;
+const patienceMs = 20_000;
 
 /** `mayLeave`: forms of faults that are none. */
 export async function look(
@@ -77,7 +77,7 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
     (one) =>
       !isOwnedProcess(one, looked) &&
       !runs(one.sandbox) &&
-      !(moment === 'killed' && (isFading(one) || (isOfCaller(one) && runs(one.worksOn)))),
+      !(moment === 'killed' && (isFading(one) || isBeginning(one) || (isOfCaller(one) && runs(one.worksOn)))),
   );
   const faults = [
     ...processes.map(({ pid, command }) => `process ${pid} runs and nobody owns it: ${command.slice(0, 160)}`),
@@ -117,6 +117,11 @@ function isOwnedProcess({ pid, parent, command }: HostProcess, { daemon, own = [
 /** What a caller started and left when it was killed: the next daemon ends the command inside, and this with it. */
 function isOfCaller({ command }: HostProcess): boolean {
   return /^(?:\S*\/)?(?:runs?c .* exec |perl \S*\/enter\.pl .* exec )/.test(command);
+}
+
+/** The next daemon, which a command that lost its own has started: it is nobody's until it listens. */
+function isBeginning({ command }: HostProcess): boolean {
+  return command.endsWith(' daemon serve');
 }
 
 /** A process that a kill has taken its files from already. */
