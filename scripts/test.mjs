@@ -9,26 +9,29 @@ import { checkCommand, checkTests, total } from './setup/checks.mjs';
 import { startDockerEngine } from './setup/docker-engine.mjs';
 import { Failure, main, report } from './setup/failure.mjs';
 import { copyFor, ordinaryUser } from './setup/ordinary-user.mjs';
-import { bundle, childEnvironment, nodeProgram } from './setup/places.mjs';
+import { bundle, childEnvironment, nodeProgram, root } from './setup/places.mjs';
+import { startPodman } from './setup/podman-service.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { runOpen } from './setup/processes.mjs';
 
 const chosen = process.argv.slice(2);
 // In CI an engine that is not there is a failure: a suite that skips everything must not be green.
-const required = process.env.CI === 'true' ? (process.env.REQUIRE_ENGINES ?? 'oci,runsc,docker').split(',') : [];
+const required = process.env.CI === 'true' ? (process.env.REQUIRE_ENGINES ?? 'oci,runsc,docker,podman').split(',') : [];
 // Tests of the whole way run what was built, as a user would.
 const env = { ...requiring(required), CASEMATE_TEST_ENTRY: bundle };
 
 await main(async () => {
   await prepare({ images: ['base', 'claude', 'codex'], forTests: true });
   const docker = await startDockerEngine();
+  const podman = await startPodman(join(root, '.cache', 'podman'));
   try {
-    const whole = { ...env, ...docker.env };
+    const whole = { ...env, ...docker.env, ...podman.env };
     const counts = chosen.length > 0 ? [await checkTests('Chosen tests', chosen, { env: whole })] : await checkAll(whole);
     const { passed, failed, skipped } = total(counts);
     process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
     return failed === 0 ? 0 : 1;
   } finally {
+    await podman.stop();
     await docker.stop();
   }
 });
@@ -70,6 +73,7 @@ async function rootlessPart() {
   const modules = join(copy.folder, 'node_modules');
   const own = { ...forgotten(), HOME: user.home, USER: user.name, LOGNAME: user.name, TMPDIR: '/tmp' };
   const options = { cwd: copy.folder, uid: user.uid, gid: user.gid };
+  let podman;
   try {
     const entry = join(copy.folder, 'dist/casemate.js');
     const code = await runOpen(nodeProgram(modules), [entry, 'setup', '--image', 'base'], {
@@ -80,14 +84,16 @@ async function rootlessPart() {
     if (code !== 0) {
       throw new Failure(`casemate setup as the ordinary user ${user.name} failed`, { exitCode: code });
     }
+    podman = await startPodman(join(user.home, '.casemate-podman'), user);
     const title = 'Rootless part, as an ordinary user';
     return await checkTests(title, ['--project', 'rootless'], {
       ...options,
       reports: copy.folder,
       // The Docker Engine of the tests is root's.
-      env: { ...requiring(required.filter((name) => name !== 'docker')), ...own, CASEMATE_TEST_ENTRY: entry },
+      env: { ...requiring(required.filter((name) => name !== 'docker')), ...own, ...podman.env, CASEMATE_TEST_ENTRY: entry },
     });
   } finally {
+    await podman?.stop();
     copy.remove();
   }
 }

@@ -5,16 +5,13 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
+import { endService, removeFolder, serves, until } from './engine-service.mjs';
 import { childEnvironment, root } from './places.mjs';
 import { which } from './processes.mjs';
 import { step } from './progress.mjs';
-
-const waitMs = 120_000;
 
 /**
  * What tests find it by, and what ends it; where it cannot be started the tests are left to the machine's own engine, if
@@ -73,34 +70,13 @@ async function start({ data, run, socket, pid, log }) {
   });
   closeSync(output);
   engine.once('error', () => {});
-  await until(
-    () => {
-      if (engine.exitCode !== null || engine.pid === undefined) {
-        throw new Error(`dockerd did not start: ${lastLines(log)}`);
-      }
-      return answers(socket);
-    },
-    () => {
-      engine.kill();
-      return `dockerd does not answer: ${lastLines(log)}`;
-    },
-  );
+  await serves(engine, { name: 'dockerd', socket, log });
   return engine;
 }
 
 async function end(engine, { run, log }) {
-  const left = new Promise((resolve) => {
-    engine.once('close', resolve);
-  });
-  if (engine.exitCode === null && engine.signalCode === null) {
-    engine.kill('SIGTERM');
-    if ((await Promise.race([left.then(() => 'ended'), sleep(30_000, 'late', { ref: false })])) === 'late') {
-      process.stderr.write(`casemate: dockerd did not end when asked to: ${lastLines(log)}\n`);
-      engine.kill('SIGKILL');
-      await left;
-    }
-  }
-  rmSync(run, { recursive: true, force: true });
+  await endService(engine, log);
+  removeFolder(run);
 }
 
 /** Whether a dockerd still has this folder: one whose tests were killed takes a moment to end. */
@@ -110,30 +86,4 @@ function isHeld(file) {
   } catch {
     return false;
   }
-}
-
-function answers(socketPath) {
-  return new Promise((resolve) => {
-    const question = request({ socketPath, path: '/_ping', agent: false, timeout: 5000 }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode === 200);
-    });
-    question.once('timeout', () => question.destroy());
-    question.once('error', () => resolve(false));
-    question.end();
-  });
-}
-
-async function until(isSo, otherwise) {
-  const latest = Date.now() + waitMs;
-  while (!(await isSo())) {
-    if (Date.now() > latest) {
-      throw new Error(typeof otherwise === 'string' ? otherwise : otherwise());
-    }
-    await sleep(100);
-  }
-}
-
-function lastLines(file) {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-3).join(' | ').slice(-800);
 }

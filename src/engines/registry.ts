@@ -1,16 +1,18 @@
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 
+import { engineNames, isEngineName, type PlannedEngine } from '../base/engine-names.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
-import { socketPath } from './docker/socket-path.ts';
+import { podmanSocketPath, socketPath } from './docker/socket-path.ts';
 import type { Engine } from './engine.ts';
 import { routedEngine } from './routed.ts';
 
 /** Engines by name. A row costs nothing until its engine is chosen. */
 export const engines = {
   oci: (parts) => import('./oci/engine.ts').then(({ ociEngine }) => ociEngine(ociOptions(parts))),
-  docker: (parts) => import('./docker/engine.ts').then(({ dockerEngine }) => dockerEngine(dockerOptions(parts))),
+  docker: (parts) => import('./docker/engine.ts').then(({ dockerEngine }) => dockerEngine(dockerOptions(parts, 'docker'))),
+  podman: (parts) => import('./docker/engine.ts').then(({ dockerEngine }) => dockerEngine(dockerOptions(parts, 'podman'))),
   memory: () => import('./memory.ts').then(({ memoryEngine }) => memoryEngine()),
 } as const satisfies Record<string, (parts: EngineParts) => Promise<Engine>>;
 
@@ -28,9 +30,9 @@ export interface EngineParts {
 /** Those a sandbox can be planned for, as one: `engineOf` says which plan says which. */
 export function plannedEngines(parts: EngineParts, engineOf: (id: string) => string | undefined): Engine {
   return routedEngine({
-    names: ['oci', 'docker'],
+    names: engineNames,
     engineOf,
-    load: async (name) => engineNamed(name === 'docker' ? 'docker' : 'oci', parts),
+    load: async (name) => engineNamed(isEngineName(name) ? name : 'oci', parts),
   });
 }
 
@@ -50,34 +52,38 @@ export async function removeImageCopies(
   return removeCopies(digest, { client: dockerClient(socketPath(env)), folder: join(paths.images, 'engines') });
 }
 
-/** Where an engine keeps its records. */
-function sandboxesOf(state: string): string {
-  return join(state, 'sandboxes');
+/** Below the state folder: what an engine keeps. */
+const folders: Readonly<Record<PlannedEngine, string>> = { oci: 'engine', podman: 'podman', docker: 'docker' };
+
+/** Where the other engines keep their records. */
+function recordsBeside(name: PlannedEngine, { state }: Paths): readonly string[] {
+  return engineNames.filter((one) => one !== name).map((one) => join(state, folders[one], 'sandboxes'));
 }
 
 function ociOptions({ paths, env, uid, prepares }: EngineParts) {
   return {
     prepares,
-    beside: [sandboxesOf(join(paths.state, 'docker'))],
-    folders: { state: join(paths.state, 'engine'), run: join(paths.runtime, 'engine') },
+    beside: recordsBeside('oci', paths),
+    folders: { state: join(paths.state, folders.oci), run: join(paths.runtime, folders.oci) },
     env: baseEnvironment(env),
     user: { uid, gid: process.getgid?.() ?? uid, name: userName(uid) },
   };
 }
 
-function dockerOptions({ paths, env, uid, prepares }: EngineParts) {
-  const folders = {
-    state: join(paths.state, 'docker'),
-    run: join(paths.runtime, 'docker'),
-    images: join(paths.images, 'engines'),
-  };
+function dockerOptions({ paths, env, uid, prepares }: EngineParts, name: 'docker' | 'podman') {
   return {
-    folders,
-    beside: [sandboxesOf(join(paths.state, 'engine'))],
-    socket: socketPath(env),
+    name,
+    folders: {
+      state: join(paths.state, folders[name]),
+      run: join(paths.runtime, folders[name]),
+      images: join(paths.images, 'engines'),
+    },
+    beside: recordsBeside(name, paths),
+    // Asked when it is needed: an engine that nobody uses may be named as it likes.
+    socket: name === 'docker' ? () => socketPath(env) : () => podmanSocketPath(env, uid),
     env: baseEnvironment(env),
     uid,
-    prepares,
+    prepares: name === 'docker' && prepares,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { PlannedEngine } from '../base/engine-names.ts';
 import type { HostName } from '../base/host.ts';
 import type { LayerName } from '../base/layers.ts';
 import type { Guards } from './guards.ts';
@@ -150,7 +151,7 @@ export interface Policy {
   };
   /** recipe name, or path of a recipe file */
   readonly image: string;
-  readonly engine: 'oci' | 'docker' | 'auto';
+  readonly engine: PlannedEngine | 'auto';
   readonly runtime: 'runc' | 'crun' | 'runsc';
   readonly workspace: { readonly path: string; readonly mode: 'direct' | 'readonly' };
   readonly presets: readonly string[];

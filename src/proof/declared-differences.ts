@@ -18,20 +18,23 @@ interface Difference {
 const hostIds = { why: "containers have the host's ids", waiver: 'user-namespace' } as const;
 const userCounted = 'without a user namespace it is counted for the user on the whole host; the group bounds processes';
 
+const ofContainers: readonly Difference[] = [
+  { what: 'user namespace', ...hostIds },
+  { what: 'ranges of ids that hold 0 of the host', ...hostIds },
+  { what: 'ids that are mapped', ...hostIds },
+  { what: 'RLIMIT_NPROC of a command', why: userCounted },
+  { what: 'Max processes', why: userCounted },
+  {
+    what: 'file systems in memory without a limit',
+    why: "the engine's own: read-only, or closed to the agent",
+    seen: /^(?:\/dev|\/sys|\/sys\/fs\/cgroup)(?:, (?:\/dev|\/sys|\/sys\/fs\/cgroup))*$/,
+  },
+];
+
 export const engineDifferences: Readonly<Record<Plan['engine'], readonly Difference[]>> = {
   oci: [],
-  docker: [
-    { what: 'user namespace', ...hostIds },
-    { what: 'ranges of ids that hold 0 of the host', ...hostIds },
-    { what: 'ids that are mapped', ...hostIds },
-    { what: 'RLIMIT_NPROC of a command', why: userCounted },
-    { what: 'Max processes', why: userCounted },
-    {
-      what: 'file systems in memory without a limit',
-      why: "Docker's own: read-only, or closed to the agent",
-      seen: /^(?:\/dev|\/sys|\/sys\/fs\/cgroup)(?:, (?:\/dev|\/sys|\/sys\/fs\/cgroup))*$/,
-    },
-  ],
+  docker: ofContainers,
+  podman: ofContainers,
 };
 
 /** The rows, in which a declared difference is as expected and says so. */

@@ -1,3 +1,4 @@
+import { engineNames, type PlannedEngine } from '../base/engine-names.ts';
 import { toCasemateError } from '../base/errors.ts';
 import type { LayerReport, Engine } from '../engines/engine.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -8,39 +9,47 @@ export async function chooseEngine(engine: Engine, policy: Policy): Promise<Pick
   if (policy.engine === 'oci') {
     return { engine: 'oci' };
   }
-  const docker = await examined(engine, policy, 'docker');
-  if (policy.engine === 'docker') {
+  if (policy.engine !== 'auto') {
+    const { lacks } = await examined(engine, policy, policy.engine);
     // An engine that does not answer is told of by the start.
-    return { engine: 'docker', lacks: 'fault' in docker ? undefined : docker.lacks };
+    return { engine: policy.engine, lacks };
   }
-  const oci = await examined(engine, policy, 'oci');
-  if ('fault' in docker) {
-    return { engine: 'oci', engineWhy: `docker cannot be used: ${docker.fault}` };
+  const all = await Promise.all(engineNames.map((name) => examined(engine, policy, name)));
+  const [best] = all.filter(isUsable).toSorted((a, b) => a.lacks.length - b.lacks.length);
+  const others = all.filter(({ name }) => name !== best?.name).map(described);
+  if (best === undefined) {
+    return { engine: 'oci', engineWhy: others.join('; ') };
   }
-  if (!('fault' in oci) && oci.lacks.length <= docker.lacks.length) {
-    return { engine: 'oci', engineWhy: `it lacks ${countOf(oci.lacks)}, docker ${countOf(docker.lacks)}` };
-  }
-  const why =
-    'fault' in oci ? `oci cannot be used: ${oci.fault}` : `it lacks ${countOf(docker.lacks)}, oci ${countOf(oci.lacks)}`;
-  return { engine: 'docker', engineWhy: why, lacks: docker.lacks };
+  const engineWhy = [`it lacks ${countOf(best.lacks)}`, ...others].join('; ');
+  return { engine: best.name, engineWhy, ...(best.name === 'oci' ? {} : { lacks: best.lacks }) };
 }
 
 type Lack = Pick<LayerReport, 'layer' | 'detail'>;
 
-async function examined(
-  engine: Engine,
-  { runtime }: Policy,
-  name: 'oci' | 'docker',
-): Promise<{ readonly lacks: readonly Lack[] } | { readonly fault: string }> {
+interface Examined {
+  readonly name: PlannedEngine;
+  readonly lacks: readonly Lack[] | undefined;
+  /** why it cannot be used at all */
+  readonly fault: string | undefined;
+}
+
+function isUsable(examination: Examined): examination is Examined & { readonly lacks: readonly Lack[] } {
+  return examination.lacks !== undefined;
+}
+
+async function examined(engine: Engine, { runtime }: Policy, name: PlannedEngine): Promise<Examined> {
   try {
     const reports = await engine.examine(runtime, { engine: name });
     const tool = reports.find(({ missingTool }) => missingTool !== undefined);
-    return tool === undefined
-      ? { lacks: reports.filter(({ available }) => !available).map(({ layer, detail }) => ({ layer, detail })) }
-      : { fault: tool.detail };
+    const lacks = reports.filter(({ available }) => !available).map(({ layer, detail }) => ({ layer, detail }));
+    return tool === undefined ? { name, lacks, fault: undefined } : { name, lacks: undefined, fault: tool.detail };
   } catch (error) {
-    return { fault: toCasemateError(error).message };
+    return { name, lacks: undefined, fault: toCasemateError(error).message };
   }
+}
+
+function described({ name, lacks, fault }: Examined): string {
+  return lacks === undefined ? `${name} cannot be used: ${fault ?? ''}` : `${name} lacks ${countOf(lacks)}`;
 }
 
 function countOf(lacks: readonly Lack[]): string {

@@ -1,3 +1,4 @@
+import { engineNames, type PlannedEngine } from '../base/engine-names.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { ImageStore } from '../images/image.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
@@ -16,9 +17,9 @@ export interface HostCheck {
 }
 
 export interface ExamineParts {
-  readonly engines: Readonly<Record<'oci' | 'docker', Engine>>;
+  readonly engines: Readonly<Record<PlannedEngine, Engine>>;
   /** the one whose layers are needed */
-  readonly engine: 'oci' | 'docker';
+  readonly engine: PlannedEngine;
   readonly images: ImageStore;
   readonly env: Environment;
   readonly runtime: string;
@@ -97,7 +98,7 @@ async function checkShare({ engines, paths, uid }: ExamineParts): Promise<HostCh
 
 /** Engines beside the one that is needed: whether they could be used, and what they lack. */
 async function otherEngines({ engines, engine, runtime }: ExamineParts): Promise<readonly HostCheck[]> {
-  const names = (['oci', 'docker'] as const).filter((name) => name !== engine);
+  const names = engineNames.filter((name) => name !== engine);
   return Promise.all(
     names.map(async (name): Promise<HostCheck> => {
       const check = `engine ${name}`;

@@ -1,3 +1,4 @@
+import type { PlannedEngine } from '../base/engine-names.ts';
 import type { Agent, AgentModels } from '../agents/agent.ts';
 import { mcpFile, type McpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
@@ -15,7 +16,7 @@ import { sha256Of } from '../policy/hash.ts';
  */
 export interface Plan {
   readonly version: 1;
-  readonly engine: 'oci' | 'docker';
+  readonly engine: PlannedEngine;
   /** why this one, where the policy leaves it open */
   readonly engineWhy?: string | undefined;
   /** layers of protection that it does not have, waived or not */

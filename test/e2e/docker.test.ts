@@ -1,18 +1,27 @@
-/** The whole way with the engine `docker`: the same words, the same gateway, and the losses said and accepted by name. */
+/** The whole way with the engines `docker` and `podman`: the same words, the same gateway, and the losses said and accepted by name. */
 import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { makeHome, type Home } from '../helpers/cli.ts';
-import { dockerLacks, workspaceOwner } from '../helpers/docker-lab.ts';
+import { dockerLacks, socketOf, workspaceOwner, type LabEngine } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
+import { dockerClient } from '../../src/engines/docker/docker-client.ts';
 import { run } from '../../src/system/process.ts';
 
 const realKey = 'real-key-0123456789abcdef-outside-only';
 const waivers = ['--waive', 'user-namespace', '--waive', 'disk-limit'];
 
-describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a user whose engine is Docker', () => {
+const engines = (
+  [
+    { engine: 'docker', is: engineOrSkip('docker', await dockerLacks()) },
+    { engine: 'podman', is: engineOrSkip('podman', await dockerLacks('podman')) },
+  ] as const
+).filter(({ is }) => is);
+
+// Some twenty commands, each a new process.
+describe.each(engines)('a user whose engine is $engine', { timeout: 240_000 }, ({ engine }) => {
   let home: Home;
   let upstream: Server;
   const seen: (string | undefined)[] = [];
@@ -32,7 +41,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a user whose engi
     await mkdir(home.paths.config, { recursive: true, mode: 0o700 });
     const policy = [
       'version: 1',
-      'engine: docker',
+      `engine: ${engine}`,
       'network:',
       '  - host: api.example.com',
       '    ports: [443]',
@@ -56,7 +65,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a user whose engi
 
   it('is told in the plan what is lacking, and starts nothing until that is accepted by name', async () => {
     const plan = await home.casemate(['plan'], { env });
-    expect(plan.out).toMatch(/engine +docker \(runc\)/);
+    expect(plan.out).toMatch(new RegExp(`engine +${engine} \\(runc\\)`));
     expect(plan.out).toContain('needs --waive user-namespace');
     const refused = await home.casemate(['run', '--', 'true'], { env });
     expect(refused).toMatchObject({ code: 125 });
@@ -86,20 +95,19 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a user whose engi
     expect((await inside('curl -sS https://other.example.com/')).out).toContain('no rule allows other.example.com');
 
     expect(await home.casemate(['stop', 'box'])).toMatchObject({ code: 0 });
-    expect(await containers(home)).toBe('');
+    expect(await containers(home, engine)).toEqual([]);
     expect(await home.casemate(['start', 'box'], { env })).toMatchObject({ code: 0 });
     expect((await inside('cat ~/kept')).out).toBe('kept\n');
     expect(await home.casemate(['destroy', 'box', '--confirm', 'box'])).toMatchObject({ code: 0 });
-    expect(await containers(home)).toBe('');
+    expect(await containers(home, engine)).toEqual([]);
     expect((await run('ls', ['-A', home.project], { env: { PATH: '/usr/bin:/bin' } })).stdout.toString('utf8')).toBe('made\n');
   });
 });
 
-/** Names of the containers that this installation has made. */
-async function containers({ paths }: Home): Promise<string> {
-  const mark = await readFile(join(paths.state, 'docker/mark'), 'utf8');
+/** What this installation has made and is still there. */
+async function containers({ paths }: Home, engine: LabEngine): Promise<unknown> {
+  const mark = await readFile(join(paths.state, engine, 'mark'), 'utf8');
   // A keeper may wait for the next one.
-  const labels = [`casemate.engine=${mark}`, 'casemate.part=sandbox'].flatMap((label) => ['--filter', `label=${label}`]);
-  const args = ['ps', '-a', ...labels, '--format', '{{.Names}}'];
-  return (await run('docker', args, { env: { PATH: '/usr/bin:/bin:/usr/local/bin' } })).stdout.toString('utf8');
+  const filters = JSON.stringify({ label: [`casemate.engine=${mark}`, 'casemate.part=sandbox'] });
+  return dockerClient(socketOf(engine)).must('GET', '/containers/json', { query: { all: true, filters } });
 }

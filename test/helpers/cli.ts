@@ -45,8 +45,8 @@ export async function makeHome(): Promise<Home> {
     LANG: 'C.UTF-8',
     CASEMATE_HOME: join(root, 'casemate'),
     CASEMATE_IMAGES: images,
-    // The Docker Engine that `npm test` has started.
-    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name === 'DOCKER_HOST')),
+    // The engines that `npm test` has started.
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name === 'DOCKER_HOST' || name === 'CONTAINER_HOST')),
   };
   await mkdir(env.HOME);
   await mkdir(env.CASEMATE_HOME, { mode: 0o700 });

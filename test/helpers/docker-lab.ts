@@ -7,8 +7,9 @@ import { newSandboxId } from '../../src/base/ids.ts';
 import type { LayerName } from '../../src/base/layers.ts';
 import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import { dockerContext, type DockerContext, type DockerEngineOptions } from '../../src/engines/docker/context.ts';
+import { imageOf } from '../../src/engines/docker/lifecycle.ts';
 import { dockerEngine } from '../../src/engines/docker/engine.ts';
-import { socketPath } from '../../src/engines/docker/socket-path.ts';
+import { podmanSocketPath, socketPath } from '../../src/engines/docker/socket-path.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
 import { run } from '../../src/system/process.ts';
@@ -29,7 +30,9 @@ export interface DockerLab {
   readonly remove: () => Promise<void>;
 }
 
-const env = { PATH: processEnvironment.get('PATH') ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
+const env = {
+  PATH: processEnvironment.get('PATH') ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+};
 const MiB = 1024 * 1024;
 
 /** Owner of the workspaces, and so the agent's id: there is no mapping of ids. */
@@ -38,19 +41,30 @@ export const workspaceOwner = uid === 0 ? 1000 : uid;
 /** What this engine cannot give. */
 export const dockerWaivers: readonly LayerName[] = ['user-namespace', 'disk-limit'];
 
+export type LabEngine = 'docker' | 'podman';
+
+/** Podman of an ordinary user has a user namespace, and no limits of groups where the host has those of version 1. */
+function labWaivers(name: LabEngine): readonly LayerName[] {
+  return name === 'podman' && uid !== 0 ? ['disk-limit', 'memory-limit', 'cpu-limit'] : dockerWaivers;
+}
+
 /** `npm test` starts an engine of its own and names it in `DOCKER_HOST`. */
 export const dockerSocket = socketPath(processEnvironment);
 
+export function socketOf(name: LabEngine): string {
+  return name === 'docker' ? dockerSocket : podmanSocketPath(processEnvironment, uid);
+}
+
 /** What these tests lack on this machine, for `engineOrSkip`; `undefined` when nothing. */
-export async function dockerLacks(): Promise<string | undefined> {
+export async function dockerLacks(name: LabEngine = 'docker'): Promise<string | undefined> {
   const rootfs = await testRootfs();
   if (rootfs === undefined || !basename(dirname(rootfs)).startsWith('sha256-')) {
     return 'the image "base" is not built (casemate setup)';
   }
-  const lab = await dockerLab();
+  const lab = await dockerLab(name);
   try {
     const missing = (await lab.engine.examine('runc')).find(
-      ({ layer, available }) => !available && !dockerWaivers.includes(layer),
+      ({ layer, available }) => !available && !labWaivers(name).includes(layer),
     );
     return missing && `${missing.layer}: ${missing.detail}`;
   } catch (error) {
@@ -60,15 +74,20 @@ export async function dockerLacks(): Promise<string | undefined> {
   }
 }
 
-export async function dockerLab(): Promise<DockerLab> {
+export async function dockerLab(name: LabEngine = 'docker'): Promise<DockerLab> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-docker-'));
   await chmod(folder, 0o700);
   const rootfs = await testRootfs();
   const images = join(pathsFrom(processEnvironment, uid).images, 'engines');
-  const options = { folders: { state: join(folder, 'state'), run: join(folder, 'run'), images }, socket: dockerSocket, env, uid };
+  const folders = { state: join(folder, 'state'), run: join(folder, 'run'), images };
+  const socket = socketOf(name);
+  const options = { name, folders, socket, env, uid };
   const other = (): Engine => dockerEngine(options);
   const engine = other();
   const owner = 'test';
+  const context = dockerContext(options);
+  // Once for this machine, and not within the time of a test. What fails here fails there again, and is told.
+  await (rootfs === undefined ? undefined : imageOf(context, { rootfs }, {}).catch(() => undefined));
   let executions = 0;
   const spec = async (changes: Partial<SandboxSpec> = {}): Promise<SandboxSpec> => {
     const id = newSandboxId();
@@ -88,14 +107,14 @@ export async function dockerLab(): Promise<DockerLab> {
       files: [{ source: resolvConf, target: '/etc/resolv.conf' }],
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/agent', LANG: 'C.UTF-8' },
       limits: { memoryBytes: 512 * MiB, cpus: 1, pids: 200, diskBytes: 1024 * MiB, fileBytes: 64 * MiB, openFiles: 1024 },
-      waived: dockerWaivers,
+      waived: labWaivers(name),
       ...changes,
     };
   };
   return {
     engine,
     other,
-    context: dockerContext(options),
+    context,
     options,
     folder,
     owner,

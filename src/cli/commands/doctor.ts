@@ -1,3 +1,4 @@
+import { engineNames, isEngineName, type PlannedEngine } from '../../base/engine-names.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { engineNamed } from '../../engines/registry.ts';
@@ -20,6 +21,7 @@ export const run: RunCommand = async (args, context, command) => {
   const name = engineNameOf(textOption(parsed, 'engine') ?? 'oci');
   const engines = {
     oci: await engineNamed('oci', { paths, env, uid }),
+    podman: await engineNamed('podman', { paths, env, uid }),
     docker: await engineNamed('docker', { paths, env, uid }),
   };
   const images = imageStore({ folder: paths.images });
@@ -34,9 +36,9 @@ export const run: RunCommand = async (args, context, command) => {
   return checks.some((row) => row.verdict === 'missing') ? 1 : 0;
 };
 
-function engineNameOf(text: string): 'oci' | 'docker' {
-  if (text !== 'oci' && text !== 'docker') {
-    throw new CasemateError('USAGE', `there is no engine ${visible(text)}`, { hint: 'Engines: oci, docker.' });
+function engineNameOf(text: string): PlannedEngine {
+  if (!isEngineName(text)) {
+    throw new CasemateError('USAGE', `there is no engine ${visible(text)}`, { hint: `Engines: ${engineNames.join(', ')}.` });
   }
   return text;
 }

@@ -28,6 +28,7 @@ const daemonVariables = [
   'NODE_EXTRA_CA_CERTS',
   'CASEMATE_IDLE_MS',
   'DOCKER_HOST',
+  'CONTAINER_HOST',
 ] as const;
 
 /**

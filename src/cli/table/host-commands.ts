@@ -29,7 +29,7 @@ export const hostCommands: CommandTable = {
     summary: 'Say what this host can protect and what is missing, each by a probe',
     usage: '',
     options: [
-      { name: 'engine', value: 'oci|docker', about: 'what makes sandboxes (default: oci); the others are named, too' },
+      { name: 'engine', value: 'oci|docker|podman', about: 'what makes sandboxes (default: oci); the others are named, too' },
       { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime to examine' },
       { name: 'layers', about: 'only programs and layers: start no sandbox' },
       json,

@@ -15,7 +15,7 @@ export const proofCommands: CommandTable = {
         about: 'quick: only what needs a running sandbox; full (default): everything, in a lab',
       },
       { name: 'only', value: 'G9,...', about: 'only these guarantees, by number, or probes, by id' },
-      { name: 'engine', value: 'oci|docker|auto', about: 'what makes the sandbox' },
+      { name: 'engine', value: 'oci|docker|podman|auto', about: 'what makes the sandbox' },
       { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime' },
       { name: 'waive', value: 'LAYER', repeats: true, about: 'accept that this host lacks a protection layer' },
       { name: 'trust', about: 'approve what the project policy asks for, for its present content' },

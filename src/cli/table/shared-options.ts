@@ -18,7 +18,7 @@ export const policyFile: OptionRow = {
 export const makeOptions: readonly OptionRow[] = [
   policyFile,
   { name: 'name', value: 'NAME', about: 'name of the sandbox (default: made from the folder)' },
-  { name: 'engine', value: 'oci|docker|auto', about: 'what makes the sandbox' },
+  { name: 'engine', value: 'oci|docker|podman|auto', about: 'what makes the sandbox' },
   { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime' },
   { name: 'agent', value: 'AGENT', about: 'agent to use: claude, codex' },
   { name: 'image', value: 'RECIPE', about: "image recipe (default: the agent's, else base)" },

@@ -11,7 +11,7 @@ import { firstProcess, partOf } from './containers.ts';
 import type { DockerContext } from './context.ts';
 import { segment } from './docker-client.ts';
 import { newExec } from './inside.ts';
-import { userOf } from './lifecycle.ts';
+import { agentOf } from './lifecycle.ts';
 import { fieldsOf, numberOf } from './read-json.ts';
 
 /** Commands of whoever uses the sandbox: made here, in all that they are, and carried by `attach.pl` for the caller. */
@@ -28,7 +28,7 @@ export async function attach(context: DockerContext, id: string, command: Comman
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
   await requireProtections(record, init.pid);
-  const { uid, gid } = await userOf(record.spec);
+  const { uid, gid } = await agentOf(context, record.spec);
   const { cwd = '/workspace', env = {}, tty } = command;
   const exec = await newExec(context, sandbox.id, {
     AttachStdin: true,
@@ -44,7 +44,7 @@ export async function attach(context: DockerContext, id: string, command: Comman
   await writeFile(files.exec, exec, { mode: 0o600 });
   return {
     file: 'perl',
-    args: [dataFile('engines/docker/attach.pl'), client.socket, exec, tty ? 'tty' : 'plain', files.pid, files.log],
+    args: [dataFile('engines/docker/attach.pl'), client.socket(), exec, tty ? 'tty' : 'plain', files.pid, files.log],
     env: options.env,
     pidFile: files.pid,
     errorLog: files.log,

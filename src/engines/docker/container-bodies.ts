@@ -7,6 +7,7 @@ import {
   sharedMemoryBytes,
   socketBuffers,
 } from '../kernel/limits.ts';
+import { agentId } from '../oci/ids.ts';
 import { maskedPaths, readonlyPaths } from '../kernel/proc-paths.ts';
 import { seccompProfile, type Machine } from '../kernel/seccomp.ts';
 import type { EngineLimits, SandboxSpec } from '../engine.ts';
@@ -43,8 +44,10 @@ export interface BodyFacts {
   /** processors of the machine: the engine refuses more */
   readonly processors: number;
   readonly runtime: SandboxSpec['runtime'];
-  /** whether the engine can keep memory out of the swap */
-  readonly limitsSwap: boolean;
+  /** What the engine can bound here. What it cannot was waived by name, or nothing is made. */
+  readonly bounds: { readonly memory: boolean; readonly swap: boolean; readonly cpu: boolean; readonly pids: boolean };
+  /** whether the ids inside are not the host's */
+  readonly userNamespace: boolean;
 }
 
 export interface BindMount {
@@ -103,7 +106,14 @@ export function sandboxBody(facts: BodyFacts, { keeper, mounts }: SandboxPlace):
   return {
     ...commonBody(facts),
     Labels: labelsOf(facts.marks, 'sandbox'),
-    HostConfig: { ...hostConfig(facts), NetworkMode: `container:${keeper}`, Mounts: mounts, Tmpfs: Object.fromEntries(folders) },
+    HostConfig: {
+      ...hostConfig(facts),
+      NetworkMode: `container:${keeper}`,
+      // Whoever has no right in the user namespace that a network belongs to can make no container in it.
+      ...(facts.userNamespace ? { UsernsMode: `container:${keeper}` } : {}),
+      Mounts: mounts,
+      Tmpfs: Object.fromEntries(folders),
+    },
   };
 }
 
@@ -121,7 +131,14 @@ function commonBody({ firstUser, image }: BodyFacts) {
   } as const;
 }
 
-function hostConfig({ limits, machine, runtime, processors, limitsSwap }: BodyFacts): Readonly<Record<string, unknown>> {
+function hostConfig({
+  limits,
+  machine,
+  runtime,
+  processors,
+  bounds,
+  userNamespace,
+}: BodyFacts): Readonly<Record<string, unknown>> {
   return {
     Privileged: false,
     CapAdd: [],
@@ -130,7 +147,8 @@ function hostConfig({ limits, machine, runtime, processors, limitsSwap }: BodyFa
     ReadonlyRootfs: true,
     PidMode: '',
     UTSMode: '',
-    UsernsMode: '',
+    // The caller is the agent inside; all other ids are subordinate ones.
+    UsernsMode: userNamespace ? `keep-id:uid=${agentId},gid=${agentId}` : '',
     IpcMode: 'private',
     CgroupnsMode: 'private',
     Devices: [],
@@ -144,13 +162,13 @@ function hostConfig({ limits, machine, runtime, processors, limitsSwap }: BodyFa
     PortBindings: {},
     PublishAllPorts: false,
     ShmSize: sharedMemoryBytes(limits),
-    Memory: limits.memoryBytes,
-    ...(limitsSwap ? { MemorySwap: limits.memoryBytes } : {}),
-    NanoCpus: Math.round(Math.min(limits.cpus, processors) * 1e9),
-    PidsLimit: limits.pids,
+    ...(bounds.memory ? { Memory: limits.memoryBytes } : {}),
+    ...(bounds.memory && bounds.swap ? { MemorySwap: limits.memoryBytes } : {}),
+    ...(bounds.cpu ? { NanoCpus: Math.round(Math.min(limits.cpus, processors) * 1e9) } : {}),
+    ...(bounds.pids ? { PidsLimit: limits.pids } : {}),
     OomScoreAdj: outOfMemoryScore,
     OomKillDisable: false,
-    Ulimits: ulimits(limits),
+    Ulimits: ulimits(limits, userNamespace),
     // There is no /sys in a sandbox: the engine mounts one, and this hides it.
     MaskedPaths: ['/sys', ...maskedPaths.filter((path) => !path.startsWith('/sys'))],
     ReadonlyPaths: readonlyPaths,
@@ -162,10 +180,10 @@ function hostConfig({ limits, machine, runtime, processors, limitsSwap }: BodyFa
   };
 }
 
-/** Not the number of processes: without a user namespace it is counted for the id on the whole host. `PidsLimit` bounds it. */
-function ulimits(limits: EngineLimits): readonly object[] {
+/** Not the number of processes without a user namespace: it is counted for the id on the whole host. `PidsLimit` bounds it. */
+function ulimits(limits: EngineLimits, userNamespace: boolean): readonly object[] {
   return Object.entries(processLimits(limits))
-    .filter(([name]) => name !== 'NPROC')
+    .filter(([name]) => userNamespace || name !== 'NPROC')
     .map(([name, value]) => ({ Name: name.toLowerCase(), Hard: value, Soft: value }));
 }
 

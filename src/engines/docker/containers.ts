@@ -1,11 +1,11 @@
-import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import { CasemateError } from '../../base/errors.ts';
+import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { EngineSandbox } from '../engine.ts';
 import type { ContainerBody } from './container-bodies.ts';
 import type { DockerContext } from './context.ts';
 import { segment } from './docker-client.ts';
 import { labels, type Part } from './labels.ts';
-import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from './read-json.ts';
+import { fieldsOf, numberOf, rowsOf, textOf } from './read-json.ts';
 
 /** Containers of ours in the engine, found by labels alone: nothing of them is remembered here that could be wrong. */
 
@@ -59,14 +59,14 @@ export function stateOf(containers: readonly OwnContainer[], sandbox: string): E
 }
 
 /** Answers its id. A warning is a refusal: the engine left something out. */
-export async function makeContainer({ client, effects }: DockerContext, name: string, body: ContainerBody): Promise<string> {
-  let told: Fields = {};
+export async function makeContainer({ dialect, effects }: DockerContext, name: string, body: ContainerBody): Promise<string> {
+  let warnings: readonly string[] = [];
   const id = await effects.make(async () => {
-    told = fieldsOf(await client.must('POST', '/containers/create', { query: { name }, body }));
-    return textOf(told['Id']);
+    const made = await (await dialect()).make(name, body);
+    ({ warnings } = made);
+    return made.id;
   });
   effects.know(id, { sandbox: body.Labels[labels.sandbox] ?? '', part: body.Labels[labels.part] ?? '' });
-  const warnings = rowsOf(told['Warnings']).map(textOf);
   if (warnings.length > 0) {
     throw new CasemateError('ENGINE_FAILED', `the engine does not do all that was asked: ${warnings.join('; ').slice(0, 500)}`);
   }
@@ -94,7 +94,7 @@ export async function removeContainer({ client, effects }: DockerContext, id: st
   const options = { query: { force: true, v: true } };
   const { status } = await client.call('DELETE', `/containers/${segment(id)}`, options);
   // 409: its removal is in progress
-  if (status !== 204 && status !== 404 && status !== 409) {
+  if (status !== 200 && status !== 204 && status !== 404 && status !== 409) {
     await client.must('DELETE', `/containers/${segment(id)}`, options);
   }
 }

@@ -8,18 +8,22 @@ import type { Machine } from '../kernel/seccomp.ts';
 import { machineOf } from '../oci/host.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 import { engineRecords, type Records } from '../records.ts';
+import { dialectOf, type Dialect } from './dialect.ts';
 import { dockerClient, type DockerClient } from './docker-client.ts';
-import { keeperPlace, type KeeperPlace } from './ready-keeper.ts';
+import { engineFacts, type EngineFacts } from './engine-facts.ts';
+import { layersOf, requireKnownIds } from './examine.ts';
 import { ownEffects, type OwnEffects } from './own-effects.ts';
-import { engineFacts, layersOf, requireHostIds, type EngineFacts } from './examine.ts';
+import { keeperPlace, type KeeperPlace } from './ready-keeper.ts';
 
 /** What every step of the engine works with. */
 
 export interface DockerEngineOptions {
   /** private folders of ours: `state` survives a reboot, `run` need not, `images` says which image is which in the engine */
   readonly folders: { readonly state: string; readonly run: string; readonly images: string };
-  /** of the engine */
-  readonly socket: string;
+  /** default: `docker` */
+  readonly name?: 'docker' | 'podman' | undefined;
+  /** of the engine: a path, or what says it when it is needed */
+  readonly socket: string | (() => string);
   /** whole environment of every program the engine starts */
   readonly env: Readonly<Record<string, string>>;
   readonly uid: number;
@@ -45,6 +49,7 @@ export interface DockerContext {
   readonly mark: () => Promise<string>;
   /** whether anything was ever made from this state folder */
   readonly hasMade: () => Promise<boolean>;
+  readonly dialect: () => Promise<Dialect>;
   /** asked once, and again with each examination */
   readonly facts: (options?: { readonly again?: boolean }) => Promise<EngineFacts>;
 }
@@ -69,7 +74,7 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
   const client = dockerClient(socket);
   let known: Promise<EngineFacts> | undefined;
   let mark: Promise<string> | undefined;
-  return {
+  const context: DockerContext = {
     options,
     client,
     effects: ownEffects(),
@@ -92,7 +97,9 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
       }
       return known;
     },
+    dialect: async () => dialectOf((await context.facts()).product, { client, folder: folders.state, env: options.env }),
   };
+  return context;
 }
 
 function sandboxFolder(folder: string): SandboxFolder {
@@ -131,9 +138,16 @@ async function ownMark(state: string): Promise<string> {
   return mark;
 }
 
-export async function examine({ facts }: DockerContext, runtime: string, { signal }: Abortable): Promise<readonly LayerReport[]> {
+export async function examine(
+  { facts, options }: DockerContext,
+  runtime: string,
+  { signal }: Abortable,
+): Promise<readonly LayerReport[]> {
   signal?.throwIfAborted();
   const told = await facts({ again: true });
-  requireHostIds(told);
+  if (options.name === 'podman' && told.product !== 'Podman') {
+    throw new CasemateError('ENGINE_FAILED', `what answers in the place of Podman is ${told.product}`);
+  }
+  requireKnownIds(told);
   return layersOf(told, runtime);
 }

@@ -12,12 +12,15 @@ import { visible } from '../../base/text.ts';
 /** Debian 12's, and what Podman offers; newer engines still speak it. */
 export const apiVersion = '1.41';
 
+/** Podman's own calls have numbers of their own. */
+const podmanVersion = '4.0.0';
+
 const greatestAnswer = 16 * 1024 * 1024;
 const timeoutMs = 60_000;
 
 export interface DockerClient {
-  /** absolute path of the engine's socket */
-  readonly socket: string;
+  /** absolute path of the engine's socket; throws where none can be told */
+  readonly socket: () => string;
   readonly call: (method: Method, path: string, options?: CallOptions) => Promise<Answer>;
   /** `call`, where nothing but success will do. Throws `ENGINE_FAILED` with what the engine said. */
   readonly must: (method: Method, path: string, options?: CallOptions) => Promise<unknown>;
@@ -54,9 +57,10 @@ export function segment(text: string): string {
   return encodeURIComponent(text);
 }
 
-export function dockerClient(socket: string): DockerClient {
+export function dockerClient(where: string | (() => string)): DockerClient {
+  const socket = typeof where === 'string' ? () => where : where;
   const call = async (method: Method, path: string, options: CallOptions = {}): Promise<Answer> =>
-    exchange(socket, method, path, options);
+    exchange(socket(), method, path, options);
   return {
     socket,
     call,
@@ -70,8 +74,8 @@ export function dockerClient(socket: string): DockerClient {
       }
       return body;
     },
-    follow: (path, options) => begin(socket, path, options),
-    hijack: (path, body, options = {}) => upgrade(socket, path, body, options),
+    follow: async (path, options) => begin(socket(), path, options),
+    hijack: async (path, body, options = {}) => upgrade(socket(), path, body, options),
   };
 }
 
@@ -83,7 +87,7 @@ export function messageOf(body: unknown): string {
 
 function target(path: string, query: CallOptions['query'] = {}): string {
   const fields = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
-  return `/v${apiVersion}${path}${fields.length === 0 ? '' : `?${fields.join('&')}`}`;
+  return `/v${path.startsWith('/libpod/') ? podmanVersion : apiVersion}${path}${fields.length === 0 ? '' : `?${fields.join('&')}`}`;
 }
 
 async function exchange(socketPath: string, method: Method, path: string, options: CallOptions): Promise<Answer> {

@@ -23,11 +23,13 @@ const nothingUsed: Stats = { memoryBytes: undefined, memoryPeakBytes: undefined,
 export function dockerEngine(options: DockerEngineOptions): Engine {
   const context = dockerContext(options);
   const { exclusive, records } = context;
+  const { name = 'docker' } = options;
   let tell: Tell | undefined;
-  const events = followEvents(context, () => tell);
+  // Podman's events have other words, which were not tried.
+  const events = name === 'docker' ? followEvents(context, () => tell) : { begin: () => undefined, close: () => undefined };
   return {
-    name: 'docker',
-    can: () => ({ pauses: false, limitsDisk: false, limitsMemory: true, rootless: false, ownKernel: false }),
+    name,
+    can: () => ({ pauses: false, limitsDisk: false, limitsMemory: true, rootless: name === 'podman', ownKernel: false }),
     examine: (runtime, abort = {}) => examine(context, runtime, abort),
     create: (spec, abort = {}) => {
       events.begin();

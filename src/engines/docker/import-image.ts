@@ -20,6 +20,8 @@ export interface ImportOptions {
   /** private folder of ours */
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Whether the files of the store have their true owners: those of an ordinary user's have subordinate ids. */
+  readonly isOwner?: boolean | undefined;
   readonly spawn?: Spawn | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -55,16 +57,22 @@ export async function importedImage(rootfs: string, options: ImportOptions): Pro
 async function importImage(
   rootfs: string,
   digest: string,
-  { client, env, signal, spawn = spawnProcess }: ImportOptions,
+  { client, env, isOwner = true, signal, spawn = spawnProcess }: ImportOptions,
 ): Promise<string> {
-  const args = ['--create', '--file=-', '--numeric-owner', '--sort=name', '--one-file-system', '--directory', rootfs, '.'];
-  const tar = spawn('tar', args, { env: { ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const args = ['--create', '--file=-', '--numeric-owner', '--sort=name', '--one-file-system', '--directory', rootfs];
+  const [program, ...rest] = isOwner
+    ? (['tar', ...args, '.'] as const)
+    : // Nobody writes to an image, so nobody needs to own a part of it.
+      (['unshare', '--user', '--map-root-user', '--map-auto', '--', 'tar', ...args, '--owner=:0', '--group=:0', '.'] as const);
+  const tar = spawn(program, rest, { env: { ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const { promise: ended, resolve, reject } = Promise.withResolvers<number>();
   let said = '';
   tar.stderr?.on('data', (piece: Buffer) => {
     said = (said + piece.toString('utf8')).slice(-500);
   });
-  tar.once('error', (error) => reject(new CasemateError('TOOL_MISSING', `cannot start tar: ${error.message}`, { cause: error })));
+  tar.once('error', (error) =>
+    reject(new CasemateError('TOOL_MISSING', `cannot start ${program}: ${error.message}`, { cause: error })),
+  );
   tar.once('close', (code) => resolve(code ?? 128));
   ended.catch(() => undefined);
   const { stdout } = tar;

@@ -12,6 +12,7 @@ import { run } from '../../system/process.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, SandboxSpec } from '../engine.ts';
 import { makeHome } from '../home-folder.ts';
+import { agentId } from '../oci/ids.ts';
 import { line } from '../oci/stage-plan.ts';
 import { processesInside, waitUntil } from '../processes.ts';
 import type { EngineRecord } from '../records.ts';
@@ -24,7 +25,6 @@ import { askedFor, keepAskedFor } from './asked-for.ts';
 import { keeperBody, sandboxBody, sandboxMounts, type BodyFacts, type ContainerBody } from './container-bodies.ts';
 import {
   firstProcess,
-  inspectContainer,
   killContainer,
   makeContainer,
   ownContainers,
@@ -39,7 +39,8 @@ import { layersOf } from './examine.ts';
 import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
-import { differences, kernelFaults, kernelStatus } from './read-back.ts';
+import { idMaps, kernelFaults, kernelStatus } from './read-back.ts';
+import { fieldsOf } from './read-json.ts';
 import { fillKeepers, forgetReady, passKeeper, takeKeeper, uplinkFolder } from './ready-keeper.ts';
 import { restrictMounts } from './restrict-mounts.ts';
 import { requireSamePlaces } from './same-places.ts';
@@ -94,7 +95,7 @@ async function make(context: DockerContext, base: EngineRecord, { signal }: Abor
   await makePlaceholders(context, spec, { user, protections });
   await makeHome(spec.home);
   await ownHome(spec, user);
-  const ownFiles = await accountFiles(context, spec, user);
+  const ownFiles = await accountFiles(context, spec, await agentOf(context, spec));
   const covers = await coverFiles(context.covers);
   signal?.throwIfAborted();
   const keeperId = ready?.container ?? (await makeKeeper(context, spec, image));
@@ -116,16 +117,22 @@ async function makeKeeper(context: DockerContext, spec: SandboxSpec, image: stri
 }
 
 /** An import takes long, and is done once for all who wait for it. */
-async function imageOf(context: DockerContext, { rootfs }: SandboxSpec, { signal }: Abortable): Promise<string> {
+export async function imageOf(
+  context: DockerContext,
+  { rootfs }: Pick<SandboxSpec, 'rootfs'>,
+  { signal }: Abortable,
+): Promise<string> {
   const { client, options, exclusive } = context;
   const { id: engineId } = await context.facts();
-  const { folders, env } = options;
-  return exclusive(`image ${rootfs}`, () => importedImage(rootfs, { client, engineId, folder: folders.images, env, signal }));
+  const { folders, env, uid } = options;
+  return exclusive(`image ${rootfs}`, () =>
+    importedImage(rootfs, { client, engineId, folder: folders.images, env, isOwner: uid === 0, signal }),
+  );
 }
 
 async function bodyFacts(context: DockerContext, spec: SandboxSpec, image: string): Promise<BodyFacts> {
   const { machine, mark, facts } = context;
-  const { processors, limits } = await facts();
+  const { processors, limits, userNamespace } = await facts();
   return {
     marks: { engine: await mark(), owner: spec.owner, sandbox: spec.id },
     machine,
@@ -134,7 +141,8 @@ async function bodyFacts(context: DockerContext, spec: SandboxSpec, image: strin
     limits: spec.limits,
     processors,
     runtime: spec.runtime,
-    limitsSwap: limits.swap,
+    bounds: limits,
+    userNamespace,
   };
 }
 
@@ -186,6 +194,18 @@ async function ownHome({ home }: SandboxSpec, { uid, gid }: SandboxUser): Promis
       cause: error,
     });
   }
+}
+
+/** The ids by which it is known inside. */
+export async function agentOf({ facts, options }: DockerContext, spec: SandboxSpec): Promise<SandboxUser> {
+  const owner = await userOf(spec);
+  if (!(await facts()).userNamespace) {
+    return owner;
+  }
+  if (owner.uid !== options.uid) {
+    throw new CasemateError('PATH_INVALID', `${visible(spec.workspace.path)} belongs to another user, who is nobody inside`);
+  }
+  return { uid: agentId, gid: agentId };
 }
 
 /** The image knows the agent by one id, and files by names: here both have the id of the workspace's owner. */
@@ -252,7 +272,7 @@ async function requireStarted(context: DockerContext, id: string, container: str
   const record = await context.records.get(id);
   await requireMounts(record, init.pid);
   await requireSamePlaces(init.pid, mounts);
-  await restrictMounts(context, init.pid, mounts);
+  await restrictMounts(context, init.pid, fieldsOf(body.HostConfig['Tmpfs']));
   await limitPools(context, init.pid, record.spec);
   // For the next one.
   fillKeepers(context, record.spec, async (spec) => {
@@ -268,8 +288,8 @@ async function requireAsAsked(context: DockerContext, id: string, body: Containe
     throw new CasemateError('ENGINE_FAILED', 'the first process of a container ended at once');
   }
   const faults = [
-    ...differences(body, await inspectContainer(context, id)),
-    ...kernelFaults(await kernelStatus(init.pid), body.User),
+    ...(await (await context.dialect()).differences(id, body)),
+    ...kernelFaults(await kernelStatus(init.pid), body.User, (await context.facts()).userNamespace ? await idMaps(init.pid) : []),
   ];
   if (faults.length > 0) {
     throw new CasemateError(
@@ -305,7 +325,7 @@ async function askToEnd(context: DockerContext, { spec }: EngineRecord, { contai
   if (await isAlone()) {
     return;
   }
-  const { uid, gid } = await userOf(spec);
+  const { uid, gid } = await agentOf(context, spec);
   const command = ['/bin/sh', '-c', 'kill -TERM -1'];
   // What does not answer is ended all the same.
   await runInside(context, { container, user: `${uid}:${gid}`, command, timeoutMs: graceMs }).catch(() => undefined);
@@ -334,6 +354,10 @@ async function tearDown(context: DockerContext, id: string, options: { readonly 
 async function removeContainers(context: DockerContext, id: string): Promise<void> {
   const own = await ownContainers(context, id);
   await Promise.all(own.filter(({ part }) => part === 'sandbox').map((one) => killContainer(context, one.id)));
+  if (own.length > 0 && (await context.facts()).product === 'Podman') {
+    // Not before all that is in its namespaces.
+    await Promise.all(own.filter(({ part }) => part === 'sandbox').map((one) => removeContainer(context, one.id)));
+  }
   await Promise.all(own.map((one) => removeContainer(context, one.id)));
 }
 

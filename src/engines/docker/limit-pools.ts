@@ -16,12 +16,15 @@ import type { DockerContext } from './context.ts';
  * the first process, on the host.
  */
 export async function limitPools(
-  { machine, options }: DockerContext,
+  { machine, options, facts }: DockerContext,
   pid: number,
   { limits, hostname }: Pick<SandboxSpec, 'limits' | 'hostname'>,
 ): Promise<void> {
-  // Who may use terminals stays as the engine has it.
-  const owners = (await superOptionsOf(pid, '/dev/pts')).filter((option) => /^(?:gid|uid|mode|ptmxmode)=/.test(option));
+  const { userNamespace, limits: bounds } = await facts();
+  // Who may use terminals stays as the engine has it; an id that is another one inside cannot be said again.
+  const owners = (await superOptionsOf(pid, '/dev/pts')).filter((option) =>
+    (userNamespace ? /^(?:mode|ptmxmode)=/ : /^(?:gid|uid|mode|ptmxmode)=/).test(option),
+  );
   const plan = [
     // The keeper may have been made before anybody knew for whom, and the container has its name.
     line('name', pid, hostname),
@@ -33,7 +36,8 @@ export async function limitPools(
   const args = [dataFile('engines/oci/stage.pl'), machine, String(process.pid)];
   const { exitCode, stderr } = await run('perl', args, { env: options.env, input: plan, timeoutMs: 30_000 });
   const said = visible(stderr.toString('utf8').trim()).slice(0, 300);
-  await limitSocketsApart(pid, limits);
+  // Without a group of its own it is in one of somebody else's.
+  await (bounds.memory ? limitSocketsApart(pid, limits) : undefined);
   const [terminals, shared] = await Promise.all(['/dev/pts', '/dev/shm'].map((place) => superOptionsOf(pid, place)));
   const open = [
     ...(terminals?.includes(`max=${maximumTerminals}`) === true ? [] : ['/dev/pts']),

@@ -45,11 +45,16 @@ function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && Object.keys(value).length === 0;
 }
 
-/** Of the first process: ids that are not the host's root, no right at all, no way to one, a filter of system calls. Pure. */
-export function kernelFaults(status: string, firstUser: string): readonly string[] {
+/**
+ * Of the first process: ids that are not the host's root, no right at all, no way to one, a filter of system calls. Pure.
+ * `maps`: of users and groups in a user namespace (proc(5), `uid_map`); none where the ids are the host's.
+ */
+export function kernelFaults(status: string, firstUser: string, maps: readonly string[] = []): readonly string[] {
   const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]?.trim() ?? '';
-  const [uid = '', gid = ''] = firstUser.split(':');
-  const ids = (id: string): string => Array.from({ length: 4 }, () => id).join('\t');
+  const [uid, gid] = firstUser
+    .split(':')
+    .map((id, index) => (maps.length === 0 ? Number(id) : hostId(maps[index] ?? '', Number(id))));
+  const ids = (id: number | undefined): string => Array.from({ length: 4 }, () => id ?? 'unmapped').join('\t');
   const expected: Readonly<Record<string, string>> = {
     Uid: ids(uid),
     Gid: ids(gid),
@@ -59,7 +64,25 @@ export function kernelFaults(status: string, firstUser: string): readonly string
   };
   return Object.entries(expected)
     .filter(([name, value]) => field(name) !== value)
-    .map(([name]) => `kernel: ${name} is ${field(name) || 'not told'}`);
+    .map(([name]) => `kernel: ${name} is ${field(name) || 'not told'}`)
+    .concat(maps.some((map) => (hostId(map, 0) ?? 0) === 0) ? ["kernel: root inside is the host's root"] : []);
+}
+
+/** What an id inside is outside; `undefined` where it is nothing. */
+function hostId(map: string, id: number): number | undefined {
+  const rows = map
+    .trim()
+    .split('\n')
+    .map((row) => row.trim().split(/\s+/).map(Number));
+  const [inside = 0, outside = 0] = rows.find(([first = 0, , count = 0]) => id >= first && id < first + count) ?? [
+    id,
+    Number.NaN,
+  ];
+  return Number.isNaN(outside) ? undefined : outside + id - inside;
+}
+
+export async function idMaps(pid: number): Promise<readonly string[]> {
+  return Promise.all(['uid_map', 'gid_map'].map((name) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')));
 }
 
 export async function kernelStatus(pid: number): Promise<string> {

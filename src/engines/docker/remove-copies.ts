@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { readTextIfPresent } from '../../system/files.ts';
 import { messageOf, segment, type DockerClient } from './docker-client.ts';
+import { engineFacts } from './engine-facts.ts';
 import { imageLabel, ownRepository } from './import-image.ts';
 import { fieldsOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
@@ -24,7 +25,7 @@ export async function removeCopies(digest: string, { client, folder }: Copies): 
   if (files.length === 0) {
     return [];
   }
-  const engineId = textOf(fieldsOf(await client.must('GET', '/info'))['ID']);
+  const { id: engineId } = await engineFacts(client);
   const file = join(folder, `${createHash('sha256').update(engineId).digest('hex').slice(0, 16)}-${hex}`);
   const filters = JSON.stringify({ label: [`${imageLabel}=${digest}`] });
   const labelled = rowsOf(await client.must('GET', '/images/json', { query: { filters } })).map((row) =>

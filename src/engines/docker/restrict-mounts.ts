@@ -1,24 +1,35 @@
+import { readFile } from 'node:fs/promises';
+
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { dataFile } from '../../system/data-file.ts';
 import { run } from '../../system/process.ts';
 import { line } from '../oci/stage-plan.ts';
-import { mountsOf } from '../workspace/protections.ts';
-import type { BindMount } from './container-bodies.ts';
+import { parseMounts, type Mounted } from '../workspace/protections.ts';
 import type { DockerContext } from './context.ts';
+import { fieldsOf, textOf } from './read-json.ts';
 
 /**
- * The engine has no word for `nosuid` and `nodev` on folders of the host and on the image. They are set from outside, before
- * anything but our sleeping process runs, and read back. Not on `/dev`: the engine makes the devices of a container there.
+ * The engine has no word for `nosuid` and `nodev` on folders of the host and on the image, and Podman none for the number of
+ * files in a folder of memory. They are set from outside, before anything but our sleeping process runs, and read back. Not
+ * below `/dev`: the engine makes the devices of a container there.
  */
 export async function restrictMounts(
   { machine, options }: DockerContext,
   pid: number,
-  mounts: readonly BindMount[],
+  memory: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  // The last three are the engine's own.
-  const places = [...new Set(['/', ...mounts.map(({ Target }) => Target), '/etc/hostname', '/etc/hosts', '/etc/resolv.conf'])];
-  const plan = [line('inside', pid), ...places.map((place) => line('restrict', place)), ''].join('\n');
+  const places = restricted(await readMounts(pid)).map(({ place }) => place);
+  const bounds = Object.entries(fieldsOf(memory)).flatMap(([place, mount]) => {
+    const files = /(?:^|,)nr_inodes=(\d+)/.exec(textOf(mount))?.[1];
+    return files === undefined ? [] : [{ place, files }];
+  });
+  const plan = [
+    line('inside', pid),
+    ...new Set(places.map((place) => line('restrict', place))),
+    ...bounds.map(({ place, files }) => line('bound', place, files)),
+    '',
+  ].join('\n');
   const args = [dataFile('engines/oci/stage.pl'), machine, String(process.pid)];
   const { exitCode, stderr } = await run('perl', args, { env: options.env, input: plan, timeoutMs: 30_000 });
   if (exitCode !== 0) {
@@ -27,12 +38,31 @@ export async function restrictMounts(
       `cannot restrict the mounts of the sandbox: ${visible(stderr.toString('utf8').trim()).slice(0, 300)}`,
     );
   }
-  const there = await mountsOf(pid);
-  const open = places.filter((place) => {
-    const found = there.findLast((mount) => mount.place === place)?.options ?? [];
-    return !found.includes('nosuid') || !found.includes('nodev');
-  });
-  if (open.length > 0) {
-    throw new CasemateError('ENGINE_FAILED', `mounts of the sandbox stayed open: ${open.slice(0, 5).map(visible).join(', ')}`);
+  const text = await readMounts(pid);
+  const open = restricted(text)
+    .filter(({ options: given }) => !given.includes('nosuid') || !given.includes('nodev'))
+    .map(({ place }) => place);
+  const unbounded = bounds.filter(({ place, files }) => !isBounded(text, place, files)).map(({ place }) => place);
+  if (open.length + unbounded.length > 0) {
+    throw new CasemateError(
+      'ENGINE_FAILED',
+      `mounts of the sandbox stayed open: ${[...open, ...unbounded].slice(0, 5).map(visible).join(', ')}`,
+    );
   }
+}
+
+async function readMounts(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/mountinfo`, 'utf8');
+}
+
+/** Of several mounts at one place the last one is seen. */
+function restricted(text: string): readonly Mounted[] {
+  const seen = new Map(parseMounts(text).map((mount) => [mount.place, mount]));
+  return [...seen.values()].filter(({ place }) => !/^\/(?:proc|sys|dev)(?:\/|$)/.test(place));
+}
+
+/** The options of the file system itself stand last in its line (proc(5)). */
+function isBounded(text: string, place: string, files: string): boolean {
+  const row = text.split('\n').findLast((one) => one.split(' ')[4] === place) ?? '';
+  return (row.split(' - ')[1]?.split(' ')[2] ?? '').split(',').includes(`nr_inodes=${files}`);
 }

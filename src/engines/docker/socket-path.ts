@@ -20,3 +20,18 @@ export function socketPath(env: Environment): string {
   }
   return path;
 }
+
+/** Of Podman: `CONTAINER_HOST`, as Podman itself reads it, else the socket of root's or of this user's service. */
+export function podmanSocketPath(env: Environment, uid: number): string {
+  const host = env.get('CONTAINER_HOST');
+  if (host === undefined) {
+    return uid === 0 ? '/run/podman/podman.sock' : `${env.get('XDG_RUNTIME_DIR') ?? `/run/user/${uid}`}/podman/podman.sock`;
+  }
+  const path = /^unix:\/\/(\/.+)$/.exec(host)?.[1];
+  if (path === undefined) {
+    throw new CasemateError('UNSUPPORTED', `CONTAINER_HOST is ${visible(host)}, and only Podman on this host is supported`, {
+      hint: 'Write for example unix:///run/podman/podman.sock.',
+    });
+  }
+  return path;
+}

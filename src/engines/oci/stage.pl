@@ -21,17 +21,17 @@ my %all = (
 my $numbers = $all{ $machine // '' } or stop('machine', 'is not supported');
 my %nr = (
   %$numbers, pidfd_send_signal => 424, open_tree => 428, move_mount => 429, fsopen => 430, fsconfig => 431, fsmount => 432,
-  pidfd_open => 434, openat2 => 437, mount_setattr => 442,
+  fspick => 433,  pidfd_open => 434, openat2 => 437, mount_setattr => 442,
 );
 
 use constant {
-  CLONE_NEWNS => 0x20000, CLONE_NEWUSER => 0x10000000,
+  CLONE_NEWNS => 0x20000, CLONE_NEWUSER => 0x10000000, NS_GET_PARENT => 0xb702,
   MS_NOSUID => 2, MS_NODEV => 4, MS_NOEXEC => 8, MS_REMOUNT => 32, MS_REC => 0x4000, MS_SLAVE => 0x80000, MS_SHARED => 0x100000,
   AT_FDCWD => -100, AT_SYMLINK_NOFOLLOW => 0x100, AT_EMPTY_PATH => 0x1000,
   OPEN_TREE_CLONE => 1, MOVE_MOUNT_BOTH_EMPTY => 0x44,
   ATTR_RDONLY => 1, ATTR_NOSUID => 2, ATTR_NODEV => 4, ATTR_NOEXEC => 8, ATTR_NOATIME => 0x10, ATTR_IDMAP => 0x100000,
   RESOLVE_NO_MAGICLINKS => 2, RESOLVE_NO_SYMLINKS => 4, RESOLVE_BENEATH => 8, RESOLVE_IN_ROOT => 16,
-  FS_FLAG => 0, FS_STRING => 1, FS_CREATE => 6,
+  FS_FLAG => 0, FS_STRING => 1, FS_CREATE => 6, FS_RECONFIGURE => 7, FSPICK_NOFOLLOW => 3,
   LOOP_CONFIGURE => 0x4c0a, LOOP_CTL_GET_FREE => 0x4c82, LO_FLAGS_AUTOCLEAR => 4,
   O_WRONLY => 1, O_RDWR => 2, O_CREAT => 0100, O_EXCL => 0200, O_PATH => 0x200000, O_CLOEXEC => 0x80000,
   S_IFMT => 0170000, S_IFDIR => 0040000, S_IFREG => 0100000, S_IFSOCK => 0140000,
@@ -162,6 +162,25 @@ sub mapping_or_none {
 my (@trees, %sources, $loop_number, $stage, $workspace_disk, $workspace_owner, $workshop, $runtime);
 
 # A path of the sandbox; links of the image lead nowhere but into the image.
+# An ordinary user may do in a user namespace of its own what root may, and in all below it: the one nearest to us is entered.
+my $has_joined;
+
+sub join_users {
+  my ($pid) = @_;
+  return if $> == 0 || $has_joined;
+  sysopen(my $users, "/proc/$pid/ns/user", 0) or stop('user namespace');
+  my $own = (stat '/proc/self/ns/user')[1];
+  while (1) {
+    my $number = ioctl($users, NS_GET_PARENT, 0);
+    last unless $number;
+    open(my $above, '<&=', $number + 0) or stop('user namespace');
+    last if (stat $above)[1] == $own;
+    $users = $above;
+  }
+  call('setns', fileno($users), CLONE_NEWUSER) == 0 or stop('user namespace');
+  $has_joined = 1;
+}
+
 sub look_inside {
   my ($path) = @_;
   my $root = look(AT_FDCWD, $stage, 0);
@@ -467,7 +486,8 @@ my %operations = (
   inside => sub {
     my ($pid) = @_;
     sysopen(my $namespace, "/proc/$pid/ns/mnt", 0) or stop('mount namespace');
-    call('setns', fileno($namespace), 0) == 0 or stop('mount namespace');
+    join_users($pid);
+    call('setns', fileno($namespace), CLONE_NEWNS) == 0 or stop('mount namespace');
   },
   # restrict PATH: what is mounted there gives nobody ids or devices
   restrict => sub {
@@ -481,6 +501,7 @@ my %operations = (
 $operations{name} = sub {
   my ($pid, $name) = @_;
   sysopen(my $names, "/proc/$pid/ns/uts", 0) or stop('hostname');
+  join_users($pid);
   call('setns', fileno($names), 0) == 0 or stop('hostname');
   call('sethostname', $name, length $name) == 0 or stop('hostname');
 };
@@ -492,6 +513,17 @@ $operations{limit} = sub {
   my $none = 'none';
   my $flags = MS_REMOUNT | MS_NOSUID | MS_NOEXEC | ($all eq '' ? 0 : MS_NODEV);
   call('mount', $none, $path, $none, $flags, $options) == 0 or stop("limit at $path");
+};
+
+# bound PATH FILES: so many files at most in the memory that is mounted there
+$operations{bound} = sub {
+  my ($path, $files) = @_;
+  my ($key, $value, $null) = ('nr_inodes', "$files", 0);
+  my $context = call('fspick', AT_FDCWD, $path, FSPICK_NOFOLLOW);
+  $context >= 0 or stop("memory at $path");
+  call('fsconfig', $context, FS_STRING, $key, $value, 0) == 0 && call('fsconfig', $context, FS_RECONFIGURE, $null, $null, 0) == 0
+    or stop("memory at $path");
+  call('close', $context);
 };
 
 # Probes: each really does what it asks about, in this short-lived process.

@@ -23,7 +23,7 @@ for editors; \`casemate policy check\` reads the files as a start would; \`casem
 
 - A key that a layer does not write is no opinion: it bounds nothing and changes nothing.
 - A lower layer may only narrow. Order of strictness: \`level\` personal < team < service < maximum; \`permissions\` skip < ask;
-  \`telemetry\` true < false; \`engine\` docker, auto < oci; \`runtime\` runc, crun < runsc; \`workspace.mode\` direct < readonly; a smaller limit is stricter;
+  \`telemetry\` true < false; \`engine\` docker, podman, auto < oci; \`runtime\` runc, crun < runsc; \`workspace.mode\` direct < readonly; a smaller limit is stricter;
   a \`workspace.path\` must be the upper one or lie in it.
 - \`agent.name\` and \`image\` are choices: what the organisation writes binds, what the user writes is a default.
 - \`network\` and \`presets\` together are what may be reached. Of each, the lowest layer that writes it holds; where no layer

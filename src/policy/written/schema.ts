@@ -1,3 +1,4 @@
+import { engineNames } from '../../base/engine-names.ts';
 import { z } from 'zod';
 
 import { layers } from '../../base/layers.ts';
@@ -242,10 +243,10 @@ export const policySchema = z
         "image recipe by name, or the path of a recipe file (with a `/` or ending in `.yaml`); default: the agent's, else `base`",
       ),
     engine: z
-      .enum(['oci', 'docker', 'auto'])
+      .enum([...engineNames, 'auto'])
       .optional()
       .describe(
-        'what makes the sandbox: `oci`, the container runtime itself; `docker`, a Docker Engine on this host, which lacks some layers of protection; `auto`, the one of them that lacks the fewest; default `oci`',
+        'what makes the sandbox: `oci`, the container runtime itself; `docker`, a Docker Engine on this host, `podman`, Podman on this host, which both lack some layers of protection; `auto`, the one of them that lacks the fewest; default `oci`',
       ),
     runtime: z
       .enum(['runc', 'crun', 'runsc'])

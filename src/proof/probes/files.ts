@@ -207,7 +207,7 @@ interface Judging {
 
 function judgeMount(mount: Mount, from: Row['from'], { engine, declaredAlone = false }: Judging): Row {
   const { at = '', options = '', type = '' } = mount;
-  const isDeclared = declared.test(at) || (engine === 'docker' && declaredWithDocker.test(at));
+  const isDeclared = declared.test(at) || (engine !== 'oci' && declaredWithDocker.test(at));
   return attack(`mount at ${at}`, {
     expected: declaredAlone ? 'declared' : 'declared, nosuid, nodev',
     seen: `${type} ${options}${isDeclared ? '' : ', not declared'}`,
@@ -223,6 +223,6 @@ function givesNothing(mount: Mount, engine: Judging['engine']): boolean {
   const isDevice = type === 'devpts' || /^\/dev\/(?:null|zero|full|random|urandom|tty|console|ptmx)$/.test(at);
   const isMask = at.startsWith('/proc/') || at.startsWith('/sys');
   // Docker makes the devices of /dev there, and nobody inside may make another one or write there.
-  const mayHoldDevices = engine === 'docker' && at === '/dev' && type === 'tmpfs';
+  const mayHoldDevices = engine !== 'oci' && at === '/dev' && type === 'tmpfs';
   return isDevice || isMask || (list.includes('nosuid') && (mayHoldDevices || list.includes('nodev')));
 }

@@ -7,7 +7,8 @@ import {
   sandboxMounts,
   type BodyFacts,
 } from '../../../src/engines/docker/container-bodies.ts';
-import { layersOf, type EngineFacts } from '../../../src/engines/docker/examine.ts';
+import type { EngineFacts } from '../../../src/engines/docker/engine-facts.ts';
+import { layersOf } from '../../../src/engines/docker/examine.ts';
 import { outputFrames } from '../../../src/engines/docker/output-frames.ts';
 import { differences, kernelFaults } from '../../../src/engines/docker/read-back.ts';
 import { otherPlaces } from '../../../src/engines/docker/same-places.ts';
@@ -21,7 +22,8 @@ const facts: BodyFacts = {
   limits: { memoryBytes: 2 ** 29, cpus: 4, pids: 100, diskBytes: 2 ** 30, fileBytes: 2 ** 26, openFiles: 1024 },
   processors: 2,
   runtime: 'runc',
-  limitsSwap: true,
+  bounds: { memory: true, swap: true, cpu: true, pids: true },
+  userNamespace: false,
 };
 const mounts = [
   bindMount('/home/me/work', '/workspace', 'write'),
@@ -163,13 +165,15 @@ describe('output of a command', () => {
 
 test('layers follow from what the engine says of itself, and what it cannot give is missing', () => {
   const told: EngineFacts = {
+    product: 'Docker',
     id: 'x',
     version: '20.10.24',
     processors: 2,
     limits: { memory: true, swap: true, cpu: true, pids: true },
     security: ['seccomp'],
+    userNamespace: false,
     runtimes: ['runc'],
-    runc: { version: '1.3.6', package: undefined },
+    versions: [{ name: 'runc', version: '1.3.6', package: undefined }],
   };
   const missing = (changes: Partial<EngineFacts>, runtime = 'runc') =>
     layersOf({ ...told, ...changes }, runtime)
@@ -180,6 +184,6 @@ test('layers follow from what the engine says of itself, and what it cannot give
   expect(missing({ limits: { ...told.limits, memory: false, pids: false } })).toEqual(
     expect.arrayContaining(['memory-limit', 'pids-limit']),
   );
-  expect(missing({ runc: { version: '1.1.4', package: undefined } })).toContain('runtime-floor');
+  expect(missing({ versions: [{ name: 'runc', version: '1.1.4', package: undefined }] })).toContain('runtime-floor');
   expect(missing({}, 'runsc')).toContain('runtime-floor');
 });

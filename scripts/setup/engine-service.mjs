@@ -1,0 +1,71 @@
+/** What is the same for every engine that tests start for themselves: waiting for it, ending it, its last words. */
+import { readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const waitMs = 120_000;
+
+/** Asks it to end, and does not wait for ever. `log`: file of its output. */
+export async function endService(engine, log) {
+  if (engine.exitCode !== null || engine.signalCode !== null) {
+    return;
+  }
+  const left = new Promise((resolve) => {
+    engine.once('close', resolve);
+  });
+  engine.kill('SIGTERM');
+  if ((await Promise.race([left.then(() => 'ended'), sleep(30_000, 'late', { ref: false })])) === 'late') {
+    process.stderr.write(`casemate: an engine of the tests did not end when asked to: ${lastLines(log)}\n`);
+    engine.kill('SIGKILL');
+    await left;
+  }
+}
+
+/** What cannot be removed (something is still mounted there) fails no tests: it is said. */
+export function removeFolder(folder) {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  } catch (error) {
+    process.stderr.write(`casemate: left behind: ${folder}: ${error.message}\n`);
+  }
+}
+
+/** Waits until it answers on its socket. Throws when it ends or takes too long. */
+export async function serves(engine, { name, socket, log }) {
+  const isThere = () => {
+    if (engine.exitCode !== null || engine.pid === undefined) {
+      throw new Error(`${name} did not start: ${lastLines(log)}`);
+    }
+    return answers(socket);
+  };
+  await until(isThere, () => {
+    engine.kill();
+    return `${name} does not answer: ${lastLines(log)}`;
+  });
+}
+
+function answers(socketPath) {
+  return new Promise((resolve) => {
+    const question = request({ socketPath, path: '/_ping', agent: false, timeout: 5000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200);
+    });
+    question.once('timeout', () => question.destroy());
+    question.once('error', () => resolve(false));
+    question.end();
+  });
+}
+
+export async function until(isSo, otherwise) {
+  const latest = Date.now() + waitMs;
+  while (!(await isSo())) {
+    if (Date.now() > latest) {
+      throw new Error(typeof otherwise === 'string' ? otherwise : otherwise());
+    }
+    await sleep(100);
+  }
+}
+
+function lastLines(file) {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-3).join(' | ').slice(-800);
+}

@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { isErrno, privateFolder, replaceFile } from '../../system/files.ts';
+import { run } from '../../system/process.ts';
+import type { ContainerBody } from './container-bodies.ts';
+import { segment, type DockerClient } from './docker-client.ts';
+import { differences } from './read-back.ts';
+import { podmanDifferences } from './podman-read-back.ts';
+import { podmanSpec } from './podman-spec.ts';
+import { fieldsOf, rowsOf, textOf } from './read-json.ts';
+
+/** How a container is asked for and looked at again, by who makes it. All else is the same for both. */
+export interface Dialect {
+  /** Answers the container's id, and what the engine left out. */
+  readonly make: (name: string, body: ContainerBody) => Promise<Made>;
+  /** Of a container that was started: names of what is not as asked. */
+  readonly differences: (id: string, body: ContainerBody) => Promise<readonly string[]>;
+}
+
+export interface Made {
+  readonly id: string;
+  readonly warnings: readonly string[];
+}
+
+export type Product = 'Docker' | 'Podman';
+
+export interface DialectParts {
+  readonly client: DockerClient;
+  /** private folder of ours that Podman can read */
+  readonly folder: string;
+  /** whole environment of a program */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export function dialectOf(product: Product, parts: DialectParts): Dialect {
+  return product === 'Podman' ? podmanDialect(parts) : dockerDialect(parts);
+}
+
+function dockerDialect({ client }: DialectParts): Dialect {
+  return {
+    make: async (name, body) => made(await client.must('POST', '/containers/create', { query: { name }, body })),
+    differences: async (id, body) => differences(body, await client.must('GET', `/containers/${segment(id)}/json`)),
+  };
+}
+
+function podmanDialect({ client, folder, env }: DialectParts): Dialect {
+  return {
+    async make(name, body) {
+      const seccompFile = join(folder, 'system-calls.json');
+      await privateFolder(folder);
+      await replaceFile(seccompFile, seccompText(body));
+      const spec = podmanSpec(name, body, { seccompFile, processes: await ownProcesses() });
+      return made(await client.must('POST', '/libpod/containers/create', { body: spec }));
+    },
+    async differences(id, body) {
+      const told = await client.must('GET', `/libpod/containers/${segment(id)}/json`);
+      const file = textOf(fieldsOf(told)['OCIConfigPath']);
+      // A service on another machine has its files there; then nothing could be compared.
+      const text = await readOwned(file, env).catch(() => undefined);
+      return text === undefined
+        ? ['OCIConfigPath']
+        : podmanDifferences(body, { inspected: told, configuration: JSON.parse(text) });
+    },
+  };
+}
+
+/** Files of an ordinary user's Podman can have a subordinate id as their owner. */
+async function readOwned(file: string, env: Readonly<Record<string, string>>): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (!isErrno(error, 'EACCES')) {
+      throw error;
+    }
+    const { stdout } = await run('unshare', ['--user', '--map-root-user', '--map-auto', '--', 'cat', '--', file], {
+      env,
+      timeoutMs: 30_000,
+    });
+    return stdout.toString('utf8');
+  }
+}
+
+/** As many as there are numbers for, or as the caller may have: Podman has set the first for itself. */
+async function ownProcesses(): Promise<number> {
+  const [limits, all] = await Promise.all(['self/limits', 'sys/kernel/pid_max'].map((name) => readFile(`/proc/${name}`, 'utf8')));
+  const hard = /^Max processes +\S+ +(\d+)/m.exec(limits ?? '')?.[1];
+  return Math.min(Number(hard ?? all), Number(all));
+}
+
+function made(answer: unknown): Made {
+  const told = fieldsOf(answer);
+  return { id: textOf(told['Id']), warnings: rowsOf(told['Warnings']).map(textOf) };
+}
+
+function seccompText({ HostConfig }: ContainerBody): string {
+  const option = rowsOf(HostConfig['SecurityOpt'])
+    .map(textOf)
+    .find((text) => text.startsWith('seccomp='));
+  return option?.slice('seccomp='.length) ?? '{"defaultAction":"SCMP_ACT_ERRNO"}';
+}
