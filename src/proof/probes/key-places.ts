@@ -119,11 +119,11 @@ async function misplace(lab: Lab): Promise<readonly Row[]> {
   const attempts = await attemptsIn(lab);
   const phantoms = await Promise.all([phantomIn(lab.twin), lab.peer().then((peer) => phantomIn(peer))]);
   const sought = { key: lab.canaries.key, phantoms };
-  await Promise.all(attempts.map(({ host, say, bytes }) => say({ host }, [bytes], { quietMs: 6000 })));
+  await Promise.all(attempts.map(({ host, say, bytes }) => say({ host }, [bytes], { quietMs: 1500 })));
   await settle();
   const rows = attempts.map(({ what, mark }) => unseenRow(what, strays(oracle.with(mark), sought)));
   // Many of a kind at once are summed up when their second is over.
-  await eventually(async () => (alarmsIn(await since()) >= attempts.length ? true : undefined), 20_000);
+  await eventually(async () => (alarmsIn(await since()) >= attempts.length ? true : undefined), 5000);
   const records = await since();
   const revealing = records.filter((record) => [sought.key, ...phantoms].some((text) => shows(JSON.stringify(record), text)));
   return [

@@ -136,7 +136,7 @@ async function racingRows(lab: Lab): Promise<readonly Row[]> {
   await eventually(async () => {
     const { out } = await lab.casemate(['ls', '--json']);
     return out.includes('"racing"') ? undefined : true;
-  }, 60_000);
+  }, 15_000);
   // The last one may have been ended between its two folders.
   const folders = (await readdir(workspace)).filter((name) => /^r\d+$/.test(name));
   const whole = await Promise.all(folders.map((name) => exists(join(workspace, name, '.git'))));
