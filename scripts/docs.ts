@@ -13,6 +13,8 @@ import { guaranteeIds, guarantees, type GuaranteeId } from '../src/proof/guarant
 import { probes } from '../src/proof/probes.ts';
 import type { Comparison } from './compare/comparison.ts';
 import { comparisonPage } from './comparison-page.ts';
+import { enginesPage } from './engines-page.ts';
+import type { EngineVerdicts } from './engines/verdicts.ts';
 import { table } from './markdown.ts';
 import { mcpPage } from './mcp-page.ts';
 import { surfacePage, type MeasuredReport } from './surface-page.ts';
@@ -33,6 +35,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
     ['docs/layers.md', page('Protection layers', layerPage())],
     ['docs/surface.md', page('The reachable surface', surfacePage(surface()))],
     ['docs/comparison.md', page('Compared with other sandboxes', comparisonPage(comparison()))],
+    ['docs/engines.md', page('Verdicts by engine', enginesPage(engines()))],
     ['docs/policy.md', policyReference().replace('\n', `\n\n${made}\n`)],
   ]);
 }
@@ -40,6 +43,7 @@ export function generatedDocs(): ReadonlyMap<string, string> {
 /** What was measured on a machine for this release, by the script of that name. */
 const surface = (): MeasuredReport => readJson('surface');
 const comparison = (): Comparison => readJson('comparison');
+const engines = (): EngineVerdicts => readJson('engines');
 
 function readJson(name: string) {
   return JSON.parse(readFileSync(join(import.meta.dirname, `../docs/${name}.json`), 'utf8'));

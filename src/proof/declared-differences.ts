@@ -16,6 +16,8 @@ interface Difference {
 }
 
 const hostIds = { why: "containers have the host's ids", waiver: 'user-namespace' } as const;
+/** Of these the kernel gives each user of the host so many, and all sandboxes of one owner are one user. */
+const countedByUser = ['inotify instances', 'message queues', 'MiB of locked shared memory', 'timers'];
 const userCounted = 'without a user namespace it is counted for the user on the whole host; the group bounds processes';
 
 const ofContainers: readonly Difference[] = [
@@ -24,6 +26,12 @@ const ofContainers: readonly Difference[] = [
   { what: 'ids that are mapped', ...hostIds },
   { what: 'RLIMIT_NPROC of a command', why: userCounted },
   { what: 'Max processes', why: userCounted },
+  ...countedByUser.map((pool): Difference => ({
+    what: `one for another sandbox (${pool})`,
+    why: 'without a user namespace it is counted for the user on the whole host, whose other sandboxes may have none left',
+    seen: /^E(?:MFILE|NOMEM|AGAIN|NOSPC)$/,
+    waiver: 'user-namespace',
+  })),
   {
     what: 'file systems in memory without a limit',
     why: "the engine's own: read-only, or closed to the agent",

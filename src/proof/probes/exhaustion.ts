@@ -1,3 +1,4 @@
+import { withDeclared } from '../declared-differences.ts';
 import { besiege, type Attack, type AttackTable } from '../exhaustion/attack.ts';
 import { floodAttacks } from '../exhaustion/floods.ts';
 import { outputAttacks } from '../exhaustion/output.ts';
@@ -23,7 +24,8 @@ function probeOf(attack: Attack): Probe {
         return { notApplicable: lacking };
       }
       const first = await besiege(lab, attack);
-      return isSlowed(first.watched) ? await besiege(lab, attack, first.watched) : first;
+      const seen = isSlowed(first.watched) ? await besiege(lab, attack, first.watched) : first;
+      return plan === undefined ? seen : { rows: withDeclared(seen.rows, plan) };
     },
   };
 }

@@ -1,0 +1,104 @@
+/**
+ * Proves a sandbox under each engine of this machine and writes `docs/engines.json`, from which `npm run docs` makes the page:
+ * `npm run engines -- [--only NAME,...] [--profile quick|full]`. Those that are not named stay as they were measured. Status 1:
+ * one of them could not be measured.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import type { Finding } from '../src/proof/finding.ts';
+import { processEnvironment } from '../src/system/environment.ts';
+import { pathsFrom } from '../src/system/paths.ts';
+import { run } from '../src/system/process.ts';
+import { version } from '../src/system/version.ts';
+import { machine } from '../bench/machine.ts';
+import { engineChoices, type EngineRun, type EngineVerdicts, type ProbeRun } from './engines/verdicts.ts';
+
+const { values } = parseArgs({
+  options: { only: { type: 'string' }, profile: { type: 'string', default: 'full' } },
+});
+const file = join(import.meta.dirname, '../docs/engines.json');
+const program = join(import.meta.dirname, '../src/cli/main.ts');
+const limitMs = 90 * 60_000;
+
+interface Report {
+  readonly statement: {
+    readonly time: string;
+    readonly profile: string;
+    readonly runtimeVersion: string;
+    readonly waived: readonly string[];
+  };
+  readonly findings: readonly Finding[];
+}
+
+/** In a home of its own, with the images of this machine. */
+async function measure(name: string, options: readonly string[]): Promise<EngineRun> {
+  const folder = await mkdtemp(join(tmpdir(), 'casemate-engines-'));
+  const env = {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    LANG: 'C.UTF-8',
+    HOME: join(folder, 'user'),
+    CASEMATE_HOME: join(folder, 'casemate'),
+    CASEMATE_IMAGES: pathsFrom(processEnvironment, process.geteuid?.() ?? 0).images,
+    ...Object.fromEntries(Object.entries(process.env).filter(([key]) => key === 'DOCKER_HOST')),
+  };
+  const call = (args: readonly string[]) => run(process.execPath, [program, ...args], { env, cwd: folder, timeoutMs: limitMs });
+  const asked = { name, options, date: new Date().toISOString().slice(0, 10), profile: values.profile };
+  try {
+    await Promise.all([mkdir(env.HOME), mkdir(env.CASEMATE_HOME, { mode: 0o700 })]);
+    const { stdout, stderr } = await call(['prove', '--json', '--profile', values.profile, ...options]);
+    return { ...asked, ...readReport(stdout.toString('utf8'), stderr.toString('utf8')) };
+  } finally {
+    await call(['daemon', 'stop', '--force']).catch(() => undefined);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function readReport(out: string, err: string): Pick<EngineRun, 'version' | 'waived' | 'probes' | 'missing'> {
+  try {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- what the program of this checkout prints
+    const { statement, findings } = JSON.parse(out) as Report;
+    return { version: statement.runtimeVersion, waived: statement.waived, probes: findings.map(probeRun) };
+  } catch {
+    return { version: 'none', waived: [], probes: [], missing: err.trim().split('\n')[0]?.slice(0, 200) ?? 'no report' };
+  }
+}
+
+function probeRun({ probe, verdict, why, rows }: Finding): ProbeRun {
+  const declared = rows.filter(({ expected }) => expected.includes(', or as declared of '));
+  const differs = [
+    ...new Set(declared.map(({ what, expected }) => `${what}: ${expected.split(/, or as declared of \w+: /)[1] ?? ''}`)),
+  ];
+  return { probe, verdict, ...(why === undefined ? {} : { why: withoutPlaces(why) }), differs };
+}
+
+/** Folders of a proof have names that mean nothing elsewhere. */
+function withoutPlaces(text: string): string {
+  return text.replaceAll(/\/tmp\/casemate-[\w-]+/g, '/tmp/…');
+}
+
+function before(): readonly EngineRun[] {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- what this script wrote
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as EngineVerdicts).engines : [];
+}
+
+const only = values.only?.split(',').map((name) => name.trim());
+const measured = new Map(before().map((one) => [one.name, one]));
+for (const [name, options] of Object.entries(engineChoices)) {
+  if (only === undefined || only.includes(name)) {
+    process.stderr.write(`${name}\n`);
+    const one = await measure(name, options);
+    const count = (verdict: string): number => one.probes.filter((probe) => probe.verdict === verdict).length;
+    process.stderr.write(
+      `  ${one.missing ?? `${count('held')} held, ${count('broken')} broken, ${count('inconclusive')} inconclusive`}\n`,
+    );
+    measured.set(name, one);
+    process.exitCode ||= one.missing === undefined ? 0 : 1;
+  }
+}
+const engines = Object.keys(engineChoices).flatMap((name) => measured.get(name) ?? []);
+const verdicts: EngineVerdicts = { casemate: version, machine: machine(), engines };
+writeFileSync(file, `${JSON.stringify(verdicts, undefined, 1)}\n`);
