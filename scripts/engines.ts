@@ -1,7 +1,7 @@
 /**
  * Proves a sandbox under each engine of this machine and writes `docs/engines.json`, from which `npm run docs` makes the page:
- * `npm run engines -- [--only NAME,...] [--profile quick|full]`. Those that are not named stay as they were measured. Status 1:
- * one of them could not be measured.
+ * `npm run engines -- [--only NAME,...] [--profile quick|full] [--report NAME=FILE]`. Those that are not named stay as they were
+ * measured; a report is what `casemate prove --json` printed for that engine. Status 1: one of them could not be measured.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, mkdir } from 'node:fs/promises';
@@ -18,7 +18,7 @@ import { machine } from '../bench/machine.ts';
 import { engineChoices, type EngineRun, type EngineVerdicts, type ProbeRun } from './engines/verdicts.ts';
 
 const { values } = parseArgs({
-  options: { only: { type: 'string' }, profile: { type: 'string', default: 'full' } },
+  options: { only: { type: 'string' }, profile: { type: 'string', default: 'full' }, report: { type: 'string' } },
 });
 const file = join(import.meta.dirname, '../docs/engines.json');
 const program = join(import.meta.dirname, '../src/cli/main.ts');
@@ -45,10 +45,11 @@ async function measure(name: string, options: readonly string[]): Promise<Engine
     CASEMATE_IMAGES: pathsFrom(processEnvironment, process.geteuid?.() ?? 0).images,
     ...Object.fromEntries(Object.entries(process.env).filter(([key]) => key === 'DOCKER_HOST')),
   };
-  const call = (args: readonly string[]) => run(process.execPath, [program, ...args], { env, cwd: folder, timeoutMs: limitMs });
+  const work = join(folder, 'work');
+  const call = (args: readonly string[]) => run(process.execPath, [program, ...args], { env, cwd: work, timeoutMs: limitMs });
   const asked = { name, options, date: new Date().toISOString().slice(0, 10), profile: values.profile };
   try {
-    await Promise.all([mkdir(env.HOME), mkdir(env.CASEMATE_HOME, { mode: 0o700 })]);
+    await Promise.all([mkdir(work), mkdir(env.HOME), mkdir(env.CASEMATE_HOME, { mode: 0o700 })]);
     const { stdout, stderr } = await call(['prove', '--json', '--profile', values.profile, ...options]);
     return { ...asked, ...readReport(stdout.toString('utf8'), stderr.toString('utf8')) };
   } finally {
@@ -57,13 +58,15 @@ async function measure(name: string, options: readonly string[]): Promise<Engine
   }
 }
 
-function readReport(out: string, err: string): Pick<EngineRun, 'version' | 'waived' | 'probes' | 'missing'> {
+function readReport(out: string, err: string): Pick<EngineRun, 'profile' | 'version' | 'waived' | 'probes' | 'missing'> {
   try {
     // oxlint-disable-next-line no-unsafe-type-assertion -- what the program of this checkout prints
     const { statement, findings } = JSON.parse(out) as Report;
-    return { version: statement.runtimeVersion, waived: statement.waived, probes: findings.map(probeRun) };
+    const { profile, runtimeVersion, waived } = statement;
+    return { profile, version: runtimeVersion, waived, probes: findings.map(probeRun) };
   } catch {
-    return { version: 'none', waived: [], probes: [], missing: err.trim().split('\n')[0]?.slice(0, 200) ?? 'no report' };
+    const none = { profile: values.profile, version: 'none', waived: [], probes: [] };
+    return { ...none, missing: err.trim().split('\n')[0]?.slice(0, 200) ?? 'no report' };
   }
 }
 
@@ -85,12 +88,17 @@ function before(): readonly EngineRun[] {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as EngineVerdicts).engines : [];
 }
 
-const only = values.only?.split(',').map((name) => name.trim());
+const [reported, report = ''] = values.report?.split('=') ?? [];
+const only = (reported ?? values.only)?.split(',').map((name) => name.trim());
 const measured = new Map(before().map((one) => [one.name, one]));
 for (const [name, options] of Object.entries(engineChoices)) {
   if (only === undefined || only.includes(name)) {
     process.stderr.write(`${name}\n`);
-    const one = await measure(name, options);
+    const date = new Date().toISOString().slice(0, 10);
+    const one =
+      reported === name
+        ? { name, options, date, ...readReport(readFileSync(report, 'utf8'), 'no report') }
+        : await measure(name, options);
     const count = (verdict: string): number => one.probes.filter((probe) => probe.verdict === verdict).length;
     process.stderr.write(
       `  ${one.missing ?? `${count('held')} held, ${count('broken')} broken, ${count('inconclusive')} inconclusive`}\n`,

@@ -7,6 +7,7 @@ import { mutants } from '../test/mutants/all.ts';
 import type { Mutant, Need } from '../test/mutants/mutant.ts';
 import { judgeBaseline, judgeMutant, type MutantResult } from '../test/mutants/judge-mutant.ts';
 import { proveBuild, type Proved } from '../test/mutants/prove-build.ts';
+import { engineChoices } from './engines/verdicts.ts';
 import { onPath } from '../test/mutants/on-path.ts';
 
 /**
@@ -39,7 +40,7 @@ async function main(): Promise<number> {
   }
   const chosen = mutants.filter(({ name }) => wanted === undefined || wanted.includes(name));
   const results: MutantResult[] = [];
-  for (const some of Map.groupBy(chosen, ({ runtime, through }) => `${runtime} ${through}`).values()) {
+  for (const some of Map.groupBy(chosen, ({ runtime, through, engine }) => `${runtime} ${through} ${engine}`).values()) {
     if (!(await tryGroup(some, results))) {
       return 1;
     }
@@ -48,16 +49,20 @@ async function main(): Promise<number> {
 }
 
 /** How a build is proved: the product itself must hold in the same way. */
-type Way = Pick<Mutant, 'runtime' | 'through'>;
+type Way = Pick<Mutant, 'runtime' | 'through' | 'engine'>;
 
 /** Those that are proved in one way; whether the product itself holds in it. */
 async function tryGroup(some: readonly Mutant[], results: MutantResult[]): Promise<boolean> {
-  const { runtime, through }: Way = some[0] ?? {};
+  const { runtime, through, engine }: Way = some[0] ?? {};
+  if (engine !== undefined && !onPath(engine)) {
+    results.push(...some.map((mutant) => skipped(mutant, `${engine} is not installed`)));
+    return true;
+  }
   if (runtime !== undefined && !onPath(runtime)) {
     results.push(...some.map((mutant) => skipped(mutant, `${runtime} is not installed`)));
     return true;
   }
-  const { faults, absent } = await baseline(some, { runtime, through });
+  const { faults, absent } = await baseline(some, { runtime, through, engine });
   if (faults.length > 0) {
     say(`the product itself does not hold, so no mutant can be told from it:\n  ${faults.join('\n  ')}`);
     return false;
@@ -130,6 +135,7 @@ async function prove(mutant: Mutant | undefined, probes: readonly string[], way:
   const runtime = way.runtime ?? values.runtime;
   const options = [
     ...(runtime === undefined ? [] : ['--runtime', runtime]),
+    ...(way.engine === undefined ? [] : engineChoices[way.engine]),
     ...(values.waive ?? []).flatMap((layer) => ['--waive', layer]),
   ];
   const proved = await proveBuild({ entry, probes, options, through: way.through });

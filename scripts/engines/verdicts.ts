@@ -31,8 +31,8 @@ export interface ProbeRun {
 }
 
 /** What is proved, and with what accepted; one that this machine lacks is said to be missing. */
-export const engineChoices: Readonly<Record<string, readonly string[]>> = {
+export const engineChoices = {
   'oci/runc': ['--engine', 'oci', '--runtime', 'runc'],
   'oci/runsc': ['--engine', 'oci', '--runtime', 'runsc'],
   docker: ['--engine', 'docker', '--waive', 'user-namespace', '--waive', 'disk-limit'],
-};
+} as const satisfies Readonly<Record<string, readonly string[]>>;

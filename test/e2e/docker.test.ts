@@ -101,7 +101,7 @@ describe.each(engines)('a user whose engine is $engine', { timeout: 240_000 }, (
     expect(await home.casemate(['destroy', 'box', '--confirm', 'box'])).toMatchObject({ code: 0 });
     expect(await containers(home, engine)).toEqual([]);
     expect((await run('ls', ['-A', home.project], { env: { PATH: '/usr/bin:/bin' } })).stdout.toString('utf8')).toBe('made\n');
-  });
+  }, 180_000);
 });
 
 /** What this installation has made and is still there. */

@@ -1,21 +1,40 @@
 import { spawn } from 'node:child_process';
+import { chown } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { entry, makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { dockerLacks, dockerWaivers, workspaceOwner } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
-describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a terminal', () => {
+const engines = [
+  { engine: 'oci', lacks: await wholeWayLacks(), options: [] },
+  {
+    engine: 'docker',
+    lacks: await dockerLacks(),
+    options: ['--engine', 'docker', ...dockerWaivers.flatMap((layer) => ['--waive', layer])],
+  },
+] as const;
+const usable = new Set(engines.filter(({ engine, lacks }) => engineOrSkip(engine, lacks)).map(({ engine }) => engine));
+
+describe.for(engines)('a terminal with $engine', { timeout: 120_000 }, ({ engine, options }) => {
+  if (!usable.has(engine)) {
+    it.skip('is not here', () => undefined);
+    return;
+  }
   let home: Home;
 
   beforeAll(async () => {
     home = await makeHome();
-    await home.casemate(['create', 'term']);
+    if (engine === 'docker') {
+      await chown(home.project, workspaceOwner, workspaceOwner);
+    }
+    await home.casemate(['create', 'term', ...options]);
     await home.casemate(['start', 'term']);
-  });
+  }, 120_000);
 
   afterAll(async () => {
     await home.remove();
-  });
+  }, 60_000);
 
   /** Runs a shell line in a pseudo-terminal of its own (script(1)); `casemate` is the real command line. */
   async function inTerminal(line: string, typed?: string): Promise<{ code: number; out: string }> {

@@ -1,5 +1,6 @@
 import { aroundMutants } from './around.ts';
 import { callerMutants } from './callers.ts';
+import { dockerMutants } from './docker.ts';
 import { entryMutants } from './entries.ts';
 import { exhaustionMutants } from './exhaustion.ts';
 import { kernelMutants, networkMutants } from './kernel.ts';
@@ -29,4 +30,5 @@ export const mutants: readonly Mutant[] = [
   ...aroundMutants,
   ...faultMutants,
   ...wideningMutants,
+  ...dockerMutants,
 ];
