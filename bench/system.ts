@@ -3,12 +3,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { importImage } from '../scripts/rootfs-image.ts';
-import { attempt, hostEnv, timeInRounds, whyNot, type Contender } from './measure.ts';
+import { compare } from './compare.ts';
+import { benchDocker } from './docker.ts';
+import { attempt, hostEnv, type Contender } from './measure.ts';
 import { bareBundle, withBareContainer } from './runc-bundle.ts';
 import { blocked, type BenchResult } from './result.ts';
 import { program, withSite, type Site } from './site.ts';
 
-const rounds = 15;
 const idleSandboxes = 5;
 
 export async function benchSystem(): Promise<readonly BenchResult[]> {
@@ -65,7 +66,7 @@ async function benchRun(site: Site, rootfs: string): Promise<readonly BenchResul
   ];
   const aims = { 'run/docker run --rm true': '< 0.5', 'run/srt true': '< 0.5' };
   try {
-    return await compare(ours, others, aims);
+    return [...(await compare(ours, others, aims)), ...(await benchDocker(site, image.name))];
   } finally {
     await image.remove();
   }
@@ -83,39 +84,6 @@ async function benchExec(site: Site, rootfs: string): Promise<readonly BenchResu
   } finally {
     await attempt(process.execPath, [program, 'destroy', name, '--confirm', name], { env: site.env, cwd: site.project });
   }
-}
-
-/** Times what can run in the same rounds; the rest says why not. Each of the others is shown as our time divided by its time. */
-async function compare(
-  ours: Contender,
-  others: readonly Contender[],
-  aims: Readonly<Record<string, string>>,
-): Promise<readonly BenchResult[]> {
-  const reasons = new Map<string, string | undefined>();
-  for (const contender of [ours, ...others]) {
-    reasons.set(contender.name, await whyNot(contender));
-  }
-  const able = [ours, ...others].filter(({ name }) => reasons.get(name) === undefined);
-  const samples = await timeInRounds(able, rounds);
-  const rows = [ours, ...others].map(({ name }): BenchResult => {
-    const reason = reasons.get(name);
-    return reason === undefined ? { name, unit: 'ms', samples: samples.get(name) ?? [] } : blocked(name, 'ms', reason);
-  });
-  const mine = samples.get(ours.name);
-  const ratios = others
-    .filter(({ name }) => mine !== undefined && reasons.get(name) === undefined)
-    .map(({ name }): BenchResult => {
-      const theirs = samples.get(name) ?? [];
-      const ratio = (mine ?? []).map((value, round) => value / (theirs[round] ?? Number.NaN));
-      return {
-        name: `${name}, casemate's share`,
-        unit: 'x',
-        samples: ratio,
-        aim: aims[name],
-        note: 'casemate divided by it, same round',
-      };
-    });
-  return [...rows, ...ratios];
 }
 
 async function benchMemory(site: Site): Promise<readonly BenchResult[]> {
