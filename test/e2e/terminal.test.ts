@@ -14,98 +14,94 @@ const engines = [
     options: ['--engine', 'docker', ...dockerWaivers.flatMap((layer) => ['--waive', layer])],
   },
 ] as const;
-const usable = new Set(engines.filter(({ engine, lacks }) => engineOrSkip(engine, lacks)).map(({ engine }) => engine));
+for (const { engine, lacks, options } of engines) {
+  describe.skipIf(!engineOrSkip(engine, lacks))(`a terminal with ${engine}`, { timeout: 120_000 }, () => {
+    let home: Home;
 
-describe.for(engines)('a terminal with $engine', { timeout: 120_000 }, ({ engine, options }) => {
-  if (!usable.has(engine)) {
-    it.skip('is not here', () => undefined);
-    return;
-  }
-  let home: Home;
+    beforeAll(async () => {
+      home = await makeHome();
+      if (engine === 'docker') {
+        await chown(home.project, workspaceOwner, workspaceOwner);
+      }
+      await home.casemate(['create', 'term', ...options]);
+      await home.casemate(['start', 'term']);
+    }, 120_000);
 
-  beforeAll(async () => {
-    home = await makeHome();
-    if (engine === 'docker') {
-      await chown(home.project, workspaceOwner, workspaceOwner);
+    afterAll(async () => {
+      await home.remove();
+    }, 60_000);
+
+    /** Runs a shell line in a pseudo-terminal of its own (script(1)); `casemate` is the real command line. */
+    async function inTerminal(line: string, typed?: string): Promise<{ code: number; out: string }> {
+      const casemate = `"${process.execPath}" "${entry}"`;
+      const child = spawn('script', ['-q', '-e', '-c', line.replaceAll('casemate', casemate), '/dev/null'], {
+        cwd: home.project,
+        env: { ...home.env, TERM: 'xterm', SHELL: '/bin/sh' },
+      });
+      let keys = typed;
+      let out = '';
+      child.stdout.on('data', (piece: Buffer) => {
+        out += piece.toString('utf8');
+        if (keys !== undefined && out.includes('ready')) {
+          child.stdin.write(keys);
+          keys = undefined;
+        }
+      });
+      const code = await new Promise<number>((done) => child.once('close', (value) => done(value ?? -1)));
+      return { code, out };
     }
-    await home.casemate(['create', 'term', ...options]);
-    await home.casemate(['start', 'term']);
-  }, 120_000);
 
-  afterAll(async () => {
-    await home.remove();
-  }, 60_000);
-
-  /** Runs a shell line in a pseudo-terminal of its own (script(1)); `casemate` is the real command line. */
-  async function inTerminal(line: string, typed?: string): Promise<{ code: number; out: string }> {
-    const casemate = `"${process.execPath}" "${entry}"`;
-    const child = spawn('script', ['-q', '-e', '-c', line.replaceAll('casemate', casemate), '/dev/null'], {
-      cwd: home.project,
-      env: { ...home.env, TERM: 'xterm', SHELL: '/bin/sh' },
+    it('is there inside when there is one outside, with its size and type', async () => {
+      const { code, out } = await inTerminal(
+        "stty cols 101 rows 41; casemate exec term -- sh -c 'tty; stty size; echo $TERM; exit 5'",
+      );
+      expect(code).toBe(5);
+      expect(out).toMatch(/\/dev\/(pts\/\d+|console)\r\n41 101\r\nxterm/);
     });
-    let keys = typed;
-    let out = '';
-    child.stdout.on('data', (piece: Buffer) => {
-      out += piece.toString('utf8');
-      if (keys !== undefined && out.includes('ready')) {
-        child.stdin.write(keys);
-        keys = undefined;
-      }
+
+    it('follows a resize', async () => {
+      const { out } = await inTerminal(
+        "tty=$(tty); (sleep 2; stty cols 77 rows 33 < $tty) & casemate exec term -- sh -c 'sleep 4; stty size'",
+      );
+      expect(out).toContain('33 77');
     });
-    const code = await new Promise<number>((done) => child.once('close', (value) => done(value ?? -1)));
-    return { code, out };
-  }
 
-  it('is there inside when there is one outside, with its size and type', async () => {
-    const { code, out } = await inTerminal(
-      "stty cols 101 rows 41; casemate exec term -- sh -c 'tty; stty size; echo $TERM; exit 5'",
-    );
-    expect(code).toBe(5);
-    expect(out).toMatch(/\/dev\/(pts\/\d+|console)\r\n41 101\r\nxterm/);
-  });
-
-  it('follows a resize', async () => {
-    const { out } = await inTerminal(
-      "tty=$(tty); (sleep 2; stty cols 77 rows 33 < $tty) & casemate exec term -- sh -c 'sleep 4; stty size'",
-    );
-    expect(out).toContain('33 77');
-  });
-
-  it('carries keys as bytes: an interrupt reaches the command inside', async () => {
-    const { out } = await inTerminal(
-      'casemate exec term -- sh -c \'trap "echo caught; exit 9" INT; echo ready; sleep 20 & wait\'',
-      '\u0003',
-    );
-    expect(out).toContain('caught');
-  });
-
-  it('is none inside where there is none outside', async () => {
-    expect((await home.casemate(['exec', 'term', '--', 'tty'])).out).toBe('not a tty\n');
-    expect((await inTerminal('casemate exec term --no-tty -- tty')).out).toContain('not a tty');
-  });
-
-  it('cannot be typed into from inside (TIOCSTI, TIOCLINUX; CVE-2017-5226)', async () => {
-    const script =
-      'import fcntl,termios\nfor code in (termios.TIOCSTI, 0x541C):\n try: fcntl.ioctl(0, code, b"x"); print("typed")\n except OSError as e: print("refused", e.errno)';
-    const { out } = await inTerminal(`casemate exec term -- python3 -c '${script}'`);
-    expect(out.match(/refused/g)).toHaveLength(2);
-    expect(out).not.toContain('typed');
-  });
-
-  it('passes signals on to the command', async () => {
-    const child = spawn(
-      process.execPath,
-      [entry, 'exec', 'term', '--', 'sh', '-c', "trap 'kill $!; echo got; exit 3' TERM; echo ready; sleep 20 & wait"],
-      { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'ignore'] },
-    );
-    let out = '';
-    child.stdout.on('data', (piece: Buffer) => {
-      out += piece.toString('utf8');
-      if (out === 'ready\n') {
-        child.kill('SIGTERM');
-      }
+    it('carries keys as bytes: an interrupt reaches the command inside', async () => {
+      const { out } = await inTerminal(
+        'casemate exec term -- sh -c \'trap "echo caught; exit 9" INT; echo ready; sleep 20 & wait\'',
+        '\u0003',
+      );
+      expect(out).toContain('caught');
     });
-    const code = await new Promise((done) => child.once('close', done));
-    expect({ code, out }).toEqual({ code: 3, out: 'ready\ngot\n' });
+
+    it('is none inside where there is none outside', async () => {
+      expect((await home.casemate(['exec', 'term', '--', 'tty'])).out).toBe('not a tty\n');
+      expect((await inTerminal('casemate exec term --no-tty -- tty')).out).toContain('not a tty');
+    });
+
+    it('cannot be typed into from inside (TIOCSTI, TIOCLINUX; CVE-2017-5226)', async () => {
+      const script =
+        'import fcntl,termios\nfor code in (termios.TIOCSTI, 0x541C):\n try: fcntl.ioctl(0, code, b"x"); print("typed")\n except OSError as e: print("refused", e.errno)';
+      const { out } = await inTerminal(`casemate exec term -- python3 -c '${script}'`);
+      expect(out.match(/refused/g)).toHaveLength(2);
+      expect(out).not.toContain('typed');
+    });
+
+    it('passes signals on to the command', async () => {
+      const child = spawn(
+        process.execPath,
+        [entry, 'exec', 'term', '--', 'sh', '-c', "trap 'kill $!; echo got; exit 3' TERM; echo ready; sleep 20 & wait"],
+        { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'ignore'] },
+      );
+      let out = '';
+      child.stdout.on('data', (piece: Buffer) => {
+        out += piece.toString('utf8');
+        if (out === 'ready\n') {
+          child.kill('SIGTERM');
+        }
+      });
+      const code = await new Promise((done) => child.once('close', done));
+      expect({ code, out }).toEqual({ code: 3, out: 'ready\ngot\n' });
+    });
   });
-});
+}
