@@ -29,6 +29,9 @@ export interface Looked {
  */
 export type Moment = 'killed' | 'settled';
 
+/** Containers that wait for sandboxes to come, where nobody asked for another number. */
+const mostWaiting = 2;
+
 /** What has to end by itself gets this long. */
 const patienceMs = 20_000;
 
@@ -60,10 +63,11 @@ function seen(looked: Looked, moment: Moment): readonly string[] {
 export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
   const standings = readStandings(looked.state);
   const containers = readContainers(looked.state);
-  // One waits for a sandbox to come, while there is a daemon that gives it away; what a dead one left is listed.
-  const [waiting, ...more] = containers.filter(({ waits }) => waits);
+  // Some wait for sandboxes to come, while there is a daemon that gives them away; what a dead one left is listed.
+  const ahead = containers.filter(({ waits }) => waits);
+  const [waiting, more] = [ahead.slice(0, mostWaiting), ahead.slice(mostWaiting)];
   const waits = (id: string | undefined): boolean =>
-    waiting !== undefined && id === waiting.id && (looked.daemon !== undefined || moment === 'killed');
+    waiting.some((one) => one.id === id) && (looked.daemon !== undefined || moment === 'killed');
   const rows = standings.filter(({ state }) => state !== 'gone');
   const isHere = (id: string | undefined): boolean => rows.some((row) => row.id === id);
   const runs = (id: string | undefined): boolean =>
@@ -91,14 +95,14 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
     ? faults
     : [
         ...faults,
-        ...more.map(({ id }) => `the container ${id} waits for a sandbox beside ${waiting?.id ?? ''}`),
+        ...more.map(({ id }) => `the container ${id} waits for a sandbox beside ${waiting.map((one) => one.id).join(' ')}`),
         ...host.probes.map((path) => `cgroup ${path} of a dead process`),
         ...rows
           .filter(({ state }) => !['created', 'running', 'stopped'].includes(state))
           .map(({ name, state }) => `"${name}" stays ${state}`),
         ...strayFiles(looked.root, [
           ...rows.map(({ id, state }) => ({ id, name: nameOf(id), runs: state === 'running' })),
-          ...(waits(waiting?.id) && waiting !== undefined ? [{ ...waiting, runs: true }] : []),
+          ...waiting.filter(({ id }) => waits(id)).map((one) => ({ ...one, runs: true })),
         ]).map((path) => `file ${path} has no owner`),
         ...workspaceFaults(looked, rows),
         ...accountFaults(readLines(join(looked.state, 'journal')), standings),

@@ -148,7 +148,7 @@ describe('the oracle', () => {
     ]);
   });
 
-  test('lets one container wait for a sandbox while there is a daemon, and names a second one and what a dead one left', async () => {
+  test('lets two containers wait for sandboxes while there is a daemon, and names a third one and what a dead one left', async () => {
     await wholeLife();
     const at = (path: string): string => join(root, 'casemate', path);
     await Promise.all(['state/engine/sandboxes', 'run/engine/runc'].map((path) => mkdir(at(path), { recursive: true })));
@@ -166,7 +166,11 @@ describe('the oracle', () => {
       looked = { ...looked, daemon: child.pid };
       expect(faults()).toEqual([]);
       await wait('cm-second-waiting');
-      expect(faults().join('\n')).toMatch(/the container cm-\w+-waiting waits for a sandbox beside cm-\w+-waiting/);
+      expect(faults()).toEqual([]);
+      await wait('cm-third-waiting');
+      expect(faults().join('\n')).toMatch(
+        /the container cm-\w+-waiting waits for a sandbox beside cm-\w+-waiting cm-\w+-waiting/,
+      );
     } finally {
       child.kill('SIGKILL');
     }
