@@ -18,3 +18,8 @@ export function isJsonObject(value: unknown): value is JsonFields {
 export function asObject(value: unknown): JsonFields {
   return isJsonObject(value) ? value : {};
 }
+
+/** Empty where the value is no text. */
+export function asText(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

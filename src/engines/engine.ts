@@ -1,5 +1,6 @@
 import type { LayerName } from '../base/layers.ts';
 import type { Ingress } from '../system/ingress.ts';
+import type { SandboxContainers } from './containers.ts';
 
 /**
  * One container runtime. Plain data in, plain data out: no type of a runtime's client library appears here, and an
@@ -49,6 +50,8 @@ export interface Engine {
   readonly watch?: (tell: (change: Unmanaged) => void) => void;
   /** Ends what was made ready for sandboxes to come. Those that run stay; no other call follows. */
   readonly close?: () => Promise<void>;
+  /** Containers that the sandbox may have beside itself; `undefined`: this engine has none. */
+  readonly containers?: (id: string) => Promise<SandboxContainers>;
   /** Who inside holds a connection to the gateway at this moment; `undefined` where nobody does or that cannot be told. */
   readonly processOf: (id: string, connection: SandboxConnection) => Promise<SendingProcess | undefined>;
 }
@@ -137,8 +140,16 @@ export interface SandboxSpec {
   /** environment of every command; no secret is ever here */
   readonly env: Readonly<Record<string, string>>;
   readonly limits: EngineLimits;
+  /** containers it may have beside itself, with limits of all of them together; absent: none */
+  readonly containers?: NestedPart | undefined;
   /** missing layers a human accepted */
   readonly waived: readonly LayerName[];
+}
+
+export interface NestedPart {
+  readonly limits: EngineLimits;
+  /** host folder of their volumes, ours; kept by `remove` */
+  readonly volumes: string;
 }
 
 export interface WorkspaceMount {

@@ -1,3 +1,5 @@
+import { CasemateError } from '../base/errors.ts';
+import type { SandboxContainers } from './containers.ts';
 import type { Abortable, Engine, EngineSandbox } from './engine.ts';
 
 /**
@@ -66,9 +68,17 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     endOrphans: async (id) => (await of(id)).endOrphans(id),
     stats: async (id, options) => (await of(id)).stats(id, options),
     processes: async (id) => (await of(id)).processes(id),
+    containers: async (id) => containersOf(await of(id), id),
     processOf: async (id, connection) => (await of(id)).processOf(id, connection),
     async close() {
       await Promise.all([...loaded.values()].map(async (engine) => (await engine).close?.()));
     },
   };
+}
+
+async function containersOf({ name, containers }: Engine, id: string): Promise<SandboxContainers> {
+  if (containers === undefined) {
+    throw new CasemateError('UNSUPPORTED', `the engine ${name} makes no containers beside a sandbox`);
+  }
+  return containers(id);
 }

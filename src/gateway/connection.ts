@@ -14,6 +14,7 @@ import { serveHttp1 } from './serving/http1-server.ts';
 import { serveHttp2 } from './serving/http2-server.ts';
 import { learnedConnection } from './exchange/learn.ts';
 import type { LiveSandbox, Site } from './live-sandbox.ts';
+import { placeAt } from './local-names.ts';
 import { handshakeBytes } from './bodies/pace.ts';
 import { openTls } from './tls/open-tls.ts';
 import { peek } from './tls/peek.ts';
@@ -35,6 +36,11 @@ export async function serveConnection(
   const host = live.names.nameAt(localAddress.replace(/^::ffff:/, ''));
   if (host === undefined) {
     await close(socket, live, { subject: `${localAddress}:${localPort}`, reason: 'unknown-address' });
+    return;
+  }
+  const place = placeAt(live.sandbox.local, host, localPort);
+  if (place !== undefined) {
+    place.serve(socket, live.recorder);
     return;
   }
   const rules = decisiveRules(live.book.now(), host, localPort);

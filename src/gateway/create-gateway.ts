@@ -146,7 +146,13 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
     dialer,
     limits,
     clock,
-    names: createNames({ sandboxId: sandbox.id, rules: book.now, limit: limits.names, allowedLimit: limits.allowedNames }),
+    names: createNames({
+      sandboxId: sandbox.id,
+      rules: book.now,
+      local: sandbox.local?.places.map(({ host }) => host),
+      limit: limits.names,
+      allowedLimit: limits.allowedNames,
+    }),
     recorder: createRecorder({
       journal,
       sandboxId: sandbox.id,
@@ -302,6 +308,12 @@ function dnsContext({ sandbox, names, book, phantoms, recorder, counts, limits, 
   return {
     names,
     rules: book.now,
+    local: (host) =>
+      sandbox.local?.places.some((place) => place.host === host) === true
+        ? 'place'
+        : sandbox.local?.isInside(host) === true
+          ? 'inside'
+          : undefined,
     forbidden: phantoms,
     mayAnswer: rate.take,
     onForbidden() {

@@ -5,6 +5,7 @@ import type { Ingress } from '../system/ingress.ts';
 import type { Probe, ProbeAnswer } from './exchange/probe.ts';
 import type { BudgetState } from './guards/budgets.ts';
 import type { Guarding } from './guards/guarding.ts';
+import type { LocalNames } from './local-names.ts';
 import type { Ruling } from './rule-book.ts';
 
 /** The only way out of every sandbox: what the rest of the program sees of it. */
@@ -22,6 +23,8 @@ export interface GatewaySandbox {
   readonly credentials: ReadonlyMap<string, BoundCredential>;
   /** private key and certificate of the authority this sandbox trusts, PEM */
   readonly authority: Authority;
+  /** names that lead to something of the sandbox's own; absent: none */
+  readonly local?: LocalNames | undefined;
   /** absent: rules alone decide */
   readonly guarding?: Guarding | undefined;
 }

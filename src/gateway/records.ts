@@ -14,6 +14,8 @@ export interface Recorder {
   readonly open: (effect: Effect) => Promise<boolean>;
   readonly end: (effect: Effect, outcome: string, detail: Detail) => void;
   readonly deny: (effect: Effect, denial: Denial) => Promise<void>;
+  /** An effect that no exchange is, before it is carried out. Resolves when durable. False: it may not be. */
+  readonly effect: (action: string, effect: Effect) => Promise<boolean>;
   /** Something noteworthy beside an exchange, such as a phantom in a wrong place. */
   readonly note: (action: string, effect: Effect, outcome: string) => void;
   /** Resolves when all that was stated is written. */
@@ -81,6 +83,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         tally.count(entry);
       }
     },
+    effect: (action, effect) => writer.write(entryOf(effect, { action, decision: 'allow', outcome: 'accepted' })),
     note(action, effect, outcome) {
       void writer.write(entryOf(effect, { action, decision: 'none', outcome }));
     },

@@ -136,6 +136,15 @@ export interface Asks {
   readonly when: 'watched' | 'always';
 }
 
+/** Containers that programs inside may have, each of them part of the sandbox. */
+export interface DockerOffer {
+  readonly run: boolean;
+  /** needs `run`: the steps of a build are containers */
+  readonly build: boolean;
+  /** images of the host's engine that may be used, by reference, such as `postgres:16` */
+  readonly images: readonly string[];
+}
+
 export interface Policy {
   readonly version: 1;
   readonly level: Level;
@@ -161,6 +170,8 @@ export interface Policy {
   /** budgets, and what is held back beyond the rules */
   readonly guards: Guards;
   readonly asks: Asks;
+  /** what of Docker is offered inside; `undefined`: nothing */
+  readonly docker?: DockerOffer | undefined;
   /** rules of the organisation, which nobody's approval exceeds; `undefined`: it writes none */
   readonly bound: readonly NetworkRule[] | undefined;
   /** layers whose absence a human accepted; never from a project file */

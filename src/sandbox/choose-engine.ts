@@ -1,11 +1,14 @@
 import { engineNames, type PlannedEngine } from '../base/engine-names.ts';
-import { toCasemateError } from '../base/errors.ts';
+import { CasemateError, toCasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import { byDefault } from '../policy/layers/resolve-scalars.ts';
 import type { LayerReport, Engine } from '../engines/engine.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { PlanFacts } from './plan.ts';
 
 /** Which engine makes the sandbox, and what it lacks. `oci` says what it lacks when it refuses, and is not asked before. */
 export async function chooseEngine(engine: Engine, policy: Policy): Promise<Pick<PlanFacts, 'engine' | 'engineWhy' | 'lacks'>> {
+  requireContainers(policy);
   if (policy.engine === 'oci') {
     return { engine: 'oci' };
   }
@@ -13,6 +16,13 @@ export async function chooseEngine(engine: Engine, policy: Policy): Promise<Pick
     const { lacks } = await examined(engine, policy, policy.engine);
     // An engine that does not answer is told of by the start.
     return { engine: policy.engine, lacks };
+  }
+  if (policy.docker !== undefined) {
+    return {
+      engine: 'docker',
+      engineWhy: 'containers are offered inside',
+      lacks: (await examined(engine, policy, 'docker')).lacks,
+    };
   }
   const all = await Promise.all(engineNames.map((name) => examined(engine, policy, name)));
   const [best] = all.filter(isUsable).toSorted((a, b) => a.lacks.length - b.lacks.length);
@@ -22,6 +32,20 @@ export async function chooseEngine(engine: Engine, policy: Policy): Promise<Pick
   }
   const engineWhy = [`it lacks ${countOf(best.lacks)}`, ...others].join('; ');
   return { engine: best.name, engineWhy, ...(best.name === 'oci' ? {} : { lacks: best.lacks }) };
+}
+
+/** Throws `UNSUPPORTED`: nothing that was asked for is left out in silence. */
+function requireContainers({ docker, engine, origins }: Policy): void {
+  if (docker !== undefined && engine !== 'docker' && engine !== 'auto') {
+    const { source } = origins['docker.run'] ?? byDefault;
+    throw new CasemateError(
+      'UNSUPPORTED',
+      `${visible(source)} offers containers inside, and the engine ${engine} makes none beside a sandbox`,
+      {
+        hint: 'Write "engine: docker" (or --engine docker), or leave "docker" out.',
+      },
+    );
+  }
 }
 
 type Lack = Pick<LayerReport, 'layer' | 'detail'>;

@@ -17,7 +17,7 @@ import type { PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { placedFiles } from './placed-files.ts';
 import type { Plan } from './plan.ts';
-import { removeTree } from './remove-tree.ts';
+import { removeTree } from '../system/remove-tree.ts';
 import { hostsFile, resolvConf, sandboxFolders } from './spec.ts';
 import type { SandboxRow } from './store.ts';
 

@@ -3,6 +3,7 @@ import { toCasemateError, type CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
 import type { GatewaySandbox } from '../gateway/gateway.ts';
+import type { LocalNames } from '../gateway/local-names.ts';
 import type { Guarding } from '../gateway/guards/guarding.ts';
 import { removeSessionValues } from '../credentials/sealed/session-values.ts';
 import { notBuilt } from '../images/store.ts';
@@ -14,6 +15,7 @@ import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder
 import { repositoriesAtEnd } from './found-repositories.ts';
 import { guardingOf } from './guarding.ts';
 import { applyShare } from './host-share.ts';
+import { localNames } from './local-names.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import { lastOfLife } from './on-record.ts';
 import { specOf } from './spec.ts';
@@ -112,7 +114,8 @@ async function realise(context: SandboxContext, { row, plan, rootfs, credentials
   undo.add('forget what must not leave', () => context.guards.known.forget(id));
   const ingress = await engine.ingress(id, { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts });
   undo.add('close the ingress', () => ingress.close());
-  gateway.attach(gatewaySandbox(row, plan, { credentials, authority, guarding, answers: store.answers(id) }), ingress);
+  const local = localNames(context, row, plan);
+  gateway.attach(gatewaySandbox(row, plan, { credentials, authority, guarding, local, answers: store.answers(id) }), ingress);
   undo.add('cut the gateway', () => gateway.detach(id));
   context.held.set(id, credentials);
   undo.add('forget the credentials', () => void context.held.delete(id));
@@ -126,6 +129,7 @@ export function gatewaySandbox(
     readonly credentials: PlanCredentials;
     readonly authority: GatewaySandbox['authority'];
     readonly guarding: Guarding;
+    readonly local?: LocalNames | undefined;
     /** what a person allowed and denied since the plan was made */
     readonly answers: readonly StoredAnswer[];
   },
@@ -139,6 +143,7 @@ export function gatewaySandbox(
     credentials: parts.credentials.bound,
     authority: parts.authority,
     guarding: parts.guarding,
+    local: parts.local,
   };
 }
 

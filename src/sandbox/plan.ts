@@ -2,12 +2,13 @@ import type { PlannedEngine } from '../base/engine-names.ts';
 import type { Agent, AgentModels } from '../agents/agent.ts';
 import { mcpFile, type McpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
+import { parseHost } from '../base/host.ts';
 import type { LayerName } from '../base/layers.ts';
 import type { PhantomVariable } from '../credentials/providers.ts';
 import { regionOfHost } from '../credentials/aws/sigv4-scope.ts';
 import type { Guards } from '../policy/guards.ts';
 import { learnPorts, type Learning } from '../policy/proposing/learning.ts';
-import type { Asks, CredentialRule, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
+import type { Asks, CredentialRule, DockerOffer, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
 import { sha256Of } from '../policy/hash.ts';
 
 /**
@@ -35,6 +36,8 @@ export interface Plan {
     readonly bound: readonly NetworkRule[] | undefined;
   };
   readonly asks: Asks;
+  /** Docker for programs inside; absent: none */
+  readonly docker?: DockerOffer | undefined;
   /** it is run to be learned from; `undefined`: an ordinary run */
   readonly learn?: Learning | undefined;
   readonly credentials: readonly PlannedCredential[];
@@ -96,6 +99,9 @@ export interface PlanFacts extends Pick<Plan, 'engine' | 'engineWhy' | 'lacks'> 
   readonly variablesOf: (rule: CredentialRule) => readonly PhantomVariable[];
 }
 
+/** Where programs inside find the broker: a name of the reserved domain `internal`, on the port Docker has for it. */
+export const brokerPlace = { host: parseHost('docker.casemate.internal'), port: 2375 } as const;
+
 /** Ports whose denials are explained over HTTP even when no rule names them. */
 const webPorts = [80, 443] as const;
 const dnsPort = 53;
@@ -116,14 +122,21 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     ...(facts.mcpServers === undefined ? {} : { mcpServers: facts.mcpServers }),
     network: {
       rules: policy.network,
-      tcpPorts: tcpPortsOf(policy.network, facts.learn),
+      tcpPorts: tcpPortsOf(policy, facts.learn),
       udpPorts: [dnsPort],
       bound: policy.bound,
     },
     asks: policy.asks,
+    ...(policy.docker === undefined ? {} : { docker: policy.docker }),
     ...(facts.learn === undefined ? {} : { learn: facts.learn }),
     credentials: plannedCredentials(policy, facts),
-    env: { ...sandboxEnv, ...facts.trustEnv, ...regionEnv(policy), ...agentEnv(agent, policy, facts.models) },
+    env: {
+      ...sandboxEnv,
+      ...facts.trustEnv,
+      ...dockerEnv(policy),
+      ...regionEnv(policy),
+      ...agentEnv(agent, policy, facts.models),
+    },
     limits: policy.limits,
     guards: policy.guards,
     waive: policy.waive,
@@ -182,9 +195,23 @@ function regionEnv({ network, credentials }: Policy): Readonly<Record<string, st
   return region === undefined ? {} : { AWS_REGION: region, AWS_DEFAULT_REGION: region };
 }
 
-function tcpPortsOf(rules: readonly NetworkRule[], learn: Learning | undefined): readonly number[] {
+/** Clients find the broker by these. What runs beside the sandbox ends with it, so nothing has to sweep up. */
+function dockerEnv({ docker }: Policy): Readonly<Record<string, string>> {
+  return docker === undefined
+    ? {}
+    : {
+        DOCKER_HOST: `tcp://${brokerPlace.host}:${brokerPlace.port}`,
+        DOCKER_BUILDKIT: '0',
+        COMPOSE_DOCKER_CLI_BUILD: '0',
+        TESTCONTAINERS_RYUK_DISABLED: 'true',
+        TESTCONTAINERS_HOST_OVERRIDE: 'localhost',
+      };
+}
+
+function tcpPortsOf({ network, docker }: Policy, learn: Learning | undefined): readonly number[] {
+  const offered = docker === undefined ? [] : [brokerPlace.port];
   const seen = learn === undefined ? [] : [...learnPorts.web, ...learnPorts.others];
-  const ports = new Set([dnsPort, ...webPorts, ...seen, ...rules.flatMap((rule) => rule.ports)]);
+  const ports = new Set([dnsPort, ...webPorts, ...seen, ...offered, ...network.flatMap((rule) => rule.ports)]);
   return [...ports].toSorted((a, b) => a - b);
 }
 

@@ -9,6 +9,7 @@ import type { SandboxContext } from './context.ts';
 import { clientLives, type Executions } from './executions.ts';
 import { readAuthority } from './folder.ts';
 import { guardingOf } from './guarding.ts';
+import { localNames } from './local-names.ts';
 import { destroySandbox, gatewaySandbox, lifeRecord, stopSandbox } from './lifecycle.ts';
 import { commandsOnRecord, lastOfLife } from './on-record.ts';
 import { parsePlan, type Plan } from './plan.ts';
@@ -186,7 +187,13 @@ async function reattach(context: SandboxContext, row: SandboxRow): Promise<void>
   try {
     await context.journal.append(lifeRecord(row, plan, { actor, action: 'sandbox.adopt', outcome: 'ok' }));
     context.gateway.attach(
-      gatewaySandbox(row, plan, { credentials, authority, guarding, answers: context.store.answers(row.id) }),
+      gatewaySandbox(row, plan, {
+        credentials,
+        authority,
+        guarding,
+        local: localNames(context, row, plan),
+        answers: context.store.answers(row.id),
+      }),
       ingress,
     );
   } catch (error) {

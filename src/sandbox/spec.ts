@@ -20,6 +20,8 @@ export interface SpecFacts {
 export function sandboxFolders(folder: string) {
   return {
     home: join(folder, 'home'),
+    volumes: join(folder, 'volumes'),
+    containerNames: join(folder, 'containers.json'),
     logs: join(folder, 'logs'),
     authorityKey: join(folder, 'authority.key'),
     authorityCertificate: join(folder, 'authority.pem'),
@@ -48,9 +50,23 @@ export function specOf(plan: Plan, facts: SpecFacts): SandboxSpec {
       { source: folders.trustBundle, target: trustBundlePath },
     ],
     env: { ...plan.env, ...facts.phantoms, CASEMATE_SANDBOX: facts.name },
-    limits: { memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles },
+    ...sharedLimits({ memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles }, plan, folders.volumes),
     waived: plan.waive,
   };
+}
+
+/** Where containers are offered they have one half of what the sandbox may use, and its own programs the other. */
+function sharedLimits(
+  limits: SandboxSpec['limits'],
+  { docker }: Plan,
+  volumes: string,
+): Pick<SandboxSpec, 'limits' | 'containers'> {
+  if (docker === undefined) {
+    return { limits };
+  }
+  const { memoryBytes, cpus, pids } = limits;
+  const half = { ...limits, memoryBytes: Math.floor(memoryBytes / 2), cpus: cpus / 2, pids: Math.floor(pids / 2) };
+  return { limits: half, containers: { limits: half, volumes } };
 }
 
 export const resolvConf = 'nameserver 127.0.0.1\noptions timeout:2 attempts:2\n';

@@ -3,10 +3,10 @@ import { chown, lstat, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { removeTree } from '../../src/sandbox/remove-tree.ts';
+import { removeTree } from '../../src/system/remove-tree.ts';
 import { run } from '../../src/system/process.ts';
 
-const source = resolve(import.meta.dirname, '../../src/sandbox/remove-tree.ts');
+const source = resolve(import.meta.dirname, '../../src/system/remove-tree.ts');
 const env = { PATH: '/usr/bin:/bin' };
 /** an ordinary user that every Debian has; root passes over modes, so as root the removal is done as this one */
 const nobody = 65_534;

@@ -14,6 +14,7 @@ export const order = [
   'images',
   'engines',
   'workspace',
+  'broker',
   'sandbox',
   'proof',
   'tour',
@@ -39,6 +40,7 @@ const parts: Readonly<Record<string, { readonly order: readonly string[]; readon
 /** Narrower than the order: who must not know of whom, and why. */
 const strangers: Readonly<Record<string, { readonly folders: readonly string[]; readonly why: string }>> = {
   system: { folders: ['policy'], why: 'the hands know no rules' },
+  broker: { folders: ['policy', 'credentials', 'agents'], why: 'it is told what is offered, and holds no secret' },
   engines: { folders: ['policy', 'gateway', 'credentials', 'agents'], why: 'an engine gets a finished plan' },
   gateway: { folders: ['agents'], why: 'the gateway knows rules, not programs' },
   images: { folders: ['gateway', 'credentials'], why: 'a build has no credential' },
@@ -52,6 +54,7 @@ const files = [
   'images',
   'engines',
   'workspace',
+  'broker',
   'sandbox',
   'proof',
   'tour',
@@ -59,7 +62,7 @@ const files = [
   'cli',
   'library',
 ];
-const network = ['gateway', 'engines', 'system', 'proof', 'tour', 'daemon', 'mcp'];
+const network = ['gateway', 'engines', 'broker', 'system', 'proof', 'tour', 'daemon', 'mcp'];
 
 /** Node's modules with power over the outside, and the only folders that may hold them. */
 const powers: Readonly<Record<string, readonly string[]>> = {

@@ -48,6 +48,7 @@ function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
       ['protected', workspace.mode === 'direct' ? workspace.protect.join(' ') : 'everything'],
       ['home', plan.home.files.concat(plan.home.copied).join(' ') || 'empty'],
       ...plan.home.leftOut.map(({ path, why }) => ['  left out', `${path}: ${why}`] as const),
+      ...(plan.docker === undefined ? [] : [['docker', dockerText(plan.docker)] as const]),
       ['memory', unlessWaived(plan, 'memory-limit', formatBytes(limits.memoryBytes))],
       ['processors', unlessWaived(plan, 'cpu-limit', String(limits.cpus))],
       ['processes', unlessWaived(plan, 'pids-limit', String(limits.pids))],
@@ -61,6 +62,11 @@ function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
       .map((line) => `  ${visible(line)}\n`)
       .join('')}`,
   );
+}
+
+function dockerText({ build, images }: NonNullable<Plan['docker']>): string {
+  const named = images.length === 0 ? 'only its own images' : images.map(visible).join(' ');
+  return `run${build ? ' and build' : ''}, images: ${named}; half of memory, processors and processes is for containers`;
 }
 
 function networkLines({ network }: Plan): readonly string[] {

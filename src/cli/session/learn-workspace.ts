@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
 import { isSecretFile, secretIn } from '../../agents/secret-patterns.ts';
-import { removeTree } from '../../sandbox/remove-tree.ts';
+import { removeTree } from '../../system/remove-tree.ts';
 import { leftBehind, ownMark } from '../../system/owner-mark.ts';
 import { copyWorkspace, type Copied } from '../../workspace/throw-away-copy.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import type { Client } from '../../daemon/client.ts';
 import type { Plan } from '../../sandbox/plan.ts';
-import { removeTree } from '../../sandbox/remove-tree.ts';
+import { removeTree } from '../../system/remove-tree.ts';
 import type { MakeRequest } from '../../sandbox/prepare.ts';
 import { proofFolder } from '../../proof/lab/leftovers.ts';
 import { giveToAgent } from '../../proof/lab/own-folder.ts';

@@ -131,14 +131,17 @@ function commonBody({ firstUser, image }: BodyFacts) {
   } as const;
 }
 
-function hostConfig({
+export type HostFacts = Pick<BodyFacts, 'limits' | 'machine' | 'runtime' | 'processors' | 'bounds' | 'userNamespace'>;
+
+/** What confines every container of a sandbox, whoever asked for it. */
+export function hostConfig({
   limits,
   machine,
   runtime,
   processors,
   bounds,
   userNamespace,
-}: BodyFacts): Readonly<Record<string, unknown>> {
+}: HostFacts): Readonly<Record<string, unknown>> {
   return {
     Privileged: false,
     CapAdd: [],

@@ -27,10 +27,14 @@ export interface DockerClient {
   /** What the engine says for as long as it is listened to; ends with the signal. Throws `ENGINE_FAILED` where it does not begin. */
   readonly follow: (path: string, options: FollowOptions) => Promise<Readable>;
   /** The connection itself, both ways, once the engine has agreed. */
-  readonly hijack: (path: string, body: object, options?: { readonly signal?: AbortSignal | undefined }) => Promise<Duplex>;
+  readonly hijack: (path: string, body: object, options?: StreamOptions) => Promise<Duplex>;
+  /** An answer as it comes, of any length and for as long as it takes. Throws `ENGINE_FAILED` where it is no success. */
+  readonly stream: (method: Method, path: string, options?: StreamOptions & Pick<CallOptions, 'upload'>) => Promise<Readable>;
 }
 
 export type Method = 'GET' | 'POST' | 'DELETE';
+
+export type StreamOptions = Pick<CallOptions, 'query' | 'signal'>;
 
 export interface CallOptions {
   readonly query?: Readonly<Record<string, string | number | boolean>> | undefined;
@@ -74,8 +78,9 @@ export function dockerClient(where: string | (() => string)): DockerClient {
       }
       return body;
     },
-    follow: async (path, options) => begin(socket(), path, options),
+    follow: async (path, options) => stream(socket(), 'GET', path, options),
     hijack: async (path, body, options = {}) => upgrade(socket(), path, body, options),
+    stream: async (method, path, options = {}) => stream(socket(), method, path, options),
   };
 }
 
@@ -120,22 +125,42 @@ async function exchange(socketPath: string, method: Method, path: string, option
   return promise;
 }
 
-async function begin(socketPath: string, path: string, { query, signal }: FollowOptions): Promise<Readable> {
-  signal.throwIfAborted();
+async function stream(
+  socketPath: string,
+  method: Method,
+  path: string,
+  { query, signal, upload }: StreamOptions & Pick<CallOptions, 'upload'>,
+): Promise<Readable> {
+  signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<Readable>();
-  const outgoing = request({ socketPath, host: 'docker', path: target(path, query), agent: false, signal });
-  outgoing.once('error', (error) => reject(unreachable(socketPath, error)));
+  const headers = upload === undefined ? {} : { 'content-type': 'application/x-tar' };
+  const outgoing = request({ socketPath, host: 'docker', method, path: target(path, query), headers, agent: false, signal });
+  outgoing.once('error', (error) => reject(signal?.aborted === true ? signal.reason : unreachable(socketPath, error)));
   outgoing.once('response', (response) => {
-    if (response.statusCode === 200) {
+    // Whoever asked may be gone by the time it ends badly.
+    response.on('error', () => undefined);
+    const { statusCode = 0 } = response;
+    if (statusCode >= 200 && statusCode <= 299) {
       resolve(response);
       return;
     }
     answerOf(response).then(
-      ({ body }) => reject(new CasemateError('ENGINE_FAILED', `the engine refused GET ${path}: ${messageOf(body)}`)),
+      ({ body }) =>
+        reject(
+          new CasemateError(
+            'ENGINE_FAILED',
+            `the engine refused ${method} ${path.replace(/[0-9a-f]{64}/, '…')}: ${messageOf(body)}`,
+          ),
+        ),
       (error: unknown) => reject(unreachable(socketPath, error)),
     );
   });
-  outgoing.end();
+  if (upload === undefined) {
+    outgoing.end();
+  } else {
+    upload.once('error', (error) => outgoing.destroy(error));
+    upload.pipe(outgoing);
+  }
   return promise;
 }
 
@@ -162,12 +187,7 @@ function parsed(text: string): unknown {
   }
 }
 
-async function upgrade(
-  socketPath: string,
-  path: string,
-  body: object,
-  { signal }: { readonly signal?: AbortSignal | undefined },
-): Promise<Duplex> {
+async function upgrade(socketPath: string, path: string, body: object, { signal, query }: StreamOptions): Promise<Duplex> {
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
   const text = JSON.stringify(body);
@@ -175,7 +195,7 @@ async function upgrade(
     socketPath,
     host: 'docker',
     method: 'POST',
-    path: target(path),
+    path: target(path, query),
     headers: {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(text),

@@ -9,6 +9,7 @@ import { segment } from './docker-client.ts';
 import { followEvents, type Tell } from './follow-events.ts';
 import { ingressOf } from './ingress.ts';
 import { createSandbox, ensureContainers, removeSandbox, startSandbox, stopSandbox, tidy } from './lifecycle.ts';
+import { sandboxContainers } from './nested/containers.ts';
 import { fieldsOf, numberOf } from './read-json.ts';
 import { dropKeepers } from './ready-keeper.ts';
 
@@ -76,6 +77,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
       const init = await liveInit(context, id);
       return init === undefined ? [] : processesInside(init);
     },
+    containers: (id) => sandboxContainers(context, id),
     async processOf(id, connection) {
       const init = await liveInit(context, id);
       return init === undefined ? undefined : sendingProcess(init, connection);

@@ -130,7 +130,13 @@ export async function unmanaged(context: DockerContext, event: Fields): Promise<
   const what = deeds[textOf(event['Action']).split(':')[0] ?? ''];
   const isMarked = !isNetwork && attributes[labels.engine] === (await mark());
   const own = effects.sandboxOf(container) ?? (isMarked ? partIn(attributes) : undefined);
-  if (what === undefined || own === undefined || (await isOurs(context, { what, container, attributes }))) {
+  // Containers beside a sandbox come and go as programs inside want, and no deed on one changes what the sandbox is.
+  if (
+    what === undefined ||
+    own === undefined ||
+    own.part === 'nested' ||
+    (await isOurs(context, { what, container, attributes }))
+  ) {
     return undefined;
   }
   const leaves = await consequence(context, { what, container, own });

@@ -22,7 +22,7 @@ export interface InsideResult {
   readonly stderr: string;
 }
 
-type Asking = Pick<DockerContext, 'client' | 'effects'>;
+export type Asking = Pick<DockerContext, 'client' | 'effects'>;
 
 const timeoutMs = 15_000;
 const greatestOutput = 4 * 1024 * 1024;

@@ -7,9 +7,13 @@ export const labels = {
   owner: 'casemate.owner',
   sandbox: 'casemate.sandbox',
   part: 'casemate.part',
+  /** of a container beside the sandbox: what its maker calls it and wrote on it */
+  note: 'casemate.note',
+  /** what of the sandbox's limits it takes while it runs: bytes, processes, processors */
+  share: 'casemate.share',
 } as const;
 
-export type Part = 'keeper' | 'sandbox';
+export type Part = 'keeper' | 'sandbox' | 'nested';
 
 export interface Marks {
   readonly engine: string;

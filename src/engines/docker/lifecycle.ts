@@ -39,6 +39,7 @@ import { layersOf } from './examine.ts';
 import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
+import { removeNestedLeftovers } from './nested/leftovers.ts';
 import { idMaps, kernelFaults, kernelStatus } from './read-back.ts';
 import { fieldsOf } from './read-json.ts';
 import { fillKeepers, forgetReady, passKeeper, takeKeeper, uplinkFolder } from './ready-keeper.ts';
@@ -130,7 +131,7 @@ export async function imageOf(
   );
 }
 
-async function bodyFacts(context: DockerContext, spec: SandboxSpec, image: string): Promise<BodyFacts> {
+export async function bodyFacts(context: DockerContext, spec: SandboxSpec, image: string): Promise<BodyFacts> {
   const { machine, mark, facts } = context;
   const { processors, limits, userNamespace } = await facts();
   return {
@@ -350,7 +351,7 @@ async function tearDown(context: DockerContext, id: string, options: { readonly 
   await rm(context.sandbox(id).folder, { recursive: true, force: true });
 }
 
-/** The sandbox first: without its keeper it would have no network to be in. */
+/** The keeper last: without it the others would have no network to be in. */
 async function removeContainers(context: DockerContext, id: string): Promise<void> {
   const own = await ownContainers(context, id);
   await Promise.all(own.filter(({ part }) => part === 'sandbox').map((one) => killContainer(context, one.id)));
@@ -359,6 +360,9 @@ async function removeContainers(context: DockerContext, id: string): Promise<voi
     await Promise.all(own.filter(({ part }) => part === 'sandbox').map((one) => removeContainer(context, one.id)));
   }
   await Promise.all(own.map((one) => removeContainer(context, one.id)));
+  if (own.length > 0) {
+    await removeNestedLeftovers(context, id);
+  }
 }
 
 /** Containers whose record is gone: a process was killed between the two. Those of others have not our mark. */

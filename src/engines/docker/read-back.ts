@@ -5,8 +5,11 @@ import { fieldsOf, rowsOf, textOf } from './read-json.ts';
 
 /** What the engine and the kernel say of a container that was started, against what was asked for. */
 
+/** As much of it as is to be compared. */
+export type Asked = Pick<ContainerBody, 'Image' | 'HostConfig'> & Partial<ContainerBody>;
+
 /** Names of what differs, e.g. `HostConfig.CapDrop`; empty when all is as asked. Pure. `told`: what `inspect` answers. */
-export function differences({ HostConfig, ...config }: ContainerBody, told: unknown): readonly string[] {
+export function differences({ HostConfig, ...config }: Asked, told: unknown): readonly string[] {
   const answer = fieldsOf(told);
   return [
     ...differing('Config', config, fieldsOf(answer['Config'])),

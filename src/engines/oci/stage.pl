@@ -489,10 +489,10 @@ my %operations = (
     join_users($pid);
     call('setns', fileno($namespace), CLONE_NEWNS) == 0 or stop('mount namespace');
   },
-  # restrict PATH: what is mounted there gives nobody ids or devices
+  # restrict PATH: what is mounted there gives nobody ids or devices, and shows nothing that the host mounts there later (MS_PRIVATE)
   restrict => sub {
     my ($path) = @_;
-    my $attributes = pack('QQQQ', ATTR_NOSUID | ATTR_NODEV, 0, 0, 0);
+    my $attributes = pack('QQQQ', ATTR_NOSUID | ATTR_NODEV, 0, 1 << 18, 0);
     call('mount_setattr', AT_FDCWD, $path, AT_SYMLINK_NOFOLLOW, $attributes, length $attributes) == 0 or stop("mount at $path");
   },
 );

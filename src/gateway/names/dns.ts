@@ -1,6 +1,6 @@
 import { decode, encode, type DecodedPacket, type Packet } from 'dns-packet';
 
-import { canonicalHost } from '../../base/host.ts';
+import { canonicalHost, type HostName } from '../../base/host.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import { isServed, type Names } from './names.ts';
 
@@ -11,6 +11,8 @@ import { isServed, type Names } from './names.ts';
 export interface DnsContext {
   readonly names: Names;
   readonly rules: () => readonly NetworkRule[];
+  /** whether a name leads to a place of the sandbox's own, or to a program inside */
+  readonly local?: ((host: HostName) => 'place' | 'inside' | undefined) | undefined;
   /** texts that must not appear in a name: the phantoms */
   readonly forbidden: () => readonly string[];
   /** false: too many queries; the asker gets no answer and comes again */
@@ -55,20 +57,35 @@ function reply(packet: DecodedPacket, context: DnsContext): Uint8Array {
   }
   // Only ASCII travels in DNS; a label with other bytes is not a host name (RFC 5890).
   const host = ascii.test(question.name) ? canonicalHost(question.name) : undefined;
-  if (host === undefined || !isServed(host, context.rules())) {
+  return host === undefined ? encode(response(packet, code.noName)) : hostReply(packet, { ...question, host }, context);
+}
+
+type HostQuestion = Pick<Asked, 'name' | 'host'> & { readonly type: string };
+
+function hostReply(packet: DecodedPacket, { name, host, type }: HostQuestion, context: DnsContext): Uint8Array {
+  const local = context.local?.(host);
+  if (local === undefined && !isServed(host, context.rules())) {
     return encode(response(packet, code.noName));
   }
-  if (question.type !== 'A') {
-    return encode(response(packet, code.ok));
-  }
-  const address = context.names.addressOf(host);
+  return type === 'A' ? addressReply(packet, { name, host, local }, context) : encode(response(packet, code.ok));
+}
+
+interface Asked {
+  /** as it was written */
+  readonly name: string;
+  readonly host: HostName;
+  readonly local: 'place' | 'inside' | undefined;
+}
+
+function addressReply(packet: DecodedPacket, { name, host, local }: Asked, context: DnsContext): Uint8Array {
+  const address = local === 'inside' ? '127.0.0.1' : context.names.addressOf(host);
   if (address === undefined) {
     context.onFull();
     return encode(response(packet, code.failed));
   }
   return encode({
     ...response(packet, code.ok),
-    answers: [{ type: 'A', class: 'IN', name: question.name, ttl: 300, data: address }],
+    answers: [{ type: 'A', class: 'IN', name, ttl: local === 'inside' ? 1 : 300, data: address }],
   });
 }
 

@@ -20,6 +20,8 @@ export interface NamesOptions {
   readonly sandboxId: string;
   /** the rules in force */
   readonly rules: () => readonly NetworkRule[];
+  /** names of the sandbox's own places */
+  readonly local?: readonly HostName[] | undefined;
   /** how many names no rule allows */
   readonly limit: number;
   /** how many more names of allowed wildcards; exact names of rules are always there */
@@ -29,7 +31,7 @@ export interface NamesOptions {
 const firstAddress = 0x7f400000;
 const addressCount = 0x400000;
 
-export function createNames({ sandboxId, rules, limit, allowedLimit }: NamesOptions): Names {
+export function createNames({ sandboxId, rules, local = [], limit, allowedLimit }: NamesOptions): Names {
   const addresses = new Map<HostName, number>();
   const hosts = new Map<number, HostName>();
   const room = { denied: limit, allowed: allowedLimit };
@@ -46,7 +48,7 @@ export function createNames({ sandboxId, rules, limit, allowedLimit }: NamesOpti
       }
     }
   };
-  for (const host of exactHosts(rules())) {
+  for (const host of new Set([...exactHosts(rules()), ...local])) {
     assign(host);
   }
   return {

@@ -31,6 +31,7 @@ export function projectGrants(policy: Policy): readonly string[] {
         ]
       : []),
     ...policy.network.filter((rule) => isGranted(rule, policy)).map(describeRule),
+    ...dockerGrants(policy, isAsked),
     ...limitGrants(policy, isAsked),
   ];
 }
@@ -49,6 +50,16 @@ function describeRule(rule: NetworkRule): string {
   const functions = lines === undefined ? '' : lines.length === 0 ? ', no function' : `, only ${lines.join('; ')}`;
   const credential = rule.credential === undefined ? '' : `, with the credential ${rule.credential}`;
   return `reaches ${formatHostPattern(rule.host)} on port ${ports}${credential}${functions}`;
+}
+
+function dockerGrants({ docker }: Policy, isAsked: (path: string) => boolean): readonly string[] {
+  return [
+    ...(isAsked('docker.run') && docker?.run === true ? ['runs containers of its own within the sandbox'] : []),
+    ...(isAsked('docker.build') && docker?.build === true ? ['builds images within the sandbox'] : []),
+    ...(isAsked('docker.images')
+      ? (docker?.images ?? []).map((image) => `uses the image ${visible(image)} of the host's engine`)
+      : []),
+  ];
 }
 
 function limitGrants({ limits }: Policy, isAsked: (path: string) => boolean): readonly string[] {

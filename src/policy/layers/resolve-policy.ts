@@ -6,6 +6,7 @@ import type { Facts } from '../facts.ts';
 import { faultAt, originOf, type PolicyLayer } from '../written/policy-layer.ts';
 import type { CredentialRule, NetworkRule, Origin, Policy } from '../policy.ts';
 import { agentOf } from './presets.ts';
+import { resolveDocker } from './resolve-docker.ts';
 import { resolveCredentials, type KnownCredentials } from './resolve-credentials.ts';
 import { resolveGuards } from './resolve-guards.ts';
 import { resolveNetwork, type NetworkContext } from './resolve-network.ts';
@@ -45,6 +46,7 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder, isUn
   const waived = resolveWaivers(layers);
   // Nobody's sandbox alone has it, but a user's that is more than the organisation's is told of wherever policies are read.
   resolveShare(layers);
+  const docker = resolveDocker(layers);
   return freeze({
     version: 1,
     ...scalars,
@@ -54,8 +56,9 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder, isUn
     bound: network.bound,
     credentials: usedCredentials(network.rules, credentials),
     guards: resolveGuards(layers),
+    ...(docker === undefined ? {} : { docker: docker.offer }),
     waive: waived.layers,
-    origins: { ...origins, ...network.origins, waive: waived.origin },
+    origins: { ...origins, ...network.origins, ...docker?.origins, waive: waived.origin },
   });
 }
 

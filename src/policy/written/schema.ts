@@ -223,6 +223,16 @@ const agent = z
   ])
   .transform((value) => (typeof value === 'string' ? { name: value } : value));
 
+const docker = z.strictObject({
+  run: z.boolean().optional().describe('containers may be made, run, looked at and removed; default `false`'),
+  build: z.boolean().optional().describe('images may be built, which needs `run`; default `false`'),
+  images: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,180}(?::[\w][\w.-]{0,127})?$/, 'is not the name of an image'))
+    .max(64)
+    .optional()
+    .describe("images of the host's engine that may be used, by name and tag, such as `postgres:16`; default: none"),
+});
+
 const layerNames = Object.keys(layers).filter((key): key is keyof typeof layers => Object.hasOwn(layers, key));
 
 export const policySchema = z
@@ -293,6 +303,11 @@ export const policySchema = z
       .optional()
       .describe('what all sandboxes of a user together may take of the host, whoever asks for them. Not in a project file'),
     asks: asks.optional().describe('whether a person may allow, while a sandbox runs, what its rules deny'),
+    docker: docker
+      .optional()
+      .describe(
+        'Docker for programs inside, through a broker: containers made with it are part of the sandbox. Needs the engine `docker`; default: nothing',
+      ),
     waive: z
       .array(z.enum(layerNames))
       .max(32)

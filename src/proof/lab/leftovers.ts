@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { asObject, parseJson } from '../../base/json.ts';
-import { removeTree } from '../../sandbox/remove-tree.ts';
+import { removeTree } from '../../system/remove-tree.ts';
 import { readTextIfPresent } from '../../system/files.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 

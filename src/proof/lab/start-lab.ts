@@ -10,7 +10,7 @@ import { readForwards } from '../../journal/read-records.ts';
 import type { JournalRecord } from '../../journal/record.ts';
 import { listSegments } from '../../journal/segments.ts';
 import type { Plan } from '../../sandbox/plan.ts';
-import { removeTree } from '../../sandbox/remove-tree.ts';
+import { removeTree } from '../../system/remove-tree.ts';
 import { dataFile } from '../../system/data-file.ts';
 import { privateFolder } from '../../system/files.ts';
 import { run, spawnProcess } from '../../system/process.ts';

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { chmod, lstat, mkdir, open, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { isErrno } from '../system/files.ts';
+import { isErrno } from './files.ts';
 
 /** Removes a folder that a sandbox filled: whatever modes it set and however deep it built. */
 

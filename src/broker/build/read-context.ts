@@ -1,0 +1,153 @@
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { posix } from 'node:path';
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+
+import { readTar, tarHeader, tarPadding, type TarEntry } from '../../base/tar.ts';
+import { visible } from '../../base/text.ts';
+import { malformed, notOffered } from '../refusal.ts';
+
+/**
+ * What comes with a build: an archive of a client's, of which nothing is unpacked here. Its entries are looked at one by one and
+ * written anew, below `c/`, to a file of ours: files, folders and links that stay within, without owners and set-id bits.
+ */
+
+export interface Context {
+  /** of the file that a build is described in */
+  readonly dockerfile: string;
+  /** names of what is there, without a slash at the end */
+  readonly names: ReadonlySet<string>;
+}
+
+const limits = { bytes: 1024 ** 3, entries: 100_000, dockerfile: 256 * 1024 };
+
+/** `file` is new and ours. Throws a refusal. */
+export async function readContext(source: Readable, file: string, dockerfile: string): Promise<Context> {
+  const wanted = cleanName(dockerfile);
+  const out = createWriteStream(file, { flags: 'wx', mode: 0o600 });
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    if (!out.write(bytes)) {
+      await once(out, 'drain');
+    }
+  };
+  const names = new Set<string>();
+  let [text, size]: [string | undefined, number] = [undefined, 0];
+  try {
+    for await (const entry of entriesOf(source)) {
+      const name = cleanName(entry.name);
+      size += entry.size;
+      if (size > limits.bytes || names.size >= limits.entries) {
+        throw notOffered('limits', 'what comes with a build is too much: at most 1 GiB in 100,000 files');
+      }
+      if (name !== '') {
+        names.add(name);
+        const read = await copyEntry(entry, name, { write, keeps: name === wanted });
+        text = read ?? text;
+      }
+    }
+  } catch (error) {
+    throw error instanceof RangeError ? malformed(`what comes with a build is no archive: ${error.message}`) : error;
+  } finally {
+    out.end();
+    await once(out, 'close');
+  }
+  if (text === undefined) {
+    throw malformed(`Cannot locate specified Dockerfile: ${visible(dockerfile).slice(0, 200)}`);
+  }
+  return { dockerfile: text, names };
+}
+
+async function copyEntry(
+  entry: TarEntry,
+  name: string,
+  { write, keeps }: { readonly write: (bytes: Uint8Array) => Promise<void>; readonly keeps: boolean },
+): Promise<string | undefined> {
+  const { kind, mode, size, target, timeS } = entry;
+  if (kind === 'other') {
+    throw notOffered('confinement', `${visible(name)} is neither a file nor a folder nor a symbolic link`);
+  }
+  if (kind === 'link' && leaves(name, target)) {
+    throw notOffered('confinement', `the link ${visible(name)} leads out of what comes with the build`);
+  }
+  if (kind !== 'file') {
+    await write(
+      tarHeader({
+        name: `c/${name}${kind === 'folder' ? '/' : ''}`,
+        kind,
+        mode: mode & 0o777,
+        size: 0,
+        target: kind === 'link' ? target : '',
+        timeS,
+      }),
+    );
+    return undefined;
+  }
+  if (keeps && size > limits.dockerfile) {
+    throw malformed('the Dockerfile is too long');
+  }
+  await write(tarHeader({ name: `c/${name}`, kind, mode: mode & 0o777, size, timeS }));
+  const pieces: Buffer[] = [];
+  for await (const piece of entry.content()) {
+    await write(piece);
+    if (keeps) {
+      pieces.push(piece);
+    }
+  }
+  await write(tarPadding(size));
+  return keeps ? Buffer.concat(pieces).toString('utf8') : undefined;
+}
+
+/** Relative, without what leads up. Empty: the top itself. */
+function cleanName(name: string): string {
+  const clean = posix.normalize(name).replace(/^(?:\.?\/)+|\/+$/g, '');
+  if (name.startsWith('/') || name.includes('\0') || name.length > 4096 || clean === '..' || clean.startsWith('../')) {
+    throw notOffered('confinement', `${visible(name).slice(0, 200)} lies outside of what comes with the build`);
+  }
+  return clean === '.' ? '' : clean;
+}
+
+/** An absolute one leads nowhere on the host: it is looked up in the image, if at all. */
+function leaves(name: string, target: string): boolean {
+  const end = posix.normalize(posix.join(posix.dirname(name), target));
+  return target.includes('\0') || target.length > 4096 || (!target.startsWith('/') && (end === '..' || end.startsWith('../')));
+}
+
+/** Clients send the archive as it is, or packed with gzip. */
+async function* entriesOf(source: Readable): AsyncGenerator<TarEntry> {
+  const first = await firstPiece(source);
+  const isPacked = first[0] === 0x1f && first[1] === 0x8b;
+  const all = withFirst(first, source);
+  if (!isPacked) {
+    yield* readTar(all);
+    return;
+  }
+  const unpacked = createGunzip();
+  feed(all, unpacked).catch(
+    (error: unknown) => void unpacked.destroy(error instanceof Error ? error : new RangeError('cut off')),
+  );
+  yield* readTar(unpacked);
+}
+
+async function feed(from: AsyncIterable<Buffer>, to: NodeJS.WritableStream): Promise<void> {
+  for await (const piece of from) {
+    if (!to.write(piece)) {
+      await once(to, 'drain');
+    }
+  }
+  to.end();
+}
+
+async function firstPiece(source: Readable): Promise<Buffer> {
+  for await (const piece of source.iterator({ destroyOnReturn: false })) {
+    return Buffer.from(piece);
+  }
+  return Buffer.alloc(0);
+}
+
+async function* withFirst(first: Buffer, rest: Readable): AsyncGenerator<Buffer> {
+  yield first;
+  for await (const piece of rest.iterator({ destroyOnReturn: false })) {
+    yield Buffer.from(piece);
+  }
+}

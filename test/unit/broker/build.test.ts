@@ -1,0 +1,161 @@
+/** What a build brings along and says: nothing of it leads out, and nothing that runs reaches the engine's own builder. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { tarEnd, tarHeader, tarPadding, type TarHeader } from '../../../src/base/tar.ts';
+import { expand, pairs, parseDockerfile, words } from '../../../src/broker/build/parse-dockerfile.ts';
+import { readContext } from '../../../src/broker/build/read-context.ts';
+import { assemblyText } from '../../../src/engines/docker/nested/assembly.ts';
+
+let folder = '';
+let count = 0;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'casemate-context-'));
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+function entry(name: string, text = '', more: Partial<TarHeader> = {}): Buffer {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([
+    tarHeader({ name, kind: 'file', mode: 0o644, size: bytes.length, ...more }),
+    bytes,
+    tarPadding(bytes.length),
+  ]);
+}
+
+/** With another type than any that is written here. */
+function odd(type: string, name = 'odd'): Buffer {
+  const header = tarHeader({ name, kind: 'file', mode: 0o644, size: 0 });
+  header.write(type, 156);
+  header.write('        ', 148);
+  header.write(
+    `${header
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, '0')}\0`,
+    148,
+  );
+  return header;
+}
+
+async function context(...entries: readonly Buffer[]) {
+  count += 1;
+  const file = join(folder, String(count));
+  const read = await readContext(Readable.from([Buffer.concat([...entries, tarEnd])]), file, 'Dockerfile');
+  return { ...read, written: await readFile(file) };
+}
+
+const dockerfile = entry('Dockerfile', 'FROM scratch\n');
+
+describe('what comes with a build', () => {
+  test('is written anew below a folder of its own, without set-id bits', async () => {
+    const read = await context(
+      dockerfile,
+      entry('./a/b', 'text', { mode: 0o4755 }),
+      entry('l', '', { kind: 'link', target: 'a/b' }),
+    );
+    expect(read.dockerfile).toBe('FROM scratch\n');
+    expect([...read.names]).toEqual(['Dockerfile', 'a/b', 'l']);
+    expect(read.written.toString('latin1')).toContain('c/a/b');
+    expect(read.written.toString('latin1')).not.toContain('04755');
+    const packed = gzipSync(Buffer.concat([dockerfile, tarEnd]));
+    expect((await readContext(Readable.from([packed]), join(folder, 'packed'), 'Dockerfile')).dockerfile).toBe('FROM scratch\n');
+  });
+
+  test.each([
+    ['a name that leads up', entry('../x')],
+    ['a name that leads up further in', entry('a/../../x')],
+    ['an absolute name', entry('/etc/passwd')],
+    ['a link that leads up', entry('l', '', { kind: 'link', target: '../../etc/passwd' })],
+    ['a link further in that leads up', entry('a/l', '', { kind: 'link', target: '../../x' })],
+    ['a hard link', odd('1')],
+    ['a device', odd('3')],
+    ['a block device', odd('4')],
+    ['a pipe', odd('6')],
+    ['a type that nobody knows', odd('Q')],
+  ])('is refused with %s', async (_, bad) => {
+    await expect(context(dockerfile, bad)).rejects.toMatchObject({ status: 403, rule: 'confinement' });
+  });
+
+  test('is refused where it is no archive, or holds no Dockerfile', async () => {
+    await expect(context(Buffer.alloc(512, 0x41))).rejects.toMatchObject({ status: 400 });
+    await expect(context(entry('other'))).rejects.toThrow('Cannot locate specified Dockerfile');
+  });
+});
+
+describe('a Dockerfile', () => {
+  test('is read in lines, words and flags', () => {
+    const lines = parseDockerfile('# c\nfrom x AS y\nRUN a \\\n  b\n# between\nCOPY --from=y ["a b", "/c"]\n');
+    expect(lines.map(({ word, flags, rest, list }) => [word, flags, rest.replaceAll(/\s+/g, ' '), list])).toEqual([
+      ['FROM', {}, 'x AS y', undefined],
+      ['RUN', {}, 'a b', undefined],
+      ['COPY', { from: 'y' }, '["a b", "/c"]', ['a b', '/c']],
+    ]);
+    expect(words(`a "b c" 'd $e' f\\ g`)).toEqual(['a', 'b c', 'd $e', 'f g']);
+    expect(pairs('A=1 B="2 3"')).toEqual([
+      ['A', '1'],
+      ['B', '2 3'],
+    ]);
+    expect(pairs('A one two')).toEqual([['A', 'one two']]);
+    expect(expand('$A ${B:-x} ${A:+y} \\$A ${C}', new Map([['A', '1']]))).toBe('1 x y $A ');
+  });
+
+  test.each([
+    ['ONBUILD RUN x', 403],
+    ['RUN <<EOF\nx\nEOF', 403],
+    ['# escape=`\nFROM x', 403],
+    ['INCLUDE x', 400],
+    ['RUN', 400],
+  ])('%j is refused', (text, status) => {
+    expect(() => parseDockerfile(text)).toThrow(expect.objectContaining({ status }));
+  });
+});
+
+describe('what the engine builds', () => {
+  const facts = { labels: { 'casemate.sandbox': 'cm-1' }, user: '1000:1000' };
+  const image = `sha256:${'a'.repeat(64)}`;
+
+  test("has our labels first, and every file is the agent's", () => {
+    const text = assemblyText(
+      image,
+      [
+        { kind: 'copy', sources: ['a b'], target: '/x/' },
+        { kind: 'folder', path: '/app' },
+        { kind: 'env', name: 'A', value: '$HOME "q" \\' },
+      ],
+      facts,
+    );
+    expect(text.split('\n')).toEqual([
+      `FROM ${image}`,
+      'LABEL "casemate.sandbox"="cm-1"',
+      'COPY --chown=1000:1000 ["c/a b","/x/"]',
+      'COPY --chown=1000:1000 ["e/","/app/"]',
+      String.raw`ENV A="\$HOME \"q\" \\"`,
+      '',
+    ]);
+  });
+
+  test.each(['x"\nRUN touch /y', 'x\r\nRUN y', 'x\\\nRUN y', '", "y"]\nRUN z'])('holds no line of a client: %j', (value) => {
+    for (const instruction of [
+      { kind: 'env', name: 'A', value },
+      { kind: 'label', name: value, value },
+      { kind: 'word', word: 'USER', value },
+    ] as const) {
+      expect(() => assemblyText(image, [instruction], facts)).toThrow('line feed');
+    }
+    for (const text of [
+      assemblyText(image, [{ kind: 'copy', sources: [value], target: value }], facts),
+      assemblyText(image, [{ kind: 'folder', path: value }], facts),
+      assemblyText(image, [{ kind: 'list', word: 'CMD', values: [value] }], facts),
+    ]) {
+      expect(text.split('\n')).toHaveLength(4);
+      expect(text).not.toMatch(/^RUN/m);
+    }
+  });
+});
