@@ -1,7 +1,9 @@
 /** What is the same for every engine that tests start for themselves: waiting for it, ending it, its last words. */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, realpathSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { runQuiet } from './processes.mjs';
 
 const waitMs = 120_000;
 
@@ -19,6 +21,20 @@ export async function endService(engine, log) {
     engine.kill('SIGKILL');
     await left;
   }
+}
+
+/** Podman leaves a folder of its images mounted on itself, and a checkout with a mount in it cannot be removed. */
+export async function unmountBelow(folder) {
+  const below = mountPoints().filter((place) => place.startsWith(`${realpathSync(folder)}/`));
+  for (const place of below.toReversed()) {
+    await runQuiet('umount', ['--', place]);
+  }
+}
+
+/** In the order in which they were made. Spaces and the like stand in octal there (proc(5)). */
+function mountPoints() {
+  const rows = readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n');
+  return rows.map((row) => row.split(' ')[4].replaceAll(/\\(\d{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8))));
 }
 
 /** What cannot be removed (something is still mounted there) fails no tests: it is said. */

@@ -7,7 +7,7 @@ import { chownSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { endService, removeFolder, serves } from './engine-service.mjs';
+import { endService, removeFolder, serves, unmountBelow } from './engine-service.mjs';
 import { childEnvironment } from './places.mjs';
 import { runQuiet, which } from './processes.mjs';
 import { step } from './progress.mjs';
@@ -99,5 +99,6 @@ async function end(service, { data, run, log }, user) {
       env: environmentOf(run, user),
     });
   }
+  await unmountBelow(data);
   removeFolder(run);
 }
