@@ -1,5 +1,6 @@
 /** The life of a sandbox on the memory engine, and what is left when any step of it fails. */
 import { lstat } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { sandboxFolder } from '../../src/sandbox/folder.ts';
@@ -89,11 +90,27 @@ describe('the life of a sandbox', () => {
   });
 
   it('takes a destroy that comes while it starts when the start is over', async () => {
-    await lab.make({ name: 'work' });
-    const [started, gone] = await Promise.all([lab.sandboxes.start('work', call), lab.sandboxes.destroy('work', call)]);
+    const { id } = await lab.make({ name: 'work' });
+    const starting = lab.sandboxes.start('work', call);
+    // Before that it only looks for room, which holds nobody up.
+    while (state(id) !== 'starting') {
+      await nextTurn();
+    }
+    const [started, gone] = await Promise.all([starting, lab.sandboxes.destroy('work', call)]);
     expect([started.state, gone.alreadyGone]).toEqual(['running', false]);
     expectNothingLeft();
     expect(await engineHas()).toEqual([]);
+  });
+
+  it('is destroyed at once while a start still looks for room, which is told so', async () => {
+    await lab.make({ name: 'work' });
+    const starting = lab.sandboxes.start('work', call);
+    const [start, end] = await Promise.allSettled([starting, lab.sandboxes.destroy('work', call)]);
+    expect([start, end]).toMatchObject([
+      { status: 'rejected', reason: { code: 'SANDBOX_NOT_FOUND' } },
+      { status: 'fulfilled', value: { alreadyGone: false } },
+    ]);
+    expectNothingLeft();
   });
 
   it('takes a start that comes while it is destroyed as one of a sandbox that is not there', async () => {
