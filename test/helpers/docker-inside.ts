@@ -6,7 +6,9 @@ import { run } from '../../src/system/process.ts';
 import { makeHome, type Home, type Outcome } from './cli.ts';
 import { workspaceOwner } from './docker-lab.ts';
 
-const env = { PATH: '/usr/local/bin:/usr/bin:/bin' };
+/** The engine that the tests were given, as the program finds it. */
+const engine = process.env['DOCKER_HOST'];
+const env = { PATH: '/usr/local/bin:/usr/bin:/bin', ...(engine === undefined ? {} : { DOCKER_HOST: engine }) };
 
 export interface DockerInside extends Home {
   /** a shell script in the sandbox `box`, in its workspace */

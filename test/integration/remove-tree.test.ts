@@ -36,7 +36,7 @@ describe('removeTree', () => {
   async function removed(): Promise<string> {
     // Read by us and handed over as text: the checkout may lie where an ordinary user cannot go.
     const text = (await readFile(source, 'utf8')).replace(
-      "'../system/files.ts'",
+      "'./files.ts'",
       "'data:text/javascript,export const isErrno = (error, code) => error.code === code;'",
     );
     const code = `${text}\nawait removeTree(${JSON.stringify(join(folder, 'home'))});`;

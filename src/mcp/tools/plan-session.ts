@@ -50,7 +50,7 @@ export const planSession = tool({
   async run(asked, context) {
     const client = await context.connect();
     try {
-      const { name: _, keys: __, ...request } = await requestOf(asked, { client, context });
+      const { name: _, keys: __, queueMs: ___, ...request } = await requestOf(asked, { client, context });
       const { hash, plan } = await client.call('plan', request);
       const { memoryBytes, cpus, pids, timeMs, idleMs } = plan.limits;
       return {
