@@ -28,9 +28,10 @@ export async function trimKeptOutput(
       return { path, mtimeMs, size, isRunning: running.has(name.slice(0, -4)) };
     }),
   );
-  const newestFirst = found.toSorted((a, b) => b.mtimeMs - a.mtimeMs);
+  // What cannot go yet takes its share first.
+  const lastToGoFirst = found.toSorted((a, b) => Number(b.isRunning) - Number(a.isRunning) || b.mtimeMs - a.mtimeMs);
   let bytes = 0;
-  for (const [index, { path, size, isRunning }] of newestFirst.entries()) {
+  for (const [index, { path, size, isRunning }] of lastToGoFirst.entries()) {
     bytes += size;
     if ((index >= bounds.files || bytes > bounds.bytes) && !isRunning) {
       // oxlint-disable-next-line no-await-in-loop -- one, as a rule: it is looked at whenever a command ends

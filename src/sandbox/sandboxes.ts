@@ -86,7 +86,6 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
   const { store } = context;
   const locks = createLocks();
   const room = createRoom(context);
-  const ending = { ...context, store: { ...store, move: movesWith(store, room) } };
   const executions = createExecutions(context);
   const find = (name: string): SandboxRow => store.find(name) ?? notFound(context, name);
   const underLock: UnderLock = (name, work) => {
@@ -94,7 +93,7 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     return locks.run(id, () => work(find(id)));
   };
   return {
-    ...createEnds(ending, { executions, locks, find, underLock }),
+    ...createEnds(context, { executions, locks, find, underLock, room }),
     prepare: (request) => prepare(context, request),
     make: (prepared, options) => make(context, locks, { prepared, options }),
     start: (name, options) =>
@@ -127,16 +126,6 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
   };
 }
 
-/** With each that ends there is room for another. */
-function movesWith(store: SandboxContext['store'], room: Room): SandboxContext['store']['move'] {
-  return (id, change) => {
-    store.move(id, change);
-    if (change.state === 'stopped' || change.state === 'gone') {
-      room.look();
-    }
-  };
-}
-
 /** Nobody's turn is held up by one who waits in the line: the lock comes after it. */
 async function inRoom<T>(
   room: Room,
@@ -160,12 +149,14 @@ interface EndParts {
   readonly locks: Locks;
   readonly find: (name: string) => SandboxRow;
   readonly underLock: UnderLock;
+  /** with each that ends there is some for another */
+  readonly room: Room;
 }
 
 /** The ways in which a sandbox ends; a throw-away one goes with its command, or when it is stopped. */
 function createEnds(
   context: SandboxContext,
-  { executions, locks, find, underLock }: EndParts,
+  { executions, locks, find, underLock, room }: EndParts,
 ): Pick<Sandboxes, 'stop' | 'destroy' | 'close' | 'settled'> {
   const { store } = context;
   const background = createBackground();
@@ -181,7 +172,7 @@ function createEnds(
       // First: whoever comes after a kill must end it, for its commands are ended on record by then.
       store.move(row.id, { state: 'removing', reason });
       await endExecutions(executions, row, options.reason ?? 'stopped');
-      const more = await destroySandbox(context, row, { actor: options.actor, reason });
+      const more = await destroySandbox(context, row, { actor: options.actor, reason }).finally(room.look);
       return { alreadyGone: false, name: row.name, ...lists, kept: [...lists.kept, ...more] };
     });
   };
@@ -200,7 +191,7 @@ function createEnds(
           const reason = options.reason ?? 'asked';
           store.move(row.id, { state: 'stopping', reason });
           await endExecutions(executions, row, options.reason ?? 'stopped');
-          await stopSandbox(context, row, { actor: options.actor, reason });
+          await stopSandbox(context, row, { actor: options.actor, reason }).finally(room.look);
           throwAway(row.id, { actor: options.actor, callerEnv: options.callerEnv, reason });
         }
         return find(row.id);

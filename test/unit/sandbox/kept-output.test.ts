@@ -45,8 +45,14 @@ describe('output that is kept', () => {
   it('keeps what is still written, and touches nothing else', async () => {
     await keep(4, 100);
     await writeFile(join(folder, 'logs/other.log'), 'not of a command');
-    await trimKeptOutput(folder, new Set([idOf(0)]), { files: 1, bytes: 1000 });
+    await trimKeptOutput(folder, new Set([idOf(0)]), { files: 2, bytes: 1000 });
     expect(await left()).toEqual([idOf(0), idOf(3), 'other']);
+  });
+
+  it('stays within its bytes where the oldest is still written', async () => {
+    await keep(4, 100);
+    await trimKeptOutput(folder, new Set([idOf(0)]), { files: 100, bytes: 250 });
+    expect(await left()).toEqual([idOf(0), idOf(3)]);
   });
 
   it('is nothing where there is no folder', async () => {
