@@ -121,6 +121,7 @@ async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
   if (options.caller !== undefined) {
     writeLine(socket, { type: 'caller', caller: options.caller });
   }
+  idle();
   let nextId = 1;
   return {
     hello: greeting,

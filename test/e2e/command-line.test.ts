@@ -33,6 +33,15 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the command line',
     expect((await home.casemate(['run', '--', '/etc/passwd'])).code).toBe(126);
   });
 
+  it.each([
+    [['run', '--queue', 'banana', '--', 'true'], '--queue "banana" is not a time'],
+    [['start', 'work', '--queue', '2h'], '--queue is longer than an hour'],
+  ])('says what is wrong with %j, and ends, also where a daemon runs', async (args, words) => {
+    await home.casemate(['ls']);
+    const { code, err } = await home.casemate(args, { timeoutMs: 20_000 });
+    expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining(words) });
+  });
+
   it('ends with 124 when the time is over', async () => {
     const { code } = await home.casemate(['run', '--timeout', '1500ms', '--', 'sleep', '60']);
     expect(code).toBe(124);

@@ -14,6 +14,7 @@ export const run: RunCommand = async (args, context, row) => {
   if (prompt !== undefined && parsed.rest.length > 0) {
     throw new CasemateError('USAGE', '--prompt is for the agent, but a command is given after --', { hint: 'Give one of them.' });
   }
+  const queueMs = queueOption(parsed);
   const client = await connectDaemon(context, { trust: request.trust });
   const tty = hasTerminal(context);
   const keep = switchOption(parsed, 'keep');
@@ -22,7 +23,7 @@ export const run: RunCommand = async (args, context, row) => {
     name: textOption(parsed, 'name'),
     command: parsed.rest.length === 0 ? undefined : parsed.rest,
     prompt,
-    queueMs: queueOption(parsed),
+    queueMs,
     keep,
     tty,
     terminalSize: tty ? terminalSize(context) : undefined,

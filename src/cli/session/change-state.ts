@@ -12,10 +12,9 @@ export async function changeState(
 ): Promise<number> {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
+  const queueMs = method === 'start' ? queueOption(parsed) : undefined;
   const client = await connectDaemon(context);
-  const view = await (method === 'start'
-    ? client.call(method, { name, queueMs: queueOption(parsed) })
-    : client.call(method, { name }));
+  const view = await (method === 'start' ? client.call(method, { name, queueMs }) : client.call(method, { name }));
   client.close();
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, view);
