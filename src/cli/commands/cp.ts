@@ -5,7 +5,7 @@ import { visible } from '../../base/text.ts';
 import { formatBytes } from '../../base/units.ts';
 import { transferFiles } from '../../mcp/tools/transfer-files.ts';
 import type { RunCommand } from '../command.ts';
-import { buildProgress } from '../printing/image-progress.ts';
+import { stepProgress } from '../printing/step-progress.ts';
 import { printJson } from '../printing/output.ts';
 import { durationOption } from '../reading/make-request.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
@@ -23,7 +23,7 @@ export const run: RunCommand = async (args, context, row) => {
   const ending = new AbortController();
   const interrupt = (): void => ending.abort(new Error('interrupted'));
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const progress = buildProgress(stderr);
+  const progress = stepProgress(stderr);
   const later = setTimeout(() => progress.line(`copying ${source} to ${destination}`), quietMs);
   try {
     const asked = {

@@ -1,7 +1,7 @@
 import { buildDeps } from '../../images/build-deps.ts';
 import type { StoredImage } from '../../images/store.ts';
 import type { RunCommand } from '../command.ts';
-import { buildProgress } from '../printing/image-progress.ts';
+import { stepProgress } from '../printing/step-progress.ts';
 import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
@@ -14,7 +14,7 @@ export const run: RunCommand = async (args, context, row) => {
     import('../../images/build.ts'),
     import('../../images/find-recipe.ts'),
   ]);
-  const progress = buildProgress(stderr);
+  const progress = stepProgress(stderr);
   const interrupted = new AbortController();
   const stop = (): void => interrupted.abort(new Error('interrupted'));
   process.once('SIGINT', stop);

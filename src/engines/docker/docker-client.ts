@@ -222,5 +222,8 @@ async function upgrade(socketPath: string, path: string, body: object, { signal,
 
 function unreachable(socket: string, cause: unknown): CasemateError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new CasemateError('ENGINE_FAILED', `cannot talk to the engine at ${visible(socket)}: ${visible(why)}`, { cause });
+  return new CasemateError('ENGINE_FAILED', `cannot talk to the engine at ${visible(socket)}: ${visible(why)}`, {
+    cause,
+    hint: 'Start its service, say where it is (DOCKER_HOST, CONTAINER_HOST), or use another: casemate doctor lists the engines.',
+  });
 }

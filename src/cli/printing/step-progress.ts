@@ -3,15 +3,15 @@ import { visible } from '../../base/text.ts';
 import type { Progress } from '../../images/image.ts';
 import { dim } from './output.ts';
 
-/** Steps of a build on standard error, each with the time since the start. On a terminal the step under way counts on. */
-export interface BuildProgress {
+/** Steps of long work on standard error, each with the time since the start. On a terminal the step under way counts on. */
+export interface StepProgress {
   readonly line: Progress;
   readonly stop: () => void;
 }
 
 const frameMs = 1000;
 
-export function buildProgress(stream: NodeJS.WriteStream): BuildProgress {
+export function stepProgress(stream: NodeJS.WriteStream): StepProgress {
   const startedMs = performance.now();
   let current: string | undefined;
   const stamp = (): string => dim(stream, formatDuration(Math.floor((performance.now() - startedMs) / 100) * 100).padStart(9));
