@@ -1,12 +1,13 @@
 /** Proxies of others that do what the gateway does, each started alone on a port of loopback, as light as it can be. */
 import { once } from 'node:events';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { spawnProcess } from '../src/system/process.ts';
 import { attempt, hostEnv } from './measure.ts';
+import { installSrt, srtPackage } from './srt.ts';
 
 export interface Proxy {
   readonly version: string;
@@ -80,8 +81,6 @@ export async function startMitmproxy({ folder, trustFile, secret }: ProxyOptions
   return 'missing' in proxy ? proxy : { ...proxy, ca: [await readFile(join(folder, 'mitmproxy-ca-cert.pem'), 'utf8')] };
 }
 
-const srtPackage = '@anthropic-ai/sandbox-runtime';
-
 /** Its HTTP proxy with its own hook for credentials, without the checks and lists that its manager adds. */
 const srtScript = `
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -102,14 +101,11 @@ createHttpProxyServer({
 
 export async function startSrt({ folder, trustFile, secret, splicedHost }: ProxyOptions): Promise<Proxy | Missing> {
   const home = join(folder, 'srt');
-  await mkdir(home);
-  await writeFile(join(home, 'package.json'), '{}\n');
-  const installed = await attempt('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', srtPackage], { cwd: home });
-  if (installed?.exitCode !== 0) {
+  const srt = await installSrt(home);
+  if (srt === undefined) {
     return { missing: `${srtPackage} cannot be installed here` };
   }
-  const root = join(home, 'node_modules', srtPackage);
-  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  const { root, version } = srt;
   const port = await freePort();
   const caFile = join(home, 'ca.pem');
   const script = join(home, 'proxy.mjs');

@@ -9,6 +9,7 @@ import { attempt, hostEnv, type Contender } from './measure.ts';
 import { bareBundle, withBareContainer } from './runc-bundle.ts';
 import { blocked, type BenchResult } from './result.ts';
 import { program, withSite, type Site } from './site.ts';
+import { installSrt } from './srt.ts';
 
 const idleSandboxes = 5;
 
@@ -56,12 +57,18 @@ async function benchRun(site: Site, rootfs: string): Promise<readonly BenchResul
       filesystem: { denyRead: [], allowWrite: ['.'], denyWrite: [] },
     }),
   );
+  const srt = await installSrt(join(site.folder, 'srt'));
   const image = await dockerImage(site, rootfs);
   const others: readonly Contender[] = [
     { name: 'run/runc run true', file: 'runc', args: ['run', '--bundle', bundle, 'casemate-bench-run'] },
     { name: 'run/bwrap true', file: 'bwrap', args: bwrap },
     { name: 'run/docker run --rm true', file: 'docker', args: ['run', '--rm', '--network', 'none', image.name, 'true'] },
-    { name: 'run/srt true', file: 'srt', args: ['--settings', settings, '-c', 'true'], cwd: site.project },
+    {
+      name: 'run/srt true',
+      file: process.execPath,
+      args: [srt?.cli ?? '', '--settings', settings, '-c', 'true'],
+      cwd: site.project,
+    },
     { name: 'run/node -e 0', file: process.execPath, args: ['-e', '0'] },
   ];
   const aims = { 'run/docker run --rm true': '< 0.5', 'run/srt true': '< 0.5' };
