@@ -80,7 +80,8 @@ const terminalSize = z.strictObject({ rows: characters, columns: characters });
 const verdict = z.enum(['held', 'broken', 'not-applicable', 'inconclusive']);
 const proofOutcome = z.strictObject({
   profile: z.enum(['quick', 'full']),
-  only: z.array(shortText).max(64).optional(),
+  // every probe and every guarantee may be named
+  only: z.array(shortText).max(1000).optional(),
   verdicts: z.partialRecord(z.enum(guaranteeIds), verdict),
   probes: z.int().nonnegative(),
   observations: z.int().nonnegative(),

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 
 import { isCasemateError } from '../../../src/base/errors.ts';
 import { checkParams, readMessage } from '../../../src/daemon/check-params.ts';
+import { guaranteeIds } from '../../../src/proof/guarantees.ts';
+import { probes } from '../../../src/proof/probes.ts';
 
 function codeOf(work: () => unknown): string {
   try {
@@ -47,6 +49,12 @@ describe('what comes over the control socket', () => {
     const params = { name: 'x', command: ['sh', '-c', '\n'], env: { A: '' }, tty: true, client: { pid: 1, startTicks: '2' } };
     expect(checkParams('exec', params)).toEqual({ method: 'exec', params });
     expect(checkParams('ls', {})).toEqual({ method: 'ls', params: {} });
+  });
+
+  it('may name every probe and every guarantee of a proof', () => {
+    const only = [...Object.keys(probes), ...guaranteeIds];
+    const outcome = { profile: 'full', only, verdicts: { G1: 'held' }, probes: 1, observations: 1, findings: '0'.repeat(64) };
+    expect(codeOf(() => checkParams('prove-seal', { name: 'x', outcome }))).toBe('none');
   });
 
   it('is a message or nothing, and parameters or a USAGE error, whatever it is', () => {
