@@ -117,12 +117,16 @@ async function begin(context: SandboxContext, row: SandboxRow, request: Executio
   const deadlineMs = timeoutMs === undefined ? undefined : startedMs + timeoutMs;
   const known = { id, sandbox: row.id, client, actor, subject, startedMs, deadlineMs };
   context.store.beginExecution({ ...known, invocation: undefined });
-  await recordStart(context, row, { known, command, tty }).catch((error: unknown) => {
+  // Neither needs the other: the engine starts nothing yet, and nobody is told how to before it is on record.
+  const recorded = recordStart(context, row, { known, command, tty });
+  const attached = context.engine.attach(row.id, { command, cwd, env, tty, terminalSize, executionId: id });
+  attached.catch(() => undefined);
+  await recorded.catch((error: unknown) => {
     forget(context, id);
     throw error;
   });
   try {
-    const invocation = await context.engine.attach(row.id, { command, cwd, env, tty, terminalSize, executionId: id });
+    const invocation = await attached;
     context.store.beginExecution({ ...known, invocation });
     return { ...known, invocation, timedOut: false };
   } catch (error) {

@@ -1,13 +1,22 @@
 # Carries a command that the engine runs in a container: standard input to it, its output here, the size of the terminal and
 # signals along, its exit code at the end. The engine is spoken to over its Unix socket (Docker Engine API 1.41, "exec").
 # Arguments: SOCKET EXEC-ID plain|tty PID-FILE ERROR-LOG; EXEC-ID was made by the daemon, which chose all of the command.
-# PID-FILE will hold the command's process id on the host, ERROR-LOG why it could not be started. No module is loaded.
+# PID-FILE will hold the command's process id on the host, ERROR-LOG why it could not be started. No module is
+# loaded but the smallest: what perl reads before it begins is waited for.
 use strict;
-use warnings;
+BEGIN { $^W = 1 }
 
 my ($path, $exec, $mode, $pid_file, $error_log) = @ARGV;
-use constant { AF_UNIX => 1, SOCK_STREAM => 1, F_GETFL => 3, F_SETFL => 4, O_NONBLOCK => 04000, EINTR => 4, EAGAIN => 11 };
-use constant { TCGETS => 0x5401, TCSETS => 0x5402, TIOCGWINSZ => 0x5413 };
+sub AF_UNIX () { 1 }
+sub SOCK_STREAM () { 1 }
+sub F_GETFL () { 3 }
+sub F_SETFL () { 4 }
+sub O_NONBLOCK () { 04000 }
+sub EINTR () { 4 }
+sub EAGAIN () { 11 }
+sub TCGETS () { 0x5401 }
+sub TCSETS () { 0x5402 }
+sub TIOCGWINSZ () { 0x5413 }
 my $API = '/v1.41';
 $SIG{PIPE} = 'IGNORE';
 
@@ -118,8 +127,8 @@ sub find_pid {
   $pid = $number;
   note($pid_file, "$pid\n");
 }
-find_pid();
 if ($mode eq 'tty') {
+  find_pid();
   tell_size();
   make_raw() if $has_terminal;
 }
@@ -171,6 +180,10 @@ sub take_frames {
 }
 
 my ($input_open, $to_send) = (1, '');
+# The engine agrees before the command runs, and what it is asked meanwhile takes time from that: it is asked a moment later,
+# and not at all of a command that is over by then.
+sub ASK_AFTER () { 0.05 }
+my $wait = ASK_AFTER;
 take_frames();
 while (1) {
   pass_signals();
@@ -179,8 +192,13 @@ while (1) {
   vec($readable, fileno($engine), 1) = 1;
   vec($readable, 0, 1) = 1 if $input_open && $to_send eq '';
   vec($writable, fileno($engine), 1) = 1 if $to_send ne '';
-  next if select($readable, $writable, undef, $pid == 0 ? 0.05 : undef) < 0;
-  find_pid() if $pid == 0 && $refusal eq '';
+  my ($ready, $left) = select($readable, $writable, undef, $pid == 0 ? $wait : undef);
+  next if $ready < 0;
+  $wait = $left // 0;
+  if ($pid == 0 && $wait <= 0) {
+    find_pid() if $refusal eq '';
+    $wait = ASK_AFTER;
+  }
   if (vec($readable, 0, 1)) {
     my $count = sysread(STDIN, $to_send, 65536);
     if (!$count && !(!defined $count && $! == EINTR)) {
@@ -210,10 +228,14 @@ show(1, '') if !$begun;
 if (!$begun && $held ne '') { send_all(\*STDOUT, $held) }
 
 my ($running, $number, $code) = (1, 0, undef);
-for (1 .. 200) {
+# The output ends a moment before the engine has written the end down.
+my ($pause, $patience) = (0.001, 4);
+while (1) {
   ($running, $number, $code) = look();
-  last unless $running;
-  select(undef, undef, undef, 0.02);
+  last if !$running || $patience <= 0;
+  select(undef, undef, undef, $pause);
+  $patience -= $pause;
+  $pause *= 1.5 if $pause < 0.02;
 }
 if ($refusal ne '' || (!$running && $number == 0 && $pid == 0)) {
   note($error_log, 'exec failed: ' . ($refusal ne '' ? $refusal : 'the engine did not start it') . "\n") if $refusal ne '' || !defined $code;

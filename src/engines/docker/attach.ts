@@ -7,7 +7,7 @@ import type { CommandSpec, Invocation } from '../engine.ts';
 import { defaultEnv } from '../kernel/limits.ts';
 import { endSession } from '../processes.ts';
 import { requireProtections } from '../workspace/protections.ts';
-import { firstProcess, partOf } from './containers.ts';
+import { runningSandbox } from './containers.ts';
 import type { DockerContext } from './context.ts';
 import { segment } from './docker-client.ts';
 import { newExec } from './inside.ts';
@@ -22,15 +22,13 @@ export async function attach(context: DockerContext, id: string, command: Comman
   }
   const { client, options } = context;
   const record = await context.records.get(id);
-  const sandbox = await partOf(context, id, 'sandbox');
-  const init = sandbox === undefined ? undefined : await firstProcess(context, sandbox.id);
-  if (sandbox === undefined || init === undefined) {
+  const running = await runningSandbox(context, id);
+  if (running === undefined) {
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
-  await requireProtections(record, init.pid);
-  const { uid, gid } = await agentOf(context, record.spec);
+  const [{ uid, gid }] = await Promise.all([agentOf(context, record.spec), requireProtections(record, running.init.pid)]);
   const { cwd = '/workspace', env = {}, tty } = command;
-  const exec = await newExec(context, sandbox.id, {
+  const exec = await newExec(context, running.container, {
     AttachStdin: true,
     AttachStdout: true,
     AttachStderr: true,
@@ -53,8 +51,7 @@ export async function attach(context: DockerContext, id: string, command: Comman
 
 /** A command lives on in the engine when the program that carried it was killed: it is ended here. */
 export async function endOrphans(context: DockerContext, id: string): Promise<void> {
-  const sandbox = await partOf(context, id, 'sandbox');
-  const init = sandbox === undefined ? undefined : await firstProcess(context, sandbox.id);
+  const init = (await runningSandbox(context, id))?.init;
   if (init === undefined) {
     return;
   }

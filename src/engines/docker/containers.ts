@@ -1,5 +1,5 @@
 import { CasemateError } from '../../base/errors.ts';
-import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { EngineSandbox } from '../engine.ts';
 import type { ContainerBody } from './container-bodies.ts';
 import type { DockerContext } from './context.ts';
@@ -102,7 +102,39 @@ export async function removeContainer({ client, effects }: DockerContext, id: st
 /** Its first process on the host, while it runs. */
 export async function firstProcess(context: DockerContext, id: string): Promise<ProcessIdentity | undefined> {
   const { status, body } = await context.client.call('GET', `/containers/${segment(id)}/json`);
-  const state = fieldsOf(status === 200 ? fieldsOf(body)['State'] : undefined);
+  return status === 200 ? firstProcessIn(body) : undefined;
+}
+
+/** `told`: answer to `inspect`. */
+export async function firstProcessIn(told: unknown): Promise<ProcessIdentity | undefined> {
+  const state = fieldsOf(fieldsOf(told)['State']);
   const pid = numberOf(state['Pid']) ?? 0;
   return state['Running'] === true && pid > 1 ? identifyProcess(pid) : undefined;
+}
+
+export interface RunningSandbox {
+  /** id of its container */
+  readonly container: string;
+  /** its first process on the host */
+  readonly init: ProcessIdentity;
+}
+
+/**
+ * The sandbox's own container while it runs. The engine is asked once for each start: a first process is of one container for
+ * as long as it lives, and the kernel says whether it does.
+ */
+export async function runningSandbox(context: DockerContext, id: string): Promise<RunningSandbox | undefined> {
+  const known = context.running.get(id);
+  if (known !== undefined && (await isSameProcess(known.init))) {
+    return known;
+  }
+  context.running.delete(id);
+  const sandbox = await partOf(context, id, 'sandbox');
+  const init = sandbox === undefined ? undefined : await firstProcess(context, sandbox.id);
+  if (sandbox === undefined || init === undefined) {
+    return undefined;
+  }
+  const found = { container: sandbox.id, init };
+  context.running.set(id, found);
+  return found;
 }

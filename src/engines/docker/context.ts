@@ -8,6 +8,7 @@ import type { Machine } from '../kernel/seccomp.ts';
 import { machineOf } from '../oci/host.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 import { engineRecords, type Records } from '../records.ts';
+import type { RunningSandbox } from './containers.ts';
 import { dialectOf, type Dialect } from './dialect.ts';
 import { dockerClient, type DockerClient } from './docker-client.ts';
 import { engineFacts, type EngineFacts } from './engine-facts.ts';
@@ -38,6 +39,8 @@ export interface DockerContext {
   readonly options: DockerEngineOptions;
   readonly client: DockerClient;
   readonly effects: OwnEffects;
+  /** what `runningSandbox` found last, by sandbox */
+  readonly running: Map<string, RunningSandbox>;
   readonly keepers: KeeperPlace;
   readonly records: Records;
   readonly beside: readonly Records[];
@@ -78,6 +81,7 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
     options,
     client,
     effects: ownEffects(),
+    running: new Map(),
     keepers: keeperPlace(),
     records: engineRecords(join(folders.state, 'sandboxes')),
     beside: (options.beside ?? []).map(engineRecords),

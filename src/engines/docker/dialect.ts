@@ -14,13 +14,19 @@ import { fieldsOf, rowsOf, textOf } from './read-json.ts';
 export interface Dialect {
   /** Answers the container's id, and what the engine left out. */
   readonly make: (name: string, body: ContainerBody) => Promise<Made>;
-  /** Of a container that was started: names of what is not as asked. */
-  readonly differences: (id: string, body: ContainerBody) => Promise<readonly string[]>;
+  /** Of a container that was started: what the engine says of it, and names of what is not as asked. */
+  readonly look: (id: string, body: ContainerBody) => Promise<Looked>;
 }
 
 export interface Made {
   readonly id: string;
   readonly warnings: readonly string[];
+}
+
+export interface Looked {
+  /** answer to `inspect` */
+  readonly told: unknown;
+  readonly differences: readonly string[];
 }
 
 export type Product = 'Docker' | 'Podman';
@@ -40,7 +46,10 @@ export function dialectOf(product: Product, parts: DialectParts): Dialect {
 function dockerDialect({ client }: DialectParts): Dialect {
   return {
     make: async (name, body) => made(await client.must('POST', '/containers/create', { query: { name }, body })),
-    differences: async (id, body) => differences(body, await client.must('GET', `/containers/${segment(id)}/json`)),
+    async look(id, body) {
+      const told = await client.must('GET', `/containers/${segment(id)}/json`);
+      return { told, differences: differences(body, told) };
+    },
   };
 }
 
@@ -53,14 +62,14 @@ function podmanDialect({ client, folder, env }: DialectParts): Dialect {
       const spec = podmanSpec(name, body, { seccompFile, processes: await ownProcesses() });
       return made(await client.must('POST', '/libpod/containers/create', { body: spec }));
     },
-    async differences(id, body) {
+    async look(id, body) {
       const told = await client.must('GET', `/libpod/containers/${segment(id)}/json`);
       const file = textOf(fieldsOf(told)['OCIConfigPath']);
       // A service on another machine has its files there; then nothing could be compared.
       const text = await readOwned(file, env).catch(() => undefined);
-      return text === undefined
-        ? ['OCIConfigPath']
-        : podmanDifferences(body, { inspected: told, configuration: JSON.parse(text) });
+      const differing =
+        text === undefined ? ['OCIConfigPath'] : podmanDifferences(body, { inspected: told, configuration: JSON.parse(text) });
+      return { told, differences: differing };
     },
   };
 }

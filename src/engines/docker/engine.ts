@@ -3,7 +3,7 @@ import type { Engine, Stats } from '../engine.ts';
 import { endSession, processesInside } from '../processes.ts';
 import { sendingProcess } from '../sending-process.ts';
 import { attach, endOrphans } from './attach.ts';
-import { firstProcess, ownContainers, partOf, stateOf, type OwnContainer } from './containers.ts';
+import { ownContainers, partOf, runningSandbox, stateOf, type OwnContainer } from './containers.ts';
 import { dockerContext, examine, type DockerContext, type DockerEngineOptions } from './context.ts';
 import { segment } from './docker-client.ts';
 import { followEvents, type Tell } from './follow-events.ts';
@@ -86,11 +86,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
 }
 
 async function liveInit(context: DockerContext, id: string): Promise<ProcessIdentity | undefined> {
-  if ((await context.records.read(id)) === undefined) {
-    return undefined;
-  }
-  const sandbox = await partOf(context, id, 'sandbox');
-  return sandbox === undefined ? undefined : firstProcess(context, sandbox.id);
+  return (await context.records.read(id)) === undefined ? undefined : (await runningSandbox(context, id))?.init;
 }
 
 async function statsOf(context: DockerContext, id: string): Promise<Stats> {

@@ -25,11 +25,12 @@ import { askedFor, keepAskedFor } from './asked-for.ts';
 import { keeperBody, sandboxBody, sandboxMounts, type BodyFacts, type ContainerBody } from './container-bodies.ts';
 import {
   firstProcess,
+  firstProcessIn,
   killContainer,
   makeContainer,
   ownContainers,
-  partOf,
   removeContainer,
+  runningSandbox,
   startContainer,
   type OwnContainer,
 } from './containers.ts';
@@ -226,18 +227,22 @@ async function accountFiles(context: DockerContext, spec: SandboxSpec, { uid, gi
   ];
 }
 
+interface BothContainers {
+  readonly keeper: string;
+  readonly sandbox: string;
+  readonly hasStarted: boolean;
+}
+
 /** The containers of a sandbox; where the engine has none, they are made anew from the record. */
-export async function ensureContainers(
-  context: DockerContext,
-  id: string,
-  abort: Abortable,
-): Promise<{ keeper: string; sandbox: string }> {
+export async function ensureContainers(context: DockerContext, id: string, abort: Abortable): Promise<BothContainers> {
   const before = await context.records.get(id);
-  const find = async (): Promise<{ keeper: string; sandbox: string } | undefined> => {
+  const find = async (): Promise<BothContainers | undefined> => {
     const own = await ownContainers(context, id);
     const keeper = own.find(({ part, state }) => part === 'keeper' && state === 'running');
     const sandbox = own.find(({ part, state }) => part === 'sandbox' && (state === 'created' || state === 'running'));
-    return keeper === undefined || sandbox === undefined ? undefined : { keeper: keeper.id, sandbox: sandbox.id };
+    return keeper === undefined || sandbox === undefined
+      ? undefined
+      : { keeper: keeper.id, sandbox: sandbox.id, hasStarted: sandbox.state === 'running' };
   };
   const found = await find();
   if (found !== undefined) {
@@ -253,8 +258,8 @@ export async function ensureContainers(
 }
 
 export async function startSandbox(context: DockerContext, id: string, abort: Abortable): Promise<void> {
-  const { sandbox } = await ensureContainers(context, id, abort);
-  if ((await firstProcess(context, sandbox)) !== undefined) {
+  const { sandbox, hasStarted } = await ensureContainers(context, id, abort);
+  if (hasStarted && (await firstProcess(context, sandbox)) !== undefined) {
     return;
   }
   try {
@@ -275,6 +280,7 @@ async function requireStarted(context: DockerContext, id: string, container: str
   await requireSamePlaces(init.pid, mounts);
   await restrictMounts(context, init.pid, fieldsOf(body.HostConfig['Tmpfs']));
   await limitPools(context, init.pid, record.spec);
+  context.running.set(id, { container, init });
   // For the next one.
   fillKeepers(context, record.spec, async (spec) => {
     const image = await imageOf(context, spec, {});
@@ -284,12 +290,13 @@ async function requireStarted(context: DockerContext, id: string, container: str
 
 /** Throws `ENGINE_FAILED` where the engine or the kernel says another thing of a running container than what was asked for. */
 async function requireAsAsked(context: DockerContext, id: string, body: ContainerBody): Promise<ProcessIdentity> {
-  const init = await firstProcess(context, id);
+  const { told, differences } = await (await context.dialect()).look(id, body);
+  const init = await firstProcessIn(told);
   if (init === undefined) {
     throw new CasemateError('ENGINE_FAILED', 'the first process of a container ended at once');
   }
   const faults = [
-    ...(await (await context.dialect()).differences(id, body)),
+    ...differences,
     ...kernelFaults(await kernelStatus(init.pid), body.User, (await context.facts()).userNamespace ? await idMaps(init.pid) : []),
   ];
   if (faults.length > 0) {
@@ -306,10 +313,9 @@ export async function stopSandbox(context: DockerContext, id: string, graceMs: n
   if (record === undefined) {
     return;
   }
-  const sandbox = await partOf(context, id, 'sandbox');
-  const init = sandbox === undefined ? undefined : await firstProcess(context, sandbox.id);
-  if (sandbox !== undefined && init !== undefined && graceMs > 0) {
-    await askToEnd(context, record, { container: sandbox.id, init, graceMs });
+  const running = graceMs > 0 ? await runningSandbox(context, id) : undefined;
+  if (running !== undefined) {
+    await askToEnd(context, record, { ...running, graceMs });
   }
   await tearDown(context, id, { writesRecord: true });
 }
@@ -346,6 +352,7 @@ async function forget(context: DockerContext, id: string): Promise<void> {
 }
 
 async function tearDown(context: DockerContext, id: string, options: { readonly writesRecord: boolean }): Promise<void> {
+  context.running.delete(id);
   await removeContainers(context, id);
   await releaseNames(context, id, options);
   await rm(context.sandbox(id).folder, { recursive: true, force: true });
