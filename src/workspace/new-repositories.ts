@@ -1,6 +1,8 @@
 import { lstat } from 'node:fs/promises';
+import { basename } from 'node:path';
 
 import { run } from '../system/process.ts';
+import { walkSmall } from '../system/walk-small.ts';
 
 /**
  * Git repositories that came into a workspace, or got other settings, since a moment. Any git command in one of them runs
@@ -22,8 +24,11 @@ export interface Bounds {
 
 const defaultBounds: Bounds = { timeoutMs: 5000, bytes: 1024 * 1024 };
 
+/** of a repository in disguise, without a folder of the name `.git` */
+const head = 'HEAD';
+
 /** Each row ends in NUL and begins with the kind of entry. find(1) walks past no symbolic link and into no other mount. */
-const what = ['-xdev', '(', '-iname', '.git', '-prune', '-o', '-name', 'HEAD', ')', '-printf', String.raw`%y%P\0`];
+const what = ['-xdev', '(', '-iname', '.git', '-prune', '-o', '-name', head, ')', '-printf', String.raw`%y%P\0`];
 
 /** By change times, which only the kernel sets: a repository that was there and stayed as it was is not among them. */
 export async function newRepositories(
@@ -31,9 +36,7 @@ export async function newRepositories(
   sinceMs: number,
   bounds: Bounds = defaultBounds,
 ): Promise<NewRepositories> {
-  const options = { env: { PATH: '/usr/bin:/bin' }, timeoutMs: bounds.timeoutMs, maxOutputBytes: bounds.bytes };
-  const found = await run('find', [workspace, ...what], options).catch(() => undefined);
-  const rows = found === undefined ? [] : rowsOf(found.stdout);
+  const { rows, complete } = (await rowsOfSmall(workspace)) ?? (await rowsOfLarge(workspace, bounds));
   const paths = new Set<string>();
   for (const row of rows) {
     // oxlint-disable-next-line no-await-in-loop -- most often none or one
@@ -42,7 +45,12 @@ export async function newRepositories(
       paths.add(row.folder.length === 0 ? '.' : row.folder.toString('utf8'));
     }
   }
-  return { paths: [...paths].toSorted(), complete: found?.exitCode === 0 && !found.truncated };
+  return { paths: [...paths].toSorted(), complete };
+}
+
+interface Rows {
+  readonly rows: readonly Row[];
+  readonly complete: boolean;
 }
 
 interface Row {
@@ -50,6 +58,30 @@ interface Row {
   /** relative to the workspace, as bytes; empty for itself */
   readonly folder: Buffer;
   readonly name: string;
+}
+
+/** A name of a repository's own folder, for git on a file system that does not tell letters by case, too. */
+const isGit = /^\.git$/i;
+
+async function rowsOfSmall(workspace: string): Promise<Rows | undefined> {
+  const entries = isGit.test(basename(workspace))
+    ? undefined
+    : await walkSmall(workspace, { entersFolder: (name) => !isGit.test(name) });
+  const rows = entries
+    ?.filter(({ name }) => name === head || isGit.test(name))
+    .map(({ path, name, kind }) => {
+      const folder = Buffer.from(path.slice(0, Math.max(0, path.length - name.length - 1)));
+      return { isFolder: kind === 'folder', folder, name };
+    });
+  return rows && { rows, complete: true };
+}
+
+async function rowsOfLarge(workspace: string, { timeoutMs, bytes }: Bounds): Promise<Rows> {
+  const options = { env: { PATH: '/usr/bin:/bin' }, timeoutMs, maxOutputBytes: bytes };
+  const found = await run('find', [workspace, ...what], options).catch(() => undefined);
+  return found === undefined
+    ? { rows: [], complete: false }
+    : { rows: rowsOf(found.stdout), complete: found.exitCode === 0 && !found.truncated };
 }
 
 function rowsOf(output: Buffer): readonly Row[] {
@@ -66,16 +98,16 @@ function rowsOf(output: Buffer): readonly Row[] {
 /** What git takes for a repository: something named `.git`, or HEAD with objects and refs or a `commondir` beside it. */
 async function isNew(workspace: string, { isFolder, folder, name }: Row, sinceMs: number): Promise<boolean> {
   // The workspace's own `.git` is protected, and its folder changes with every commit.
-  if (name !== 'HEAD' && folder.length === 0) {
+  if (name !== head && folder.length === 0) {
     return false;
   }
   const at = (...names: readonly string[]): Buffer =>
     Buffer.concat([Buffer.from(`${workspace}/`), folder, Buffer.from(names.map((part) => `/${part}`).join(''))]);
   const has = async (path: Buffer): Promise<boolean> => (await timeOf(path, 'ctimeMs')) > 0;
-  if (name !== 'HEAD' && !isFolder) {
+  if (name !== head && !isFolder) {
     return (await timeOf(at(name), 'ctimeMs')) >= sinceMs;
   }
-  const isBare = name === 'HEAD';
+  const isBare = name === head;
   if (isBare && !(await has(at('commondir'))) && !((await has(at('objects'))) && (await has(at('refs'))))) {
     return false;
   }

@@ -35,7 +35,8 @@ export async function proveBuild({ entry, probes, options = [], through }: Prove
   };
   const project = join(folder, 'project');
   await Promise.all([mkdir(project), mkdir(env.HOME), mkdir(env.CASEMATE_HOME, { mode: 0o700 })]);
-  const call = (args: readonly string[]) => run(process.execPath, [entry, ...args], { env, cwd: project, timeoutMs: 300_000 });
+  const call = (args: readonly string[]) =>
+    run(process.execPath, [entry, ...args], { env, cwd: project, timeoutMs: 20 * 60_000 });
   const started = performance.now();
   const ms = (): number => Math.round(performance.now() - started);
   try {

@@ -6,8 +6,8 @@ export const repositoryMutants: readonly Mutant[] = [
     name: 'new-repositories-unsaid',
     weakens: 'repositories in disguise, without a folder of the name .git, are passed by',
     file: 'src/workspace/new-repositories.ts',
-    find: "'-o', '-name', 'HEAD', ')'",
-    replace: "'-o', '-name', 'no-such-name', ')'",
+    find: "const head = 'HEAD';",
+    replace: "const head = 'no-such-name';",
     caughtBy: ['repositories.told'],
   },
   {
