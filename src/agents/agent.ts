@@ -1,11 +1,11 @@
 import type { AgentPrint } from './print.ts';
 import type { HttpAllowance, Level } from '../policy/policy.ts';
 
-/** A coding agent as data: how it starts, what it reads, what it needs. A new agent is a new file with one of these. */
+/** A coding agent as data: how it starts, what it reads, what it needs. A new agent is a new file with one of these, or a description (`described/`). */
 export interface Agent {
   readonly name: string;
   readonly title: string;
-  /** npm package and the path of its program inside the image */
+  /** the path of its program inside the image */
   readonly program: string;
   /** image recipe that has it */
   readonly recipe: string;
@@ -19,8 +19,8 @@ export interface Agent {
   readonly homeFiles: (options: AgentSetup) => readonly HomeFile[];
   /** What of the user's own configuration may come along, by level. */
   readonly classification: Readonly<Record<Level, readonly ConfigEntry[]>>;
-  /** provider of the credential it needs, in `credentials/providers.ts` */
-  readonly provider: string;
+  /** credential it needs: by the name of its provider, or one that a policy defines; `undefined`: none */
+  readonly provider: string | undefined;
   /** hosts it needs, each with the functions it needs there */
   readonly hosts: readonly AgentHost[];
   /** other ways to its model, by the name the policy uses, such as `bedrock` */

@@ -37,8 +37,8 @@ function namesOf(tools: readonly string[]): readonly string[] {
   return [...new Set(tools.map((tool) => tool.split('(')[0] ?? ''))].filter((name) => !name.startsWith('mcp__'));
 }
 
-function read(line: string): AgentNote | undefined {
-  const message = parseLine(line);
+function read(line: string | undefined): AgentNote | undefined {
+  const message = parseLine(line ?? '');
   switch (member(message, 'type')) {
     case 'system':
       return { report: conversationOf(message) };
@@ -92,4 +92,9 @@ function saidBy(block: unknown): readonly string[] {
   return [`> ${textOf(member(block, 'name')) ?? ''}: ${subject.replaceAll(/\s+/g, ' ').slice(0, 200)}`];
 }
 
-export const claudePrint: AgentPrint = { takesMcpFile: true, command, read };
+export const claudePrint: AgentPrint = {
+  takesMcpFile: true,
+  takesPrompt: 'stdin',
+  command,
+  reader: () => read,
+};

@@ -26,8 +26,8 @@ function command({ permissions, tools, model, maxBudgetUsd, resume }: AgentTask)
   ];
 }
 
-function read(line: string): AgentNote | undefined {
-  const event = parseLine(line);
+function read(line: string | undefined): AgentNote | undefined {
+  const event = parseLine(line ?? '');
   switch (member(event, 'type')) {
     case 'thread.started':
       return { report: { conversation: textOf(member(event, 'thread_id')) ?? '' } };
@@ -69,4 +69,9 @@ function usageOf(usage: unknown) {
   };
 }
 
-export const codexPrint: AgentPrint = { takesMcpFile: false, command, read };
+export const codexPrint: AgentPrint = {
+  takesMcpFile: false,
+  takesPrompt: 'stdin',
+  command,
+  reader: () => read,
+};

@@ -1,15 +1,25 @@
-/** How an agent works on one task without a person: the task on standard input, events as JSON lines on standard output. */
+/** How an agent works on one task without a person, and what its output says. */
 export interface AgentPrint {
   /** it takes servers of the Model Context Protocol from a file */
   readonly takesMcpFile: boolean;
+  /** where it takes the task */
+  readonly takesPrompt: 'stdin' | 'argument';
   /** Throws `UNSUPPORTED`, naming the argument, for what this agent has no way to do. */
   readonly command: (task: AgentTask) => readonly string[];
-  /** One line of its output; `undefined`: nothing that a caller is told. What it holds was written in the sandbox. */
-  readonly read: (line: string) => AgentNote | undefined;
+  /** A reader for the output of one task. */
+  readonly reader: () => AgentReader;
 }
+
+/**
+ * Is given one line of the output after the other, and `undefined` at its end. Answers `undefined` for what a caller is not
+ * told. What the lines hold was written in the sandbox.
+ */
+export type AgentReader = (line: string | undefined) => AgentNote | undefined;
 
 export interface AgentTask {
   readonly permissions: 'ask' | 'skip';
+  /** for an agent that takes it as an argument */
+  readonly prompt?: string | undefined;
   /** tools it may use without asking, and no others; absent: as its permissions say */
   readonly tools?: readonly string[] | undefined;
   readonly model?: string | undefined;

@@ -5,6 +5,11 @@ export const errorCodes = {
   POLICY_WIDENS: { fault: 'user', exit: 2, about: 'a lower policy layer allows more than a higher one' },
   POLICY_UNTRUSTED: { fault: 'user', exit: 2, about: 'the project asks for grants that no human has approved' },
   RECIPE_INVALID: { fault: 'user', exit: 2, about: 'an image recipe is unknown, unreadable, malformed or has an unknown key' },
+  AGENT_INVALID: {
+    fault: 'user',
+    exit: 2,
+    about: 'a file that describes an agent is unreadable, malformed, has an unknown key or may not say what it says',
+  },
   PATH_INVALID: { fault: 'user', exit: 2, about: 'a path does not exist or must not be used' },
   NAME_INVALID: { fault: 'user', exit: 2, about: 'a sandbox name, id or host name is not well formed' },
   NAME_IN_USE: { fault: 'user', exit: 2, about: 'another sandbox has this name' },

@@ -1,4 +1,5 @@
 import type { CommandTable } from './command.ts';
+import { agentCommands } from './table/agent-commands.ts';
 import { callerCommands } from './table/caller-commands.ts';
 import { credentialCommands } from './table/credential-commands.ts';
 import { hostCommands } from './table/host-commands.ts';
@@ -14,6 +15,7 @@ export const commands: CommandTable = {
   ...sandboxCommands,
   ...requestCommands,
   ...policyCommands,
+  ...agentCommands,
   ...credentialCommands,
   ...imageCommands,
   ...journalCommands,

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-import { agents } from '../agents/agents.ts';
+import { readAgents } from '../agents/described/read-agents.ts';
 import type { Cleanup } from '../base/cleanup.ts';
 import { createLoginKeeper } from '../credentials/login/login-keeper.ts';
 import { createSealedStore, sealedFileName } from '../credentials/sealed/sealed-store.ts';
@@ -85,7 +85,7 @@ export async function assemble({
     loginPost,
     sendOnHost,
     images: imageStore({ folder: paths.images }),
-    agents,
+    agents: async () => await readAgents(paths, uid),
     clock: systemClock,
     env,
     paths,

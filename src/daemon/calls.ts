@@ -7,7 +7,7 @@ import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { OpenExecution } from '../sandbox/executions.ts';
 import { sandboxFolder } from '../sandbox/folder.ts';
 import { repositoriesSinceStart } from '../sandbox/found-repositories.ts';
-import { parsePlan, type Plan } from '../sandbox/plan.ts';
+import { agentOfPlan, parsePlan, type Plan } from '../sandbox/plan.ts';
 import { approveTrust, type MakeRequest, type Prepared } from '../sandbox/prepare.ts';
 import type { Place } from '../sandbox/room.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
@@ -224,8 +224,8 @@ async function runIn(
   parts: CallParts,
   { params, call, prepared, callerEnv, place }: Entered & { readonly params: RunCall; readonly call: CallContext },
 ): Promise<OpenAnswer> {
-  const { context, sandboxes } = parts;
-  const command = params.command ?? agentCommand(context, prepared.plan, params.prompt);
+  const { sandboxes } = parts;
+  const command = params.command ?? agentCommand(prepared.plan, params.prompt);
   const actor = actorIn(parts);
   const { client, name, keep, tty, terminalSize, term } = params;
   const row = await sandboxes.make(prepared, { name, ephemeral: !keep, client, actor, callerEnv, place });
@@ -239,8 +239,8 @@ async function runIn(
   }
 }
 
-function agentCommand(context: SandboxContext, plan: Plan, prompt: string | undefined): readonly string[] {
-  const agent = plan.agent === undefined ? undefined : context.agents[plan.agent.name];
+function agentCommand(plan: Plan, prompt: string | undefined): readonly string[] {
+  const agent = agentOfPlan(plan);
   if (agent === undefined || plan.agent === undefined) {
     throw new CasemateError('USAGE', 'no command is given and the policy names no agent', {
       hint: 'Write a command after --, or choose an agent: casemate run --agent claude',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import canonicalize from 'canonicalize';
@@ -45,7 +45,7 @@ export async function findRecipe(text: string, target: RecipeTarget, cwd: string
     return builtinChain(text, target);
   }
   const path = resolve(cwd, text);
-  const source = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const source = await readSource(path).catch((cause: unknown) => {
     throw new CasemateError('PATH_INVALID', `cannot read the recipe ${visible(text)}`, {
       cause,
       hint: 'Give the path of a recipe file.',
@@ -53,6 +53,24 @@ export async function findRecipe(text: string, target: RecipeTarget, cwd: string
   });
   const { parseRecipe } = await import('./parse-recipe.ts');
   return chainOf(parseRecipe(source, { file: text, target }), target);
+}
+
+const maxSourceBytes = 4 * 1024 * 1024;
+
+/** It may come with a project: no pipe is waited for, and nothing endless is read. */
+async function readSource(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile() || stats.size > maxSourceBytes) {
+      throw new RangeError(`${path} is not a regular file of at most ${maxSourceBytes} bytes`);
+    }
+    const buffer = Buffer.alloc(stats.size);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 export function builtinChain(name: string, target: RecipeTarget): RecipeChain {

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
 import { readTextIfPresent, syncFolder, writeDurably } from '../system/files.ts';
-import { builtinChain, canonicalJson, hostTarget, isRecipeFile, recipeDigest } from './find-recipe.ts';
+import { builtinChain, canonicalJson, findRecipe, hostTarget, isRecipeFile, lastOf, recipeDigest } from './find-recipe.ts';
 import { openRecord, sealRecord, textDigest, type ImageFile } from './image-record.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
 import type { ImageTools } from './image-tools.ts';
@@ -82,7 +82,10 @@ export function imageStore({ folder: root, target = hostTarget() }: StoreOptions
       () => open(folder, target),
     );
   const store: LocalImageStore = {
-    find: async (recipe) => findIn(await listImages(root, openHere), recipe),
+    async find(recipe) {
+      const listing = await listImages(root, openHere);
+      return isRecipeFile(recipe) ? await findOfFile(listing, recipe, target) : findIn(listing, recipe);
+    },
     list: async () => (await listImages(root, openHere)).sound,
     damaged: async () => (await listImages(root, openHere)).damaged,
     async need(name) {
@@ -158,6 +161,14 @@ function findIn({ sound, damaged }: Listing, recipe: string): StoredImage | unde
     throw corrupt(fault);
   }
   return image;
+}
+
+/** Built from what is in the file now; its name alone could be that of another file's recipe. */
+async function findOfFile(listing: Listing, path: string, target: RecipeTarget): Promise<StoredImage | undefined> {
+  const chain = await findRecipe(path, target, '/');
+  const digest = recipeDigest(chain);
+  const sound = listing.sound.filter((each) => each.builtin || each.recipeDigest === digest);
+  return findIn({ ...listing, sound }, lastOf(chain).name);
 }
 
 async function removeImage(root: string, image: StoredImage | DamagedImage, { tools, inUse }: RemoveOptions): Promise<void> {

@@ -7,7 +7,8 @@ export interface SandboxOptions {
   readonly roots?: readonly string[] | undefined;
   readonly name?: string | undefined;
   /** `none`: commands only; default `none` */
-  readonly agent?: 'claude' | 'codex' | 'none' | undefined;
+  /** `claude`, `codex`, one that a file of the host describes, or `none` */
+  readonly agent?: string | undefined;
   /** key of the agent's API for this sandbox alone; default: what the host has */
   readonly apiKey?: string | undefined;
   readonly readonly?: boolean | undefined;

@@ -1,4 +1,3 @@
-import { agents, isAgentName } from '../agents/agents.ts';
 import { CasemateError } from '../base/errors.ts';
 import { awsKeysOf } from '../credentials/aws/aws-keys.ts';
 import { secret } from '../credentials/secret.ts';
@@ -6,6 +5,8 @@ import { secret } from '../credentials/secret.ts';
 /** Keys in the arguments of a call, as the credentials of one sandbox: they go to the daemon, sealed, and nowhere else. */
 export interface KeyArguments {
   readonly agent: string | undefined;
+  /** credential that the agent uses at its maker's; `undefined`: none */
+  readonly agentCredential: string | undefined;
   readonly apiKey?: string | undefined;
   readonly useBedrock: boolean;
   readonly awsRegion?: string | undefined;
@@ -23,7 +24,7 @@ export interface SessionKeys {
 
 /** Throws `USAGE` for arguments that do not go together; no value is in the error. */
 export function sessionKeys(asked: KeyArguments): SessionKeys {
-  const { agent, apiKey, useBedrock, awsRegion } = asked;
+  const { apiKey, useBedrock, awsRegion } = asked;
   if (useBedrock) {
     return bedrock(asked);
   }
@@ -34,7 +35,7 @@ export function sessionKeys(asked: KeyArguments): SessionKeys {
   if (apiKey === undefined) {
     return { provider: undefined, region: undefined, keys: {} };
   }
-  const provider = agent !== undefined && isAgentName(agent) ? agents[agent].provider : undefined;
+  const provider = asked.agentCredential;
   if (provider === undefined) {
     throw usage('apiKey is given, but no agent that would use it', 'Name the agent, or leave the key out.');
   }

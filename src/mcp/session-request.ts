@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { agents, type AgentName } from '../agents/agents.ts';
+import { agents, isAgentName } from '../agents/agents.ts';
 import { mcpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { Client } from '../daemon/client.ts';
@@ -14,8 +14,6 @@ import type { SessionDefaults, ToolContext } from './tool.ts';
 
 const key = z.string().min(1).max(8192);
 const model = z.string().regex(/^[\w.:/@-]{1,200}$/, 'is not the name of a model');
-// oxlint-disable-next-line no-unsafe-type-assertion -- the keys of that very table
-const agentNames = Object.keys(agents) as AgentName[];
 
 export const sessionInput = z.strictObject({
   projectPath: z
@@ -26,9 +24,12 @@ export const sessionInput = z.strictObject({
     .describe('folder on the host to work in; it becomes /workspace. It must lie in a root that the person at the host declared'),
   sessionName: z.string().min(1).max(100).optional().describe('a name for it; default: made from the folder'),
   agent: z
-    .enum([...agentNames, 'none'])
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,30}$/, 'is not the name of an agent')
     .optional()
-    .describe("the agent it is for; default: the policy's, else claude. `none`: commands only, no key is needed"),
+    .describe(
+      "the agent it is for: claude, codex or one that a file of the host describes; default: the policy's, else claude. `none`: commands only, no key is needed",
+    ),
   readonly: z.boolean().default(false).describe('the project folder cannot be written'),
   timeoutMs: z
     .int()
@@ -80,10 +81,10 @@ export async function requestOf(
   const { projectPath, sessionName, readonly, timeoutMs, idleMs, dockerOpts } = asked;
   const { defaults } = context;
   const place = { cwd: projectPath, workspace: projectPath };
-  const agent = await agentOf(asked, { client, place });
+  const { agent, credential: agentCredential } = await agentOf(asked, { client, place });
   const useBedrock = asked.useBedrock ?? (defaults.useBedrock && asked.apiKey === undefined && agent === 'claude');
   const awsRegion = asked.awsRegion ?? (useBedrock ? defaults.awsRegion : undefined);
-  const { provider, region, keys } = sessionKeys({ ...asked, agent, useBedrock, awsRegion });
+  const { provider, region, keys } = sessionKeys({ ...asked, agent, agentCredential, useBedrock, awsRegion });
   const models = modelsOf(asked, useBedrock, defaults);
   return {
     ...place,
@@ -101,16 +102,29 @@ export async function requestOf(
   };
 }
 
+interface AskedAgent {
+  /** `undefined`: none */
+  readonly agent: string | undefined;
+  /** that it uses at its maker's */
+  readonly credential: string | undefined;
+}
+
 /** Where nobody says otherwise it is for Claude Code, as callers of other servers of this kind are used to. */
 async function agentOf(
-  { agent }: SessionInput,
+  { agent: asked }: SessionInput,
   { client, place }: { readonly client: Client; readonly place: Pick<MakeCall, 'cwd' | 'workspace'> },
-): Promise<string | undefined> {
-  if (agent !== undefined) {
-    return agent === 'none' ? undefined : agent;
+): Promise<AskedAgent> {
+  if (asked === 'none') {
+    return { agent: undefined, credential: undefined };
   }
-  const { plan } = await client.call('plan', { cwd: place.cwd, workspace: place.workspace });
-  return plan.agent?.name ?? 'claude';
+  if (asked !== undefined && isAgentName(asked)) {
+    return { agent: asked, credential: agents[asked].provider };
+  }
+  // One that a file describes, or the policy's: the host says what it is.
+  const { plan } = await client.call('plan', { cwd: place.cwd, workspace: place.workspace, agent: asked });
+  const agent = plan.agent?.name ?? 'claude';
+  const credential = isAgentName(agent) ? agents[agent].provider : plan.agent?.description?.written.credential;
+  return { agent, credential };
 }
 
 /** What people write as a name, as the name of a sandbox. */

@@ -28,16 +28,18 @@ export interface RegistryFacts {
 export interface AgentFacts {
   /** image recipe that has the agent */
   readonly recipe: string;
-  /** provider of the credential it needs */
-  readonly provider: string;
+  /** name of the credential it needs; `undefined`: none */
+  readonly provider: string | undefined;
+  /** whose file describes it; absent: it is of this program */
+  readonly describedBy?: 'organisation' | 'user' | undefined;
   readonly hosts: readonly AgentHostFacts[];
   /** other ways to its model, by the name the policy uses */
   readonly apis?: Readonly<Record<string, AgentApiFacts>> | undefined;
 }
 
 export interface AgentApiFacts {
-  /** provider of the credential, and its name */
-  readonly provider: string;
+  /** provider of the credential, and its name; `undefined`: none */
+  readonly provider: string | undefined;
   /** what the policy must say about it */
   readonly needs: readonly ('region' | 'project')[];
   /** `{region}` and `{project}` stand for what the policy says, in hosts and in paths */

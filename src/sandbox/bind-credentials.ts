@@ -23,7 +23,7 @@ export interface PlanCredentials {
   readonly bound: ReadonlyMap<string, BoundCredential>;
   /** variable to phantom, for the sandbox's environment */
   readonly variables: Readonly<Record<string, string>>;
-  /** phantom of the first credential of a provider */
+  /** phantom of the credential of this name, else of the first of this provider */
   readonly phantomOf: (provider: string) => string | undefined;
   /** what this agent finds where it keeps its login; `undefined`: it has none here */
   readonly loginOf: (agent: string) => AgentLogin | undefined;
@@ -77,7 +77,8 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
     bindings,
     bound: new Map([...bindings].map(([name, binding]) => [name, guarded(binding, context, facts.sandboxId)])),
     variables: phantomVariables(facts.plan, bindings),
-    phantomOf: (provider) => [...bindings.values()].find((binding) => binding.provider === provider)?.phantom,
+    phantomOf: (provider) =>
+      (bindings.get(provider) ?? [...bindings.values()].find((binding) => binding.provider === provider))?.phantom,
     loginOf: (agent) => agentLogin([...bindings.values()], logins, agent),
     phantomNamed: (name) => bindings.get(name)?.phantom,
     refresh,

@@ -1,4 +1,4 @@
-import type { Agent } from '../agents/agent.ts';
+import type { KnownAgents } from '../agents/described/read-agents.ts';
 import type { SendOnHost } from '../credentials/host-request.ts';
 import type { LoginKeeper } from '../credentials/login/login-keeper.ts';
 import type { TokenPost } from '../credentials/login/token-request.ts';
@@ -36,7 +36,8 @@ export interface SandboxContext {
   /** requests for keys and about accounts, on the host's own behalf */
   readonly sendOnHost: SendOnHost;
   readonly images: ImageStore;
-  readonly agents: Readonly<Record<string, Agent>>;
+  /** those of this program and those that files describe, as the files read now */
+  readonly agents: () => Promise<KnownAgents>;
   readonly clock: Clock;
   readonly env: Environment;
   readonly paths: Paths;

@@ -16,7 +16,7 @@ import type { Paths } from '../system/paths.ts';
 import type { PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { placedFiles } from './placed-files.ts';
-import type { Plan } from './plan.ts';
+import { agentOfPlan, type Plan } from './plan.ts';
 import { removeTree } from '../system/remove-tree.ts';
 import { hostsFile, resolvConf, sandboxFolders } from './spec.ts';
 import type { SandboxRow } from './store.ts';
@@ -68,11 +68,11 @@ export function homeSource({ userHome, paths }: SandboxContext): HomeSource {
 async function fillHome(context: SandboxContext, { plan, credentials }: FolderFacts, home: string): Promise<void> {
   await rm(home, { recursive: true, force: true });
   await mkdir(home, { mode: 0o700 });
-  const agent = plan.agent === undefined ? undefined : context.agents[plan.agent.name];
+  const agent = agentOfPlan(plan);
   if (agent !== undefined && plan.agent !== undefined) {
     await copyHome(await planHome(agent, plan.level, homeSource(context)), home);
     const { permissions, telemetry, provider } = plan.agent;
-    const phantom = credentials.phantomOf(agent.provider);
+    const phantom = agent.provider === undefined ? undefined : credentials.phantomOf(agent.provider);
     const login = provider === 'login' ? credentials.loginOf(agent.name) : undefined;
     await writeInto(home, agent.homeFiles({ permissions, telemetry, provider, phantom, login }));
   }

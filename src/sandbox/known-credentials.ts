@@ -25,7 +25,7 @@ export async function credentialWorld(
   { cwd, registries = [] }: { readonly cwd: string; readonly registries?: readonly RegistryKind[] },
 ): Promise<CredentialWorld> {
   const sealed = await sealedNames(paths.state, 'credential');
-  const facts = await readFacts({ agents, env, home: userHome, registries, stored: sealed });
+  const facts = await readFacts({ agents: await agents(), env, home: userHome, registries, stored: sealed });
   const known = await loadCredentials({ paths, cwd, facts: async () => facts });
   return { known, sealed, facts };
 }

@@ -6,6 +6,7 @@ import type { GatewaySandbox } from '../gateway/gateway.ts';
 import type { LocalNames } from '../gateway/local-names.ts';
 import type { Guarding } from '../gateway/guards/guarding.ts';
 import { removeSessionValues } from '../credentials/sealed/session-values.ts';
+import { isRecipeFile } from '../images/find-recipe.ts';
 import { notBuilt } from '../images/store.ts';
 import type { JournalEntry } from '../journal/record.ts';
 import type { Environment } from '../system/environment.ts';
@@ -148,7 +149,8 @@ export function gatewaySandbox(
 }
 
 async function imageRootfs(context: SandboxContext, plan: Plan): Promise<string> {
-  const image = await context.images.find(plan.image.recipe);
+  // A recipe file may be another by now, or gone: the image it was made from is known by its digest.
+  const image = isRecipeFile(plan.image.recipe) ? undefined : await context.images.find(plan.image.recipe);
   if (image === undefined || (plan.image.digest !== undefined && image.digest !== plan.image.digest)) {
     const kept = (await context.images.list()).find((candidate) => candidate.digest === plan.image.digest);
     if (kept !== undefined) {

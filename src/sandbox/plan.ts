@@ -1,5 +1,7 @@
 import type { PlannedEngine } from '../base/engine-names.ts';
 import type { Agent, AgentModels } from '../agents/agent.ts';
+import { describedAgent, type AgentDescription, type KnownAgent } from '../agents/described/read-agents.ts';
+import { agents, isAgentName } from '../agents/agents.ts';
 import { mcpFile, type McpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
 import { parseHost } from '../base/host.ts';
@@ -60,6 +62,8 @@ export interface PlannedAgent {
   readonly provider?: string | undefined;
   /** argument list of a session at a terminal */
   readonly command: readonly string[];
+  /** of one that a file describes, whole: what is in the file later is for later sandboxes */
+  readonly description?: AgentDescription | undefined;
 }
 
 export interface PlannedHome {
@@ -84,7 +88,7 @@ export interface PolicyFile {
 }
 
 export interface PlanFacts extends Pick<Plan, 'engine' | 'engineWhy' | 'lacks'> {
-  readonly agent: Agent | undefined;
+  readonly agent: KnownAgent | undefined;
   readonly imageDigest: string | undefined;
   /** absolute and real */
   readonly workspacePath: string;
@@ -161,6 +165,18 @@ export function parsePlan(text: string): Plan {
   }
 }
 
+/** The agent as it was when the plan was made; `undefined`: none, or one that a later version does not have. */
+export function agentOfPlan({ agent }: Plan): Agent | undefined {
+  if (agent === undefined) {
+    return undefined;
+  }
+  return agent.description === undefined
+    ? isAgentName(agent.name)
+      ? agents[agent.name]
+      : undefined
+    : describedAgent(agent.description);
+}
+
 const sandboxEnv = {
   HOME: '/home/agent',
   USER: 'agent',
@@ -172,7 +188,7 @@ const sandboxEnv = {
   npm_config_update_notifier: 'false',
 } as const;
 
-function plannedAgent(agent: Agent, policy: Policy): PlannedAgent {
+function plannedAgent(agent: KnownAgent, policy: Policy): PlannedAgent {
   const { permissions, telemetry, provider } = policy.agent;
   return {
     name: agent.name,
@@ -180,10 +196,15 @@ function plannedAgent(agent: Agent, policy: Policy): PlannedAgent {
     telemetry,
     provider,
     command: agent.start({ permissions, prompt: undefined, args: [] }),
+    ...(agent.description === undefined ? {} : { description: agent.description }),
   };
 }
 
-function agentEnv(agent: Agent | undefined, policy: Policy, models: AgentModels | undefined): Readonly<Record<string, string>> {
+function agentEnv(
+  agent: KnownAgent | undefined,
+  policy: Policy,
+  models: AgentModels | undefined,
+): Readonly<Record<string, string>> {
   return agent === undefined ? {} : agent.env({ ...policy.agent, phantom: undefined, models });
 }
 

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, relative } from 'node:path';
 import type { Agent, AgentLogin, AgentModels } from '../agents/agent.ts';
 import { credentialsOf, type McpServers } from '../agents/mcp-servers.ts';
 import { planHome } from '../agents/home.ts';
+import type { KnownAgent, KnownAgents } from '../agents/described/read-agents.ts';
 import { trustEnvironment } from '../agents/trust.ts';
 import { phantomVariables } from '../credentials/providers.ts';
 import { sealedNames } from '../credentials/sealed/sealed-store.ts';
@@ -83,12 +84,13 @@ export interface Trust {
 }
 
 export async function prepare(context: SandboxContext, request: MakeRequest): Promise<Prepared> {
-  const { policy: written, files } = await readPolicy(context, request);
+  const agents = await context.agents();
+  const { policy: written, files } = await readPolicy(context, request, agents);
   const { learn } = request;
   const bounded = { ...written, limits: limitsWithin(written.limits, await context.share()) };
   const narrowed = request.narrowing === undefined ? bounded : narrowPolicy(bounded, request.narrowing);
   const policy = withGiven(learn === undefined ? narrowed : learnable(narrowed, learn), request.given ?? []);
-  const agent = policy.agent.name === undefined ? undefined : context.agents[policy.agent.name];
+  const agent = policy.agent.name === undefined ? undefined : agents[policy.agent.name];
   const workspacePath = await resolveWorkspace(policy.workspace.path, {
     paths: context.paths,
     userHome: context.userHome,
@@ -103,7 +105,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     workspacePath,
     protect: [...protectedPaths, ...policyInside(files, workspacePath)],
     home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
-    policyFiles: files,
+    policyFiles: [...files, ...descriptionFiles(agent)],
     learn,
     models: request.models,
     mcpServers: mcpServersFor(agent, policy, request),
@@ -112,6 +114,11 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
   });
   const plan = withPlacedFiles(bare);
   return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files) };
+}
+
+function descriptionFiles(agent: KnownAgent | undefined): readonly PolicyFile[] {
+  const description = agent?.description;
+  return description === undefined ? [] : [{ layer: 'agent', path: description.path, sha256: description.sha256 }];
 }
 
 /** Their paths alone: contents hold phantoms, which are made with the sandbox. */
@@ -200,9 +207,10 @@ function learnable(policy: Policy, learn: Learning): Policy {
 async function readPolicy(
   context: SandboxContext,
   request: MakeRequest,
+  agents: KnownAgents,
 ): Promise<{ policy: Policy; files: readonly PolicyFile[] }> {
   const { cwd, policyFile, userPolicyFolder, userPolicyFile } = request;
-  const { agents, env, userHome } = context;
+  const { env, userHome } = context;
   const paths = userPolicyFolder === undefined ? context.paths : { ...context.paths, config: userPolicyFolder };
   return await loadPolicy({
     paths,

@@ -141,7 +141,7 @@ export async function sandboxLab(share: Partial<HostShare> = {}): Promise<Lab> {
       close: async () => undefined,
     },
     images: { find: async (recipe) => image(recipe), list: async () => [] },
-    agents: {},
+    agents: async () => ({}),
     clock: { nowMs: () => time.nowMs, monotonicMs: () => time.monotonicMs },
     env: environmentOf({}),
     userHome: join(root, 'user'),

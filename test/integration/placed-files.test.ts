@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { parseSandboxName, newSandboxId } from '../../src/base/ids.ts';
-import { claude } from '../../src/agents/claude.ts';
+import { parseAgent } from '../../src/agents/described/parse-agent.ts';
 import { bindPlanCredentials } from '../../src/sandbox/bind-credentials.ts';
 import { prepareFolder, sandboxFolder } from '../../src/sandbox/folder.ts';
 import type { Plan } from '../../src/sandbox/plan.ts';
@@ -73,10 +73,14 @@ test('two sandboxes have phantoms of their own', async () => {
 });
 
 test('a file that the agent brings is not written over', async () => {
-  const agent = { ...claude, name: 'claude', homeFiles: () => [{ path: '.gitconfig', content: '[user]\n', mode: 0o600 }] };
-  const planned = { name: 'claude', permissions: 'ask', telemetry: false, command: ['claude'] } as const;
+  const written = parseAgent({
+    source: 'x',
+    text: 'version: 1\nname: own\ntitle: Own\nimage: base\nprogram: own\npermissions: { ask: {} }\nfiles: [{ path: .gitconfig, content: "[user]" }]\n',
+  });
+  const description = { written, describedBy: 'user', path: '/x/own.yaml', sha256: '' } as const;
+  const planned = { name: 'own', permissions: 'ask', telemetry: false, command: ['own'], description } as const;
   const plan: Plan = { ...samplePlan(policy), agent: planned };
-  await expect(fill(plan, { ...lab.context, agents: { claude: agent } })).rejects.toMatchObject({
+  await expect(fill(plan)).rejects.toMatchObject({
     code: 'POLICY_INVALID',
     message: expect.stringContaining('~/.gitconfig') as string,
   });

@@ -1,6 +1,7 @@
 /** Examples in pages and in the command table are tried: policies parse, commands and their options exist. */
 import { describe, expect, test } from 'vitest';
 
+import { parseAgent } from '../../src/agents/described/parse-agent.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { parseOptions } from '../../src/cli/reading/parse-options.ts';
 import { parsePolicy } from '../../src/policy/written/parse.ts';
@@ -48,10 +49,24 @@ function commandFault(words: readonly string[]): string | undefined {
 
 describe('policies in pages', () => {
   test('are policies', () => {
-    const examples = blocks('yaml').filter(({ text }) => text.includes('version:'));
+    const examples = blocks('yaml').filter(({ text }) => text.includes('version:') && !text.includes('program:'));
     expect(examples.length).toBeGreaterThan(0);
     for (const { where, text } of examples) {
       expect(() => parsePolicy({ text, kind: 'user', source: where, folder: '/x', workspaceFolder: '/x' })).not.toThrow();
+    }
+  });
+});
+
+describe('agents in pages', () => {
+  test('are descriptions', () => {
+    const described = tree.filter(({ path }) => /^docs\/agents\/[a-z]+\.yaml$/.test(path));
+    const examples = [
+      ...blocks('yaml').filter(({ text }) => text.includes('program:')),
+      ...described.map(({ path, text }) => ({ where: path, text })),
+    ];
+    expect(examples.length).toBeGreaterThan(1);
+    for (const { where, text } of examples) {
+      expect(() => parseAgent({ source: where, text })).not.toThrow();
     }
   });
 });

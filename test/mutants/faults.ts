@@ -45,10 +45,10 @@ export const faultMutants: readonly Mutant[] = [
   {
     name: 'unknown-keys-accepted',
     weakens: 'a key of a policy that is not known is passed over',
-    file: 'src/policy/written/parse.ts',
-    find: '  const parsed = policySchema.safeParse(yaml.value);\n',
+    file: 'src/policy/written/parse-file.ts',
+    find: '  const parsed = form.schema.safeParse(yaml.value);\n',
     replace:
-      "  let parsed = policySchema.safeParse(yaml.value);\n  for (let tries = 0; tries < 9 && !parsed.success && parsed.error.issues.every(({ code }) => code === 'unrecognized_keys'); tries += 1) {\n    for (const { path, keys } of parsed.error.issues as any) {\n      const holder = path.reduce((value: any, key: any) => value[key], yaml.value as any);\n      keys.forEach((key: string) => delete holder[key]);\n    }\n    parsed = policySchema.safeParse(yaml.value);\n  }\n",
+      "  let parsed = form.schema.safeParse(yaml.value);\n  for (let tries = 0; tries < 9 && !parsed.success && parsed.error.issues.every(({ code }) => code === 'unrecognized_keys'); tries += 1) {\n    for (const { path, keys } of parsed.error.issues as any) {\n      const holder = path.reduce((value: any, key: any) => value[key], yaml.value as any);\n      keys.forEach((key: string) => delete holder[key]);\n    }\n    parsed = form.schema.safeParse(yaml.value);\n  }\n",
     caughtBy: ['faults.broken-policy'],
   },
   {

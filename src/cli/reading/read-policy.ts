@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 
-import { agents } from '../../agents/agents.ts';
+import { readAgents } from '../../agents/described/read-agents.ts';
 import { sealedNames } from '../../credentials/sealed/sealed-store.ts';
 import type { CommandLinePolicy } from '../../policy/written/command-line-layer.ts';
 import { readFacts } from '../../sandbox/facts.ts';
@@ -17,7 +17,7 @@ export interface PolicyChoice {
 }
 
 export async function readPolicy(
-  { env, paths, cwd }: CommandContext,
+  { env, paths, cwd, uid }: CommandContext,
   { explicitFile, commandLine, instead }: PolicyChoice,
 ): Promise<LoadedPolicy> {
   return loadPolicy({
@@ -28,7 +28,7 @@ export async function readPolicy(
     instead,
     facts: async (registries) =>
       readFacts({
-        agents,
+        agents: await readAgents(paths, uid),
         env,
         home: env.get('HOME') ?? homedir(),
         registries,

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-import { agents, isAgentName } from '../../agents/agents.ts';
 import { mcpFile } from '../../agents/mcp-servers.ts';
 import type { Agent } from '../../agents/agent.ts';
 import type { AgentReport } from '../../agents/print.ts';
 import { CasemateError } from '../../base/errors.ts';
+import { agentOfPlan } from '../../sandbox/plan.ts';
 import { visible, visibleLines } from '../../base/text.ts';
 import { changesBetween, listFiles } from '../changed-files.ts';
 import { lineReader } from '../line-reader.ts';
@@ -47,7 +47,7 @@ export const taskInput = z.strictObject({
   timeoutMs: z.int().min(1000).max(7_200_000).default(1_800_000).describe('it is ended after this long (exit code 124)'),
   resume: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9-]{7,127}$/, 'is not the id of a conversation')
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{7,127}$/, 'is not the id of a conversation')
     .optional()
     .describe('`conversationId` of an earlier answer: it goes on with what it knew'),
 });
@@ -81,7 +81,7 @@ export const executeInSession = tool({
   name: 'execute_in_session',
   title: 'Give the agent a task',
   about:
-    'The agent of the session (Claude Code, Codex) works on one task without a person and answers with its result, its use of tokens, its exit ' +
+    'The agent of the session (Claude Code, Codex, or one that a file of the host describes) works on one task without a person and answers with its result, its use of tokens, its exit ' +
     'code and the files it changed. Its steps come as progress; get_session_logs has its whole output.',
   input: taskInput,
   output,
@@ -101,23 +101,28 @@ export async function runTask(
   begun?: (executionId: string) => void,
 ): Promise<z.output<typeof output>> {
   const { agent, permissions, mcpFile: file } = await agentOf(context, session.sessionId);
-  const command = agent.print.command({ permissions, tools, model, maxBudgetUsd, resume, mcpFile: file });
+  const isArgument = agent.print.takesPrompt === 'argument';
+  const given = isArgument ? { prompt } : {};
+  const command = agent.print.command({ permissions, tools, model, maxBudgetUsd, resume, mcpFile: file, ...given });
   const before = await listFiles(context, session.sessionId);
   let report: Partial<AgentReport> = {};
-  const lines = lineReader((line) => {
-    const note = agent.print.read(line);
+  const read = agent.print.reader();
+  const tell = (line: string | undefined): void => {
+    const note = read(line);
     report = { ...report, ...note?.report };
     note?.say?.forEach((text) => context.progress(visible(text).slice(0, 400)));
-  });
+  };
+  const lines = lineReader(tell);
   const open = await openCommand(context, { name: session.sessionId, command, timeoutMs });
   begun?.(open.opened.executionId);
   const done = await runCommand(context, open, {
-    input: prompt,
+    input: isArgument ? '' : prompt,
     maxOutputBytes: 8192,
     onOutput: lines.take,
     quietProgress: true,
   });
   lines.end();
+  tell(undefined);
   const { changes, complete } = changesBetween(before, await listFiles(context, session.sessionId));
   return {
     ...endOf(report, done.exitCode),
@@ -151,13 +156,14 @@ async function agentOf(
   const client = await connect();
   try {
     const { plan } = await client.call('inspect', { name });
-    if (plan.agent === undefined || !isAgentName(plan.agent.name)) {
+    const agent = agentOfPlan(plan);
+    if (plan.agent === undefined || agent === undefined) {
       throw new CasemateError('USAGE', 'this session has no agent', {
         hint: 'Use execute_command, or make a session with an agent.',
       });
     }
     const servers = plan.mcpServers === undefined ? undefined : `/home/agent/${mcpFile}`;
-    return { agent: agents[plan.agent.name], permissions: plan.agent.permissions, mcpFile: servers };
+    return { agent, permissions: plan.agent.permissions, mcpFile: servers };
   } finally {
     client.close();
   }

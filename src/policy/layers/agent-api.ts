@@ -14,7 +14,7 @@ type AgentSettings = Policy['agent'];
 export function agentAccess(
   agent: AgentFacts,
   settings: Pick<AgentSettings, 'provider' | 'region' | 'project'>,
-): { readonly provider: string; readonly hosts: readonly AgentHostFacts[] } {
+): { readonly provider: string | undefined; readonly hosts: readonly AgentHostFacts[] } {
   const api = apiOf(agent, settings.provider);
   return api === undefined
     ? { provider: agent.provider, hosts: agent.hosts }
@@ -110,7 +110,7 @@ export function checkSignIn(settings: AgentSettings, agent: AgentFacts | undefin
   }
 }
 
-function isBoundElsewhere(rule: NetworkRule, { host, ports, credential }: AgentHostFacts, login: string): boolean {
+function isBoundElsewhere(rule: NetworkRule, { host, ports, credential }: AgentHostFacts, login: string | undefined): boolean {
   const isOther = credential && rule.credential !== undefined && rule.credential !== login;
   return isOther && rule.ports.some((port) => ports.includes(port)) && matchesHost(rule.host, parseHost(host));
 }

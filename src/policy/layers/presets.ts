@@ -77,6 +77,7 @@ function presetNames(facts: Facts): readonly string[] {
 
 /** Throws `POLICY_INVALID` for a preset that does not exist, and for one whose hosts this machine does not name. */
 export function presetRules({ name, origin }: ListedPreset, context: PresetContext): readonly NetworkRule[] {
+  refuseAboveItsRank(name, origin, context.facts);
   const hosts = presetHosts(name, context);
   if (hosts === undefined) {
     const near = nearest(name, presetNames(context.facts));
@@ -96,6 +97,15 @@ export function presetRules({ name, origin }: ListedPreset, context: PresetConte
     );
   }
   return hosts.map((host, index) => ruleOf(host, name, index));
+}
+
+/** What the organisation lists must not come to mean what a user writes into a file. Throws `POLICY_INVALID`. */
+export function refuseAboveItsRank(name: string, origin: Origin, facts: Facts): void {
+  if (origin.layer === 'organisation' && agentOf(facts, name)?.describedBy === 'user') {
+    throw faultAt('POLICY_INVALID', origin, `the agent "${visible(name)}" is described by a user's file alone`, {
+      hint: "The organisation's policy may name what its own folder of agents describes.",
+    });
+  }
 }
 
 function presetHosts(name: string, { facts, telemetry, agent: own }: PresetContext): readonly PresetHost[] | undefined {

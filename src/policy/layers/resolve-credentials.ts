@@ -1,6 +1,6 @@
 import { nearest, visible } from '../../base/text.ts';
 import type { Facts } from '../facts.ts';
-import { formatHostPattern, matchesHost } from '../matching/host-pattern.ts';
+import { covers, formatHostPattern } from '../matching/host-pattern.ts';
 import { providerHosts } from './provider-hosts.ts';
 import { faultAt, originOf, type PolicyLayer } from '../written/policy-layer.ts';
 import type { CredentialRule, CredentialSource, HostPattern, NetworkRule } from '../policy.ts';
@@ -128,11 +128,4 @@ function hostsHint({ hosts }: PolicyProvider): string {
 
 function isTrusted(rule: NetworkRule, trusted: readonly NetworkRule[]): boolean {
   return trusted.some((other) => other.credential === rule.credential && covers(other.host, rule.host));
-}
-
-function covers(outer: HostPattern, inner: HostPattern): boolean {
-  return (
-    (inner.kind === 'exact' && matchesHost(outer, inner.host)) ||
-    (outer.kind === 'below' && inner.kind === 'below' && (outer.host === inner.host || matchesHost(outer, inner.host)))
-  );
 }

@@ -5,7 +5,7 @@ import { checkProject } from './check-project.ts';
 import type { Facts } from '../facts.ts';
 import { faultAt, originOf, type PolicyLayer } from '../written/policy-layer.ts';
 import type { CredentialRule, NetworkRule, Origin, Policy } from '../policy.ts';
-import { agentOf } from './presets.ts';
+import { agentOf, refuseAboveItsRank } from './presets.ts';
 import { resolveDocker } from './resolve-docker.ts';
 import { resolveCredentials, type KnownCredentials } from './resolve-credentials.ts';
 import { resolveGuards } from './resolve-guards.ts';
@@ -63,6 +63,7 @@ export function resolvePolicy(layers: PolicyLayers, facts: Facts, { folder, isUn
 }
 
 function checkAgent(name: string | undefined, facts: Facts, origin: Origin): void {
+  refuseAboveItsRank(name ?? '', origin, facts);
   if (name !== undefined && agentOf(facts, name) === undefined) {
     const known = Object.keys(facts.agents);
     const near = nearest(name, known);

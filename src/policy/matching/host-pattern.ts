@@ -8,6 +8,14 @@ export function matchesHost(pattern: HostPattern, host: HostName): boolean {
   return pattern.kind === 'exact' ? pattern.host === host : host.endsWith(`.${pattern.host}`);
 }
 
+/** Whether every name that `inner` matches is one of those of `outer`. */
+export function covers(outer: HostPattern, inner: HostPattern): boolean {
+  return (
+    (inner.kind === 'exact' && matchesHost(outer, inner.host)) ||
+    (outer.kind === 'below' && inner.kind === 'below' && (outer.host === inner.host || matchesHost(outer, inner.host)))
+  );
+}
+
 /** As people write it: `example.com` or `*.example.com`. */
 export function formatHostPattern(pattern: HostPattern): string {
   return pattern.kind === 'exact' ? pattern.host : `*.${pattern.host}`;

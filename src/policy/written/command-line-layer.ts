@@ -48,7 +48,7 @@ export function commandLineLayer(options: CommandLinePolicy, cwd: string): Polic
   if (parsed.success) {
     return { ...layer, written: parsed.data };
   }
-  const [fault] = parsed.error.issues.flatMap((issue) => describeIssue(issue, written, keysAt));
+  const [fault] = parsed.error.issues.flatMap((issue) => describeIssue(issue, written, { keysAt, what: 'policy' }));
   const { source } = originOf({ ...layer, written: { version: 1 } }, fault?.path ?? []);
   throw new CasemateError('USAGE', `${source}: ${fault?.what ?? 'is not valid'}`, { hint: fault?.hint });
 }

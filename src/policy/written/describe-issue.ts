@@ -14,14 +14,17 @@ export interface SchemaFault {
 
 type Issue = z.core.$ZodIssue;
 
-/** `keysAt` names the keys that are allowed at a path, for the nearest one. */
-export function describeIssue(
-  issue: Issue,
-  value: unknown,
-  keysAt: (path: ValuePath) => readonly string[],
-): readonly SchemaFault[] {
+interface FileWords {
+  /** the keys that are allowed at a path, for the nearest one */
+  readonly keysAt: (path: ValuePath) => readonly string[];
+  /** what the file is, e.g. `policy` */
+  readonly what: string;
+}
+
+export function describeIssue(issue: Issue, value: unknown, words: FileWords): readonly SchemaFault[] {
   const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
-  const subject = subjectOf(path);
+  const { keysAt } = words;
+  const subject = subjectOf(path, words);
   const actual = valueAt(value, path);
   const fault = (what: string, hint?: string): readonly SchemaFault[] => [
     { path, atKey: false, what: `${subject} ${what}`, hint },
@@ -31,7 +34,7 @@ export function describeIssue(
       // Only the first fault of a file is shown: thousands of hints would be made for nobody.
       return issue.keys.map((key, index) => unknownKey(key, path, index === 0 ? keysAt(path) : []));
     case 'invalid_union':
-      return describeUnion(issue, value, { path, keysAt });
+      return describeUnion(issue, value, { path, words });
     case 'invalid_key':
       return [{ path, atKey: true, what: `"${visible(String(path.at(-1)))}" ${wordsOf(issue.issues)}`, hint: undefined }];
     case 'invalid_type':
@@ -46,9 +49,9 @@ export function describeIssue(
   }
 }
 
-function subjectOf(path: ValuePath): string {
+function subjectOf(path: ValuePath, { what }: FileWords): string {
   return path.length === 0
-    ? 'the policy'
+    ? `the ${what}`
     : visible(
         path
           .map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`))
@@ -85,14 +88,14 @@ function unknownKey(key: string, path: ValuePath, known: readonly string[]): Sch
 
 interface Place {
   readonly path: ValuePath;
-  readonly keysAt: (path: ValuePath) => readonly string[];
+  readonly words: FileWords;
 }
 
 /** The alternative that the writer meant is the one whose kind of value fits. */
 function describeUnion(
   issue: Extract<Issue, { code: 'invalid_union' }>,
   value: unknown,
-  { path, keysAt }: Place,
+  { path, words }: Place,
 ): readonly SchemaFault[] {
   const meant = issue.errors.find((issues) => !issues.some((inner) => inner.path.length === 0 && inner.code === 'invalid_type'));
   if (meant === undefined) {
@@ -100,9 +103,9 @@ function describeUnion(
       issues.flatMap((inner) => (inner.code === 'invalid_type' ? [kindWords[inner.expected] ?? inner.expected] : [])),
     );
     const what = `must be ${[...new Set(expected)].join(' or ')}, not ${kindOf(valueAt(value, path))}`;
-    return [{ path, atKey: false, what: `${subjectOf(path)} ${what}`, hint: undefined }];
+    return [{ path, atKey: false, what: `${subjectOf(path, words)} ${what}`, hint: undefined }];
   }
-  return meant.flatMap((inner) => describeIssue({ ...inner, path: [...path, ...inner.path] }, value, keysAt));
+  return meant.flatMap((inner) => describeIssue({ ...inner, path: [...path, ...inner.path] }, value, words));
 }
 
 const kindWords: Readonly<Record<string, string>> = {

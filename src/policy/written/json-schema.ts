@@ -16,6 +16,7 @@ export interface JsonSchema {
   readonly additionalProperties?: boolean | JsonSchema;
   readonly items?: JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
   readonly default?: unknown;
@@ -31,9 +32,14 @@ export function policyJsonSchema(): JsonSchema {
   return made;
 }
 
-/** The keys that may stand at a path of the file; empty where there are none. */
+/** The keys that may stand at a path of a policy file; empty where there are none. */
 export function keysAt(path: ValuePath): readonly string[] {
-  let places: readonly JsonSchema[] = [policyJsonSchema()];
+  return keysIn(policyJsonSchema(), path);
+}
+
+/** The same for a file of another schema. */
+export function keysIn(schema: JsonSchema, path: ValuePath): readonly string[] {
+  let places: readonly JsonSchema[] = [schema];
   for (const part of path) {
     places = places.flatMap(alternatives).flatMap((place) => partOf(place, part));
   }
@@ -41,7 +47,8 @@ export function keysAt(path: ValuePath): readonly string[] {
 }
 
 function alternatives(schema: JsonSchema): readonly JsonSchema[] {
-  return schema.anyOf === undefined ? [schema] : schema.anyOf.flatMap(alternatives);
+  const choices = schema.anyOf ?? schema.oneOf;
+  return choices === undefined ? [schema] : choices.flatMap(alternatives);
 }
 
 function partOf(schema: JsonSchema, part: string | number): readonly JsonSchema[] {

@@ -190,7 +190,10 @@ const asks = z.strictObject({
     ),
 });
 
-const agentName = z.string().regex(name, 'is not the name of an agent').describe('agent to use: `claude`, `codex`');
+const agentName = z
+  .string()
+  .regex(name, 'is not the name of an agent')
+  .describe('agent to use: `claude`, `codex`, or one that [a file describes](agents.md)');
 
 const agent = z
   .union([

@@ -43,7 +43,7 @@ export function countTokens(body: unknown): number {
 
 /** Titles, summaries and checks: the agent asks them without offering the tools that work on files. */
 function isSideRequest(body: unknown): boolean {
-  return !listField(body, 'tools').some((tool) => textField(tool, 'name') === 'Bash');
+  return !listField(body, 'tools').some((tool) => /^bash$/i.test(textField(tool, 'name')));
 }
 
 /** Where an answer in a given JSON schema is asked for, its text properties get a short title. */

@@ -12,7 +12,7 @@ const phantom = `sk-ant-api03-cmph_${'x'.repeat(68)}12345678901234567890AA`;
 
 test.each(rows)('%s names a known provider, canonical hosts and paths beneath the home', (name, agent) => {
   expect(agent.name).toBe(name);
-  expect(isProviderName(agent.provider)).toBe(true);
+  expect(isProviderName(agent.provider ?? '')).toBe(true);
   for (const { host, http } of agent.hosts) {
     expect(canonicalHost(host)).toBe(host);
     expect(http).toBeDefined();

@@ -43,19 +43,19 @@ describe('an agent without a person', () => {
     '{"type":"result","usage":{"input_tokens":"many"},"total_cost_usd":null,"__proto__":{}}',
   ])('may print anything: %s', (line) => {
     for (const agent of [claude, codex]) {
-      expect(() => agent.print.read(line)).not.toThrow();
+      expect(() => agent.print.reader()(line)).not.toThrow();
     }
   });
 
   it('has come to its end only where it says so', () => {
-    const read = (object: object) => claude.print.read(JSON.stringify({ type: 'result', ...object }))?.report;
+    const read = (object: object) => claude.print.reader()(JSON.stringify({ type: 'result', ...object }))?.report;
     expect(read({ subtype: 'success', is_error: false, result: 'done' })).toMatchObject({ failed: false, result: 'done' });
     expect(read({ subtype: 'error_max_budget_usd', is_error: true })).toMatchObject({
       failed: true,
       result: 'error_max_budget_usd',
     });
     expect(read({})).toMatchObject({ failed: true });
-    expect(codex.print.read('{"type":"turn.failed","error":{"message":"no"}}')?.report).toMatchObject({
+    expect(codex.print.reader()('{"type":"turn.failed","error":{"message":"no"}}')?.report).toMatchObject({
       failed: true,
       result: 'no',
     });

@@ -46,16 +46,16 @@ describe('what a caller asks of a policy', () => {
 
 describe('keys in arguments', () => {
   it('become credentials of the agent, by the name of its provider', () => {
-    expect(sessionKeys({ agent: 'claude', useBedrock: false, apiKey: 'k' })).toMatchObject({
+    expect(sessionKeys({ agent: 'claude', agentCredential: 'anthropic', useBedrock: false, apiKey: 'k' })).toMatchObject({
       provider: 'key',
       keys: { anthropic: 'k' },
     });
-    expect(sessionKeys({ agent: 'codex', useBedrock: false, apiKey: 'k' })).toMatchObject({
+    expect(sessionKeys({ agent: 'codex', agentCredential: 'openai', useBedrock: false, apiKey: 'k' })).toMatchObject({
       provider: 'key',
       keys: { openai: 'k' },
     });
     const aws = { awsRegion: 'eu-west-1', awsAccessKeyId: 'AKIAABCDEFGHIJKLMNOP', awsSecretAccessKey: 's', awsSessionToken: 't' };
-    expect(sessionKeys({ agent: 'claude', useBedrock: true, ...aws })).toEqual({
+    expect(sessionKeys({ agent: 'claude', agentCredential: 'anthropic', useBedrock: true, ...aws })).toEqual({
       provider: 'bedrock',
       region: 'eu-west-1',
       keys: { aws: 'AKIAABCDEFGHIJKLMNOP:s:t' },
@@ -64,6 +64,7 @@ describe('keys in arguments', () => {
   it('are in no error', () => {
     const asked = {
       agent: 'claude',
+      agentCredential: 'anthropic',
       useBedrock: true,
       awsRegion: 'eu-west-1',
       awsAccessKeyId: 'sesame',

@@ -1,0 +1,32 @@
+import { isSecretFile } from '../secret-patterns.ts';
+
+/** Places of a home that never come along, whoever asks: they hold keys, or what the host starts by itself. */
+
+const privateFolders = new Set([
+  '.ssh',
+  '.gnupg',
+  '.aws',
+  '.azure',
+  '.docker',
+  '.kube',
+  '.password-store',
+  '.mozilla',
+  '.thunderbird',
+  '.local',
+  '.cache',
+]);
+
+/** All of `.config` is more than one program's: what is named there has to be named. */
+const wholeFolders = new Set(['.config']);
+const privateConfig = new Set(['casemate', 'gcloud', 'gh', 'git', 'op', 'systemd', 'autostart', 'google-chrome', 'chromium']);
+
+/** `path` is plain and relative to the home. */
+export function isPrivatePlace(path: string): boolean {
+  const [first = '', second = ''] = path.split('/');
+  return (
+    privateFolders.has(first) ||
+    wholeFolders.has(path) ||
+    (first === '.config' && privateConfig.has(second)) ||
+    path.split('/').some(isSecretFile)
+  );
+}
