@@ -11,8 +11,8 @@ import { routedEngine } from './routed.ts';
 /** Engines by name. A row costs nothing until its engine is chosen. */
 export const engines = {
   oci: (parts) => import('./oci/engine.ts').then(({ ociEngine }) => ociEngine(ociOptions(parts))),
-  docker: (parts) => import('./docker/engine.ts').then(({ dockerEngine }) => dockerEngine(dockerOptions(parts, 'docker'))),
-  podman: (parts) => import('./docker/engine.ts').then(({ dockerEngine }) => dockerEngine(dockerOptions(parts, 'podman'))),
+  docker: (parts) => import('./docker/engine.ts').then(({ dockerEngine }) => dockerEngine(containerOptions(parts, 'docker'))),
+  podman: (parts) => import('./docker/engine.ts').then(({ dockerEngine }) => dockerEngine(containerOptions(parts, 'podman'))),
   memory: () => import('./memory.ts').then(({ memoryEngine }) => memoryEngine()),
 } as const satisfies Record<string, (parts: EngineParts) => Promise<Engine>>;
 
@@ -70,7 +70,8 @@ function ociOptions({ paths, env, uid, prepares }: EngineParts) {
   };
 }
 
-function dockerOptions({ paths, env, uid, prepares }: EngineParts, name: 'docker' | 'podman') {
+/** Of the engines that ask another program on this host for containers. */
+export function containerOptions({ paths, env, uid, prepares }: EngineParts, name: 'docker' | 'podman') {
   return {
     name,
     folders: {
@@ -83,7 +84,7 @@ function dockerOptions({ paths, env, uid, prepares }: EngineParts, name: 'docker
     socket: name === 'docker' ? () => socketPath(env) : () => podmanSocketPath(env, uid),
     env: baseEnvironment(env),
     uid,
-    prepares: name === 'docker' && prepares,
+    prepares,
   };
 }
 

@@ -35,7 +35,7 @@ const ofContainers: readonly Difference[] = [
   {
     what: 'file systems in memory without a limit',
     why: "the engine's own: read-only, or closed to the agent",
-    seen: /^(?:\/dev|\/sys|\/sys\/fs\/cgroup)(?:, (?:\/dev|\/sys|\/sys\/fs\/cgroup))*$/,
+    seen: /^\/(?:dev|sys(?:\/[\w/]+)?)(?:, \/(?:dev|sys(?:\/[\w/]+)?))*$/,
   },
 ];
 

@@ -1,4 +1,4 @@
-/** Keepers under Docker that wait for their sandboxes: whoever comes next gets one, and none is left behind. */
+/** Keepers under Docker and Podman that wait for their sandboxes: whoever comes next gets one, and none is left behind. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { ownContainers } from '../../src/engines/docker/containers.ts';
@@ -10,11 +10,14 @@ import { engineOrSkip } from '../helpers/require-engine.ts';
 
 const patience = { timeout: 60_000, interval: 100 };
 
-describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a keeper that waits', () => {
+const names = ['docker', 'podman'] as const;
+const present = await Promise.all(names.map(async (name) => engineOrSkip(name, await dockerLacks(name))));
+
+describe.each(names.filter((_, index) => present[index] === true))('a keeper of %s that waits', (name) => {
   let lab: DockerLab;
   let engine: Engine;
   beforeAll(async () => {
-    lab = await dockerLab();
+    lab = await dockerLab(name);
     engine = dockerEngine({ ...lab.options, prepares: true });
   });
   afterAll(async () => {

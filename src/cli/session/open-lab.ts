@@ -21,6 +21,10 @@ export async function openLab({ env, paths }: CommandContext, plan: Plan): Promi
 
 /** Where the engine of the sandbox that is proved is found. */
 function ownEngine(env: CommandContext['env']): Readonly<Record<string, string>> {
-  const host = env.get('DOCKER_HOST');
-  return host === undefined ? {} : { DOCKER_HOST: host };
+  return Object.fromEntries(
+    ['DOCKER_HOST', 'CONTAINER_HOST'].flatMap((name) => {
+      const host = env.get(name);
+      return host === undefined ? [] : [[name, host]];
+    }),
+  );
 }

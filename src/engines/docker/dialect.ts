@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { isErrno, privateFolder, replaceFile } from '../../system/files.ts';
-import { run } from '../../system/process.ts';
+import { privateFolder, replaceFile } from '../../system/files.ts';
 import type { ContainerBody } from './container-bodies.ts';
 import { segment, type DockerClient } from './docker-client.ts';
 import { differences } from './read-back.ts';
 import { podmanDifferences } from './podman-read-back.ts';
 import { podmanSpec } from './podman-spec.ts';
+import { podmanTold } from './podman-told.ts';
 import { fieldsOf, rowsOf, textOf } from './read-json.ts';
 
 /** How a container is asked for and looked at again, by who makes it. All else is the same for both. */
@@ -63,31 +63,11 @@ function podmanDialect({ client, folder, env }: DialectParts): Dialect {
       return made(await client.must('POST', '/libpod/containers/create', { body: spec }));
     },
     async look(id, body) {
-      const told = await client.must('GET', `/libpod/containers/${segment(id)}/json`);
-      const file = textOf(fieldsOf(told)['OCIConfigPath']);
-      // A service on another machine has its files there; then nothing could be compared.
-      const text = await readOwned(file, env).catch(() => undefined);
-      const differing =
-        text === undefined ? ['OCIConfigPath'] : podmanDifferences(body, { inspected: told, configuration: JSON.parse(text) });
-      return { told, differences: differing };
+      const told = await podmanTold({ client, env }, id);
+      const differing = told.configuration === undefined ? ['OCIConfigPath'] : podmanDifferences(body, told);
+      return { told: told.inspected, differences: differing };
     },
   };
-}
-
-/** Files of an ordinary user's Podman can have a subordinate id as their owner. */
-async function readOwned(file: string, env: Readonly<Record<string, string>>): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (!isErrno(error, 'EACCES')) {
-      throw error;
-    }
-    const { stdout } = await run('unshare', ['--user', '--map-root-user', '--map-auto', '--', 'cat', '--', file], {
-      env,
-      timeoutMs: 30_000,
-    });
-    return stdout.toString('utf8');
-  }
 }
 
 /** As many as there are numbers for, or as the caller may have: Podman has set the first for itself. */

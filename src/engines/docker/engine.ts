@@ -26,8 +26,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
   const { exclusive, records } = context;
   const { name = 'docker' } = options;
   let tell: Tell | undefined;
-  // Podman's events have other words, which were not tried.
-  const events = name === 'docker' ? followEvents(context, () => tell) : { begin: () => undefined, close: () => undefined };
+  const events = followEvents(context, () => tell);
   return {
     name,
     can: () => ({ pauses: false, limitsDisk: false, limitsMemory: true, rootless: name === 'podman', ownKernel: false }),

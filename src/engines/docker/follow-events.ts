@@ -4,14 +4,15 @@ import type { Engine, Unmanaged } from '../engine.ts';
 import { askedFor } from './asked-for.ts';
 import { inspectContainer, killContainer, partOf } from './containers.ts';
 import type { DockerContext } from './context.ts';
+import type { Product } from './dialect.ts';
 import { segment } from './docker-client.ts';
 import { labels } from './labels.ts';
 import type { OwnPart } from './own-effects.ts';
 import { differences } from './read-back.ts';
-import { fieldsOf, textOf, type Fields } from './read-json.ts';
+import { fieldsOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /**
- * Deeds of others to containers of ours, by the events of the engine (Docker Engine API, "Monitor events"). What this process
+ * Deeds of others to containers of ours, by the events of the engine (Docker Engine API, "Monitor events"; podman-events(1)). What this process
  * did itself is known by `own-effects.ts`; whatever else there is, is somebody else's.
  */
 
@@ -43,6 +44,16 @@ const deeds: Readonly<Record<string, Unmanaged['what']>> = {
   commit: 'read',
 };
 
+/** What Podman calls the same. A container is mounted, or its state written down, for whoever wants to read it. */
+const wordsOfPodman: Readonly<Record<string, string>> = {
+  died: 'die',
+  remove: 'destroy',
+  restore: 'start',
+  exec: 'exec_create',
+  checkpoint: 'export',
+  mount: 'export',
+};
+
 const firstPauseMs = 500;
 const greatestPauseMs = 30_000;
 
@@ -63,17 +74,20 @@ export function followEvents(context: DockerContext, tell: () => Tell | undefine
 async function follow(context: DockerContext, tell: () => Tell | undefined, signal: AbortSignal): Promise<void> {
   let last: string | undefined;
   let pauseMs = firstPauseMs;
-  const filters = JSON.stringify({ type: ['container', 'network'], event: Object.keys(deeds) });
   while (!signal.aborted) {
+    const from = last;
     try {
       // oxlint-disable-next-line no-await-in-loop -- one connection after the other
-      const events = await context.client.follow('/events', { query: { filters, ...(last && { since: last }) }, signal });
+      const query = { ...filtersFor((await context.facts()).product), ...(from && { since: from }) };
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      const events = await context.client.follow('/events', { query, signal });
       pauseMs = firstPauseMs;
       // oxlint-disable-next-line no-await-in-loop -- as above
       for await (const line of createInterface({ input: events, crlfDelay: Infinity })) {
         const at = timeOf(line);
-        if (last === undefined || at > last) {
-          last = at;
+        // Told before: only what was told on an earlier connection. On one, two that were done together may come in any order.
+        if (from === undefined || at > from) {
+          last = last === undefined || at > last ? at : last;
           await judge(context, parsed(line), tell);
         }
       }
@@ -84,6 +98,11 @@ async function follow(context: DockerContext, tell: () => Tell | undefined, sign
     await pause(pauseMs, signal);
     pauseMs = Math.min(2 * pauseMs, greatestPauseMs);
   }
+}
+
+/** Versions of Podman understand filters differently, so it is asked for everything. */
+function filtersFor(product: Product): Readonly<Record<string, string>> {
+  return product === 'Podman' ? {} : { filters: JSON.stringify({ type: ['container', 'network'], event: Object.keys(deeds) }) };
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -115,35 +134,32 @@ async function judge(context: DockerContext, event: Fields, tell: () => Tell | u
   if (change !== undefined) {
     tell()?.(change);
   }
-  if (event['Action'] === 'destroy') {
+  if (actionOf(event) === 'destroy') {
     context.effects.forget(textOf(fieldsOf(event['Actor'])['ID']));
   }
 }
 
+/** As Docker calls it, without what stands behind a colon. */
+function actionOf(event: Fields): string {
+  const word = textOf(event['Action']).split(':')[0] ?? '';
+  return wordsOfPodman[word] ?? word;
+}
+
 /** `undefined`: it concerns nobody here, or was done here. */
 export async function unmanaged(context: DockerContext, event: Fields): Promise<Unmanaged | undefined> {
-  const { effects, mark } = context;
-  const actor = fieldsOf(event['Actor']);
-  const attributes = fieldsOf(actor['Attributes']);
-  const isNetwork = event['Type'] === 'network';
-  const container = isNetwork ? textOf(attributes['container']) : textOf(actor['ID']);
-  const what = deeds[textOf(event['Action']).split(':')[0] ?? ''];
-  const isMarked = !isNetwork && attributes[labels.engine] === (await mark());
-  const own = effects.sandboxOf(container) ?? (isMarked ? partIn(attributes) : undefined);
+  const deed = deedIn(event);
+  const own = deed && (await partOfOurs(context, event, deed));
   // Containers beside a sandbox come and go as programs inside want, and no deed on one changes what the sandbox is.
-  if (
-    what === undefined ||
-    own === undefined ||
-    own.part === 'nested' ||
-    (await isOurs(context, { what, container, attributes }))
-  ) {
+  if (deed === undefined || own === undefined || own.part === 'nested' || (await isOurs(context, deed))) {
     return undefined;
   }
+  const { what, container } = deed;
   const leaves = await consequence(context, { what, container, own });
   if (leaves === 'another') {
     await end(context, own.sandbox);
   }
-  return { id: own.sandbox, what, detail: { part: own.part, ...(await detailOf(context, what, attributes)) }, leaves };
+  const detail = await detailOf(context, deed);
+  return { id: own.sandbox, what, detail: { part: own.part, ...detail }, leaves };
 }
 
 /** At once: whatever has become of it must not go on until somebody has been told. The rest of it goes with its stop. */
@@ -152,6 +168,21 @@ async function end(context: DockerContext, sandbox: string): Promise<void> {
   if (own !== undefined) {
     await killContainer(context, own.id);
   }
+}
+
+function deedIn(event: Fields): Deed | undefined {
+  const actor = fieldsOf(event['Actor']);
+  const attributes = fieldsOf(actor['Attributes']);
+  const what = deeds[actionOf(event)];
+  const isNetwork = event['Type'] === 'network';
+  // Of a network Docker names the container beside it, Podman in its place.
+  const container = (isNetwork && textOf(attributes['container'])) || textOf(actor['ID']);
+  return what === undefined || !(isNetwork || event['Type'] === 'container') ? undefined : { what, container, attributes };
+}
+
+async function partOfOurs({ effects, mark }: DockerContext, event: Fields, { container, attributes }: Deed) {
+  const isMarked = event['Type'] === 'container' && attributes[labels.engine] === (await mark());
+  return effects.sandboxOf(container) ?? (isMarked ? partIn(attributes) : undefined);
 }
 
 function partIn(attributes: Fields): OwnPart {
@@ -166,7 +197,8 @@ interface Deed {
 
 async function isOurs({ effects }: DockerContext, { what, container, attributes }: Deed): Promise<boolean> {
   if (what === 'command') {
-    return effects.wasMadeHere(textOf(attributes['execID']));
+    const exec = textOf(attributes['execID']);
+    return exec === '' ? effects.wasCommandHere(container) : effects.wasMadeHere(exec);
   }
   if (what === 'imitated') {
     return effects.wasMadeHere(container);
@@ -183,9 +215,13 @@ async function isOurs({ effects }: DockerContext, { what, container, attributes 
 }
 
 /** A word or two each. What a command was given stays out: it may hold a secret. */
-async function detailOf({ client }: DockerContext, what: Unmanaged['what'], attributes: Fields): Promise<Unmanaged['detail']> {
+async function detailOf(context: DockerContext, { what, container, attributes }: Deed): Promise<Unmanaged['detail']> {
   if (what === 'command') {
-    const told = fieldsOf(await client.must('GET', `/exec/${segment(textOf(attributes['execID']))}/json`).catch(() => undefined));
+    const exec = textOf(attributes['execID']) || (await strangeCommand(context, container));
+    if (exec === '') {
+      return {};
+    }
+    const told = fieldsOf(await context.client.must('GET', `/exec/${segment(exec)}/json`).catch(() => undefined));
     const command = fieldsOf(told['ProcessConfig']);
     return {
       program: textOf(command['entrypoint']),
@@ -196,6 +232,14 @@ async function detailOf({ client }: DockerContext, what: Unmanaged['what'], attr
   const named = { killed: 'signal', ended: 'exitCode', 'network-attached': 'name', 'network-detached': 'name' } as const;
   const key = Object.entries(named).find(([name]) => name === what)?.[1];
   return key === undefined ? {} : { [key === 'name' ? 'network' : key]: textOf(attributes[key]) };
+}
+
+/** Podman's events do not say which command: one that is still known and is not ours, the newest; nothing where there is none. */
+async function strangeCommand(context: DockerContext, container: string): Promise<string> {
+  const told = fieldsOf(await inspectContainer(context, container).catch(() => undefined));
+  const ids = rowsOf(told['ExecIDs']).map(textOf);
+  const own = await Promise.all(ids.map((id) => context.effects.wasMadeHere(id)));
+  return ids.findLast((_, index) => own[index] !== true) ?? '';
 }
 
 interface Consequence {
@@ -215,7 +259,10 @@ async function consequence(context: DockerContext, { what, container, own }: Con
   if (what !== 'updated') {
     return 'as-planned';
   }
-  const told = await inspectContainer(context, container);
   const asked = own.part === 'sandbox' ? await askedFor(context.sandbox(own.sandbox).askedFor) : undefined;
-  return asked === undefined || differences(asked.body, told).length > 0 ? 'another' : 'as-planned';
+  // What Podman gave to the runtime stays written as it was, whatever was changed later.
+  if (asked === undefined || (await context.facts()).product === 'Podman') {
+    return 'another';
+  }
+  return differences(asked.body, await inspectContainer(context, container)).length > 0 ? 'another' : 'as-planned';
 }

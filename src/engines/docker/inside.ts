@@ -67,6 +67,7 @@ export async function runInside(context: Asking, options: InsideCommand): Promis
 /** Id of a command that the engine will start when it is asked to. */
 export async function newExec({ client, effects }: Asking, container: string, body: object): Promise<string> {
   const path = `/containers/${segment(container)}/exec`;
+  effects.willRun(container);
   const id = await effects.make(async () =>
     textOf(fieldsOf(await client.must('POST', path, { body: { ...body, Privileged: false } }))['Id']),
   );

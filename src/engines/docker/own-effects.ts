@@ -17,6 +17,13 @@ export interface OwnEffects {
   readonly make: (ask: () => Promise<string>) => Promise<string>;
   /** Whether an id came of something made here. Waits for what is being made now: its id may not be known yet. */
   readonly wasMadeHere: (id: string) => Promise<boolean>;
+  /** A command is asked for in a container: of its events one is ours. */
+  readonly willRun: (container: string) => void;
+  /**
+   * Whether a command may be ours whose event does not say which it is: each of ours accounts for one, and not for long, since
+   * one that never came to run must not account for another's.
+   */
+  readonly wasCommandHere: (container: string) => boolean;
   /** A container that is gone is not remembered. */
   readonly forget: (container: string) => void;
 }
@@ -29,12 +36,19 @@ export interface OwnPart {
 /** Of each kind; whoever asks about one asks soon after. */
 const greatestKept = 4096;
 
-export function ownEffects(): OwnEffects {
+/** Of a command, from being asked for until its event is here; on a busy machine. */
+const commandMs = 60_000;
+
+/** `nowMs`: never goes back */
+export function ownEffects(nowMs: () => number = () => performance.now()): OwnEffects {
   const known = new Map<string, OwnPart>();
   const starts = new Set<string>();
   const ends = new Set<string>();
   const made = new Set<string>();
   const making = new Set<Promise<unknown>>();
+  const commands = new Map<string, readonly number[]>();
+  const commandsOf = (container: string): readonly number[] =>
+    (commands.get(container) ?? []).filter((since) => nowMs() - since < commandMs);
   return {
     sandboxOf: (container) => known.get(container),
     know: (container, part) => void known.set(container, part),
@@ -55,7 +69,14 @@ export function ownEffects(): OwnEffects {
       await Promise.allSettled(making);
       return made.has(id);
     },
+    willRun: (container) => void commands.set(container, [...commandsOf(container), nowMs()]),
+    wasCommandHere(container) {
+      const [oldest, ...others] = commandsOf(container);
+      commands.set(container, others);
+      return oldest !== undefined;
+    },
     forget(container) {
+      commands.delete(container);
       known.delete(container);
       starts.delete(container);
       ends.delete(container);

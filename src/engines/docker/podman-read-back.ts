@@ -1,6 +1,7 @@
 import { agentId } from '../oci/ids.ts';
 import type { BindMount, ContainerBody } from './container-bodies.ts';
 import { bindOptions, isNothing } from './podman-spec.ts';
+import type { PodmanTold } from './podman-told.ts';
 import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /**
@@ -23,13 +24,6 @@ const ofPodman: ReadonlySet<string> = new Set([
 
 /** That hold nothing of the host: a proxy of Podman's own environment would. */
 const namesInEnvironment: ReadonlySet<string> = new Set(['PATH', 'TERM', 'container', 'HOSTNAME', 'HOME']);
-
-export interface PodmanTold {
-  /** what `inspect` answers */
-  readonly inspected: unknown;
-  /** content of the runtime's configuration */
-  readonly configuration: unknown;
-}
 
 /** Names of what differs, e.g. `linux.seccomp`; empty when all is as asked. */
 export function podmanDifferences(body: ContainerBody, { inspected, configuration }: PodmanTold): readonly string[] {

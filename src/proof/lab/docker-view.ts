@@ -1,11 +1,11 @@
-import { join } from 'node:path';
-
 import { inspectContainer, ownContainers } from '../../engines/docker/containers.ts';
 import { dockerContext, type DockerContext } from '../../engines/docker/context.ts';
 import { runInside } from '../../engines/docker/inside.ts';
+import { podmanTold } from '../../engines/docker/podman-told.ts';
 import { fieldsOf, textOf, type Fields } from '../../engines/docker/read-json.ts';
-import { socketPath } from '../../engines/docker/socket-path.ts';
+import { containerOptions } from '../../engines/registry.ts';
 import { environmentOf } from '../../system/environment.ts';
+import { pathsFrom } from '../../system/paths.ts';
 import type { RunInside } from '../inside/observe.ts';
 import type { Lab, LabSandbox } from './lab.ts';
 
@@ -17,18 +17,24 @@ export interface DockerParts {
   readonly sandbox: Fields;
 }
 
-export function labContext(lab: Lab): DockerContext {
-  const { places, env } = lab;
-  const images = join(env['CASEMATE_IMAGES'] ?? '', 'engines');
-  return dockerContext({
-    folders: { state: join(places.state, 'docker'), run: join(places.runtime, 'docker'), images },
-    socket: socketPath(environmentOf(env)),
-    env,
-    uid: process.geteuid?.() ?? 0,
-  });
+export type LabEngine = Pick<Lab, 'env' | 'twin'>;
+
+/** Of the two that are asked for containers, which one made the lab's. */
+export function containerEngine({ twin }: Pick<Lab, 'twin'>): 'docker' | 'podman' {
+  return twin.target.plan?.engine === 'podman' ? 'podman' : 'docker';
 }
 
-export async function dockerParts(lab: Lab, { id }: Pick<LabSandbox, 'id'>): Promise<DockerParts> {
+export function labOptions({ env, twin }: LabEngine) {
+  const own = environmentOf(env);
+  const uid = process.geteuid?.() ?? 0;
+  return containerOptions({ paths: pathsFrom(own, uid), env: own, uid }, containerEngine({ twin }));
+}
+
+export function labContext(lab: LabEngine): DockerContext {
+  return dockerContext(labOptions(lab));
+}
+
+export async function dockerParts(lab: LabEngine, { id }: Pick<LabSandbox, 'id'>): Promise<DockerParts> {
   const context = labContext(lab);
   const own = await ownContainers(context, id);
   const told = async (part: string): Promise<Fields> => {
@@ -37,6 +43,27 @@ export async function dockerParts(lab: Lab, { id }: Pick<LabSandbox, 'id'>): Pro
   };
   const [keeper, sandbox] = await Promise.all([told('keeper'), told('sandbox')]);
   return { keeper, sandbox };
+}
+
+export interface PodmanPart {
+  /** in Podman's own words */
+  readonly inspected: Fields;
+  /** what it gave to the container runtime */
+  readonly configuration: Fields;
+}
+
+export async function podmanParts(
+  lab: LabEngine,
+  sandbox: Pick<LabSandbox, 'id'>,
+): Promise<Readonly<Record<keyof DockerParts, PodmanPart>>> {
+  const { client, options } = labContext(lab);
+  const ids = await dockerParts(lab, sandbox);
+  const told = async (part: Fields): Promise<PodmanPart> => {
+    const { inspected, configuration } = await podmanTold({ client, env: options.env }, textOf(part['Id']));
+    return { inspected: fieldsOf(inspected), configuration: fieldsOf(configuration) };
+  };
+  const [keeper, own] = await Promise.all([told(ids.keeper), told(ids.sandbox)]);
+  return { keeper, sandbox: own };
 }
 
 /** As root of the image, without any right: what root inside is that the engine starts under the filter of the sandbox. */

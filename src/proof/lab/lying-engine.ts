@@ -5,36 +5,35 @@ import { join } from 'node:path';
 import type { LayerName } from '../../base/layers.ts';
 import { dockerClient } from '../../engines/docker/docker-client.ts';
 import { fieldsOf, rowsOf, textOf, type Fields } from '../../engines/docker/read-json.ts';
-import { socketPath } from '../../engines/docker/socket-path.ts';
-import { environmentOf } from '../../system/environment.ts';
+import { containerEngine, labOptions } from './docker-view.ts';
 import type { Lab } from './lab.ts';
 
-/** A socket before a Docker Engine that hands everything on, and says another thing of what the engine is. */
+/** A socket before an engine that hands everything on, and says another thing of what the engine is. */
 export interface LyingEngine {
   /** of a program that is to use it */
-  readonly env: { readonly DOCKER_HOST: string };
+  readonly env: Readonly<Record<string, string>>;
   /** from now on; `undefined`: nothing but the truth */
   readonly say: (lie: Lie | undefined) => void;
   readonly close: () => Promise<void>;
 }
 
-/** What becomes of two of its answers. */
-export interface Lie {
-  readonly info?: (told: Fields) => Fields;
-  readonly version?: (told: Fields) => Fields;
-}
+/** What becomes of some of its answers, by what is asked for. */
+export type Lie = Readonly<Partial<Record<'info' | 'version' | 'libpod/info', (told: Fields) => Fields>>>;
 
-export async function lyingEngine({ folder, env }: Pick<Lab, 'folder' | 'env'>): Promise<LyingEngine> {
-  const behind = socketPath(environmentOf(env));
-  const path = join(folder, 'engine.sock');
+/** Where each is looked for. */
+const hosts = { docker: 'DOCKER_HOST', podman: 'CONTAINER_HOST' } as const;
+
+export async function lyingEngine(lab: Pick<Lab, 'folder' | 'env' | 'twin'>): Promise<LyingEngine> {
+  const behind = labOptions(lab).socket();
+  const path = join(lab.folder, 'engine.sock');
   const sockets = new Set<Socket>();
   let lie: Lie | undefined;
   const server = createServer({ allowHalfOpen: true }, (caller) => {
     keep(caller);
     // Each request has a connection of its own.
     caller.once('data', (first) => {
-      const asked = /^GET \/v[\d.]+\/(info|version) /.exec(first.toString('latin1'))?.[1];
-      const change = asked === 'info' ? lie?.info : asked === 'version' ? lie?.version : undefined;
+      const asked = /^GET \/v[\d.]+\/(info|version|libpod\/info) /.exec(first.toString('latin1'))?.[1];
+      const change = asked === 'info' || asked === 'version' || asked === 'libpod/info' ? lie?.[asked] : undefined;
       if (asked !== undefined && change !== undefined) {
         void answer(caller, asked, change);
         return;
@@ -61,7 +60,7 @@ export async function lyingEngine({ folder, env }: Pick<Lab, 'folder' | 'env'>):
   server.listen(path, resolve);
   await promise;
   return {
-    env: { DOCKER_HOST: `unix://${path}` },
+    env: { [hosts[containerEngine(lab)]]: `unix://${path}` },
     say(next) {
       lie = next;
     },
@@ -88,12 +87,17 @@ export const hidingLies: Readonly<Partial<Record<LayerName, Lie>>> = {
   'memory-limit': { info: without('MemoryLimit') },
   'cpu-limit': { info: without('CpuCfsQuota') },
   'pids-limit': { info: without('PidsLimit') },
-  'runtime-floor': runtimeSays({ Version: '1.0.0' }),
+  'runtime-floor': runtimeSays({ Name: 'runc', Version: '1.0.0' }),
 };
 
 /** Its runtime is of that kind, and no package of a distribution. */
-export function runtimeSays(runtime: Fields): Lie {
+export function runtimeSays(runtime: { readonly Name: string; readonly Version: string }): Lie {
   return {
+    'libpod/info': (told) => {
+      const host = fieldsOf(told['host']);
+      const ociRuntime = { name: runtime.Name, version: `${runtime.Name} version ${runtime.Version}`, package: 'Unknown' };
+      return { ...told, host: { ...host, ociRuntime: { ...fieldsOf(host['ociRuntime']), ...ociRuntime } } };
+    },
     version: (told) => ({
       ...told,
       Components: rowsOf(told['Components']).map((row) => {

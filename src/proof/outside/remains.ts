@@ -32,9 +32,10 @@ const mayName = /\.ext4(?:\.new)?$|state\.sqlite|^journal\//;
 /** Of one that runs. */
 export async function tracesOf(lab: Lab, sandbox: LabSandbox, words: readonly string[]): Promise<Traces> {
   const { id, target } = sandbox;
-  const containers = target.plan?.engine === 'oci' ? undefined : await dockerParts(lab, sandbox);
+  const engine = target.plan?.engine ?? 'oci';
+  const containers = engine === 'oci' ? undefined : await dockerParts(lab, sandbox);
   const layout = engineLayout({ state: join(lab.places.state, 'engine'), run: join(lab.places.runtime, 'engine') });
-  const records = containers === undefined ? layout.records : join(lab.places.state, 'docker/sandboxes');
+  const records = containers === undefined ? layout.records : join(lab.places.state, engine, 'sandboxes');
   const record = await engineRecords(records).get(id);
   const ids = [id, containerOf(record), textOf(containers?.keeper['Id']), textOf(containers?.sandbox['Id'])];
   const names = [...new Set(ids.filter((name) => name !== ''))];

@@ -28,7 +28,7 @@ export async function dockerConfigRows(lab: Lab, sandbox: LabSandbox): Promise<r
     same('network of the keeper', 'none', textOf(fieldsOf(keeper['HostConfig'])['NetworkMode'])),
     same('network of the sandbox', `container:${textOf(keeper['Id'])}`, network),
     none('networks that either is in', [...networksOf(keeper), ...networksOf(own)]),
-    none('folders of the host beside those of the plan', mountFaults(own, { lab, sandbox, plan })),
+    none('folders of the host beside those of the plan', mountFaults(mountsOf(own), { lab, sandbox, plan })),
     none(
       'folders of the host that the keeper can write',
       mountsOf(keeper)
@@ -56,7 +56,7 @@ function networksOf(told: Fields): readonly string[] {
   return networks.filter((name) => name !== 'none');
 }
 
-interface ShownFolder {
+export interface ShownFolder {
   readonly source: string;
   readonly target: string;
   readonly writable: boolean;
@@ -76,11 +76,11 @@ interface Shown {
 }
 
 /** The workspace, the home, and what the daemon made for this sandbox in its own folders. */
-function mountFaults(told: Fields, { lab, sandbox, plan }: Shown): readonly string[] {
+export function mountFaults(folders: readonly ShownFolder[], { lab, sandbox, plan }: Shown): readonly string[] {
   const { state, runtime } = lab.places;
-  const own = [join(state, 'sandboxes', sandbox.id), join(runtime, 'docker', sandbox.id), join(state, 'docker/covers')];
+  const own = [join(state, 'sandboxes', sandbox.id), join(runtime, plan.engine, sandbox.id), join(state, plan.engine, 'covers')];
   const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
-  return mountsOf(told).flatMap(({ source, target, writable }) => {
+  return folders.flatMap(({ source, target, writable }) => {
     const isWork = isBelow(source, sandbox.workspace) && isBelow(target, '/workspace');
     const isHome = source === join(state, 'sandboxes', sandbox.id, 'home') && target === '/home/agent';
     const mayWrite = (isWork && plan.workspace.mode !== 'readonly') || isHome;
@@ -131,26 +131,19 @@ export function containerFaults(told: Fields): readonly string[] {
 export async function dockerRuntimeRows(lab: Lab, sandbox: LabSandbox): Promise<readonly Row[]> {
   const { sandbox: own } = await dockerParts(lab, sandbox);
   const { runtime } = sandbox.target.plan ?? { runtime: 'runc' };
-  const [first = 0] = await sandbox.target.processes();
-  const parent = Number(/^PPid:\s*(\d+)$/m.exec(await readProcess(first, 'status'))?.[1] ?? 0);
-  const words = await readProcess(parent, 'cmdline');
+  const { pid, words } = await parentOf(sandbox);
   // A program that may not be looked at is known by its first word.
-  const program = await readlink(`/proc/${parent}/exe`).catch(() => words.split('\0')[0] ?? '');
-  const holds = words.split('\0').includes(textOf(own['Id']));
-  const [{ out }, host] = await Promise.all([sandbox.target.inside(['cat', '/proc/version']), readFile('/proc/version', 'utf8')]);
+  const program = await readlink(`/proc/${pid}/exe`).catch(() => words[0] ?? '');
+  const holds = words.includes(textOf(own['Id']));
   return [
     same('runtime that the engine says it used', runtime, textOf(fieldsOf(own['HostConfig'])['Runtime'])),
     attack('program that holds the first process', {
       expected: 'a shim for runc',
       seen: program,
-      ok: /\/(?:containerd-shim-runc-v2|conmon)$/.test(program),
+      ok: program.endsWith('/containerd-shim-runc-v2'),
       from: 'outside',
     }),
-    attack('kernel', {
-      expected: 'the one of this host',
-      seen: out.toString('utf8') === host ? 'the one of this host' : 'another',
-      ok: out.toString('utf8') === host,
-    }),
+    await hostKernelRow(sandbox),
     control('that program was told of this container', {
       expected: 'its id',
       seen: holds ? 'its id' : 'another',
@@ -158,4 +151,18 @@ export async function dockerRuntimeRows(lab: Lab, sandbox: LabSandbox): Promise<
       from: 'outside',
     }),
   ];
+}
+
+/** Of its first process, as this host sees it. */
+export async function parentOf({ target }: LabSandbox): Promise<{ readonly pid: number; readonly words: readonly string[] }> {
+  const [first = 0] = await target.processes();
+  const pid = Number(/^PPid:\s*(\d+)$/m.exec(await readProcess(first, 'status'))?.[1] ?? 0);
+  return { pid, words: (await readProcess(pid, 'cmdline')).split('\0') };
+}
+
+export async function hostKernelRow({ target }: LabSandbox): Promise<Row> {
+  const [{ out }, host] = await Promise.all([target.inside(['cat', '/proc/version']), readFile('/proc/version', 'utf8')]);
+  const isHosts = out.toString('utf8') === host;
+  const expected = 'the one of this host';
+  return attack('kernel', { expected, seen: isHosts ? expected : 'another', ok: isHosts });
 }

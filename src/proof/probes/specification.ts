@@ -6,10 +6,17 @@ import { commandLimitRows, kernelRows } from '../outside/kernel-rows.ts';
 import { textMap } from '../read-answer.ts';
 import { configRows } from '../outside/running-config.ts';
 import { dockerConfigRows, dockerRuntimeRows } from '../outside/running-docker.ts';
+import { podmanConfigRows, podmanRuntimeRows } from '../outside/running-podman.ts';
 import { runtimeRows } from '../outside/running-runtime.ts';
 
 /** Whether what runs is what was planned (G2): by what the kernel says, by the specification it was made from, by who made it. */
-const isOci = ({ twin }: Lab): boolean => twin.target.plan?.engine === 'oci';
+const byEngine = {
+  oci: { config: configRows, runtime: runtimeRows },
+  docker: { config: dockerConfigRows, runtime: dockerRuntimeRows },
+  podman: { config: podmanConfigRows, runtime: podmanRuntimeRows },
+} as const;
+
+const rowsOf = ({ twin }: Lab) => byEngine[twin.target.plan?.engine ?? 'oci'];
 
 export const specificationProbes: ProbeTable = {
   'specification.kernel-view': {
@@ -41,7 +48,7 @@ export const specificationProbes: ProbeTable = {
     proves: ['G2'],
     profile: 'full',
     source: 'OCI runtime specification 1.0.2; CIS Docker 5.4, 5.5, 5.21',
-    run: async (lab) => ({ rows: await (isOci(lab) ? configRows : dockerConfigRows)(lab, lab.twin) }),
+    run: async (lab) => ({ rows: await rowsOf(lab).config(lab, lab.twin) }),
   },
   'specification.runtime': {
     where: 'lab',
@@ -49,6 +56,6 @@ export const specificationProbes: ProbeTable = {
     proves: ['G2'],
     profile: 'full',
     source: 'silent fall-back of runtime classes',
-    run: async (lab) => ({ rows: await (isOci(lab) ? runtimeRows : dockerRuntimeRows)(lab, lab.twin) }),
+    run: async (lab) => ({ rows: await rowsOf(lab).runtime(lab, lab.twin) }),
   },
 };
