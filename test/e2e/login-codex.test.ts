@@ -59,16 +59,13 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['codex'])))(
       await writeFile(join(home.paths.config, 'policy.yaml'), policy.join('\n'), { mode: 0o600 });
       expect(await logIn()).toMatchObject({ code: 0, err: expect.stringContaining('takes over') });
       for (const name of names) {
-        // oxlint-disable-next-line no-await-in-loop -- two of them
         expect(await home.casemate(['create', name])).toMatchObject({ code: 0 });
-        // oxlint-disable-next-line no-await-in-loop -- as above
         expect(await home.casemate(['start', name])).toMatchObject({ code: 0 });
       }
     }, 120_000);
 
     afterAll(async () => {
       for (const name of names) {
-        // oxlint-disable-next-line no-await-in-loop -- two of them
         await home.casemate(['destroy', name, '--confirm', name]);
       }
       await home.remove();
@@ -79,10 +76,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['codex'])))(
     it('two sandboxes at once work past several expiries, and each token is renewed once', async () => {
       const before = server.counts.granted;
       for (let round = 0; round < 3; round += 1) {
-        // oxlint-disable-next-line no-await-in-loop -- one expiry after the other
         const outcomes = await Promise.all(names.map(ask));
         expect(outcomes.map(({ code, out }) => ({ code, out }))).toEqual(names.map(() => ({ code: 0, out: 'All is well.\n' })));
-        // oxlint-disable-next-line no-await-in-loop -- as above
         await sleep(lifeS * 1000);
       }
       expect(server.counts.granted - before).toBeGreaterThanOrEqual(2);
@@ -136,11 +131,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['codex'])))(
       client.close();
       let report = emptyReport(needles);
       for (const folder of ['home/agent', 'tmp', 'run', 'etc']) {
-        // oxlint-disable-next-line no-await-in-loop -- one folder after the other
         report = joinReports(report, await searchFolder(`/proc/${pids[0]}/root/${folder}`, needles));
       }
       for (const pid of pids) {
-        // oxlint-disable-next-line no-await-in-loop -- one process after the other
         report = joinReports(report, await searchProcess(pid, needles));
       }
       waitS = 0;

@@ -39,7 +39,6 @@ afterEach(() => rm(join(root, '..'), { recursive: true, force: true }));
 
 test('files of the names asked for, in order, down to the depth allowed', async () => {
   for (const folder of ['a', 'a/b', 'a/b/c', 'a/b/c/d', 'node_modules']) {
-    // oxlint-disable-next-line no-await-in-loop -- five of them
     await writeFile(join(root, folder, '.env'), folder);
   }
   expect(await found()).toEqual(['.env=top', 'a/.env=a', 'a/b/.env=a/b', 'a/b/c/.env=a/b/c']);

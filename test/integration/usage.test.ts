@@ -23,7 +23,6 @@ beforeAll(async () => {
     ['cm-1111111111111111', 'work'],
     ['cm-2222222222222222', 'other'],
   ] as const) {
-    // oxlint-disable-next-line no-await-in-loop -- in this order
     await journal.append({ sandbox, actor: 'user:1', action: 'sandbox.create', subject: name, decision: 'none', outcome: 'ok' });
   }
   const detail = { model: 'claude-x', account: 'anthropic', inputTokens: 1000, outputTokens: 20 };

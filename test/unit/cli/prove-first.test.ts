@@ -17,7 +17,6 @@ function silentSandbox() {
     calls.push({ method, params });
     return Promise.resolve(answers[method] ?? {});
   };
-  // oxlint-disable-next-line no-unsafe-type-assertion -- the part of a client that is used
   return { calls, client: { call } as unknown as Client };
 }
 
@@ -25,9 +24,7 @@ describe('proving before a command starts', () => {
   it('starts nothing in a sandbox whose probes could not be decided, and has that recorded', async () => {
     const { client, calls } = silentSandbox();
     const said: string[] = [];
-    // oxlint-disable-next-line no-unsafe-type-assertion -- the part of a context that is used
     const context = { uid: 0, stderr: { write: (text: string) => said.push(text) } } as unknown as CommandContext;
-    // oxlint-disable-next-line no-unsafe-type-assertion -- as above
     const opened = { sandbox: { name: 'work' }, executionId: 'ex-own' } as OpenAnswer;
     await expect(proveFirst(context, client, opened)).rejects.toMatchObject({
       code: 'PROOF_FAILED',

@@ -125,7 +125,6 @@ describe('the authorization server as a sandbox sees it', () => {
       '',
       '[',
     ]) {
-      // oxlint-disable-next-line no-await-in-loop -- few
       const { status, value } = await post(bound(), body);
       expect({ status, error: value['error'] }).toEqual({ status: 403, error: 'access_denied' });
       expect(value['error_description']).toMatch(/casemate login/);

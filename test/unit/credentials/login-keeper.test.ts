@@ -188,7 +188,6 @@ describe('a login kept on the host', () => {
       world.nowMs += lifeMs;
       world.faults.push(fault);
       for (let round = 0; round < 20; round += 1) {
-        // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
         await expect(token(keeper)).rejects.toThrow(
           /login of claude has ended: the authorization server answered invalid_client/,
         );
@@ -207,7 +206,6 @@ describe('a login kept on the host', () => {
     world.nowMs += lifeMs - 60_000;
     world.faults.push('500', '500', '500');
     for (let round = 0; round < 100; round += 1) {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other is the point
       expect(await token(keeper)).toBe('access-0');
     }
     expect(world.sent).toEqual(['refresh-0']);
@@ -229,7 +227,6 @@ describe('a login kept on the host', () => {
     world.faults.push('unsent', 'unsent', 'unsent', 'unsent');
     await expect(token(keeper)).rejects.toThrow(/could not be renewed yet/);
     for (let round = 0; round < 3; round += 1) {
-      // oxlint-disable-next-line no-await-in-loop -- one daemon after the other
       await expect(token(daemon(world))).rejects.toThrow(/could not be renewed yet/);
     }
     expect(await token(daemon(world))).toBe('access-1');
@@ -349,12 +346,10 @@ test('in whatever order things happen, no refresh token that gave tokens is sent
           keeper.rejected('claude', `access-${world.issued}`);
         } else {
           const count = one === 'ask' ? 1 : 7;
-          // oxlint-disable-next-line no-await-in-loop -- the order is the point
           const got = await Promise.allSettled(Array.from({ length: count }, () => token(keeper)));
           const values = got.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
           expect(new Set(values).size).toBeLessThanOrEqual(1);
         }
-        // oxlint-disable-next-line no-await-in-loop -- as above
         await new Promise((resolve) => setImmediate(resolve));
       }
       world.faults.length = 0;

@@ -4,7 +4,6 @@ import { shareOut, type Listed } from '../../../src/engines/workspace/placeholde
 import type { EngineRecord } from '../../../src/engines/records.ts';
 
 const record = (id: string, path: string, parts: Partial<EngineRecord>): EngineRecord =>
-  // oxlint-disable-next-line no-unsafe-type-assertion -- of the spec only this is looked at
   ({ version: 1, spec: { id, workspace: { path } }, protections: [], placeholders: [], ...parts }) as EngineRecord;
 const folder = (path: string): Listed => ({ path, placeholder: 'folder' });
 

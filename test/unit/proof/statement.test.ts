@@ -80,7 +80,6 @@ describe('a signed report', () => {
     const signed = attest('proof', 'text', keys);
     expect(attestationFault('proof', 'text', signed)).toBeUndefined();
     expect(attestationFault('proof', 'text ', signed)).toBe('the signature is wrong');
-    // oxlint-disable-next-line no-unsafe-type-assertion -- a kind that does not exist yet
     expect(attestationFault('other' as 'proof', 'text', signed)).toBe('the signature is wrong');
   });
 
@@ -101,7 +100,6 @@ describe('the report for a person', () => {
     const html = proofHtml(reportOf(hostile));
     expect(html).not.toContain('<script');
     expect(html).toContain('&lt;script&gt;');
-    // oxlint-disable-next-line no-control-regex -- none of them may be there
     expect(html).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u202A-\u202E]/);
     expect(html).toContain("default-src 'none'");
     expect(html.replaceAll(/content="[^"]*"/g, '')).not.toMatch(/\b(?:src|href)=/);
