@@ -35,6 +35,10 @@ What is refused is a tool result with \`isError\`, a text \`CODE: what and why\`
 
 A call that the client cancels ends its command; a client that goes ends its commands and leaves its sessions. Where the client asks for progress it gets the last line of output, once a second at most.
 
+## A layout of the project
+
+\`layout\` of \`create_session\` (or \`workspace.layout\` in a policy) makes folders in the project, for its owner, where they are missing: \`imports\`, which the sandbox reads and cannot write, rename or replace; \`exports\`, which \`transfer_files\` takes out where no \`sourcePath\` is said; \`shared\`, \`Projects\`, \`Documentation\`, \`Research\`. What is put into \`imports\` on the host is there at once.
+
 ## Over HTTP
 
 \`casemate mcp serve\` speaks Streamable HTTP at \`http://127.0.0.1:7391/mcp\`, for callers that come with a token:

@@ -4,6 +4,7 @@ import { mcpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
+import { layoutFolders } from '../policy/policy.ts';
 import { guaranteeIds } from '../proof/guarantees.ts';
 import { callerRoles } from '../sandbox/caller-tokens.ts';
 import { greatestWaitMs } from '../sandbox/room.ts';
@@ -46,6 +47,7 @@ const rest = {
       timeMs: z.number().positive().optional(),
       idleMs: z.number().positive().optional(),
       readonly: z.literal(true).optional(),
+      layout: z.array(z.enum(layoutFolders)).max(layoutFolders.length).optional(),
     })
     .optional(),
   provider: z.enum(['key', 'bedrock']).optional(),

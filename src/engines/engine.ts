@@ -161,6 +161,8 @@ export interface WorkspaceMount {
    * e.g. `.git/hooks`. Relative, normalised, without `..`.
    */
   readonly protect: readonly string[];
+  /** the same for what lies at the very top of the workspace: deeper down these are names like any other */
+  readonly fixed?: readonly string[] | undefined;
 }
 
 export interface EngineLimits {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { agents, isAgentName } from '../agents/agents.ts';
 import { mcpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
+import { layout } from '../policy/written/schema.ts';
 import type { Client } from '../daemon/client.ts';
 import type { MakeCall } from '../daemon/protocol.ts';
 import { dockerOptions, narrowingOf } from './docker-options.ts';
@@ -31,6 +32,11 @@ export const sessionInput = z.strictObject({
       "the agent it is for: claude, codex or one that a file of the host describes; default: the policy's, else claude. `none`: commands only, no key is needed",
     ),
   readonly: z.boolean().default(false).describe('the project folder cannot be written'),
+  layout: layout
+    .optional()
+    .describe(
+      'folders that are made in the project if missing: `all`, or some of imports (read-only inside), exports (what transfer_files takes out by default), shared, Projects, Documentation, Research',
+    ),
   timeoutMs: z
     .int()
     .min(1000)
@@ -98,7 +104,7 @@ export async function requestOf(
     queueMs: asked.queueMs,
     given: Object.keys(keys),
     keys,
-    narrowing: { ...narrowingOf(dockerOpts), timeMs: timeoutMs, idleMs },
+    narrowing: { ...narrowingOf(dockerOpts), timeMs: timeoutMs, idleMs, layout: asked.layout },
   };
 }
 

@@ -10,6 +10,10 @@ export type Level = (typeof levels)[number];
 
 export type LayerKind = 'organisation' | 'user' | 'project' | 'command line' | 'preset' | 'default';
 
+/** Folders that a workspace can be laid out with; a sandbox reads `imports` and cannot write there. */
+export const layoutFolders = ['imports', 'exports', 'shared', 'Projects', 'Documentation', 'Research'] as const;
+export type LayoutFolder = (typeof layoutFolders)[number];
+
 /** Where a value was written. `line` and `column` start at 1 and are absent for presets, defaults and options. */
 export interface Origin {
   readonly layer: LayerKind;
@@ -162,7 +166,12 @@ export interface Policy {
   readonly image: string;
   readonly engine: PlannedEngine | 'auto';
   readonly runtime: 'runc' | 'crun' | 'runsc';
-  readonly workspace: { readonly path: string; readonly mode: 'direct' | 'readonly' };
+  readonly workspace: {
+    readonly path: string;
+    readonly mode: 'direct' | 'readonly';
+    /** in the order of `layoutFolders`; absent: none is asked for */
+    readonly layout?: readonly LayoutFolder[] | undefined;
+  };
   readonly presets: readonly string[];
   readonly network: readonly NetworkRule[];
   readonly credentials: readonly CredentialRule[];

@@ -10,6 +10,7 @@ import { isRecipeFile } from '../images/find-recipe.ts';
 import { notBuilt } from '../images/store.ts';
 import type { JournalEntry } from '../journal/record.ts';
 import type { Environment } from '../system/environment.ts';
+import { makeLayout } from '../workspace/layout.ts';
 import { bindPlanCredentials, type PlanCredentials } from './bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder.ts';
@@ -104,7 +105,10 @@ interface Realisation {
 async function realise(context: SandboxContext, { row, plan, rootfs, credentials, undo }: Realisation): Promise<void> {
   const { engine, gateway, store } = context;
   const folder = sandboxFolder(context.paths, row.id);
-  await prepareFolder(context, { row, plan, credentials });
+  await allDone([
+    prepareFolder(context, { row, plan, credentials }),
+    makeLayout(plan.workspace.path, plan.workspace.layout ?? []),
+  ]);
   const { id, name } = row;
   undo.add('remove the container', async () => {
     await engine.stop(id, { graceMs: 0 });

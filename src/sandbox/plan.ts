@@ -10,7 +10,7 @@ import type { PhantomVariable } from '../credentials/providers.ts';
 import { regionOfHost } from '../credentials/aws/sigv4-scope.ts';
 import type { Guards } from '../policy/guards.ts';
 import { learnPorts, type Learning } from '../policy/proposing/learning.ts';
-import type { Asks, CredentialRule, DockerOffer, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
+import type { Asks, CredentialRule, DockerOffer, LayoutFolder, Level, Limits, NetworkRule, Policy } from '../policy/policy.ts';
 import { sha256Of } from '../policy/hash.ts';
 
 /**
@@ -28,7 +28,13 @@ export interface Plan {
   readonly level: Level;
   readonly agent: PlannedAgent | undefined;
   readonly image: { readonly recipe: string; readonly digest: string | undefined };
-  readonly workspace: { readonly path: string; readonly mode: 'direct' | 'readonly'; readonly protect: readonly string[] };
+  readonly workspace: {
+    readonly path: string;
+    readonly mode: 'direct' | 'readonly';
+    readonly protect: readonly string[];
+    /** folders that are made there if missing; absent: none */
+    readonly layout?: readonly LayoutFolder[] | undefined;
+  };
   readonly home: PlannedHome;
   readonly network: {
     readonly rules: readonly NetworkRule[];
@@ -121,7 +127,7 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     level: policy.level,
     agent: agent === undefined ? undefined : plannedAgent(agent, policy),
     image: { recipe: policy.image, digest: facts.imageDigest },
-    workspace: { path: facts.workspacePath, mode: policy.workspace.mode, protect: facts.protect },
+    workspace: { ...policy.workspace, path: facts.workspacePath, protect: facts.protect },
     home: facts.mcpServers === undefined ? facts.home : { ...facts.home, files: [...facts.home.files, mcpFile] },
     ...(facts.mcpServers === undefined ? {} : { mcpServers: facts.mcpServers }),
     network: {

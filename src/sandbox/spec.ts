@@ -42,7 +42,7 @@ export function specOf(plan: Plan, facts: SpecFacts): SandboxSpec {
     hostname: facts.name,
     runtime: plan.runtime,
     rootfs: facts.rootfs,
-    workspace: plan.workspace,
+    workspace: mountOf(plan),
     home: folders.home,
     files: [
       { source: folders.resolvConf, target: '/etc/resolv.conf' },
@@ -53,6 +53,11 @@ export function specOf(plan: Plan, facts: SpecFacts): SandboxSpec {
     ...sharedLimits({ memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles }, plan, folders.volumes),
     waived: plan.waive,
   };
+}
+
+/** Of a layout the sandbox reads one folder and writes the others, as a mount of the kernel says. */
+function mountOf({ workspace: { path, mode, protect, layout } }: Plan): SandboxSpec['workspace'] {
+  return { path, mode, protect, ...(layout?.includes('imports') === true ? { fixed: ['imports'] } : {}) };
 }
 
 /** Where containers are offered they have one half of what the sandbox may use, and its own programs the other. */

@@ -23,8 +23,8 @@ export const workspaceFileMutants: readonly Mutant[] = [
     name: 'names-not-protected',
     weakens: 'no name of a workspace is protected',
     file: 'src/engines/workspace/protections.ts',
-    find: "if (workspace.mode === 'readonly' || workspace.protect.length === 0) {",
-    replace: 'if (workspace.protect.length >= 0) {',
+    find: "if (workspace.mode === 'readonly' || protect.length + fixed.length === 0) {",
+    replace: 'if (protect.length >= 0 || fixed.length > 99) {',
     caughtBy: ['protect.existing', 'protect.missing', 'around.planted-names'],
   },
   {

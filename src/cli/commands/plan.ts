@@ -24,6 +24,10 @@ export const run: RunCommand = async (args, context, row) => {
   return 0;
 };
 
+function layoutText({ layout = [], mode }: Plan['workspace']): string {
+  return layout.map((name) => (name === 'imports' || mode === 'readonly' ? `${name} (read-only)` : name)).join(' ');
+}
+
 /** A waived limit still holds where the host can give it; the plan does not promise it. */
 function unlessWaived({ waive }: Plan, layer: LayerName, limit: string): string {
   return waive.includes(layer) ? `${limit} where the host can (${layer} is waived)` : limit;
@@ -46,6 +50,7 @@ function print({ stdout }: CommandContext, hash: string, plan: Plan): void {
       ['image', `${image.recipe} ${image.digest ?? '(not built)'}`],
       ['workspace', `${workspace.path} as /workspace (${workspace.mode})`],
       ['protected', workspace.mode === 'direct' ? workspace.protect.join(' ') : 'everything'],
+      ...(workspace.layout === undefined ? [] : [['layout', layoutText(workspace)] as const]),
       ['home', plan.home.files.concat(plan.home.copied).join(' ') || 'empty'],
       ...plan.home.leftOut.map(({ path, why }) => ['  left out', `${path}: ${why}`] as const),
       ...(plan.docker === undefined ? [] : [['docker', dockerText(plan.docker)] as const]),

@@ -10,11 +10,12 @@ import type { EngineRecord } from '../records.ts';
 
 /** The protections of a spec's workspace as it is now. A read-only workspace needs none. */
 export async function protectionsOf({ workspace }: SandboxSpec): Promise<readonly Protection[]> {
-  if (workspace.mode === 'readonly' || workspace.protect.length === 0) {
+  const { protect, fixed = [] } = workspace;
+  if (workspace.mode === 'readonly' || protect.length + fixed.length === 0) {
     return [];
   }
-  const nested = await nestedPaths(workspace.path, workspace.protect);
-  return planProtection([...workspace.protect, ...nested], lookBelow(workspace.path));
+  const nested = await nestedPaths(workspace.path, protect);
+  return planProtection([...protect, ...fixed, ...nested], lookBelow(workspace.path));
 }
 
 /**

@@ -43,6 +43,10 @@ export const planSession = tool({
         credential: z.string().optional(),
       }),
     ),
+    layout: z
+      .array(z.string())
+      .optional()
+      .describe('folders of the project that are made if missing; `imports` cannot be written'),
     protectedNames: z.array(z.string()).describe('in the project, which the sandbox cannot write'),
     waived: z.array(z.string()).describe('protection layers that the person at the host does without'),
   }),
@@ -77,6 +81,7 @@ export const planSession = tool({
             ...(rule.credential === undefined ? {} : { credential: rule.credential }),
           };
         }),
+        ...(plan.workspace.layout === undefined ? {} : { layout: [...plan.workspace.layout] }),
         protectedNames: [...plan.workspace.protect],
         waived: [...plan.waive],
       };

@@ -27,7 +27,11 @@ const anyPath = z
 const input = z.strictObject({
   sessionId,
   direction: z.enum(['to_container', 'from_container']).describe('into the sandbox or out of it'),
-  sourcePath: anyPath.describe('file or folder; of the host absolute and in a root, of the sandbox absolute or below /workspace'),
+  sourcePath: anyPath
+    .optional()
+    .describe(
+      'file or folder; of the host absolute and in a root, of the sandbox absolute or below /workspace. Out of a session that has the folder `exports` in its layout: default that folder',
+    ),
   destPath: anyPath.describe('where it goes, likewise; into a folder that is there it goes under its own name'),
   overwrite: z.boolean().default(false).describe('files that are there are replaced'),
   links: z
@@ -38,6 +42,7 @@ const input = z.strictObject({
 });
 
 type Input = z.output<typeof input>;
+type Whole = Input & { readonly sourcePath: string };
 
 const maxListed = 200;
 
@@ -57,7 +62,8 @@ export const transferFiles = tool({
   }),
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
   async run(asked, context) {
-    const entries = asked.direction === 'to_container' ? await send(asked, context) : await take(asked, context);
+    const whole = { ...asked, sourcePath: asked.sourcePath ?? (await exportsOf(asked, context)) };
+    const entries = whole.direction === 'to_container' ? await send(whole, context) : await take(whole, context);
     return {
       files: entries.length,
       bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0),
@@ -76,7 +82,23 @@ interface Moved {
   readonly sha256: string;
 }
 
-async function send(asked: Input, context: ToolContext): Promise<readonly Moved[]> {
+/** What is taken out where nobody says what. Throws `USAGE` where the session has no such folder. */
+async function exportsOf({ sessionId: name, direction }: Input, { connect }: ToolContext): Promise<string> {
+  const client = await connect();
+  try {
+    const { plan } = await client.call('inspect', { name });
+    if (direction === 'to_container' || plan.workspace.layout?.includes('exports') !== true) {
+      throw new CasemateError('USAGE', 'sourcePath is missing', {
+        hint: 'Only out of a session with the folder exports in its layout is there a default: that folder.',
+      });
+    }
+    return '/workspace/exports';
+  } finally {
+    client.close();
+  }
+}
+
+async function send(asked: Whole, context: ToolContext): Promise<readonly Moved[]> {
   const place = hostPlace(asked.sourcePath, context.host);
   // Everything is judged before anything is sent.
   const files: { readonly path: string; readonly bytes: number }[] = [];
@@ -121,7 +143,7 @@ function isBroken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED');
 }
 
-async function take(asked: Input, context: ToolContext): Promise<readonly Moved[]> {
+async function take(asked: Whole, context: ToolContext): Promise<readonly Moved[]> {
   const source = insidePath(asked.sourcePath);
   const place = await targetPlace(asked.destPath, { name: posix.basename(source), context });
   refuseTarget(`${place.root}/${place.parts.join('/')}`, context.host);

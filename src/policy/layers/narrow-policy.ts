@@ -1,6 +1,6 @@
 import { CasemateError } from '../../base/errors.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
-import type { Limits, Policy } from '../policy.ts';
+import { layoutFolders, type LayoutFolder, type Limits, type Policy } from '../policy.ts';
 import { formatOrigin } from '../written/policy-layer.ts';
 import { byDefault } from './resolve-scalars.ts';
 
@@ -15,6 +15,8 @@ export interface Narrowing {
   readonly timeMs?: number | undefined;
   readonly idleMs?: number | undefined;
   readonly readonly?: true | undefined;
+  /** added to what the policy asks for */
+  readonly layout?: readonly LayoutFolder[] | undefined;
   /** times of a session where no policy says any */
   readonly unlessSaid?: { readonly timeMs: number; readonly idleMs: number } | undefined;
 }
@@ -43,8 +45,17 @@ export function narrowPolicy(policy: Policy, asked: Narrowing): Policy {
       timeMs: lesser('timeMs', asked, limits, policy),
       idleMs: lesser('idleMs', asked, limits, policy),
     },
-    workspace: asked.readonly === true ? { ...policy.workspace, mode: 'readonly' } : policy.workspace,
+    workspace: {
+      ...policy.workspace,
+      ...(asked.readonly === true ? { mode: 'readonly' } : {}),
+      ...layoutWith(policy, asked.layout),
+    },
   };
+}
+
+function layoutWith({ workspace }: Policy, more: Narrowing['layout'] = []): Pick<Policy['workspace'], 'layout'> {
+  const all = [...(workspace.layout ?? []), ...more];
+  return all.length === 0 ? {} : { layout: layoutFolders.filter((name) => all.includes(name)) };
 }
 
 function lesser(key: Bounded, asked: Narrowing, limits: Limits, { origins }: Policy): number | undefined {

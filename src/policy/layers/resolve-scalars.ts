@@ -2,7 +2,7 @@ import { posix, resolve, relative, isAbsolute } from 'node:path';
 
 import { visible } from '../../base/text.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
-import { levels, type Asks, type Level, type Limits, type Origin, type Policy } from '../policy.ts';
+import { layoutFolders, levels, type Asks, type Level, type Limits, type Origin, type Policy } from '../policy.ts';
 import { originOf, type PolicyLayer, type ValuePath } from '../written/policy-layer.ts';
 import type { WrittenPolicy } from '../written/schema.ts';
 import { widens } from './widening.ts';
@@ -69,11 +69,18 @@ export function resolveScalars(layers: PolicyLayers, folder: string): Scalars {
     workspace: {
       path: pick(workspacePath, layers.project?.workspaceFolder ?? folder),
       mode: pick(workspaceMode, 'direct'),
+      ...layoutOf(layers),
     },
     limits: pickLimits(pick),
     asks: pickAsks(pick, chosenLevel, origins),
     origins,
   };
+}
+
+/** No layer takes away what one above it asks for: one of these folders cannot be written. */
+function layoutOf(layers: PolicyLayers): Pick<Policy['workspace'], 'layout'> {
+  const asked = filesOf(layers).flatMap(({ written }) => written.workspace?.layout ?? []);
+  return asked.length === 0 ? {} : { layout: layoutFolders.filter((name) => asked.includes(name)) };
 }
 
 /** Nobody waits at a service, and the level `maximum` gives nothing on request. */

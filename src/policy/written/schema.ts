@@ -5,7 +5,7 @@ import { layers } from '../../base/layers.ts';
 import { parseDurationMs } from '../../base/units.ts';
 import { credential, credentialName, hostPattern } from './credential-schema.ts';
 import { budgets, packages, prices, uploads } from './guards-schema.ts';
-import { gitChanges, levels } from '../policy.ts';
+import { gitChanges, layoutFolders, levels } from '../policy.ts';
 import { readAllowance } from './read-allowance.ts';
 import { readRef, readRepository, type GitReading } from './read-git.ts';
 import { byteSize, durationLike, refuseValue } from './written-value.ts';
@@ -112,6 +112,11 @@ const rule = z.strictObject({
     .optional()
     .describe('dial this instead of the host; the only way to a loopback or private address. Not in a project file'),
 });
+
+/** What is asked for in a file or over MCP. */
+export const layout = z
+  .union([z.literal('all'), z.array(z.enum(layoutFolders)).min(1).max(layoutFolders.length)])
+  .transform((asked) => (asked === 'all' ? layoutFolders : layoutFolders.filter((folder) => asked.includes(folder))));
 
 const limits = z.strictObject({
   memory: byteSize.optional().describe('memory; default `4GiB`'),
@@ -276,6 +281,11 @@ export const policySchema = z
           .enum(['direct', 'readonly'])
           .optional()
           .describe('`direct`: changes are made in place; `readonly`: none; default `direct`'),
+        layout: layout
+          .optional()
+          .describe(
+            'folders that are made there if missing: `all`, or some of `imports` (which the sandbox cannot write), `exports` (what a transfer takes out by default), `shared`, `Projects`, `Documentation`, `Research`; a lower layer adds to it; default: none',
+          ),
       })
       .optional()
       .describe('the folder that the sandbox works in'),

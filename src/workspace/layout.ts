@@ -1,0 +1,57 @@
+import { constants } from 'node:fs';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
+import { isErrno } from '../system/files.ts';
+import { openPlainFolder } from '../system/plain-folder.ts';
+
+/**
+ * Makes the folders of a layout that are missing in a workspace, for its owner. A sandbox may have been there before, or be
+ * there now: each name is looked up in the very folder that is held, and a link in its place is refused, not followed.
+ */
+export async function makeLayout(workspace: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) {
+    return;
+  }
+  const held = await openPlainFolder(workspace);
+  try {
+    for (const name of names) {
+      // oxlint-disable-next-line no-await-in-loop -- six at most
+      await makeFolder(held, name, workspace);
+    }
+  } finally {
+    await held.close();
+  }
+}
+
+async function makeFolder(held: FileHandle, name: string, workspace: string): Promise<void> {
+  const path = `/proc/self/fd/${held.fd}/${name}`;
+  const isNew = await mkdir(path, { mode: 0o755 }).then(
+    () => true,
+    (error: unknown) => {
+      if (isErrno(error, 'EEXIST')) {
+        return false;
+      }
+      throw error;
+    },
+  );
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch((cause: unknown) => {
+    throw new CasemateError(
+      'PATH_INVALID',
+      `${visible(workspace)}/${name} is no folder, and the layout of the workspace has it as one`,
+      {
+        cause,
+        hint: 'Move it away, or leave it out of workspace.layout.',
+      },
+    );
+  });
+  try {
+    if (isNew) {
+      const { uid, gid } = await held.stat();
+      await folder.chown(uid, gid);
+    }
+  } finally {
+    await folder.close();
+  }
+}
