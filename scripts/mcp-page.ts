@@ -68,14 +68,23 @@ claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Aut
       "tracker": {
         "command": "node",
         "args": ["/home/agent/servers/tracker/index.js"],
-        "env": { "TRACKER_TOKEN": { "credential": "tracker" } }
+        "env": { "TRACKER_TOKEN": { "credential": "tracker" } },
+        "network_isolation": ["tracker.example.com"]
       }
     }
   }
 }
 \`\`\`
 
-A key is never written there. \`{ "credential": NAME }\` becomes the stand-in of a credential that the policy defines, for this sandbox alone; the gateway puts the key on the wire, at the hosts that the policy binds it to. What one server may reach cannot be told from what another may in the same sandbox, so \`network_isolation\` is refused: make a session for that server alone.
+A key is never written there. \`{ "credential": NAME }\` becomes the stand-in of a credential that the policy defines, for this sandbox alone; the gateway puts the key on the wire, at the hosts that the policy binds it to.
+
+\`network_isolation\` is the list of hosts that one server may reach, exact names or \`*.example.com\`; \`true\` is the empty list. Such a server runs in a **sandbox of its own** beside the session: same image, same project folder, same copies of \`mcpMounts\`, but a home, a network namespace and a gateway of its own, whose rules are those of the policy at these hosts and nothing elsewhere. Only the credentials that its \`env\` names are there, as stand-ins of its own; the agent's key is not.
+
+- A list only narrows: a host that the policy does not allow, and one where the policy puts a credential on the wire that the server is not given, is refused at \`create_session\`. Nobody is asked for more while it runs, and what a person allows the session opens nothing here.
+- The agent finds a short command in its file, which joins it to a place at the gateway, \`mcp-1.casemate.internal\`; the daemon joins that to the server, which is started there like any command, once for each connection and eight times at most. \`get_events\` has it all, with \`server\` in the details; what the server prints on standard error is in \`get_session_logs\`.
+- It is started, stopped and removed with the session and by nobody else (\`casemate ls\` shows it as \`for NAME\`). It counts as a sandbox of the caller's, uses up the session's budgets, and all of these servers together have one half of the session's memory, processors, processes and disk.
+- For a server that is reached (\`type\`, \`url\`) the list can only be the host of its URL, which the policy has to allow: where it goes from there is not seen here.
+- Without \`network_isolation\` a server runs beside the agent and may reach what the session may. \`false\` says so in words, and is refused at the levels \`service\` and \`maximum\`.
 
 ## Coming from another server
 

@@ -20,8 +20,10 @@ import type { SandboxContext } from '../sandbox/context.ts';
 import { currentShare } from '../sandbox/host-share.ts';
 import { parsePlan } from '../sandbox/plan.ts';
 import { createSandboxes, type Sandboxes } from '../sandbox/sandboxes.ts';
+import { createServerLinks } from '../sandbox/server-links.ts';
 import { openStore } from '../sandbox/store.ts';
 import { openUsageLedger } from '../sandbox/usage-ledger.ts';
+import { serveServers } from './serve-servers.ts';
 import { systemClock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
@@ -93,9 +95,15 @@ export async function assemble({
     uid,
     hostTrustPem,
     share: async () => await currentShare(paths),
+    servers: createServerLinks(),
     held: new Map(),
   };
-  return { context, sandboxes: createSandboxes(context) };
+  return { context, sandboxes: withServers(createSandboxes(context), context, log) };
+}
+
+function withServers(sandboxes: Sandboxes, context: SandboxContext, log: (text: string) => void): Sandboxes {
+  serveServers({ context, sandboxes, log });
+  return sandboxes;
 }
 
 function engineOf(store: SandboxContext['store'], id: string): string | undefined {

@@ -72,7 +72,7 @@ export function callsOfCaller(parts: CallerParts): Calling {
       },
       resume: ofExecution(calls.resume, { known: false }),
       close: ofExecution(calls.close, ended),
-      ls: async () => (await calls.ls({}, noContext)).filter((row) => isOf(claim, row)),
+      ls: async () => (await calls.ls({}, noContext)).filter((row) => isOf(claim, row) && row.serves === undefined),
       inspect: named(calls.inspect),
       stats: named(calls.stats),
       'session-requests': named(calls['session-requests']),

@@ -38,7 +38,7 @@ import type {
   TrustAnswer,
   TrustCall,
 } from './protocol.ts';
-import { timeText, viewOf } from './views.ts';
+import { companionViews, timeText, viewOf } from './views.ts';
 
 /** The calls of the command line, each a few lines on top of the use cases. */
 export interface CallParts {
@@ -61,10 +61,11 @@ export function createCalls(parts: CallParts): Calling {
   const actor = actorIn(parts);
   const view = (row: SandboxRow) => viewOf(context, row);
   const startNamed = async ({ name, queueMs }: StartCall, call: CallContext): Promise<SandboxRow> => {
-    const callerEnv = await askEnvironment(parsePlan(sandboxes.find(name).plan), call);
+    const callerEnv = await askEnvironment(parsePlan(sandboxes.find(ownLife(parts, name)).plan), call);
     return await sandboxes.start(name, { actor, callerEnv, line: lineOf(queueMs, call) });
   };
-  const stopNamed = async (name: string): Promise<SandboxRow> => await sandboxes.stop(name, { actor, callerEnv: context.env });
+  const stopNamed = async (name: string): Promise<SandboxRow> =>
+    await sandboxes.stop(ownLife(parts, name), { actor, callerEnv: context.env });
   return {
     async plan(request) {
       const { plan, planHash } = await sandboxes.prepare(request);
@@ -79,14 +80,9 @@ export function createCalls(parts: CallParts): Calling {
     },
     start: async (params, call) => view(await startNamed(params, call)),
     stop: async ({ name }) => view(await stopNamed(name)),
-    async restart({ name }, call) {
-      // Asked first: a caller that has gone by then must not leave the sandbox stopped.
-      const callerEnv = await askEnvironment(parsePlan(sandboxes.find(name).plan), call);
-      await stopNamed(name);
-      return view(await sandboxes.start(name, { actor, callerEnv }));
-    },
-    'destroy-list': async ({ name }) => destroyAnswer(parts, name),
-    destroy: async ({ name }) => await sandboxes.destroy(name, { actor, callerEnv: context.env }),
+    restart: async ({ name }, call) => view(await restartCall(parts, name, call)),
+    'destroy-list': async ({ name }) => destroyAnswer(parts, ownLife(parts, name)),
+    destroy: async ({ name }) => await sandboxes.destroy(ownLife(parts, name), { actor, callerEnv: context.env }),
     run: (params, call) => runCall(parts, params, call),
     exec: (params, call) => execCall(parts, params, call),
     resume: ({ executionId }, call) => resumeCall(parts, executionId, call),
@@ -116,6 +112,27 @@ export function createCalls(parts: CallParts): Calling {
     status: () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
   };
+}
+
+async function restartCall(parts: CallParts, name: string, call: CallContext): Promise<SandboxRow> {
+  const { context, sandboxes } = parts;
+  const actor = actorIn(parts);
+  // Asked first: a caller that has gone by then must not leave the sandbox stopped.
+  const callerEnv = await askEnvironment(parsePlan(sandboxes.find(ownLife(parts, name)).plan), call);
+  await sandboxes.stop(name, { actor, callerEnv: context.env });
+  return await sandboxes.start(name, { actor, callerEnv });
+}
+
+/** Throws for one that only lives with another: it is that one that is started, stopped and removed. */
+function ownLife({ context: { store } }: CallParts, name: string): string {
+  const parent = store.find(name)?.parent;
+  if (parent !== undefined) {
+    const of = store.find(parent)?.name ?? parent;
+    throw new CasemateError('SANDBOX_WRONG_STATE', `"${name}" is for a server of "${of}", and lives with it`, {
+      hint: `Start, stop or destroy that one: ${of}`,
+    });
+  }
+  return name;
 }
 
 /** The plan of a request; where the project's policy asks for more than anybody approved, a person is asked first. */
@@ -198,7 +215,8 @@ const stillMs = 1000;
 async function inLine<T>(parts: CallParts, { params, call, runs }: Entering, make: (entered: Entered) => Promise<T>): Promise<T> {
   const before = await preparedFor(parts, params, call);
   const sinceMs = performance.now();
-  const place = await parts.sandboxes.room.enter({ caller: parts.caller, runs, ...lineOf(params.queueMs, call) });
+  const count = 1 + (before.plan.companions ?? []).length;
+  const place = await parts.sandboxes.room.enter({ caller: parts.caller, runs, count, ...lineOf(params.queueMs, call) });
   try {
     const prepared = performance.now() - sinceMs > stillMs ? await preparedFor(parts, params, call) : before;
     return await make({ prepared, callerEnv: await askEnvironment(prepared.plan, call), place });
@@ -312,6 +330,7 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
     budgets: budgetsOf(context, row.id, plan.guards),
     logins: await loginsOf(context, plan),
     phantoms: [...(context.held.get(row.id)?.bound.values() ?? [])].map((credential) => credential.phantom),
+    companions: companionViews(context, row),
     commands: sandboxes.executions.of(row.id).map((execution) => ({
       executionId: execution.id,
       command: execution.subject,

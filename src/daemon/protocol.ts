@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { CallerAddCall, CallerClaim, CallerView } from './caller-protocol.ts';
 import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
+import type { Accompanied, Serving } from '../sandbox/companions.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
 import type { CredentialView } from '../sandbox/list-credentials.ts';
 import type { Attestation } from '../journal/attest.ts';
@@ -290,7 +291,7 @@ export interface CloseAnswer {
   readonly repositories: NewRepositories;
 }
 
-export interface SandboxView {
+export interface SandboxView extends Serving {
   readonly id: string;
   readonly name: string;
   readonly state: string;
@@ -339,7 +340,7 @@ export interface DestroyAnswer {
   readonly kept: readonly string[];
 }
 
-export interface InspectAnswer {
+export interface InspectAnswer extends Accompanied {
   readonly sandbox: SandboxView;
   readonly plan: Plan;
   /** what this host sees of the running sandbox, by probe; empty when it does not run */

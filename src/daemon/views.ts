@@ -1,9 +1,19 @@
+import { companionsOf, serverOf, type Accompanied } from '../sandbox/companions.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
 import { parsePlan } from '../sandbox/plan.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 import type { SandboxView } from './protocol.ts';
 
-/** A sandbox as callers see it. */
+/** Sandboxes as callers see them: those of the servers of one, and one whole. */
+export function companionViews({ store }: SandboxContext, { id }: SandboxRow): Accompanied['companions'] {
+  return companionsOf(store, id).map((row) => ({
+    server: serverOf(row) ?? '',
+    id: row.id,
+    name: row.name,
+    state: row.state,
+  }));
+}
+
 export function viewOf(context: SandboxContext, row: SandboxRow): SandboxView {
   const plan = parsePlan(row.plan);
   return {
@@ -22,6 +32,9 @@ export function viewOf(context: SandboxContext, row: SandboxRow): SandboxView {
     expiresAt: row.state !== 'running' || row.expiresMs === undefined ? undefined : timeText(row.expiresMs),
     owner: context.store.ownerId,
     ...(row.caller === undefined ? {} : { caller: row.caller }),
+    ...(row.parent === undefined || plan.companion === undefined
+      ? {}
+      : { serves: { server: plan.companion.name, sandbox: context.store.find(row.parent)?.name ?? row.parent } }),
     planHash: row.planHash,
     policyHash: plan.policy.hash,
     waived: plan.waive,

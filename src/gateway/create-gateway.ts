@@ -156,6 +156,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
     recorder: createRecorder({
       journal,
       sandboxId: sandbox.id,
+      server: sandbox.server,
       policyHash: book.policyHash,
       clock,
       onFailure(error) {
@@ -184,7 +185,10 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
   };
 }
 
-function budgetsOf({ id, guarding }: GatewaySandbox, { clock, reserved }: Pick<Shared, 'clock' | 'reserved'>): Budgets {
+function budgetsOf(
+  { id, countedWith = id, guarding }: GatewaySandbox,
+  { clock, reserved }: Pick<Shared, 'clock' | 'reserved'>,
+): Budgets {
   const { budgets = [], uploads = [], prices = [] } = guarding?.rules ?? {};
   const hourly = uploads.flatMap(({ perHourBytes, origin }): readonly Budget[] =>
     perHourBytes === undefined
@@ -192,7 +196,7 @@ function budgetsOf({ id, guarding }: GatewaySandbox, { clock, reserved }: Pick<S
       : [{ credential: undefined, per: 'hour', over: 'sandbox', limits: { bytesOut: perHourBytes }, origin }],
   );
   return createBudgets({
-    sandboxId: id,
+    sandboxId: countedWith,
     budgets: [...budgets, ...hourly],
     prices,
     ledger: guarding?.ledger ?? memoryLedger(),

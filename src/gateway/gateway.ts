@@ -13,6 +13,10 @@ import type { Ruling } from './rule-book.ts';
 export interface GatewaySandbox {
   readonly id: string;
   readonly name: string;
+  /** another sandbox whose budgets it uses up; absent: it has its own */
+  readonly countedWith?: string | undefined;
+  /** name of the server that it is for, told in each of its records; absent: it is for none */
+  readonly server?: string | undefined;
   readonly policyHash: string;
   readonly rules: readonly NetworkRule[];
   /** it is learned from: what is not carried out is answered as if it were */

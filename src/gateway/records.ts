@@ -42,6 +42,8 @@ export interface Denial {
 export interface RecorderOptions {
   readonly journal: Journal;
   readonly sandboxId: string;
+  /** of an agent, whose sandbox it is; named in each line */
+  readonly server?: string | undefined;
   /** asked for each line: rules may be replaced */
   readonly policyHash: () => string;
   readonly clock: Clock;
@@ -54,8 +56,9 @@ const deniedLinesPerSecond = 20;
 export function createRecorder(options: RecorderOptions): Recorder {
   const rate = createRate(deniedLinesPerSecond, options.clock);
   const writer = createWriter(options);
-  const tally = createTally((entry) => void writer.write(entry));
   const ends = createBatch((entry) => void writer.write(entry));
+  const about: Detail = options.server === undefined ? {} : { server: options.server };
+  const tally = createTally((entry) => void writer.write({ ...entry, detail: { ...entry.detail, ...about } }));
   const entryOf = (
     { detail, subject, rule, credential }: Effect,
     rest: Pick<JournalEntry, 'action' | 'decision' | 'outcome'>,
@@ -65,7 +68,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     subject,
     ...rest,
     policy: options.policyHash(),
-    detail,
+    detail: { ...detail, ...about },
     ...(rule === undefined ? {} : { rule }),
     ...(credential === undefined ? {} : { credential }),
   });

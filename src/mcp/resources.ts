@@ -62,8 +62,9 @@ export async function readResource(uri: string, context: ToolContext): Promise<R
 
 async function journalOf(uri: string, session: string, { connect, host }: ToolContext): Promise<ResourceContent> {
   const client = await connect();
-  const { sandbox } = await client.call('inspect', { name: session }).finally(() => client.close());
-  const { records } = await sandboxEvents(journalPlace(host.paths).folder, { sandbox: sandbox.id, after: 0, limit: 100_000 });
+  const { sandbox, companions } = await client.call('inspect', { name: session }).finally(() => client.close());
+  const sandboxes = [sandbox.id, ...companions.map(({ id }) => id)];
+  const { records } = await sandboxEvents(journalPlace(host.paths).folder, { sandboxes, after: 0, limit: 100_000 });
   const lines = records.slice(-journalRecords).map((record) => visibleJson(record));
   return { uri, mimeType: 'application/x-ndjson', text: lines.map((line) => `${line}\n`).join('') };
 }

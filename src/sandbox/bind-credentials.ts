@@ -37,6 +37,8 @@ export interface PlanCredentials {
 export interface BindFacts {
   readonly plan: Plan;
   readonly sandboxId: SandboxId;
+  /** the sandbox whose server it is for: keys that were given for that one, and what was revoked there, hold here, too */
+  readonly parent?: SandboxId | undefined;
   readonly callerEnv: Environment;
   /** A source that cannot be read is no fault: exchanges that need its value are refused until one is given. */
   readonly withoutValues?: boolean | undefined;
@@ -75,7 +77,7 @@ export async function bindPlanCredentials(context: SandboxContext, facts: BindFa
   rememberAll(bindings.values(), context);
   return {
     bindings,
-    bound: new Map([...bindings].map(([name, binding]) => [name, guarded(binding, context, facts.sandboxId)])),
+    bound: new Map([...bindings].map(([name, binding]) => [name, guarded(binding, context, facts)])),
     variables: phantomVariables(facts.plan, bindings),
     phantomOf: (provider) =>
       (bindings.get(provider) ?? [...bindings.values()].find((binding) => binding.provider === provider))?.phantom,
@@ -134,7 +136,11 @@ async function readWhatCan(bindings: Iterable<Binding>): Promise<void> {
 }
 
 /** What was revoked is given to nobody; each use is noted. */
-function guarded(binding: Binding, { store, clock, guards }: SandboxContext, sandboxId: SandboxId): BoundCredential {
+function guarded(
+  binding: Binding,
+  { store, clock, guards }: SandboxContext,
+  { sandboxId, parent = sandboxId }: Pick<BindFacts, 'sandboxId' | 'parent'>,
+): BoundCredential {
   const { name } = binding;
   const marks = store.credentials;
   return {
@@ -144,7 +150,7 @@ function guarded(binding: Binding, { store, clock, guards }: SandboxContext, san
       const material = await binding.obtain();
       remember(guards.known, name, material);
       // Asked last: the value may have been waited for.
-      if (marks.isRevoked(name, sandboxId)) {
+      if (marks.isRevoked(name, sandboxId) || marks.isRevoked(name, parent)) {
         throw new CasemateError('CREDENTIAL_REVOKED', `the credential "${visible(name)}" was revoked on this host`, {
           hint: `Give it back with: casemate credentials restore ${visible(name)}`,
         });
@@ -182,7 +188,7 @@ function bindOptions(
     clock,
     send: sendOnHost,
     stored: (name) => readSealedValue(sealed, { name, hosts }),
-    given: () => readSessionValue(sealed, { sandbox: facts.sandboxId, credential: rule.name }),
+    given: () => readSessionValue(sealed, { sandbox: facts.parent ?? facts.sandboxId, credential: rule.name }),
     login: logins.obtain,
     loginRejected(agent, material) {
       if (material.kind === 'text') {

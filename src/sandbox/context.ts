@@ -14,6 +14,7 @@ import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import type { HostShare } from './host-share.ts';
 import type { PlanCredentials } from './bind-credentials.ts';
+import type { ServerLinks } from './server-links.ts';
 import type { Store } from './store.ts';
 import type { UsageLedger } from './usage-ledger.ts';
 
@@ -49,6 +50,8 @@ export interface SandboxContext {
   readonly hostTrustPem: string;
   /** what all sandboxes together may take, by the policy as it reads now */
   readonly share: () => Promise<HostShare>;
+  /** ways to servers of an agent that run in sandboxes of their own */
+  readonly servers: ServerLinks;
   /** credentials of the sandboxes that run, by sandbox id; in this process's memory and nowhere else */
   readonly held: Map<string, PlanCredentials>;
 }

@@ -11,6 +11,7 @@ import { sealedDefinition } from '../policy/layers/resolve-credentials.ts';
 import { readHostPattern } from '../policy/matching/parse-host-pattern.ts';
 import { plainSources } from '../policy/written/source-schema.ts';
 import type { Environment } from '../system/environment.ts';
+import { companionsOf } from './companions.ts';
 import type { SandboxContext } from './context.ts';
 import { credentialWorld } from './known-credentials.ts';
 
@@ -131,7 +132,9 @@ export async function revokeCredential(
   { name, actor, sandbox }: CredentialCall & { readonly sandbox: SandboxId | undefined },
 ): Promise<RevokeAnswer> {
   const { store, gateway, journal, clock } = context;
-  const held = runningWith(context, name).filter(({ id }) => sandbox === undefined || id === sandbox);
+  // Its servers in sandboxes of their own have what it has.
+  const meant = sandbox === undefined ? undefined : [sandbox, ...companionsOf(store, sandbox).map(({ id }) => id)];
+  const held = runningWith(context, name).filter(({ id }) => meant?.some((one) => one === id) ?? true);
   const entry = { actor, sandbox, action: 'credential.revoke', subject: name, decision: 'none', outcome: 'ok' } as const;
   const unwritten = await journal.append(entry).then(
     () => undefined,
@@ -139,7 +142,8 @@ export async function revokeCredential(
   );
   const unmarked = fault(() => store.credentials.revoke({ name, sandbox, sinceMs: clock.nowMs() }));
   // After the mark: what is asked for from here on is refused, and what was given before is cut.
-  const cut = gateway.cutCredential(name, { sandboxId: sandbox });
+  const cuts = (meant ?? [undefined]).map((one) => gateway.cutCredential(name, { sandboxId: one }));
+  const cut = cuts.reduce((sum, count) => sum + count, 0);
   const failure = unmarked ?? unwritten;
   if (failure !== undefined) {
     throw new CasemateError(

@@ -30,7 +30,12 @@ export async function guardingOf(context: SandboxContext, row: SandboxRow, plan:
     known,
     locked: new Set(locked),
     processOf: (connection) => context.engine.processOf(row.id, connection),
-    onAlarm: () => ledger.addAlarm(row.id),
+    onAlarm() {
+      ledger.addAlarm(row.id);
+      if (row.parent !== undefined) {
+        ledger.addAlarm(row.parent);
+      }
+    },
   };
 }
 

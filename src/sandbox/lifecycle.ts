@@ -40,7 +40,7 @@ export async function startSandbox(context: SandboxContext, row: SandboxRow, opt
   const { store, journal, clock } = context;
   const [rootfs, credentials] = await allDone([
     imageRootfs(context, plan),
-    bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv: options.callerEnv }),
+    bindPlanCredentials(context, { plan, sandboxId: row.id, parent: row.parent, callerEnv: options.callerEnv }),
   ]);
   // Before anything is made: a crowd that is not held is not started.
   await (plan.engine === 'oci' ? applyShare(context) : undefined);
@@ -142,6 +142,7 @@ export function gatewaySandbox(
   return {
     id: row.id,
     name: row.name,
+    ...(row.parent === undefined ? {} : { countedWith: row.parent, server: plan.companion?.name }),
     ...rulingOf(plan, parts.answers),
     learn: plan.learn === undefined ? undefined : { setting: plan.learn, bound: plan.network.bound },
     asks: { settings: plan.asks, bound: plan.network.bound, refused: refusedKeys(parts.answers) },
@@ -238,7 +239,11 @@ interface LifeFacts {
   readonly outcome: string;
 }
 
-export function lifeRecord(row: { id: SandboxId; name: string; planHash: string }, plan: Plan, facts: LifeFacts): JournalEntry {
+export function lifeRecord(
+  row: { id: SandboxId; name: string; planHash: string; parent?: SandboxId | undefined },
+  plan: Plan,
+  facts: LifeFacts,
+): JournalEntry {
   const waived = plan.waive.length === 0 ? {} : { waived: plan.waive.join(' ') };
   const agent = plan.agent === undefined ? {} : { agent: plan.agent.name, permissions: plan.agent.permissions };
   return {
@@ -247,6 +252,17 @@ export function lifeRecord(row: { id: SandboxId; name: string; planHash: string 
     subject: row.name,
     decision: 'none',
     policy: plan.policy.hash,
-    detail: { plan: row.planHash, ...agent, ...waived, ...(plan.learn === undefined ? {} : { learn: plan.learn.mode }) },
+    detail: {
+      plan: row.planHash,
+      ...agent,
+      ...waived,
+      ...companionDetail(row, plan),
+      ...(plan.learn === undefined ? {} : { learn: plan.learn.mode }),
+    },
   };
+}
+
+/** Whose server, so that its records are found with those of its session. */
+function companionDetail({ parent }: { parent?: SandboxId | undefined }, { companion }: Plan): Readonly<Record<string, string>> {
+  return parent === undefined || companion === undefined ? {} : { of: parent, server: companion.name };
 }

@@ -2,7 +2,8 @@ import type { PlannedEngine } from '../base/engine-names.ts';
 import type { Agent, AgentModels } from '../agents/agent.ts';
 import { describedAgent, type AgentDescription, type KnownAgent } from '../agents/described/read-agents.ts';
 import { agents, isAgentName } from '../agents/agents.ts';
-import { mcpFile, type McpServers } from '../agents/mcp-servers.ts';
+import { relayPort } from '../agents/mcp-relay.ts';
+import { mcpFile, type IsolatedServer, type McpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
 import { parseHost } from '../base/host.ts';
 import type { LayerName } from '../base/layers.ts';
@@ -54,6 +55,10 @@ export interface Plan {
   readonly limits: Limits;
   /** servers that the agent starts or reaches inside, beside those of its own configuration; absent: none */
   readonly mcpServers?: McpServers | undefined;
+  /** sandboxes of single servers beside this one, in the order of their places; absent: none */
+  readonly companions?: readonly PlannedCompanion[] | undefined;
+  /** of such a sandbox: the server it is for */
+  readonly companion?: Pick<IsolatedServer, 'name' | 'command' | 'env'> | undefined;
   /** absent in plans of earlier versions */
   readonly guards?: Guards | undefined;
   readonly waive: readonly LayerName[];
@@ -70,6 +75,12 @@ export interface PlannedAgent {
   readonly command: readonly string[];
   /** of one that a file describes, whole: what is in the file later is for later sandboxes */
   readonly description?: AgentDescription | undefined;
+}
+
+export interface PlannedCompanion {
+  /** name of the server */
+  readonly server: string;
+  readonly plan: Plan;
 }
 
 export interface PlannedHome {
@@ -104,6 +115,8 @@ export interface PlanFacts extends Pick<Plan, 'engine' | 'engineWhy' | 'lacks'> 
   readonly learn?: Learning | undefined;
   readonly models?: AgentModels | undefined;
   readonly mcpServers?: McpServers | undefined;
+  readonly companions?: readonly PlannedCompanion[] | undefined;
+  readonly companion?: Plan['companion'];
   /** where the trust bundle lies inside, as variables that tools read */
   readonly trustEnv: Readonly<Record<string, string>>;
   readonly variablesOf: (rule: CredentialRule) => readonly PhantomVariable[];
@@ -130,9 +143,11 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     workspace: { ...policy.workspace, path: facts.workspacePath, protect: facts.protect },
     home: facts.mcpServers === undefined ? facts.home : { ...facts.home, files: [...facts.home.files, mcpFile] },
     ...(facts.mcpServers === undefined ? {} : { mcpServers: facts.mcpServers }),
+    ...(facts.companions === undefined ? {} : { companions: facts.companions }),
+    ...(facts.companion === undefined ? {} : { companion: facts.companion }),
     network: {
       rules: policy.network,
-      tcpPorts: tcpPortsOf(policy, facts.learn),
+      tcpPorts: tcpPortsOf(policy, facts),
       udpPorts: [dnsPort],
       bound: policy.bound,
     },
@@ -235,8 +250,11 @@ function dockerEnv({ docker }: Policy): Readonly<Record<string, string>> {
       };
 }
 
-function tcpPortsOf({ network, docker }: Policy, learn: Learning | undefined): readonly number[] {
-  const offered = docker === undefined ? [] : [brokerPlace.port];
+function tcpPortsOf(
+  { network, docker }: Policy,
+  { learn, companions }: Pick<PlanFacts, 'learn' | 'companions'>,
+): readonly number[] {
+  const offered = [...(docker === undefined ? [] : [brokerPlace.port]), ...(companions === undefined ? [] : [relayPort])];
   const seen = learn === undefined ? [] : [...learnPorts.web, ...learnPorts.others];
   const ports = new Set([dnsPort, ...webPorts, ...seen, ...offered, ...network.flatMap((rule) => rule.ports)]);
   return [...ports].toSorted((a, b) => a - b);

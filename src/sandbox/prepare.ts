@@ -17,6 +17,7 @@ import { narrowPolicy, type Narrowing } from '../policy/layers/narrow-policy.ts'
 import { projectGrants } from '../policy/layers/project-grants.ts';
 import { byDefault, isWithin } from '../policy/layers/resolve-scalars.ts';
 import { sha256Of } from '../policy/hash.ts';
+import { companionPolicies } from './companion-plans.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
 import { chooseEngine } from './choose-engine.ts';
@@ -24,7 +25,15 @@ import { homeSource } from './folder.ts';
 import { limitsWithin } from './host-share.ts';
 import { loadPolicy } from './load-policy.ts';
 import { placedFiles } from './placed-files.ts';
-import { hashPlan, makePlan, type Plan, type PlannedHome, type PolicyFile } from './plan.ts';
+import {
+  hashPlan,
+  makePlan,
+  type Plan,
+  type PlanFacts,
+  type PlannedCompanion,
+  type PlannedHome,
+  type PolicyFile,
+} from './plan.ts';
 import { protectedPaths } from './protected-paths.ts';
 import { trustBundlePath } from './spec.ts';
 import { resolveWorkspace } from './workspace-path.ts';
@@ -98,7 +107,8 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
   });
   requireWithin(workspacePath, request.mustLieIn);
   const image = await context.images.find(policy.image);
-  const bare = makePlan(policy, {
+  const servers = mcpServersFor(agent, policy, request);
+  const facts = {
     agent,
     ...(await chooseEngine(context.engine, policy)),
     imageDigest: image?.digest,
@@ -108,17 +118,30 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     policyFiles: [...files, ...descriptionFiles(agent)],
     learn,
     models: request.models,
-    mcpServers: mcpServersFor(agent, policy, request),
     trustEnv: trustEnvironment(trustBundlePath),
     variablesOf: phantomVariables,
-  });
-  const plan = withPlacedFiles(bare);
+  };
+  const companions = servers === undefined ? undefined : plannedCompanions(policy, servers, facts);
+  const plan = withPlacedFiles(makePlan(policy, { ...facts, mcpServers: servers, companions }));
   return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files) };
 }
 
 function descriptionFiles(agent: KnownAgent | undefined): readonly PolicyFile[] {
   const description = agent?.description;
   return description === undefined ? [] : [{ layer: 'agent', path: description.path, sha256: description.sha256 }];
+}
+
+/** Of the same image and with the same workspace as the session's; `undefined`: no server has one. */
+function plannedCompanions(
+  policy: Policy,
+  servers: McpServers,
+  facts: Omit<PlanFacts, 'agent' | 'home'>,
+): readonly PlannedCompanion[] | undefined {
+  const planned = companionPolicies(policy, servers).map(({ server: { name, command, env }, policy: own }) => {
+    const bare = { ...facts, agent: undefined, home: emptyHome, learn: undefined, models: undefined };
+    return { server: name, plan: withPlacedFiles(makePlan(own, { ...bare, companion: { name, command, env } })) };
+  });
+  return planned.length === 0 ? undefined : planned;
 }
 
 /** Their paths alone: contents hold phantoms, which are made with the sandbox. */

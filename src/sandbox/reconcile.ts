@@ -55,6 +55,10 @@ export async function reconcile(context: SandboxContext, executions: Executions)
     // oxlint-disable-next-line no-await-in-loop -- one sandbox after the other, so that a fault is told of the right one
     await apart(result, row.name, async () => await settleRow(context, row, { ...facts, faults: result.faults }));
   }
+  for (const row of context.store.list().filter(({ parent }) => parent !== undefined)) {
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await apart(result, row.name, async () => await settleCompanion(context, row));
+  }
   for (const id of found.keys()) {
     // oxlint-disable-next-line no-await-in-loop -- rare
     await apart(result, id, async () => await removeStray(context, id));
@@ -120,6 +124,20 @@ async function settleRow(
   }
   await loseExecutions(facts);
   return owned && isAtRest(row) && facts.found === undefined ? undefined : await endRow(context, row, owned);
+}
+
+/** One of a server goes on only with the sandbox whose server it is. */
+async function settleCompanion(context: SandboxContext, row: SandboxRow): Promise<'removed' | 'stopped' | undefined> {
+  const of = row.parent === undefined ? undefined : context.store.find(row.parent);
+  if (of === undefined) {
+    await destroySandbox(context, row, { actor, reason: 'interrupted' });
+    return 'removed';
+  }
+  if (of.state === 'running' || row.state !== 'running') {
+    return undefined;
+  }
+  await stopSandbox(context, row, { actor, reason: 'interrupted' });
+  return 'stopped';
 }
 
 async function endRow(context: SandboxContext, row: SandboxRow, owned: boolean): Promise<'removed' | 'stopped'> {
@@ -205,7 +223,13 @@ async function reattach(context: SandboxContext, row: SandboxRow): Promise<void>
 
 /** The caller's variables died with the daemon: what came from them is refused until the caller gives it again. */
 async function rebind(context: SandboxContext, row: SandboxRow, plan: Plan): Promise<PlanCredentials> {
-  return await bindPlanCredentials(context, { plan, sandboxId: row.id, callerEnv: environmentOf({}), withoutValues: true });
+  return await bindPlanCredentials(context, {
+    plan,
+    sandboxId: row.id,
+    parent: row.parent,
+    callerEnv: environmentOf({}),
+    withoutValues: true,
+  });
 }
 
 async function adoptExecutions(facts: RowFacts): Promise<void> {

@@ -23,6 +23,8 @@ export interface Wish {
   readonly caller?: string | undefined;
   /** to run, or only to be */
   readonly runs: boolean;
+  /** how many sandboxes, those of its servers among them; default: 1 */
+  readonly count?: number | undefined;
   /** a sandbox that is there already and is started again */
   readonly id?: string | undefined;
   /** how long to wait in the line; default: not at all */
@@ -157,16 +159,23 @@ interface Counted {
   readonly rows: readonly SandboxRow[];
 }
 
-function refusal({ caller, runs, id }: Wish, bounds: HostShare, { taken, rows }: Counted): Refusal | undefined {
-  const others = rows.filter((row) => row.id !== id && !taken.some((one) => one.id === row.id));
+function refusal(
+  { caller, runs, id, count: wanted = 1 }: Wish,
+  bounds: HostShare,
+  { taken, rows }: Counted,
+): Refusal | undefined {
+  // Those of its servers are counted with a sandbox that has room already.
+  const isOf = (row: SandboxRow, one: string | undefined): boolean => one !== undefined && (row.id === one || row.parent === one);
+  const others = rows.filter((row) => !isOf(row, id) && !taken.some((one) => isOf(row, one.id)));
   const count = (isOne: (row: SandboxRow) => boolean, isTaken: (wish: Wish) => boolean): number =>
-    others.filter(isOne).length + taken.filter(({ wish }) => isTaken(wish)).length;
+    others.filter(isOne).length + taken.reduce((sum, { wish }) => sum + (isTaken(wish) ? (wish.count ?? 1) : 0), 0);
+  const more = wanted === 1 ? '' : `, and this is ${wanted}`;
   const running = count(
     ({ state }) => live.includes(state),
     (wish) => wish.runs,
   );
-  if (runs && running >= bounds.running) {
-    return { text: `as many sandboxes run as may, ${running} of ${bounds.running}`, isForAll: true };
+  if (runs && running + wanted > bounds.running) {
+    return { text: `as many sandboxes run as may, ${running} of ${bounds.running}${more}`, isForAll: true };
   }
   if (caller === undefined || id !== undefined) {
     return undefined;
@@ -175,16 +184,16 @@ function refusal({ caller, runs, id }: Wish, bounds: HostShare, { taken, rows }:
     (row) => row.caller === caller,
     (wish) => wish.caller === caller,
   );
-  if (own >= bounds.eachCaller) {
-    return { text: `you have ${own} sandboxes, and may have ${bounds.eachCaller}`, isForAll: false };
+  if (own + wanted > bounds.eachCaller) {
+    return { text: `you have ${own} sandboxes, and may have ${bounds.eachCaller}${more}`, isForAll: false };
   }
   const all = count(
     (row) => row.caller !== undefined,
     (wish) => wish.caller !== undefined,
   );
-  return all < bounds.callers
+  return all + wanted <= bounds.callers
     ? undefined
-    : { text: `all callers together have ${all} sandboxes, and may have ${bounds.callers}`, isForAll: false };
+    : { text: `all callers together have ${all} sandboxes, and may have ${bounds.callers}${more}`, isForAll: false };
 }
 
 function requireLine(line: readonly Waiter[], { caller }: Wish): void {

@@ -2,7 +2,7 @@ import { queryJournal } from '../journal/query.ts';
 import type { JournalRecord } from '../journal/record.ts';
 import { listSegments } from '../journal/segments.ts';
 
-/** What the journal says of one sandbox, oldest first, from behind a record on. */
+/** What the journal says of one sandbox and those of its servers, oldest first, from behind a record on. */
 export interface EventPage {
   readonly records: readonly JournalRecord[];
   /** sequence number to go on behind; the newest that was looked at */
@@ -13,9 +13,9 @@ export interface EventPage {
 /** `folder` is the journal's. */
 export async function sandboxEvents(
   folder: string,
-  { sandbox, after, limit }: { readonly sandbox: string; readonly after: number; readonly limit: number },
+  { sandboxes, after, limit }: { readonly sandboxes: readonly string[]; readonly after: number; readonly limit: number },
 ): Promise<EventPage> {
-  const filters = { sandboxes: new Set([sandbox]) };
+  const filters = { sandboxes: new Set(sandboxes) };
   const records: JournalRecord[] = [];
   for await (const { record } of queryJournal(await listSegments(folder), { filters })) {
     if (record.seq > after) {

@@ -1,13 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { CasemateError } from '../base/errors.ts';
-import { newSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
+import type { SandboxId } from '../base/ids.ts';
 import { nearest, visible } from '../base/text.ts';
-import { notBuilt } from '../images/store.ts';
-import { checkedSessionValue, removeSessionValues, writeSessionValue } from '../credentials/sealed/session-values.ts';
 import type { Environment } from '../system/environment.ts';
-import type { ProcessIdentity } from '../system/process-identity.ts';
-import { bindPlanCredentials } from './bind-credentials.ts';
+import { companionsOf, createCompanions, sandboxesOf, type Companions, type CompanionSteps } from './companions.ts';
 import type { SandboxContext } from './context.ts';
 import { sandboxFolder } from './folder.ts';
 import { trimKeptOutput } from './kept-output.ts';
@@ -19,9 +16,9 @@ import {
   type Executions,
   type OpenExecution,
 } from './executions.ts';
-import { destroyList, destroySandbox, lifeRecord, startSandbox, stopSandbox } from './lifecycle.ts';
+import { destroyList, destroySandbox, startSandbox, stopSandbox } from './lifecycle.ts';
 import { createLocks, type Locks } from './locks.ts';
-import { hashPlan, type Plan } from './plan.ts';
+import { makeSandbox, type MakeOptions } from './make-sandbox.ts';
 import { prepare, type MakeRequest, type Prepared } from './prepare.ts';
 import { createRoom, type Place, type Room, type Wish } from './room.ts';
 import type { SandboxRow } from './store.ts';
@@ -48,20 +45,6 @@ export interface Sandboxes {
   readonly room: Room;
   /** Work that goes on in the background, for an orderly end. */
   readonly settled: () => Promise<void>;
-}
-
-export interface MakeOptions {
-  readonly name: string | undefined;
-  readonly ephemeral: boolean;
-  readonly client: ProcessIdentity | undefined;
-  readonly actor: string;
-  readonly callerEnv: Environment;
-  /** whose it will be, by name; absent: the person's at this host */
-  readonly caller?: string | undefined;
-  /** that it takes, of those that there may be */
-  readonly place?: Place | undefined;
-  /** values of the credentials that the plan says are given, by name */
-  readonly given?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface CallOptions {
@@ -92,33 +75,46 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     const { id } = find(name);
     return locks.run(id, () => work(find(id)));
   };
+  const companions = createCompanions(context, locks, companionSteps(context, executions));
+  const ends = createEnds(context, { executions, locks, find, underLock, room, companions });
   return {
-    ...createEnds(context, { executions, locks, find, underLock, room }),
+    ...ends,
     prepare: (request) => prepare(context, request),
-    make: (prepared, options) => make(context, locks, { prepared, options }),
+    async make(prepared, options) {
+      const made = await makeSandbox(context, locks, { prepared, options });
+      try {
+        await locks.run(made.id, async () => await companions.make(made, options.actor));
+      } catch (error) {
+        await ends.destroy(made.id, { ...options, reason: 'start-failed' }).catch(() => undefined);
+        throw error;
+      }
+      return made;
+    },
     start: (name, options) =>
       inRoom(room, find(name), options, () =>
-        underLock(name, async (found) => {
-          await settleDead(context, executions, found);
-          const row = find(found.id);
-          if (row.state !== 'running') {
-            requireState(row, ['created', 'stopped']);
-            await startSandbox(context, row, options);
-          }
+        underLock(name, async (row) => {
+          requireParent(context, row);
+          await startOne(context, executions, row, { ...options, before: companions });
           return find(row.id);
         }),
       ),
-    settle: (name) => underLock(name, async (row) => void (await settleDead(context, executions, row))),
+    settle: (name) => underLock(name, async (row) => void (await settleDead(context, executions, row, companions))),
     destroyList: (name) => destroyList(context, find(name)),
     open: (name, request) =>
       underLock(name, async (row) => {
         const execution = await executions.open(row, request).catch(async (error: unknown) => {
           // Asked only now: a sandbox that lives is not looked at twice.
-          throw (await settleDead(context, executions, row)) ? hasEnded(row) : error;
+          throw (await settleDead(context, executions, row, companions)) ? hasEnded(row) : error;
         });
         return { row, execution };
       }),
-    rebind: (name, callerEnv) => underLock(name, async (row) => await context.held.get(row.id)?.refresh(callerEnv)),
+    rebind: (name, callerEnv) =>
+      underLock(name, async ({ id }) => {
+        for (const one of [id, ...companionsOf(store, id).map((row) => row.id)]) {
+          // oxlint-disable-next-line no-await-in-loop -- sources may ask the person; one at a time
+          await context.held.get(one)?.refresh(callerEnv);
+        }
+      }),
     find,
     list: () => store.list(),
     executions,
@@ -126,15 +122,67 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
   };
 }
 
+interface Starting extends CallOptions {
+  /** what has to run before it does, and is stopped again where it does not start */
+  readonly before?: Pick<Companions, 'start' | 'stop'> | undefined;
+}
+
+/** Nothing is done with one that runs. */
+async function startOne(
+  context: SandboxContext,
+  executions: Executions,
+  found: SandboxRow,
+  { before, ...options }: Starting,
+): Promise<void> {
+  await settleDead(context, executions, found, before);
+  const row = context.store.find(found.id) ?? found;
+  if (row.state === 'running') {
+    return;
+  }
+  requireState(row, ['created', 'stopped']);
+  await before?.start(row, options);
+  try {
+    await startSandbox(context, row, options);
+  } catch (error) {
+    await before?.stop(row, { actor: options.actor, reason: 'start-failed' }).catch(() => undefined);
+    throw error;
+  }
+}
+
+function companionSteps(context: SandboxContext, executions: Executions): CompanionSteps {
+  return {
+    start: async (row, options) => await startOne(context, executions, row, options),
+    async stop(row, options) {
+      if (row.state !== 'stopped' && row.state !== 'created') {
+        context.store.move(row.id, { state: 'stopping', reason: options.reason });
+        await endExecutions(executions, row, options.reason);
+        await stopSandbox(context, row, options);
+      }
+    },
+    async destroy(row, options) {
+      context.store.move(row.id, { state: 'removing', reason: options.reason });
+      await endExecutions(executions, row, options.reason);
+      await destroySandbox(context, row, options);
+    },
+  };
+}
+
+/** One of a server may be started again, because it died, for as long as the sandbox whose server it is runs. */
+function requireParent({ store }: SandboxContext, { parent }: SandboxRow): void {
+  const of = parent === undefined ? undefined : store.find(parent);
+  if (parent !== undefined && of?.state !== 'running') {
+    throw new CasemateError('SANDBOX_WRONG_STATE', `it is for a server of "${of?.name ?? parent}", which does not run`, {
+      hint: 'It is started with that one.',
+    });
+  }
+}
+
 /** Nobody's turn is held up by one who waits in the line: the lock comes after it. */
-async function inRoom<T>(
-  room: Room,
-  { id, state, caller }: SandboxRow,
-  { place, line }: CallOptions,
-  start: () => Promise<T>,
-): Promise<T> {
+async function inRoom<T>(room: Room, row: SandboxRow, { place, line }: CallOptions, start: () => Promise<T>): Promise<T> {
+  const { id, state, caller } = row;
+  const wish = { id, caller, runs: true, count: sandboxesOf(row), ...line };
   // One that runs takes no more by being started again.
-  const own = place ?? (state === 'running' ? undefined : await room.enter({ id, caller, runs: true, ...line }));
+  const own = place ?? (state === 'running' ? undefined : await room.enter(wish));
   try {
     return await start();
   } finally {
@@ -151,12 +199,14 @@ interface EndParts {
   readonly underLock: UnderLock;
   /** with each that ends there is some for another */
   readonly room: Room;
+  /** they end with it, before it does */
+  readonly companions: Companions;
 }
 
 /** The ways in which a sandbox ends; a throw-away one goes with its command, or when it is stopped. */
 function createEnds(
   context: SandboxContext,
-  { executions, locks, find, underLock, room }: EndParts,
+  { executions, locks, find, underLock, room, companions }: EndParts,
 ): Pick<Sandboxes, 'stop' | 'destroy' | 'close' | 'settled'> {
   const { store } = context;
   const background = createBackground();
@@ -172,6 +222,7 @@ function createEnds(
       // First: whoever comes after a kill must end it, for its commands are ended on record by then.
       store.move(row.id, { state: 'removing', reason });
       await endExecutions(executions, row, options.reason ?? 'stopped');
+      await companions.destroy(row, { actor: options.actor, reason });
       const more = await destroySandbox(context, row, { actor: options.actor, reason }).finally(room.look);
       return { alreadyGone: false, name: row.name, ...lists, kept: [...lists.kept, ...more] };
     });
@@ -191,6 +242,7 @@ function createEnds(
           const reason = options.reason ?? 'asked';
           store.move(row.id, { state: 'stopping', reason });
           await endExecutions(executions, row, options.reason ?? 'stopped');
+          await companions.stop(row, { actor: options.actor, reason });
           await stopSandbox(context, row, { actor: options.actor, reason }).finally(room.look);
           throwAway(row.id, { actor: options.actor, callerEnv: options.callerEnv, reason });
         }
@@ -237,90 +289,6 @@ async function trimOutput(context: SandboxContext, executions: Executions, sandb
   }
 }
 
-interface Making {
-  readonly prepared: Prepared;
-  readonly options: MakeOptions;
-}
-
-async function make(context: SandboxContext, locks: Locks, { prepared, options }: Making): Promise<SandboxRow> {
-  const { store } = context;
-  const id = newSandboxId();
-  options.place?.is(id);
-  const given = options.name === undefined ? undefined : parseSandboxName(options.name);
-  if (prepared.plan.image.digest === undefined) {
-    throw notBuilt(prepared.plan.image.recipe, []);
-  }
-  await sealGiven(context, id, options);
-  try {
-    return await makeRow(context, locks, { prepared, options, id, given });
-  } catch (error) {
-    // Nobody else would: no sandbox of this id is known.
-    await removeSessionValues(context.sealed, (sandbox) => sandbox === id && store.find(id) === undefined).catch(() => undefined);
-    throw error;
-  }
-}
-
-/** Recorded by their keyed hash, as credentials are that a person sets. */
-async function sealGiven({ sealed, journal }: SandboxContext, id: SandboxId, { given, actor }: MakeOptions): Promise<void> {
-  for (const [name, text] of Object.entries(given ?? {})) {
-    const value = checkedSessionValue(text, name);
-    const entry = { sandbox: id, actor, action: 'credential.given', subject: name, decision: 'none', outcome: 'ok' } as const;
-    // oxlint-disable-next-line no-await-in-loop -- one or two
-    await journal.append({ ...entry, credential: journal.credentialHash(value) });
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await writeSessionValue(sealed, { sandbox: id, credential: name }, value);
-  }
-}
-
-interface MakingRow extends Making {
-  readonly id: SandboxId;
-  readonly given: SandboxName | undefined;
-}
-
-async function makeRow(context: SandboxContext, locks: Locks, { prepared, options, id, given }: MakingRow): Promise<SandboxRow> {
-  const { store, journal, clock } = context;
-  // Read now, so that a missing key is said before anything is made; `start` reads again.
-  await bindPlanCredentials(context, { plan: prepared.plan, sandboxId: id, callerEnv: options.callerEnv });
-  const planHash = hashPlan(prepared.plan);
-  // Only now: nothing is awaited between finding a free name and taking it.
-  const name = given ?? freeName(context, prepared.plan, options.ephemeral);
-  const row = { id, name, planHash, plan: JSON.stringify(prepared.plan), reason: 'asked', state: 'creating' as const };
-  const { ephemeral, client, caller } = options;
-  store.insert({ ...row, ephemeral, client, caller, createdMs: clock.nowMs() });
-  // Whoever calls it by its name waits until it is on record.
-  return await locks.run(id, async () => {
-    try {
-      await journal.append(lifeRecord(row, prepared.plan, { actor: options.actor, action: 'sandbox.create', outcome: 'ok' }));
-    } catch (error) {
-      store.move(id, { state: 'gone', reason: 'journal-unwritable' });
-      throw error;
-    }
-    store.move(id, { state: 'created', reason: 'asked' });
-    return store.find(id) ?? notFound(context, id);
-  });
-}
-
-/** From the folder's name, with a number where that is taken; throw-away sandboxes get a part of their id's randomness. */
-function freeName(context: SandboxContext, plan: Plan, ephemeral: boolean): SandboxName {
-  const folder = plan.workspace.path.split('/').at(-1) ?? '';
-  const stem =
-    folder
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9-]+/g, '-')
-      .replaceAll(/^-+|-+$/g, '')
-      .slice(0, 28)
-      .replace(/-+$/, '') || 'sandbox';
-  if (ephemeral) {
-    return parseSandboxName(`${stem}-${newSandboxId().slice(-6)}`);
-  }
-  for (let number = 1; ; number += 1) {
-    const candidate = number === 1 ? stem : `${stem}-${number}`;
-    if (context.store.find(candidate) === undefined) {
-      return parseSandboxName(candidate);
-    }
-  }
-}
-
 function notFound(context: SandboxContext, name: string): never {
   const near = nearest(
     name,
@@ -346,7 +314,12 @@ function hasEnded({ name }: SandboxRow): CasemateError {
 }
 
 /** Whether it was dead. A throw-away one goes with its caller. */
-async function settleDead(context: SandboxContext, executions: Sandboxes['executions'], row: SandboxRow): Promise<boolean> {
+async function settleDead(
+  context: SandboxContext,
+  executions: Sandboxes['executions'],
+  row: SandboxRow,
+  companions?: Pick<Companions, 'stop'>,
+): Promise<boolean> {
   if (row.state !== 'running' || row.ephemeral) {
     return false;
   }
@@ -356,6 +329,7 @@ async function settleDead(context: SandboxContext, executions: Sandboxes['execut
   }
   context.store.move(row.id, { state: 'stopping', reason: 'died' });
   await endExecutions(executions, row, 'died');
+  await companions?.stop(row, { actor: 'daemon', reason: 'died' });
   await stopSandbox(context, row, { actor: 'daemon', reason: 'died' });
   return true;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import type { SandboxSpec } from '../engines/engine.ts';
+import { halfOf } from './companion-plans.ts';
 import type { Plan } from './plan.ts';
 
 /** From a plan to what an engine is told. Pure: ids and folders come in, nothing is looked up. */
@@ -60,12 +61,16 @@ function mountOf({ workspace: { path, mode, protect, layout } }: Plan): SandboxS
   return { path, mode, protect, ...(layout?.includes('imports') === true ? { fixed: ['imports'] } : {}) };
 }
 
-/** Where containers are offered they have one half of what the sandbox may use, and its own programs the other. */
+/**
+ * Where containers are offered they have one half of what the sandbox may use, and its own programs the other; so it is with
+ * the sandboxes of its servers.
+ */
 function sharedLimits(
-  limits: SandboxSpec['limits'],
-  { docker }: Plan,
+  whole: SandboxSpec['limits'],
+  { docker, companions }: Plan,
   volumes: string,
 ): Pick<SandboxSpec, 'limits' | 'containers'> {
+  const limits = companions === undefined ? whole : halfOf(whole);
   if (docker === undefined) {
     return { limits };
   }

@@ -36,6 +36,8 @@ export interface SandboxRow {
   readonly client: ProcessIdentity | undefined;
   /** the caller whose it is, by name; absent: the person's at this host */
   readonly caller?: string | undefined;
+  /** the sandbox whose server it is for: made, started and ended with that one; absent: it stands for itself */
+  readonly parent?: SandboxId | undefined;
 }
 
 export interface Store {
@@ -97,7 +99,7 @@ const schema = `
   CREATE TABLE IF NOT EXISTS sandboxes (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, ephemeral INTEGER NOT NULL, plan TEXT NOT NULL,
     plan_hash TEXT NOT NULL, created_ms INTEGER NOT NULL, started_ms INTEGER, expires_ms INTEGER, reason TEXT NOT NULL,
-    client_pid INTEGER, client_start TEXT, caller TEXT) STRICT;
+    client_pid INTEGER, client_start TEXT, caller TEXT, parent TEXT) STRICT;
   CREATE UNIQUE INDEX IF NOT EXISTS live_name ON sandboxes (name) WHERE state <> 'gone';
   CREATE TABLE IF NOT EXISTS executions (
     id TEXT PRIMARY KEY, sandbox TEXT NOT NULL REFERENCES sandboxes (id), value TEXT NOT NULL) STRICT;
@@ -106,7 +108,7 @@ const schema = `
 `;
 
 /** Goes up with every change of the tables; a file of a later one is refused, not guessed at. */
-const schemaVersion = 4;
+const schemaVersion = 5;
 
 /** Opens or makes the state file. Throws `STORE_FAILED` with the path, here and in every method. */
 export function openStore(path: string): Store {
@@ -250,8 +252,10 @@ function prepareSchema(database: DatabaseSync): void {
   }
   database.exec(`${schema} ${credentialTables} ${callerTable}`);
   const columns = database.prepare('PRAGMA table_info(sandboxes)').all();
-  if (!columns.some(({ name }) => name === 'caller')) {
-    database.exec('ALTER TABLE sandboxes ADD COLUMN caller TEXT');
+  for (const added of ['caller', 'parent']) {
+    if (!columns.some(({ name }) => name === added)) {
+      database.exec(`ALTER TABLE sandboxes ADD COLUMN ${added} TEXT`);
+    }
   }
   database.exec(`PRAGMA user_version = ${schemaVersion}`);
 }
@@ -264,7 +268,7 @@ function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | '
     });
   }
   database
-    .prepare('INSERT INTO sandboxes VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?)')
+    .prepare('INSERT INTO sandboxes VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?, ?, ?, ?)')
     .run(
       row.id,
       row.name,
@@ -277,6 +281,7 @@ function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | '
       row.client?.pid ?? null,
       row.client?.startTicks ?? null,
       row.caller ?? null,
+      row.parent ?? null,
     );
 }
 
@@ -299,7 +304,7 @@ function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow |
   }
   const pid = numberOf(values['client_pid']);
   const { id, name } = identityOf(values);
-  const caller = values['caller'];
+  const { caller, parent } = values;
   return {
     id,
     name,
@@ -313,6 +318,7 @@ function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow |
     reason: String(values['reason']),
     client: pid === undefined ? undefined : { pid, startTicks: String(values['client_start']) },
     ...(typeof caller === 'string' ? { caller } : {}),
+    ...(typeof parent === 'string' ? { parent: parseSandboxId(parent) } : {}),
   };
 }
 

@@ -200,10 +200,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude', 'codex'])))(
           '-32602: create_session: mcpConfig.mcpServers.a',
           { command: 'x', args: ['--token=ghp_REALrealREALrealREALrealREALrealREAL'] },
         ],
-        ['-32602: create_session: mcpConfig.mcpServers.a', { command: 'x', network_isolation: false }],
+        ['-32602: create_session: mcpConfig.mcpServers.a', { command: 'x', network_isolation: 'api.example.com' }],
         ['-32602: create_session: mcpConfig.mcpServers.a', { type: 'http', url: 'file:///etc/passwd' }],
         ['UNSUPPORTED: mcpConfig names the credential "nosuch"', { command: 'x', env: { TOKEN: { credential: 'nosuch' } } }],
-        ['network_isolation: cannot be held for one server', { command: 'x', network_isolation: true }],
       ] as const) {
         const text = await caller.refusal('create_session', {
           projectPath,

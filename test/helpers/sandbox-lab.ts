@@ -19,6 +19,7 @@ import type { Prepared } from '../../src/sandbox/prepare.ts';
 import type { HostShare } from '../../src/sandbox/host-share.ts';
 import type { Place } from '../../src/sandbox/room.ts';
 import { createSandboxes, type Sandboxes } from '../../src/sandbox/sandboxes.ts';
+import { createServerLinks } from '../../src/sandbox/server-links.ts';
 import { openStore, type SandboxState, type Store } from '../../src/sandbox/store.ts';
 import type { ProcessIdentity } from '../../src/system/process-identity.ts';
 import { environmentOf } from '../../src/system/environment.ts';
@@ -63,6 +64,8 @@ export interface MakeChanges {
   readonly policy?: string;
   readonly caller?: string;
   readonly place?: Place;
+  /** servers with a sandbox of their own */
+  readonly servers?: readonly string[];
 }
 
 export const call = { actor: 'user:1', callerEnv: environmentOf({}) };
@@ -148,6 +151,7 @@ export async function sandboxLab(share: Partial<HostShare> = {}): Promise<Lab> {
     uid: 1000,
     hostTrustPem: '',
     share: async () => ({ ...wideShare, ...share }),
+    servers: createServerLinks(),
     held: new Map(),
   };
   const sandboxes = createSandboxes(context);
@@ -166,8 +170,8 @@ export async function sandboxLab(share: Partial<HostShare> = {}): Promise<Lab> {
       time.nowMs += ms;
       time.monotonicMs += ms;
     },
-    make: async ({ name, ephemeral = false, client, policy, caller, place } = {}) =>
-      await sandboxes.make(preparedPlan(policy), { name, ephemeral, client, caller, place, ...call }),
+    make: async ({ name, ephemeral = false, client, policy, caller, place, servers = [] } = {}) =>
+      await sandboxes.make(preparedPlan(policy, servers), { name, ephemeral, client, caller, place, ...call }),
     leave({ state, ephemeral = false, client }) {
       const id = newSandboxId();
       const { plan, planHash } = preparedPlan();
@@ -197,8 +201,13 @@ export function samplePlan(policy = ''): Plan {
   });
 }
 
-function preparedPlan(policy?: string): Prepared {
-  const plan = samplePlan(policy);
+function preparedPlan(policy?: string, servers: readonly string[] = []): Prepared {
+  const own = samplePlan(policy);
+  const companions = servers.map((server) => ({
+    server,
+    plan: { ...own, companion: { name: server, command: ['serve'], env: {} } },
+  }));
+  const plan = servers.length === 0 ? own : { ...own, companions };
   return { plan, planHash: hashPlan(plan), agent: undefined, trust: undefined };
 }
 

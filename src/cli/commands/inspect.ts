@@ -23,7 +23,10 @@ export const run: RunCommand = async (args, context, row) => {
   return 0;
 };
 
-function print({ stdout }: CommandContext, { sandbox, seen, folder, budgets, logins, commands: running }: InspectAnswer): void {
+function print(
+  { stdout }: CommandContext,
+  { sandbox, seen, folder, budgets, logins, companions, commands: running }: InspectAnswer,
+): void {
   stdout.write(`${bold(stdout, sandbox.name)}  ${sandbox.id}\n`);
   stdout.write(
     facts([
@@ -40,6 +43,10 @@ function print({ stdout }: CommandContext, { sandbox, seen, folder, budgets, log
       ['plan', sandbox.planHash],
       ['policy', sandbox.policyHash],
       ['alarms', alarmText(sandbox)],
+      ...(sandbox.serves === undefined
+        ? []
+        : [['serves', `the server ${sandbox.serves.server} of ${sandbox.serves.sandbox}`] as const]),
+      ...companions.map(({ server, name, state }) => ['server', `${server}: in ${name} (${state})`] as const),
       ...budgetRows(budgets),
       ...logins.map((login): readonly [string, string] => ['login', describeLogin(login)]),
       ['waived', sandbox.waived.length === 0 ? 'nothing' : sandbox.waived.join(', ')],

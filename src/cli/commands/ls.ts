@@ -23,7 +23,7 @@ export const run: RunCommand = async (args, context, row) => {
     view.name,
     view.alarms === 0 ? view.state : `${view.state}, ${view.alarms} ${view.alarms === 1 ? 'alarm' : 'alarms'}`,
     view.level,
-    view.agent ?? '-',
+    view.serves === undefined ? (view.agent ?? '-') : `for ${view.serves.sandbox}`,
     view.image,
     ago(view.createdAt, nowMs),
     view.workspace,

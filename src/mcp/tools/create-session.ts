@@ -4,7 +4,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { DockerOptions } from '../docker-options.ts';
-import { placeMounts } from '../mcp-mounts.ts';
+import { placeMounts, type McpMounts } from '../mcp-mounts.ts';
 import { requestOf, sessionInput } from '../session-request.ts';
 import { sessionOf, sessionView } from '../session-view.ts';
 import { tool, type ToolContext } from '../tool.ts';
@@ -41,7 +41,7 @@ export const createSession = tool({
         const queueMs = Math.max(0, asked.queueMs - (performance.now() - sinceMs));
         await client.call('start', { name: id, queueMs });
         context.signal.throwIfAborted();
-        await placeMounts(id, asked.mcpMounts ?? [], context);
+        await placeEverywhere(client, id, { mounts: asked.mcpMounts ?? [], context });
         return await runningView(client, id, asked.dockerOpts);
       } catch (error) {
         await destroyAnyway(context, id);
@@ -53,6 +53,22 @@ export const createSession = tool({
     }
   },
 });
+
+/** Also where a server has a sandbox of its own: what it is may lie there. */
+async function placeEverywhere(client: Client, id: string, { mounts, context }: Placing): Promise<void> {
+  if (mounts.length > 0) {
+    const { companions } = await client.call('inspect', { name: id });
+    for (const one of [id, ...companions.map((companion) => companion.id)]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other, so that a fault is told of the right one
+      await placeMounts(one, mounts, context);
+    }
+  }
+}
+
+interface Placing {
+  readonly mounts: McpMounts;
+  readonly context: ToolContext;
+}
 
 /** On a connection of its own: the one it was made on may be closed. */
 async function destroyAnyway(context: ToolContext, id: string): Promise<void> {

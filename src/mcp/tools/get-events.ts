@@ -43,12 +43,13 @@ export const getEvents = tool({
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async run({ after, limit, waitMs, ...session }, { connect, host, signal }) {
     const client = await connect();
-    const { sandbox } = await client.call('inspect', { name: session.sessionId }).finally(() => client.close());
+    const { sandbox, companions } = await client.call('inspect', { name: session.sessionId }).finally(() => client.close());
+    const sandboxes = [sandbox.id, ...companions.map(({ id }) => id)];
     const { folder } = journalPlace(host.paths);
     const endMs = performance.now() + waitMs;
     for (;;) {
       // oxlint-disable-next-line no-await-in-loop -- looked at again and again, as asked
-      const { records, next, more } = await sandboxEvents(folder, { sandbox: sandbox.id, after, limit });
+      const { records, next, more } = await sandboxEvents(folder, { sandboxes, after, limit });
       if (records.length > 0 || performance.now() >= endMs || signal.aborted) {
         return { events: records.map(eventOf), next, more };
       }

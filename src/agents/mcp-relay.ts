@@ -1,0 +1,36 @@
+import { parseHost, type HostName } from '../base/host.ts';
+
+/**
+ * How an agent reaches a server that runs in a sandbox of its own: the command it is told to start joins its standard input and
+ * output to a place at the gateway, and the daemon joins that to the server's. Nothing of ours lies in the sandbox for it.
+ */
+
+/** Of the reserved domain `internal`, one name for each server. */
+export const relayPort = 7700;
+
+export function relayHost(index: number): HostName {
+  return parseHost(`mcp-${index + 1}.casemate.internal`);
+}
+
+/**
+ * `perl` is in every Debian. Two processes, one for each way, so that neither waits for the other; what ends one ends both.
+ * A server that ends, and one that cannot be reached, end it with status 1.
+ */
+const program = String.raw`use strict; use IO::Socket::INET;
+my $far = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Proto => 'tcp') or die "this server cannot be reached\n";
+$SIG{PIPE} = 'IGNORE';
+sub carry {
+  my ($from, $to) = @_;
+  while (my $size = sysread($from, my $piece, 65536)) {
+    for (my $sent = 0; $sent < $size;) { my $more = syswrite($to, $piece, $size - $sent, $sent); return unless $more; $sent += $more; }
+  }
+}
+my $child = fork; defined $child or die "no process\n";
+if ($child == 0) { carry(\*STDIN, $far); shutdown($far, 1); exit 0; }
+$SIG{$_} = sub { kill KILL => $child; exit 1; } for qw(TERM INT HUP);
+carry($far, \*STDOUT); kill KILL => $child; exit 1;
+`;
+
+export function relayCommand(host: HostName): { readonly command: string; readonly args: readonly string[] } {
+  return { command: 'perl', args: ['-e', program, host, String(relayPort)] };
+}
