@@ -1,5 +1,5 @@
 /** What is measured on each way through a gateway, and what is aimed at. */
-import type { Call, Way } from './gateway.ts';
+import type { Call, Way } from './gateway-way.ts';
 import type { Task } from './gateway-client.ts';
 import { blocked, median, type BenchResult } from './result.ts';
 

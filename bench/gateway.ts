@@ -1,3 +1,4 @@
+import type { Way, Call } from './gateway-way.ts';
 /**
  * What the gateway costs: TLS relayed as it is (splice) and opened for a credential (injection), against the same exchange
  * over a direct connection and over proxies of others. Caller, upstream and each proxy are processes of their own; rounds
@@ -10,7 +11,7 @@ import { join } from 'node:path';
 import { createAuthority, createLeafSigner } from '../src/gateway/tls/authority.ts';
 import { processEnvironment } from '../src/system/environment.ts';
 import { processorMs, startChild, type Child } from './child.ts';
-import type { ClientData, Target, Task } from './gateway-client.ts';
+import type { ClientData, Task } from './gateway-client.ts';
 import { measures, measureWays } from './gateway-measures.ts';
 import type { GatewayData, Ports } from './gateway-process.ts';
 import type { UpstreamData } from './gateway-upstream.ts';
@@ -22,19 +23,6 @@ const hosts = { direct: 'direct.example.com', splice: 'splice.example.com', inje
 const loopback = { splice: '127.0.0.1', injection: 'localhost' };
 const secret = 'sk-bench-0123456789abcdef0123456789abcdef0123456789abcdef';
 const phantom = 'phantom-of-the-bench';
-
-/** One way from the caller to the upstream. */
-export interface Way {
-  readonly name: string;
-  readonly target: Target;
-  /** whose processor time counts */
-  readonly pid?: number | undefined;
-  /** speaks HTTP/2 with callers */
-  readonly speaksHttp2: boolean;
-}
-
-export type Measured = { readonly samples: readonly number[]; readonly processorMs: number };
-export type Call = (way: Way, task: Omit<Task, 'target'>) => Promise<Measured>;
 
 interface Ended {
   readonly stop: () => Promise<void>;

@@ -2,7 +2,7 @@
 import type { Machine } from '../src/engines/kernel/seccomp.ts';
 import { publishedSurface } from '../src/proof/surface/published.ts';
 import { familyName, socketPhrases } from '../src/proof/surface/socket-names.ts';
-import type { RuntimeSurface, SurfaceReport } from '../src/cli/session/prove-surface.ts';
+import type { RuntimeSurface, SurfaceReport } from '../src/cli/printing/surface-report.ts';
 import { table } from './markdown.ts';
 
 export interface MeasuredReport extends Omit<SurfaceReport, 'published'> {

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { pathsFrom } from '../src/system/paths.ts';
 import { processEnvironment } from '../src/system/environment.ts';
 import { version } from '../src/system/version.ts';
-import type { SurfaceReport } from '../src/cli/session/prove-surface.ts';
+import type { SurfaceReport } from '../src/cli/printing/surface-report.ts';
 
 const root = join(import.meta.dirname, '..');
 const home = mkdtempSync(join(tmpdir(), 'casemate-surface-'));

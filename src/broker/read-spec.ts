@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { formatBytes } from '../base/units.ts';
 import { visible } from '../base/text.ts';
 import type { ContainerSpec, NestedMount } from '../engines/containers.ts';
-import type { EngineLimits } from '../engines/engine.ts';
+import type { EngineLimits } from '../engines/engine-limits.ts';
 import type { Note } from './notes.ts';
 import type { CreateBody } from './read-create.ts';
 import { readMounts } from './read-mounts.ts';

@@ -6,7 +6,8 @@ import { stampOf } from '../system/file-stamp.ts';
 import type { Material } from './credential.ts';
 import { profileStamp } from './aws/aws-profile.ts';
 import { isPhantom } from './phantom.ts';
-import { readSource, type Reading, type SourceAccess } from './sources.ts';
+import { readSource, type Reading } from './sources.ts';
+import type { SourceAccess } from './sources/source-access.ts';
 
 /**
  * One credential's value as it is now, for as long as a sandbox runs: a file that changed is read again, a session that

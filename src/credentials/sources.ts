@@ -1,47 +1,22 @@
 import { isAbsolute, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
+import type { SourceAccess } from './sources/source-access.ts';
 import { toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { CredentialSource } from '../policy/policy.ts';
-import type { Environment } from '../system/environment.ts';
 import { stampOf } from '../system/file-stamp.ts';
 import { readPrivateFile } from '../system/private-file.ts';
-import type { run } from '../system/process.ts';
 import { readAwsChain } from './aws/aws-chain.ts';
 import { profileStamp } from './aws/aws-profile.ts';
 import { checkedValue, maxValueBytes, unavailable, withoutLastLineFeed } from './sources/checked-value.ts';
 import { readCommand } from './sources/command-source.ts';
 import type { Material, Secret } from './credential.ts';
-import type { SendOnHost } from './host-request.ts';
 import { readKeychain } from './sources/keychain.ts';
 import { readSecretFile } from './sources/secret-file.ts';
 import { isProviderName, providers, type Provider } from './providers.ts';
 
 /** Reads a credential where the policy says it is. No error of this file holds a value or the output of a command. */
-
-export interface SourceAccess {
-  /** the caller's own environment */
-  readonly env: Environment;
-  /** owner that a credential file must have */
-  readonly uid: number;
-  readonly run?: typeof run;
-  readonly readFile?: typeof readPrivateFile;
-  readonly readSecretFile?: typeof readSecretFile;
-  readonly stampOf?: typeof stampOf;
-  readonly readAws?: typeof readAwsChain;
-  /** requests of the host's own for keys */
-  readonly send?: SendOnHost | undefined;
-  readonly platform?: NodeJS.Platform;
-  /** from the sealed store of this installation; `undefined`: nothing of this name. Throws `CREDENTIAL_UNAVAILABLE` */
-  readonly stored?: ((name: string) => Promise<Secret | undefined>) | undefined;
-  /** what came with the call that made the sandbox; `undefined`: nothing did */
-  readonly given?: (() => Promise<Secret | undefined>) | undefined;
-  /** the present value of an agent's login; `undefined`: there is none */
-  readonly login?: ((agent: string) => Promise<Material | undefined>) | undefined;
-  /** the upstream answered 401 to this value of it */
-  readonly loginRejected?: ((agent: string, material: Material) => void) | undefined;
-}
 
 type PlainSource = Exclude<CredentialSource, { readonly kind: 'first' }>;
 

@@ -1,6 +1,6 @@
 import type { Duplex, Readable } from 'node:stream';
 
-import type { EngineLimits } from './engine.ts';
+import type { EngineLimits } from './engine-limits.ts';
 
 /**
  * Containers that belong to one sandbox: its hardening, its network, no more than it sees, a share of its limits. Whoever

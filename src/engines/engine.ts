@@ -1,3 +1,4 @@
+import type { EngineLimits } from './engine-limits.ts';
 import type { LayerName } from '../base/layers.ts';
 import type { Ingress } from '../system/ingress.ts';
 import type { SandboxContainers } from './containers.ts';
@@ -163,15 +164,6 @@ export interface WorkspaceMount {
   readonly protect: readonly string[];
   /** the same for what lies at the very top of the workspace: deeper down these are names like any other */
   readonly fixed?: readonly string[] | undefined;
-}
-
-export interface EngineLimits {
-  readonly memoryBytes: number;
-  readonly cpus: number;
-  readonly pids: number;
-  readonly diskBytes: number;
-  readonly fileBytes: number;
-  readonly openFiles: number;
 }
 
 export interface TogetherLimits {

@@ -7,7 +7,7 @@ import type { Asks } from './asks/asks.ts';
 import type { Budgets } from './guards/budgets.ts';
 import type { Dialer } from './upstream/dialer.ts';
 import type { GatewaySandbox, GatewayUsage } from './gateway.ts';
-import type { LearnState } from './exchange/learn.ts';
+import type { LearnState } from './exchange/learn-state.ts';
 import type { LeafStore } from './tls/leaf-store.ts';
 import type { Sender } from './guards/guarding.ts';
 import type { GatewayLimits } from './limits.ts';

@@ -1,6 +1,6 @@
 import type { Content } from '../policy/judging/decide.ts';
 import type { DenyReason } from '../policy/policy.ts';
-import type { AskOutcome } from './asks/asks.ts';
+import type { AskOutcome } from './asks/question.ts';
 import type { FaultReason } from './fault.ts';
 import type { Field } from './http/fields.ts';
 import type { RefusedPush } from './git/git-report.ts';

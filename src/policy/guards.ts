@@ -1,4 +1,4 @@
-import type { Origin } from './policy.ts';
+import type { Origin } from './origin.ts';
 
 /** What is measured and held back beyond the rules: budgets, ages of packages, uploads. Every layer's own holds, so layers only narrow. */
 

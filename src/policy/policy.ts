@@ -1,3 +1,4 @@
+import type { Origin } from './origin.ts';
 import type { PlannedEngine } from '../base/engine-names.ts';
 import type { HostName } from '../base/host.ts';
 import type { LayerName } from '../base/layers.ts';
@@ -8,20 +9,9 @@ import type { Guards } from './guards.ts';
 export const levels = ['personal', 'team', 'service', 'maximum'] as const;
 export type Level = (typeof levels)[number];
 
-export type LayerKind = 'organisation' | 'user' | 'project' | 'command line' | 'preset' | 'default';
-
 /** Folders that a workspace can be laid out with; a sandbox reads `imports` and cannot write there. */
 export const layoutFolders = ['imports', 'exports', 'shared', 'Projects', 'Documentation', 'Research'] as const;
 export type LayoutFolder = (typeof layoutFolders)[number];
-
-/** Where a value was written. `line` and `column` start at 1 and are absent for presets, defaults and options. */
-export interface Origin {
-  readonly layer: LayerKind;
-  /** absolute path of the file, or the name of the preset, default or option */
-  readonly source: string;
-  readonly line?: number | undefined;
-  readonly column?: number | undefined;
-}
 
 /** An exact name, or every name below one (`*.example.com` does not match `example.com`). */
 export type HostPattern =

@@ -1,4 +1,4 @@
-import type { Origin } from './policy.ts';
+import type { Origin } from './origin.ts';
 
 /** What all sandboxes of one user may take of the host together, as written; no project has a say in it. */
 export interface Share {

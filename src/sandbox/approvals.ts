@@ -1,6 +1,6 @@
 import { CasemateError } from '../base/errors.ts';
 import { refusalKey } from '../gateway/asks/ask-refused.ts';
-import type { AskView, Claim, Question } from '../gateway/asks/asks.ts';
+import type { AskView, Claim, Question } from '../gateway/asks/question.ts';
 import { decideDestination, decideExchange } from '../policy/judging/decide.ts';
 import { grantRule, isWithinBound, type Grant } from '../policy/proposing/grant-rule.ts';
 import type { HttpAllowance, NetworkRule } from '../policy/policy.ts';

@@ -1,24 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 
+import type { HostShare } from './share-limits.ts';
 import type { TogetherUse } from '../engines/engine.ts';
 import type { Limits } from '../policy/policy.ts';
 import type { Share } from '../policy/share.ts';
 import type { Paths } from '../system/paths.ts';
 import type { SandboxContext } from './context.ts';
 import { loadShare } from './load-policy.ts';
-
-/** What all sandboxes together may take of this host: by the policy, and where it is silent by what the host has. */
-export interface HostShare {
-  readonly ready: number;
-  readonly running: number;
-  readonly memoryBytes: number;
-  /** `undefined`: no bound */
-  readonly cpus: number | undefined;
-  readonly pids: number;
-  readonly callers: number;
-  readonly eachCaller: number;
-}
 
 /** How it stands. */
 export interface ShareUse {

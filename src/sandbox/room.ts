@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import { formatDuration } from '../base/units.ts';
 import type { SandboxContext } from './context.ts';
-import type { HostShare } from './host-share.ts';
+import type { HostShare } from './share-limits.ts';
 import type { SandboxRow } from './store.ts';
 
 /**

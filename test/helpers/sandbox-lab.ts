@@ -16,7 +16,7 @@ import type { JournalEntry, JournalRecord } from '../../src/journal/record.ts';
 import type { SandboxContext } from '../../src/sandbox/context.ts';
 import { hashPlan, makePlan, type Plan } from '../../src/sandbox/plan.ts';
 import type { Prepared } from '../../src/sandbox/prepare.ts';
-import type { HostShare } from '../../src/sandbox/host-share.ts';
+import type { HostShare } from '../../src/sandbox/share-limits.ts';
 import type { Place } from '../../src/sandbox/room.ts';
 import { createSandboxes, type Sandboxes } from '../../src/sandbox/sandboxes.ts';
 import { createServerLinks } from '../../src/sandbox/server-links.ts';

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isCasemateError } from '../../src/base/errors.ts';
 import { parseHost } from '../../src/base/host.ts';
 import { parseSandboxId } from '../../src/base/ids.ts';
-import type { AskAnswer, Question } from '../../src/gateway/asks/asks.ts';
+import type { AskAnswer, Question } from '../../src/gateway/asks/question.ts';
 import { operatorMethods } from '../../src/daemon/protocol.ts';
 import { approve, deny, listRequests, liveRules, type Approval } from '../../src/sandbox/approvals.ts';
 import { parsePlan } from '../../src/sandbox/plan.ts';

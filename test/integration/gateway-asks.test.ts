@@ -4,7 +4,8 @@ import { request } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { parseHost } from '../../src/base/host.ts';
-import { createAsks, type AskView, type Asks } from '../../src/gateway/asks/asks.ts';
+import { createAsks, type Asks } from '../../src/gateway/asks/asks.ts';
+import type { AskView } from '../../src/gateway/asks/question.ts';
 import { learnLimits } from '../../src/gateway/exchange/learn.ts';
 import { grantRule } from '../../src/policy/proposing/grant-rule.ts';
 import type { LearnMode } from '../../src/policy/proposing/learning.ts';

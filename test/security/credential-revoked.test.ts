@@ -6,7 +6,8 @@ import { WebSocketServer } from 'ws';
 
 import { CasemateError } from '../../src/base/errors.ts';
 import { environmentOf } from '../../src/system/environment.ts';
-import { bindPlanCredentials, type PlanCredentials } from '../../src/sandbox/bind-credentials.ts';
+import { bindPlanCredentials } from '../../src/sandbox/bind-credentials.ts';
+import type { PlanCredentials } from '../../src/sandbox/plan-credentials.ts';
 import type { SandboxContext } from '../../src/sandbox/context.ts';
 import { parseSandboxId } from '../../src/base/ids.ts';
 import { removeCredential, restoreCredential, revokeCredential, setCredential } from '../../src/sandbox/credentials.ts';

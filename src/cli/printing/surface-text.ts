@@ -1,6 +1,6 @@
 import type { MeasuredSurface } from '../../proof/surface/measured.ts';
 import { familyName, socketPhrases } from '../../proof/surface/socket-names.ts';
-import type { RuntimeSurface, SurfaceReport } from '../session/prove-surface.ts';
+import type { RuntimeSurface, SurfaceReport } from './surface-report.ts';
 import { facts } from './output.ts';
 
 /** The reachable surface for a terminal: what is published once, and below it what each runtime let through. */

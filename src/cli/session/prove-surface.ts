@@ -3,37 +3,20 @@ import { release } from 'node:os';
 import { CasemateError, toCasemateError } from '../../base/errors.ts';
 import type { Client } from '../../daemon/client.ts';
 import { observe, type Answers } from '../../proof/inside/observe.ts';
-import { beyondPublished, measuredSurface, surfaceQuestions, type MeasuredSurface } from '../../proof/surface/measured.ts';
+import { beyondPublished, measuredSurface, surfaceQuestions } from '../../proof/surface/measured.ts';
 import { publishedSurface, thisMachine, type PublishedSurface } from '../../proof/surface/published.ts';
 import { baseEnvironment } from '../../system/environment.ts';
 import { run } from '../../system/process.ts';
 import type { CommandContext } from '../command.ts';
 import { printJson } from '../printing/output.ts';
+import type { RuntimeSurface, SurfaceReport } from '../printing/surface-report.ts';
 import { surfaceText } from '../printing/surface-text.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 import { connectDaemon } from './connect.ts';
 import { namedTarget, throwAwayTarget, type ProveTarget } from './prove-target.ts';
 
-/** `casemate prove --surface`: what of the kernel a sandbox can reach, as published and as measured, by runtime. */
-export interface SurfaceReport {
-  readonly machine: string;
-  readonly kernel: string;
-  readonly published: PublishedSurface;
-  readonly runtimes: readonly RuntimeSurface[];
-}
-
-export interface RuntimeSurface {
-  readonly runtime: string;
-  /** what it says of itself; empty where it is not installed */
-  readonly version: string;
-  readonly measured?: MeasuredSurface | undefined;
-  /** reached, and not published */
-  readonly beyond?: readonly string[] | undefined;
-  /** why nothing was measured */
-  readonly missing?: string | undefined;
-}
-
+/** `casemate prove --surface`: measures in a sandbox of each runtime that is there. */
 export async function proveSurface(name: string | undefined, parsed: ParsedOptions, context: CommandContext): Promise<number> {
   const client = await connectDaemon(context, { trust: switchOption(parsed, 'trust') });
   try {

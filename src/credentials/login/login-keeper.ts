@@ -1,8 +1,8 @@
+import type { LoginKeeperOptions } from './login-options.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { systemClock, type Clock } from '../../system/clock.ts';
+import { systemClock } from '../../system/clock.ts';
 import type { Material } from '../credential.ts';
-import type { SealedStore } from '../sealed/sealed-store.ts';
 import { secret } from '../secret.ts';
 import {
   forgetPast,
@@ -17,7 +17,6 @@ import {
   type Watch,
 } from './renewal.ts';
 import { noteOf, type LoginNote, type LoginRecord, type TokenFamily } from './token-family.ts';
-import type { TokenPost } from './token-request.ts';
 
 /**
  * The one owner of each login on this host. It renews the tokens once for all sandboxes and callers, before they end and
@@ -37,22 +36,6 @@ export interface LoginKeeper {
 
 export interface LoginView extends LoginNote {
   readonly agent: string;
-}
-
-export interface LoginKeeperOptions {
-  readonly store: Pick<SealedStore, 'get' | 'put' | 'remove' | 'list'>;
-  readonly post: TokenPost;
-  readonly clock?: Clock | undefined;
-  /** 0 up to 1: spreads the renewals of many installations */
-  readonly random?: (() => number) | undefined;
-  /** one line about what happened to a login, without any secret */
-  readonly onEvent?: ((event: LoginEvent) => Promise<void>) | undefined;
-}
-
-export interface LoginEvent {
-  readonly agent: string;
-  readonly outcome: 'renewed' | 'stopped' | 'put-off';
-  readonly why: string;
 }
 
 export function createLoginKeeper(options: LoginKeeperOptions): LoginKeeper {

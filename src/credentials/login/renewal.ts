@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Clock } from '../../system/clock.ts';
-import type { LoginEvent, LoginKeeperOptions } from './login-keeper.ts';
+import type { LoginEvent, LoginKeeperOptions } from './login-options.ts';
 import { noteOf, parseLoginRecord, type LoginRecord, type TokenFamily } from './token-family.ts';
 import { refreshTokens, type NewTokens } from './token-request.ts';
 

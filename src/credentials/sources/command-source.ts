@@ -5,7 +5,7 @@ import { visible } from '../../base/text.ts';
 import { baseEnvironment } from '../../system/environment.ts';
 import { run, type RunResult } from '../../system/process.ts';
 import { maxValueBytes, unavailable, withoutLastLineFeed } from './checked-value.ts';
-import type { SourceAccess } from '../sources.ts';
+import type { SourceAccess } from './source-access.ts';
 
 /** A credential that a program prints. What it says on failing is not shown: it may hold what it was asked for. */
 

@@ -10,7 +10,8 @@ import {
 import { agentId } from '../oci/ids.ts';
 import { maskedPaths, readonlyPaths } from '../kernel/proc-paths.ts';
 import { seccompProfile, type Machine } from '../kernel/seccomp.ts';
-import type { EngineLimits, SandboxSpec } from '../engine.ts';
+import type { SandboxSpec } from '../engine.ts';
+import type { EngineLimits } from '../engine-limits.ts';
 import type { Protection } from '../workspace/protect.ts';
 import { labelsOf, type Marks } from './labels.ts';
 

@@ -1,4 +1,4 @@
-import type { EngineLimits } from '../engine.ts';
+import type { EngineLimits } from '../engine-limits.ts';
 
 /** What bounds a sandbox beside its cgroup, the same under every engine that asks this host's kernel. */
 

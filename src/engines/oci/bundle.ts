@@ -1,4 +1,5 @@
-import type { CommandSpec, EngineLimits, SandboxSpec, TerminalSize } from '../engine.ts';
+import type { CommandSpec, SandboxSpec, TerminalSize } from '../engine.ts';
+import type { EngineLimits } from '../engine-limits.ts';
 import { agentId, keeperId, type IdMapping } from './ids.ts';
 import {
   defaultEnv,

@@ -3,7 +3,8 @@ import { takesMountsLater } from './container.ts';
 import { containerHost, type EngineContext } from './context.ts';
 import { keepBlanks } from './home-disk.ts';
 import { difference, readyTimes, type Waiting, type Wanted } from './ready-place.ts';
-import { drop, isFit, kindOf, makeReady, type Ready } from './ready.ts';
+import { drop, isFit, kindOf, makeReady } from './ready.ts';
+import type { Ready } from './ready-container.ts';
 
 /** Keeps as many containers waiting as may wait, of the kinds that were asked for last; ends those that are no good any more. */
 

@@ -1,6 +1,6 @@
 import { newSandboxId } from '../../base/ids.ts';
 import type { SandboxSpec } from '../engine.ts';
-import type { Ready } from './ready.ts';
+import type { Ready } from './ready-container.ts';
 
 /** Which containers wait for sandboxes to come, and which should, by what was asked for last. Makes none. */
 

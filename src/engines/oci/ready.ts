@@ -1,27 +1,13 @@
 import { rename, stat } from 'node:fs/promises';
 
+import type { Ready } from './ready-container.ts';
 import { isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { SandboxSpec } from '../engine.ts';
 import { abandon, beginContainer, heldContainer, kindOfContainer, type Begun, type ContainerHost } from './container.ts';
 import { identityOf, restingListener, type EngineContext } from './context.ts';
-import type { Listener } from '../listen.ts';
 import { bareSpec, noteWish, takeWaiting } from './ready-place.ts';
 import type { EngineRecord } from '../records.ts';
 import { forget, freeSlot } from './tear-down.ts';
-
-/**
- * A container that waits for its sandbox: of the image and the limits that one before it had, with a first process that
- * sleeps, and without workspace, home, files, name or anything secret. Whoever asks for the same kind gets it and has its
- * own mounts handed in. It has a record like every other, and its first process ends with this one.
- */
-export interface Ready {
-  readonly record: EngineRecord;
-  readonly kind: string;
-  readonly init: ProcessIdentity;
-  readonly begun: Begun;
-  /** a program that waits to be told where to listen: for the sandbox that this becomes */
-  readonly listener: Listener;
-}
 
 /** Of this kind, for whoever asks. */
 export async function makeReady(context: EngineContext, like: SandboxSpec, host: ContainerHost): Promise<Ready> {

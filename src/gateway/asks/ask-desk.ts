@@ -1,7 +1,7 @@
 import { decisiveRules } from '../../policy/judging/decide.ts';
 import type { Clock } from '../../system/clock.ts';
 import { createRefused, type Refused } from './ask-refused.ts';
-import type { AskAnswer, AskLimits, AskOutcome, AskView, AskingSandbox, Claim, Question } from './asks.ts';
+import type { AskAnswer, AskLimits, AskOutcome, AskView, AskingSandbox, Claim, Question } from './question.ts';
 
 /** The open questions of one sandbox: the same one once, all of it bounded, ids anew when the rules change. */
 export interface Desk {

@@ -1,5 +1,5 @@
 import { onceRule } from '../../policy/proposing/grant-rule.ts';
-import type { AskAnswer, AskView, Question } from './asks.ts';
+import type { AskAnswer, AskView, Question } from './question.ts';
 import type { Exchange } from '../exchange.ts';
 import { valuesOf } from '../http/fields.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 
+import type { AskingSandbox, Question, AskView, AskAnswer, Claim, AskLimits } from './question.ts';
 import { CasemateError } from '../../base/errors.ts';
-import { mayBeGranted, type DeniedRequest } from '../../policy/proposing/grant-rule.ts';
-import type { Asks as AskSettings, DenyReason, NetworkRule } from '../../policy/policy.ts';
+import { mayBeGranted } from '../../policy/proposing/grant-rule.ts';
 import { systemClock, type Clock } from '../../system/clock.ts';
 import { createDesk, type Desk } from './ask-desk.ts';
 
@@ -25,90 +25,6 @@ export interface Asks {
   readonly watch: (onChange: () => void, onEnd: () => void) => () => void;
   /** Lets all that look go. */
   readonly endWatches: () => void;
-}
-
-export interface AskingSandbox {
-  readonly id: string;
-  readonly name: string;
-  readonly settings: AskSettings;
-  readonly bound: readonly NetworkRule[] | undefined;
-  readonly rules: () => readonly NetworkRule[];
-  readonly policyHash: () => string;
-  /** states in the journal that a request waits, and that its time ended without an answer */
-  readonly note: (outcome: 'waiting' | 'no-answer', view: AskView) => void;
-  /** denied for the sandbox's life by an earlier answer */
-  readonly refused?: readonly string[] | undefined;
-}
-
-/** One denied request in full: what a person is shown, and what the id is bound to. */
-export interface Question extends DeniedRequest {
-  readonly scheme: 'http' | 'https' | 'tcp';
-  /** request target with its query, phantoms masked; of no use in a rule */
-  readonly target: string | undefined;
-  readonly reason: DenyReason;
-  /** of the content, as the request says; `undefined`: none, or no length given */
-  readonly contentBytes: number | undefined;
-  readonly contentType: string | undefined;
-  /** `user-agent`, the only word about who asks */
-  readonly program: string | undefined;
-}
-
-export interface AskView extends Question {
-  readonly id: string;
-  readonly sandbox: string;
-  readonly name: string;
-  readonly policyHash: string;
-  readonly credential: string | undefined;
-  /** `waiting`: exchanges are held; `denied`: they were answered, and the same may be allowed for the next time */
-  readonly state: 'waiting' | 'denied';
-  readonly sinceMs: number;
-  /** when it stops to wait */
-  readonly untilMs: number | undefined;
-  /** exchanges that are held */
-  readonly held: number;
-  /** how often it was asked */
-  readonly count: number;
-}
-
-export type AskAnswer =
-  /** this exchange may go, under this name */
-  | { readonly kind: 'once'; readonly id: string }
-  /** the rules have changed so that it is allowed: judge again */
-  | { readonly kind: 'changed' }
-  | { readonly kind: 'denied'; readonly why: AskOutcome; readonly id: string | undefined };
-
-export type AskOutcome =
-  | 'off'
-  | 'beyond-bound'
-  | 'denied-by-person'
-  | 'no-answer'
-  | 'nobody-looks'
-  | 'asked-before'
-  | 'too-many'
-  | 'ended';
-
-export interface Claim {
-  readonly view: AskView;
-  /** Lets one held exchange go; false: its caller has gone. */
-  readonly allowOnce: () => boolean;
-  /** Denies what is held, and the same for a while (or for the sandbox's life) without asking. */
-  readonly deny: (scope: 'while' | 'sandbox') => void;
-  /** Gives it back as it was. */
-  readonly release: () => void;
-}
-
-/** Bounds of one sandbox's questions. Reaching one means the ordinary denial at once. */
-export interface AskLimits {
-  /** different requests that wait at the same time */
-  readonly waiting: number;
-  /** exchanges held at the same time, over all of them */
-  readonly held: number;
-  /** requests that are remembered for an answer; the oldest that nobody waits for makes room */
-  readonly known: number;
-  /** how long an unanswered or denied request is not asked again */
-  readonly quietMs: number;
-  /** how long it can be answered */
-  readonly keptMs: number;
 }
 
 export const askLimits: AskLimits = { waiting: 16, held: 64, known: 64, quietMs: 600_000, keptMs: 3_600_000 };

@@ -1,7 +1,6 @@
+import type { LearnState } from './learn-state.ts';
 import { readGitRequest } from '../../policy/judging/git-request.ts';
 import { mayBeGranted, onceRule } from '../../policy/proposing/grant-rule.ts';
-import type { Learning } from '../../policy/proposing/learning.ts';
-import type { NetworkRule } from '../../policy/policy.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Field } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
@@ -13,14 +12,6 @@ import { pathOf } from '../http/request-head.ts';
  * of them together within a bound; the rest is answered here. A path can carry data out: that is why it is bounded, and
  * why the command that learns keeps secrets out of the sandbox.
  */
-export interface LearnState {
-  readonly setting: Learning;
-  /** rules of the organisation, beyond which nothing goes out */
-  readonly bound: readonly NetworkRule[] | undefined;
-  /** of all that went out */
-  spentBytes: number;
-}
-
 export type Learned =
   /** goes out as this, at this site */
   { readonly exchange: Exchange; readonly site: Site } | { readonly refusal: Refusal };

@@ -1,3 +1,4 @@
+import type { RequestLine } from './request-line.ts';
 import type { HostName } from '../../base/host.ts';
 import { isBatchAllowed, refusedUpdates, type GitPush, type LfsBatch } from './git-content.ts';
 import { readRequest, viewOf, type ContentKind } from './function-view.ts';
@@ -6,13 +7,6 @@ import { refusedCalls, type McpCalls } from './mcp.ts';
 import type { Decision, McpAllowance, NetworkRule } from '../policy.ts';
 
 /** The judgement on destinations and requests. Total: every input gets a verdict, and what no rule allows is denied. */
-
-export interface RequestLine {
-  /** as on the wire; methods are case-sensitive (RFC 9110 section 9.1) */
-  readonly method: string;
-  /** request target in origin form, query included or not */
-  readonly path: string;
-}
 
 /**
  * The rules that decide about a host and port: those that match both and say most about the host. An exact name beats a

@@ -1,6 +1,6 @@
 import { canonicalPath } from '../matching/canonical-path.ts';
 import { hasFunctions } from './functions.ts';
-import type { RequestLine } from './decide.ts';
+import type { RequestLine } from './request-line.ts';
 import { gitGrants, mayPush, readGitRequest, type GitRequestKind } from './git-request.ts';
 import { compileGlob, matchPath, type PathGlob } from '../matching/match-path.ts';
 import type { GitAllowance, HttpAllowance, McpAllowance, NetworkRule } from '../policy.ts';

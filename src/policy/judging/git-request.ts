@@ -1,5 +1,5 @@
 import { canonicalPath } from '../matching/canonical-path.ts';
-import type { RequestLine } from './decide.ts';
+import type { RequestLine } from './request-line.ts';
 import { compileGlob, matchPath } from '../matching/match-path.ts';
 import type { GitAllowance, NetworkRule } from '../policy.ts';
 

@@ -1,5 +1,5 @@
 import type { RegistryKind } from '../facts.ts';
-import type { RequestLine } from './decide.ts';
+import type { RequestLine } from './request-line.ts';
 
 /**
  * Reading from a package registry: the addresses its clients ask for, below whatever prefix a mirror puts before them.

@@ -4,7 +4,8 @@ import { nearest, visible } from '../../base/text.ts';
 import type { AgentApiFacts, AgentFacts, AgentHostFacts, Facts } from '../facts.ts';
 import { formatHostPattern, matchesHost } from '../matching/host-pattern.ts';
 import { faultAt } from '../written/policy-layer.ts';
-import type { Level, NetworkRule, Origin, Policy } from '../policy.ts';
+import type { Level, NetworkRule, Policy } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 
 /** An agent that reaches its model at another provider than its maker: which hosts that takes, in which region. */
 

@@ -5,7 +5,8 @@ import { functionsOf } from '../judging/functions.ts';
 import { registryKinds, type AgentFacts, type Facts, type RegistryKind } from '../facts.ts';
 import { readHostPattern } from '../matching/parse-host-pattern.ts';
 import { faultAt } from '../written/policy-layer.ts';
-import type { HttpAllowance, NetworkRule, Origin, Policy } from '../policy.ts';
+import type { HttpAllowance, NetworkRule, Policy } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 
 /** Presets: named sets of rules, as data. An agent is a preset of its own name; package presets only ever read. */
 

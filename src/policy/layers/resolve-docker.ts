@@ -1,5 +1,6 @@
 import { visible } from '../../base/text.ts';
-import type { DockerOffer, Origin } from '../policy.ts';
+import type { DockerOffer } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 import { faultAt, originOf, type PolicyLayer } from '../written/policy-layer.ts';
 import { byDefault, filesOf, type PolicyLayers } from './resolve-scalars.ts';
 import { widens } from './widening.ts';

@@ -1,7 +1,7 @@
 import type { Budget, Guards, ModelPrice, RegistryHost, SecretMode, SecretRule } from '../guards.ts';
 import { noGuards, secretModes } from '../guards.ts';
 import { originOf, type PolicyLayer } from '../written/policy-layer.ts';
-import type { Origin } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 import { filesOf, type PolicyLayers } from './resolve-scalars.ts';
 import type { WrittenPolicy } from '../written/schema.ts';
 import { widens } from './widening.ts';

@@ -2,7 +2,8 @@ import { posix, resolve, relative, isAbsolute } from 'node:path';
 
 import { visible } from '../../base/text.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
-import { layoutFolders, levels, type Asks, type Level, type Limits, type Origin, type Policy } from '../policy.ts';
+import { layoutFolders, levels, type Asks, type Level, type Limits, type Policy } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 import { originOf, type PolicyLayer, type ValuePath } from '../written/policy-layer.ts';
 import type { WrittenPolicy } from '../written/schema.ts';
 import { widens } from './widening.ts';

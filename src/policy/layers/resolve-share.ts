@@ -1,5 +1,5 @@
 import { formatBytes } from '../../base/units.ts';
-import type { Origin } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 import type { Share } from '../share.ts';
 import type { WrittenPolicy } from '../written/schema.ts';
 import { byDefault, resolveScalar, type PolicyLayers, type Scalar } from './resolve-scalars.ts';

@@ -1,6 +1,6 @@
 import type { CasemateError } from '../../base/errors.ts';
 import { faultAt, formatOrigin } from '../written/policy-layer.ts';
-import type { Origin } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 
 /** The one error for a layer that allows more than one above it: it names both places. */
 export function widens(lower: Origin, higher: Origin, what: string): CasemateError {

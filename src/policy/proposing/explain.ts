@@ -1,11 +1,13 @@
 import type { HostName } from '../../base/host.ts';
 import { visible } from '../../base/text.ts';
-import { decideDestination, decideRequest, decisiveRules, type RequestLine } from '../judging/decide.ts';
+import { decideDestination, decideRequest, decisiveRules } from '../judging/decide.ts';
+import type { RequestLine } from '../judging/request-line.ts';
 import { formatFunctions } from '../judging/format-functions.ts';
 import { formatHostPattern, matchesHost } from '../matching/host-pattern.ts';
 import { missingRule } from './missing-rule.ts';
 import { formatOrigin } from '../written/policy-layer.ts';
-import type { DenyReason, NetworkRule, Origin, Policy } from '../policy.ts';
+import type { DenyReason, NetworkRule, Policy } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 
 /** Which rule of which file decides about a destination or a request, and why. Says what `decide` does; decides nothing. */
 

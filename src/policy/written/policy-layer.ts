@@ -1,6 +1,6 @@
 import { CasemateError, type CasemateErrorOptions, type ErrorCode } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import type { Origin } from '../policy.ts';
+import type { Origin } from '../origin.ts';
 import type { WrittenPolicy } from './schema.ts';
 
 /** One file (or the command line) as a layer of the policy: what is written, and where each value stands. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { createLoginKeeper, type LoginEvent, type LoginKeeper } from '../../../src/credentials/login/login-keeper.ts';
+import { createLoginKeeper, type LoginKeeper } from '../../../src/credentials/login/login-keeper.ts';
+import type { LoginEvent } from '../../../src/credentials/login/login-options.ts';
 import { oauthClients } from '../../../src/credentials/login/oauth-clients.ts';
 import type { TokenFamily } from '../../../src/credentials/login/token-family.ts';
 import { UnsentError, type TokenPost, type TokenReply } from '../../../src/credentials/login/token-request.ts';

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 
 import { CasemateError } from '../../../src/base/errors.ts';
-import { readSource, type SourceAccess } from '../../../src/credentials/sources.ts';
+import { readSource } from '../../../src/credentials/sources.ts';
+import type { SourceAccess } from '../../../src/credentials/sources/source-access.ts';
 import type { CredentialSource } from '../../../src/policy/policy.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
 

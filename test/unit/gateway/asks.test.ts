@@ -1,14 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
-import {
-  askLimits,
-  createAsks,
-  type AskAnswer,
-  type Asks,
-  type AskingSandbox,
-  type Question,
-} from '../../../src/gateway/asks/asks.ts';
+import { askLimits, createAsks, type Asks } from '../../../src/gateway/asks/asks.ts';
+import type { AskAnswer, AskingSandbox, Question } from '../../../src/gateway/asks/question.ts';
 import type { NetworkRule } from '../../../src/policy/policy.ts';
 import { rule } from '../../helpers/network-rule.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import type { HostShare } from '../../../src/sandbox/host-share.ts';
+import type { HostShare } from '../../../src/sandbox/share-limits.ts';
 import { createRoom, type Place, type Room, type Wish } from '../../../src/sandbox/room.ts';
 import { call, sandboxLab, type Lab, wideShare } from '../../helpers/sandbox-lab.ts';
 

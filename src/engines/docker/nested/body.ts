@@ -1,5 +1,5 @@
 import type { ContainerSpec } from '../../containers.ts';
-import type { EngineLimits } from '../../engine.ts';
+import type { EngineLimits } from '../../engine-limits.ts';
 import { memoryOptions } from '../../kernel/limits.ts';
 import { hostConfig, type BindMount, type BodyFacts } from '../container-bodies.ts';
 import { labels, labelsOf } from '../labels.ts';

@@ -1,6 +1,6 @@
 import { CasemateError } from '../../../base/errors.ts';
 import { formatBytes } from '../../../base/units.ts';
-import type { EngineLimits } from '../../engine.ts';
+import type { EngineLimits } from '../../engine-limits.ts';
 import type { DockerContext } from '../context.ts';
 import { segment } from '../docker-client.ts';
 import { labels } from '../labels.ts';

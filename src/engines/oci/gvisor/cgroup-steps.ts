@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 
-import type { EngineLimits } from '../../engine.ts';
+import type { EngineLimits } from '../../engine-limits.ts';
 import type { Cgroup } from '../bundle.ts';
 import type { CgroupHost } from '../host.ts';
 
