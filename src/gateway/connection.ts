@@ -19,7 +19,7 @@ import { handshakeBytes } from './bodies/pace.ts';
 import { openTls } from './tls/open-tls.ts';
 import { peek } from './tls/peek.ts';
 import { reset } from './upstream/reset.ts';
-import { relayTunnel } from './tunnel.ts';
+import { end, relayTunnel } from './tunnel.ts';
 
 /** Decides what one connection is: who is asked for, what is spoken, and whether it is relayed, opened or closed. */
 export interface ConnectionTools {
@@ -288,13 +288,13 @@ async function relayBytes(socket: Socket, site: Site): Promise<void> {
     await close(socket, live, { subject: `${site.host}:${site.port}`, reason: 'too-many-names' });
     return;
   }
-  const revoked = new AbortController();
+  const stop = new AbortController();
   const release = live.book.hold({
     isAllowed: () => site.rules.some((one) => one.upstream === rule.upstream) && !site.rules.some(isAboutHttp),
-    cut: () => revoked.abort(),
+    cut: () => end(stop, 'rule-removed'),
   });
   try {
-    await relayTunnel(rule, { socket, site, revoked: revoked.signal });
+    await relayTunnel(rule, { socket, site, stop });
   } finally {
     release();
   }

@@ -57,8 +57,12 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const rate = createRate(deniedLinesPerSecond, options.clock);
   const writer = createWriter(options);
   const ends = createBatch((entry) => void writer.write(entry));
+  const write = (entry: JournalEntry): Promise<boolean> => {
+    ends.write();
+    return writer.write(entry);
+  };
   const about: Detail = options.server === undefined ? {} : { server: options.server };
-  const tally = createTally((entry) => void writer.write({ ...entry, detail: { ...entry.detail, ...about } }));
+  const tally = createTally((entry) => void write({ ...entry, detail: { ...entry.detail, ...about } }));
   const entryOf = (
     { detail, subject, rule, credential }: Effect,
     rest: Pick<JournalEntry, 'action' | 'decision' | 'outcome'>,
@@ -73,7 +77,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     ...(credential === undefined ? {} : { credential }),
   });
   return {
-    open: (effect) => writer.write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),
+    open: (effect) => write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),
     end(effect, outcome, detail) {
       const whole = { ...effect, detail: { ...effect.detail, ...detail } };
       ends.add(entryOf(whole, { action: 'net.exchange', decision: 'allow', outcome }));
@@ -81,14 +85,14 @@ export function createRecorder(options: RecorderOptions): Recorder {
     async deny(effect, { reason, action = 'net.exchange' }) {
       const entry = entryOf(effect, { action, decision: 'deny', outcome: reason });
       if (rate.take()) {
-        await writer.write(entry);
+        await write(entry);
       } else {
         tally.count(entry);
       }
     },
-    effect: (action, effect) => writer.write(entryOf(effect, { action, decision: 'allow', outcome: 'accepted' })),
+    effect: (action, effect) => write(entryOf(effect, { action, decision: 'allow', outcome: 'accepted' })),
     note(action, effect, outcome) {
-      void writer.write(entryOf(effect, { action, decision: 'none', outcome }));
+      void write(entryOf(effect, { action, decision: 'none', outcome }));
     },
     async flush() {
       tally.write();
@@ -103,22 +107,31 @@ interface Batch {
   readonly write: () => void;
 }
 
-/** Nobody waits for the end of an exchange to be durable, so it does not stand in the way of the next permission. */
-const endsWaitMs = 10;
+/**
+ * Nobody waits for the end of an exchange to be durable, so it goes to disk with the sandbox's next line: a write of its own
+ * would be one more for each exchange, and the next permission would wait for it. Without a next line it is written soon.
+ */
+const endsWaitMs = 50;
 const endsWaiting = 256;
 
 function createBatch(state: (entry: JournalEntry) => void): Batch {
-  const waiting: JournalEntry[] = [];
+  let waiting: JournalEntry[] = [];
+  // Runs out by itself: to clear it and set it anew costs more than to find nothing once.
   let timer: NodeJS.Timeout | undefined;
   const write = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
-    waiting.splice(0).forEach(state);
+    if (waiting.length > 0) {
+      const entries = waiting;
+      waiting = [];
+      entries.forEach(state);
+    }
   };
   return {
     add(entry) {
       waiting.push(entry);
-      timer ??= setTimeout(write, endsWaitMs);
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        write();
+      }, endsWaitMs);
       if (waiting.length >= endsWaiting) {
         write();
       }

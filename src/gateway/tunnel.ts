@@ -11,8 +11,8 @@ import { splice } from './upstream/splice.ts';
 export interface Tunnel {
   readonly socket: Socket;
   readonly site: Site;
-  /** aborts when the rules no longer allow it */
-  readonly revoked: AbortSignal;
+  /** ends it */
+  readonly stop: AbortController;
 }
 
 export async function relayTunnel(rule: NetworkRule, tunnel: Tunnel): Promise<void> {
@@ -47,41 +47,58 @@ interface Carried {
   readonly outcome: string;
 }
 
-async function carry(rule: NetworkRule, { socket, site: { live, host, port }, revoked }: Tunnel, held: Held): Promise<Carried> {
+async function carry(rule: NetworkRule, { socket, site: { live, host, port }, stop }: Tunnel, held: Held): Promise<Carried> {
   const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
-  const gone = new AbortController();
-  // A reason of its own: the usual one is an error with a stack, made anew at the end of each tunnel.
-  socket.once('close', () => gone.abort('caller-gone'));
-  const spent = watch(socket, held);
-  const ended = AbortSignal.any([revoked, live.closing.signal, spent.signal]);
+  const { signal } = stop;
+  let isDialling = true;
+  socket.once('close', () => {
+    // Once it stands, what the caller has sent still goes on: `splice` lets each direction end by itself.
+    if (isDialling || live.closing.signal.aborted) {
+      end(stop, 'caller-gone');
+    }
+  });
+  if (socket.destroyed) {
+    end(stop, 'caller-gone');
+  }
+  const unwatch = held.isUnbounded === true ? undefined : watch(socket, held, () => end(stop, 'budget-exceeded'));
   try {
-    const dialled = await live.dialer.relay({ host, port, override }, AbortSignal.any([gone.signal, ended]));
-    if (!dialled.ok || socket.destroyed || ended.aborted) {
+    const dialled = await live.dialer.relay({ host, port, override }, signal);
+    isDialling = false;
+    if (!dialled.ok || socket.destroyed || signal.aborted) {
       reset(socket);
       if (dialled.ok) {
         dialled.value.destroy();
       }
-      const outcome = revoked.aborted ? 'rule-removed' : dialled.ok ? 'caller-gone' : dialled.fault.reason;
-      return { bytesOut: 0, bytesIn: 0, outcome };
+      const fault = dialled.ok ? 'caller-gone' : dialled.fault.reason;
+      return { bytesOut: 0, bytesIn: 0, outcome: signal.reason === 'rule-removed' ? signal.reason : fault };
     }
-    const spliced = await splice(socket, dialled.value, { idleMs: live.limits.idleMs, signal: ended });
-    const outcome = revoked.aborted ? 'rule-removed' : spent.signal.aborted ? 'budget-exceeded' : spliced.outcome;
-    return { ...spliced, outcome };
+    const spliced = await splice(socket, dialled.value, { idleMs: live.limits.idleMs, signal });
+    return { ...spliced, outcome: isOwn(signal.reason) ? signal.reason : spliced.outcome };
   } finally {
-    spent.stop();
+    unwatch?.();
   }
+}
+
+/** Why a tunnel was ended here; said as the reason of its signal, for the usual one is an error with a stack. */
+export type TunnelEnd = 'rule-removed' | 'budget-exceeded' | 'caller-gone';
+
+export function end(stop: AbortController, why: TunnelEnd): void {
+  stop.abort(why);
+}
+
+function isOwn(reason: unknown): reason is 'rule-removed' | 'budget-exceeded' {
+  return reason === 'rule-removed' || reason === 'budget-exceeded';
 }
 
 /** How often a tunnel is measured: its bytes go by without being looked at. */
 const everyMs = 200;
 
-function watch(socket: Socket, held: Held): { readonly signal: AbortSignal; readonly stop: () => void } {
-  const spent = new AbortController();
+function watch(socket: Socket, held: Held, spent: () => void): () => void {
   const timer = setInterval(() => {
     if (held.sent(socket.bytesRead) !== undefined) {
-      spent.abort();
+      spent();
     }
   }, everyMs);
   timer.unref();
-  return { signal: spent.signal, stop: () => clearInterval(timer) };
+  return () => clearInterval(timer);
 }

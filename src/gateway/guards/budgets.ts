@@ -29,6 +29,8 @@ export interface Held {
   readonly sent: (bytes: number) => Overrun | undefined;
   /** It is over: what it really used takes the place of what was taken. */
   readonly settle: (used: Partial<Amounts>) => void;
+  /** no budget is about it */
+  readonly isUnbounded?: true | undefined;
 }
 
 export interface Overrun {
@@ -61,6 +63,14 @@ export interface BudgetOptions {
   readonly nowMs: () => number;
 }
 
+const unbounded: Held = {
+  reserve: () => undefined,
+  spend: () => undefined,
+  sent: () => undefined,
+  settle: () => undefined,
+  isUnbounded: true,
+};
+
 const modelKinds: ReadonlySet<BudgetKind> = new Set(['inputTokens', 'outputTokens', 'tokens', 'spendMicros']);
 /** A client asks again after this long where others hold the rest. */
 const passingMs = 5000;
@@ -69,8 +79,11 @@ export function createBudgets(options: BudgetOptions): Budgets {
   const { budgets, nowMs } = options;
   return {
     take(asking) {
-      const atMs = nowMs();
       const mine = budgets.filter(({ credential }) => credential === undefined || credential === asking.credential);
+      if (mine.length === 0) {
+        return unbounded;
+      }
+      const atMs = nowMs();
       const overrun = firstOverrun(mine, { options, atMs, want: { requests: 1, bytesOut: asking.bytes }, asking });
       return overrun ?? hold(mine, { options, atMs, asking });
     },

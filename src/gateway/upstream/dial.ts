@@ -69,7 +69,39 @@ interface CheckedOptions extends DialOptions {
 }
 
 async function dialName(host: string, port: number, options: CheckedOptions): Promise<Attempt<Socket>> {
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
+  const limit = limited(options.signal, options.timeoutMs);
+  try {
+    return await dialWithin(limit.signal, { host, port, options });
+  } finally {
+    limit.end();
+  }
+}
+
+/** Aborts with `signal`, or when the time is up. `AbortSignal.any` and `timeout` would hold on to all of it until then. */
+function limited(signal: AbortSignal, timeoutMs: number): { readonly signal: AbortSignal; readonly end: () => void } {
+  const limit = new AbortController();
+  const abort = (): void => limit.abort(signal.reason);
+  const timer = setTimeout(() => limit.abort('slow'), timeoutMs);
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) {
+    abort();
+  }
+  return {
+    signal: limit.signal,
+    end() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    },
+  };
+}
+
+interface Dialled {
+  readonly host: string;
+  readonly port: number;
+  readonly options: CheckedOptions;
+}
+
+async function dialWithin(signal: AbortSignal, { host, port, options }: Dialled): Promise<Attempt<Socket>> {
   const found = await abortable(addressesOf(host, options.resolve), signal);
   if (found === undefined || found.length === 0) {
     return signal.aborted

@@ -51,6 +51,28 @@ describe('the record of an exchange', () => {
     ]);
   });
 
+  test('has its end on disk with the next line, before it', async () => {
+    const { recorder, entries } = setUp();
+    await recorder.open(effect);
+    recorder.end(effect, 'ok', { status: 200 });
+    expect(entries).toHaveLength(1);
+    const next = recorder.open({ ...effect, detail: { exchange: 2 } });
+    expect(entries.map(({ action, detail }) => [action, detail?.['exchange']])).toEqual([
+      ['net.open', 1],
+      ['net.exchange', 1],
+      ['net.open', 2],
+    ]);
+    await next;
+  });
+
+  test('has its end on disk where no line follows, too', async () => {
+    const { recorder, entries } = setUp();
+    recorder.end(effect, 'ok', { status: 200 });
+    await expect.poll(() => entries.length, { timeout: 20_000 }).toBe(1);
+    recorder.end(effect, 'ok', { status: 200 });
+    await expect.poll(() => entries.length, { timeout: 20_000 }).toBe(2);
+  });
+
   test('that cannot be written is told', async () => {
     const { recorder, state } = setUp();
     state.fails = true;
