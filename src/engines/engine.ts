@@ -15,6 +15,8 @@ export interface Engine {
   readonly can: (runtime: SandboxSpec['runtime']) => Readonly<Record<Capability, boolean>>;
   /** What this host gives, layer by layer, each answered by a probe and not by a guess. */
   readonly examine: (runtime: string, options?: ExamineOptions) => Promise<readonly LayerReport[]>;
+  /** How the engine is looked for, way by way in the order in which they count; where there is nothing to find, absent. */
+  readonly places?: () => Promise<readonly EnginePlace[]>;
   /** Throws `LAYER_MISSING` for a layer the host lacks and `spec.waived` does not name; `ENGINE_FAILED` otherwise. */
   readonly create: (spec: SandboxSpec, options?: Abortable) => Promise<void>;
   /** Listens inside the sandbox's network namespace. The caller closes it. */
@@ -55,6 +57,16 @@ export interface Engine {
   readonly containers?: (id: string) => Promise<SandboxContainers>;
   /** Who inside holds a connection to the gateway at this moment; `undefined` where nobody does or that cannot be told. */
   readonly processOf: (id: string, connection: SandboxConnection) => Promise<SendingProcess | undefined>;
+}
+
+export interface EnginePlace {
+  /** e.g. `DOCKER_HOST` */
+  readonly strategy: string;
+  /** the first that names an engine, answering or not: no other is taken in its place */
+  readonly isUsed: boolean;
+  readonly available: boolean;
+  /** what answers there, or why nothing does */
+  readonly detail: string;
 }
 
 /** A deed of somebody else, seen after it was done. */

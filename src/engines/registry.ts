@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { engineNames, isEngineName, type PlannedEngine } from '../base/engine-names.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
-import { podmanSocketPath, socketPath } from './docker/socket-path.ts';
+import { dockerPlaces } from './docker/place/docker-places.ts';
+import type { Endpoint } from './docker/place/endpoint.ts';
+import { chosen, type Place } from './docker/place/places.ts';
+import { podmanPlaces } from './docker/place/podman-places.ts';
 import type { Engine } from './engine.ts';
 import { routedEngine } from './routed.ts';
 
@@ -49,7 +52,8 @@ export async function removeImageCopies(
     import('./docker/remove-copies.ts'),
     import('./docker/docker-client.ts'),
   ]);
-  return removeCopies(digest, { client: dockerClient(socketPath(env)), folder: join(paths.images, 'engines') });
+  const client = dockerClient(async () => chosen(await dockerPlaces(env)), { env: engineEnvironment(env) });
+  return removeCopies(digest, { client, folder: join(paths.images, 'engines') });
 }
 
 /** Below the state folder: what an engine keeps. */
@@ -72,6 +76,7 @@ function ociOptions({ paths, env, uid, prepares }: EngineParts) {
 
 /** Of the engines that ask another program on this host for containers. */
 export function containerOptions({ paths, env, uid, prepares }: EngineParts, name: 'docker' | 'podman') {
+  const places = async (): Promise<readonly Place[]> => (name === 'docker' ? dockerPlaces(env) : podmanPlaces(env, uid));
   return {
     name,
     folders: {
@@ -80,12 +85,25 @@ export function containerOptions({ paths, env, uid, prepares }: EngineParts, nam
       images: join(paths.images, 'engines'),
     },
     beside: recordsBeside(name, paths),
-    // Asked when it is needed: an engine that nobody uses may be named as it likes.
-    socket: name === 'docker' ? () => socketPath(env) : () => podmanSocketPath(env, uid),
-    env: baseEnvironment(env),
+    // Asked when it is needed: an engine that nobody uses may be named as it likes. Once: whoever chooses another context
+    // meanwhile has the sandboxes where they are.
+    socket: onceFound(async () => chosen(await places())),
+    places,
+    env: engineEnvironment(env),
     uid,
     prepares,
   };
+}
+
+function onceFound(find: () => Promise<Endpoint>): () => Promise<Endpoint> {
+  let found: Endpoint | undefined;
+  return async () => (found ??= await find());
+}
+
+/** `ssh` to an engine elsewhere finds keys with the caller's agent. */
+function engineEnvironment(env: Environment): Record<string, string> {
+  const agent = env.get('SSH_AUTH_SOCK');
+  return { ...baseEnvironment(env), ...(agent === undefined ? {} : { SSH_AUTH_SOCK: agent }) };
 }
 
 /** Subordinate ids are listed by name or by number; an id without a name has its number. */

@@ -61,6 +61,7 @@ export async function examineHost(parts: ExamineParts): Promise<readonly HostChe
     { check: 'node', verdict: 'ok', detail: process.versions.node },
     ...rows,
     ...others,
+    ...(await enginePlaces(parts)),
     await checkShare(parts),
     ...layers.map(({ layer, available, detail }): HostCheck => ({ check: layer, verdict: available ? 'ok' : 'missing', detail })),
     {
@@ -111,6 +112,19 @@ async function otherEngines({ engines, engine, runtime }: ExamineParts): Promise
       }
     }),
   );
+}
+
+/** The ways by which each is looked for. One that names nothing is no fault. */
+async function enginePlaces({ engines }: ExamineParts): Promise<readonly HostCheck[]> {
+  const rows = await Promise.all(
+    engineNames.map(async (name) =>
+      ((await engines[name].places?.()) ?? []).map(({ strategy, isUsed, available, detail }): HostCheck => {
+        const check = `${name} by ${strategy}`;
+        return { check, verdict: available ? 'ok' : 'absent', detail: isUsed ? `used: ${detail}` : detail };
+      }),
+    ),
+  );
+  return rows.flat();
 }
 
 async function checkProgram(program: Program, parts: ExamineParts): Promise<HostCheck> {

@@ -74,14 +74,17 @@ export async function dockerLacks(name: LabEngine = 'docker'): Promise<string | 
   }
 }
 
-export async function dockerLab(name: LabEngine = 'docker'): Promise<DockerLab> {
+/** `changes`: where the engine is, if it is not the one of the tests. */
+export async function dockerLab(
+  name: LabEngine = 'docker',
+  { images: ownImages, ...changes }: Partial<Pick<DockerEngineOptions, 'socket' | 'env'>> & { readonly images?: string } = {},
+): Promise<DockerLab> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-docker-'));
   await chmod(folder, 0o700);
   const rootfs = await testRootfs();
-  const images = join(pathsFrom(processEnvironment, uid).images, 'engines');
+  const images = ownImages ?? join(pathsFrom(processEnvironment, uid).images, 'engines');
   const folders = { state: join(folder, 'state'), run: join(folder, 'run'), images };
-  const socket = socketOf(name);
-  const options = { name, folders, socket, env, uid };
+  const options = { name, folders, socket: socketOf(name), env, uid, ...changes };
   const other = (): Engine => dockerEngine(options);
   const engine = other();
   const owner = 'test';
@@ -134,6 +137,7 @@ export async function dockerLab(name: LabEngine = 'docker'): Promise<DockerLab> 
     async remove() {
       const left = await engine.list(owner);
       await Promise.all(left.map(({ id }) => engine.remove(id)));
+      await engine.close?.();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,4 +1,5 @@
 import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { startLab } from '../../proof/lab/start-lab.ts';
 import type { Lab } from '../../proof/lab/lab.ts';
@@ -19,12 +20,13 @@ export async function openLab({ env, paths }: CommandContext, plan: Plan): Promi
   });
 }
 
+/** By which an engine is found; the settings of Docker's client lie in a home folder, which a lab has not. */
+const ofEngines = ['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_TLS_VERIFY', 'DOCKER_CERT_PATH', 'CONTAINER_HOST', 'SSH_AUTH_SOCK'];
+
 /** Where the engine of the sandbox that is proved is found. */
 function ownEngine(env: CommandContext['env']): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    ['DOCKER_HOST', 'CONTAINER_HOST'].flatMap((name) => {
-      const host = env.get(name);
-      return host === undefined ? [] : [[name, host]];
-    }),
-  );
+  const home = env.get('HOME');
+  const settings = env.get('DOCKER_CONFIG') ?? (home === undefined ? undefined : join(home, '.docker'));
+  const values = [...ofEngines.map((name) => [name, env.get(name)] as const), ['DOCKER_CONFIG', settings] as const];
+  return Object.fromEntries(values.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }

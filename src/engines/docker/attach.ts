@@ -20,7 +20,7 @@ export async function attach(context: DockerContext, id: string, command: Comman
   if (!/^[\w-]{1,64}$/.test(command.executionId)) {
     throw new CasemateError('NAME_INVALID', 'the id of an execution is not well formed');
   }
-  const { client, options } = context;
+  const { options } = context;
   const record = await context.records.get(id);
   const running = await runningSandbox(context, id);
   if (running === undefined) {
@@ -42,7 +42,7 @@ export async function attach(context: DockerContext, id: string, command: Comman
   await writeFile(files.exec, exec, { mode: 0o600 });
   return {
     file: 'perl',
-    args: [dataFile('engines/docker/attach.pl'), client.socket(), exec, tty ? 'tty' : 'plain', files.pid, files.log],
+    args: [dataFile('engines/docker/attach.pl'), await context.carrier(), exec, tty ? 'tty' : 'plain', files.pid, files.log],
     env: options.env,
     pidFile: files.pid,
     errorLog: files.log,

@@ -71,10 +71,14 @@ export const uplinkFolder = '/mnt';
 /** Of what only holds the network and binds its listeners. */
 const keeperLimits = { memoryBytes: 64 * 1024 * 1024, cpus: 1, pids: 16, diskBytes: 0, fileBytes: 0, openFiles: 256 };
 
+export function keeperMounts(uplink: string): readonly BindMount[] {
+  return [bindMount(uplink, uplinkFolder, 'read')];
+}
+
 /** Holds the network namespace: no interface but `lo`. It has its own files and processes, which the sandbox never sees. */
 export function keeperBody(
   facts: BodyFacts,
-  { hostname, uplink }: { readonly hostname: string; readonly uplink: string },
+  { hostname, mounts }: { readonly hostname: string; readonly mounts: readonly BindMount[] },
 ): ContainerBody {
   const own = { ...facts, limits: keeperLimits };
   return {
@@ -84,7 +88,7 @@ export function keeperBody(
     HostConfig: {
       ...hostConfig(own),
       NetworkMode: 'none',
-      Mounts: [bindMount(uplink, uplinkFolder, 'read')],
+      Mounts: mounts,
       Tmpfs: {},
       // The listeners are bound by nobody with a right of root's.
       Sysctls: { ...socketBuffers, 'net.ipv4.ip_unprivileged_port_start': '0' },

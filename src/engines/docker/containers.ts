@@ -62,7 +62,7 @@ export function stateOf(containers: readonly OwnContainer[], sandbox: string): E
 export async function makeContainer({ dialect, effects }: DockerContext, name: string, body: ContainerBody): Promise<string> {
   let warnings: readonly string[] = [];
   const id = await effects.make(async () => {
-    const made = await (await dialect()).make(name, body);
+    const made = await (await dialect()).make(name, body).catch(notShown);
     ({ warnings } = made);
     return made.id;
   });
@@ -71,6 +71,20 @@ export async function makeContainer({ dialect, effects }: DockerContext, name: s
     throw new CasemateError('ENGINE_FAILED', `the engine does not do all that was asked: ${warnings.join('; ').slice(0, 500)}`);
   }
   return id;
+}
+
+/** A folder of this host that the engine does not find is a folder that it does not see. */
+function notShown(error: unknown): never {
+  if (
+    error instanceof CasemateError &&
+    /bind source path does not exist|statfs .*: no such file or directory/.test(error.message)
+  ) {
+    throw new CasemateError('ENGINE_FAILED', `the engine does not see the folders of this host: ${error.message}`, {
+      cause: error,
+      hint: 'An engine on another machine, or one that is shown only some folders, cannot hold a sandbox of this host.',
+    });
+  }
+  throw error;
 }
 
 export async function startContainer({ client, effects }: DockerContext, id: string): Promise<void> {

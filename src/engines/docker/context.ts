@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { release } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 
 import { CasemateError } from '../../base/errors.ts';
 import { isErrno, privateFolder, readTextIfPresent, writeNew } from '../../system/files.ts';
@@ -12,7 +14,11 @@ import type { RunningSandbox } from './containers.ts';
 import { dialectOf, type Dialect } from './dialect.ts';
 import { dockerClient, type DockerClient } from './docker-client.ts';
 import { engineFacts, type EngineFacts } from './engine-facts.ts';
-import { layersOf, requireKnownIds } from './examine.ts';
+import { layersOf, requireKnownIds, requireThisKernel } from './examine.ts';
+import { carrierSocket, type CarrierSocket } from './place/carrier-socket.ts';
+import { dial } from './place/dial.ts';
+import type { Endpoint } from './place/endpoint.ts';
+import type { Place } from './place/places.ts';
 import { ownEffects, type OwnEffects } from './own-effects.ts';
 import { keeperPlace, type KeeperPlace } from './ready-keeper.ts';
 
@@ -23,8 +29,10 @@ export interface DockerEngineOptions {
   readonly folders: { readonly state: string; readonly run: string; readonly images: string };
   /** default: `docker` */
   readonly name?: 'docker' | 'podman' | undefined;
-  /** of the engine: a path, or what says it when it is needed */
-  readonly socket: string | (() => string);
+  /** path of the engine's socket, or what says where the engine is, when it is needed */
+  readonly socket: string | (() => Promise<Endpoint>);
+  /** how the engine was looked for, for whoever asks what there is */
+  readonly places?: (() => Promise<readonly Place[]>) | undefined;
   /** whole environment of every program the engine starts */
   readonly env: Readonly<Record<string, string>>;
   readonly uid: number;
@@ -53,6 +61,9 @@ export interface DockerContext {
   /** whether anything was ever made from this state folder */
   readonly hasMade: () => Promise<boolean>;
   readonly dialect: () => Promise<Dialect>;
+  /** path of a Unix socket that leads to the engine, for what carries commands */
+  readonly carrier: () => Promise<string>;
+  readonly closeCarrier: () => Promise<void>;
   /** asked once, and again with each examination */
   readonly facts: (options?: { readonly again?: boolean }) => Promise<EngineFacts>;
 }
@@ -74,9 +85,10 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
   if (machine === undefined) {
     throw new CasemateError('ENGINE_FAILED', `${arch} is not supported`);
   }
-  const client = dockerClient(socket);
+  const client = dockerClient(socket, { env: options.env });
   let known: Promise<EngineFacts> | undefined;
   let mark: Promise<string> | undefined;
+  let carrier: Promise<CarrierSocket> | undefined;
   const context: DockerContext = {
     options,
     client,
@@ -101,9 +113,24 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
       }
       return known;
     },
+    async carrier() {
+      const endpoint = await client.endpoint();
+      if (endpoint.kind === 'unix') {
+        return endpoint.path;
+      }
+      carrier ??= openCarrier(folders.run, () => dial(endpoint, { env: options.env }));
+      return (await carrier).path;
+    },
+    closeCarrier: async () => (await carrier)?.close(),
     dialect: async () => dialectOf((await context.facts()).product, { client, folder: folders.state, env: options.env }),
   };
   return context;
+}
+
+/** One for each process: two can have an engine on the same folders. */
+async function openCarrier(run: string, connection: () => Promise<Duplex>): Promise<CarrierSocket> {
+  await privateFolder(run);
+  return carrierSocket(join(run, `engine-${process.pid}.sock`), connection);
 }
 
 function sandboxFolder(folder: string): SandboxFolder {
@@ -152,6 +179,7 @@ export async function examine(
   if (options.name === 'podman' && told.product !== 'Podman') {
     throw new CasemateError('ENGINE_FAILED', `what answers in the place of Podman is ${told.product}`);
   }
+  requireThisKernel(told, release());
   requireKnownIds(told);
   return layersOf(told, runtime);
 }

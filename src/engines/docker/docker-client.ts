@@ -1,11 +1,13 @@
-import { request, type IncomingMessage } from 'node:http';
+import { request, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { dial } from './place/dial.ts';
+import { addressOf, type Endpoint } from './place/endpoint.ts';
 
 /**
- * The Docker Engine API (docs.docker.com/reference/api/engine) over the engine's Unix socket, as far as this engine needs it.
+ * The Docker Engine API (docs.docker.com/reference/api/engine) over a connection to the engine, as far as this engine needs it.
  * Paths are put together from fixed words and encoded values; what the engine answers is data, of a bounded size.
  */
 
@@ -19,8 +21,8 @@ const greatestAnswer = 16 * 1024 * 1024;
 const timeoutMs = 60_000;
 
 export interface DockerClient {
-  /** absolute path of the engine's socket; throws where none can be told */
-  readonly socket: () => string;
+  /** where the engine is; throws where that cannot be told */
+  readonly endpoint: () => Promise<Endpoint>;
   readonly call: (method: Method, path: string, options?: CallOptions) => Promise<Answer>;
   /** `call`, where nothing but success will do. Throws `ENGINE_FAILED` with what the engine said. */
   readonly must: (method: Method, path: string, options?: CallOptions) => Promise<unknown>;
@@ -61,12 +63,19 @@ export function segment(text: string): string {
   return encodeURIComponent(text);
 }
 
-export function dockerClient(where: string | (() => string)): DockerClient {
-  const socket = typeof where === 'string' ? () => where : where;
+export interface ClientOptions {
+  /** whole environment of `ssh` */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+/** `where`: path of a socket, or what says where the engine is when it is needed. */
+export function dockerClient(where: string | (() => Promise<Endpoint>), { env = {} }: ClientOptions = {}): DockerClient {
+  const endpoint = typeof where === 'string' ? async () => ({ kind: 'unix', path: where }) as const : where;
+  const reach = async (signal: AbortSignal | undefined): Promise<Way> => way(await endpoint(), env, signal);
   const call = async (method: Method, path: string, options: CallOptions = {}): Promise<Answer> =>
-    exchange(socket(), method, path, options);
+    exchange(await reach(options.signal), method, path, options);
   return {
-    socket,
+    endpoint,
     call,
     async must(method, path, options) {
       const { status, body } = await call(method, path, options);
@@ -78,10 +87,32 @@ export function dockerClient(where: string | (() => string)): DockerClient {
       }
       return body;
     },
-    follow: async (path, options) => stream(socket(), 'GET', path, options),
-    hijack: async (path, body, options = {}) => upgrade(socket(), path, body, options),
-    stream: async (method, path, options = {}) => stream(socket(), method, path, options),
+    follow: async (path, options) => stream(await reach(options.signal), 'GET', path, options),
+    hijack: async (path, body, options = {}) => upgrade(await reach(options.signal), path, body, options),
+    stream: async (method, path, options = {}) => stream(await reach(options.signal), method, path, options),
   };
+}
+
+/** How one request gets there, and what the place is called. */
+interface Way {
+  readonly address: string;
+  readonly connection: RequestOptions;
+}
+
+async function way(endpoint: Endpoint, env: Readonly<Record<string, string>>, signal: AbortSignal | undefined): Promise<Way> {
+  const address = addressOf(endpoint);
+  if (endpoint.kind === 'unix') {
+    return { address, connection: { socketPath: endpoint.path, agent: false } };
+  }
+  const limit = AbortSignal.timeout(timeoutMs);
+  try {
+    const made = await dial(endpoint, { env, signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) });
+    // Of one that fails before it is used, too.
+    made.on('error', () => undefined);
+    return { address, connection: { createConnection: () => made } };
+  } catch (error) {
+    throw signal?.aborted === true ? signal.reason : unreachable(address, error);
+  }
 }
 
 /** What went wrong, in the engine's words. */
@@ -95,7 +126,7 @@ function target(path: string, query: CallOptions['query'] = {}): string {
   return `/v${path.startsWith('/libpod/') ? podmanVersion : apiVersion}${path}${fields.length === 0 ? '' : `?${fields.join('&')}`}`;
 }
 
-async function exchange(socketPath: string, method: Method, path: string, options: CallOptions): Promise<Answer> {
+async function exchange({ address, connection }: Way, method: Method, path: string, options: CallOptions): Promise<Answer> {
   const { query, body, upload, signal, timeoutMs: limitMs = timeoutMs } = options;
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
@@ -104,17 +135,16 @@ async function exchange(socketPath: string, method: Method, path: string, option
   const headers = upload === undefined ? json : { 'content-type': 'application/x-tar' };
   const limit = AbortSignal.timeout(limitMs);
   const outgoing = request({
-    socketPath,
+    ...connection,
     host: 'docker',
     method,
     path: target(path, query),
     headers,
-    agent: false,
     signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
   });
-  outgoing.once('error', (error) => reject(signal?.aborted === true ? signal.reason : unreachable(socketPath, error)));
+  outgoing.once('error', (error) => reject(signal?.aborted === true ? signal.reason : unreachable(address, error)));
   outgoing.once('response', (response) => {
-    answerOf(response).then(resolve, (error: unknown) => reject(unreachable(socketPath, error)));
+    answerOf(response).then(resolve, (error: unknown) => reject(unreachable(address, error)));
   });
   if (upload === undefined) {
     outgoing.end(text);
@@ -126,7 +156,7 @@ async function exchange(socketPath: string, method: Method, path: string, option
 }
 
 async function stream(
-  socketPath: string,
+  { address, connection }: Way,
   method: Method,
   path: string,
   { query, signal, upload }: StreamOptions & Pick<CallOptions, 'upload'>,
@@ -134,8 +164,8 @@ async function stream(
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<Readable>();
   const headers = upload === undefined ? {} : { 'content-type': 'application/x-tar' };
-  const outgoing = request({ socketPath, host: 'docker', method, path: target(path, query), headers, agent: false, signal });
-  outgoing.once('error', (error) => reject(signal?.aborted === true ? signal.reason : unreachable(socketPath, error)));
+  const outgoing = request({ ...connection, host: 'docker', method, path: target(path, query), headers, signal });
+  outgoing.once('error', (error) => reject(signal?.aborted === true ? signal.reason : unreachable(address, error)));
   outgoing.once('response', (response) => {
     // Whoever asked may be gone by the time it ends badly.
     response.on('error', () => undefined);
@@ -152,7 +182,7 @@ async function stream(
             `the engine refused ${method} ${path.replace(/[0-9a-f]{64}/, '…')}: ${messageOf(body)}`,
           ),
         ),
-      (error: unknown) => reject(unreachable(socketPath, error)),
+      (error: unknown) => reject(unreachable(address, error)),
     );
   });
   if (upload === undefined) {
@@ -187,12 +217,17 @@ function parsed(text: string): unknown {
   }
 }
 
-async function upgrade(socketPath: string, path: string, body: object, { signal, query }: StreamOptions): Promise<Duplex> {
+async function upgrade(
+  { address, connection }: Way,
+  path: string,
+  body: object,
+  { signal, query }: StreamOptions,
+): Promise<Duplex> {
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
   const text = JSON.stringify(body);
   const outgoing = request({
-    socketPath,
+    ...connection,
     host: 'docker',
     method: 'POST',
     path: target(path, query),
@@ -202,27 +237,26 @@ async function upgrade(socketPath: string, path: string, body: object, { signal,
       connection: 'Upgrade',
       upgrade: 'tcp',
     },
-    agent: false,
     signal,
   });
-  outgoing.once('error', (error) => reject(signal?.aborted === true ? signal.reason : unreachable(socketPath, error)));
-  outgoing.once('upgrade', (_response, connection, head) => {
-    connection.unshift(head);
-    resolve(connection);
+  outgoing.once('error', (error) => reject(signal?.aborted === true ? signal.reason : unreachable(address, error)));
+  outgoing.once('upgrade', (_response, made, head) => {
+    made.unshift(head);
+    resolve(made);
   });
   outgoing.once('response', (response) => {
     answerOf(response).then(
       (answer) => reject(new CasemateError('ENGINE_FAILED', `the engine refused a command: ${messageOf(answer.body)}`)),
-      (error: unknown) => reject(unreachable(socketPath, error)),
+      (error: unknown) => reject(unreachable(address, error)),
     );
   });
   outgoing.end(text);
   return promise;
 }
 
-function unreachable(socket: string, cause: unknown): CasemateError {
+function unreachable(address: string, cause: unknown): CasemateError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new CasemateError('ENGINE_FAILED', `cannot talk to the engine at ${visible(socket)}: ${visible(why)}`, {
+  return new CasemateError('ENGINE_FAILED', `cannot talk to the engine at ${visible(address)}: ${visible(why)}`, {
     cause,
     hint: 'Start its service, say where it is (DOCKER_HOST, CONTAINER_HOST), or use another: casemate doctor lists the engines.',
   });

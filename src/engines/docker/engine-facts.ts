@@ -13,6 +13,8 @@ export interface EngineFacts {
   readonly id: string;
   /** e.g. `20.10.24` */
   readonly version: string;
+  /** release of the kernel that its containers have */
+  readonly kernel: string;
   readonly processors: number;
   readonly limits: { readonly memory: boolean; readonly swap: boolean; readonly cpu: boolean; readonly pids: boolean };
   /** e.g. `seccomp`, `rootless`, `userns`, `apparmor` */
@@ -54,6 +56,7 @@ function factsIn(version: Fields, info: Fields): EngineFacts {
     // Docker's id is of the machine, and two of its engines have one; Podman has a new one in each answer.
     id: `${product === 'Docker' ? textOf(info['ID']) : product} ${textOf(info['DockerRootDir'])}`,
     version: textOf(version['Version']),
+    kernel: textOf(info['KernelVersion']),
     processors: numberOf(info['NCPU']) ?? 1,
     limits: {
       memory: info['MemoryLimit'] === true,

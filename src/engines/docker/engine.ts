@@ -10,11 +10,12 @@ import { followEvents, type Tell } from './follow-events.ts';
 import { ingressOf } from './ingress.ts';
 import { createSandbox, ensureContainers, removeSandbox, startSandbox, stopSandbox, tidy } from './lifecycle.ts';
 import { sandboxContainers } from './nested/containers.ts';
+import { examinePlaces } from './place/examine-places.ts';
 import { fieldsOf, numberOf } from './read-json.ts';
 import { dropKeepers } from './ready-keeper.ts';
 
 /**
- * The local Docker Engine, over its socket. A sandbox is two containers: a keeper without any network but `lo`, and the
+ * A Docker Engine, or Podman's service, over its API. A sandbox is two containers: a keeper without any network but `lo`, and the
  * sandbox, which joins that network. The engine is trusted to do as it is told, and is asked afterwards whether it did.
  */
 
@@ -30,6 +31,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
   return {
     name,
     can: () => ({ pauses: false, limitsDisk: false, limitsMemory: true, rootless: name === 'podman', ownKernel: false }),
+    places: async () => examinePlaces((await options.places?.()) ?? [], options.env),
     examine: (runtime, abort = {}) => examine(context, runtime, abort),
     create: (spec, abort = {}) => {
       events.begin();
@@ -62,8 +64,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
     },
     async close() {
       events.close();
-      context.keepers.isClosed = true;
-      await dropKeepers(context);
+      await closeContext(context);
     },
     attach: (id, command) => attach(context, id, command),
     async endSession(id, leader) {
@@ -82,6 +83,12 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
       return init === undefined ? undefined : sendingProcess(init, connection);
     },
   };
+}
+
+async function closeContext(context: DockerContext): Promise<void> {
+  context.keepers.isClosed = true;
+  await dropKeepers(context);
+  await context.closeCarrier();
 }
 
 async function liveInit(context: DockerContext, id: string): Promise<ProcessIdentity | undefined> {

@@ -1,4 +1,5 @@
 import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { release } from 'node:os';
 import { join } from 'node:path';
 
 import { cleanupStack } from '../../base/cleanup.ts';
@@ -22,7 +23,7 @@ import { coverFiles } from '../workspace/cover-files.ts';
 import type { Protection } from '../workspace/protect.ts';
 import { requireMounts } from '../workspace/protections.ts';
 import { askedFor, keepAskedFor } from './asked-for.ts';
-import { keeperBody, sandboxBody, sandboxMounts, type BodyFacts, type ContainerBody } from './container-bodies.ts';
+import { keeperBody, keeperMounts, sandboxBody, sandboxMounts, type BodyFacts, type ContainerBody } from './container-bodies.ts';
 import {
   firstProcess,
   firstProcessIn,
@@ -36,7 +37,7 @@ import {
 } from './containers.ts';
 import type { DockerContext } from './context.ts';
 import { examine } from './context.ts';
-import { layersOf } from './examine.ts';
+import { layersOf, requireThisKernel } from './examine.ts';
 import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
@@ -63,7 +64,9 @@ const nobody = '65534:65534';
 
 export async function createSandbox(context: DockerContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {
   parseSandboxId(spec.id);
-  const known = layersOf(await context.facts(), spec.runtime);
+  const facts = await context.facts();
+  requireThisKernel(facts, release());
+  const known = layersOf(facts, spec.runtime);
   await requireHost(known, spec, () => examine(context, spec.runtime, { signal }));
   const undo = cleanupStack();
   try {
@@ -111,10 +114,13 @@ async function make(context: DockerContext, base: EngineRecord, { signal }: Abor
 /** It runs, and is what was asked for. Answers the id of its container. */
 async function makeKeeper(context: DockerContext, spec: SandboxSpec, image: string): Promise<string> {
   const facts = await bodyFacts(context, spec, image);
-  const keeper = keeperBody(facts, { hostname: spec.hostname, uplink: context.sandbox(spec.id).uplink });
+  const mounts = keeperMounts(context.sandbox(spec.id).uplink);
+  const keeper = keeperBody(facts, { hostname: spec.hostname, mounts });
   const id = await makeContainer(context, `casemate-${spec.id}-keeper`, keeper);
   await startContainer(context, id);
-  await requireAsAsked(context, id, keeper);
+  const { pid } = await requireAsAsked(context, id, keeper);
+  // Its folder is the first that the engine shows: one that has another there sees other files than this host.
+  await requireSamePlaces(pid, mounts);
   return id;
 }
 
@@ -293,7 +299,9 @@ async function requireAsAsked(context: DockerContext, id: string, body: Containe
   const { told, differences } = await (await context.dialect()).look(id, body);
   const init = await firstProcessIn(told);
   if (init === undefined) {
-    throw new CasemateError('ENGINE_FAILED', 'the first process of a container ended at once');
+    const isElsewhere = fieldsOf(fieldsOf(told)['State'])['Running'] === true;
+    const why = isElsewhere ? 'runs where this host does not see it' : 'ended at once';
+    throw new CasemateError('ENGINE_FAILED', `the first process of a container ${why}`);
   }
   const faults = [
     ...differences,

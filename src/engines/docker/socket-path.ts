@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Environment } from '../../system/environment.ts';
 
-/** Which engine is meant: that of this host, and no other. */
+/** The socket of an engine that a test or a proof looks at itself. Where the product finds an engine stands in `place/`. */
 
 const usual = '/var/run/docker.sock';
 

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 
+import { CasemateError } from '../../base/errors.ts';
 import type { LayerName } from '../../base/layers.ts';
 import { dockerClient } from '../../engines/docker/docker-client.ts';
 import { fieldsOf, rowsOf, textOf, type Fields } from '../../engines/docker/read-json.ts';
@@ -24,7 +25,7 @@ export type Lie = Readonly<Partial<Record<'info' | 'version' | 'libpod/info', (t
 const hosts = { docker: 'DOCKER_HOST', podman: 'CONTAINER_HOST' } as const;
 
 export async function lyingEngine(lab: Pick<Lab, 'folder' | 'env' | 'twin'>): Promise<LyingEngine> {
-  const behind = labOptions(lab).socket();
+  const behind = await pathOf(lab);
   const path = join(lab.folder, 'engine.sock');
   const sockets = new Set<Socket>();
   let lie: Lie | undefined;
@@ -70,6 +71,15 @@ export async function lyingEngine(lab: Pick<Lab, 'folder' | 'env' | 'twin'>): Pr
       await rm(path, { force: true });
     },
   };
+}
+
+/** What is before it speaks to a socket alone. */
+async function pathOf(lab: Parameters<typeof labOptions>[0]): Promise<string> {
+  const endpoint = await labOptions(lab).socket();
+  if (endpoint.kind !== 'unix') {
+    throw new CasemateError('UNSUPPORTED', 'only an engine at a socket of this host can be put behind one that lies');
+  }
+  return endpoint.path;
 }
 
 const without =

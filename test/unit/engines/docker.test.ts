@@ -3,12 +3,13 @@ import { describe, expect, test } from 'vitest';
 import {
   bindMount,
   keeperBody,
+  keeperMounts,
   sandboxBody,
   sandboxMounts,
   type BodyFacts,
 } from '../../../src/engines/docker/container-bodies.ts';
 import type { EngineFacts } from '../../../src/engines/docker/engine-facts.ts';
-import { layersOf } from '../../../src/engines/docker/examine.ts';
+import { layersOf, requireThisKernel } from '../../../src/engines/docker/examine.ts';
 import { outputFrames } from '../../../src/engines/docker/output-frames.ts';
 import { differences, kernelFaults } from '../../../src/engines/docker/read-back.ts';
 import { otherPlaces } from '../../../src/engines/docker/same-places.ts';
@@ -45,7 +46,9 @@ function inspected({ HostConfig, ...config } = body, changes: Record<string, unk
 describe('what is asked of the engine', () => {
   test('joins the keeper, which has no network', () => {
     expect(body.HostConfig).toMatchObject({ NetworkMode: `container:${'k'.repeat(64)}`, Privileged: false, CapDrop: ['ALL'] });
-    expect(keeperBody(facts, { hostname: 'box', uplink: '/run/x' }).HostConfig).toMatchObject({ NetworkMode: 'none' });
+    expect(keeperBody(facts, { hostname: 'box', mounts: keeperMounts('/run/x') }).HostConfig).toMatchObject({
+      NetworkMode: 'none',
+    });
   });
 
   test('asks for no more processors than there are', () => {
@@ -168,6 +171,7 @@ test('layers follow from what the engine says of itself, and what it cannot give
     product: 'Docker',
     id: 'x',
     version: '20.10.24',
+    kernel: '6.1.0-1-amd64',
     processors: 2,
     limits: { memory: true, swap: true, cpu: true, pids: true },
     security: ['seccomp'],
@@ -186,4 +190,11 @@ test('layers follow from what the engine says of itself, and what it cannot give
   );
   expect(missing({ versions: [{ name: 'runc', version: '1.1.4', package: undefined }] })).toContain('runtime-floor');
   expect(missing({}, 'runsc')).toContain('runtime-floor');
+});
+
+test('an engine whose containers have another kernel cannot be read back, and is refused', () => {
+  const of = (kernel: string) => ({ product: 'Docker', kernel }) as EngineFacts;
+  expect(() => requireThisKernel(of('6.1.0-1-amd64'), '6.1.0-1-amd64')).not.toThrow();
+  expect(() => requireThisKernel(of('6.10.14-linuxkit'), '6.1.0-1-amd64')).toThrow('another machine (Linux 6.10.14-linuxkit');
+  expect(() => requireThisKernel(of(''), '6.1.0-1-amd64')).toThrow('another machine');
 });

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import { bindMount, keeperBody, sandboxBody, type BodyFacts } from '../../../src/engines/docker/container-bodies.ts';
+import {
+  bindMount,
+  keeperBody,
+  keeperMounts,
+  sandboxBody,
+  type BodyFacts,
+} from '../../../src/engines/docker/container-bodies.ts';
 import { podmanDifferences } from '../../../src/engines/docker/podman-read-back.ts';
 import { podmanSpec } from '../../../src/engines/docker/podman-spec.ts';
 import { kernelFaults } from '../../../src/engines/docker/read-back.ts';
@@ -71,7 +77,7 @@ describe('what is asked of Podman', () => {
       resource_limits: { memory: { limit: 2 ** 29, swap: 2 ** 29 }, cpu: { quota: 100_000 }, pids: { limit: 100 } },
     });
     expect(JSON.stringify(podmanSpec('box', body, own))).not.toMatch(/rbind|nr_inodes/);
-    expect(podmanSpec('k', keeperBody(facts, { hostname: 'box', uplink: '/run/x' }), own)).toMatchObject({
+    expect(podmanSpec('k', keeperBody(facts, { hostname: 'box', mounts: keeperMounts('/run/x') }), own)).toMatchObject({
       netns: { nsmode: 'none' },
       userns: { nsmode: 'keep-id', value: 'uid=1000,gid=1000' },
     });

@@ -1,0 +1,39 @@
+import { toCasemateError, type CasemateError } from '../../../base/errors.ts';
+import type { Endpoint } from './endpoint.ts';
+
+/**
+ * How an engine was looked for: strategies in the order in which they count, each with what it found. The first that names an
+ * engine is taken, and no other one in its place: whoever named an engine does not get another.
+ */
+export interface Place {
+  /** e.g. `DOCKER_HOST`, `context lab` */
+  readonly strategy: string;
+  /** `undefined`: it names nothing, because of `unset` */
+  readonly found: Endpoint | CasemateError | undefined;
+  readonly unset?: string | undefined;
+}
+
+export function named(strategy: string, find: () => Endpoint): Place {
+  try {
+    return { strategy, found: find() };
+  } catch (error) {
+    return { strategy, found: toCasemateError(error) };
+  }
+}
+
+export function unnamed(strategy: string, unset: string): Place {
+  return { strategy, found: undefined, unset };
+}
+
+/** Throws what the first one that names an engine has against it. */
+export function chosen(places: readonly Place[]): Endpoint {
+  const found = chosenPlace(places)?.found;
+  if (found === undefined || found instanceof Error) {
+    throw found ?? new Error('no strategy names an engine');
+  }
+  return found;
+}
+
+export function chosenPlace(places: readonly Place[]): Place | undefined {
+  return places.find(({ found }) => found !== undefined);
+}
