@@ -64,9 +64,9 @@ export const faultMutants: readonly Mutant[] = [
     name: 'journal-not-awaited',
     weakens: 'an exchange does not wait for its line in the journal, nor fails with it',
     file: 'src/gateway/records.ts',
-    find: "    open: (effect) => writer.write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),",
+    find: "    open: (effect) => write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),",
     replace:
-      "    open: (effect) =>\n      Promise.race([writer.write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })).then(() => true, () => true)]),",
+      "    open: (effect) =>\n      Promise.race([write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })).then(() => true, () => true)]),",
     caughtBy: ['faults.full-disk'],
   },
   {

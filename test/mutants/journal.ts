@@ -54,7 +54,7 @@ export const journalMutants: readonly Mutant[] = [
     name: 'journal-exchange-unrecorded',
     weakens: 'what is opened is not recorded',
     file: 'src/gateway/records.ts',
-    find: "open: (effect) => writer.write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),",
+    find: "open: (effect) => write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),",
     replace: 'open: () => Promise.resolve(true),',
     caughtBy: ['journal.every-exchange-once'],
   },
