@@ -6,9 +6,9 @@ export const followedMutants: readonly Mutant[] = [
     name: 'placeholders-through-links',
     weakens: 'placeholders are taken out of whatever now stands at the path of the workspace',
     file: 'src/engines/workspace/placeholders.ts',
-    find: 'await inPlainFolder(join(workspace, dirname(path)), (at) => removeOne(join(at, basename(path)), placeholder));',
+    find: 'await inPlainFolder(join(workspace, folder), (at) =>',
     replace:
-      'await removeOne(join(workspace, path, basename("")), placeholder ?? (await inPlainFolder(dirname(path), removeOne as never)));',
+      'await (async (_: typeof inPlainFolder, remove: (at: string) => Promise<unknown>) => remove(join(workspace, folder)))(inPlainFolder, (at) =>',
     caughtBy: ['followed.swapped-workspace'],
   },
   {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { lstat, open, rmdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 
+import { allDone } from '../../base/all-done.ts';
 import { isErrno } from '../../system/files.ts';
 import { inPlainFolder } from '../../system/plain-folder.ts';
 import type { EngineRecord } from '../records.ts';
@@ -44,9 +45,12 @@ export function shareOut(record: EngineRecord, others: readonly EngineRecord[]):
  */
 export async function removePlaceholders(workspace: string, placeholders: readonly Listed[]): Promise<void> {
   // Deepest first, so that a placeholder in a placeholder goes before it, also one that was handed over later.
-  for (const { path, placeholder } of placeholders.toSorted((a, b) => depth(b.path) - depth(a.path))) {
+  const deepestFirst = placeholders.toSorted((a, b) => depth(b.path) - depth(a.path));
+  for (const [folder, listed] of Map.groupBy(deepestFirst, ({ path }) => dirname(path))) {
     // oxlint-disable-next-line no-await-in-loop -- the order is the point
-    await inPlainFolder(join(workspace, dirname(path)), (at) => removeOne(join(at, basename(path)), placeholder));
+    await inPlainFolder(join(workspace, folder), (at) =>
+      allDone(listed.map(({ path, placeholder }) => removeOne(join(at, basename(path)), placeholder))),
+    );
   }
 }
 
