@@ -84,6 +84,7 @@ A key is never written there. \`{ "credential": NAME }\` becomes the stand-in of
 - The agent finds a short command in its file, which joins it to a place at the gateway, \`mcp-1.casemate.internal\`; the daemon joins that to the server, which is started there like any command, once for each connection and eight times at most. \`get_events\` has it all, with \`server\` in the details; what the server prints on standard error is in \`get_session_logs\`.
 - It is started, stopped and removed with the session and by nobody else (\`casemate ls\` shows it as \`for NAME\`). It counts as a sandbox of the caller's, uses up the session's budgets, and all of these servers together have one half of the session's memory, processors, processes and disk.
 - For a server that is reached (\`type\`, \`url\`) the list can only be the host of its URL, which the policy has to allow: where it goes from there is not seen here.
+- \`{ "preset": "context7" }\` and \`{ "preset": "serena" }\` are servers of an exact version, with or without \`network_isolation\`. Context7 is fetched by npx, from the npm registry where the policy allows it. Serena has an image of its own (\`casemate image build serena\`) and so always a sandbox of its own; without a list it has no network.
 - Without \`network_isolation\` a server runs beside the agent and may reach what the session may. \`false\` says so in words, and is refused at the levels \`service\` and \`maximum\`.
 
 ## Coming from another server

@@ -80,19 +80,47 @@ const reached = remote.refine(
   },
 );
 
-/** Servers by a short name, each of one exact version. They answer where the policy lets the sandbox fetch them. */
-const presets = new Map<string, z.output<typeof started>>([
+interface Preset {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** recipe of an image that has it: it always runs in a sandbox of its own; absent: in the session's */
+  readonly image?: string;
+}
+
+/** Servers by a short name, each of one exact version. Context7 is fetched where the policy lets the sandbox; Serena is in its image. */
+const presets = new Map<string, Preset>([
   ['context7', { command: 'npx', args: ['-y', '@upstash/context7-mcp@4.1.1'] }],
+  [
+    'serena',
+    {
+      command: 'serena',
+      args: ['start-mcp-server', '--context', 'claude-code', '--project', '/workspace', '--log-level', 'WARNING', ...noWindows()],
+      image: 'serena',
+    },
+  ],
 ]);
+
+/** It would open a port and a browser otherwise. */
+function noWindows(): readonly string[] {
+  return ['--enable-web-dashboard', '--open-web-dashboard', '--enable-gui-log-window'].flatMap((option) => [option, 'false']);
+}
 
 const preset = z.strictObject({
   preset: z.string().refine((name) => presets.has(name), { error: () => `is not a preset: ${[...presets.keys()].join(', ')}` }),
   network_isolation: isolation,
 });
 
+const known = preset.refine(
+  ({ preset: name, network_isolation: hosts }) => hosts !== false || presets.get(name)?.image === undefined,
+  {
+    path: ['network_isolation'],
+    error: 'cannot be false: this server has an image of its own, and runs in a sandbox of its own',
+  },
+);
+
 export const mcpServers = z.record(
   z.string().regex(/^[A-Za-z0-9][\w-]{0,63}$/, 'is not the name of a server'),
-  z.union([started, reached, preset], { error: 'is neither { command, args, env } nor { type, url, headers } nor { preset }' }),
+  z.union([started, reached, known], { error: 'is neither { command, args, env } nor { type, url, headers } nor { preset }' }),
 );
 
 export type McpServers = z.output<typeof mcpServers>;
@@ -100,7 +128,7 @@ export type McpServers = z.output<typeof mcpServers>;
 /** Where it lies in the home of a sandbox; nothing writes it after the first start. */
 export const mcpFile = '.casemate/mcp.json';
 
-type Server = z.output<typeof started> | z.output<typeof reached>;
+type Server = (z.output<typeof started> & Pick<Preset, 'image'>) | z.output<typeof reached>;
 type StandIn = z.output<typeof standIn>;
 
 /** Presets in full. */
@@ -110,7 +138,13 @@ function whole(servers: McpServers): readonly (readonly [string, Server])[] {
       return [[name, server]];
     }
     const full = presets.get(server.preset);
-    return full === undefined ? [] : [[name, { ...full, network_isolation: server.network_isolation }]];
+    if (full === undefined) {
+      return [];
+    }
+    const { command, args, image } = full;
+    // What is in an image of its own is in no other sandbox.
+    const hosts = server.network_isolation ?? (image === undefined ? undefined : true);
+    return [[name, { command, args: [...args], ...(image === undefined ? {} : { image }), network_isolation: hosts }]];
   });
 }
 
@@ -121,6 +155,8 @@ export interface IsolatedServer {
   readonly env: Readonly<Record<string, string | StandIn>>;
   /** of those that the policy allows */
   readonly hosts: readonly HostPattern[];
+  /** recipe of an image of its own; absent: the session's */
+  readonly image?: string | undefined;
 }
 
 /** Those that are started inside and have a list of hosts, in the order of their names. */
@@ -130,7 +166,7 @@ export function isolatedServers(servers: McpServers): readonly IsolatedServer[] 
       const hosts = hostsOf(server);
       return 'url' in server || hosts === undefined
         ? []
-        : [{ name, command: [server.command, ...(server.args ?? [])], env: server.env ?? {}, hosts }];
+        : [{ name, command: [server.command, ...(server.args ?? [])], env: server.env ?? {}, hosts, image: server.image }];
     })
     .toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }

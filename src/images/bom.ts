@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { allDebs, allNpm, lockDigest, type Lock, type LockedDeb, type LockedNpm } from './lock.ts';
+import { allDebs, allNpm, allPython, lockDigest, type Lock, type LockedDeb, type LockedNpm, type LockedPython } from './lock.ts';
 import { version } from '../system/version.ts';
 
 /** The bill of materials of an image as CycloneDX 1.6 JSON (ECMA-424). Made from the lock alone, so the same lock gives the same text. */
@@ -20,7 +20,11 @@ export function billOfMaterials(lock: Lock, imageDigest: string): Readonly<Recor
         hashes: [{ alg: 'SHA-256', content: imageDigest.slice('sha256:'.length) }],
       },
     },
-    components: [...allDebs(lock).map((deb) => debComponent(deb, lock.suite)), ...allNpm(lock).map(npmComponent)],
+    components: [
+      ...allDebs(lock).map((deb) => debComponent(deb, lock.suite)),
+      ...allNpm(lock).map(npmComponent),
+      ...allPython(lock).map(pythonComponent),
+    ],
   };
 }
 
@@ -35,6 +39,12 @@ function npmComponent({ name, version: npmVersion, integrity }: LockedNpm): Reco
   const purl = `pkg:npm/${path}@${npmVersion}`;
   const content = Buffer.from(integrity.slice('sha512-'.length), 'base64').toString('hex');
   return { 'bom-ref': purl, type: 'library', name, version: npmVersion, purl, hashes: [{ alg: 'SHA-512', content }] };
+}
+
+/** The name as purl wants it: one spelling of each (PEP 503). */
+function pythonComponent({ name, version: own, sha256 }: LockedPython): Record<string, unknown> {
+  const purl = `pkg:pypi/${name.toLowerCase().replaceAll(/[-_.]+/g, '-')}@${encodeURIComponent(own)}`;
+  return { 'bom-ref': purl, type: 'library', name, version: own, purl, hashes: [{ alg: 'SHA-256', content: sha256 }] };
 }
 
 /** RFC 9562 version 8: an UUID out of a hash, so that the same content has the same number. */

@@ -17,11 +17,12 @@ import { fetchDebs, refreshLists, resolveDebs } from './debian.ts';
 import { canonicalJson, lastOf, recipeDigest } from './find-recipe.ts';
 import { imageStore, type LocalImageStore, type StoredImage } from './store.ts';
 import { textDigest } from './image-record.ts';
-import type { Progress, RecipeChain } from './image.ts';
+import type { Progress, Recipe, RecipeChain } from './image.ts';
 import { diskFull, imageTools, requirePrograms, type ImageTools } from './image-tools.ts';
 import { lockDigest, type Lock } from './lock.ts';
 import { manifestDigest } from './manifest.ts';
 import { fetchNpm } from './npm-packages.ts';
+import { addPython } from './python-packages.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 import type { RunInside } from './run-confined.ts';
 import { failedRows, verifyRootfs } from './verify.ts';
@@ -94,6 +95,7 @@ function programsFor(chain: RecipeChain, { mode }: ImageTools): readonly string[
     ...always,
     ...(mode === 'user' ? ['newuidmap'] : []),
     ...(chain.some((recipe) => recipe.npm.length > 0) ? ['npm'] : []),
+    ...(chain.some((recipe) => recipe.python !== undefined) ? ['pip3'] : []),
   ];
 }
 
@@ -173,7 +175,13 @@ async function resolveLock(chain: RecipeChain, parent: StoredImage | undefined, 
     npm: layer
       .flatMap((recipe) => recipe.npm)
       .map(({ name, version, integrity, folder }) => ({ name, version, integrity, folder: folder ?? name })),
+    ...pythonOf(layer),
   };
+}
+
+function pythonOf(layer: readonly Recipe[]): Pick<Lock, 'python'> {
+  const python = layer.flatMap((recipe) => recipe.python ?? []);
+  return python.length === 0 ? {} : { python };
 }
 
 function architectureOf(target: RecipeTarget): string {
@@ -268,11 +276,13 @@ async function fillRootfs(
     await tools.run('cp', ['--archive', '--link', '--', parent.rootfs, rootfs]);
   }
   await mkdir(npmFolder, { recursive: true, mode: 0o700 });
+  const { signal, target } = deps;
+  const layer = { rootfs, scratch: join(scratch, 'layer'), tools };
   for (const recipe of chain.slice(layerStart(chain))) {
     // oxlint-disable-next-line no-await-in-loop -- in order
-    await addRecipe(recipe, { rootfs, scratch: join(scratch, 'layer'), tools }, (npmPackage) =>
-      fetchNpm(npmPackage, { folder: npmFolder, tools, progress, signal: deps.signal }),
-    );
+    await addPython(recipe.python ?? [], { ...layer, target, folder: join(deps.paths.cache, 'wheels'), progress, signal });
+    // oxlint-disable-next-line no-await-in-loop -- in order
+    await addRecipe(recipe, layer, (npmPackage) => fetchNpm(npmPackage, { folder: npmFolder, tools, progress, signal }));
   }
 }
 

@@ -15,6 +15,7 @@ const recipeShape: z.ZodType<Recipe> = z
     from: z.string().optional(),
     debian: z.strictObject({ suite: z.string(), packages: z.array(z.string()) }).optional(),
     npm: z.array(z.strictObject({ name: z.string(), version: z.string(), integrity: z.string(), folder: z.string().optional() })),
+    python: z.array(z.strictObject({ name: z.string(), version: z.string(), sha256: z.string() })).optional(),
     files: z.array(z.strictObject({ path: z.string(), content: z.string(), mode: z.number() })),
     bin: z.record(z.string(), z.string()),
     checks: z.array(z.strictObject({ command: z.array(z.string()), contains: z.string() })),

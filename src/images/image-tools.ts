@@ -82,7 +82,8 @@ function userImageId(diskId: number): number {
   return diskId === 0 ? 1000 : diskId <= 1000 ? diskId - 1 : diskId;
 }
 
-const proxyVariable = /^(?:(?:https?|ftp|all|no)_proxy|npm_config_.*|node_extra_ca_certs|ssl_cert_(?:file|dir)|apt_config)$/i;
+const proxyVariable =
+  /^(?:(?:https?|ftp|all|no)_proxy|npm_config_.*|pip_.*|node_extra_ca_certs|ssl_cert_(?:file|dir)|apt_config)$/i;
 
 function toolEnvironment(env: Environment): Record<string, string> {
   const base = baseEnvironment(env);

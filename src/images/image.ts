@@ -7,6 +7,8 @@ export interface Recipe {
   readonly from: string | undefined;
   readonly debian: { readonly suite: string; readonly packages: readonly string[] } | undefined;
   readonly npm: readonly NpmPackage[];
+  /** for the `python3` of Debian, all that they need among them; absent: none */
+  readonly python?: readonly PythonPackage[] | undefined;
   /** small files of the image, by absolute path */
   readonly files: readonly RecipeFile[];
   /** links in `/usr/local/bin`, by name, to absolute paths */
@@ -29,6 +31,14 @@ export interface NpmPackage {
   readonly integrity: string;
   /** folder below `/usr/local/lib/node_modules`, where it is not the name */
   readonly folder?: string | undefined;
+}
+
+/** A wheel: nothing of it runs when it is unpacked. */
+export interface PythonPackage {
+  readonly name: string;
+  readonly version: string;
+  /** of the wheel for the image's platform, hex */
+  readonly sha256: string;
 }
 
 /** A recipe and all it adds to, Debian first; never empty. */

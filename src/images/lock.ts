@@ -25,6 +25,8 @@ const lockedNpm = z.strictObject({
   folder: z.string(),
 });
 
+const lockedPython = z.strictObject({ name: z.string(), version: z.string(), sha256 });
+
 const lockShape = z.strictObject({
   format: z.literal(1),
   recipe: z.string(),
@@ -38,10 +40,13 @@ const lockShape = z.strictObject({
   },
   debian: z.array(lockedDeb),
   npm: z.array(lockedNpm),
+  /** absent where there are none */
+  python: z.array(lockedPython).optional(),
 });
 
 export type LockedDeb = Readonly<z.infer<typeof lockedDeb>>;
 export type LockedNpm = Readonly<z.infer<typeof lockedNpm>>;
+export type LockedPython = Readonly<z.infer<typeof lockedPython>>;
 export interface Lock {
   readonly format: 1;
   readonly recipe: string;
@@ -51,6 +56,7 @@ export interface Lock {
   readonly from?: Lock | undefined;
   readonly debian: readonly LockedDeb[];
   readonly npm: readonly LockedNpm[];
+  readonly python?: readonly LockedPython[] | undefined;
 }
 
 /** Throws `IMAGE_CORRUPT`; `where` is named in the message. */
@@ -76,4 +82,8 @@ export function allDebs(lock: Lock): readonly LockedDeb[] {
 
 export function allNpm(lock: Lock): readonly LockedNpm[] {
   return [...(lock.from === undefined ? [] : allNpm(lock.from)), ...lock.npm];
+}
+
+export function allPython(lock: Lock): readonly LockedPython[] {
+  return [...(lock.from === undefined ? [] : allPython(lock.from)), ...(lock.python ?? [])];
 }

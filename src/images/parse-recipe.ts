@@ -33,6 +33,15 @@ const npmPackage = z.strictObject({
   folder: z.string().max(214).regex(npmName, 'is not a folder below node_modules').optional(),
 });
 
+const pythonPackage = z.strictObject({
+  name: z
+    .string()
+    .max(214)
+    .regex(/^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/, 'is not the name of a Python package'),
+  version: z.string().regex(/^\d+(?:\.\d+)*[0-9A-Za-z.+!]*$/, 'must be one exact version such as 1.2.3'),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be the SHA-256 of the wheel: pip hash FILE'),
+});
+
 const file = z.strictObject({
   path: place,
   content: z.string().max(1024 * 1024),
@@ -56,6 +65,7 @@ const recipeSchema = z.strictObject({
     })
     .optional(),
   npm: z.array(npmPackage).max(100).default([]),
+  python: z.array(pythonPackage).max(500).optional(),
   files: z.array(file).max(100).default([]),
   bin: z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]*$/, 'is not the name of a program'), place).default({}),
   checks: z
@@ -68,6 +78,7 @@ const knownKeys: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(recipeSchema.shape),
   debian: ['suite', 'packages'],
   npm: Object.keys(npmPackage.shape),
+  python: Object.keys(pythonPackage.shape),
   files: Object.keys(file.shape),
   checks: ['command', 'contains'],
 };

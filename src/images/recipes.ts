@@ -1,4 +1,5 @@
 import type { Recipe } from './image.ts';
+import { serenaPackages } from './serena-packages.ts';
 
 /** The recipes that come with this program, as data. Versions are exact and every npm tarball has its hash. */
 
@@ -76,6 +77,30 @@ export const builtinRecipes: Readonly<Record<string, (target: RecipeTarget) => R
     files: [],
     bin: { claude: `${modules}/@anthropic-ai/claude-code-linux-${platform}/claude` },
     checks: [{ command: ['claude', '--version'], contains: claudeVersion }],
+  }),
+  serena: ({ platform }) => ({
+    name: 'serena',
+    from: 'base',
+    debian: undefined,
+    npm: [],
+    python: serenaPackages(platform),
+    files: [
+      {
+        path: '/usr/local/lib/serena/serena',
+        // The image is read-only: what Python makes of the sources at the first start is kept in the home.
+        content: `#!/usr/bin/python3
+import os, sys
+sys.pycache_prefix = os.path.expanduser('~/.cache/python')
+from serena.cli import top_level
+sys.exit(top_level())
+`,
+        mode: 0o755,
+      },
+    ],
+    bin: { serena: '/usr/local/lib/serena/serena' },
+    checks: [
+      { command: ['python3', '-c', 'from importlib.metadata import version; print(version("serena-agent"))'], contains: '1.0.0' },
+    ],
   }),
   codex: ({ platform }) => {
     // Published as versions of the main package; the program is looked up under the alias, hence the folder.

@@ -76,6 +76,7 @@ function policyOf(server: IsolatedServer, policy: Policy): Policy {
     asks: { waitMs: undefined, when: 'watched' },
     credentials: policy.credentials.filter(({ name }) => named.has(name)),
     docker: undefined,
+    image: server.image ?? policy.image,
   };
 }
 

@@ -39,8 +39,10 @@ export async function makeSandbox(context: SandboxContext, locks: Locks, { prepa
   const id = newSandboxId();
   options.place?.is(id);
   const given = options.name === undefined ? undefined : parseSandboxName(options.name);
-  if (prepared.plan.image.digest === undefined) {
-    throw notBuilt(prepared.plan.image.recipe, []);
+  const plans = [prepared.plan, ...(prepared.plan.companions ?? []).map((one) => one.plan)];
+  const unbuilt = plans.find(({ image }) => image.digest === undefined);
+  if (unbuilt !== undefined) {
+    throw notBuilt(unbuilt.image.recipe, []);
   }
   await sealGiven(context, id, options);
   try {

@@ -121,7 +121,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
     trustEnv: trustEnvironment(trustBundlePath),
     variablesOf: phantomVariables,
   };
-  const companions = servers === undefined ? undefined : plannedCompanions(policy, servers, facts);
+  const companions = servers === undefined ? undefined : await plannedCompanions(context, policy, { servers, facts });
   const plan = withPlacedFiles(makePlan(policy, { ...facts, mcpServers: servers, companions }));
   return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files) };
 }
@@ -131,17 +131,19 @@ function descriptionFiles(agent: KnownAgent | undefined): readonly PolicyFile[] 
   return description === undefined ? [] : [{ layer: 'agent', path: description.path, sha256: description.sha256 }];
 }
 
-/** Of the same image and with the same workspace as the session's; `undefined`: no server has one. */
-function plannedCompanions(
+/** Of the same image as the session's, or of the server's own, and with the same workspace; `undefined`: no server has one. */
+async function plannedCompanions(
+  { images }: SandboxContext,
   policy: Policy,
-  servers: McpServers,
-  facts: Omit<PlanFacts, 'agent' | 'home'>,
-): readonly PlannedCompanion[] | undefined {
-  const planned = companionPolicies(policy, servers).map(({ server: { name, command, env }, policy: own }) => {
-    const bare = { ...facts, agent: undefined, home: emptyHome, learn: undefined, models: undefined };
+  { servers, facts }: { readonly servers: McpServers; readonly facts: Omit<PlanFacts, 'agent' | 'home'> },
+): Promise<readonly PlannedCompanion[] | undefined> {
+  const planned = companionPolicies(policy, servers).map(async ({ server, policy: own }) => {
+    const { name, command, env, image } = server;
+    const imageDigest = image === undefined ? facts.imageDigest : (await images.find(image))?.digest;
+    const bare = { ...facts, imageDigest, agent: undefined, home: emptyHome, learn: undefined, models: undefined };
     return { server: name, plan: withPlacedFiles(makePlan(own, { ...bare, companion: { name, command, env } })) };
   });
-  return planned.length === 0 ? undefined : planned;
+  return planned.length === 0 ? undefined : await Promise.all(planned);
 }
 
 /** Their paths alone: contents hold phantoms, which are made with the sandbox. */

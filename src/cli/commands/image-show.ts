@@ -1,5 +1,5 @@
 import { formatBytes } from '../../base/units.ts';
-import { allDebs, allNpm, type Lock } from '../../images/lock.ts';
+import { allDebs, allNpm, allPython, type Lock } from '../../images/lock.ts';
 import { imageStore, type StoredImage } from '../../images/store.ts';
 import type { RunCommand } from '../command.ts';
 import { facts, printJson } from '../printing/output.ts';
@@ -33,6 +33,7 @@ function rowsOf(image: StoredImage, lock: Lock): readonly (readonly [string, str
     ['root', image.rootfs],
     ['debian', `${lock.suite}, ${debs.length} packages (${formatBytes(debs.reduce((sum, deb) => sum + deb.size, 0))})`],
     ...allNpm(lock).map(({ name, version }) => ['npm', `${name} ${version}`] as const),
-    ['materials', `${debs.length + allNpm(lock).length} components (CycloneDX 1.6, in --json)`],
+    ...allPython(lock).map(({ name, version }) => ['python', `${name} ${version}`] as const),
+    ['materials', `${debs.length + allNpm(lock).length + allPython(lock).length} components (CycloneDX 1.6, in --json)`],
   ];
 }

@@ -53,7 +53,11 @@ it('a preset is a server of an exact version, and what is none is refused by nam
     command: 'npx',
     args: ['-y', expect.stringMatching(/^@upstash\/context7-mcp@\d+\.\d+\.\d+$/)],
   });
-  expect(fault({ preset: 'x' })).toBe('a.preset: is not a preset: context7');
+  expect(fault({ preset: 'x' })).toBe('a.preset: is not a preset: context7, serena');
+  expect(isolatedServers(mcpServers.parse({ code: { preset: 'serena' }, docs: { preset: 'context7' } }))).toMatchObject([
+    { name: 'code', image: 'serena', hosts: [] },
+  ]);
+  expect(fault({ preset: 'serena', network_isolation: false })).toContain('cannot be false');
   expect(fault({ preset: 'context7', env: {} })).not.toBe('nothing');
 });
 

@@ -22,6 +22,7 @@ const child: Lock = {
   recipe: 'claude',
   from: base,
   debian: [],
+  python: [{ name: 'ruamel.yaml', version: '0.18.14', sha256: 'b'.repeat(64) }],
   npm: [{ name: '@a/b', version: '1.0.0', integrity: `sha512-${Buffer.alloc(64, 2).toString('base64')}`, folder: '@a/b' }],
 };
 
@@ -36,6 +37,7 @@ test.each([
   ['not JSON', '{'],
   ['an unknown key', JSON.stringify({ ...base, source: 'somewhere' })],
   ['a hash of the wrong length', JSON.stringify({ ...base, debian: [{ ...base.debian[0], sha256: 'ab' }] })],
+  ['a wheel without a hash', JSON.stringify({ ...base, python: [{ name: 'x', version: '1' }] })],
   ['a name that could be an option', JSON.stringify({ ...base, debian: [{ ...base.debian[0], name: '-o' }] })],
 ])('a lock with %s is refused', (_, text) => {
   expect(() => parseLock(text, 'x')).toThrow(expect.objectContaining({ code: 'IMAGE_CORRUPT' }));
@@ -56,6 +58,7 @@ test('the bill of materials has every component with a hash and no address but i
     },
     { name: 'npm', hashes: [{ alg: 'SHA-512', content: '01'.repeat(64) }] },
     { name: '@a/b', purl: 'pkg:npm/%40a/b@1.0.0' },
+    { name: 'ruamel.yaml', purl: 'pkg:pypi/ruamel-yaml@0.18.14', hashes: [{ alg: 'SHA-256', content: 'b'.repeat(64) }] },
   ]);
   expect(JSON.stringify([bom, child])).not.toMatch(/https?:/);
   expect(billOfMaterials(child, digest)).toEqual(bom);

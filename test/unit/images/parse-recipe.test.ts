@@ -58,6 +58,13 @@ test.each([
   ['name: mine\nfrom: base\nfiles: [{ path: /etc/../root/x, content: "" }]\n', /plain path/, undefined],
   ['name: mine\nfrom: base\nfiles: [{ path: /etc/x, content: "", mode: "4755" }]\n', /must be written as "0644"/, undefined],
   ['name: mine\nfrom: base\nnpm: [{ name: x, version: ^1, integrity: y }]\n', /must be one exact version/, undefined],
+  ['name: mine\nfrom: base\npython: [{ name: x, version: ">=1", sha256: y }]\n', /must be one exact version/, undefined],
+  ['name: mine\nfrom: base\npython: [{ name: x, version: "1", sha256: y }]\n', /must be the SHA-256 of the wheel/, undefined],
+  [
+    'name: mine\nfrom: base\npython: [{ name: --x, version: "1", sha256: y }]\n',
+    /is not the name of a Python package/,
+    undefined,
+  ],
   [
     'name: mine\nfrom: base\ndebian: { suite: trixie, packages: [] }\n',
     /r\.yaml:3:18: "base" is built from bookworm, not trixie/,
