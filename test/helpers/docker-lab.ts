@@ -77,7 +77,10 @@ export async function dockerLacks(name: LabEngine = 'docker'): Promise<string | 
 /** `changes`: where the engine is, if it is not the one of the tests. */
 export async function dockerLab(
   name: LabEngine = 'docker',
-  { images: ownImages, ...changes }: Partial<Pick<DockerEngineOptions, 'socket' | 'env'>> & { readonly images?: string } = {},
+  {
+    images: ownImages,
+    ...changes
+  }: Partial<Pick<DockerEngineOptions, 'socket' | 'env' | 'uplink'>> & { readonly images?: string } = {},
 ): Promise<DockerLab> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-docker-'));
   await chmod(folder, 0o700);

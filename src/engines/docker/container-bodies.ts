@@ -69,7 +69,7 @@ export function bindMount(Source: string, Target: string, access: 'read' | 'writ
 export const uplinkFolder = '/mnt';
 
 /** Of what only holds the network and binds its listeners. */
-const keeperLimits = { memoryBytes: 64 * 1024 * 1024, cpus: 1, pids: 16, diskBytes: 0, fileBytes: 0, openFiles: 256 };
+export const keeperLimits = { memoryBytes: 64 * 1024 * 1024, cpus: 1, pids: 16, diskBytes: 0, fileBytes: 0, openFiles: 1024 };
 
 export function keeperMounts(uplink: string): readonly BindMount[] {
   return [bindMount(uplink, uplinkFolder, 'read')];
@@ -78,7 +78,7 @@ export function keeperMounts(uplink: string): readonly BindMount[] {
 /** Holds the network namespace: no interface but `lo`. It has its own files and processes, which the sandbox never sees. */
 export function keeperBody(
   facts: BodyFacts,
-  { hostname, mounts }: { readonly hostname: string; readonly mounts: readonly BindMount[] },
+  { hostname, mounts }: { readonly hostname: string; readonly mounts: readonly object[] },
 ): ContainerBody {
   const own = { ...facts, limits: keeperLimits };
   return {
@@ -122,7 +122,7 @@ export function sandboxBody(facts: BodyFacts, { keeper, mounts }: SandboxPlace):
   };
 }
 
-function commonBody({ firstUser, image }: BodyFacts) {
+export function commonBody({ firstUser, image }: BodyFacts) {
   const [program = '', ...rest] = firstProgram;
   return {
     User: firstUser,

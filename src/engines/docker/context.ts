@@ -20,6 +20,7 @@ import { dial } from './place/dial.ts';
 import type { Endpoint } from './place/endpoint.ts';
 import type { Place } from './place/places.ts';
 import { ownEffects, type OwnEffects } from './own-effects.ts';
+import type { UplinkPlace } from './uplink/bodies.ts';
 import { keeperPlace, type KeeperPlace } from './ready-keeper.ts';
 
 /** What every step of the engine works with. */
@@ -41,6 +42,8 @@ export interface DockerEngineOptions {
   /** folders with the records of other engines of this installation */
   readonly beside?: readonly string[] | undefined;
   readonly arch?: string | undefined;
+  /** For an engine that shares no sockets with this host; no command sets it, and tests do. Default: listeners are handed over. */
+  readonly uplink?: UplinkPlace | undefined;
 }
 
 export interface DockerContext {

@@ -1,4 +1,5 @@
 import type { ProcessIdentity } from '../../system/process-identity.ts';
+import type { Ingress } from '../../system/ingress.ts';
 import type { Engine, Stats } from '../engine.ts';
 import { endSession, processesInside } from '../processes.ts';
 import { sendingProcess } from '../sending-process.ts';
@@ -7,10 +8,11 @@ import { ownContainers, partOf, runningSandbox, stateOf, type OwnContainer } fro
 import { dockerContext, examine, type DockerContext, type DockerEngineOptions } from './context.ts';
 import { segment } from './docker-client.ts';
 import { followEvents, type Tell } from './follow-events.ts';
-import { ingressOf } from './ingress.ts';
+import { ingressOf, type IngressWish } from './ingress.ts';
 import { createSandbox, ensureContainers, removeSandbox, startSandbox, stopSandbox, tidy } from './lifecycle.ts';
 import { sandboxContainers } from './nested/containers.ts';
 import { examinePlaces } from './place/examine-places.ts';
+import { uplinkIngress } from './uplink/uplink-ingress.ts';
 import { fieldsOf, numberOf } from './read-json.ts';
 import { dropKeepers } from './ready-keeper.ts';
 
@@ -39,8 +41,8 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
     },
     ingress: (id, ports, abort = {}) =>
       exclusive(id, async () => {
-        const { keeper } = await ensureContainers(context, id, abort);
-        return ingressOf(context, { id, keeper, ports, ...abort });
+        const parts = await ensureContainers(context, id, abort);
+        return listenersOf(context, { id, ...parts, ports, ...abort });
       }),
     start: (id, abort = {}) => exclusive(id, () => startSandbox(context, id, abort)),
     stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),
@@ -83,6 +85,18 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
       return init === undefined ? undefined : sendingProcess(init, connection);
     },
   };
+}
+
+/** Handed over, or carried where the engine shares no sockets. */
+async function listenersOf(
+  context: DockerContext,
+  wish: IngressWish & { readonly uplink: string | undefined },
+): Promise<Ingress> {
+  const { uplink, ...rest } = wish;
+  const { uplink: place } = context.options;
+  return place === undefined || uplink === undefined
+    ? ingressOf(context, rest)
+    : uplinkIngress(context, { ...rest, uplink, place });
 }
 
 async function closeContext(context: DockerContext): Promise<void> {

@@ -150,7 +150,13 @@ export async function unmanaged(context: DockerContext, event: Fields): Promise<
   const deed = deedIn(event);
   const own = deed && (await partOfOurs(context, event, deed));
   // Containers beside a sandbox come and go as programs inside want, and no deed on one changes what the sandbox is.
-  if (deed === undefined || own === undefined || own.part === 'nested' || (await isOurs(context, deed))) {
+  if (
+    deed === undefined ||
+    own === undefined ||
+    own.part === 'nested' ||
+    own.part === 'uplink' ||
+    (await isOurs(context, deed))
+  ) {
     return undefined;
   }
   const { what, container } = deed;

@@ -23,10 +23,9 @@ import { coverFiles } from '../workspace/cover-files.ts';
 import type { Protection } from '../workspace/protect.ts';
 import { requireMounts } from '../workspace/protections.ts';
 import { askedFor, keepAskedFor } from './asked-for.ts';
-import { keeperBody, keeperMounts, sandboxBody, sandboxMounts, type BodyFacts, type ContainerBody } from './container-bodies.ts';
+import { sandboxBody, sandboxMounts } from './container-bodies.ts';
 import {
   firstProcess,
-  firstProcessIn,
   killContainer,
   makeContainer,
   ownContainers,
@@ -41,8 +40,8 @@ import { layersOf, requireThisKernel } from './examine.ts';
 import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
+import { bodyFacts, makeKeeper, requireAsAsked } from './make-keeper.ts';
 import { removeNestedLeftovers } from './nested/leftovers.ts';
-import { idMaps, kernelFaults, kernelStatus } from './read-back.ts';
 import { fieldsOf } from './read-json.ts';
 import { fillKeepers, forgetReady, passKeeper, takeKeeper, uplinkFolder } from './ready-keeper.ts';
 import { restrictMounts } from './restrict-mounts.ts';
@@ -58,9 +57,6 @@ export interface SandboxUser {
   readonly uid: number;
   readonly gid: number;
 }
-
-/** The first process, which only waits: nobody's, so that the agent can neither signal nor read it. */
-const nobody = '65534:65534';
 
 export async function createSandbox(context: DockerContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {
   parseSandboxId(spec.id);
@@ -111,19 +107,6 @@ async function make(context: DockerContext, base: EngineRecord, { signal }: Abor
   await makeContainer(context, `casemate-${spec.id}`, body);
 }
 
-/** It runs, and is what was asked for. Answers the id of its container. */
-async function makeKeeper(context: DockerContext, spec: SandboxSpec, image: string): Promise<string> {
-  const facts = await bodyFacts(context, spec, image);
-  const mounts = keeperMounts(context.sandbox(spec.id).uplink);
-  const keeper = keeperBody(facts, { hostname: spec.hostname, mounts });
-  const id = await makeContainer(context, `casemate-${spec.id}-keeper`, keeper);
-  await startContainer(context, id);
-  const { pid } = await requireAsAsked(context, id, keeper);
-  // Its folder is the first that the engine shows: one that has another there sees other files than this host.
-  await requireSamePlaces(pid, mounts);
-  return id;
-}
-
 /** An import takes long, and is done once for all who wait for it. */
 export async function imageOf(
   context: DockerContext,
@@ -136,22 +119,6 @@ export async function imageOf(
   return exclusive(`image ${rootfs}`, () =>
     importedImage(rootfs, { client, engineId, folder: folders.images, env, isOwner: uid === 0, signal }),
   );
-}
-
-export async function bodyFacts(context: DockerContext, spec: SandboxSpec, image: string): Promise<BodyFacts> {
-  const { machine, mark, facts } = context;
-  const { processors, limits, userNamespace } = await facts();
-  return {
-    marks: { engine: await mark(), owner: spec.owner, sandbox: spec.id },
-    machine,
-    image,
-    firstUser: nobody,
-    limits: spec.limits,
-    processors,
-    runtime: spec.runtime,
-    bounds: limits,
-    userNamespace,
-  };
 }
 
 /** Without mapped mounts the agent must have the id that owns the files: never the host's root. */
@@ -236,6 +203,7 @@ async function accountFiles(context: DockerContext, spec: SandboxSpec, { uid, gi
 interface BothContainers {
   readonly keeper: string;
   readonly sandbox: string;
+  readonly uplink: string | undefined;
   readonly hasStarted: boolean;
 }
 
@@ -246,9 +214,10 @@ export async function ensureContainers(context: DockerContext, id: string, abort
     const own = await ownContainers(context, id);
     const keeper = own.find(({ part, state }) => part === 'keeper' && state === 'running');
     const sandbox = own.find(({ part, state }) => part === 'sandbox' && (state === 'created' || state === 'running'));
-    return keeper === undefined || sandbox === undefined
+    const uplink = own.find(({ part, state }) => part === 'uplink' && state === 'running');
+    return keeper === undefined || sandbox === undefined || (context.options.uplink !== undefined && uplink === undefined)
       ? undefined
-      : { keeper: keeper.id, sandbox: sandbox.id, hasStarted: sandbox.state === 'running' };
+      : { keeper: keeper.id, sandbox: sandbox.id, uplink: uplink?.id, hasStarted: sandbox.state === 'running' };
   };
   const found = await find();
   if (found !== undefined) {
@@ -292,28 +261,6 @@ async function requireStarted(context: DockerContext, id: string, container: str
     const image = await imageOf(context, spec, {});
     return { image, container: await makeKeeper(context, spec, image) };
   });
-}
-
-/** Throws `ENGINE_FAILED` where the engine or the kernel says another thing of a running container than what was asked for. */
-async function requireAsAsked(context: DockerContext, id: string, body: ContainerBody): Promise<ProcessIdentity> {
-  const { told, differences } = await (await context.dialect()).look(id, body);
-  const init = await firstProcessIn(told);
-  if (init === undefined) {
-    const isElsewhere = fieldsOf(fieldsOf(told)['State'])['Running'] === true;
-    const why = isElsewhere ? 'runs where this host does not see it' : 'ended at once';
-    throw new CasemateError('ENGINE_FAILED', `the first process of a container ${why}`);
-  }
-  const faults = [
-    ...differences,
-    ...kernelFaults(await kernelStatus(init.pid), body.User, (await context.facts()).userNamespace ? await idMaps(init.pid) : []),
-  ];
-  if (faults.length > 0) {
-    throw new CasemateError(
-      'ENGINE_FAILED',
-      `the engine made a container other than asked: ${faults.slice(0, 8).map(visible).join(', ')}`,
-    );
-  }
-  return init;
 }
 
 export async function stopSandbox(context: DockerContext, id: string, graceMs: number): Promise<void> {

@@ -15,13 +15,13 @@ export function differences({ HostConfig, ...config }: Asked, told: unknown): re
     ...differing('Config', config, fieldsOf(answer['Config'])),
     ...differing('HostConfig', HostConfig, fieldsOf(answer['HostConfig'])),
     ...(textOf(answer['Image']) === config.Image ? [] : ['Image']),
-    ...networksOf(answer['NetworkSettings']).map((name) => `NetworkSettings.Networks.${name}`),
+    ...networksOf(answer['NetworkSettings'], HostConfig['NetworkMode']).map((name) => `NetworkSettings.Networks.${name}`),
   ];
 }
 
-/** Networks that lead anywhere. */
-function networksOf(settings: unknown): readonly string[] {
-  return Object.keys(fieldsOf(fieldsOf(settings)['Networks'])).filter((name) => name !== 'none');
+/** Networks that lead anywhere, but for the one that was asked for. */
+function networksOf(settings: unknown, asked: unknown): readonly string[] {
+  return Object.keys(fieldsOf(fieldsOf(settings)['Networks'])).filter((name) => name !== 'none' && name !== asked);
 }
 
 function differing(place: string, asked: unknown, told: unknown): readonly string[] {

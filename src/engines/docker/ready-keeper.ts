@@ -46,7 +46,7 @@ export function keeperPlace(): KeeperPlace {
 /** Makes as many as may wait, for sandboxes like this one. It does without where that fails. */
 export function fillKeepers(context: DockerContext, like: SandboxSpec, make: MakeKeeper): void {
   const { keepers: place, options } = context;
-  if (options.prepares !== true || place.isClosed) {
+  if (options.prepares !== true || options.uplink !== undefined || place.isClosed) {
     return;
   }
   clearTimeout(place.idle);
