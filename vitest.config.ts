@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-/** Unit tests share threads; whatever starts real engines, sockets or processes runs one file at a time. */
+import { realTests } from './test/helpers/one-at-a-time.ts';
+
+const { alone, beside } = realTests(import.meta.dirname);
+
+/** Unit tests share threads; whatever starts sandboxes runs one file at a time, and real files and sockets two. */
 const real = {
   pool: 'forks',
   fileParallelism: false,
@@ -23,7 +27,8 @@ export default defineConfig({
           testTimeout: 60_000,
         },
       },
-      { test: { ...real, name: 'real', include: ['test/{contract,integration,security,e2e}/**/*.test.ts'] } },
+      { test: { ...real, name: 'real', include: [...alone] } },
+      { test: { ...real, name: 'beside', include: [...beside], fileParallelism: true, maxWorkers: 2 } },
       // Run by `npm test` as an ordinary user: the same contract, and what only an ordinary user can show.
       { test: { ...real, name: 'rootless', include: ['test/{contract,rootless}/**/*.test.ts'] } },
     ],

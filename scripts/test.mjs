@@ -1,5 +1,5 @@
 /**
- * `npm test`: sets everything up, then types, lint, format, unit tests, tests with real engines, and, as root, the
+ * `npm test`: sets everything up, then types, lint, format, unit tests, tests with real sockets and with real engines, and, as root, the
  * rootless part as an ordinary user. Arguments choose test files (`npm test -- test/unit/cli`) and leave the rest out.
  * The last line is always `N passed, N failed, N skipped`.
  */
@@ -47,7 +47,8 @@ async function checkAll(whole) {
     () => checkCommand('Lint', 'oxlint', []),
     () => checkCommand('Format', 'oxfmt', ['--check']),
     () => checkTests('Unit and meta tests', ['--project', 'unit'], { env: whole }),
-    () => checkTests('Tests with real engines, files and sockets', ['--project', 'real'], { env: whole }),
+    () => checkTests('Tests with real files and sockets', ['--project', 'beside'], { env: whole }),
+    () => checkTests('Tests with real engines', ['--project', 'real'], { env: whole }),
     ...(process.getuid() === 0 ? [rootlessPart] : []),
   ];
   const counts = [];

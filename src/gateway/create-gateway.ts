@@ -258,13 +258,13 @@ function cut({ closing, sockets, upstreams }: LiveSandbox): void {
 /** Resolves when the ends of all exchanges are on record; how long that may take. */
 const settleMs = 2000;
 
-async function settle({ sockets, counts, recorder }: LiveSandbox): Promise<void> {
+async function settle({ sockets, recorder }: LiveSandbox): Promise<void> {
   const startedMs = performance.now();
   // An exchange states its end in a later turn than its socket closes in.
   do {
     // oxlint-disable-next-line no-await-in-loop -- waiting is the point
     await new Promise((resolve) => setTimeout(resolve, 10));
-  } while ((sockets.size > 0 || counts.openExchanges > 0) && performance.now() - startedMs < settleMs);
+  } while ((sockets.size > 0 || recorder.unended() > 0) && performance.now() - startedMs < settleMs);
   await recorder.flush();
 }
 

@@ -18,7 +18,9 @@ export interface Recorder {
   readonly effect: (action: string, effect: Effect) => Promise<boolean>;
   /** Something noteworthy beside an exchange, such as a phantom in a wrong place. */
   readonly note: (action: string, effect: Effect, outcome: string) => void;
-  /** Resolves when all that was stated is written. */
+  /** Permissions whose end was not stated yet. */
+  readonly unended: () => number;
+  /** Resolves when all that was stated is written. From here on an end is written at once. */
   readonly flush: () => Promise<void>;
 }
 
@@ -57,6 +59,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const rate = createRate(deniedLinesPerSecond, options.clock);
   const writer = createWriter(options);
   const ends = createBatch((entry) => void writer.write(entry));
+  let unended = 0;
   const write = (entry: JournalEntry): Promise<boolean> => {
     ends.write();
     return writer.write(entry);
@@ -77,8 +80,14 @@ export function createRecorder(options: RecorderOptions): Recorder {
     ...(credential === undefined ? {} : { credential }),
   });
   return {
-    open: (effect) => write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),
+    async open(effect) {
+      unended += 1;
+      const isWritten = await write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' }));
+      unended -= isWritten ? 0 : 1;
+      return isWritten;
+    },
     end(effect, outcome, detail) {
+      unended -= 1;
       const whole = { ...effect, detail: { ...effect.detail, ...detail } };
       ends.add(entryOf(whole, { action: 'net.exchange', decision: 'allow', outcome }));
     },
@@ -94,9 +103,10 @@ export function createRecorder(options: RecorderOptions): Recorder {
     note(action, effect, outcome) {
       void write(entryOf(effect, { action, decision: 'none', outcome }));
     },
+    unended: () => unended,
     async flush() {
       tally.write();
-      ends.write();
+      ends.close();
       await writer.flush();
     },
   };
@@ -105,6 +115,8 @@ export function createRecorder(options: RecorderOptions): Recorder {
 interface Batch {
   readonly add: (entry: JournalEntry) => void;
   readonly write: () => void;
+  /** Writes what waits, and from here on each as it comes. */
+  readonly close: () => void;
 }
 
 /**
@@ -118,6 +130,7 @@ function createBatch(state: (entry: JournalEntry) => void): Batch {
   let waiting: JournalEntry[] = [];
   // Runs out by itself: to clear it and set it anew costs more than to find nothing once.
   let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
   const write = (): void => {
     if (waiting.length > 0) {
       const entries = waiting;
@@ -128,15 +141,20 @@ function createBatch(state: (entry: JournalEntry) => void): Batch {
   return {
     add(entry) {
       waiting.push(entry);
+      if (isClosed || waiting.length >= endsWaiting) {
+        write();
+        return;
+      }
       timer ??= setTimeout(() => {
         timer = undefined;
         write();
       }, endsWaitMs);
-      if (waiting.length >= endsWaiting) {
-        write();
-      }
     },
     write,
+    close() {
+      isClosed = true;
+      write();
+    },
   };
 }
 

@@ -64,9 +64,9 @@ export const faultMutants: readonly Mutant[] = [
     name: 'journal-not-awaited',
     weakens: 'an exchange does not wait for its line in the journal, nor fails with it',
     file: 'src/gateway/records.ts',
-    find: "    open: (effect) => write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),",
+    find: "const isWritten = await write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' }));",
     replace:
-      "    open: (effect) =>\n      Promise.race([write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })).then(() => true, () => true)]),",
+      "write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })).catch(() => undefined);\n      const isWritten = true as boolean;",
     caughtBy: ['faults.full-disk'],
   },
   {

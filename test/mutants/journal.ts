@@ -54,8 +54,8 @@ export const journalMutants: readonly Mutant[] = [
     name: 'journal-exchange-unrecorded',
     weakens: 'what is opened is not recorded',
     file: 'src/gateway/records.ts',
-    find: "open: (effect) => write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' })),",
-    replace: 'open: () => Promise.resolve(true),',
+    find: "const isWritten = await write(entryOf(effect, { action: 'net.open', decision: 'allow', outcome: 'ok' }));",
+    replace: 'const isWritten = await Promise.resolve(true);',
     caughtBy: ['journal.every-exchange-once'],
   },
   {

@@ -51,6 +51,20 @@ describe('the record of an exchange', () => {
     ]);
   });
 
+  test('is waited for where its sandbox ends, and an end that comes late is written at once', async () => {
+    const { recorder, entries } = setUp();
+    await recorder.open(effect);
+    await recorder.open({ ...effect, detail: { exchange: 2 } });
+    expect(recorder.unended()).toBe(2);
+    recorder.end(effect, 'ok', {});
+    expect(recorder.unended()).toBe(1);
+    await recorder.flush();
+    expect(entries).toHaveLength(3);
+    recorder.end(effect, 'cut', {});
+    expect(entries).toHaveLength(4);
+    expect(recorder.unended()).toBe(0);
+  });
+
   test('has its end on disk with the next line, before it', async () => {
     const { recorder, entries } = setUp();
     await recorder.open(effect);
