@@ -1,4 +1,5 @@
 import type { Probe, ProbeTable, Profile } from './probe.ts';
+import { agentServerProbes } from './probes/agent-servers.ts';
 import { aroundHostProbes } from './probes/around-host.ts';
 import { aroundLimitProbes } from './probes/around-limits.ts';
 import { aroundNetworkProbes } from './probes/around-network.ts';
@@ -43,6 +44,7 @@ export const probes: ProbeTable = {
   ...terminalProbes,
   ...controlProbes,
   ...callerProbes,
+  ...agentServerProbes,
   ...destroyedProbes,
   ...executedProbes,
   ...followedProbes,

@@ -27,4 +27,20 @@ export const callerMutants: readonly Mutant[] = [
     replace: "  if (name === 'never') {",
     caughtBy: ['callers.bounds'],
   },
+  {
+    name: 'server-has-all-hosts',
+    weakens: 'a server with a list of hosts gets the whole policy of its session',
+    file: 'src/sandbox/companion-plans.ts',
+    find: '    network: rules,\n',
+    replace: '    network: policy.network,\n',
+    caughtBy: ['servers.own-hosts'],
+  },
+  {
+    name: 'server-list-unchecked',
+    weakens: 'a list of hosts may name what the policy does not allow',
+    file: 'src/sandbox/companion-plans.ts',
+    find: '  if (missing !== undefined) {',
+    replace: "  if (missing?.host === 'never.example') {",
+    caughtBy: ['servers.own-hosts'],
+  },
 ];

@@ -1,0 +1,142 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+
+import { relayCommand, relayHost } from '../../agents/mcp-relay.ts';
+import { callerIn, type Caller } from '../clients/caller.ts';
+import { requestText } from '../clients/request-text.ts';
+import { none, same } from '../compare.ts';
+import { attack, type Row } from '../finding.ts';
+import { hosts } from '../lab/hosts.ts';
+import type { Lab } from '../lab/lab.ts';
+import { openCaller, type LabCaller } from '../lab/lab-caller.ts';
+import { createRelay, relayCommand as throughCommand } from '../lab/relay.ts';
+import { seenRow, settle, unseenRow, watch } from '../oracle.ts';
+import type { ProbeTable } from '../probe.ts';
+
+/**
+ * A server of an agent that has a list of hosts, and was written by somebody else (A2): it runs in a sandbox of its own, and
+ * reaches of the policy what its list names. What came of each try is looked for outside.
+ */
+
+export const agentServerProbes: ProbeTable = {
+  'servers.own-hosts': {
+    where: 'lab',
+    title: 'reach hosts of the session from a server of its agent that has a list of its own',
+    proves: ['G10', 'G15'],
+    profile: 'full',
+    source: 'CWE-441; servers of the Model Context Protocol that share the network of whoever started them',
+    async run(lab) {
+      const project = join(lab.folder, 'work-servers/project');
+      await mkdir(project, { recursive: true });
+      await lab.give(project);
+      const caller = await openCaller(lab, 'servers', join(lab.folder, 'work-servers'));
+      try {
+        const sessionId = await makeSession(caller, project, hosts.judged);
+        const companion = (await companions(lab))[0] ?? 'none';
+        const rows = [
+          ...(await placeRows(caller, { sessionId, companion })),
+          ...(await reachRows(lab, companion)),
+          await tooMuchRow(caller, project),
+        ];
+        await caller.call('destroy_session', { sessionId });
+        return { rows: [...rows, none('sandboxes of servers whose session is gone', await companions(lab))] };
+      } finally {
+        caller.close();
+      }
+    },
+  },
+};
+
+/** Its program says where it runs, and ends with its input. */
+const server = { command: 'sh', args: ['-c', 'uname -n; cat > /dev/null'] };
+
+async function create(caller: LabCaller, projectPath: string, host: string) {
+  const mcpServers = { tried: { ...server, network_isolation: [host] } };
+  const apiKey = `sk-ant-api03-${randomBytes(24).toString('hex')}`;
+  return await caller.call('create_session', { projectPath, agent: 'claude', apiKey, mcpConfig: { mcpServers } });
+}
+
+async function makeSession(caller: LabCaller, projectPath: string, host: string): Promise<string> {
+  const { refused, result } = await create(caller, projectPath, host);
+  if (refused !== undefined) {
+    throw new Error(`no session with a server: ${refused.slice(0, 300)}`);
+  }
+  return String(result['sessionId']);
+}
+
+/** Names of the sandboxes that are for servers. */
+async function companions({ casemate }: Lab): Promise<readonly string[]> {
+  const { out } = await casemate(['ls', '--json']);
+  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
+  const all = JSON.parse(out.toString('utf8')) as readonly { readonly name: string; readonly serves?: object }[];
+  return all.filter(({ serves }) => serves !== undefined).map(({ name }) => name);
+}
+
+/** By the way that an agent takes: the kernel there says which sandbox answers. */
+async function placeRows(
+  caller: LabCaller,
+  { sessionId, companion }: { readonly sessionId: string; readonly companion: string },
+): Promise<readonly Row[]> {
+  const relay = relayCommand(relayHost(0));
+  const { result } = await caller.call('execute_command', { sessionId, command: [relay.command, ...relay.args], input: '' });
+  const own = await caller.call('execute_command', { sessionId, command: ['uname', '-n'] });
+  const session = String(own.result['stdout']).trim();
+  return [
+    same('where the server runs', companion, String(result['stdout']).trim()),
+    attack('the session and its server', {
+      expected: 'in two sandboxes',
+      seen: session === companion ? 'in one' : 'in two sandboxes',
+      ok: session !== '' && session !== companion,
+      from: 'outside',
+    }),
+  ];
+}
+
+async function reachRows(lab: Lab, companion: string): Promise<readonly Row[]> {
+  const { from, to, end } = lab.open(['exec', companion, '--no-tty', '--', ...(await throughCommand())]);
+  const relay = createRelay(from, to);
+  try {
+    const [inServer, inSession] = [callerIn({ connect: relay.connect }), callerIn(lab.twin)];
+    const oracle = watch(lab.world);
+    const own = await ask(inServer, hosts.judged);
+    const others = [
+      ['a host of the session, in clear', await ask(inServer, hosts.allowed, 'plain')],
+      ['a host of the session', await ask(inServer, hosts.allowed)],
+      ['a host with a key of the session', await ask(inServer, hosts.opened)],
+      ['a host below a wildcard of the session', await ask(inServer, `x.${hosts.wild}`)],
+      ['a host that nobody allows', await ask(inServer, hosts.denied)],
+    ] as const;
+    const session = await ask(inSession, hosts.allowed);
+    await settle();
+    return [
+      seenRow('the host of its list', oracle.with(own)),
+      ...others.map(([what, mark]) => unseenRow(what, oracle.with(mark))),
+      seenRow('the same host, asked by the session', oracle.with(session)),
+    ];
+  } finally {
+    relay.close();
+    end();
+  }
+}
+
+/** One request with a mark of its own, which it gives back. */
+async function ask(caller: Caller, host: string, way: 'plain' | 'secure' = 'secure'): Promise<string> {
+  const mark = randomBytes(6).toString('hex');
+  const target = host === hosts.opened ? `/v1/echo?${mark}` : `/?${mark}`;
+  await caller[way]({ host }, [requestText({ host, target })], { quietMs: 400 });
+  return mark;
+}
+
+async function tooMuchRow(caller: LabCaller, project: string): Promise<Row> {
+  const { refused, result } = await create(caller, project, hosts.denied);
+  if (refused === undefined) {
+    await caller.call('destroy_session', { sessionId: String(result['sessionId']) });
+  }
+  return attack('a server whose list names a host that the policy does not allow', {
+    expected: 'refused',
+    seen: refused === undefined ? 'done' : `refused: ${refused.split('\n')[0]?.slice(0, 100)}`,
+    ok: refused?.includes('POLICY_WIDENS') === true,
+    from: 'outside',
+  });
+}
