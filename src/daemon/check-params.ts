@@ -13,7 +13,14 @@ import type { Calls, FromClient, Method } from './protocol.ts';
 /** What came over the control socket, checked against the form of its call before anything acts on it. */
 
 const shortText = z.string().max(64 * 1024);
-const identity = z.strictObject({ pid: z.int().positive(), startTicks: z.string().regex(/^\d{1,20}$/) });
+const identity = z.strictObject({
+  pid: z.int().positive(),
+  startTicks: z.string().regex(/^\d{1,20}$/),
+  boot: z
+    .string()
+    .regex(/^[0-9a-f-]{36}$/)
+    .optional(),
+});
 // No argument and no variable can hold a NUL (execve(2)).
 const word = z.string().regex(/^[^\0]*$/, 'must not hold a NUL');
 const words = z.array(word).min(1).max(100_000);

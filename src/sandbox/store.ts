@@ -5,7 +5,7 @@ import { CasemateError, isCasemateError, toCasemateError } from '../base/errors.
 import { parseSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../base/ids.ts';
 import type { Invocation } from '../engines/engine.ts';
 import type { NetworkRule } from '../policy/policy.ts';
-import type { ProcessIdentity } from '../system/process-identity.ts';
+import { formatStart, parseStart, type ProcessIdentity } from '../system/process-identity.ts';
 import { callerTable, callerTokens, type CallerTokens } from './caller-tokens.ts';
 import { credentialMarks, credentialTables, type CredentialMarks } from './credential-marks.ts';
 
@@ -279,7 +279,7 @@ function insertRow(database: DatabaseSync, row: Omit<SandboxRow, 'startedMs' | '
       row.createdMs,
       row.reason,
       row.client?.pid ?? null,
-      row.client?.startTicks ?? null,
+      row.client === undefined ? null : formatStart(row.client),
       row.caller ?? null,
       row.parent ?? null,
     );
@@ -316,7 +316,7 @@ function rowOf(values: Record<string, SQLOutputValue> | undefined): SandboxRow |
     startedMs: numberOf(values['started_ms']),
     expiresMs: numberOf(values['expires_ms']),
     reason: String(values['reason']),
-    client: pid === undefined ? undefined : { pid, startTicks: String(values['client_start']) },
+    client: pid === undefined ? undefined : parseStart(pid, String(values['client_start'])),
     ...(typeof caller === 'string' ? { caller } : {}),
     ...(typeof parent === 'string' ? { parent: parseSandboxId(parent) } : {}),
   };

@@ -1,22 +1,50 @@
 import { readFile } from 'node:fs/promises';
 
-/** Which process a number means: a process id alone is reused, id and start time together are not. */
+/**
+ * Which process a number means: a process id alone is reused, id and start time together are not, as long as the machine
+ * runs. After a reboot both begin anew, and what is written down may mean somebody else's process.
+ */
 export interface ProcessIdentity {
   readonly pid: number;
   /** field 22 of `/proc/PID/stat`: clock ticks after boot */
   readonly startTicks: string;
+  /** `boot_id` of random(4): which run of the kernel; absent where none is told, or an earlier version wrote this down */
+  readonly boot?: string | undefined;
+}
+
+let told: Promise<string | undefined> | undefined;
+
+async function presentBoot(): Promise<string | undefined> {
+  told ??= readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
+    (text) => text.trim(),
+    () => undefined,
+  );
+  return await told;
 }
 
 /** `undefined` when there is no such process. */
 export async function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  const [stat, boot] = await Promise.all([readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined), presentBoot()]);
   // The second field is the program's name in parentheses and may hold anything; count from the last one.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   const startTicks = fields?.[19];
-  return startTicks === undefined || fields?.[0] === 'Z' ? undefined : { pid, startTicks };
+  return startTicks === undefined || fields?.[0] === 'Z'
+    ? undefined
+    : { pid, startTicks, ...(boot === undefined ? {} : { boot }) };
 }
 
 export async function isSameProcess(identity: ProcessIdentity): Promise<boolean> {
   const present = await identifyProcess(identity.pid);
-  return present?.startTicks === identity.startTicks;
+  const isOtherBoot = identity.boot !== undefined && present?.boot !== undefined && identity.boot !== present.boot;
+  return present?.startTicks === identity.startTicks && !isOtherBoot;
+}
+
+/** As one word, for a place that has room for one beside the id. */
+export function formatStart({ startTicks, boot }: ProcessIdentity): string {
+  return boot === undefined ? startTicks : `${startTicks}@${boot}`;
+}
+
+export function parseStart(pid: number, text: string): ProcessIdentity {
+  const [startTicks = '', boot] = text.split('@');
+  return boot === undefined ? { pid, startTicks } : { pid, startTicks, boot };
 }

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 
+import { isJsonObject } from '../../base/json.ts';
 import { readTextIfPresent } from '../../system/files.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { EngineLayout } from './folders.ts';
@@ -18,14 +19,14 @@ export async function rememberInit(layout: EngineLayout, id: string): Promise<Pr
 /** The sandbox's first process while it lives. */
 export async function liveInit(layout: EngineLayout, id: string): Promise<ProcessIdentity | undefined> {
   const text = await readTextIfPresent(layout.sandbox(id).init);
-  if (text === undefined || text === '') {
-    return undefined;
-  }
-  const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null || !('pid' in value) || !('startTicks' in value)) {
-    return undefined;
-  }
-  const { pid, startTicks } = value;
-  const identity = typeof pid === 'number' && typeof startTicks === 'string' ? { pid, startTicks } : undefined;
+  const identity = text === undefined || text === '' ? undefined : identityIn(JSON.parse(text));
   return identity !== undefined && (await isSameProcess(identity)) ? identity : undefined;
+}
+
+/** The folder that this lies in need not be gone after a reboot: an ordinary user's may be on the disk. */
+function identityIn(value: unknown): ProcessIdentity | undefined {
+  const { pid, startTicks, boot } = isJsonObject(value) ? value : {};
+  return typeof pid === 'number' && typeof startTicks === 'string'
+    ? { pid, startTicks, ...(typeof boot === 'string' ? { boot } : {}) }
+    : undefined;
 }
