@@ -1,7 +1,8 @@
 /**
  * Proves a sandbox under each engine of this machine and writes `docs/engines.json`, from which `npm run docs` makes the page:
  * `npm run engines -- [--only NAME,...] [--profile quick|full] [--report NAME=FILE]`. Those that are not named stay as they were
- * measured; a report is what `casemate prove --json` printed for that engine. Status 1: one of them could not be measured.
+ * measured, and so do those of an ordinary user where root runs this, or the other way round; a report is what
+ * `casemate prove --json` printed for that engine. Status 1: one of them could not be measured.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, mkdir } from 'node:fs/promises';
@@ -15,7 +16,7 @@ import { pathsFrom } from '../src/system/paths.ts';
 import { run } from '../src/system/process.ts';
 import { version } from '../src/system/version.ts';
 import { machine } from '../bench/machine.ts';
-import { engineChoices, type EngineRun, type EngineVerdicts, type ProbeRun } from './engines/verdicts.ts';
+import { engineChoices, ofOrdinaryUser, type EngineRun, type EngineVerdicts, type ProbeRun } from './engines/verdicts.ts';
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, profile: { type: 'string', default: 'full' }, report: { type: 'string' } },
@@ -43,7 +44,7 @@ async function measure(name: string, options: readonly string[]): Promise<Engine
     HOME: join(folder, 'user'),
     CASEMATE_HOME: join(folder, 'casemate'),
     CASEMATE_IMAGES: pathsFrom(processEnvironment, process.geteuid?.() ?? 0).images,
-    ...Object.fromEntries(Object.entries(process.env).filter(([key]) => key === 'DOCKER_HOST')),
+    ...Object.fromEntries(Object.entries(process.env).filter(([key]) => key === 'DOCKER_HOST' || key === 'CONTAINER_HOST')),
   };
   const work = join(folder, 'work');
   const call = (args: readonly string[]) => run(process.execPath, [program, ...args], { env, cwd: work, timeoutMs: limitMs });
@@ -92,7 +93,8 @@ const [reported, report = ''] = values.report?.split('=') ?? [];
 const only = (reported ?? values.only)?.split(',').map((name) => name.trim());
 const measured = new Map(before().map((one) => [one.name, one]));
 for (const [name, options] of Object.entries(engineChoices)) {
-  if (only === undefined || only.includes(name)) {
+  const isOurs = reported === name || ofOrdinaryUser.has(name) === (process.geteuid?.() !== 0);
+  if (isOurs && (only === undefined || only.includes(name))) {
     process.stderr.write(`${name}\n`);
     const date = new Date().toISOString().slice(0, 10);
     const one =

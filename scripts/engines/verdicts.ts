@@ -35,4 +35,10 @@ export const engineChoices = {
   'oci/runc': ['--engine', 'oci', '--runtime', 'runc'],
   'oci/runsc': ['--engine', 'oci', '--runtime', 'runsc'],
   docker: ['--engine', 'docker', '--waive', 'user-namespace', '--waive', 'disk-limit'],
+  podman: ['--engine', 'podman', '--waive', 'user-namespace', '--waive', 'disk-limit'],
+  // Where an ordinary user has no groups (cgroup v1) two limits are not there; where there are, this waives nothing.
+  'podman (rootless)': ['--engine', 'podman', '--waive', 'disk-limit', '--waive', 'memory-limit', '--waive', 'cpu-limit'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/** Those that are proved by an ordinary user alone; the others by root. */
+export const ofOrdinaryUser: ReadonlySet<string> = new Set(['podman (rootless)']);

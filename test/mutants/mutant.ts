@@ -11,7 +11,7 @@ export interface Mutant extends Edit {
   /** which runtime the guard is of; default: the one that is asked for, or that of the policy */
   readonly runtime?: 'runsc' | undefined;
   /** of which engine the guard is, where not of `oci`; what it lacks is waived */
-  readonly engine?: 'docker' | undefined;
+  readonly engine?: 'docker' | 'podman' | undefined;
   /** what the host must have for the guard to be there at all */
   readonly needs?: Need | undefined;
   /** `command`: it is proved as a sandbox of somebody else's, through `prove --command` */

@@ -32,6 +32,12 @@ export async function proveBuild({ entry, probes, options = [], through }: Prove
     HOME: join(folder, 'user'),
     CASEMATE_HOME: join(folder, 'casemate'),
     CASEMATE_IMAGES: pathsFrom(processEnvironment, process.geteuid?.() ?? 0).images,
+    ...Object.fromEntries(
+      ['DOCKER_HOST', 'CONTAINER_HOST'].flatMap((name) => {
+        const host = processEnvironment.get(name);
+        return host === undefined ? [] : [[name, host]];
+      }),
+    ),
   };
   const project = join(folder, 'project');
   await Promise.all([mkdir(project), mkdir(env.HOME), mkdir(env.CASEMATE_HOME, { mode: 0o700 })]);

@@ -14,10 +14,18 @@ test('a declared difference is as expected and says why; any other is not', () =
   expect(other).toEqual(row('net namespace'));
 });
 
+test('an ordinary user of Podman has one id more inside, where no user namespace is waived', () => {
+  const ofUser: Plan = { ...plan, engine: 'podman', waive: [] };
+  const ids = (count: string) => withDeclared([row('ids that are mapped', count)], ofUser)[0];
+  expect(ids('65537')).toMatchObject({ ok: true });
+  expect(ids('65538')).toMatchObject({ ok: false });
+});
+
 test.each([
   ['of another engine', { ...plan, engine: 'oci' as const }, row('user namespace')],
   ['that a human has to accept and has not', { ...plan, waive: [] }, row('user namespace')],
   ['that goes further than was declared', plan, row('file systems in memory without a limit', '/dev, /tmp')],
+  ['that is not below the covered folder', plan, row('file systems in memory without a limit', '/sys/firmware, /system')],
 ])('a difference %s breaks the guarantee', (_name, where, seen) => {
   expect(withDeclared([seen], where)).toEqual([seen]);
 });
