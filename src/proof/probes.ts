@@ -8,6 +8,7 @@ import { aroundWorkProbes } from './probes/around-work.ts';
 import { callerProbes } from './probes/callers.ts';
 import { controlProbes } from './probes/control.ts';
 import { destroyedProbes } from './probes/destroyed.ts';
+import { engineProbes } from './probes/engines.ts';
 import { entryProbes } from './probes/entries.ts';
 import { executedProbes } from './probes/executed.ts';
 import { exhaustionProbes } from './probes/exhaustion.ts';
@@ -49,6 +50,7 @@ export const probes: ProbeTable = {
   ...executedProbes,
   ...followedProbes,
   ...imageProbes,
+  ...engineProbes,
   ...repositoryProbes,
   ...journalProbes,
   ...aroundHostProbes,

@@ -24,16 +24,7 @@ import type { Protection } from '../workspace/protect.ts';
 import { requireMounts } from '../workspace/protections.ts';
 import { askedFor, keepAskedFor } from './asked-for.ts';
 import { sandboxBody, sandboxMounts } from './container-bodies.ts';
-import {
-  firstProcess,
-  killContainer,
-  makeContainer,
-  ownContainers,
-  removeContainer,
-  runningSandbox,
-  startContainer,
-  type OwnContainer,
-} from './containers.ts';
+import { firstProcess, makeContainer, ownContainers, runningSandbox, startContainer, type OwnContainer } from './containers.ts';
 import type { DockerContext } from './context.ts';
 import { examine } from './context.ts';
 import { layersOf, requireThisKernel } from './examine.ts';
@@ -41,9 +32,9 @@ import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
 import { bodyFacts, makeKeeper, requireAsAsked } from './make-keeper.ts';
-import { removeNestedLeftovers } from './nested/leftovers.ts';
 import { fieldsOf } from './read-json.ts';
 import { fillKeepers, forgetReady, passKeeper, takeKeeper, uplinkFolder } from './ready-keeper.ts';
+import { containerNames, removeContainers } from './remove-containers.ts';
 import { restrictMounts } from './restrict-mounts.ts';
 import { requireSamePlaces } from './same-places.ts';
 
@@ -99,12 +90,13 @@ async function make(context: DockerContext, base: EngineRecord, { signal }: Abor
   const ownFiles = await accountFiles(context, spec, await agentOf(context, spec));
   const covers = await coverFiles(context.covers);
   signal?.throwIfAborted();
+  const [sandboxName] = containerNames(spec.id);
   const keeperId = ready?.container ?? (await makeKeeper(context, spec, image));
   signal?.throwIfAborted();
   const mounts = sandboxMounts(spec, { protections, covers, ownFiles });
   const body = sandboxBody(facts, { keeper: keeperId, mounts });
   await keepAskedFor(folder.askedFor, { body, mounts });
-  await makeContainer(context, `casemate-${spec.id}`, body);
+  await makeContainer(context, sandboxName, body);
 }
 
 /** An import takes long, and is done once for all who wait for it. */
@@ -311,20 +303,6 @@ async function tearDown(context: DockerContext, id: string, options: { readonly 
   await removeContainers(context, id);
   await releaseNames(context, id, options);
   await rm(context.sandbox(id).folder, { recursive: true, force: true });
-}
-
-/** The keeper last: without it the others would have no network to be in. */
-async function removeContainers(context: DockerContext, id: string): Promise<void> {
-  const own = await ownContainers(context, id);
-  await Promise.all(own.filter(({ part }) => part === 'sandbox').map((one) => killContainer(context, one.id)));
-  if (own.length > 0 && (await context.facts()).product === 'Podman') {
-    // Not before all that is in its namespaces.
-    await Promise.all(own.filter(({ part }) => part === 'sandbox').map((one) => removeContainer(context, one.id)));
-  }
-  await Promise.all(own.map((one) => removeContainer(context, one.id)));
-  if (own.length > 0) {
-    await removeNestedLeftovers(context, id);
-  }
 }
 
 /** Containers whose record is gone: a process was killed between the two. Those of others have not our mark. */

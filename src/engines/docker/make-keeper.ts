@@ -8,6 +8,7 @@ import type { DockerContext } from './context.ts';
 import { labels } from './labels.ts';
 import { idMaps, kernelFaults, kernelStatus } from './read-back.ts';
 import { fieldsOf } from './read-json.ts';
+import { containerNames } from './remove-containers.ts';
 import { requireSamePlaces } from './same-places.ts';
 import { uplinkBody, volumeBody, volumeMount, volumeOf } from './uplink/bodies.ts';
 
@@ -26,7 +27,8 @@ export async function makeKeeper(context: DockerContext, spec: SandboxSpec, imag
   const mounts = keeperMounts(context.sandbox(spec.id).uplink);
   const shown = uplink === undefined ? mounts : [volumeMount(spec.id, 'read')];
   const keeper = keeperBody(facts, { hostname: spec.hostname, mounts: shown });
-  const id = await makeContainer(context, `casemate-${spec.id}-keeper`, keeper);
+  const [, name] = containerNames(spec.id);
+  const id = await makeContainer(context, name, keeper);
   await startContainer(context, id);
   const { pid } = await requireAsAsked(context, id, keeper);
   // Its folder is the first that the engine shows: one that has another there sees other files than this host.

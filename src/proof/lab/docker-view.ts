@@ -24,6 +24,7 @@ export function containerEngine({ twin }: Pick<Lab, 'twin'>): 'docker' | 'podman
   return twin.target.plan?.engine === 'podman' ? 'podman' : 'docker';
 }
 
+/** Of a second home in the lab: `env` says where. */
 export function labOptions({ env, twin }: LabEngine) {
   const own = environmentOf(env);
   const uid = process.geteuid?.() ?? 0;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -18,8 +19,8 @@ export interface LyingEngine {
   readonly close: () => Promise<void>;
 }
 
-/** What becomes of some of its answers, by what is asked for. */
-export type Lie = Readonly<Partial<Record<'info' | 'version' | 'libpod/info', (told: Fields) => Fields>>>;
+/** What becomes of some of its answers, by what is asked for; and of what containers are to be made with. */
+export type Lie = Readonly<Partial<Record<'info' | 'version' | 'libpod/info' | 'containers/create', (told: Fields) => Fields>>>;
 
 /** Where each is looked for. */
 const hosts = { docker: 'DOCKER_HOST', podman: 'CONTAINER_HOST' } as const;
@@ -39,13 +40,18 @@ export async function lyingEngine(lab: Pick<Lab, 'folder' | 'env' | 'twin'>): Pr
         void answer(caller, asked, change);
         return;
       }
-      const engine = connect({ path: behind, allowHalfOpen: true });
-      keep(engine);
-      engine.write(first);
-      caller.pipe(engine);
-      engine.pipe(caller);
+      const making = /^POST \/v[\d.]+\/(?:libpod\/)?containers\/create[ ?]/.test(first.toString('latin1'));
+      void onward(caller, making ? lie?.['containers/create'] : undefined, first);
     });
   });
+  async function onward(caller: Socket, change: ((asked: Fields) => Fields) | undefined, first: Buffer): Promise<void> {
+    const asked = change === undefined ? first : await changed(caller, first, change);
+    const engine = connect({ path: behind, allowHalfOpen: true });
+    keep(engine);
+    engine.write(asked);
+    caller.pipe(engine);
+    engine.pipe(caller);
+  }
   function keep(socket: Socket): void {
     sockets.add(socket);
     socket.on('error', () => undefined);
@@ -80,6 +86,25 @@ async function pathOf(lab: Parameters<typeof labOptions>[0]): Promise<string> {
     throw new CasemateError('UNSUPPORTED', 'only an engine at a socket of this host can be put behind one that lies');
   }
   return endpoint.path;
+}
+
+/** A request that has come as a whole, with another document in it. */
+async function changed(caller: Socket, first: Buffer, change: (asked: Fields) => Fields): Promise<Buffer> {
+  let all = first;
+  const isWhole = (): boolean => {
+    const end = all.indexOf('\r\n\r\n');
+    const length = Number(/^content-length: *(\d+)/im.exec(all.toString('latin1', 0, Math.max(end, 0)))?.[1] ?? 0);
+    return end !== -1 && all.length >= end + 4 + length;
+  };
+  while (!isWhole()) {
+    // oxlint-disable-next-line no-await-in-loop -- one piece after the other
+    const [piece] = await once(caller, 'data');
+    all = Buffer.concat([all, Buffer.from(piece)]);
+  }
+  const end = all.indexOf('\r\n\r\n');
+  const body = JSON.stringify(change(fieldsOf(JSON.parse(all.toString('utf8', end + 4)))));
+  const head = all.toString('latin1', 0, end).replace(/^content-length:.*$/im, `content-length: ${Buffer.byteLength(body)}`);
+  return Buffer.from(`${head}\r\n\r\n${body}`);
 }
 
 const without =

@@ -13,6 +13,8 @@ export interface SecondHome {
   readonly casemate: (args: readonly string[], options?: CasemateOptions) => Promise<Inside>;
   /** empty; absolute, on the host */
   readonly workspace: string;
+  /** where it keeps everything */
+  readonly home: string;
   /** with its sandboxes */
   readonly stop: () => Promise<unknown>;
 }
@@ -23,18 +25,21 @@ export interface SecondHomeOptions {
   readonly path?: string | undefined;
   /** default: as the plan has it */
   readonly waive?: Plan['waive'] | undefined;
+  /** what its policy says beside */
+  readonly more?: object | undefined;
 }
 
-export async function secondHome(lab: Lab, { name, plan, path, waive = plan.waive }: SecondHomeOptions): Promise<SecondHome> {
+export async function secondHome(lab: Lab, options: SecondHomeOptions): Promise<SecondHome> {
+  const { name, plan, path, waive = plan.waive, more } = options;
   const home = join(lab.folder, `home-${name}`);
   const workspace = join(lab.folder, `work-${name}`);
   await mkdir(join(home, 'config'), { recursive: true, mode: 0o700 });
   await mkdir(workspace);
   await lab.give(workspace);
-  const policy = { version: 1, image: plan.image.recipe, engine: plan.engine, runtime: plan.runtime, waive };
+  const policy = { version: 1, image: plan.image.recipe, engine: plan.engine, runtime: plan.runtime, waive, ...more };
   await writeFile(join(home, 'config/policy.yaml'), JSON.stringify(policy), { mode: 0o600 });
   const env = { CASEMATE_HOME: home, ...(path === undefined ? {} : { PATH: path }) };
-  const casemate: SecondHome['casemate'] = (args, options) =>
-    lab.casemate(args, { cwd: workspace, ...options, env: { ...env, ...options?.env } });
-  return { casemate, workspace, stop: () => casemate(['daemon', 'stop', '--force']) };
+  const casemate: SecondHome['casemate'] = (args, call) =>
+    lab.casemate(args, { cwd: workspace, ...call, env: { ...env, ...call?.env } });
+  return { casemate, workspace, home, stop: () => casemate(['daemon', 'stop', '--force']) };
 }

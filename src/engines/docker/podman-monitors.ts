@@ -1,0 +1,33 @@
+import { readdir, readFile } from 'node:fs/promises';
+
+import { identifyProcess, isSameProcess } from '../../system/process-identity.ts';
+import { killProcess } from '../processes.ts';
+
+/**
+ * Podman's service keeps the monitor of each command (conmon(8)) for five minutes after the command has ended, so that its exit
+ * code can be asked for (`exit_command_delay` in containers.conf(5)): also when its container is gone, and nobody can ask any
+ * more. Those are ended here, by the ids and names of containers that were removed. The monitor of a container itself ends with it.
+ */
+export async function endMonitors(containers: readonly string[]): Promise<void> {
+  const gone = new Set(containers);
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  await Promise.all(
+    pids.map(async (pid) => {
+      const identity = await identifyProcess(pid);
+      const isMonitor = monitorsCommandOf(await wordsOf(pid), gone);
+      if (isMonitor && identity !== undefined && (await isSameProcess(identity))) {
+        killProcess(pid);
+      }
+    }),
+  );
+}
+
+/** `words`: how a process was started. Pure. */
+export function monitorsCommandOf([program = '', ...args]: readonly string[], containers: ReadonlySet<string>): boolean {
+  const isOurs = ['-c', '-n'].some((word) => args.includes(word) && containers.has(args[args.indexOf(word) + 1] ?? ''));
+  return /(?:^|\/)conmon$/.test(program) && args.includes('--exec-process-spec') && isOurs;
+}
+
+async function wordsOf(pid: number): Promise<readonly string[]> {
+  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+}
