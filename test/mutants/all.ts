@@ -1,6 +1,7 @@
 import { aroundMutants } from './around.ts';
 import { callerMutants } from './callers.ts';
 import { dockerMutants } from './docker.ts';
+import { engineMutants } from './engines.ts';
 import { entryMutants } from './entries.ts';
 import { exhaustionMutants } from './exhaustion.ts';
 import { kernelMutants, networkMutants } from './kernel.ts';
@@ -31,4 +32,5 @@ export const mutants: readonly Mutant[] = [
   ...faultMutants,
   ...wideningMutants,
   ...dockerMutants,
+  ...engineMutants,
 ];

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 
 import type { LabSandbox } from '../lab/lab.ts';
+import { patience } from '../patience.ts';
 import { talk, type Heard, type Piece, type TalkOptions } from './talk.ts';
 
 /** A program in a sandbox of the lab, as far as the network can tell: what it says and hears is this process's. */
@@ -57,12 +58,15 @@ async function handshake(socket: Duplex, { host, serverName = host, protocols, c
     ...(protocols === undefined ? {} : { ALPNProtocols: [...protocols] }),
   });
   secure.on('error', () => undefined);
-  const broken = Promise.race([once(secure, 'close'), sleep(handshakeMs)]).then((): never => {
+  // What it is afterwards lasts as long as whoever asked for it wants.
+  const outcome = await Promise.race([
+    once(secure, 'secureConnect').then(() => 'done'),
+    once(secure, 'close').then(() => 'broken'),
+    sleep(handshakeMs * patience(), 'late'),
+  ]).catch(() => 'broken');
+  if (outcome !== 'done') {
     secure.destroy();
     throw new Error('the TLS handshake failed');
-  });
-  // It settles after the handshake, too, when nobody waits for it any more.
-  broken.catch(() => undefined);
-  await Promise.race([once(secure, 'secureConnect'), broken]);
+  }
   return secure;
 }

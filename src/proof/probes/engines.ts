@@ -106,39 +106,48 @@ async function ownProcesses(call: SecondHome['casemate']): Promise<readonly stri
 async function behindOurBack(lab: Lab): Promise<readonly Row[]> {
   const context = labContext(lab);
   const sandbox = await lab.make('behind');
-  await sandbox.target.inside(['true']);
-  const before = await deedsOf(lab, sandbox);
-  const rows = [
-    none('deeds of our own that count as those of others', before),
-    deedRow('a command', 'command', await after(lab, sandbox, 'command', () => foreignCommand(context, lab, sandbox))),
-    control('after a command of others it runs on', await runs(sandbox)),
-  ];
-  if (containerEngine(lab) === 'docker') {
-    const network = await foreignNetwork(context);
-    const attach = () => attachKeeper(context, { lab, sandbox, network });
-    rows.push(
-      deedRow('a network for its keeper', 'network-attached', await after(lab, sandbox, 'network-attached', attach)),
+  const left = async () => (await sandbox.target.processes()).map(String);
+  try {
+    await sandbox.target.inside(['true']);
+    return [
+      none('deeds of our own that count as those of others', await deedsOf(lab, sandbox)),
+      deedRow('a command', 'command', await after(lab, sandbox, 'command', () => foreignCommand(context, lab, sandbox))),
+      control('after a command of others it runs on', await runs(sandbox)),
+      ...(containerEngine(lab) === 'docker' ? await withNetwork(context, lab, sandbox) : []),
+      deedRow('a start anew', 'ended', await after(lab, sandbox, 'ended', () => startAnew(context, lab, sandbox))),
+      none('processes in one that others started', await settled(left, waitMs)),
+    ];
+  } finally {
+    await lab.casemate(['destroy', 'behind', '--confirm', 'behind']);
+  }
+}
+
+const waitMs = 5000;
+
+/** Podman gives a container none that was made without one. */
+async function withNetwork(context: DockerContext, lab: Lab, sandbox: LabSandbox): Promise<readonly Row[]> {
+  const network = await foreignNetwork(context);
+  const attach = () => attachKeeper(context, { lab, sandbox, network });
+  try {
+    const seen = await after(lab, sandbox, 'network-attached', attach);
+    return [
+      deedRow('a network for its keeper', 'network-attached', seen),
       none(
         'processes in it with a network of others',
-        await settled(async () => (await sandbox.target.processes()).map(String), 20_000),
+        await settled(async () => (await sandbox.target.processes()).map(String), waitMs),
       ),
-    );
+    ];
+  } finally {
+    // Before anything of the keeper is left, the network cannot go.
+    await lab.casemate(['stop', 'behind']);
     await context.client.call('DELETE', `/networks/${segment(network)}`);
     await lab.casemate(['start', 'behind']);
   }
-  const restart = async (): Promise<void> => {
-    const { sandbox: told } = await dockerParts(lab, sandbox);
-    await context.client.call('POST', `/containers/${segment(textOf(told['Id']))}/restart`, { query: { t: 0 } });
-  };
-  rows.push(
-    deedRow('a start anew', 'ended', await after(lab, sandbox, 'ended', restart)),
-    none(
-      'processes in one that others started',
-      await settled(async () => (await sandbox.target.processes()).map(String), 20_000),
-    ),
-  );
-  await lab.casemate(['destroy', 'behind', '--confirm', 'behind']);
-  return rows;
+}
+
+async function startAnew({ client }: DockerContext, lab: Lab, sandbox: LabSandbox): Promise<void> {
+  const { sandbox: told } = await dockerParts(lab, sandbox);
+  await client.call('POST', `/containers/${segment(textOf(told['Id']))}/restart`, { query: { t: 0 } });
 }
 
 async function runs({ target }: LabSandbox) {
@@ -169,7 +178,7 @@ async function after(lab: Lab, sandbox: LabSandbox, wanted: string, deed: () => 
     (await eventually(async () => {
       const seen = await since();
       return seen.includes(wanted) ? seen : undefined;
-    }, 20_000)) ?? (await since())
+    }, waitMs)) ?? (await since())
   );
 }
 
