@@ -6,6 +6,7 @@ import { aroundNetworkProbes } from './probes/around-network.ts';
 import { aroundTerminalProbes } from './probes/around-terminal.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
 import { callerProbes } from './probes/callers.ts';
+import { callerHttpProbes } from './probes/callers-http.ts';
 import { controlProbes } from './probes/control.ts';
 import { destroyedProbes } from './probes/destroyed.ts';
 import { engineProbes } from './probes/engines.ts';
@@ -46,6 +47,7 @@ export const probes: ProbeTable = {
   ...controlProbes,
   ...callerProbes,
   ...agentServerProbes,
+  ...callerHttpProbes,
   ...destroyedProbes,
   ...executedProbes,
   ...followedProbes,

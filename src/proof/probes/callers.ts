@@ -1,8 +1,8 @@
-import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 
-import { none } from '../compare.ts';
+import { none, same } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
 import type { Lab } from '../lab/lab.ts';
 import { openCaller, type CallerAnswer, type LabCaller } from '../lab/lab-caller.ts';
@@ -39,12 +39,14 @@ export const callerProbes: ProbeTable = {
       await symlink(lab.folder, join(root, 'link'));
       const caller = await openCaller(lab, 'proof', root);
       try {
-        const made = await caller.call('create_session', { projectPath: project, agent: 'none' });
+        const layout = ['imports', 'exports'];
+        const made = await caller.call('create_session', { projectPath: project, agent: 'none', layout });
         const ground = { lab, caller, root, project, sessionId: String(made.result['sessionId']) };
         const before = await names(lab);
         const rows = [
           worksRow('a session of its own', made),
           ...(await confinedRows(ground)),
+          ...(await layoutRows(ground)),
           ...(await strangers(ground)),
           ...(await takings(ground)),
           ...(await plantings(ground)),
@@ -92,6 +94,22 @@ async function confinedRows({ lab, caller, sessionId }: Ground): Promise<readonl
   const ownKernel = lab.twin.target.plan?.runtime === 'runsc';
   const said = rows.filter(({ what, seen }) => !(ownKernel && unsaidByGvisor.has(what) && seen === 'none'));
   return [worksRow('a command of its own', answer), ...said];
+}
+
+/** What of its workspace it may read alone, by every way that leads there. */
+async function layoutRows({ caller, sessionId, project }: Ground): Promise<readonly Row[]> {
+  await writeFile(join(project, 'imports/given'), 'given');
+  const tries =
+    'echo x > given; echo x > new; rm -f given; chmod 777 .; cd ..; mv imports taken; rm -rf imports; mkdir -p imports';
+  await caller.call('execute_command', { sessionId, command: `cd imports && ${tries}` });
+  const text = await readFile(join(project, 'imports/given'), 'utf8').catch(() => 'nothing');
+  const there = await readdir(join(project, 'imports')).catch(() => ['not there']);
+  const fine = await caller.call('execute_command', { sessionId, command: 'echo x > exports/fine && cat imports/given' });
+  return [
+    same('what lies in imports of its layout', 'given', text),
+    same('names in imports of its layout', ['given'], there),
+    worksRow('write into exports and read imports', fine, await isThere(join(project, 'exports/fine'))),
+  ];
 }
 
 /** The sandbox of somebody else, by all that could name it. */
