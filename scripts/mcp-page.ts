@@ -58,7 +58,7 @@ claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Aut
 
 ## Servers inside
 
-\`mcpConfig\` gives Claude Code servers that run in the sandbox, and \`mcpMounts\` puts their folders there, as copies:
+\`mcpConfig\` gives Claude Code, Codex, and an agent whose description says how, servers that run in the sandbox, and \`mcpMounts\` puts their folders there, as copies:
 
 \`\`\`json
 {

@@ -1,3 +1,4 @@
+import type { AgentServer } from './mcp-servers.ts';
 import type { AgentPrint } from './print.ts';
 import type { HttpAllowance, Level } from '../policy/policy.ts';
 
@@ -15,6 +16,8 @@ export interface Agent {
   readonly print: AgentPrint;
   /** Variables that are set for it in every sandbox (no secret). */
   readonly env: (options: AgentSetup) => Readonly<Record<string, string>>;
+  /** It finds servers of the Model Context Protocol among its `homeFiles`; absent: a task names a file of them, or it takes none. */
+  readonly serversInHome?: true | undefined;
   /** Files written into the sandbox's home before its first start. */
   readonly homeFiles: (options: AgentSetup) => readonly HomeFile[];
   /** What of the user's own configuration may come along, by level. */
@@ -55,6 +58,8 @@ export interface AgentSetup {
   readonly region?: string | undefined;
   readonly project?: string | undefined;
   readonly models?: AgentModels | undefined;
+  /** that it starts or reaches, by name, keys as phantoms; only for `serversInHome` */
+  readonly servers?: Readonly<Record<string, AgentServer>> | undefined;
 }
 
 /** Which models it uses; what is absent it chooses itself. */

@@ -44,7 +44,27 @@ function refuseSkipping(args: readonly string[]): void {
   }
 }
 
-function config({ permissions, telemetry, provider }: AgentSetup): string {
+/** A basic string of TOML is one of JSON, but for one character. */
+const text = (value: string): string => JSON.stringify(value).replaceAll('\u007f', String.raw`\u007F`);
+const table = (values: Readonly<Record<string, string>>): string =>
+  `{ ${Object.entries(values)
+    .map(([name, value]) => `${text(name)} = ${text(value)}`)
+    .join(', ')} }`;
+
+/** A server may be made ready at its first start, which its own ten seconds are too short for. */
+function serverTables(servers: AgentSetup['servers'] = {}): string {
+  return Object.entries(servers)
+    .map(([name, server]) => {
+      const lines =
+        'url' in server
+          ? [`url = ${text(server.url)}`, `http_headers = ${table(server.headers)}`]
+          : [`command = ${text(server.command)}`, `args = [${server.args.map(text).join(', ')}]`, `env = ${table(server.env)}`];
+      return `\n[mcp_servers.${text(name)}]\n${[...lines, 'startup_timeout_sec = 60'].join('\n')}\n`;
+    })
+    .join('');
+}
+
+function config({ permissions, telemetry, provider, servers }: AgentSetup): string {
   const mode = permissions === 'skip' ? { approval: 'never', sandbox: 'danger-full-access' } : ask;
   return `check_for_update_on_startup = false
 sandbox_mode = "${mode.sandbox}"
@@ -68,7 +88,7 @@ apps = false
 
 [projects."/workspace"]
 trust_level = "trusted"
-`;
+${serverTables(servers)}`;
 }
 
 /** As it keeps its own login. It reads plan and account out of the id token, and renews by the age of `last_refresh`. */
@@ -120,6 +140,7 @@ export const codex: Agent = {
   start,
   print: codexPrint,
   env: () => ({}),
+  serversInHome: true,
   homeFiles: (setup) => [
     { path: '.codex/config.toml', content: config(setup), mode: 0o600 },
     // Without this an interactive start asks for a login even when OPENAI_API_KEY is set.

@@ -71,7 +71,7 @@ export const sessionInput = z.strictObject({
     .strictObject({ mcpServers })
     .optional()
     .describe(
-      'servers that Claude Code starts or reaches inside, in a file of mode 0400; what they reach says the policy. `network_isolation` of one, a list of hosts, puts it into a sandbox of its own that reaches these alone. ' +
+      'servers that Claude Code or Codex starts or reaches inside, for Claude Code in a file of mode 0400; what they reach says the policy. `network_isolation` of one, a list of hosts, puts it into a sandbox of its own that reaches these alone. ' +
         'Keys in it are refused: write `{ "credential": NAME }` for a credential of the policy',
     ),
   dockerOpts: dockerOptions.optional(),

@@ -1,4 +1,4 @@
-import { mcpFile, mcpFileText } from '../agents/mcp-servers.ts';
+import { agentServers, mcpFile, mcpFileText } from '../agents/mcp-servers.ts';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -74,12 +74,13 @@ async function fillHome(context: SandboxContext, { plan, credentials }: FolderFa
     const { permissions, telemetry, provider } = plan.agent;
     const phantom = agent.provider === undefined ? undefined : credentials.phantomOf(agent.provider);
     const login = provider === 'login' ? credentials.loginOf(agent.name) : undefined;
-    await writeInto(home, agent.homeFiles({ permissions, telemetry, provider, phantom, login }));
+    const servers = plan.mcpServers === undefined ? undefined : agentServers(plan.mcpServers, credentials.phantomNamed);
+    await writeInto(home, agent.homeFiles({ permissions, telemetry, provider, phantom, login, servers }));
   }
   const placed = placedFiles(plan, credentials.phantomNamed).map((file) => ({ ...file, mode: 0o600 }));
   await refuseSecond(home, placed);
   await writeInto(home, placed);
-  if (plan.mcpServers !== undefined) {
+  if (plan.mcpServers !== undefined && agent?.serversInHome !== true) {
     await writeInto(home, [{ path: mcpFile, content: mcpFileText(plan.mcpServers, credentials.phantomNamed), mode: 0o400 }]);
   }
 }

@@ -141,7 +141,7 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     agent: agent === undefined ? undefined : plannedAgent(agent, policy),
     image: { recipe: policy.image, digest: facts.imageDigest },
     workspace: { ...policy.workspace, path: facts.workspacePath, protect: facts.protect },
-    home: facts.mcpServers === undefined ? facts.home : { ...facts.home, files: [...facts.home.files, mcpFile] },
+    home: withServers(facts),
     ...(facts.mcpServers === undefined ? {} : { mcpServers: facts.mcpServers }),
     ...(facts.companions === undefined ? {} : { companions: facts.companions }),
     ...(facts.companion === undefined ? {} : { companion: facts.companion }),
@@ -167,6 +167,10 @@ export function makePlan(policy: Policy, facts: PlanFacts): Plan {
     waive: policy.waive,
     policy: { hash: sha256Of(policy), files: facts.policyFiles },
   };
+}
+
+function withServers({ agent, home, mcpServers }: PlanFacts): PlannedHome {
+  return mcpServers === undefined || agent?.serversInHome === true ? home : { ...home, files: [...home.files, mcpFile] };
 }
 
 /** SHA-256 over the canonical form (RFC 8785), hex. */

@@ -170,10 +170,14 @@ function mcpServersFor(
   if (Object.keys(mcpServers).length === 0) {
     return undefined;
   }
-  if (agent?.print.takesMcpFile !== true) {
+  if (agent?.print.takesMcpFile !== true && agent?.serversInHome !== true) {
     throw new CasemateError('UNSUPPORTED', `mcpConfig cannot be honoured: ${agent?.title ?? 'no agent'} takes no such servers`, {
-      hint: 'Leave it out, or make the session for Claude Code.',
+      hint: 'Leave it out, or make the session for Claude Code or Codex.',
     });
+  }
+  const stream = Object.entries(mcpServers).find(([, server]) => 'url' in server && server.type === 'sse');
+  if (agent.name === 'codex' && stream !== undefined) {
+    throw new CasemateError('UNSUPPORTED', `mcpConfig: Codex does not reach "${stream[0]}": it speaks "http" alone, not "sse"`);
   }
   const known = credentials.map(({ name }) => name);
   const unknown = credentialsOf(mcpServers).find((name) => !known.includes(name));

@@ -29,6 +29,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { id, method, params } = JSON.parse(line);
   if (id !== undefined) {
     const make = results[method];
+    console.error(process.env.GREETING + ' was asked for ' + method);
     const answer = make ? { result: make(params) } : { error: { code: -32601, message: 'no such method' } };
     process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, ...answer }) + '\\n');
   }
@@ -212,8 +213,30 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude', 'codex'])))(
         expect(text).toContain(refusal);
         expect(text).not.toContain('ghp_');
       }
-      const other = { projectPath, agent: 'codex', apiKey: keys.codex, mcpConfig: { mcpServers: servers } };
-      expect(await caller.refusal('create_session', other)).toContain('UNSUPPORTED: mcpConfig cannot be honoured: Codex');
+      const streamed = { tiny: { type: 'sse', url: 'https://tiny.example.com/' } };
+      const other = { projectPath, agent: 'codex', apiKey: keys.codex, mcpConfig: { mcpServers: streamed } };
+      expect(await caller.refusal('create_session', other)).toContain('UNSUPPORTED: mcpConfig: Codex does not reach "tiny"');
+    });
+
+    it('Codex has them, too, and shakes hands with one that has a sandbox of its own', async () => {
+      const projectPath = join(home.root, 'project-codex-servers');
+      await mkdir(projectPath);
+      await writeFile(join(projectPath, 'server.mjs'), tinyServer);
+      const started = { command: 'node', args: ['/workspace/server.mjs'], env: { GREETING: 'good "day" \u007f' } };
+      const servers = { beside: started, 'a-part': { ...started, env: { GREETING: 'the one apart' }, network_isolation: true } };
+      const made = { projectPath, agent: 'codex', apiKey: keys.codex, mcpConfig: { mcpServers: servers } };
+      const sessionId = String((await caller.call('create_session', made))['sessionId']);
+      script = sayOnly('Both are there.');
+      const answer = await caller.call('execute_in_session', { sessionId, prompt: 'look' });
+      expect(answer['result'], JSON.stringify(answer)).toContain('Both are there.');
+      const shown = await caller.call('execute_command', { sessionId, command: ['codex', 'mcp', 'list'] });
+      expect(shown['stdout']).toMatch(/a-part[\s\S]*beside/);
+      // What it asked for: the server says so on standard error.
+      const { entries } = (await caller.call('get_session_logs', { sessionId, tail: 200 })) as { entries: { lines: string[] }[] };
+      const lines = entries.flatMap((entry) => entry.lines);
+      expect(lines).toContain('the one apart was asked for initialize');
+      expect(lines).toContain('the one apart was asked for tools/list');
+      await caller.call('destroy_session', { sessionId });
     });
 
     it('needs an agent', async () => {

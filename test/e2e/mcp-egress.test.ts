@@ -176,11 +176,22 @@ network: [{ host: tracker.example.com, credential: tracker }, { host: other.exam
         ],
       });
     expect((await ask())['stdout']).toContain('403');
+    // A connection that is open when the daemon is killed: its program there must not stay without an owner.
+    const { command: relay, args: way } = JSON.parse(
+      String((await caller.call('execute_command', { sessionId, command: 'cat ~/.casemate/mcp.json' }))['stdout']),
+    ).mcpServers.tracker as { command: string; args: string[] };
+    await caller.call('start_command', { sessionId, command: ['sh', '-c', 'sleep 600 | "$@"', 'sh', relay, ...way] });
+    const inside = async () =>
+      JSON.parse((await home.casemate(['inspect', companion?.name ?? '', '--json'])).out) as {
+        commands: unknown[];
+        processes: number[];
+      };
+    await expect.poll(async () => (await inside()).commands.length, { timeout: 30_000 }).toBe(1);
     const { daemon } = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out) as { daemon: { pid: number } };
     process.kill(daemon.pid, 'SIGKILL');
     expect((await ask())['stdout']).toContain('403');
-    const open = await home.casemate(['inspect', companion?.name ?? '', '--json']);
-    expect(JSON.parse(open.out)).toMatchObject({ sandbox: { state: 'running' }, commands: [] });
+    await expect.poll(async () => (await inside()).commands.length, { timeout: 30_000 }).toBe(0);
+    await expect.poll(async () => (await inside()).processes.length, { timeout: 30_000 }).toBe(1);
     await caller.call('destroy_session', { sessionId });
     expect(await listed()).toEqual([]);
   }, 120_000);

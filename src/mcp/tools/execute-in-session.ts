@@ -162,7 +162,8 @@ async function agentOf(
         hint: 'Use execute_command, or make a session with an agent.',
       });
     }
-    const servers = plan.mcpServers === undefined ? undefined : `/home/agent/${mcpFile}`;
+    const hasFile = plan.mcpServers !== undefined && agent.serversInHome !== true;
+    const servers = hasFile ? `/home/agent/${mcpFile}` : undefined;
     return { agent, permissions: plan.agent.permissions, mcpFile: servers };
   } finally {
     client.close();
