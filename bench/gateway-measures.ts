@@ -15,10 +15,11 @@ interface Measure {
 }
 
 const rounds = 5;
-const warmUp = 1500;
+const warmUp = 3000;
+const warmConnections = 100;
 const megabytes = 64;
 const some = 60;
-const many = 400;
+const many = 1200;
 
 const small = { bytes: 100, requests: some };
 const bulk = { bytes: megabytes * 1e6, requests: 1 };
@@ -110,6 +111,7 @@ export async function measureWays(ways: readonly Way[], call: Call, chosen = mea
   // What is written in JavaScript or Python gets its chance to be compiled.
   for (const way of ways) {
     await call(way, { kind: 'at once', version: '1.1', bytes: 100, requests: warmUp });
+    await call(way, { kind: 'fresh', version: '1.1', bytes: 100, requests: warmConnections });
   }
   for (const measure of chosen) {
     const able = ways.filter(({ speaksHttp2 }) => speaksHttp2 || measure.task.version === '1.1');

@@ -59,14 +59,17 @@ const status = { pid: process.pid, version: '', uptimeMs: 0, memoryBytes: 0, run
 createCalls({ context, sandboxes, timers, status: async () => status, shutdown: async () => [] });
 const attached: Attached[] = [];
 
+/** With a listener of its own: where the other side has gone, nobody is told. */
+const say = (message: object): void => void process.send?.(message, () => undefined);
+
 process.on('message', (order: ScaleOrder) => {
   carryOut(order).then(
-    (answer) => process.send?.({ answer }),
-    (error: unknown) => process.send?.({ error: String(error) }),
+    (answer) => say({ answer }),
+    (error: unknown) => say({ error: String(error) }),
   );
 });
 process.on('disconnect', () => void cleanup.run().finally(() => process.exit()));
-process.send?.({ answer: facts() });
+say({ answer: facts() });
 
 async function carryOut(order: ScaleOrder): Promise<unknown> {
   if (order.do === 'look up') {

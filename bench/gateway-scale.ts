@@ -132,7 +132,13 @@ async function busy(running: Running, places: readonly Place[]) {
   const client = startClient();
   const working = client.carryOut({ kind: 'traffic', places, everyMs: everyMs(places.length), ms: busyMs });
   const told: ScaleFacts[] = [];
-  const timer = setInterval(() => void facts(running).then((one) => told.push(one)), 250);
+  const timer = setInterval(() => {
+    facts(running).then(
+      (one) => told.push(one),
+      // Its end is told to whoever waits for the work.
+      () => undefined,
+    );
+  }, 250);
   try {
     const samples = await working;
     return { samples, facts: told.slice(4) };

@@ -8,6 +8,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { daemonFlags } from '../src/cli/session/start-daemon.ts';
 import { createAuthority, createLeafSigner } from '../src/gateway/tls/authority.ts';
 import { processEnvironment } from '../src/system/environment.ts';
 import { processorMs, startChild, type Child } from './child.ts';
@@ -69,7 +70,7 @@ async function measureIn(folder: string, ends: Ended[]): Promise<readonly BenchR
         phantom,
         secret,
       } satisfies GatewayData,
-      profiling(),
+      [...daemonFlags, ...profiling()],
     ),
   );
   const options = { folder, trustFile, secret, splicedHost: loopback.splice };

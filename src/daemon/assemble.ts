@@ -10,7 +10,7 @@ import { createAsks } from '../gateway/asks/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
 import { createKnownSecrets } from '../gateway/secrets/known-secrets.ts';
 import { createHostSend, hostPost } from '../gateway/upstream/host-post.ts';
-import { resolveBy, resolveOnHost } from '../gateway/upstream/dial.ts';
+import { resolveBy } from '../gateway/upstream/dial.ts';
 import { proxySettings } from '../gateway/upstream/proxy-settings.ts';
 import { hostTrustStore } from '../gateway/tls/trust.ts';
 import { imageStore } from '../images/store.ts';
@@ -57,7 +57,7 @@ export async function assemble({
   cleanup.add('close the file of budgets', () => ledger.close());
   const hostTrustPem = await hostTrustStore(env);
   const asks = createAsks();
-  const resolve = resolver === undefined ? resolveOnHost : resolveBy(resolver);
+  const resolve = resolver === undefined ? undefined : resolveBy(resolver);
   const gateway = createGateway({ asks, journal, trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env), resolve, log });
   cleanup.add('close the gateway', () => gateway.close());
   const sealed = createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env });

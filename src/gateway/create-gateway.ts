@@ -7,6 +7,7 @@ import { askEffect } from './asks/ask-person.ts';
 import type { Asks } from './asks/asks.ts';
 import { serveConnection } from './connection.ts';
 import { createBudgets, type Budgets } from './guards/budgets.ts';
+import { cachedResolve } from './upstream/cached-resolve.ts';
 import { dialOnHost, resolveOnHost, type Dial, type Resolve } from './upstream/dial.ts';
 import { createDialer, type Dialer } from './upstream/dialer.ts';
 import { answerQuery, type DnsContext } from './names/dns.ts';
@@ -116,8 +117,9 @@ export function createGateway(options: GatewayOptions): Gateway {
 
 function sharedParts(options: GatewayOptions): Shared {
   const limits: GatewayLimits = { ...defaultLimits, ...options.limits };
+  const clock = options.clock ?? systemClock;
   const dialer = createDialer({
-    resolve: options.resolve ?? resolveOnHost,
+    resolve: options.resolve ?? cachedResolve(resolveOnHost, { nowMs: clock.monotonicMs }),
     dial: options.dial ?? dialOnHost,
     proxy: options.upstreamProxy,
     trustStorePem: options.trustStorePem,
@@ -127,7 +129,7 @@ function sharedParts(options: GatewayOptions): Shared {
   return {
     options,
     limits,
-    clock: options.clock ?? systemClock,
+    clock,
     dialer,
     reserved: new Map(),
     log: options.log ?? (() => undefined),
