@@ -5,6 +5,7 @@ import { aroundLimitProbes } from './probes/around-limits.ts';
 import { aroundNetworkProbes } from './probes/around-network.ts';
 import { aroundTerminalProbes } from './probes/around-terminal.ts';
 import { aroundWorkProbes } from './probes/around-work.ts';
+import { brokerProbes } from './probes/broker.ts';
 import { callerProbes } from './probes/callers.ts';
 import { callerHttpProbes } from './probes/callers-http.ts';
 import { controlProbes } from './probes/control.ts';
@@ -53,6 +54,7 @@ export const probes: ProbeTable = {
   ...followedProbes,
   ...imageProbes,
   ...engineProbes,
+  ...brokerProbes,
   ...repositoryProbes,
   ...journalProbes,
   ...aroundHostProbes,

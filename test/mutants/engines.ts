@@ -1,9 +1,10 @@
 import type { Mutant } from './mutant.ts';
 
-/** Guards around engines that others may use as well: what they made is read back, what others do is heard of, what is theirs stays. */
+/** Guards around engines that others may use as well: what they made is read back, what others do is heard of, what is theirs stays; and around the Docker inside. */
 
 const events = 'src/engines/docker/follow-events.ts';
 const containers = 'src/engines/docker/containers.ts';
+const nested = 'src/engines/docker/nested/containers.ts';
 
 export const engineMutants: readonly Mutant[] = [
   {
@@ -65,6 +66,50 @@ export const engineMutants: readonly Mutant[] = [
       },
     ],
     caughtBy: ['engines.others-stay'],
+    engine: 'docker',
+  },
+  {
+    name: 'broker-rights-left',
+    weakens: 'a container of the Docker inside keeps the rights that Docker gives each',
+    file: 'src/engines/docker/nested/body.ts',
+    find: '      ...hostConfig({ ...facts, limits }),',
+    replace: '      ...hostConfig({ ...facts, limits }),\n      CapDrop: [],',
+    caughtBy: ['broker.beyond-itself'],
+    engine: 'docker',
+  },
+  {
+    name: 'broker-shows-the-host',
+    weakens: 'a container of the Docker inside is shown any folder of the host',
+    file: 'src/broker/read-mounts.ts',
+    find: 'if (!roots.some((root) => path === root || path.startsWith(`${root}/`))) {',
+    replace: 'if (!roots.some((root) => root.length > 0)) {',
+    also: [
+      {
+        file: 'src/engines/docker/nested/mounts.ts',
+        find: "const roots = { '/workspace': spec.workspace.path, '/home/agent': spec.home };",
+        replace: "const roots = { '/workspace': spec.workspace.path, '/home/agent': spec.home, '': '/' };",
+      },
+    ],
+    caughtBy: ['broker.beyond-itself'],
+    engine: 'docker',
+  },
+  {
+    name: 'broker-links-followed',
+    weakens: 'a place that a container of the Docker inside is shown is looked up through links',
+    file: 'src/engines/docker/nested/held-place.ts',
+    find: 'const flags = O_PATH | constants.O_NOFOLLOW | (',
+    replace: 'const flags = O_PATH | (',
+    caughtBy: ['broker.beyond-itself'],
+    engine: 'docker',
+  },
+  {
+    name: 'broker-beside',
+    weakens: 'the containers of all sandboxes are those of each',
+    file: nested,
+    find: 'filters: JSON.stringify({ label: await ownLabels(context, id) })',
+    replace: 'filters: JSON.stringify({ label: (await ownLabels(context, id)).filter((one) => !one.includes(id)) })',
+    also: [{ file: nested, find: 'told[labels.sandbox] === id && ', replace: '' }],
+    caughtBy: ['broker.others'],
     engine: 'docker',
   },
 ];
