@@ -77,15 +77,12 @@ export async function dockerLacks(name: LabEngine = 'docker'): Promise<string | 
 /** `changes`: where the engine is, if it is not the one of the tests. */
 export async function dockerLab(
   name: LabEngine = 'docker',
-  {
-    images: ownImages,
-    ...changes
-  }: Partial<Pick<DockerEngineOptions, 'socket' | 'env' | 'uplink'>> & { readonly images?: string } = {},
+  changes: Partial<Pick<DockerEngineOptions, 'socket' | 'env' | 'uplink'>> = {},
 ): Promise<DockerLab> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-docker-'));
   await chmod(folder, 0o700);
   const rootfs = await testRootfs();
-  const images = ownImages ?? join(pathsFrom(processEnvironment, uid).images, 'engines');
+  const images = join(pathsFrom(processEnvironment, uid).images, 'engines');
   const folders = { state: join(folder, 'state'), run: join(folder, 'run'), images };
   const options = { name, folders, socket: socketOf(name), env, uid, ...changes };
   const other = (): Engine => dockerEngine(options);

@@ -88,6 +88,8 @@ export interface LoopbackSsh extends Running {
   readonly identity: string;
   /** whole environment in which `ssh` knows the host */
   readonly env: Readonly<Record<string, string>>;
+  /** the same, where connections share one login */
+  readonly shared: Readonly<Record<string, string>>;
 }
 
 /** An sshd that lets this very user in with a key of the test's, and nobody else. */
@@ -125,12 +127,17 @@ export async function loopbackSsh(folder: string): Promise<LoopbackSsh> {
   // `ssh` finds its home by the account, not by a variable: what it knows of hosts is named by a program before it.
   const known = join(folder, 'known');
   await appendFile(known, `[127.0.0.1]:${port} ${hostKey.split(' ').slice(0, 2).join(' ')}\n`);
-  const bin = join(folder, 'bin');
-  await mkdir(bin);
   const options = `-F /dev/null -o UserKnownHostsFile=${known} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes`;
-  await writeFile(join(bin, 'ssh'), `#!/bin/sh\nexec /usr/bin/ssh ${options} "$@"\n`);
-  await chmod(join(bin, 'ssh'), 0o755);
-  return { port, user: userInfo().username, identity, env: { ...env, PATH: `${bin}:${env.PATH}`, HOME: home }, ...running };
+  const kept = `-o ControlMaster=auto -o ControlPath=${join(folder, 'kept')} -o ControlPersist=10`;
+  const envWith = async (name: string, more: string): Promise<Readonly<Record<string, string>>> => {
+    const bin = join(folder, name);
+    await mkdir(bin);
+    await writeFile(join(bin, 'ssh'), `#!/bin/sh\nexec /usr/bin/ssh ${options} ${more} "$@"\n`);
+    await chmod(join(bin, 'ssh'), 0o755);
+    return { ...env, PATH: `${bin}:${env.PATH}`, HOME: home };
+  };
+  const [each, shared] = [await envWith('each', ''), await envWith('shared', kept)];
+  return { port, user: userInfo().username, identity, env: each, shared, ...running };
 }
 
 /** From now on nobody has told who has which key. */

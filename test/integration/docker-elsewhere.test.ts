@@ -1,13 +1,16 @@
 /** A Docker Engine behind TLS and behind ssh, both on loopback: the same sandbox, and nobody else is spoken to. */
-import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { chown, copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { dockerClient } from '../../src/engines/docker/docker-client.ts';
+import { engineFacts } from '../../src/engines/docker/engine-facts.ts';
 import type { Endpoint, TlsFiles } from '../../src/engines/docker/place/endpoint.ts';
 import { fieldsOf, textOf } from '../../src/engines/docker/read-json.ts';
+import { makeHome } from '../helpers/cli.ts';
 import { dockerLab, dockerLacks, dockerSocket, workspaceOwner, type DockerLab } from '../helpers/docker-lab.ts';
 import {
   forgetHost,
@@ -40,6 +43,24 @@ async function livesAndWorks(lab: DockerLab): Promise<void> {
   expect(await lab.engine.list(lab.owner)).toEqual([]);
 }
 
+const waivers = ['--waive', 'user-namespace', '--waive', 'disk-limit'];
+
+interface ContextFiles {
+  readonly name: string;
+  readonly address: string;
+  readonly files: Required<TlsFiles>;
+}
+
+/** As `docker context create` writes it. */
+async function dockerContextAt(settings: string, { name, address, files }: ContextFiles): Promise<void> {
+  const digest = createHash('sha256').update(name).digest('hex');
+  const [meta, tls] = [join(settings, 'contexts/meta', digest), join(settings, 'contexts/tls', digest, 'docker')];
+  await Promise.all([meta, tls].map((path) => mkdir(path, { recursive: true })));
+  const Endpoints = { docker: { Host: address, SkipTLSVerify: false } };
+  await writeFile(join(meta, 'meta.json'), JSON.stringify({ Name: name, Metadata: {}, Endpoints }));
+  await Promise.all(Object.entries(files).map(([file, path]) => copyFile(path ?? '', join(tls, `${file}.pem`))));
+}
+
 const versionAt = async (endpoint: Endpoint, env?: Readonly<Record<string, string>>): Promise<string> =>
   textOf(fieldsOf(await dockerClient(async () => endpoint, { env }).must('GET', '/version'))['Version']);
 
@@ -58,10 +79,16 @@ describe.skipIf(!canTls)('a Docker Engine behind TLS', () => {
     hidden = join(folder, 'hidden');
     await mkdir(hidden);
     dockerd = await tlsDockerd(join(folder, 'engine'), { ...own, hides: hidden });
-    lab = await dockerLab('docker', { socket: async () => at(own.client), images: join(folder, 'images') });
+    lab = await dockerLab('docker', { socket: async () => at(own.client) });
   }, 120_000);
   afterAll(async () => {
     await lab.remove();
+    // The note of which image this engine has; the images are those of this machine.
+    const { id } = await engineFacts(dockerClient(async () => at(own.client)));
+    const note = createHash('sha256').update(id).digest('hex').slice(0, 16);
+    const notes = lab.options.folders.images;
+    const mine = (await readdir(notes)).filter((name) => name.startsWith(note));
+    await Promise.all(mine.map(async (name) => rm(join(notes, name))));
     await dockerd.stop();
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }, 60_000);
@@ -83,6 +110,36 @@ describe.skipIf(!canTls)('a Docker Engine behind TLS', () => {
     await expect(lab.engine.create(spec).then(async () => lab.engine.start(spec.id))).rejects.toThrow(why);
     await lab.engine.remove(spec.id);
     expect(await lab.engine.list(lab.owner)).toEqual([]);
+  });
+
+  test('is found by a context from the command line, shown by doctor, and runs a command', { timeout: 300_000 }, async () => {
+    const home = await makeHome();
+    try {
+      await chown(home.project, workspaceOwner, workspaceOwner);
+      const settings = join(home.root, 'docker');
+      const address = `tcp://127.0.0.1:${dockerd.port}`;
+      await dockerContextAt(settings, { name: 'lab', address, files: own.client });
+      const env = { DOCKER_HOST: '', DOCKER_CONFIG: settings, DOCKER_CONTEXT: 'lab' };
+      const rows = JSON.parse((await home.casemate(['doctor', '--layers', '--json'], { env })).out);
+      expect(rows).toContainEqual({
+        check: 'docker by DOCKER_CONTEXT (lab)',
+        verdict: 'ok',
+        detail: expect.stringMatching(new RegExp(`^used: ${address} answers, version `)),
+      });
+      const ran = await home.casemate(['run', '--engine', 'docker', ...waivers, '--', 'sh', '-c', 'id -u; exit 3'], {
+        env,
+        timeoutMs: 240_000,
+      });
+      expect([ran.code, ran.out]).toEqual([3, `${workspaceOwner}\n`]);
+      // Which engine was meant is found once for the life of a daemon.
+      await home.casemate(['daemon', 'stop', '--force']);
+      const plain = await home.casemate(['run', '--engine', 'docker', ...waivers, '--', 'true'], {
+        env: { DOCKER_HOST: address },
+      });
+      expect([plain.code, plain.err]).toEqual([2, expect.stringContaining('without TLS')]);
+    } finally {
+      await home.remove();
+    }
   });
 
   test('is not spoken to when its certificate is of another authority, or for another name', async () => {
@@ -116,7 +173,7 @@ describe.skipIf(!canSsh)('a Docker Engine behind ssh', () => {
 
   test('is spoken to with a key, and its sandboxes live and work', { timeout: 300_000 }, async () => {
     expect(await versionAt(at(), ssh.env)).toMatch(/^\d+\./);
-    const lab = await dockerLab('docker', { socket: async () => at(), env: ssh.env });
+    const lab = await dockerLab('docker', { socket: async () => at(), env: ssh.shared });
     try {
       await livesAndWorks(lab);
     } finally {
