@@ -154,4 +154,20 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a machine that is 
     expect((await home.casemate(['start', 'kept'])).code).toBe(0);
     expect((await home.casemate(['exec', 'kept', '--', 'cat', '/home/agent/kept'])).out).toBe('in the home\n');
   });
+
+  it.skipIf(process.getuid?.() !== 0)('leaves nothing running where only the folder of what runs is gone', async () => {
+    expect(await states()).toMatchObject({ kept: 'running' });
+    const { daemon } = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out) as { daemon: { pid: number } };
+    const sandboxes = await firstProcesses();
+    expect(sandboxes.length).toBeGreaterThanOrEqual(1);
+    kill(daemon.pid);
+    await expect.poll(async () => await identifyProcess(daemon.pid), { timeout: 30_000 }).toBeUndefined();
+    await rm(home.paths.runtime, { recursive: true, force: true });
+    expect(await states()).toMatchObject({ kept: 'stopped' });
+    for (const { id, pid } of sandboxes) {
+      await expect.poll(async () => await identifyProcess(pid), { timeout: 30_000, message: id }).toBeUndefined();
+    }
+    expect((await home.casemate(['start', 'kept'])).code).toBe(0);
+    expect((await home.casemate(['exec', 'kept', '--', 'cat', '/home/agent/kept'])).out).toBe('in the home\n');
+  });
 });

@@ -24,7 +24,7 @@ export const destroyedMutants: readonly Mutant[] = [
     name: 'groups-left',
     weakens: 'control groups of a destroyed sandbox stay',
     file: 'src/engines/oci/tear-down.ts',
-    find: '    await clearCgroups(name, spec.owner);\n',
+    find: '    await clearCgroups(name, owner);\n',
     replace: '    await Promise.resolve(clearCgroups.length);\n',
     caughtBy,
     needs: 'root',

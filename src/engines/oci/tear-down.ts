@@ -37,12 +37,14 @@ export async function tearDown(context: EngineContext, record: EngineRecord, opt
 
 export async function deleteContainer(context: EngineContext, record: EngineRecord): Promise<void> {
   const { spec } = record;
+  const name = containerOf(record);
   // The folder is made before the container and removed after it.
   if (!(await exists(context.layout.sandbox(spec.id).folder))) {
+    // Unless somebody else removed it: then its groups still say what runs.
+    await clearGroups(context, name, spec.owner);
     return;
   }
   const runtime = runtimeOf(context, spec.runtime);
-  const name = containerOf(record);
   const init = await liveInit(context.layout, spec.id);
   if (init !== undefined) {
     // The first process takes the others with it. Its identity was read just now.
@@ -56,8 +58,12 @@ export async function deleteContainer(context: EngineContext, record: EngineReco
   } else if (spec.runtime !== 'runsc') {
     await deleteByRuntime(runtime, name);
   }
-  if (context.isRoot) {
-    await clearCgroups(name, spec.owner);
+  await clearGroups(context, name, spec.owner);
+}
+
+async function clearGroups({ isRoot }: EngineContext, name: string, owner: string): Promise<void> {
+  if (isRoot) {
+    await clearCgroups(name, owner);
   }
 }
 
