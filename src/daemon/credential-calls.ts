@@ -50,7 +50,16 @@ export function createCredentialCalls({ context, prepare, find, askVariables }: 
     return sources.flatMap(variablesOf);
   };
   return {
-    'credential-list': ({ cwd }) => listCredentials(context, cwd),
+    'credential-list': ({ cwd }) =>
+      listCredentials(context, {
+        cwd,
+        // What is wrong with a policy is said where it is used; credentials are listed without it.
+        rules: () =>
+          prepare({ cwd }).then(
+            ({ plan }) => plan.network.rules,
+            () => [],
+          ),
+      }),
     'credential-set': (params) => setCredential(context, { ...params, hosts: params.hosts ?? [], actor }),
     async 'credential-reread'({ name, cwd }, call) {
       const callerEnv = await askVariables(await checked(name, cwd), call);

@@ -5,6 +5,7 @@ import type { Facts, RegistryKind } from '../policy/facts.ts';
 import { providerHosts } from '../policy/layers/provider-hosts.ts';
 import { formatHostPattern } from '../policy/matching/host-pattern.ts';
 import type { KnownCredential, KnownCredentials } from '../policy/layers/resolve-credentials.ts';
+import type { NetworkRule } from '../policy/policy.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
 import { loadCredentials } from './load-policy.ts';
@@ -28,6 +29,11 @@ export async function credentialWorld(
   const facts = await readFacts({ agents: await agents(), env, home: userHome, registries, stored: sealed });
   const known = await loadCredentials({ paths, cwd, facts: async () => facts });
   return { known, sealed, facts };
+}
+
+/** Hosts at which rules of the policy send it, as patterns. */
+export function hostsByRules(name: string, rules: readonly NetworkRule[]): readonly string[] {
+  return [...new Set(rules.filter(({ credential }) => credential === name).map(({ host }) => formatHostPattern(host)))];
 }
 
 /** Hosts a credential may go to by what is known of it, as patterns; empty: wherever a policy binds it. */

@@ -5,10 +5,11 @@ import { sealedNames } from '../credentials/sealed/sealed-store.ts';
 import { readNote, type ValueNote } from '../credentials/sealed/sealed-value.ts';
 import { describeSource } from '../credentials/sources.ts';
 import { registryKinds } from '../policy/facts.ts';
-import type { CredentialSource } from '../policy/policy.ts';
+import type { KnownCredential } from '../policy/layers/resolve-credentials.ts';
+import type { CredentialSource, NetworkRule } from '../policy/policy.ts';
 import { plainSources } from '../policy/written/source-schema.ts';
 import type { SandboxContext } from './context.ts';
-import { credentialWorld, hostsOf } from './known-credentials.ts';
+import { credentialWorld, hostsByRules, hostsOf } from './known-credentials.ts';
 import { runningWith } from './credentials.ts';
 
 /** All credentials with what may be told of them. No value is read for it, and none is in it. */
@@ -17,7 +18,7 @@ export interface CredentialView {
   readonly provider: string;
   /** in the order in which they are asked */
   readonly sources: readonly SourceView[];
-  /** patterns; empty: wherever a policy binds it */
+  /** patterns; where it has none of its own, those at which rules of the policy here send it */
   readonly hosts: readonly string[];
   /** file that defines it, `built in`, or `sealed` where no policy names it yet */
   readonly definedIn: string;
@@ -40,13 +41,22 @@ export interface SourceView {
   readonly has: 'yes' | 'no' | 'unknown';
 }
 
-export async function listCredentials(context: SandboxContext, cwd: string): Promise<readonly CredentialView[]> {
+export interface ListCredentials {
+  readonly cwd: string;
+  /** rules of the policy here; asked for only where a credential has no hosts of its own */
+  readonly rules: () => Promise<readonly NetworkRule[]>;
+}
+
+export async function listCredentials(context: SandboxContext, asked: ListCredentials): Promise<readonly CredentialView[]> {
+  const { cwd } = asked;
   const sealed = await sealedNames(context.paths.state, 'credential');
   const world = await credentialWorld(context, { cwd, registries: registryKinds.filter((kind) => sealed.includes(kind)) });
   const logins = await context.logins.list();
   const notes = new Map((await context.sealed.list('credential')).map((entry) => [entry.name, readNote(entry)]));
   const names = [...new Set([...world.known.keys(), ...notes.keys()])].toSorted();
   const marks = { uses: context.store.credentials.uses(), revocations: context.store.credentials.revocations() };
+  const isFree = ({ rule, hosts }: KnownCredential): boolean => rule.origin.layer !== 'default' && hosts === undefined;
+  const rules = [...world.known.values()].some(isFree) ? await asked.rules() : [];
   return await Promise.all(
     names.map(async (name): Promise<CredentialView> => {
       const credential = world.known.get(name);
@@ -54,12 +64,12 @@ export async function listCredentials(context: SandboxContext, cwd: string): Pro
       const source: CredentialSource = credential?.rule.source ?? { kind: 'stored', name };
       const lastMs = marks.uses.find((use) => use.name === name)?.lastMs;
       const revoked = marks.revocations.filter((mark) => mark.name === name);
-      const bound = credential === undefined ? [] : hostsOf(credential, world.facts);
+      const known = credential === undefined ? [] : hostsOf(credential, world.facts);
       return {
         name,
         provider: credential?.rule.provider ?? note?.provider ?? 'header',
         sources: await Promise.all(plainSources(source).map((one) => viewSource(one, { sealed, logins }))),
-        hosts: note !== undefined && note.hosts.length > 0 ? note.hosts : bound,
+        hosts: firstFilled(note?.hosts, known) ?? hostsByRules(name, rules),
         definedIn: credential === undefined ? 'sealed' : definitionOf(credential.rule.origin),
         ...timesOf(note),
         lastUsedAt: timeOf(lastMs),
@@ -70,6 +80,10 @@ export async function listCredentials(context: SandboxContext, cwd: string): Pro
       };
     }),
   );
+}
+
+function firstFilled(...lists: readonly (readonly string[] | undefined)[]): readonly string[] | undefined {
+  return lists.find((list) => list !== undefined && list.length > 0);
 }
 
 function definitionOf({ layer, source }: { readonly layer: string; readonly source: string }): string {

@@ -9,7 +9,7 @@ import { registryKinds } from '../policy/facts.ts';
 import type { CredentialRule, NetworkRule } from '../policy/policy.ts';
 import type { SandboxContext } from './context.ts';
 import type { CredentialCall } from './credentials.ts';
-import { credentialWorld, hostsOf, requireKnown } from './known-credentials.ts';
+import { credentialWorld, hostsByRules, hostsOf, requireKnown } from './known-credentials.ts';
 
 /** One real call that changes nothing, with the real value: what came of it, and nothing more, is said. */
 export interface TestCredential extends CredentialCall {
@@ -90,7 +90,9 @@ async function planTest(context: SandboxContext, asked: TestCredential): Promise
       hint: `Define it in your own policy file: credentials: { ${visible(name)}: { provider: bearer, source: { stored: ${visible(name)} } } }`,
     });
   }
-  return { rule: credential.rule, call: harmlessCall(credential.rule, hostsOf(credential, world.facts), asked) };
+  const known = hostsOf(credential, world.facts);
+  const hosts = known.length > 0 ? known : hostsByRules(name, asked.rules);
+  return { rule: credential.rule, call: harmlessCall(credential.rule, hosts, asked) };
 }
 
 const json: Field = ['accept', 'application/json'];
@@ -144,7 +146,10 @@ function oneHost(rule: CredentialRule, hosts: readonly string[], asked: string |
   const [only, ...more] = exact;
   if (only === undefined || more.length > 0) {
     throw new CasemateError('USAGE', `say at which host to try "${visible(rule.name)}": --host HOST`, {
-      hint: hosts.length === 0 ? 'Set its hosts under "hosts" in the policy.' : `Its hosts: ${hosts.join(', ')}.`,
+      hint:
+        hosts.length === 0
+          ? 'No rule of the policy here sends it anywhere; set its hosts under "hosts".'
+          : `Its hosts: ${hosts.join(', ')}.`,
     });
   }
   return only;

@@ -26,7 +26,7 @@ beforeAll(async () => {
     `  - { host: ${host}, credential: ${credential}, upstream: "http://127.0.0.1:${port}" }\n`;
   await writeFile(
     join(home.paths.config, 'policy.yaml'),
-    `version: 1\ncredentials:\n  gitlab: { provider: bearer, source: { stored: gitlab }, hosts: [gitlab.example.com] }\n  printed: { provider: bearer, source: { command: [printf, of-a-program] }, hosts: [printed.example.com] }\nnetwork:\n${rule('gitlab.example.com', 'gitlab')}${rule('printed.example.com', 'printed')}${rule('sts.us-east-1.amazonaws.com', 'aws')}${rule('api.github.com', 'github')}`,
+    `version: 1\ncredentials:\n  gitlab: { provider: bearer, source: { stored: gitlab }, hosts: [gitlab.example.com] }\n  printed: { provider: bearer, source: { command: [printf, of-a-program] }, hosts: [printed.example.com] }\n  unhosted: { provider: bearer, source: { stored: unhosted } }\nnetwork:\n${rule('gitlab.example.com', 'gitlab')}${rule('unhosted.example.com', 'unhosted')}${rule('printed.example.com', 'printed')}${rule('sts.us-east-1.amazonaws.com', 'aws')}${rule('api.github.com', 'github')}`,
   );
 }, 30_000);
 
@@ -150,6 +150,14 @@ test('test says what came of its one call, and the journal has it', async () => 
   const { out } = await home.casemate(['journal', 'query', '--action', 'credential.test']);
   expect(out).toContain('gitlab.example.com:443  401');
   expect(out).not.toContain('glpat');
+}, 60_000);
+
+test('where a credential has no hosts of its own, the rules say where it goes', async () => {
+  await credentials(['set', 'unhosted'], { input: 'value-of-unhosted' });
+  expect(await view('unhosted')).toMatchObject({ hosts: ['unhosted.example.com'] });
+  const tried = await credentials(['test', 'unhosted', '--path', '/fine']);
+  expect([tried.code, tried.out]).toEqual([0, expect.stringContaining('GET https://unhosted.example.com/fine')]);
+  expect(seen.at(-1)).toBe('/fine Bearer value-of-unhosted');
 }, 60_000);
 
 test('a source that is not sealed is read again, and a value for it is refused', async () => {
