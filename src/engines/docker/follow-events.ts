@@ -149,14 +149,7 @@ function actionOf(event: Fields): string {
 export async function unmanaged(context: DockerContext, event: Fields): Promise<Unmanaged | undefined> {
   const deed = deedIn(event);
   const own = deed && (await partOfOurs(context, event, deed));
-  // Containers beside a sandbox come and go as programs inside want, and no deed on one changes what the sandbox is.
-  if (
-    deed === undefined ||
-    own === undefined ||
-    own.part === 'nested' ||
-    own.part === 'uplink' ||
-    (await isOurs(context, deed))
-  ) {
+  if (deed === undefined || own === undefined || isBeside(own, deed) || (await isOurs(context, deed))) {
     return undefined;
   }
   const { what, container } = deed;
@@ -199,6 +192,14 @@ interface Deed {
   readonly what: Unmanaged['what'];
   readonly container: string;
   readonly attributes: Fields;
+}
+
+/**
+ * Containers beside a sandbox come and go as programs inside want, and no deed on one changes what the sandbox is; nor does one
+ * on its uplink, which has nothing of it.
+ */
+function isBeside({ part }: OwnPart, { what }: Deed): boolean {
+  return part === 'nested' || (part === 'uplink' && what !== 'imitated');
 }
 
 async function isOurs({ effects }: DockerContext, { what, container, attributes }: Deed): Promise<boolean> {
