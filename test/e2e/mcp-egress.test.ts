@@ -48,7 +48,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
     env: { TRACKER_TOKEN: { credential: 'tracker' } },
     network_isolation: ['tracker.example.com'],
   };
-  const make = async (servers: object) =>
+  const make = async (servers: object, mcpMounts: readonly object[] = []) =>
     String(
       (
         await caller.call('create_session', {
@@ -56,6 +56,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
           agent: 'claude',
           apiKey: key,
           mcpConfig: { mcpServers: servers },
+          mcpMounts,
         })
       )['sessionId'],
     );
@@ -91,6 +92,8 @@ network: [{ host: tracker.example.com, credential: tracker }, { host: other.exam
 `;
     await writeFile(join(home.paths.config, 'policy.yaml'), policy, { mode: 0o600 });
     await writeFile(join(home.project, 'server.mjs'), server);
+    await mkdir(join(home.root, 'tracker'));
+    await writeFile(join(home.root, 'tracker/server.mjs'), server);
     const args = ['credentials', 'set', 'tracker', '--provider', 'bearer', '--host', 'tracker.example.com'];
     expect(await home.casemate(args, { input: token })).toMatchObject({ code: 0 });
     caller = await startCaller(home);
@@ -103,7 +106,9 @@ network: [{ host: tracker.example.com, credential: tracker }, { host: other.exam
   });
 
   it('is asked by Claude Code over a relay, and reaches its own hosts alone', async () => {
-    const sessionId = await make({ tracker });
+    const place = '/home/agent/servers/tracker';
+    const mounts = [{ hostPath: join(home.root, 'tracker'), containerPath: place }];
+    const sessionId = await make({ tracker: { ...tracker, args: [`${place}/server.mjs`] } }, mounts);
     const inside = await caller.call('execute_command', {
       sessionId,
       command: 'readlink /proc/self/ns/net; curl -sS https://other.example.com/; grep -c TRACKER_TOKEN ~/.casemate/mcp.json',

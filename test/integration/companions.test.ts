@@ -1,6 +1,7 @@
 /** Sandboxes of single servers live with the one whose agent uses them: made, started, stopped and removed with it, and never alone. */
 import { describe, expect, it } from 'vitest';
 
+import type { SandboxId } from '../../src/base/ids.ts';
 import { companionsOf, serverOf } from '../../src/sandbox/companions.ts';
 import { reconcile } from '../../src/sandbox/reconcile.ts';
 import { call, sandboxLab, type Lab } from '../helpers/sandbox-lab.ts';
@@ -21,6 +22,8 @@ const states = ({ store }: Lab): readonly string[] =>
     .list()
     .map((row) => `${serverOf(row) ?? 'session'} ${row.state}`)
     .toSorted();
+const stands = ({ store }: Lab, parent: SandboxId | undefined): boolean =>
+  parent === undefined || store.find(parent)?.state === 'running';
 const each = (state: string): readonly string[] => ['docs', 'session', 'tracker'].map((name) => `${name} ${state}`);
 
 describe('companions', () => {
@@ -87,6 +90,50 @@ describe('companions', () => {
       },
       { running: 4, eachCaller: 5 },
     );
+  });
+
+  const steps = [
+    ...['create', 'ingress', 'start', 'stop', 'remove'].map((step) => `engine.${step}`),
+    ...['attach', 'detach'].map((step) => `gateway.${step}`),
+    ...['create', 'start', 'stop', 'destroy'].map((step) => `journal:sandbox.${step}`),
+    ...['starting', 'running', 'stopping', 'stopped', 'removing', 'gone'].map((state) => `store:${state}`),
+  ];
+
+  /** The third who comes to the step fails there, and all after: its servers are through, and the session is not. */
+  const failAt = (lab: Lab, step: string): void => {
+    let left = 2;
+    lab.failing.has = (name) => {
+      left -= name === step ? 1 : 0;
+      return name === step && left < 0;
+    };
+  };
+
+  it.each(steps)('are left without an owner by no fault, here at %s, once the next daemon has looked', async (step) => {
+    await withLab(async (lab) => {
+      const work: readonly (() => Promise<unknown>)[] = [
+        async () => await lab.make({ name: 'work', servers }),
+        async () => await lab.sandboxes.start('work', call),
+        async () => await lab.sandboxes.stop('work', call),
+        async () => await lab.sandboxes.start('work', call),
+        async () => await lab.sandboxes.destroy('work', call),
+      ];
+      for (const [index, one] of work.entries()) {
+        failAt(lab, step);
+        await one().catch(() => undefined);
+        lab.failing.has = () => false;
+        await reconcile({ ...lab.context, held: new Map(), gateway: lab.context.gateway }, lab.again().executions);
+        const rows = lab.store.list();
+        const running = (await lab.engine.list(lab.store.ownerId)).filter(({ state }) => state === 'running').map(({ id }) => id);
+        const owned = rows.filter(({ state, parent }) => state === 'running' && stands(lab, parent)).map(({ id }) => id);
+        expect(running.toSorted(), `${step} in step ${index}`).toEqual([...owned].toSorted());
+        expect(rows.filter(({ parent }) => parent !== undefined && lab.store.find(parent) === undefined)).toEqual([]);
+        // From here on as if nothing had been.
+        await one().catch(() => undefined);
+      }
+      await lab.sandboxes.destroy('work', call).catch(() => undefined);
+      expect(lab.store.list()).toEqual([]);
+      expect(await lab.engine.list(lab.store.ownerId)).toEqual([]);
+    });
   });
 
   it('are ended by the next daemon where their session is gone or does not run', async () => {
