@@ -22,6 +22,14 @@ export const engineMutants: readonly Mutant[] = [
     file: 'src/engines/docker/podman-read-back.ts',
     find: "rowsOf(host['MaskedPaths']).every((path) => rowsOf(linux['maskedPaths']).includes(path)),",
     replace: 'true,',
+    // What is asked to cover nothing makes nothing read-only either.
+    also: [
+      {
+        file: 'src/engines/docker/podman-read-back.ts',
+        find: "rowsOf(host['ReadonlyPaths']).every((path) => rowsOf(linux['readonlyPaths']).includes(path)),",
+        replace: 'true,',
+      },
+    ],
     caughtBy: ['engines.other-than-asked'],
     engine: 'podman',
   },
@@ -57,7 +65,7 @@ export const engineMutants: readonly Mutant[] = [
     weakens: 'what calls itself a part of a sandbox is taken for ours, whoever made it',
     file: containers,
     find: 'const label = [`${labels.engine}=${engine}`];',
-    replace: 'const label = sandbox === undefined ? [`${labels.engine}=${engine}`] : [`${labels.sandbox}=${sandbox}`];',
+    replace: 'const label = sandbox === undefined ? [`${labels.engine}=${engine}`] : [labels.sandbox];',
     also: [
       {
         file: containers,

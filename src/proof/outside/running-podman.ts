@@ -83,6 +83,8 @@ function joined({ configuration }: PodmanPart): readonly string[] {
 /** Without what Podman makes for each container in a folder of the container's own. */
 function foldersOf({ configuration, inspected }: PodmanPart): readonly ShownFolder[] {
   const ofPodman = `/overlay-containers/${textOf(inspected['Id'])}/userdata/`;
+  // An ordinary user's has this host's where the network belongs to another container; nobody can see it.
+  const hidesSys = rowsOf(fieldsOf(configuration['linux'])['maskedPaths']).includes('/sys');
   return rowsOf(configuration['mounts'])
     .map(fieldsOf)
     .map(({ source, destination, options, type }) => ({
@@ -91,9 +93,10 @@ function foldersOf({ configuration, inspected }: PodmanPart): readonly ShownFold
       writable: !rowsOf(options).includes('ro'),
       isBind: type === 'bind' || ['bind', 'rbind'].some((option) => rowsOf(options).includes(option)),
     }))
-    .filter(({ source, target, isBind }) => {
+    .filter(({ source, target, isBind, writable }) => {
       const isPodmans = source.includes(ofPodman) && ['/dev/shm', '/etc/hostname', '/run/.containerenv'].includes(target);
-      return isBind && !isPodmans;
+      const isHiddenSys = hidesSys && !writable && source === '/sys' && target === '/sys';
+      return isBind && !isPodmans && !isHiddenSys;
     });
 }
 

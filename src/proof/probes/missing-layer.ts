@@ -47,7 +47,11 @@ async function hideLayers(lab: Lab, plan: Plan, uid: number): Promise<readonly R
 async function hideFromEngine(lab: Lab, plan: Plan): Promise<readonly Row[]> {
   const engine = await lyingEngine(lab);
   const { casemate, workspace, stop } = await secondHome(lab, { name: 'bare', plan });
-  const layers = Object.entries(hidingLies).filter(([name]) => !plan.waive.some((waived) => waived === name));
+  // In a user namespace of its own processes are bounded without the engine.
+  const isBounded = plan.engine === 'podman' && process.geteuid?.() !== 0;
+  const layers = Object.entries(hidingLies).filter(
+    ([name]) => !plan.waive.some((waived) => waived === name) && !(isBounded && name === 'pids-limit'),
+  );
   const rows: Row[] = [];
   try {
     await casemate(['create', 'bare', '--workspace', workspace], { env: engine.env });
