@@ -12,9 +12,9 @@ export function enginesPage({ casemate, machine, engines }: EngineVerdicts): str
     `The same policy and the same probes (\`casemate prove\`) under each engine, Casemate ${casemate}, on ${facts}. \`npm run engines\` makes it anew, one engine at a time.`,
     table(
       ['engine', 'as it was run', 'runtime', 'waived by name', 'day'],
-      engines.map(({ name, profile, options, version, waived, date, missing }) => [
+      engines.map(({ name, profile, options, version, waived, date, later, missing }) => [
         name,
-        missing ?? `\`prove --profile ${profile} ${options.join(' ')}\``,
+        missing ?? `\`prove --profile ${profile} ${options.join(' ')}\`${again(later)}`,
         version.split(' (')[0] ?? '',
         waived.join(', ') || 'nothing',
         date,
@@ -39,6 +39,10 @@ export function enginesPage({ casemate, machine, engines }: EngineVerdicts): str
       ]),
     ),
   ].join('\n\n');
+}
+
+function again(later: readonly string[] = []): string {
+  return later.length === 0 ? '' : `; later, by themselves: ${later.map((id) => `\`${id}\``).join(', ')}`;
 }
 
 function overallOf({ probes: runs }: EngineRun, id: (typeof guaranteeIds)[number]): Verdict | undefined {

@@ -2,7 +2,8 @@
  * Proves a sandbox under each engine of this machine and writes `docs/engines.json`, from which `npm run docs` makes the page:
  * `npm run engines -- [--only NAME,...] [--profile quick|full] [--report NAME=FILE]`. Those that are not named stay as they were
  * measured, and so do those of an ordinary user where root runs this, or the other way round; a report is what
- * `casemate prove --json` printed for that engine. Status 1: one of them could not be measured.
+ * `casemate prove --json` printed for that engine; of several, with commas between, the probes of a later one take the place of those
+ * before, and the page names them. Status 1: one of them could not be measured.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, mkdir } from 'node:fs/promises';
@@ -59,6 +60,17 @@ async function measure(name: string, options: readonly string[]): Promise<Engine
   }
 }
 
+/** Of reports of one engine, the first of which is whole. */
+function readReports(files: readonly string[]) {
+  const [whole, ...others] = files.map((one) => readReport(readFileSync(one, 'utf8'), 'no report'));
+  if (whole === undefined) {
+    throw new Error('--report NAME=FILE[,FILE]...');
+  }
+  const later = new Map(others.flatMap(({ probes }) => probes).map((one) => [one.probe, one]));
+  const kept = whole.probes.filter(({ probe }) => !later.has(probe));
+  return { ...whole, probes: [...kept, ...later.values()], ...(later.size === 0 ? {} : { later: [...later.keys()] }) };
+}
+
 function readReport(out: string, err: string): Pick<EngineRun, 'profile' | 'version' | 'waived' | 'probes' | 'missing'> {
   try {
     // oxlint-disable-next-line no-unsafe-type-assertion -- what the program of this checkout prints
@@ -97,10 +109,7 @@ for (const [name, options] of Object.entries(engineChoices)) {
   if (isOurs && (only === undefined || only.includes(name))) {
     process.stderr.write(`${name}\n`);
     const date = new Date().toISOString().slice(0, 10);
-    const one =
-      reported === name
-        ? { name, options, date, ...readReport(readFileSync(report, 'utf8'), 'no report') }
-        : await measure(name, options);
+    const one = reported === name ? { name, options, date, ...readReports(report.split(',')) } : await measure(name, options);
     const count = (verdict: string): number => one.probes.filter((probe) => probe.verdict === verdict).length;
     process.stderr.write(
       `  ${one.missing ?? `${count('held')} held, ${count('broken')} broken, ${count('inconclusive')} inconclusive`}\n`,

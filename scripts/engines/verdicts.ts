@@ -18,6 +18,8 @@ export interface EngineRun {
   readonly version: string;
   readonly waived: readonly string[];
   readonly probes: readonly ProbeRun[];
+  /** probes that were run again later, after a fault was mended, or that are newer than the run */
+  readonly later?: readonly string[] | undefined;
   /** why nothing was measured; then there are no probes */
   readonly missing?: string | undefined;
 }
