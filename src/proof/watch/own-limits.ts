@@ -63,17 +63,20 @@ export function namespaceLimit(its: string, ours: string): string | undefined {
   return hard(its) < hard(ours) ? String(hard(its)) : undefined;
 }
 
-type Groups = Readonly<Record<string, string>>;
+/** The group of all sandboxes of an installation together (`share` in a policy): one of them could take it all. */
+const ofAll = /^\/casemate\/own-[^/]+$/;
 
-/** Folders of the process's group and of those above it, as far as they are not ours as well. */
-function levels(mountinfo: string, controller: string, its: Groups, ours: Groups): readonly string[] {
+export type Groups = Readonly<Record<string, string>>;
+
+/** Folders of the process's group and of those above it, as far as neither we nor all sandboxes are in them. */
+export function levels(mountinfo: string, controller: string, its: Groups, ours: Groups): readonly string[] {
   const mount = mountOf(mountinfo, controller);
   const path = its[controller];
   if (mount === undefined || path === undefined) {
     return [];
   }
   const found: string[] = [];
-  for (let at = path; at !== '/' && !`${ours[controller] ?? ''}/`.startsWith(`${at}/`); at = dirname(at)) {
+  for (let at = path; at !== '/' && !ofAll.test(at) && !`${ours[controller] ?? ''}/`.startsWith(`${at}/`); at = dirname(at)) {
     found.push(join(mount.at, at.startsWith(mount.root) && mount.root !== '/' ? at.slice(mount.root.length) : at));
   }
   return found;

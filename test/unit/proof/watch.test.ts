@@ -1,7 +1,7 @@
 /** What lies around a sandbox for a proof: names, addresses and limits as they are told and read. */
 import { describe, expect, test } from 'vitest';
 
-import { isLimit, namespaceLimit } from '../../../src/proof/watch/own-limits.ts';
+import { isLimit, levels, namespaceLimit } from '../../../src/proof/watch/own-limits.ts';
 import { plantedNames, presentFiles } from '../../../src/proof/watch/planted-names.ts';
 import { packedAddress, told } from '../../../src/proof/watch/start-watch.ts';
 import { protectedPaths } from '../../../src/sandbox/protected-paths.ts';
@@ -53,4 +53,19 @@ test('a limit of processes that is counted in a namespace is less than our own',
   expect(namespaceLimit(limits('96365'), limits('96365'))).toBeUndefined();
   expect(namespaceLimit(limits('unlimited'), limits('96365'))).toBeUndefined();
   expect(namespaceLimit('', limits('96365'))).toBeUndefined();
+});
+
+describe('groups of its own', () => {
+  const mountinfo =
+    '30 29 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n31 29 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw';
+  const at = (memory: string): readonly string[] => levels(mountinfo, 'memory', { memory }, { memory: '/user/1' });
+
+  test('are those up to ours', () => {
+    expect(at('/user/1/bench/x')).toEqual(['/sys/fs/cgroup/memory/user/1/bench/x', '/sys/fs/cgroup/memory/user/1/bench']);
+  });
+
+  test('are not the one of all sandboxes together, which one of them could take whole', () => {
+    expect(at('/casemate/own-1/cm-1')).toEqual(['/sys/fs/cgroup/memory/casemate/own-1/cm-1']);
+    expect(at('/casemate/own-1')).toEqual([]);
+  });
 });
