@@ -241,12 +241,17 @@ async function detailOf(context: DockerContext, { what, container, attributes }:
   return key === undefined ? {} : { [key === 'name' ? 'network' : key]: textOf(attributes[key]) };
 }
 
-/** Podman's events do not say which command: one that is still known and is not ours, the newest; nothing where there is none. */
+/** Podman's events do not say which command, and its list has no order: one that runs and is not ours; nothing where there is none. */
 async function strangeCommand(context: DockerContext, container: string): Promise<string> {
   const told = fieldsOf(await inspectContainer(context, container).catch(() => undefined));
   const ids = rowsOf(told['ExecIDs']).map(textOf);
-  const own = await Promise.all(ids.map((id) => context.effects.wasMadeHere(id)));
-  return ids.findLast((_, index) => own[index] !== true) ?? '';
+  const fits = await Promise.all(
+    ids.map(async (id) => {
+      const command = fieldsOf(await context.client.must('GET', `/exec/${segment(id)}/json`).catch(() => undefined));
+      return command['Running'] === true && !(await context.effects.wasMadeHere(id));
+    }),
+  );
+  return ids.find((_, index) => fits[index] === true) ?? '';
 }
 
 interface Consequence {
