@@ -22,7 +22,7 @@ import { createLeftBehindCalls } from './left-behind-calls.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
 import { seenFromOutside } from '../proof/seen-from-outside.ts';
-import type { Target } from '../proof/probe.ts';
+import type { Target } from '../proof/target.ts';
 import { createProofCalls } from './proof-calls.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CasemateError, isErrorCode } from '../base/errors.ts';
 import { readLines, writeLine } from './lines.ts';
-import type { CallerClaim } from './caller-protocol.ts';
+import type { CallerClaim } from './caller-view.ts';
 import type { Calls, FromDaemon, Method, Question } from './protocol.ts';
 
 /** The caller's end: finds or starts the daemon, makes calls, answers its questions. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import type { CallerAddCall, CallerClaim, CallerView } from './caller-protocol.ts';
+import type { CallerAddCall, CallerClaim, CallerView } from './caller-view.ts';
 import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { Accompanied, Serving } from '../sandbox/companions.ts';

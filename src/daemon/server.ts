@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { checkParams, readMessage } from './check-params.ts';
 import { readLines, writeLine } from './lines.ts';
-import type { CallerClaim } from './caller-protocol.ts';
+import type { CallerClaim } from './caller-view.ts';
 import type { Calls, FromClient, Method, Question } from './protocol.ts';
 
 /** The daemon's end of the control socket. A call of one connection never holds up another's. */

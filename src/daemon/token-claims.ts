@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { CasemateError } from '../base/errors.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
-import type { CallerClaim } from './caller-protocol.ts';
+import type { CallerClaim } from './caller-view.ts';
 
 /** What a token is worth at this moment. Nothing of it is remembered: it may be revoked between two calls. */
 type Known = Pick<SandboxContext, 'store' | 'clock'>;

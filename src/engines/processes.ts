@@ -6,9 +6,13 @@ import { isSameProcess, type ProcessIdentity } from '../system/process-identity.
 
 /** Processes of a sandbox as the host sees them: those in the process-id namespace of its first process. */
 
+/**
+ * None where that namespace is our own: whatever led to a sandbox without one, those are processes of the host, and who asks
+ * for the processes of a sandbox may be about to end them.
+ */
 export async function processesInside(init: ProcessIdentity): Promise<readonly number[]> {
-  const namespace = await namespaceOf(String(init.pid));
-  if (namespace === undefined || !(await isSameProcess(init))) {
+  const [namespace, own] = await Promise.all([namespaceOf(String(init.pid)), namespaceOf('self')]);
+  if (namespace === undefined || namespace === own || !(await isSameProcess(init))) {
     return [];
   }
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));

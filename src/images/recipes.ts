@@ -1,9 +1,8 @@
+import type { Platform } from './platform.ts';
 import type { Recipe } from './image.ts';
 import { serenaPackages } from './serena-packages.ts';
 
 /** The recipes that come with this program, as data. Versions are exact and every npm tarball has its hash. */
-
-export type Platform = 'x64' | 'arm64';
 
 export interface RecipeTarget {
   readonly platform: Platform;

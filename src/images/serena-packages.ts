@@ -1,5 +1,5 @@
 import type { PythonPackage } from './image.ts';
-import type { Platform } from './recipes.ts';
+import type { Platform } from './platform.ts';
 
 /**
  * Serena and what it needs, as wheels for Python 3.11: the newest version all of whose dependencies are published as wheels

@@ -1,26 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
-import type { ToolContext } from './tool.ts';
+import type { Background, Ended } from './tool-context.ts';
 
-/** Commands and tasks that go on after the call that started them has been answered. They end with the server's caller. */
-export interface Background {
-  /** Starts work with a signal of its own; resolves as soon as it has a name. */
-  readonly start: (kind: string, context: ToolContext, work: Work) => Promise<string>;
-  /** The end, or `undefined` where it has not come within that time. Throws where there is no such work. */
-  readonly wait: (id: string, timeoutMs: number, signal: AbortSignal) => Promise<Ended | undefined>;
-  readonly interrupt: (id: string) => void;
-  readonly close: () => void;
-}
-
-/** Tells its name once it is known; resolves to its result. */
-export type Work = (context: ToolContext, named: (id: string) => void) => Promise<Readonly<Record<string, unknown>>>;
-
-export interface Ended {
-  readonly kind: string;
-  readonly result?: Readonly<Record<string, unknown>> | undefined;
-  /** of a fault: what went wrong */
-  readonly error?: unknown;
-}
-
+/** Of one server: work of its callers that goes on after its call was answered. */
 interface Running {
   readonly cancel: AbortController;
   readonly end: Promise<Ended>;

@@ -1,6 +1,6 @@
 import { CasemateError } from '../base/errors.ts';
 import { openCommand, runCommand } from './run-command.ts';
-import type { ToolContext } from './tool.ts';
+import type { ToolContext } from './tool-context.ts';
 
 /**
  * Which files of the workspace a task changed: lists of it before and after, made by a process inside. No path that a

@@ -7,7 +7,7 @@ import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { hostPlace, type HostBounds } from './host-place.ts';
 import { openCommand, runCommand } from './run-command.ts';
-import type { ToolContext } from './tool.ts';
+import type { ToolContext } from './tool-context.ts';
 import { transferFiles } from './tools/transfer-files.ts';
 
 /**

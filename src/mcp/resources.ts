@@ -5,7 +5,7 @@ import { visible, visibleJson } from '../base/text.ts';
 import { journalPlace } from '../journal/journal-place.ts';
 import { sandboxEvents } from '../sandbox/sandbox-events.ts';
 import { openCommand, runCommand } from './run-command.ts';
-import type { ToolContext } from './tool.ts';
+import type { ToolContext } from './tool-context.ts';
 
 /** What of a session can be read by its address: its journal, and files as a process inside sees them. */
 

@@ -12,7 +12,7 @@ import type { OpenAnswer } from '../daemon/protocol.ts';
 import { startFailure } from '../daemon/start-failure.ts';
 import { spawnProcess } from '../system/process.ts';
 import { boundedText } from './bounded-text.ts';
-import type { ToolContext } from './tool.ts';
+import type { ToolContext } from './tool-context.ts';
 
 /** A command in a sandbox whose output is an answer: bounded, kept for the logs, ended when its caller cancels. */
 export interface RunOptions {

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 
-import type { CallerClaim } from '../daemon/caller-protocol.ts';
+import type { CallerClaim } from '../daemon/caller-view.ts';
 import { listenHttp, misdirected, type Listener, type ListenerOptions } from './http-listener.ts';
 import { createRate, type Rate } from './rate.ts';
 import { createMcpServer, type McpParts } from './server.ts';

@@ -19,7 +19,8 @@ import { createBackground } from './background.ts';
 import { prompts } from './prompts.ts';
 import { listResources, readResource, resourceTemplates } from './resources.ts';
 import type { Rate } from './rate.ts';
-import { ArgumentFault, type Tool, type ToolContext } from './tool.ts';
+import { ArgumentFault, type Tool } from './tool.ts';
+import type { ToolContext } from './tool-context.ts';
 
 /** The tools as a server of the Model Context Protocol, on whatever transport it is connected to. */
 export interface McpParts extends Pick<ToolContext, 'connect' | 'identity' | 'defaults' | 'host'> {

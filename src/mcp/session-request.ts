@@ -9,7 +9,7 @@ import type { MakeCall } from '../daemon/protocol.ts';
 import { dockerOptions, narrowingOf } from './docker-options.ts';
 import { checkMounts, mcpMounts } from './mcp-mounts.ts';
 import { sessionKeys } from './session-keys.ts';
-import type { SessionDefaults, ToolContext } from './tool.ts';
+import type { SessionDefaults, ToolContext } from './tool-context.ts';
 
 /** What a caller may say of a session it wants, and that as a request to the daemon. */
 

@@ -1,35 +1,9 @@
 import { z } from 'zod';
 
 import { visible, visibleJson } from '../base/text.ts';
-import type { Client } from '../daemon/client.ts';
-import type { Background } from './background.ts';
-import type { HostBounds } from './host-place.ts';
-import type { ProcessIdentity } from '../system/process-identity.ts';
+import type { ToolContext } from './tool-context.ts';
 
 /** What a tool is, and what it is given. One tool, one file in `tools/`; the table in `tools.ts` and the reference page read the rows. */
-
-export interface ToolContext {
-  /** A connection to the daemon on behalf of the caller of this tool. Whoever opens it closes it. */
-  readonly connect: (progress?: (text: string) => void) => Promise<Client>;
-  /** Aborts when the caller cancels the call or goes away. */
-  readonly signal: AbortSignal;
-  /** Told to the caller where it asked for progress; one line, safe to show. */
-  readonly progress: (message: string) => void;
-  /** the process that starts commands, so that nothing outlives it */
-  readonly identity: () => Promise<ProcessIdentity | undefined>;
-  readonly defaults: SessionDefaults;
-  /** where on the host the caller may read and write files */
-  readonly host: HostBounds;
-  readonly background: Background;
-}
-
-/** What the person who set this server up said in its environment, for sessions that do not say otherwise. */
-export interface SessionDefaults {
-  readonly useBedrock: boolean;
-  readonly awsRegion: string | undefined;
-  readonly bedrockModel: string | undefined;
-  readonly bedrockSmallModel: string | undefined;
-}
 
 /** A hint to clients (MCP `ToolAnnotations`), never a guard of ours. */
 export interface ToolHints {

@@ -1,6 +1,6 @@
 import { readFile, readlink } from 'node:fs/promises';
 
-import type { Target } from './probe.ts';
+import type { Target } from './target.ts';
 
 /** What this host's kernel says of the processes of a sandbox (proc(5)): the view from outside. */
 

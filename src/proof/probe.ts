@@ -1,5 +1,5 @@
+import type { Target } from './target.ts';
 import type { LayerName } from '../base/layers.ts';
-import type { Plan } from '../sandbox/plan.ts';
 import type { Row, Seen } from './finding.ts';
 import type { GuaranteeId } from './guarantees.ts';
 import type { Lab } from './lab/lab.ts';
@@ -61,31 +61,6 @@ export type Profile = (typeof profiles)[number];
 /** Ways into a sandbox. */
 export const entries = ['run', 'exec', 'shell'] as const;
 export type Entry = (typeof entries)[number];
-
-export interface Inside {
-  /** the command's own exit code */
-  readonly code: number;
-  readonly out: Buffer;
-  readonly err: Buffer;
-}
-
-export interface InsideOptions {
-  readonly timeoutMs?: number | undefined;
-  readonly input?: string | undefined;
-  /** Runs it at a terminal of this host that is made for it; the last line of its output then begins with this word. */
-  readonly terminal?: string | undefined;
-}
-
-/** A running sandbox, as a probe meets it. */
-export interface Target {
-  readonly name: string;
-  /** `undefined`: a sandbox of somebody else */
-  readonly plan: Plan | undefined;
-  /** Runs an argument list inside to its end. */
-  readonly inside: (command: readonly string[], options?: InsideOptions) => Promise<Inside>;
-  /** host ids of its processes, the first one first; empty where that cannot be told */
-  readonly processes: () => Promise<readonly number[]>;
-}
 
 export interface Bench {
   readonly target: Target;

@@ -6,7 +6,8 @@ import type { Lab } from './lab/lab.ts';
 import { hasOwnKernel } from './outside/gvisor-processes.ts';
 import { judgeWaived } from './waived.ts';
 import type { Watch } from './watch/watch.ts';
-import type { Bench, Probe, ProbeTable, Target } from './probe.ts';
+import type { Bench, Probe, ProbeTable } from './probe.ts';
+import type { Target } from './target.ts';
 
 /** Runs probes against a sandbox, one after the other, and gives a verdict on each guarantee they attack. */
 

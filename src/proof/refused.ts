@@ -1,5 +1,5 @@
 import { attack, type Row } from './finding.ts';
-import type { Inside } from './probe.ts';
+import type { Inside } from './target.ts';
 
 /** A command of the program that must be refused, and must say why: its words are searched for what is wrong. */
 export function refusedRow(what: string, { code, out, err }: Inside, words: RegExp): Row {

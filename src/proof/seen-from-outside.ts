@@ -1,5 +1,5 @@
 import type { Row } from './finding.ts';
-import type { Target } from './probe.ts';
+import type { Target } from './target.ts';
 import { chooseProbes } from './probes.ts';
 
 /**

@@ -57,12 +57,12 @@ export function loadedWith(files: readonly SourceFile[], entry: string): Readonl
   return seen;
 }
 
-/** Files that, by what they load before anything is called, load themselves again; each circle once, from its first file. */
+/** Files that need themselves again by what they import, types too, before anything is called; each circle once, from its first file. */
 export function circles(files: readonly SourceFile[]): readonly (readonly string[])[] {
   const targets = new Map(
     files.map(({ path, text }) => [
       path,
-      importsOf(text).flatMap(({ target, kind }) => (kind === 'static' ? (resolved(path, target) ?? []) : [])),
+      importsOf(text).flatMap(({ target, kind }) => (kind === 'dynamic' ? [] : (resolved(path, target) ?? []))),
     ]),
   );
   const found: (readonly string[])[] = [];

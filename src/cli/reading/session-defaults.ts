@@ -1,4 +1,4 @@
-import type { SessionDefaults } from '../../mcp/tool.ts';
+import type { SessionDefaults } from '../../mcp/tool-context.ts';
 import type { Environment } from '../../system/environment.ts';
 
 /** What variables of the server say about sessions that do not say otherwise, by the names that agents know. */

@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { connectClient, type Client } from '../../daemon/client.ts';
 import { buildId } from '../../daemon/build-id.ts';
-import type { CallerClaim } from '../../daemon/caller-protocol.ts';
+import type { CallerClaim } from '../../daemon/caller-view.ts';
 import { socketPath, type Question } from '../../daemon/protocol.ts';
 import type { CommandContext } from '../command.ts';
 

@@ -7,7 +7,7 @@ import { removeTree } from '../../system/remove-tree.ts';
 import type { MakeRequest } from '../../sandbox/prepare.ts';
 import { proofFolder } from '../../proof/lab/leftovers.ts';
 import { giveToAgent } from '../../proof/lab/own-folder.ts';
-import type { Target } from '../../proof/probe.ts';
+import type { Target } from '../../proof/target.ts';
 import { spawnProcess } from '../../system/process.ts';
 import { runInside } from './run-inside.ts';
 import { ownIdentity } from './session.ts';

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 
 import { createBackground } from '../../mcp/background.ts';
-import type { ToolContext } from '../../mcp/tool.ts';
+import type { ToolContext } from '../../mcp/tool-context.ts';
 import { programFolders } from '../../system/environment.ts';
 import type { CommandContext } from '../command.ts';
 import { sessionDefaults } from '../reading/session-defaults.ts';

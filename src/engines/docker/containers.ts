@@ -1,3 +1,4 @@
+import type { RunningSandbox } from './running-sandbox.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { EngineSandbox } from '../engine.ts';
@@ -124,13 +125,6 @@ export async function firstProcessIn(told: unknown): Promise<ProcessIdentity | u
   const state = fieldsOf(fieldsOf(told)['State']);
   const pid = numberOf(state['Pid']) ?? 0;
   return state['Running'] === true && pid > 1 ? identifyProcess(pid) : undefined;
-}
-
-export interface RunningSandbox {
-  /** id of its container */
-  readonly container: string;
-  /** its first process on the host */
-  readonly init: ProcessIdentity;
 }
 
 /**

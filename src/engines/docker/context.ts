@@ -10,7 +10,7 @@ import type { Machine } from '../kernel/seccomp.ts';
 import { machineOf } from '../oci/host.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 import { engineRecords, type Records } from '../records.ts';
-import type { RunningSandbox } from './containers.ts';
+import type { RunningSandbox } from './running-sandbox.ts';
 import { dialectOf, type Dialect } from './dialect.ts';
 import { dockerClient, type DockerClient } from './docker-client.ts';
 import { engineFacts, type EngineFacts } from './engine-facts.ts';
@@ -21,7 +21,7 @@ import type { Endpoint } from './place/endpoint.ts';
 import type { Place } from './place/places.ts';
 import { ownEffects, type OwnEffects } from './own-effects.ts';
 import type { UplinkPlace } from './uplink/bodies.ts';
-import { keeperPlace, type KeeperPlace } from './ready-keeper.ts';
+import { keeperPlace, type KeeperPlace } from './keeper-place.ts';
 
 /** What every step of the engine works with. */
 

@@ -1,9 +1,10 @@
+import type { DialectParts } from './dialect-parts.ts';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { privateFolder, replaceFile } from '../../system/files.ts';
 import type { ContainerBody } from './container-bodies.ts';
-import { segment, type DockerClient } from './docker-client.ts';
+import { segment } from './docker-client.ts';
 import { differences } from './read-back.ts';
 import { podmanDifferences } from './podman-read-back.ts';
 import { podmanSpec } from './podman-spec.ts';
@@ -30,14 +31,6 @@ export interface Looked {
 }
 
 export type Product = 'Docker' | 'Podman';
-
-export interface DialectParts {
-  readonly client: DockerClient;
-  /** private folder of ours that Podman can read */
-  readonly folder: string;
-  /** whole environment of a program */
-  readonly env: Readonly<Record<string, string>>;
-}
 
 export function dialectOf(product: Product, parts: DialectParts): Dialect {
   return product === 'Podman' ? podmanDialect(parts) : dockerDialect(parts);

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { isErrno } from '../../system/files.ts';
 import { run } from '../../system/process.ts';
 import { segment } from './docker-client.ts';
-import type { DialectParts } from './dialect.ts';
+import type { DialectParts } from './dialect-parts.ts';
 import { fieldsOf, textOf } from './read-json.ts';
 
 /** What Podman says of a container, and what it gave to the container runtime for it. */

@@ -6,31 +6,10 @@ import type { SandboxSpec } from '../engine.ts';
 import type { EngineRecord } from '../records.ts';
 import { firstProcess, ownContainers, removeContainer } from './containers.ts';
 import type { DockerContext } from './context.ts';
-
-/**
- * A keeper that waits for its sandbox. What takes longest about a container is its network, which the engine makes even where
- * it is none; a keeper holds nothing of a sandbox but that, so it can be made before anybody has asked. It has a record like
- * every other, and a name that its sandbox does not keep.
- */
-export interface ReadyKeeper {
-  /** by which its container is labelled, and its folder named */
-  readonly id: string;
-  /** id of its container */
-  readonly container: string;
-  readonly image: string;
-}
+import type { ReadyKeeper } from './keeper-place.ts';
 
 /** What `make` needs to make one; answers the id of the container. */
 export type MakeKeeper = (spec: SandboxSpec) => Promise<{ readonly container: string; readonly image: string }>;
-
-export interface KeeperPlace {
-  /** how many may wait */
-  count: number;
-  readonly waiting: Set<Promise<ReadyKeeper | undefined>>;
-  soon: NodeJS.Timeout | undefined;
-  idle: NodeJS.Timeout | undefined;
-  isClosed: boolean;
-}
 
 const refillMs = 300;
 /** nobody has asked for so long: it is given up */
@@ -38,10 +17,6 @@ const idleMs = 5 * 60_000;
 
 /** Until its sandbox gives it a name. */
 const readyHostname = 'ready';
-
-export function keeperPlace(): KeeperPlace {
-  return { count: 1, waiting: new Set(), soon: undefined, idle: undefined, isClosed: false };
-}
 
 /** Makes as many as may wait, for sandboxes like this one. It does without where that fails. */
 export function fillKeepers(context: DockerContext, like: SandboxSpec, make: MakeKeeper): void {

@@ -1,7 +1,7 @@
 import type { LocalResponder } from '../../credentials/credential.ts';
 import { bareEffect } from './answer-refusal.ts';
 import type { Exchange } from '../exchange.ts';
-import type { Outgoing } from '../injection/inject.ts';
+import type { Outgoing } from '../injection/placing.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from '../live-sandbox.ts';
 import { contentOf } from './read-content.ts';

@@ -9,7 +9,7 @@ import { createMask, type Mask } from '../secrets/mask.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { epochOf, finish, type Run } from './run.ts';
 import { requestTrailers } from './trailers.ts';
-import type { UpstreamRequest } from '../upstream/upstream.ts';
+import type { UpstreamRequest } from '../upstream/upstream-request.ts';
 
 /** A request as it goes to the upstream, its content searched and counted on the way. */
 

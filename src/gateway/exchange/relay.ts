@@ -18,7 +18,7 @@ import { releaseContent } from './read-content.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { finish, type Run } from './run.ts';
 import { answerTrailers } from './trailers.ts';
-import type { UpstreamAnswer } from '../upstream/upstream.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 
 /** One HTTP exchange from request to record: judged, recorded, carried out, answered. Never rejects. */
 export async function relay(exchange: Exchange, site: Site): Promise<void> {

@@ -1,6 +1,6 @@
 import type { ExchangeGuard } from '../guards/exchange-guard.ts';
 import type { Exchange } from '../exchange.ts';
-import type { Outgoing } from '../injection/inject.ts';
+import type { Outgoing } from '../injection/placing.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from '../live-sandbox.ts';
 import { type Needles, noNeedles, prepareNeedles } from '../secrets/mask.ts';

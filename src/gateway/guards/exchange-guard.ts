@@ -14,7 +14,7 @@ import { priceOf, spendOf } from './prices.ts';
 import type { Detail } from '../records.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 import { createSecretSearch, secretIn } from '../secrets/secret-search.ts';
-import type { UpstreamAnswer } from '../upstream/upstream.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 import type { Amounts } from './ledger.ts';
 import { addUsage, readUsage } from './usage.ts';
 import { createUsageMeter, type MeteredUsage, type UsageMeter } from './usage-meter.ts';

@@ -5,7 +5,7 @@ import { inTurns } from '../in-turns.ts';
 import type { LiveSandbox } from '../live-sandbox.ts';
 import type { Detail } from '../records.ts';
 import { refuse, type Refusal } from '../refusal.ts';
-import type { UpstreamAnswer } from '../upstream/upstream.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 import { filterNpm } from './npm-metadata.ts';
 import { again, answerWith, withoutValidators, type FilteredMetadata } from './package-answer.ts';
 import { keepingOf } from './package-keeping.ts';

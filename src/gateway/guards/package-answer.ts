@@ -5,7 +5,7 @@ import type { Ecosystem } from '../../policy/guards.ts';
 import type { Exchange } from '../exchange.ts';
 import { valuesOf, type Field } from '../http/fields.ts';
 import { inTurns } from '../in-turns.ts';
-import type { UpstreamAnswer } from '../upstream/upstream.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 
 /** Answers with metadata of packages as they are handed on: validators, caching and notices fit what is left in them. */
 export interface FilteredMetadata {

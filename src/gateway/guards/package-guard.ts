@@ -4,7 +4,7 @@ import type { Plan } from '../exchange/judge.ts';
 import { tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
 import { refuse, type Refusal } from '../refusal.ts';
-import type { UpstreamAnswer } from '../upstream/upstream.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 import {
   filterAnswer,
   reasonFor,

@@ -1,6 +1,6 @@
 import { gather } from '../../base/gather.ts';
 import { refuse, type Refusal } from '../refusal.ts';
-import type { UpstreamAnswer } from '../upstream/upstream.ts';
+import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 import type { Keeping } from './package-keeping.ts';
 
 /** Metadata is held as a whole, so that nothing of it is handed on before it was read. */

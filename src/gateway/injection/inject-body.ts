@@ -1,6 +1,6 @@
 import { valuesOf, type Field } from '../http/fields.ts';
 import type { BodyStep } from '../bodies/body-steps.ts';
-import type { InjectResult, Placing } from './inject.ts';
+import type { InjectResult, Placing } from './placing.ts';
 import { jsonMembers } from '../http/json-members.ts';
 import { createMask } from '../secrets/mask.ts';
 import { isSameName } from '../http/query.ts';

@@ -4,7 +4,7 @@ import { isReadByContent, isVending } from '../../credentials/aws/aws-vending.ts
 import { isObjectStore, signRequest, type AwsKeys } from '../../credentials/aws/sigv4.ts';
 import { parseScope, scopeFault, type SigningScope } from '../../credentials/aws/sigv4-scope.ts';
 import { valuesOf, type Field } from '../http/fields.ts';
-import type { InjectInput, InjectResult, Placing } from './inject.ts';
+import type { InjectInput, InjectResult, Placing } from './placing.ts';
 import { createMask, noNeedles } from '../secrets/mask.ts';
 import { decodedName, decodeOrUndefined, formParts, queryParts } from '../http/query.ts';
 import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';

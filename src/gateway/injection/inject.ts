@@ -1,13 +1,11 @@
 import { toCasemateError } from '../../base/errors.ts';
 import type { BoundCredential, Injection, Material } from '../../credentials/credential.ts';
-import type { BodyStep } from '../bodies/body-steps.ts';
 import { forwardedRequestFields, type Field } from '../http/fields.ts';
 import { basicValue, headerValue } from '../http/header-value.ts';
 import { identityFault, identityNames } from './identity.ts';
 import { injectBody } from './inject-body.ts';
 import { injectSignature } from './inject-signature.ts';
-import type { Needles } from '../secrets/mask.ts';
-import type { Content } from '../exchange/read-content.ts';
+import type { InjectInput, InjectResult, Placing } from './placing.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 import { placeForParameter } from '../http/replace-parameter.ts';
 
@@ -15,43 +13,6 @@ import { placeForParameter } from '../http/replace-parameter.ts';
  * Puts the real credential in the place of the phantom: in the declared place, once, and nowhere else. A key of the
  * caller's own is refused, because it would carry data to somebody else's account at an allowed host (SEC-04).
  */
-export interface InjectInput {
-  readonly method: string;
-  readonly host: string;
-  /** as the upstream will read it, with the port where it is unusual */
-  readonly authority: string;
-  readonly fields: readonly Field[];
-  readonly target: string;
-  /** the credential of the rule that allowed the request */
-  readonly credential: BoundCredential | undefined;
-  /** phantoms of the whole sandbox */
-  readonly phantoms: readonly string[];
-  readonly phantomNeedles: Needles;
-  /** `undefined`: the request has none */
-  readonly content: Content | undefined;
-  readonly nowMs: number;
-}
-
-/** A request as it goes on, the credential included. */
-export interface Outgoing {
-  readonly target: string;
-  readonly fields: readonly Field[];
-  /** the real value; its keyed hash goes on record */
-  readonly secret: string | undefined;
-  /** the value as its owner gave it */
-  readonly material?: Material | undefined;
-  /** everything that answers are searched for; absent: `secret` alone */
-  readonly scrub?: readonly string[] | undefined;
-  /** the whole content, where it had to be read first; `step` is yet to be applied */
-  readonly content?: Buffer | undefined;
-  /** phantoms were made unreadable in `content` */
-  readonly isMasked?: boolean | undefined;
-  /** changes the content on its way, where the credential stands in it */
-  readonly step?: BodyStep | undefined;
-}
-
-export type InjectResult = { readonly ok: true; readonly outgoing: Outgoing } | { readonly ok: false; readonly refusal: Refusal };
-
 export async function inject(input: InjectInput): Promise<InjectResult> {
   const { fields, target, credential, phantoms, host } = input;
   const injection = credential?.injectAt?.(host) ?? credential?.inject;
@@ -70,15 +31,6 @@ export async function inject(input: InjectInput): Promise<InjectResult> {
   }
   const placed = await place({ input, credential, injection, kept: searchable(kept, injection) }, material);
   return placed.ok ? { ok: true, outgoing: { ...placed.outgoing, material } } : placed;
-}
-
-/** One request with all that was settled about it. */
-export interface Placing {
-  readonly input: InjectInput;
-  readonly credential: BoundCredential;
-  readonly injection: Injection;
-  /** what goes on of the header, identities left out */
-  readonly kept: readonly Field[];
 }
 
 /** Asks for answers that can be searched for the secret as they come: whole, because a part of it is not known for one. */

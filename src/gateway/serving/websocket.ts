@@ -16,7 +16,7 @@ import { permit } from '../exchange/permit.ts';
 import { answeredFields, passOn, readable } from '../exchange/relay.ts';
 import { finish, type Run } from '../exchange/run.ts';
 import { refuse, type Refusal } from '../refusal.ts';
-import type { UpgradeAnswer } from '../upstream/upstream.ts';
+import type { UpgradeAnswer } from '../upstream/upstream-request.ts';
 import { createFrameRelay, FrameFault } from '../http/websocket-frames.ts';
 
 /**

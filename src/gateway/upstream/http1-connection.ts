@@ -6,7 +6,7 @@ import type { Field } from '../http/fields.ts';
 import { informationLimit } from '../limits.ts';
 import { WrittenContent } from '../bodies/written-content.ts';
 import { requestText, type WrittenRequest } from '../http/request-text.ts';
-import type { UpgradeAnswer, UpstreamAnswer } from './upstream.ts';
+import type { UpgradeAnswer, UpstreamAnswer } from './upstream-request.ts';
 
 /** Why there is no answer. */
 export type Failure = 'closed' | 'unreadable' | 'talkative' | 'switched';

@@ -6,7 +6,7 @@ import type { Field } from '../http/fields.ts';
 import type { WrittenRequest } from '../http/request-text.ts';
 import { createConnectionPool, type ConnectionPool } from './connection-pool.ts';
 import type { Http1Connection, Waiting } from './http1-connection.ts';
-import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
+import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream-request.ts';
 
 /**
  * Requests over HTTP/1.1 with kept-alive connections. A connection is dialled, checked and, for TLS, verified before

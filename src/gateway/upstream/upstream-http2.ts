@@ -5,7 +5,7 @@ import { brokenRequest, faulty, type Attempt } from '../fault.ts';
 import { fieldsOf, type Field } from '../http/fields.ts';
 import { informationLimit } from '../limits.ts';
 import { pump } from '../bodies/pump.ts';
-import type { UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream.ts';
+import type { UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream-request.ts';
 
 /** Requests over one HTTP/2 session to an upstream that offers it. Nothing is sent a second time. */
 export interface Http2Upstream {

@@ -1,4 +1,5 @@
-import { createUpstream, type Upstream, type UpstreamOptions } from './upstream.ts';
+import { createUpstream } from './upstream.ts';
+import type { Upstream, UpstreamOptions } from './upstream-request.ts';
 
 /** The upstreams of one sandbox by destination, so that their connections are used again; bounded in number. */
 export interface UpstreamStore {

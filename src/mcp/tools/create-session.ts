@@ -7,7 +7,8 @@ import type { DockerOptions } from '../docker-options.ts';
 import { placeMounts, type McpMounts } from '../mcp-mounts.ts';
 import { requestOf, sessionInput } from '../session-request.ts';
 import { sessionOf, sessionView } from '../session-view.ts';
-import { tool, type ToolContext } from '../tool.ts';
+import { tool } from '../tool.ts';
+import type { ToolContext } from '../tool-context.ts';
 
 /** A sandbox for one project, made, started and read back. */
 export const createSession = tool({

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { visibleLines } from '../../base/text.ts';
 import { openCommand, runCommand } from '../run-command.ts';
 import { sessionId } from '../session-view.ts';
-import { tool, type ToolContext } from '../tool.ts';
+import { tool } from '../tool.ts';
+import type { ToolContext } from '../tool-context.ts';
 import { variables } from '../variables.ts';
 
 /** One command inside, to its end. */

@@ -10,7 +10,8 @@ import { changesBetween, listFiles } from '../changed-files.ts';
 import { lineReader } from '../line-reader.ts';
 import { openCommand, runCommand } from '../run-command.ts';
 import { sessionId } from '../session-view.ts';
-import { tool, type ToolContext } from '../tool.ts';
+import { tool } from '../tool.ts';
+import type { ToolContext } from '../tool-context.ts';
 
 /** One task for the agent of a session, without a person: its events as progress, its result at the end. */
 

@@ -14,7 +14,8 @@ import { writeToHost } from '../../workspace/transfer/host-target.ts';
 import { hostPlace, refuseTarget } from '../host-place.ts';
 import { openCommand, runCommand, type Exchange } from '../run-command.ts';
 import { sessionId } from '../session-view.ts';
-import { tool, type ToolContext } from '../tool.ts';
+import { tool } from '../tool.ts';
+import type { ToolContext } from '../tool-context.ts';
 
 /** Files in and out of a session: a program inside sends or takes them, and the host follows nothing that a sandbox wrote. */
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { eventually } from '../eventually.ts';
 import { attack, control, type Row } from '../finding.ts';
-import type { Inside } from '../probe.ts';
+import type { Inside } from '../target.ts';
 import type { AttackTable, Field } from './attack.ts';
 
 /** What commands print: it is kept on the host for whoever asks for it later. */

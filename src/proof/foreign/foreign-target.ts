@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 
 import { atTerminal } from '../outside/host-terminal.ts';
-import type { InsideOptions, Target } from '../probe.ts';
+import type { InsideOptions, Target } from '../target.ts';
 import type { CommandTemplate, TemplateFolders } from './command-template.ts';
 import { hold, type Holder } from './holder.ts';
 import { packProgram } from './pack-program.ts';

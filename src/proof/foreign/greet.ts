@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { namespaceOf } from '../host-view.ts';
 import { observe } from '../inside/observe.ts';
-import type { Inside, Target } from '../probe.ts';
+import type { Inside, Target } from '../target.ts';
 import { textMap } from '../read-answer.ts';
 
 /**

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { CasemateError, toCasemateError } from '../../base/errors.ts';
 import { isErrno } from '../../system/files.ts';
 import { spawnProcess } from '../../system/process.ts';
-import type { Inside, InsideOptions } from '../probe.ts';
+import type { Inside, InsideOptions } from '../target.ts';
 
 /**
  * Runs the command that starts somebody else's sandbox, as a process group of its own, so that what it started ends with

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 
 import { dataFile } from '../../system/data-file.ts';
 import { run } from '../../system/process.ts';
-import type { Inside, InsideOptions } from '../probe.ts';
+import type { Inside, InsideOptions } from '../target.ts';
 
 /**
  * Puts questions inside a sandbox and reads the answers. The program travels as an argument, so it needs nothing in the

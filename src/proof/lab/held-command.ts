@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Inside } from '../probe.ts';
+import type { Inside } from '../target.ts';
 import type { LabSandbox } from './lab.ts';
 
 /** A command that runs inside until it is let go, so that it can be looked at meanwhile; at most half a minute. */

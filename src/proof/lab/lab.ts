@@ -1,7 +1,7 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 
 import type { JournalRecord } from '../../journal/record.ts';
-import type { Inside, InsideOptions, Target } from '../probe.ts';
+import type { Inside, InsideOptions, Target } from '../target.ts';
 import type { Hand } from './hand.ts';
 import type { World } from './world.ts';
 

@@ -12,7 +12,7 @@ import { runtimeCommand } from '../../engines/oci/runtime.ts';
 import { run } from '../../system/process.ts';
 import { dockerRootInside } from './docker-view.ts';
 import type { RunInside } from '../inside/observe.ts';
-import type { Inside, InsideOptions } from '../probe.ts';
+import type { Inside, InsideOptions } from '../target.ts';
 import type { Lab, LabSandbox } from './lab.ts';
 
 /**

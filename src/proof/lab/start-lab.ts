@@ -14,7 +14,7 @@ import { removeTree } from '../../system/remove-tree.ts';
 import { dataFile } from '../../system/data-file.ts';
 import { privateFolder } from '../../system/files.ts';
 import { run, spawnProcess } from '../../system/process.ts';
-import type { Inside } from '../probe.ts';
+import type { Inside } from '../target.ts';
 import type { CasemateOptions, Lab, LabDaemon, LabPlaces, LabSandbox, OpenProgram } from './lab.ts';
 import { hosts } from './hosts.ts';
 import { makeSandbox } from './lab-sandbox.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { processEnvironment, programFolders } from '../../system/environment.ts';
 import { namespaceOf } from '../host-view.ts';
-import type { Target } from '../probe.ts';
+import type { Target } from '../target.ts';
 
 /**
  * What this host sees of a sandbox that is to run on gVisor's kernel: processes, told apart by the program they run. Nothing

@@ -1,7 +1,7 @@
 import { none } from '../compare.ts';
 import type { Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
-import type { Target } from '../probe.ts';
+import type { Target } from '../target.ts';
 import { groupLimits } from './group-limits.ts';
 import { hostProcesses, type HostProcess } from './gvisor-processes.ts';
 import {

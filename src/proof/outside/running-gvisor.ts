@@ -10,7 +10,7 @@ import { specOf } from '../../sandbox/spec.ts';
 import { none, same } from '../compare.ts';
 import { control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
-import type { Target } from '../probe.ts';
+import type { Target } from '../target.ts';
 import { hostProcesses } from './gvisor-processes.ts';
 import { environmentOf, processFaults, unknownKeys } from './planned-process.ts';
 

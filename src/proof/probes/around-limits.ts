@@ -1,6 +1,7 @@
 import { attack, control, type Row } from '../finding.ts';
 import { observe } from '../inside/observe.ts';
-import type { Bench, ProbeTable, Target } from '../probe.ts';
+import type { Bench, ProbeTable } from '../probe.ts';
+import type { Target } from '../target.ts';
 import { text, textMap } from '../read-answer.ts';
 import { isLimit, readOwnLimits } from '../watch/own-limits.ts';
 

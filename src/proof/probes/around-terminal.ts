@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { attack, control, type Row } from '../finding.ts';
 import { observe, type RunInside } from '../inside/observe.ts';
 import { readTyped, type Typed } from '../outside/host-terminal.ts';
-import { everyRow, type ProbeTable, type Target } from '../probe.ts';
+import { everyRow, type ProbeTable } from '../probe.ts';
+import type { Target } from '../target.ts';
 import { textMap } from '../read-answer.ts';
 import { told } from '../watch/start-watch.ts';
 

@@ -5,7 +5,8 @@ import { brokenPolicies, type BrokenPolicy } from '../attacks/broken-policies.ts
 import { none } from '../compare.ts';
 import { control, type Row } from '../finding.ts';
 import type { Lab } from '../lab/lab.ts';
-import type { Inside, ProbeTable } from '../probe.ts';
+import type { ProbeTable } from '../probe.ts';
+import type { Inside } from '../target.ts';
 import { refusedRow } from '../refused.ts';
 
 /** A policy that says nothing clear (G16): nothing is made under it, and what is wrong is named. */

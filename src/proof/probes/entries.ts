@@ -9,7 +9,8 @@ import { holdCommand } from '../lab/held-command.ts';
 import type { CasemateOptions, Lab, LabSandbox } from '../lab/lab.ts';
 import { readTold, tellingProgram, type Told } from '../lab/told-inside.ts';
 import { differences, entryView, processInside, type EntryView } from '../outside/entry-view.ts';
-import { entries, type Entry, type Inside, type ProbeTable } from '../probe.ts';
+import { entries, type Entry, type ProbeTable } from '../probe.ts';
+import type { Inside } from '../target.ts';
 
 /**
  * Every way into a sandbox (G23): the same confinement as its first process has, whoever calls, with and without a terminal,

@@ -11,7 +11,8 @@ import { hosts, rawPort } from '../lab/hosts.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { arrivalText, settle, watch } from '../oracle.ts';
 import { withoutRoom } from '../outside/full-disk.ts';
-import type { Inside, ProbeTable } from '../probe.ts';
+import type { ProbeTable } from '../probe.ts';
+import type { Inside } from '../target.ts';
 import { refusedRow } from '../refused.ts';
 
 /** A host whose disk is full (G16): what cannot be recorded is not done, and what is missing is named. */

@@ -12,7 +12,8 @@ import { dockerParts, labContext } from '../lab/docker-view.ts';
 import { lyingEngine, runtimeSays } from '../lab/lying-engine.ts';
 import type { Lab } from '../lab/lab.ts';
 import { rootInside } from '../lab/root-inside.ts';
-import type { Bench, Inside, ProbeTable } from '../probe.ts';
+import type { Bench, ProbeTable } from '../probe.ts';
+import type { Inside } from '../target.ts';
 
 /** Images by their digest, and runtimes by their version (G25). */
 

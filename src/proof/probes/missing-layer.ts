@@ -6,7 +6,8 @@ import { hiddenLayers, hideable, hideableGroups, withoutGroups } from '../lab/hi
 import type { Lab } from '../lab/lab.ts';
 import { hidingLies, lyingEngine } from '../lab/lying-engine.ts';
 import { secondHome, type SecondHome } from '../lab/second-home.ts';
-import type { Inside, ProbeTable } from '../probe.ts';
+import type { ProbeTable } from '../probe.ts';
+import type { Inside } from '../target.ts';
 import { readOwnLimits } from '../watch/own-limits.ts';
 
 /** A host that lacks a layer of protection (G16): nothing starts there, and the layer is named. */

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnProcess } from '../../system/process.ts';
 import { attack, control, type Row } from '../finding.ts';
 import { hostProcesses, isGvisorAlone, type HostProcess } from '../outside/gvisor-processes.ts';
-import type { ProbeTable, Target } from '../probe.ts';
+import type { ProbeTable } from '../probe.ts';
+import type { Target } from '../target.ts';
 
 /**
  * Whether programs run on a kernel of their own where one was asked for (G2). Judged by what this host does not see: a

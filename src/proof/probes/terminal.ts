@@ -15,7 +15,8 @@ import { holdCommand } from '../lab/held-command.ts';
 import { hosts } from '../lab/hosts.ts';
 import type { CasemateOptions, Lab, LabSandbox } from '../lab/lab.ts';
 import { drivingPieces } from '../outside/driving.ts';
-import type { Inside, ProbeTable } from '../probe.ts';
+import type { ProbeTable } from '../probe.ts';
+import type { Inside } from '../target.ts';
 
 /**
  * Whether what Casemate itself prints drives the terminal of who runs it (G19): every command that shows something of a

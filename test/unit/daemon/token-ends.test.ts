@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { callsOfCaller } from '../../../src/daemon/caller-calls.ts';
-import type { CallerClaim } from '../../../src/daemon/caller-protocol.ts';
+import type { CallerClaim } from '../../../src/daemon/caller-view.ts';
 import { createCalls } from '../../../src/daemon/calls.ts';
 import type { CallContext } from '../../../src/daemon/server.ts';
 import { createTimers } from '../../../src/daemon/timers.ts';
