@@ -393,8 +393,3 @@ export const maxLineBytes = 4 * 1024 * 1024;
 export function socketPath(paths: Paths): string {
   return join(paths.runtime, 'daemon.sock');
 }
-
-/** A `WireError` as JSON: why the last daemon that was started did not come up. */
-export function startFaultPath(paths: Paths): string {
-  return join(paths.runtime, 'daemon-start-fault.json');
-}

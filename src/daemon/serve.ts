@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
@@ -9,8 +8,9 @@ import { buildId } from './build-id.ts';
 import { callsOfCaller } from './caller-calls.ts';
 import { createCalls, type CallParts } from './calls.ts';
 import { takeDaemonLock } from './lock.ts';
-import { socketPath, startFaultPath, type StatusAnswer } from './protocol.ts';
+import { socketPath, type StatusAnswer } from './protocol.ts';
 import { listenForCalls, type Control } from './server.ts';
+import { removeOldFaults, startFaultPath } from './start-fault.ts';
 import { createTimers } from './timers.ts';
 import { claimHolds, judgedClaim } from './token-claims.ts';
 import { createTokenEnds } from './token-ends.ts';
@@ -47,7 +47,6 @@ const defaultIdleMs = 10 * 60_000;
 export async function serve(options: ServeOptions): Promise<number> {
   const { paths } = options;
   await privateFolder(paths.runtime);
-  await rm(startFaultPath(paths), { force: true });
   const cleanup = cleanupStack();
   try {
     await privateFolder(paths.state);
@@ -55,7 +54,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   } catch (error) {
     // Whoever started us is waiting for the socket; it reads this instead. That it cannot be written is not put before it.
     const { code, message, hint } = toCasemateError(error);
-    await writeDurably(startFaultPath(paths), JSON.stringify({ code, message, hint })).catch(() => undefined);
+    await writeDurably(startFaultPath(paths, process.pid), JSON.stringify({ code, message, hint })).catch(() => undefined);
     throw error;
   } finally {
     await cleanup.run().catch((error: unknown) => log(describe(error)));
@@ -70,6 +69,7 @@ async function live({ env, paths, uid, resolver, isLab, whileOpen }: ServeOption
   }
   cleanup.add('give up the lock', lock.release);
   await Promise.all([paths.config, paths.state, paths.runtime].map(removeDrafts));
+  await removeOldFaults(paths, Date.now());
   // Before any value is read.
   if (!(await forbidCoreDumps({ env }))) {
     log('a crash of this process may write its memory to disk: prlimit is not here to forbid it');

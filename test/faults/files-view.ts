@@ -17,7 +17,7 @@ const lasting: readonly RegExp[] = [
   /^state\/journal(\/(journal-\d{6}\.jsonl|writer\.lock(-journal)?|keys(\/(signing\.pem|signing\.pub\.pem|credential-hmac\.key))?))?$/,
   /^state\/engine(\/(sandboxes|slots|covers(\/empty(\.json)?)?|blanks(\/\d+(-\d+)?\.ext4)?))?$/,
   /^state\/(docker|podman)(\/sandboxes)?$/,
-  /^run(\/(daemon\.sock|daemon-start-fault\.json|engine(\/(sandboxes|runc|runsc|probes(\/sandboxes)?))?))?$/,
+  /^run(\/(daemon\.sock|daemon-start-fault-\d+\.json|engine(\/(sandboxes|runc|runsc|probes(\/sandboxes)?))?))?$/,
   /^cache(\/npm)?$/,
 ];
 

@@ -1,9 +1,10 @@
-import { closeSync, constants, mkdirSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CasemateError, isErrorCode } from '../../base/errors.ts';
 import type { StartedDaemon } from '../../daemon/client.ts';
-import { startFaultPath, type WireError } from '../../daemon/protocol.ts';
+import type { WireError } from '../../daemon/protocol.ts';
+import { startFaultPath } from '../../daemon/start-fault.ts';
 import { baseEnvironment, type Environment } from '../../system/environment.ts';
 import { spawnProcess } from '../../system/process.ts';
 import type { CommandContext } from '../command.ts';
@@ -69,13 +70,14 @@ export function startDaemon({ env, paths, entry: given }: CommandContext): Start
   child.unref();
   closeSync(log);
   const hasEnded = (): boolean => exitCode !== undefined;
-  return { hasEnded, fault: () => (hasEnded() && exitCode !== 0 ? readFault(startFaultPath(paths)) : undefined) };
+  return { hasEnded, fault: () => (hasEnded() && exitCode !== 0 ? readFault(startFaultPath(paths, child.pid ?? 0)) : undefined) };
 }
 
 function readFault(path: string): CasemateError {
   try {
     // oxlint-disable-next-line no-unsafe-type-assertion -- our own file, written by the daemon in its private folder
     const { code, message, hint } = JSON.parse(readFileSync(path, 'utf8')) as WireError;
+    rmSync(path, { force: true });
     return new CasemateError(isErrorCode(code) ? code : 'DAEMON_UNREACHABLE', message, { hint });
   } catch (cause) {
     return new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended while it started', {

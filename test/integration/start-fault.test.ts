@@ -1,0 +1,40 @@
+/** Several callers find no daemon at the same time, and none can come up: each is told why. */
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { removeOldFaults, startFaultPath } from '../../src/daemon/start-fault.ts';
+import { makeHome, type Home } from '../helpers/cli.ts';
+
+let home: Home;
+beforeAll(async () => {
+  home = await makeHome();
+  await mkdir(home.paths.state, { recursive: true, mode: 0o700 });
+  // A file where the journal's folder should be.
+  await writeFile(join(home.paths.state, 'journal'), 'not a journal\n', { mode: 0o600 });
+});
+afterAll(async () => {
+  await home.remove();
+});
+
+test('each caller names the journal, however they meet', async () => {
+  for (let round = 0; round < 3; round += 1) {
+    const outcomes = await Promise.all(Array.from({ length: 4 }, () => home.casemate(['ls'])));
+    expect(outcomes.map(({ code }) => code)).toEqual([125, 125, 125, 125]);
+    expect(outcomes.filter(({ err }) => !/journal/.test(err)).map(({ err }) => err)).toEqual([]);
+  }
+  // What was read is gone.
+  expect((await readdir(home.paths.runtime)).filter((name) => name.startsWith('daemon-start-fault'))).toEqual([]);
+}, 120_000);
+
+test('what nobody read goes after a minute, and not before', async () => {
+  const [old, fresh] = [startFaultPath(home.paths, 1), startFaultPath(home.paths, 2)];
+  await writeFile(old, '{}');
+  await writeFile(fresh, '{}');
+  const past = new Date(Date.now() - 120_000);
+  await utimes(old, past, past);
+  await removeOldFaults(home.paths, Date.now());
+  expect((await readdir(home.paths.runtime)).filter((name) => name.startsWith('daemon-start-fault'))).toEqual([
+    'daemon-start-fault-2.json',
+  ]);
+});
