@@ -14,7 +14,7 @@ interface Rounds {
   readonly runtime: 'runc' | 'runsc';
 }
 
-/** Answers what was found wrong, after some rounds. Whether a point is reached is a matter of time, too: a third must be. */
+/** Answers what was found wrong, after some rounds of which most were hit. */
 async function play({ chosen, rounds, runtime }: Rounds): Promise<readonly RoundReport[]> {
   const reports: RoundReport[] = [];
   await campaign({
@@ -27,7 +27,7 @@ async function play({ chosen, rounds, runtime }: Rounds): Promise<readonly Round
   });
   // One of each step without a fault, from which its points are known, then those with one.
   expect(reports.map(({ point }) => point.kind !== 'none').filter(Boolean)).toHaveLength(rounds);
-  expect(reports.filter(({ hits }) => hits.length > 0).length).toBeGreaterThanOrEqual(rounds / 3);
+  expect(reports.filter(({ hits }) => hits.length > 0).length).toBeGreaterThan(rounds / 2);
   return reports.filter(({ faults }) => faults.length > 0);
 }
 

@@ -1,11 +1,12 @@
 /** The life of a sandbox, as steps: create, start, exec, stop, restart, destroy, run, and the end and beginning of the daemon. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { ChildFault } from './child-faults.ts';
 import { readStandings } from './look.ts';
+import { amongThem } from './random-kill.ts';
 import { box, claimFaults, must, succeeded, type Done, type Step } from './step.ts';
 import type { Started, World } from './world.ts';
 
@@ -36,9 +37,11 @@ function reportedState(
 ): readonly string[] {
   const isReported = succeeded(done.outcomes[0]);
   const now = stateOf(world);
+  // A kill that came after the report and took the sandbox with it: the next daemon finds it stopped, and says so.
+  const wasTaken = state === 'running' && now === 'stopped' && done.hits.some((hit) => hit.includes(amongThem));
   return [
     ...claimFaults(done.lines, [{ action, subject: box, isReported }]),
-    ...(isReported && now !== state ? [`${action} was reported, and "${box}" is ${now ?? 'gone'}`] : []),
+    ...(isReported && now !== state && !wasTaken ? [`${action} was reported, and "${box}" is ${now ?? 'gone'}`] : []),
   ];
 }
 
@@ -93,6 +96,14 @@ function commandFaults({ outcomes, lines }: Done, expected: string): readonly st
   ];
 }
 
+/** What the command of `run` made in the workspace; one that came to its end has removed it itself. */
+function takenAway({ project }: World, hasEnded: boolean): readonly string[] {
+  const made = join(project, 'made');
+  const isLeft = existsSync(made);
+  rmSync(made, { force: true });
+  return isLeft && hasEnded ? ['a command was reported that had not come to its end'] : [];
+}
+
 const slowly = 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.15; done';
 const slowOut = '1\n2\n3\n4\n5\n6\n';
 
@@ -143,10 +154,13 @@ export const lifeSteps: readonly Step[] = [
   {
     name: 'run',
     role: 'daemon',
+    // A command that was killed between its two writes leaves what it wrote: that is the person's, and no fault of ours.
+    mayLeave: /^in the workspace and not before: made /,
     act: async (world, nonce) => [
       await world.run(['run', '--name', box, '--', 'sh', '-c', `echo ${nonce} > made; cat made; rm made`]),
     ],
     check: (world, done) => [
+      ...takenAway(world, succeeded(done.outcomes[0])),
       ...commandFaults(done, `${done.nonce}\n`),
       ...claimFaults(
         done.lines,

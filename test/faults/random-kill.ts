@@ -12,34 +12,44 @@ export type Victim = (typeof victims)[number];
 /** Resolves to what was killed. The caller is the newest command of the product. */
 export async function killLater(world: World, victim: Victim, afterMs: number): Promise<string> {
   await sleep(afterMs);
-  const pids = victimsOf(world, victim);
-  for (const pid of pids) {
+  const chosen = victimsOf(world, victim);
+  for (const { pid } of chosen) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
       // It has ended by itself.
     }
   }
-  return `${victim} after ${afterMs} ms: ${pids.length} killed`;
+  const tookFirst = chosen.some(({ isFirst }) => isFirst) ? `, ${amongThem}` : '';
+  return `${victim} after ${afterMs} ms: ${chosen.length} killed${tookFirst}`;
 }
 
-/** On gVisor the process that keeps its kernel, and the kernel. */
-const isFirst = /sleep infinity$|\/keep\.pl |^runsc-sandbox /;
+/** Of a kill that took a sandbox with it, and not only who looks after it. */
+export const amongThem = 'the first process of a sandbox among them';
 
-function victimsOf(world: World, victim: Victim): readonly number[] {
+/** On gVisor the process that keeps its kernel, and the kernel. */
+const firstCommand = /sleep infinity$|\/keep\.pl |^runsc-sandbox /;
+
+interface Chosen {
+  readonly pid: number;
+  readonly isFirst: boolean;
+}
+
+function victimsOf(world: World, victim: Victim): readonly Chosen[] {
   const daemon = world.daemonPid() ?? [];
   const callers = world.callers();
   if (victim === 'daemon' || victim === 'caller' || victim === 'both') {
-    return [...(victim === 'caller' ? [] : [daemon].flat()), ...(victim === 'daemon' ? [] : callers)];
+    const pids = [...(victim === 'caller' ? [] : [daemon].flat()), ...(victim === 'daemon' ? [] : callers)];
+    return pids.map((pid) => ({ pid, isFirst: false }));
   }
   const { state } = world.paths;
   const { processes } = viewHost(world.root, [
     ...readStandings(state).map(({ id }) => ({ id, name: id })),
     ...readContainers(state),
   ]);
-  const chosen =
-    victim === 'everything'
-      ? processes
-      : processes.filter(({ sandbox, command }) => sandbox !== undefined && isFirst.test(command));
-  return chosen.map(({ pid }) => pid);
+  const all = processes.map(({ pid, sandbox, command }) => ({
+    pid,
+    isFirst: sandbox !== undefined && firstCommand.test(command),
+  }));
+  return victim === 'everything' ? all : all.filter(({ isFirst }) => isFirst);
 }

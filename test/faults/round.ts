@@ -72,7 +72,7 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
   const unremoved = unremovedBy(hits, world.root);
   const settled = await look(looked, 'settled', [step.mayLeave, unremoved]);
   const lines = linesOf(world).slice(before);
-  const checked = (await step.check?.(world, { nonce, outcomes, lines })) ?? [];
+  const checked = (await step.check?.(world, { nonce, outcomes, lines, hits })) ?? [];
   const after = await goOn(world);
   if (unremoved !== undefined) {
     await world.run(['daemon', 'stop', '--force']);

@@ -32,6 +32,8 @@ export interface Done {
   readonly outcomes: readonly Outcome[];
   /** records since the step began */
   readonly lines: readonly Line[];
+  /** what went wrong, in words */
+  readonly hits: readonly string[];
 }
 
 /** The name that all steps use again and again. */
