@@ -1,5 +1,5 @@
 /** Several callers find no daemon at the same time, and none can come up: each is told why. */
-import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -26,6 +26,14 @@ test('each caller names the journal, however they meet', async () => {
   // What was read is gone.
   expect((await readdir(home.paths.runtime)).filter((name) => name.startsWith('daemon-start-fault'))).toEqual([]);
 }, 120_000);
+
+test('a daemon that is started takes nothing away that another caller is about to read', async () => {
+  const another = startFaultPath(home.paths, 1);
+  await writeFile(another, '{}');
+  expect((await home.casemate(['ls'])).code).toBe(125);
+  expect((await stat(another)).size).toBe(2);
+  await rm(another);
+}, 60_000);
 
 test('what nobody read goes after a minute, and not before', async () => {
   const [old, fresh] = [startFaultPath(home.paths, 1), startFaultPath(home.paths, 2)];
