@@ -1,4 +1,3 @@
-import type { Way, Call } from './gateway-way.ts';
 /**
  * What the gateway costs: TLS relayed as it is (splice) and opened for a credential (injection), against the same exchange
  * over a direct connection and over proxies of others. Caller, upstream and each proxy are processes of their own; rounds
@@ -14,6 +13,7 @@ import { processEnvironment } from '../src/system/environment.ts';
 import { processorMs, startChild, type Child } from './child.ts';
 import type { ClientData, Task } from './gateway-client.ts';
 import { measures, measureWays } from './gateway-measures.ts';
+import type { Call, Way } from './gateway-way.ts';
 import type { GatewayData, Ports } from './gateway-process.ts';
 import type { UpstreamData } from './gateway-upstream.ts';
 import { startMitmproxy, startSquid, startSrt, type Missing, type Proxy } from './proxies.ts';

@@ -1,4 +1,3 @@
-import { agentServers, mcpFile, mcpFileText } from '../agents/mcp-servers.ts';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -7,6 +6,7 @@ import { allDone } from '../base/all-done.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { HomeFile } from '../agents/agent.ts';
 import { copyHome, planHome, type HomeSource } from '../agents/home.ts';
+import { agentServers, mcpFile, mcpFileText } from '../agents/mcp-servers.ts';
 import { trustBundle } from '../agents/trust.ts';
 import { createAuthority } from '../gateway/tls/authority.ts';
 import type { Authority } from '../gateway/gateway.ts';

@@ -1,9 +1,9 @@
-import type { DialectParts } from './dialect-parts.ts';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { privateFolder, replaceFile } from '../../system/files.ts';
 import type { ContainerBody } from './container-bodies.ts';
+import type { DialectParts } from './dialect-parts.ts';
 import { segment } from './docker-client.ts';
 import { differences } from './read-back.ts';
 import { podmanDifferences } from './podman-read-back.ts';

@@ -83,22 +83,25 @@ function cgroupOf({ linux }: OciConfig) {
 
 const namespaces = ['cgroup', 'ipc', 'mount', 'network', 'pid', 'user', 'uts'];
 
+/** All that a specification may say of Linux; each is judged. */
+export const linuxMembers = [
+  'uidMappings',
+  'gidMappings',
+  'namespaces',
+  'cgroupsPath',
+  'resources',
+  'seccomp',
+  'sysctl',
+  'maskedPaths',
+  'readonlyPaths',
+];
+
 /** The specification as anybody could have written it: only what is listed here may be in it, whatever the types say. */
 export function configFaults(config: OciConfig, { seccomp }: { readonly seccomp: boolean }): readonly string[] {
   const { linux, process, root, mounts } = config;
   const rules: Readonly<Record<string, boolean>> = {
     'members beside the known ones': unknownKeys(config, ['ociVersion', 'process', 'root', 'hostname', 'mounts', 'linux']),
-    'members of linux beside the known ones': unknownKeys(linux, [
-      'uidMappings',
-      'gidMappings',
-      'namespaces',
-      'cgroupsPath',
-      'resources',
-      'seccomp',
-      'sysctl',
-      'maskedPaths',
-      'readonlyPaths',
-    ]),
+    'members of linux beside the known ones': unknownKeys(linux, linuxMembers),
     'another set of namespaces':
       linux.namespaces
         .map(({ type }) => type)

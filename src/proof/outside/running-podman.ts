@@ -8,6 +8,7 @@ import { namespaceOf } from '../host-view.ts';
 import { podmanParts, type PodmanPart } from '../lab/docker-view.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { unknownKeys } from './planned-process.ts';
+import { linuxMembers } from './running-config.ts';
 import { hostKernelRow, mountFaults, parentOf, type ShownFolder } from './running-docker.ts';
 
 /**
@@ -118,17 +119,6 @@ export function podmanFaults(config: Fields, hasUsers: boolean): readonly string
 }
 
 const known = ['ociVersion', 'process', 'root', 'hostname', 'mounts', 'annotations', 'linux'];
-const knownOfLinux = [
-  'uidMappings',
-  'gidMappings',
-  'namespaces',
-  'cgroupsPath',
-  'resources',
-  'seccomp',
-  'sysctl',
-  'maskedPaths',
-  'readonlyPaths',
-];
 const kindsOfMounts = ['bind', 'proc', 'tmpfs', 'devpts', 'mqueue', 'sysfs', 'cgroup', 'cgroup2'];
 const ofOwnNetwork = /^net\.ipv4\.(?:(?:tcp|udp)_[rw]?mem(?:_min)?|ip_unprivileged_port_start|ping_group_range)$/;
 
@@ -136,7 +126,7 @@ function linuxRules(linux: Fields, hasUsers: boolean): Readonly<Record<string, b
   const types = rowsOf(linux['namespaces']).map((row) => textOf(fieldsOf(row)['type']));
   const wanted = hasUsers ? [...namespaces, 'user'] : namespaces;
   return {
-    'members of linux beside the known ones': unknownKeys(linux, knownOfLinux),
+    'members of linux beside the known ones': unknownKeys(linux, linuxMembers),
     'another set of namespaces': types.toSorted().join() !== wanted.toSorted().join(),
     'no filter of system calls that refuses by default': fieldsOf(linux['seccomp'])['defaultAction'] !== 'SCMP_ACT_ERRNO',
     'fewer than 25 covered paths': new Set(rowsOf(linux['maskedPaths'])).size < 25,
