@@ -97,7 +97,10 @@ function describeUnion(
   value: unknown,
   { path, words }: Place,
 ): readonly SchemaFault[] {
-  const meant = issue.errors.find((issues) => !issues.some((inner) => inner.path.length === 0 && inner.code === 'invalid_type'));
+  // A word is no alternative to a list or a map, whichever word it is.
+  const isMany = typeof valueAt(value, path) === 'object';
+  const isOther = ({ code }: Issue): boolean => code === 'invalid_type' || (code === 'invalid_value' && isMany);
+  const meant = issue.errors.find((issues) => !issues.some((inner) => inner.path.length === 0 && isOther(inner)));
   if (meant === undefined) {
     const expected = issue.errors.flatMap((issues) =>
       issues.flatMap((inner) => (inner.code === 'invalid_type' ? [kindWords[inner.expected] ?? inner.expected] : [])),

@@ -87,6 +87,12 @@ describe('parsePolicy', () => {
       'version: 1\nlevel: tem',
       '2:8: level must be one of personal, team, service, maximum, not "tem" | Did you mean "team"?',
     ],
+    [
+      'a folder that no layout has',
+      'version: 1\nworkspace: { layout: [imports, export] }',
+      '2:32: workspace.layout[1] must be one of imports, exports, shared, Projects, Documentation, Research, not "export" | Did you mean "exports"?',
+    ],
+    ['a word that is no layout', 'version: 1\nworkspace: { layout: some }', '2:22: workspace.layout must be all, not "some"'],
     ['a number for an agent', 'version: 1\nagent: 3', '2:8: agent must be text or a map of keys, not a number'],
     ['everything', 'version: 1\nnetwork: [{ host: "*" }]', '2:19: network[0].host "*": a host of "*" would allow everything'],
     ['a whole top level', 'version: 1\nnetwork: [{ host: "*.com" }]', '*.com would allow names of many owners'],
