@@ -25,6 +25,8 @@ export interface ExamineParts {
   readonly runtime: string;
   readonly uid: number;
   readonly paths: Pick<Paths, 'organisation' | 'config'>;
+  /** how long a program may take to say its version; default 30 s, for a machine that is slow or busy */
+  readonly patienceMs?: number | undefined;
 }
 
 interface Program {
@@ -54,7 +56,7 @@ const programs: readonly Program[] = [
 
 export async function examineHost(parts: ExamineParts): Promise<readonly HostCheck[]> {
   const rows = await Promise.all(programs.map((program) => checkProgram(program, parts)));
-  const layers = await parts.engines[parts.engine].examine(parts.runtime);
+  const layers = await checkLayers(parts);
   const others = await otherEngines(parts);
   const images = await parts.images.list();
   return [
@@ -63,13 +65,32 @@ export async function examineHost(parts: ExamineParts): Promise<readonly HostChe
     ...others,
     ...(await enginePlaces(parts)),
     await checkShare(parts),
-    ...layers.map(({ layer, available, detail }): HostCheck => ({ check: layer, verdict: available ? 'ok' : 'missing', detail })),
+    ...layers,
     {
       check: 'images',
       verdict: images.length > 0 ? 'ok' : 'absent',
       detail: images.length > 0 ? images.map(({ recipe }) => recipe).join(', ') : 'none is built; run: casemate setup',
     },
   ];
+}
+
+/** What the engine of the start gives; one that cannot be asked is a row, too: the others still help. */
+async function checkLayers({ engines, engine, runtime }: ExamineParts): Promise<readonly HostCheck[]> {
+  try {
+    const reports = await engines[engine].examine(runtime);
+    return reports.map(({ layer, available, detail }) => ({ check: layer, verdict: available ? 'ok' : 'missing', detail }));
+  } catch (error) {
+    return [{ check: `engine ${engine}`, verdict: 'missing', detail: told(error) }];
+  }
+}
+
+/** Throws what is a fault of ours. */
+function told(error: unknown): string {
+  if (!isCasemateError(error)) {
+    throw error;
+  }
+  const { message, hint } = error;
+  return hint === undefined ? message : `${message}; ${hint}`;
 }
 
 /** A group of this name has those limits for a moment, and is read back. */
@@ -128,17 +149,15 @@ async function enginePlaces({ engines }: ExamineParts): Promise<readonly HostChe
 }
 
 async function checkProgram(program: Program, parts: ExamineParts): Promise<HostCheck> {
-  const { env } = parts;
+  const { env, patienceMs: timeoutMs = 30_000 } = parts;
   const verdict = program.needed(parts) ? 'missing' : 'absent';
-  const install = `not found; on Debian: apt-get install ${program.from}`;
   try {
-    const { stdout, stderr } = await run(program.name, program.args, { env: baseEnvironment(env), timeoutMs: 10_000 });
+    const { stdout, stderr } = await run(program.name, program.args, { env: baseEnvironment(env), timeoutMs });
     const [line = ''] = `${stdout.toString('utf8')}${stderr.toString('utf8')}`.trim().split('\n');
     return { check: program.name, verdict: 'ok', detail: line.startsWith('usage:') ? 'found' : line };
   } catch (error) {
-    if (isCasemateError(error) && error.code === 'TOOL_MISSING') {
-      return { check: program.name, verdict, detail: install };
-    }
-    throw error;
+    const isAway = isCasemateError(error) && error.code === 'TOOL_MISSING';
+    const detail = isAway ? `not found; on Debian: apt-get install ${program.from}` : told(error);
+    return { check: program.name, verdict, detail };
   }
 }

@@ -1,0 +1,58 @@
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { CasemateError } from '../../../src/base/errors.ts';
+import { memoryEngine } from '../../../src/engines/memory.ts';
+import { examineHost } from '../../../src/sandbox/examine-host.ts';
+import { environmentOf } from '../../../src/system/environment.ts';
+
+/** A slow or broken part of the host is a row of the answer; the other rows are there all the same. */
+describe('what is said of a host', () => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'casemate-examine-'));
+  });
+  afterEach(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const examined = (engine = memoryEngine()) =>
+    examineHost({
+      engines: { oci: engine, podman: memoryEngine(), docker: memoryEngine() },
+      engine: 'oci',
+      images: { find: async () => undefined, list: async () => [] },
+      env: environmentOf({ PATH: folder }),
+      runtime: 'runc',
+      uid: 0,
+      paths: { organisation: join(folder, 'organisation.yaml'), config: folder },
+      patienceMs: 300,
+    });
+
+  it('names a program that does not answer, and goes on', async () => {
+    await writeFile(join(folder, 'mmdebstrap'), '#!/usr/bin/perl\nsleep 60;\n', { mode: 0o755 });
+    await symlink('/bin/true', join(folder, 'runc'));
+    const rows = await examined();
+    expect(rows).toContainEqual({
+      check: 'mmdebstrap',
+      verdict: 'missing',
+      detail: 'mmdebstrap did not end within 300 ms',
+    });
+    expect(rows).toContainEqual(expect.objectContaining({ check: 'runc', verdict: 'ok' }));
+    expect(rows).toContainEqual(expect.objectContaining({ check: 'nsenter', verdict: 'missing' }));
+  });
+
+  it('names an engine that does not answer, and goes on', async () => {
+    const silent = {
+      ...memoryEngine(),
+      examine: async () => {
+        throw new CasemateError('ENGINE_FAILED', 'cannot talk to it', { hint: 'Start it.' });
+      },
+    };
+    const rows = await examined(silent);
+    expect(rows).toContainEqual({ check: 'engine oci', verdict: 'missing', detail: 'cannot talk to it; Start it.' });
+    expect(rows).toContainEqual(expect.objectContaining({ check: 'images', verdict: 'absent' }));
+  });
+});
