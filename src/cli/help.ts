@@ -25,7 +25,20 @@ export function helpFor(table: CommandTable, name?: string): string {
     parts.push(section('Commands', summaries(family)));
   }
   if (row === undefined) {
-    parts.push(`More: ${program} ${name} COMMAND --help`);
+    // One of each; a command's own help has the others.
+    parts.push(
+      ...examples(
+        family.flatMap(
+          ([
+            ,
+            {
+              examples: [first],
+            },
+          ]) => first ?? [],
+        ),
+      ),
+      `More: ${program} ${name} COMMAND --help`,
+    );
   }
   return `${parts.join('\n\n')}\n`;
 }
@@ -33,8 +46,13 @@ export function helpFor(table: CommandTable, name?: string): string {
 /** The `USAGE` error for a command the table does not have, with the nearest one that it has. */
 export function unknownCommand(table: CommandTable, name: string): CasemateError {
   const near = nearest(name, new Set(Object.keys(table).flatMap((key) => [key, key.split(' ')[0] ?? key])));
+  const [first = ''] = name.split(' ');
+  const isFamily = Object.keys(table).some((key) => key.startsWith(`${first} `));
   return new CasemateError('USAGE', `unknown command "${visible(name)}"`, {
-    hint: near === undefined ? `See: ${program} --help` : `Did you mean: ${program} ${near}?`,
+    hint:
+      near === undefined
+        ? `See: ${[program, ...(isFamily ? [first] : [])].join(' ')} --help`
+        : `Did you mean: ${program} ${near}?`,
   });
 }
 
@@ -47,7 +65,8 @@ function topHelp(table: CommandTable): string {
     `More: ${program} COMMAND --help    Version: ${program} --version`,
     "Exit codes: the command's own; 2 bad input, 124 time-out, 125 casemate or the host failed.",
   ];
-  return `${[opening, usage, ...lists, more.join('\n')].join('\n\n')}\n`;
+  const [main] = Object.values(table);
+  return `${[opening, usage, ...lists, ...examples(main?.examples ?? []), more.join('\n')].join('\n\n')}\n`;
 }
 
 function commandHelp(name: string, row: CommandRow): string {
@@ -57,8 +76,12 @@ function commandHelp(name: string, row: CommandRow): string {
     `Usage: ${`${program} ${name} ${row.usage}`.trimEnd()}`,
     row.about === undefined ? `${row.summary}.` : `${row.summary}.\n\n${wrap(row.about, 100)}`,
     section('Options', aligned(lines, columnOf(lines.map(([term]) => term)))),
-    ...(row.examples.length === 0 ? [] : [section('Examples', row.examples.map((example) => `  ${example}`).join('\n'))]),
+    ...examples(row.examples),
   ].join('\n\n');
+}
+
+function examples(lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [section('Examples', lines.map((line) => `  ${line}`).join('\n'))];
 }
 
 /** `-n, --name NAME`: also the first column of the reference page. */

@@ -42,9 +42,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the command line',
     expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining(words) });
   });
 
-  it('ends with 124 when the time is over', async () => {
-    const { code } = await home.casemate(['run', '--timeout', '1500ms', '--', 'sleep', '60']);
-    expect(code).toBe(124);
+  it('ends with 124 when the time is over, and says so', async () => {
+    const { code, err } = await home.casemate(['run', '--timeout', '1500ms', '--', 'sleep', '60']);
+    expect({ code, err }).toEqual({ code: 124, err: expect.stringMatching(/^casemate: .*time limit.*\n$/) });
   });
 
   it('ends a command in a kept sandbox with 124, with all it started', async () => {

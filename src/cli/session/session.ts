@@ -41,7 +41,11 @@ export async function runSession(
   if (result.status === 'rejected') {
     throw result.reason;
   }
-  return timedOut ? 124 : exitCode;
+  if (timedOut) {
+    stderr.write('casemate: ended, because a time limit was reached (exit code 124)\n');
+    return 124;
+  }
+  return exitCode;
 }
 
 /** Shown at most, the rest as a number. */

@@ -28,7 +28,7 @@ const table: CommandTable = {
   }),
   ls: row('List sandboxes', { group: 'Sandboxes' }),
   'policy check': row('Check a policy', { group: 'Policy', usage: '[FILE]' }),
-  'policy explain': row('Explain a verdict', { group: 'Policy' }),
+  'policy explain': row('Explain a verdict', { group: 'Policy', examples: ['casemate policy explain a.example', 'more'] }),
 };
 
 describe('helpFor', () => {
@@ -57,8 +57,14 @@ describe('helpFor', () => {
     expect(text).not.toContain('List sandboxes');
   });
 
+  test('gives examples at each level: of the first command, and one of each of a family', () => {
+    expect(helpFor(table)).toContain('Examples:\n  casemate run -- npm test\n\n');
+    expect(helpFor(table, 'policy')).toContain('Examples:\n  casemate policy explain a.example\n\n');
+  });
+
   test('names the nearest command for an unknown one', () => {
     expect(() => helpFor(table, 'rum')).toThrow(expect.objectContaining({ code: 'USAGE', hint: 'Did you mean: casemate run?' }));
+    expect(unknownCommand(table, 'policy everything').hint).toBe('See: casemate policy --help');
     expect(unknownCommand(table, 'polcy').hint).toBe('Did you mean: casemate policy?');
     expect(unknownCommand(table, '\u001b]0;x\u0007').message).not.toContain('\u001b');
   });
