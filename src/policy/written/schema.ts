@@ -8,7 +8,7 @@ import { budgets, packages, prices, uploads } from './guards-schema.ts';
 import { gitChanges, layoutFolders, levels } from '../policy.ts';
 import { readAllowance } from './read-allowance.ts';
 import { readRef, readRepository, type GitReading } from './read-git.ts';
-import { byteSize, durationLike, refuseValue } from './written-value.ts';
+import { byteSize, byteSizeFrom, durationLike, refuseValue } from './written-value.ts';
 
 /** The form of `casemate.yaml`. Every key's description here is what editors and the reference page show. */
 
@@ -118,8 +118,11 @@ export const layout = z
   .union([z.literal('all'), z.array(z.enum(layoutFolders)).min(1).max(layoutFolders.length)])
   .transform((asked) => (asked === 'all' ? layoutFolders : layoutFolders.filter((folder) => asked.includes(folder))));
 
+/** With less no runtime brings a first process up: each needs some of it before anything of the sandbox runs. */
+const leastMemory = 32 * 1024 ** 2;
+
 const limits = z.strictObject({
-  memory: byteSize.optional().describe('memory; default `4GiB`'),
+  memory: byteSizeFrom(leastMemory).optional().describe('memory, 32 MiB at least; default `4GiB`'),
   cpus: z.number().min(0.05).max(1024).optional().describe('processors, fractions allowed; default `2`'),
   pids: z.number().int().min(8).max(1_000_000).optional().describe('processes and threads; default `512`'),
   disk: byteSize.optional().describe('size of the home folder; default `10GiB`'),

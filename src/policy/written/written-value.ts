@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { parseBytes, parseDurationMs } from '../../base/units.ts';
+import { formatBytes, parseBytes, parseDurationMs } from '../../base/units.ts';
 
 /** Values that several keys of `casemate.yaml` have in common, and how the form of one refuses a value in its own words. */
 
@@ -10,12 +10,15 @@ export function refuseValue(ctx: z.RefinementCtx, input: unknown, message: strin
   return z.NEVER;
 }
 
-export const byteSize = z
-  .union([z.string(), z.number()])
-  .transform(
-    (value, ctx) =>
-      parseBytes(value) ?? refuseValue(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB'),
-  );
+/** A size of `least` bytes or more. */
+export const byteSizeFrom = (least: number) =>
+  z.union([z.string(), z.number()]).transform((value, ctx) => {
+    const bytes =
+      parseBytes(value) ?? refuseValue(ctx, value, 'is not a size; write a number with a unit, such as 512MiB or 4GiB');
+    return bytes < least ? refuseValue(ctx, value, `must be at least ${formatBytes(least)}`) : bytes;
+  });
+
+export const byteSize = byteSizeFrom(1);
 
 /** `examples` name times that are usual for the key. */
 export const durationLike = (examples: string) =>

@@ -119,6 +119,8 @@ describe('parsePolicy', () => {
     ],
     ['an upstream with a path', 'version: 1\nnetwork: [{ host: a.example, upstream: "http://h/x" }]', 'is not an upstream'],
     ['a size without sense', 'version: 1\nlimits: { memory: 4x }', '2:19: limits.memory "4x": is not a size'],
+    ['memory in which nothing starts', 'version: 1\nlimits: { memory: 31MiB }', '"31MiB": must be at least 32 MiB'],
+    ['such memory as a number', 'version: 1\nlimits: { memory: 512 }', '2:19: limits.memory must be at least 32 MiB'],
     ['a time without a unit', 'version: 1\nlimits: { time: "30" }', 'is not a time'],
     ['a fraction of a process', 'version: 1\nlimits: { pids: 9.5 }', 'limits.pids must be a whole number'],
     [
