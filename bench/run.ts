@@ -16,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   gateway: async () => (await import('./gateway.ts')).benchGateway,
   'gateway-scale': async () => (await import('./gateway-scale.ts')).benchGatewayScale,
   engine: async () => (await import('./engine.ts')).benchEngine,
+  warm: async () => (await import('./warm.ts')).benchWarm,
   scale: async () => (await import('./scale.ts')).benchScale,
   exhaustion: async () => (await import('./exhaustion.ts')).benchExhaustion,
   system: async () => (await import('./system.ts')).benchSystem,

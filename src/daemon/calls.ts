@@ -321,12 +321,14 @@ function destroyAnswer({ context, sandboxes }: CallParts, name: string) {
 async function inspectCall({ context, sandboxes }: CallParts, name: string): Promise<InspectAnswer> {
   const row = sandboxes.find(name);
   const plan = parsePlan(row.plan);
+  // One look for all: every process of the host is asked where it belongs.
+  const processes = await context.engine.processes(row.id);
   return {
     sandbox: viewOf(context, row),
     plan,
-    seen: row.state === 'running' ? await seenFromOutside(targetOf(context, row, plan), context.uid) : [],
+    seen: row.state === 'running' ? await seenFromOutside(targetOf(row, plan, processes), context.uid) : [],
     folder: sandboxFolder(context.paths, row.id),
-    processes: await context.engine.processes(row.id),
+    processes,
     budgets: budgetsOf(context, row.id, plan.guards),
     logins: await loginsOf(context, plan),
     phantoms: [...(context.held.get(row.id)?.bound.values() ?? [])].map((credential) => credential.phantom),
@@ -340,11 +342,11 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
 }
 
 /** Only looked at: nothing is run in it. */
-function targetOf({ engine }: SandboxContext, { id, name }: SandboxRow, plan: Plan): Target {
+function targetOf({ name }: SandboxRow, plan: Plan, processes: readonly number[]): Target {
   const inside = (): never => {
     throw new CasemateError('INTERNAL', 'nothing is run in a sandbox that is only looked at');
   };
-  return { name, plan, inside, processes: () => engine.processes(id) };
+  return { name, plan, inside, processes: async () => processes };
 }
 
 function budgetsOf({ guards, clock }: SandboxContext, sandboxId: string, rules: Plan['guards']): readonly BudgetState[] {

@@ -9,7 +9,6 @@ import { getEvents } from './tools/get-events.ts';
 import { getSessionLogs } from './tools/get-session-logs.ts';
 import { listSessions } from './tools/list-sessions.ts';
 import { planSession } from './tools/plan-session.ts';
-import { snapshotSession } from './tools/snapshot-session.ts';
 import { transferFiles } from './tools/transfer-files.ts';
 
 /** Every tool that callers have, in the order in which they are listed. */
@@ -29,6 +28,5 @@ export const tools: readonly Tool[] = [
   listDeniedRequests,
   requestApproval,
   listSessions,
-  snapshotSession,
   destroySession,
 ];

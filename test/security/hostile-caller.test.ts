@@ -53,7 +53,6 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a hostile caller',
         ['explain_access', { sessionId, host: 'example.com' }],
         ['list_denied_requests', { sessionId }],
         ['request_approval', { sessionId, requestId: 'ask-abcdefgh2345', reason: 'x' }],
-        ['snapshot_session', { sessionId }],
         ['destroy_session', { sessionId }],
       ];
       for (const [name, args] of calls) {

@@ -18,11 +18,12 @@ import { cgroupSteps } from './gvisor/cgroup-steps.ts';
 import { startCommand } from './gvisor/gvisor-calls.ts';
 import { networkSteps } from './gvisor/network-steps.ts';
 import { gvisorConfig } from './gvisor/gvisor-config.ts';
+import { requireUnopened, startGvisor } from './gvisor/held-kernel.ts';
 import { openFolder } from './gvisor/sandbox-folder.ts';
 import { rootMapping, userMapping, type IdMapping } from './ids.ts';
 import { requireMounts } from '../workspace/protections.ts';
 import { globalArgs, runtimeFailure, type RuntimeOptions } from './runtime.ts';
-import { socketBuffers } from '../kernel/limits.ts';
+import { outOfMemoryScore, socketBuffers } from '../kernel/limits.ts';
 import type { Machine } from '../kernel/seccomp.ts';
 import { startStage, type Stage, type StageResult } from './stage.ts';
 import { containerPlan, heldPlan, sandboxPlan, wholePlan, type Identity } from './stage-plan.ts';
@@ -64,11 +65,16 @@ export interface BeginOptions {
 }
 
 /**
- * gVisor shows a sandbox the mounts that were there when it began, and crun takes the container out of the propagation of
- * mounts unless told not to: for these everything is mounted first.
+ * gVisor shows a sandbox the mounts that were there when its first program began, and crun takes the container out of the
+ * propagation of mounts unless told not to: for these everything is mounted first.
  */
-export function takesMountsLater({ name }: RuntimeOptions): boolean {
+function takesMountsLater({ name }: RuntimeOptions): boolean {
   return name === 'runc';
+}
+
+/** Whether a container can be made ahead: gVisor's kernel then waits before it opens a mount. Only root sees which it opened. */
+export function canWait({ isRoot }: { readonly isRoot: boolean }, runtime: SandboxSpec['runtime']): boolean {
+  return runtime === 'runc' || (runtime === 'runsc' && isRoot);
 }
 
 /** Writes the bundle and sets the runtime to work, as far as it can without what `finishContainer` is given. */
@@ -87,13 +93,14 @@ export async function beginContainer(
     identity,
     stage: maker,
     group,
-    creation: creationOf(spec, host, { identity, group }),
+    creation: creationOf(spec, host, { identity, group, hold }),
     prelude,
     held: hold,
   };
-  if (takesMountsLater(runtime)) {
+  if (hold || takesMountsLater(runtime)) {
     void askForGracePeriod();
-    const facts = { stage, identity, runtime: begun.creation, pidFile: layout.sandbox(spec.id).pidFile };
+    const { pidFile, init } = layout.sandbox(spec.id);
+    const facts = { stage, identity, runtime: begun.creation, pidFile: host.gvisor === undefined ? pidFile : init };
     maker.begin(`${prelude}${(hold ? heldPlan : containerPlan)(spec, facts)}`);
   }
   return begun;
@@ -102,6 +109,10 @@ export async function beginContainer(
 interface Placing {
   readonly identity: Identity;
   readonly group: Group | undefined;
+}
+
+interface Creating extends Placing {
+  readonly hold: boolean;
 }
 
 /** Everything the runtime needs to begin. */
@@ -126,15 +137,18 @@ export async function finishContainer(begun: Begun, content: Content, { signal }
   const { host, stage, held, identity, prelude, creation } = begun;
   const { spec } = content.record;
   const facts = await sandboxFacts(host, identity, content);
-  const plan = takesMountsLater(host.runtime)
-    ? sandboxPlan(spec, facts, { held })
+  const isInTwo = held || takesMountsLater(host.runtime);
+  const plan = isInTwo
+    ? sandboxPlan(spec, facts, held ? (host.gvisor === undefined ? 'unnamed' : 'named') : 'none')
     : `${prelude}${wholePlan(spec, { ...facts, stage: host.stage, identity, runtime: creation })}`;
   await requireEnded(host, spec.id, await stage.carryOut(plan, { signal }));
   const init = held ? await liveInit(host.layout, spec.id) : await firstProcess(begun, spec);
   if (init === undefined) {
     throw endedAtOnce();
   }
-  if (takesMountsLater(host.runtime)) {
+  if (held && host.gvisor !== undefined) {
+    await startGvisor(content.record, init, { layout: host.layout, env: host.env, choice: host.gvisor });
+  } else if (isInTwo) {
     await requireMounts(content.record, init.pid);
   }
   return init;
@@ -147,7 +161,9 @@ export async function heldContainer(begun: Begun, spec: SandboxSpec): Promise<Pr
     await requireEnded(begun.host, spec.id, ended);
     throw endedAtOnce();
   }
-  return firstProcess(begun, spec);
+  const init = await firstProcess(begun, spec);
+  await (begun.host.gvisor === undefined ? undefined : requireUnopened(spec, init));
+  return init;
 }
 
 /** Of a container that is there, and into which nothing of a sandbox has come yet. */
@@ -207,7 +223,7 @@ function newStage({ env, machine }: ContainerHost, group: Group | undefined): St
   return startStage({ env, machine, unit: group?.unit });
 }
 
-function creationOf(spec: SandboxSpec, host: ContainerHost, { identity, group }: Placing): readonly string[] {
+function creationOf(spec: SandboxSpec, host: ContainerHost, { identity, group, hold }: Creating): readonly string[] {
   const {
     layout,
     gvisor,
@@ -218,8 +234,8 @@ function creationOf(spec: SandboxSpec, host: ContainerHost, { identity, group }:
     const { machine, cgroup } = host;
     const isDelegated = group?.unit !== undefined;
     const groups = group === undefined ? [] : cgroupSteps(spec.limits, { ...group, isDelegated, layout: cgroup.layout });
-    const steps = [...groups, ...networkSteps(socketBuffers)];
-    return startCommand(spec.id, { machine, folder, mapping: mappingOf(identity), steps, choice: gvisor });
+    const steps = [...groups, `write:/proc/self/oom_score_adj:${outOfMemoryScore}`, ...networkSteps(socketBuffers)];
+    return startCommand(spec.id, { machine, folder, mapping: mappingOf(identity), steps, choice: gvisor, hold });
   }
   const runtime = { name, root, env, limitsMust: group?.unit !== undefined };
   // The first process is ours and does nothing, so it need not be held back: one call of the runtime in place of two.

@@ -7,7 +7,7 @@ import { isErrno, removeDrafts } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, EngineSandbox, SandboxSpec } from '../engine.ts';
 import { commandProcess } from './bundle.ts';
-import { abandon, beginContainer, finishContainer, takesMountsLater, type Begun, type ContainerHost } from './container.ts';
+import { abandon, beginContainer, canWait, finishContainer, type Begun, type ContainerHost } from './container.ts';
 import {
   containerHost,
   examine,
@@ -16,7 +16,6 @@ import {
   prepareListener,
   prepareStage,
   runtimeBeside,
-  runtimeOf,
   takeStage,
   type EngineContext,
 } from './context.ts';
@@ -139,7 +138,7 @@ function prepareNext(context: EngineContext, { spec }: EngineRecord, usesDisk: b
   if (usesDisk) {
     keepHomes(context, spec.limits.diskBytes);
   }
-  if (takesMountsLater(runtimeOf(context, spec.runtime))) {
+  if (canWait(context, spec.runtime)) {
     fillReady(context);
   } else {
     context.behind(prepareStage(context));

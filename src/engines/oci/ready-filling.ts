@@ -1,5 +1,5 @@
 import { allDone } from '../../base/all-done.ts';
-import { takesMountsLater } from './container.ts';
+import { canWait } from './container.ts';
 import { containerHost, type EngineContext } from './context.ts';
 import { keepBlanks } from './home-disk.ts';
 import { difference, readyTimes, type Waiting, type Wanted } from './ready-place.ts';
@@ -63,7 +63,7 @@ async function refill(context: EngineContext): Promise<void> {
 async function makeFor(context: EngineContext, { likeness, like }: Wanted): Promise<boolean> {
   const { place } = context;
   const host = await containerHost(context, like.runtime);
-  if (!takesMountsLater(host.runtime)) {
+  if (!canWait(context, like.runtime)) {
     return false;
   }
   if (host.limitsHome) {

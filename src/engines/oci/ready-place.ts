@@ -48,8 +48,9 @@ export function readyPlace(): ReadyPlace {
   return { count: 1, waiting: new Set(), wanted: [], usedMs: 0, filling: undefined, isStale: false, isClosed: false, ...timers };
 }
 
-function likenessOf({ owner, runtime, rootfs, limits }: SandboxSpec): string {
-  return JSON.stringify([owner, runtime, rootfs, limits]);
+function likenessOf({ owner, runtime, rootfs, limits, workspace }: SandboxSpec): string {
+  // gVisor is told at once whether the workspace will be written.
+  return JSON.stringify([owner, runtime, rootfs, limits, runtime === 'runsc' && workspace.mode]);
 }
 
 /** Whoever asks for one kind is likely to ask for it again. */
@@ -95,7 +96,7 @@ export const readyHostname = 'ready';
 
 /** What is of one sandbox alone is left out. */
 export function bareSpec(like: SandboxSpec): SandboxSpec {
-  const workspace = { path: '/', mode: 'readonly', protect: [] } as const;
+  const workspace = { path: '/', mode: like.workspace.mode, protect: [] };
   const files = like.files.map(({ target }) => ({ source: '', target }));
   return { ...like, id: newSandboxId(), hostname: readyHostname, workspace, home: '', files, env: {} };
 }

@@ -78,14 +78,17 @@ export function heldPlan(spec: SandboxSpec, facts: ContainerFacts & { readonly p
   return `${containerPlan(spec, facts)}${textOf([line('made'), line('hold', facts.pidFile)])}`;
 }
 
-/** After `containerPlan`, or, `held`, after `heldPlan`: what belongs to this sandbox alone. */
-export function sandboxPlan(spec: SandboxSpec, facts: SandboxFacts, { held }: { readonly held: boolean }): string {
+/** Whether the container was there before its sandbox, and has its name already. */
+export type Held = 'none' | 'unnamed' | 'named';
+
+/** After `containerPlan`, or, held, after `heldPlan`: what belongs to this sandbox alone. */
+export function sandboxPlan(spec: SandboxSpec, facts: SandboxFacts, held: Held): string {
   return textOf([
     ...onDisk(spec, facts),
     ...trees(spec, facts),
     line('workshop', facts.workshop),
     ...facts.protections.map(protectionLine),
-    held ? line('hostname', spec.hostname) : line('made'),
+    ...(held === 'none' ? [line('made')] : held === 'named' ? [] : [line('hostname', spec.hostname)]),
     line('build'),
     line('keep'),
   ]);

@@ -445,11 +445,11 @@ my %operations = (
     waitpid $runtime, 0;
     exit($? & 127 ? 128 + ($? & 127) : $? >> 8) if $?;
   },
-  # hold PIDFILE: says so and waits for the sandbox that will take the container; if none does, its first process ends with us
+  # hold PIDFILE: its first line has the first process, bare or as JSON; says so and waits for the sandbox that will take the container; if none does, its first process ends with us
   hold => sub {
     my ($file) = @_;
     open(my $handle, '<', $file) or stop($file);
-    my ($pid) = (<$handle> // '') =~ /^(\d+)/ or stop($file);
+    my ($pid) = (<$handle> // '') =~ /^(?:\{"pid":)?(\d+)/ or stop($file);
     my $descriptor = call('pidfd_open', $pid + 0, 0);
     $descriptor >= 0 or stop('first process');
     $held = $descriptor;

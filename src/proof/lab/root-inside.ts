@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isDelegated } from '../../engines/oci/delegation.ts';
 import { engineLayout, type EngineLayout } from '../../engines/oci/folders.ts';
 import { commandCall } from '../../engines/oci/gvisor/gvisor-calls.ts';
-import { gvisorPlace } from '../../engines/oci/gvisor/inside.ts';
+import { gvisorPlace } from '../../engines/oci/gvisor/gvisor-place.ts';
 import { sharedFile } from '../../engines/oci/gvisor/sandbox-folder.ts';
 import { containerOf, engineRecords } from '../../engines/records.ts';
 import { runtimeCommand } from '../../engines/oci/runtime.ts';

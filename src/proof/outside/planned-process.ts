@@ -14,7 +14,7 @@ export function environmentOf(all: Readonly<Record<string, string>>, { env, cred
 }
 
 /** Of the first process, and of every command after it. */
-export function processFaults(process: OciProcess): readonly string[] {
+export function processFaults(process: Omit<OciProcess, 'oomScoreAdj'> & Partial<OciProcess>): readonly string[] {
   const rules: Readonly<Record<string, boolean>> = {
     'members of a process beside the known ones': unknownKeys(process, [
       'terminal',
@@ -33,7 +33,7 @@ export function processFaults(process: OciProcess): readonly string[] {
     'user 0': process.user.uid === 0 || process.user.gid === 0,
     'more groups': unknownKeys(process.user, ['uid', 'gid', 'umask']),
     'a core dump': process.rlimits.every(({ type, hard }) => type !== 'RLIMIT_CORE' || hard !== 0),
-    'it is spared when memory is short': process.oomScoreAdj < 0,
+    'it is spared when memory is short': (process.oomScoreAdj ?? 0) < 0,
   };
   return Object.entries(rules).flatMap(([name, broken]) => (broken ? [name] : []));
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 
 import { ociConfig } from '../../engines/oci/bundle.ts';
-import { gvisorConfig, type GvisorConfig } from '../../engines/oci/gvisor/gvisor-config.ts';
+import { gvisorConfig, gvisorHostname, type GvisorConfig } from '../../engines/oci/gvisor/gvisor-config.ts';
+import { outOfMemoryScore } from '../../engines/kernel/limits.ts';
 import { machineOf } from '../../engines/oci/host.ts';
 import type { EngineRecord } from '../../engines/records.ts';
 import { sha256Of } from '../../policy/hash.ts';
@@ -35,7 +36,7 @@ export async function gvisorConfigRows({ record, text, plan, target }: Running):
   const nameInside = (await target.inside(['cat', '/proc/sys/kernel/hostname'])).out.toString('utf8').trim();
   return [
     same('the specification that runs', sha256Of(gvisorConfig(ociConfig(spec, facts), spec)), sha256Of(config)),
-    same('name of the host inside', hostname, nameInside, 'inside'),
+    same('name of the host inside', gvisorHostname, nameInside, 'inside'),
     none('what is against the invariants of every specification', gvisorFaults(config, { seccomp })),
     none('variables of the first process that neither plan nor credentials name', others),
     ...(await optionRows(target)),
@@ -88,11 +89,18 @@ const harmless: Readonly<Record<string, RegExp>> = {
 };
 
 async function optionRows(target: Target): Promise<readonly Row[]> {
-  const kernels = (await hostProcesses(target)).filter(({ role }) => role === 'kernel');
+  const processes = await hostProcesses(target);
+  const scores = await Promise.all(processes.map(({ pid }) => readProcess(pid, 'oom_score_adj')));
+  const kernels = processes.filter(({ role }) => role === 'kernel');
   const lines = await Promise.all(kernels.map(({ pid }) => readProcess(pid, 'cmdline')));
   const words = lines.flatMap((line) => line.split('\0').slice(1));
   return [
     none("options of gVisor's kernel that loosen it", looseOptions(words)),
+    same(
+      "what of gVisor's is ended first where memory is short",
+      String(outOfMemoryScore),
+      [...new Set(scores.map((text) => text.trim()))].join(' '),
+    ),
     control("read the options of gVisor's kernel", {
       expected: 'a command',
       seen: words.includes('boot') ? 'a command' : 'none',

@@ -35,14 +35,17 @@ export interface GvisorStart {
   /** what `keep.pl` does to the host's cgroups first */
   readonly steps: readonly string[];
   readonly choice: GvisorChoice;
+  /** Its kernel waits before it opens any mount, until `startHeld`. */
+  readonly hold?: boolean | undefined;
 }
 
 /** What `stage.pl` becomes: it starts gVisor and stays as the sandbox's first process. */
-export function startCommand(id: string, { machine, folder, mapping, steps, choice }: GvisorStart): readonly string[] {
+export function startCommand(id: string, start: GvisorStart): readonly string[] {
+  const { machine, folder, mapping, steps, choice, hold = false } = start;
   const map = mapping.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}`).join(',');
   const keep = ['perl', dataFile('engines/oci/gvisor/keep.pl'), process.arch, folder, map, setIdFilter(machine), ...steps, '--'];
-  const files = ['--detach', '--bundle', inPlace('bundle'), '--pid-file', inPlace('kernel.pid')];
-  return [...keep, 'runsc', ...common('log'), ...confinement(choice), 'run', ...files, id];
+  const files = ['--bundle', inPlace('bundle'), '--pid-file', inPlace('kernel.pid')];
+  return [...keep, 'runsc', ...common('log'), ...confinement(choice), ...(hold ? ['create'] : ['run', '--detach']), ...files, id];
 }
 
 function common(log: string): readonly string[] {
@@ -81,6 +84,15 @@ export function plainCall(id: string, place: GvisorPlace, command: readonly stri
   return enter(id, { ...place, mode: 'plain', pidFile: '-' }, { log: 'call.log', command: [...command, id] });
 }
 
+/** For one that was begun with `hold`: its file server opens what is mounted by now. */
+export function startHeld(id: string, place: GvisorPlace, choice: GvisorChoice): Program {
+  return enter(
+    id,
+    { ...place, mode: 'plain', pidFile: '-' },
+    { log: 'call.log', command: ['start', id], options: confinement(choice) },
+  );
+}
+
 export interface CommandFiles {
   /** name of the execution, whose files lie in `executions` */
   readonly execution: string;
@@ -101,11 +113,20 @@ interface Entering extends GvisorPlace {
   readonly pidFile: string;
 }
 
+interface RuntimeCall {
+  readonly log: string;
+  readonly command: readonly string[];
+  readonly options?: readonly string[];
+}
+
 function enter(
   id: string,
   { kind, folder, keeper, id: user, mode, pidFile }: Entering,
-  { log, command }: { readonly log: string; readonly command: readonly string[] },
+  { log, command, options = [] }: RuntimeCall,
 ): Program {
   const how = [process.arch, kind, folder, String(keeper), String(user), mode, id, pidFile];
-  return { file: 'perl', args: [dataFile('engines/oci/gvisor/enter.pl'), ...how, 'runsc', ...common(log), '--', ...command] };
+  return {
+    file: 'perl',
+    args: [dataFile('engines/oci/gvisor/enter.pl'), ...how, 'runsc', ...common(log), ...options, '--', ...command],
+  };
 }

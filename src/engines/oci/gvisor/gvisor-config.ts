@@ -1,12 +1,14 @@
 import type { SandboxSpec } from '../../engine.ts';
-import type { OciConfig, OciMount } from '../bundle.ts';
+import type { OciConfig, OciMount, OciProcess } from '../bundle.ts';
 import type { Seccomp } from '../../kernel/seccomp.ts';
 
 /**
  * The bundle as gVisor needs it. Pure. `keep.pl` has made the user, network and process namespaces and the groups, so the
  * bundle names none; workspace, home and files are mounts of their own, so that gVisor looks at the host's files anew.
  */
-export interface GvisorConfig extends Omit<OciConfig, 'root' | 'linux'> {
+export interface GvisorConfig extends Omit<OciConfig, 'root' | 'linux' | 'process'> {
+  /** `keep.pl` sets how soon all of it is ended where memory is short: who lets a waiting kernel begin has no right to. */
+  readonly process: Omit<OciProcess, 'oomScoreAdj'>;
   /** The mount itself is read-only; gVisor would mount it again without `nosuid` and `nodev`. */
   readonly root: { readonly path: string; readonly readonly: false };
   readonly linux: Pick<OciConfig['linux'], 'maskedPaths' | 'readonlyPaths'> & {
@@ -15,9 +17,13 @@ export interface GvisorConfig extends Omit<OciConfig, 'root' | 'linux'> {
   };
 }
 
+/** One name for all: gVisor's kernel takes it when it is made, which may be before anybody asks for the sandbox. */
+export const gvisorHostname = 'sandbox';
+
 const namespaces = ['ipc', 'uts', 'mount', 'pid'];
 
 export function gvisorConfig(config: OciConfig, { workspace, files }: SandboxSpec): GvisorConfig {
+  const { oomScoreAdj: _, ...process } = config.process;
   const { seccomp, maskedPaths, readonlyPaths } = config.linux;
   const stage = config.root.path;
   const shown = (destination: string, mode: 'ro' | 'rw'): OciMount => ({
@@ -30,6 +36,8 @@ export function gvisorConfig(config: OciConfig, { workspace, files }: SandboxSpe
   return {
     ...config,
     root: { path: stage, readonly: false },
+    hostname: gvisorHostname,
+    process,
     mounts: [
       ...config.mounts,
       // of itself gVisor shows one there

@@ -7,11 +7,10 @@ import { run, type RunResult } from '../../../system/process.ts';
 import type { CommandSpec, Invocation, SandboxConnection, SendingProcess } from '../../engine.ts';
 import { commandProcess } from '../bundle.ts';
 import type { EngineContext } from '../context.ts';
-import type { EngineLayout } from '../folders.ts';
-import { fileServerId, slotBase } from '../ids.ts';
-import type { EngineRecord } from '../../records.ts';
+import { containerOf, type EngineRecord } from '../../records.ts';
 import { hexAddress, hexPort, socketOf } from '../../sending-process.ts';
 import { commandCall, plainCall, type GvisorPlace } from './gvisor-calls.ts';
+import { gvisorPlace } from './gvisor-place.ts';
 import { kernelProcess } from './own-processes.ts';
 import { filteredProcess } from './filtered-process.ts';
 import { choiceOf, sharedFile } from './sandbox-folder.ts';
@@ -19,9 +18,6 @@ import { choiceOf, sharedFile } from './sandbox-folder.ts';
 /** What is done in a sandbox that has gVisor's kernel: its programs are known to that kernel alone. */
 
 const timeoutMs = 30_000;
-
-/** An ordinary user's namespace has the caller as 0 and the sandbox's 0 as 1 (see `userMapping`). */
-const userKernelId = 1;
 
 export interface GvisorSandbox {
   readonly context: EngineContext;
@@ -34,18 +30,6 @@ function placeOf({ context: { layout, isRoot }, record, keeper }: GvisorSandbox)
   return gvisorPlace(record, { layout, isRoot, keeper: keeper.pid });
 }
 
-export interface GvisorHost {
-  readonly layout: EngineLayout;
-  readonly isRoot: boolean;
-  readonly keeper: number;
-}
-
-/** Where a sandbox that runs is called. */
-export function gvisorPlace({ spec, slot }: EngineRecord, { layout, isRoot, keeper }: GvisorHost): GvisorPlace {
-  const id = slot === undefined ? userKernelId : slotBase(slot) + fileServerId;
-  return { kind: isRoot ? 'root' : 'user', folder: layout.sandbox(spec.id).folder, keeper, id };
-}
-
 export async function gvisorInvocation(sandbox: GvisorSandbox, command: CommandSpec): Promise<Invocation> {
   const { context, record } = sandbox;
   const { spec } = record;
@@ -54,7 +38,7 @@ export async function gvisorInvocation(sandbox: GvisorSandbox, command: CommandS
   const choice = await choiceOf(context.layout, spec.id);
   await sharedFile(folder.processFile(execution), JSON.stringify(await filteredProcess(commandProcess(spec, command), choice)));
   const pidFile = folder.executionPid(execution);
-  const { file, args } = commandCall(spec.id, placeOf(sandbox), { execution, pidFile, tty });
+  const { file, args } = commandCall(containerOf(record), placeOf(sandbox), { execution, pidFile, tty });
   return { file, args, env: context.env, pidFile, errorLog: folder.executionLog(execution) };
 }
 
@@ -79,7 +63,7 @@ export async function askGvisorToEnd(sandbox: GvisorSandbox): Promise<void> {
 /** How many programs run inside, the first one included; `undefined` where gVisor does not say. */
 export async function countInside(sandbox: GvisorSandbox): Promise<number | undefined> {
   const { context, record } = sandbox;
-  const { file, args } = plainCall(record.spec.id, placeOf(sandbox), ['ps', '--format', 'json']);
+  const { file, args } = plainCall(containerOf(record), placeOf(sandbox), ['ps', '--format', 'json']);
   const { exitCode, stdout } = await run(file, args, { env: context.env, timeoutMs });
   const value: unknown = exitCode === 0 ? JSON.parse(stdout.toString('utf8')) : undefined;
   return Array.isArray(value) ? value.length : undefined;

@@ -1,0 +1,167 @@
+/**
+ * From the call to the running sandbox, as the faces of the program have it: `create_session` of a client that speaks MCP
+ * over standard input and over HTTP, and `casemate run`, each with a container that waits and with none, in the same rounds.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+
+import { pathsFrom } from '../src/system/paths.ts';
+import { environmentOf } from '../src/system/environment.ts';
+import { spawnProcess } from '../src/system/process.ts';
+import { listen } from '../test/helpers/gateway-lab.ts';
+import { attempt } from './measure.ts';
+import { blocked, type BenchResult } from './result.ts';
+import { program, withSite, type Site } from './site.ts';
+
+/** a caller over HTTP may make ten sessions at once */
+const rounds = 9;
+/** long enough for the next container to be made */
+const restMs = 1000;
+
+const faces = ['create_session over stdio', 'create_session over HTTP', 'casemate run -- true'] as const;
+type Face = (typeof faces)[number];
+type Runtime = 'runc' | 'runsc';
+
+export async function benchWarm(): Promise<readonly BenchResult[]> {
+  const results: BenchResult[] = [];
+  for (const runtime of ['runc', 'runsc'] as const) {
+    try {
+      results.push(...(await withSite((cold) => withSite((warm) => benchRuntime(runtime, { cold, warm })))));
+    } catch (error) {
+      const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+      results.push(blocked(nameOf(faces[0], runtime, 'one waits'), 'ms', reason));
+    }
+  }
+  return results;
+}
+
+const nameOf = (face: Face, runtime: Runtime, how: string): string => `warm/${face}, ${runtime}, ${how}`;
+
+async function benchRuntime(
+  runtime: Runtime,
+  sites: { readonly cold: Site; readonly warm: Site },
+): Promise<readonly BenchResult[]> {
+  const image = await attempt(process.execPath, [program, 'image', 'show', 'base'], { env: sites.cold.env });
+  if (image?.exitCode !== 0) {
+    return [blocked(nameOf(faces[0], runtime, 'one waits'), 'ms', 'there is no image "base"; run: casemate setup')];
+  }
+  const cold = await facesOf(sites.cold, `runtime: ${runtime}\nshare: { ready: 0 }`);
+  const warm = await facesOf(sites.warm, `runtime: ${runtime}\nshare: { ready: 2 }`);
+  try {
+    const rows: BenchResult[] = [];
+    for (const face of faces) {
+      const samples = { cold: [] as number[], warm: [] as number[] };
+      // The first has none to take, and warms what is to be warm.
+      for (let round = 0; round < rounds; round += 1) {
+        for (const [how, own] of [
+          ['cold', cold],
+          ['warm', warm],
+        ] as const) {
+          const ms = await own.time(face);
+          if (round > 0) {
+            samples[how].push(ms);
+          }
+          await new Promise((resolve) => setTimeout(resolve, restMs));
+        }
+      }
+      const names = { cold: nameOf(face, runtime, 'none waits'), warm: nameOf(face, runtime, 'one waits') };
+      rows.push(
+        { name: names.warm, unit: 'ms', samples: samples.warm, against: names.cold, aim: '< 60 ms, a tenth' },
+        { name: names.cold, unit: 'ms', samples: samples.cold, note: '`share: { ready: 0 }`' },
+      );
+    }
+    return rows;
+  } finally {
+    await Promise.all([cold.close(), warm.close()]);
+  }
+}
+
+/** Both servers and a warm daemon below one policy. */
+async function facesOf(site: Site, policy: string) {
+  const paths = pathsFrom(environmentOf(site.env), process.geteuid?.() ?? 0);
+  await mkdir(paths.config, { recursive: true, mode: 0o700 });
+  const waived = site.waive.filter((word) => word !== '--waive');
+  await writeFile(join(paths.config, 'policy.yaml'), `version: 1\n${policy}\nwaive: [${waived.join(', ')}]\n`, { mode: 0o600 });
+  const stdio = new Client({ name: 'bench', version: '1' });
+  await stdio.connect(
+    new StdioClientTransport({
+      command: process.execPath,
+      args: [program, 'mcp', '--root', site.folder],
+      env: { ...site.env },
+      cwd: site.project,
+      stderr: 'inherit',
+    }),
+  );
+  const served = await serve(site);
+  const http = new Client({ name: 'bench', version: '1' });
+  const headers = { authorization: `Bearer ${served.token}` };
+  await http.connect(new StreamableHTTPClientTransport(served.url, { requestInit: { headers } }));
+  const timed = {
+    'create_session over stdio': () => timeSession(stdio, site),
+    'create_session over HTTP': () => timeSession(http, site),
+    async 'casemate run -- true'() {
+      const started = performance.now();
+      const { exitCode, stderr } = (await attempt(process.execPath, [program, 'run', '--', 'true'], {
+        env: site.env,
+        cwd: site.project,
+      })) ?? { exitCode: 1, stderr: '' };
+      if (exitCode !== 0) {
+        throw new Error(String(stderr));
+      }
+      return performance.now() - started;
+    },
+  };
+  return {
+    time: (face: Face) => timed[face](),
+    async close() {
+      await Promise.all([stdio.close(), http.close()]);
+      await served.stop();
+    },
+  };
+}
+
+async function timeSession(client: Client, { project }: Site): Promise<number> {
+  const call = async (name: string, args: Record<string, unknown>) => {
+    const { isError, content, structuredContent } = await client.callTool({ name, arguments: args });
+    if (isError === true) {
+      throw new Error(JSON.stringify(content));
+    }
+    return structuredContent as { sessionId: string };
+  };
+  const started = performance.now();
+  const { sessionId } = await call('create_session', { projectPath: project, agent: 'none' });
+  const ms = performance.now() - started;
+  await call('destroy_session', { sessionId });
+  return ms;
+}
+
+async function serve({ env, folder, project }: Site) {
+  const probe = createServer();
+  const port = await listen(probe);
+  await new Promise((done) => probe.close(done));
+  const added = await attempt(process.execPath, [program, 'caller', 'add', 'bench', '--root', folder], { env, cwd: project });
+  const stdio = ['ignore', 'ignore', 'pipe'] as const;
+  const server = spawnProcess(process.execPath, [program, 'mcp', 'serve', '--port', String(port)], {
+    env,
+    cwd: project,
+    stdio: [...stdio],
+  });
+  const ended = new Promise((resolve) => server.once('exit', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.stderr?.on('data', (piece: Buffer) => void (piece.includes('/mcp') && resolve()));
+    server.once('exit', () => reject(new Error('the server ended')));
+  });
+  return {
+    url: new URL(`http://127.0.0.1:${port}/mcp`),
+    token: added?.stdout.toString('utf8').trim() ?? '',
+    async stop() {
+      server.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
