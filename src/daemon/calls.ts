@@ -1,8 +1,11 @@
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
+import { choosingVariables } from '../engines/engine-choice.ts';
+import { engineChoice } from '../engines/registry.ts';
 import { budgetStates, type BudgetState } from '../gateway/guards/budgets.ts';
 import { callerVariables } from '../sandbox/bind-credentials.ts';
+import type { CallersChoice } from '../sandbox/choose-engine.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { OpenExecution } from '../sandbox/executions.ts';
 import { sandboxFolder } from '../sandbox/folder.ts';
@@ -67,8 +70,8 @@ export function createCalls(parts: CallParts): Calling {
   const stopNamed = async (name: string): Promise<SandboxRow> =>
     await sandboxes.stop(ownLife(parts, name), { actor, callerEnv: context.env });
   return {
-    async plan(request) {
-      const { plan, planHash } = await sandboxes.prepare(request);
+    async plan(request, call) {
+      const { plan, planHash } = await sandboxes.prepare(request, callersChoice(parts, call));
       return { hash: planHash, plan };
     },
     async create(params, call) {
@@ -136,8 +139,9 @@ function ownLife({ context: { store } }: CallParts, name: string): string {
 }
 
 /** The plan of a request; where the project's policy asks for more than anybody approved, a person is asked first. */
-async function preparedFor({ context, sandboxes }: CallParts, request: MakeRequest, call: CallContext): Promise<Prepared> {
-  const prepared = await sandboxes.prepare(request);
+async function preparedFor(parts: CallParts, request: MakeRequest, call: CallContext): Promise<Prepared> {
+  const { context, sandboxes } = parts;
+  const prepared = await sandboxes.prepare(request, callersChoice(parts, call));
   const { trust } = prepared;
   if (trust === undefined || trust.approved) {
     return prepared;
@@ -179,6 +183,16 @@ async function trustCall({ context, sandboxes }: CallParts, { hash, ...request }
   }
   await approveTrust(context, trust, actorOf(context.uid));
   return { ...trustAnswer(prepared), approved: true };
+}
+
+/** Asked of whoever calls only where an engine is served by another program. */
+function callersChoice({ context: { uid } }: CallParts, call: CallContext): CallersChoice {
+  // Once for all engines: one question of a call is answered at a time.
+  let asked: Promise<Environment> | undefined;
+  return async (name) => {
+    asked ??= askVariables(choosingVariables, call);
+    return await engineChoice(name, { env: await asked, uid });
+  };
 }
 
 async function askEnvironment(plan: Plan, call: CallContext): Promise<Environment> {

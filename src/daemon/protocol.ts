@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 
 import type { CallerAddCall, CallerClaim, CallerView } from './caller-view.ts';
+import type { PlannedEngine } from '../base/engine-names.ts';
 import type { Invocation, TerminalSize } from '../engines/engine.ts';
+import type { EngineChoice } from '../engines/engine-choice.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { Accompanied, Serving } from '../sandbox/companions.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
@@ -385,6 +387,8 @@ export interface StatusAnswer extends ShareUse {
   readonly running: number;
   readonly sandboxes: number;
   readonly socket: string;
+  /** where the engines are that other programs serve, as this daemon uses them; one of another version may not say */
+  readonly engines?: Readonly<Partial<Record<PlannedEngine, EngineChoice>>> | undefined;
 }
 
 /** A line longer than this ends the connection: nothing we say is that long. */

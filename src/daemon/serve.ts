@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
+import { engineNames } from '../base/engine-names.ts';
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { assemble } from './assemble.ts';
@@ -184,7 +185,13 @@ async function statusOf(
     share: await context.share().catch(() => undefined),
     together: await applyShare(context).catch(() => undefined),
     socket: facts.socket,
+    engines: await enginesOf(context),
   };
+}
+
+async function enginesOf({ engine }: SandboxContext): Promise<StatusAnswer['engines']> {
+  const rows = await Promise.all(engineNames.map(async (name) => [name, await engine.choice?.({ engine: name })] as const));
+  return Object.fromEntries(rows.filter(([, choice]) => choice !== undefined));
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { EngineChoice } from './engine-choice.ts';
 import type { EngineLimits } from './engine-limits.ts';
 import type { LayerName } from '../base/layers.ts';
 import type { Ingress } from '../system/ingress.ts';
@@ -17,6 +18,8 @@ export interface Engine {
   readonly examine: (runtime: string, options?: ExamineOptions) => Promise<readonly LayerReport[]>;
   /** How the engine is looked for, way by way in the order in which they count; where there is nothing to find, absent. */
   readonly places?: () => Promise<readonly EnginePlace[]>;
+  /** Which of those is used for sandboxes; where no other program serves this engine, `undefined`. */
+  readonly choice?: (options?: Pick<ExamineOptions, 'engine'>) => Promise<EngineChoice | undefined>;
   /** Throws `LAYER_MISSING` for a layer the host lacks and `spec.waived` does not name; `ENGINE_FAILED` otherwise. */
   readonly create: (spec: SandboxSpec, options?: Abortable) => Promise<void>;
   /** Listens inside the sandbox's network namespace. The caller closes it. */

@@ -5,10 +5,10 @@ import { engineNames, isEngineName, type PlannedEngine } from '../base/engine-na
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import { dockerPlaces } from './docker/place/docker-places.ts';
-import type { Endpoint } from './docker/place/endpoint.ts';
-import { chosen, type Place } from './docker/place/places.ts';
+import { choiceIn, chosen, chosenPlace, type Place } from './docker/place/places.ts';
 import { podmanPlaces } from './docker/place/podman-places.ts';
 import type { Engine } from './engine.ts';
+import type { EngineChoice } from './engine-choice.ts';
 import { routedEngine } from './routed.ts';
 
 /** Engines by name. A row costs nothing until its engine is chosen. */
@@ -76,7 +76,10 @@ function ociOptions({ paths, env, uid, prepares }: EngineParts) {
 
 /** Of the engines that ask another program on this host for containers. */
 export function containerOptions({ paths, env, uid, prepares }: EngineParts, name: 'docker' | 'podman') {
-  const places = async (): Promise<readonly Place[]> => (name === 'docker' ? dockerPlaces(env) : podmanPlaces(env, uid));
+  const places = async (): Promise<readonly Place[]> => placesOf(name, { env, uid });
+  // Asked when it is needed: an engine that nobody uses may be named as it likes. Once: whoever chooses another context
+  // meanwhile has the sandboxes where they are.
+  const found = onceChosen(places);
   return {
     name,
     folders: {
@@ -85,9 +88,8 @@ export function containerOptions({ paths, env, uid, prepares }: EngineParts, nam
       images: join(paths.images, 'engines'),
     },
     beside: recordsBeside(name, paths),
-    // Asked when it is needed: an engine that nobody uses may be named as it likes. Once: whoever chooses another context
-    // meanwhile has the sandboxes where they are.
-    socket: onceFound(async () => chosen(await places())),
+    socket: async () => chosen(await found()),
+    choice: async () => choiceIn(await found()),
     places,
     env: engineEnvironment(env),
     uid,
@@ -95,9 +97,27 @@ export function containerOptions({ paths, env, uid, prepares }: EngineParts, nam
   };
 }
 
-function onceFound(find: () => Promise<Endpoint>): () => Promise<Endpoint> {
-  let found: Endpoint | undefined;
-  return async () => (found ??= await find());
+/** To which engine an environment leads; of those that no other program serves, `undefined`. */
+export async function engineChoice(
+  name: PlannedEngine,
+  parts: Pick<EngineParts, 'env' | 'uid'>,
+): Promise<EngineChoice | undefined> {
+  return name === 'oci' ? undefined : choiceIn(await placesOf(name, parts));
+}
+
+async function placesOf(name: 'docker' | 'podman', { env, uid }: Pick<EngineParts, 'env' | 'uid'>): Promise<readonly Place[]> {
+  return name === 'docker' ? dockerPlaces(env) : podmanPlaces(env, uid);
+}
+
+/** Those that lead to an engine are kept; until some do, they are looked for anew. */
+function onceChosen(find: () => Promise<readonly Place[]>): () => Promise<readonly Place[]> {
+  let kept: readonly Place[] | undefined;
+  return async () => {
+    const places = kept ?? (await find());
+    const found = chosenPlace(places)?.found;
+    kept = found === undefined || found instanceof Error ? undefined : places;
+    return places;
+  };
 }
 
 /** `ssh` to an engine elsewhere finds keys with the caller's agent. */

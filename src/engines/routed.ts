@@ -19,14 +19,9 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
   let ready: number | undefined;
   /** seen in an engine, and planned by nobody: left over */
   const found = new Map<string, string>();
-  let tell: Parameters<NonNullable<Engine['watch']>>[0] | undefined;
-  const loadWatched = async (name: string): Promise<Engine> => {
-    const engine = await load(name);
-    engine.watch?.((change) => tell?.(change));
-    return engine;
-  };
+  let tell: Tell | undefined;
   const named = async (name: string): Promise<Engine> => {
-    const engine = loaded.get(name) ?? loadWatched(name);
+    const engine = loaded.get(name) ?? watched(load(name), (change) => tell?.(change));
     loaded.set(name, engine);
     if (ready !== undefined) {
       (await engine).holdReady?.(ready);
@@ -40,6 +35,7 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     name: first,
     can: () => ({ pauses: false, limitsDisk: false, limitsMemory: false, rootless: false, ownKernel: false }),
     examine: async (runtime, options) => (await named(options?.engine ?? first)).examine(runtime, options),
+    choice: async (options) => (await named(options?.engine ?? first)).choice?.(),
     create: async (spec, options) => (await of(spec.id)).create(spec, options),
     ingress: async (id, ports, options) => (await of(id)).ingress(id, ports, options),
     start: async (id, options) => (await of(id)).start(id, options),
@@ -74,6 +70,14 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
       await Promise.all([...loaded.values()].map(async (engine) => (await engine).close?.()));
     },
   };
+}
+
+type Tell = Parameters<NonNullable<Engine['watch']>>[0];
+
+async function watched(loading: Promise<Engine>, tell: Tell): Promise<Engine> {
+  const engine = await loading;
+  engine.watch?.(tell);
+  return engine;
 }
 
 async function containersOf({ name, containers }: Engine, id: string): Promise<SandboxContainers> {

@@ -3,17 +3,28 @@ import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { byDefault } from '../policy/layers/resolve-scalars.ts';
 import type { LayerReport, Engine } from '../engines/engine.ts';
+import { differenceHint, differenceOf, isSameChoice, type EngineChoice } from '../engines/engine-choice.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { PlanFacts } from './plan.ts';
 
-/** Which engine makes the sandbox, and what it lacks. `oci` says what it lacks when it refuses, and is not asked before. */
-export async function chooseEngine(engine: Engine, policy: Policy): Promise<Pick<PlanFacts, 'engine' | 'engineWhy' | 'lacks'>> {
+/** To which engine of that name the environment of whoever asks leads. */
+export type CallersChoice = (name: PlannedEngine) => Promise<EngineChoice | undefined>;
+
+/**
+ * Which engine makes the sandbox, and what it lacks. `oci` says what it lacks when it refuses, and is not asked before. Throws
+ * `UNSUPPORTED` where another engine of the same name is meant than the one that is used.
+ */
+export async function chooseEngine(
+  engine: Engine,
+  policy: Policy,
+  callers?: CallersChoice,
+): Promise<Pick<PlanFacts, 'engine' | 'engineWhy' | 'lacks'>> {
   requireContainers(policy);
   if (policy.engine === 'oci') {
     return { engine: 'oci' };
   }
   if (policy.engine !== 'auto') {
-    const { lacks } = await examined(engine, policy, policy.engine);
+    const { lacks } = await examinedAsMeant(engine, policy, { name: policy.engine, callers });
     // An engine that does not answer is told of by the start.
     return { engine: policy.engine, lacks };
   }
@@ -21,13 +32,14 @@ export async function chooseEngine(engine: Engine, policy: Policy): Promise<Pick
     return {
       engine: 'docker',
       engineWhy: 'containers are offered inside',
-      lacks: (await examined(engine, policy, 'docker')).lacks,
+      lacks: (await examinedAsMeant(engine, policy, { name: 'docker', callers })).lacks,
     };
   }
-  const all = await Promise.all(engineNames.map((name) => examined(engine, policy, name)));
+  const all = await Promise.all(engineNames.map((name) => examined(engine, policy, { name, callers })));
   const [best] = all.filter(isUsable).toSorted((a, b) => a.lacks.length - b.lacks.length);
   const others = all.filter(({ name }) => name !== best?.name).map(described);
   if (best === undefined) {
+    all.forEach(requireAsMeant);
     return { engine: 'oci', engineWhy: others.join('; ') };
   }
   const engineWhy = [`it lacks ${countOf(best.lacks)}`, ...others].join('; ');
@@ -55,13 +67,24 @@ interface Examined {
   readonly lacks: readonly Lack[] | undefined;
   /** why it cannot be used at all */
   readonly fault: string | undefined;
+  /** in one line, where another one is meant */
+  readonly differs?: string | undefined;
+}
+
+interface Examining {
+  readonly name: PlannedEngine;
+  readonly callers: CallersChoice | undefined;
 }
 
 function isUsable(examination: Examined): examination is Examined & { readonly lacks: readonly Lack[] } {
   return examination.lacks !== undefined;
 }
 
-async function examined(engine: Engine, { runtime }: Policy, name: PlannedEngine): Promise<Examined> {
+async function examined(engine: Engine, { runtime }: Policy, { name, callers }: Examining): Promise<Examined> {
+  const differs = await differenceTo(engine, { name, callers });
+  if (differs !== undefined) {
+    return { name, lacks: undefined, fault: differs, differs };
+  }
   try {
     const reports = await engine.examine(runtime, { engine: name });
     const tool = reports.find(({ missingTool }) => missingTool !== undefined);
@@ -69,6 +92,26 @@ async function examined(engine: Engine, { runtime }: Policy, name: PlannedEngine
     return tool === undefined ? { name, lacks, fault: undefined } : { name, lacks: undefined, fault: tool.detail };
   } catch (error) {
     return { name, lacks: undefined, fault: toCasemateError(error).message };
+  }
+}
+
+async function examinedAsMeant(engine: Engine, policy: Policy, examining: Examining): Promise<Examined> {
+  const examination = await examined(engine, policy, examining);
+  requireAsMeant(examination);
+  return examination;
+}
+
+/** Where the engine was found is written once in the life of the process that holds the sandboxes. */
+async function differenceTo(engine: Engine, { name, callers }: Examining): Promise<string | undefined> {
+  const used = await engine.choice?.({ engine: name });
+  const meant = used === undefined ? undefined : await callers?.(name);
+  return used === undefined || meant === undefined || isSameChoice(used, meant) ? undefined : differenceOf(name, used, meant);
+}
+
+/** Whoever names an engine does not get another. */
+function requireAsMeant({ differs }: Examined): void {
+  if (differs !== undefined) {
+    throw new CasemateError('UNSUPPORTED', differs, { hint: differenceHint });
   }
 }
 

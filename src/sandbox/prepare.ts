@@ -20,7 +20,7 @@ import { sha256Of } from '../policy/hash.ts';
 import { companionPolicies } from './companion-plans.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
-import { chooseEngine } from './choose-engine.ts';
+import { chooseEngine, type CallersChoice } from './choose-engine.ts';
 import { homeSource } from './folder.ts';
 import { limitsWithin } from './host-share.ts';
 import { loadPolicy } from './load-policy.ts';
@@ -92,7 +92,7 @@ export interface Trust {
   readonly approved: boolean;
 }
 
-export async function prepare(context: SandboxContext, request: MakeRequest): Promise<Prepared> {
+export async function prepare(context: SandboxContext, request: MakeRequest, callers?: CallersChoice): Promise<Prepared> {
   const agents = await context.agents();
   const { policy: written, files } = await readPolicy(context, request, agents);
   const { learn } = request;
@@ -110,7 +110,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest): Pr
   const servers = mcpServersFor(agent, policy, request);
   const facts = {
     agent,
-    ...(await chooseEngine(context.engine, policy)),
+    ...(await chooseEngine(context.engine, policy, callers)),
     imageDigest: image?.digest,
     workspacePath,
     protect: [...protectedPaths, ...policyInside(files, workspacePath)],

@@ -19,13 +19,14 @@ import {
 import { destroyList, destroySandbox, startSandbox, stopSandbox } from './lifecycle.ts';
 import { createLocks, type Locks } from './locks.ts';
 import { makeSandbox, type MakeOptions } from './make-sandbox.ts';
+import type { CallersChoice } from './choose-engine.ts';
 import { prepare, type MakeRequest, type Prepared } from './prepare.ts';
 import { createRoom, type Place, type Room, type Wish } from './room.ts';
 import type { SandboxRow } from './store.ts';
 
 /** The use cases, as every face of the program calls them: one object, one lock per sandbox, nothing else of state. */
 export interface Sandboxes {
-  readonly prepare: (request: MakeRequest) => Promise<Prepared>;
+  readonly prepare: (request: MakeRequest, callers?: CallersChoice) => Promise<Prepared>;
   /** Records a sandbox for a prepared plan; nothing runs yet. */
   readonly make: (prepared: Prepared, options: MakeOptions) => Promise<SandboxRow>;
   readonly start: (name: string, options: CallOptions) => Promise<SandboxRow>;
@@ -79,7 +80,7 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
   const ends = createEnds(context, { executions, locks, find, underLock, room, companions });
   return {
     ...ends,
-    prepare: (request) => prepare(context, request),
+    prepare: (request, callers) => prepare(context, request, callers),
     async make(prepared, options) {
       const made = await makeSandbox(context, locks, { prepared, options });
       try {

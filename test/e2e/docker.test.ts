@@ -73,6 +73,32 @@ describe.each(engines)('a user whose engine is $engine', { timeout: 240_000 }, (
     expect((await home.casemate(['run', ...waivers, '--', 'sh', '-c', 'exit 7'], { env })).code).toBe(7);
   });
 
+  it('gets no other engine than the one that is named where it is asked, and doctor speaks of the same', async () => {
+    const name = engine === 'docker' ? 'DOCKER_HOST' : 'CONTAINER_HOST';
+    const elsewhere = { env: { ...env, [name]: 'unix:///nowhere/engine.sock' } };
+    // The daemon runs and has found its engine.
+    expect(await home.casemate(['plan'], { env })).toMatchObject({ code: 0 });
+    const refused = await home.casemate(['run', ...waivers, '--', 'true'], elsewhere);
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringMatching(
+        new RegExp(`daemon that runs uses ${engine} at .*, and here unix:///nowhere/engine.sock \\(by ${name}\\) is meant`),
+      ),
+    ]);
+    expect(refused.err).toContain('casemate daemon stop');
+    const chosen = await home.casemate(['plan', '--engine', 'auto'], elsewhere);
+    expect(chosen.out).toContain(`${engine} cannot be used: the daemon that runs uses ${engine} at`);
+    const rows = JSON.parse((await home.casemate(['doctor', '--layers', '--json'], elsewhere)).out);
+    expect(rows).toContainEqual({
+      check: `${engine} of the daemon`,
+      verdict: 'absent',
+      detail: expect.stringContaining('/nowhere/engine.sock'),
+    });
+    // Where the same is meant, nothing is said of it.
+    const same = JSON.parse((await home.casemate(['doctor', '--layers', '--json'], { env })).out);
+    expect(same).not.toContainEqual(expect.objectContaining({ check: `${engine} of the daemon` }));
+  });
+
   it('reaches what is allowed with the key put in outside, nothing else, in one sandbox from create to destroy', async () => {
     expect(await home.casemate(['create', 'box', ...waivers], { env })).toMatchObject({ code: 0 });
     expect(await home.casemate(['start', 'box'], { env })).toMatchObject({ code: 0 });

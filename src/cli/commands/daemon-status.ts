@@ -1,8 +1,8 @@
-import { isCasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { StatusAnswer } from '../../daemon/protocol.ts';
-import type { CommandContext, RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
+import type { RunCommand } from '../command.ts';
+import { daemonStatus } from '../session/daemon-status.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
@@ -10,7 +10,7 @@ import { optionalPositionals, parseOptions, switchOption } from '../reading/pars
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
-  const status = await statusOf(context);
+  const status = await daemonStatus(context);
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { daemon: status ?? null });
   } else if (status === undefined) {
@@ -25,6 +25,9 @@ export const run: RunCommand = async (args, context, row) => {
         ['sandboxes', `${status.running} running of ${status.sandboxes}, ${status.waiting} callers wait for room`],
         ...shareFacts(status),
         ['socket', status.socket],
+        ...Object.entries(status.engines ?? {}).map(
+          ([name, { address, strategy }]) => [name, `${visible(address)} (by ${visible(strategy)})`] as const,
+        ),
       ]),
     );
   }
@@ -44,18 +47,4 @@ function shareFacts({ share, together }: StatusAnswer): readonly (readonly [stri
     ['together', `${now}; ${share.running} may run at once`],
     ['ready', `up to ${share.ready} containers wait for sandboxes to come`],
   ];
-}
-
-async function statusOf(context: CommandContext): Promise<StatusAnswer | undefined> {
-  try {
-    const client = await connectDaemon(context, { start: 'never' });
-    const status = await client.call('status', {});
-    client.close();
-    return status;
-  } catch (error) {
-    if (isCasemateError(error) && error.code === 'DAEMON_UNREACHABLE') {
-      return undefined;
-    }
-    throw error;
-  }
 }

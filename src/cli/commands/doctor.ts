@@ -1,11 +1,13 @@
 import { engineNames, isEngineName, type PlannedEngine } from '../../base/engine-names.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { engineNamed } from '../../engines/registry.ts';
+import { differenceHint, differenceOf, isSameChoice } from '../../engines/engine-choice.ts';
+import { engineChoice, engineNamed } from '../../engines/registry.ts';
 import { imageStore } from '../../images/store.ts';
 import { examineHost, type HostCheck } from '../../sandbox/examine-host.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { dim, mark, printJson } from '../printing/output.ts';
+import { daemonStatus } from '../session/daemon-status.ts';
 import { proveHost } from '../session/prove-host.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
@@ -26,8 +28,9 @@ export const run: RunCommand = async (args, context, command) => {
   };
   const images = imageStore({ folder: paths.images });
   const examined = await examineHost({ engines, engine: name, images, env, uid, runtime, paths });
+  const elsewhere = await enginesOfDaemon(context, name);
   const proof = switchOption(parsed, 'layers') ? [] : await proveHost(context, { runtime, checks: examined });
-  const checks = [...examined, ...proof];
+  const checks = [...examined, ...elsewhere, ...proof];
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, checks);
   } else {
@@ -35,6 +38,26 @@ export const run: RunCommand = async (args, context, command) => {
   }
   return checks.some((row) => row.verdict === 'missing') ? 1 : 0;
 };
+
+/** Sandboxes are made by the daemon: where it uses another engine than the one that was examined here, that is said. */
+async function enginesOfDaemon(context: CommandContext, needed: PlannedEngine): Promise<readonly HostCheck[]> {
+  const status = await daemonStatus(context);
+  const rows = await Promise.all(
+    engineNames.map(async (name): Promise<readonly HostCheck[]> => {
+      const [used, meant] = [status?.engines?.[name], await engineChoice(name, context)];
+      return used === undefined || meant === undefined || isSameChoice(used, meant)
+        ? []
+        : [
+            {
+              check: `${name} of the daemon`,
+              verdict: name === needed ? 'missing' : 'absent',
+              detail: `${differenceOf(name, used, meant)}. ${differenceHint}`,
+            },
+          ];
+    }),
+  );
+  return rows.flat();
+}
 
 function engineNameOf(text: string): PlannedEngine {
   if (!isEngineName(text)) {

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { CasemateError } from '../../base/errors.ts';
 import { isErrno, privateFolder, readTextIfPresent, writeNew } from '../../system/files.ts';
 import type { Abortable, LayerReport } from '../engine.ts';
+import type { EngineChoice } from '../engine-choice.ts';
 import type { Machine } from '../kernel/seccomp.ts';
 import { machineOf } from '../oci/host.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
@@ -34,6 +35,8 @@ export interface DockerEngineOptions {
   readonly socket: string | (() => Promise<Endpoint>);
   /** how the engine was looked for, for whoever asks what there is */
   readonly places?: (() => Promise<readonly Place[]>) | undefined;
+  /** the one of them that holds the sandboxes */
+  readonly choice?: (() => Promise<EngineChoice>) | undefined;
   /** whole environment of every program the engine starts */
   readonly env: Readonly<Record<string, string>>;
   readonly uid: number;

@@ -33,7 +33,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
   return {
     name,
     can: () => ({ pauses: false, limitsDisk: false, limitsMemory: true, rootless: name === 'podman', ownKernel: false }),
-    places: async () => examinePlaces((await options.places?.()) ?? [], options.env),
+    ...whereItIs(options),
     examine: (runtime, abort = {}) => examine(context, runtime, abort),
     create: (spec, abort = {}) => {
       events.begin();
@@ -85,6 +85,10 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
       return init === undefined ? undefined : sendingProcess(init, connection);
     },
   };
+}
+
+function whereItIs({ places, choice, env }: DockerEngineOptions): Pick<Engine, 'places' | 'choice'> {
+  return { places: async () => examinePlaces((await places?.()) ?? [], env), choice: async () => choice?.() };
 }
 
 /** Handed over, or carried where the engine shares no sockets. */

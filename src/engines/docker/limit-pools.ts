@@ -35,7 +35,10 @@ export async function limitPools(
     '',
   ].join('\n');
   const args = [dataFile('engines/oci/stage.pl'), machine, String(process.pid)];
-  const { exitCode, stderr } = await run('perl', args, { env: options.env, input: plan, timeoutMs: 30_000 });
+  const [{ exitCode, stderr }] = await Promise.all([
+    run('perl', args, { env: options.env, input: plan, timeoutMs: 30_000 }),
+    userNamespace ? limitWatching({ machine, options }, pid) : undefined,
+  ]);
   const said = visible(stderr.toString('utf8').trim()).slice(0, 300);
   // Without a group of its own it is in one of somebody else's.
   await (bounds.memory ? limitSocketsApart(pid, limits) : undefined);
@@ -46,6 +49,16 @@ export async function limitPools(
   ];
   if (exitCode !== 0 || open.length > 0) {
     throw new CasemateError('ENGINE_FAILED', `cannot limit what the sandbox takes of ${open.join(' and ')}: ${said}`);
+  }
+}
+
+/** Watches of files are counted by user namespace, where there is one: as with `oci`, a quarter of what whoever starts it has. */
+async function limitWatching({ machine, options }: Pick<DockerContext, 'machine' | 'options'>, pid: number): Promise<void> {
+  const args = [dataFile('engines/oci/listen.pl'), machine, options.uid === 0 ? 'root' : 'user'];
+  const { exitCode, stderr } = await run('perl', args, { env: options.env, input: `${pid}\n`, timeoutMs: 30_000 });
+  if (exitCode !== 0) {
+    const said = visible(stderr.toString('utf8').trim()).slice(0, 300);
+    throw new CasemateError('ENGINE_FAILED', `cannot limit how much the sandbox watches (inotify): ${said}`);
   }
 }
 

@@ -2,7 +2,7 @@
 # them to Node over the channel that `fork` uses: one line of JSON a handle, with the descriptor beside it (SCM_RIGHTS).
 # Then it waits for Node to hang up, and ends.
 # Arguments: x64|arm64 user|root; then a line from standard input: PID tcp=PORT... udp=PORT... It may come much later, or
-# never. No module is loaded: that takes longer than all the rest.
+# never. Without ports it bounds and ends. No module is loaded: that takes longer than all the rest.
 use strict;
 use warnings;
 
@@ -55,6 +55,8 @@ sub bound_pools {
 }
 
 bound_pools(namespace_of($pid, 'user'));
+# Listeners of a container of another engine come another way.
+exit 0 unless @ports;
 
 # An ordinary user owns the sandbox's user namespace and has every right in it, but only from inside; and only from
 # outside may it look at the first process. So both are opened, then both are entered.

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { dockerPlaces } from '../../../src/engines/docker/place/docker-places.ts';
 import { addressOf, endpointOf, type Endpoint, type SshEndpoint } from '../../../src/engines/docker/place/endpoint.ts';
-import { chosen } from '../../../src/engines/docker/place/places.ts';
+import { choiceIn, chosen } from '../../../src/engines/docker/place/places.ts';
+import { isSameChoice } from '../../../src/engines/engine-choice.ts';
 import { inSettings, podmanPlaces } from '../../../src/engines/docker/place/podman-places.ts';
 import { sshArguments } from '../../../src/engines/docker/place/ssh-stream.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
@@ -195,3 +196,25 @@ async function context(name: string, host: string, { certificates = false, blind
     await Promise.all(['ca', 'cert', 'key'].map((file) => writeFile(join(files, `${file}.pem`), '')));
   }
 }
+
+describe('two environments', () => {
+  const same = async (one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): Promise<boolean> => {
+    const [first, second] = await Promise.all(
+      [one, other].map(async (values) => choiceIn(await dockerPlaces(environmentOf({ HOME: home, ...values })))),
+    );
+    return first !== undefined && second !== undefined && isSameChoice(first, second);
+  };
+
+  it.each([
+    [{}, {}, true],
+    // The usual socket, wherever each sees it.
+    [{}, { XDG_RUNTIME_DIR: '/run/user/7' }, true],
+    [{ DOCKER_HOST: 'unix:///a.sock' }, { DOCKER_HOST: 'unix:///a.sock' }, true],
+    [{ DOCKER_HOST: 'unix:///a.sock' }, { DOCKER_HOST: 'unix:///b.sock' }, false],
+    [{ DOCKER_HOST: 'unix:///a.sock' }, {}, false],
+    [{ DOCKER_HOST: 'tcp://10.0.0.1' }, { DOCKER_HOST: 'tcp://10.0.0.1', DOCKER_TLS_VERIFY: '1' }, false],
+    [{ DOCKER_HOST: 'ssh://one@host' }, { DOCKER_HOST: 'ssh://two@host' }, false],
+  ])('%o and %o mean the same engine: %s', async (one, other, expected) => {
+    expect(await same(one, other)).toBe(expected);
+  });
+});

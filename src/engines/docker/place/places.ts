@@ -1,5 +1,6 @@
 import { toCasemateError, type CasemateError } from '../../../base/errors.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { EngineChoice } from '../../engine-choice.ts';
+import { addressOf, type Endpoint } from './endpoint.ts';
 
 /**
  * How an engine was looked for: strategies in the order in which they count, each with what it found. The first that names an
@@ -36,4 +37,12 @@ export function chosen(places: readonly Place[]): Endpoint {
 
 export function chosenPlace(places: readonly Place[]): Place | undefined {
   return places.find(({ found }) => found !== undefined);
+}
+
+/** Pure. */
+export function choiceIn(places: readonly Place[]): EngineChoice {
+  const { strategy = 'nothing', found } = chosenPlace(places) ?? {};
+  const address = found === undefined || found instanceof Error ? toCasemateError(found).message : addressOf(found);
+  const key = found === undefined || found instanceof Error ? address : JSON.stringify(found);
+  return { isNamed: !strategy.startsWith('socket '), strategy, address, key };
 }
