@@ -2,6 +2,7 @@ import type { Plan } from '../../sandbox/plan.ts';
 import { attack, control, type Row } from '../finding.ts';
 import type { Lab, LabLimits, LabSandbox } from '../lab/lab.ts';
 import type { Hand, Hold } from '../lab/hand.ts';
+import { containerName } from '../lab/container-name.ts';
 import { hasOwnKernel } from '../outside/gvisor-processes.ts';
 import type { RestsOn } from '../probe.ts';
 import { groupFigures, type GroupFigures } from './figures.ts';
@@ -102,7 +103,7 @@ async function fieldOf(lab: Lab): Promise<Field> {
   const isBounded = plan?.waive.includes('memory-limit') !== true;
   const ownKernel = await hasOwnKernel(attacker.target);
   const group = async (): Promise<GroupFigures> =>
-    await groupFigures(plan?.engine === 'oci' ? attacker.id : undefined, await (first ??= firstProcess()));
+    await groupFigures(plan?.engine === 'oci' ? await containerName(lab, attacker) : undefined, await (first ??= firstProcess()));
   return { lab, attacker, limits, hand: () => attacker.hand(), group, ownKernel, isBounded, again };
 }
 

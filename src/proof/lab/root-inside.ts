@@ -66,7 +66,7 @@ async function inGvisor(
   await sharedFile(processFile(execution), JSON.stringify(rootProcess(command)));
   const record = await engineRecords(layout.records).get(id);
   const place = gvisorPlace(record, { layout, isRoot: process.geteuid?.() === 0, keeper });
-  const { file, args } = commandCall(id, place, { execution, pidFile: executionPid(execution), tty: false });
+  const { file, args } = commandCall(containerOf(record), place, { execution, pidFile: executionPid(execution), tty: false });
   try {
     const { exitCode, stdout, stderr } = await run(file, args, { env: lab.env, cwd: lab.folder, input, timeoutMs });
     return { code: exitCode, out: stdout, err: stderr };

@@ -21,7 +21,7 @@ export async function runtimeRows(lab: Lab, sandbox: LabSandbox): Promise<readon
   const container = containerOf(await engineRecords(layout.records).get(sandbox.id));
   const [seen, known, says, kernel] = await Promise.all([
     whoCarriesOut(sandbox, container),
-    statesOf(layout, container),
+    statesOf(layout, { id: sandbox.id, container }),
     versionOf(wanted),
     kernelRow(sandbox, runtime),
   ]);
@@ -85,24 +85,30 @@ async function holders(container: string): Promise<string | undefined> {
 }
 
 /** Each runtime has a folder of its own for what it made. */
-async function statesOf(layout: EngineLayout, container: string): Promise<readonly string[]> {
-  const there = await Promise.all(runtimes.map((name) => (name === 'runsc' ? ofGvisor : ofRunc(name))(layout, container)));
+async function statesOf(layout: EngineLayout, names: Names): Promise<readonly string[]> {
+  const there = await Promise.all(runtimes.map((name) => (name === 'runsc' ? ofGvisor : ofRunc(name))(layout, names)));
   return runtimes.filter((_, index) => there[index] === true);
 }
 
-type Knows = (layout: EngineLayout, container: string) => Promise<boolean>;
+interface Names {
+  readonly id: string;
+  /** what the runtime knows it by */
+  readonly container: string;
+}
+
+type Knows = (layout: EngineLayout, names: Names) => Promise<boolean>;
 
 const ofRunc =
   (name: string): Knows =>
-  async (layout, container) =>
+  async (layout, { container }) =>
     await lstat(join(layout.runtimeRoot(name), container)).then(
       () => true,
       () => false,
     );
 
 /** gVisor has a folder for each sandbox, and files with the sandbox's name in it. */
-const ofGvisor: Knows = async (layout, container) => {
-  const names = await readdir(join(layout.sandbox(container).folder, 'runsc')).catch(() => []);
+const ofGvisor: Knows = async (layout, { id, container }) => {
+  const names = await readdir(join(layout.sandbox(id).folder, 'runsc')).catch(() => []);
   return names.some((name) => name.includes(container) && name.endsWith('.state'));
 };
 
