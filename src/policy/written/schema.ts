@@ -8,6 +8,7 @@ import { budgets, packages, prices, uploads } from './guards-schema.ts';
 import { gitChanges, layoutFolders, levels } from '../policy.ts';
 import { readAllowance } from './read-allowance.ts';
 import { readRef, readRepository, type GitReading } from './read-git.ts';
+import { readUpstream } from './read-upstream.ts';
 import { byteSize, byteSizeFrom, durationLike, refuseValue } from './written-value.ts';
 
 /** The form of `casemate.yaml`. Every key's description here is what editors and the reference page show. */
@@ -71,14 +72,17 @@ const mcp = z.strictObject({
     ),
 });
 
-const upstream = z.string().transform((value, ctx) => {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  const plain =
-    url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' && url.hostname !== '';
-  return plain && url.pathname === '/' && url.search === '' && url.hash === '' && !value.includes('@')
-    ? url.origin
-    : refuseValue(ctx, value, 'is not an upstream; write scheme, host and port only, such as http://127.0.0.1:8080');
-});
+const upstream = z
+  .string()
+  .transform(
+    (value, ctx) =>
+      readUpstream(value) ??
+      refuseValue(
+        ctx,
+        value,
+        'is not an upstream; write scheme, host and port only, such as http://127.0.0.1:8080 or tcp://10.0.0.5:5432',
+      ),
+  );
 
 const name = /^[a-z][a-z0-9-]{0,62}$/;
 
@@ -110,7 +114,9 @@ const rule = z.strictObject({
   mcp: mcp.optional().describe('a server of the Model Context Protocol over HTTP: the tools and methods that may be called'),
   upstream: upstream
     .optional()
-    .describe('dial this instead of the host; the only way to a loopback or private address. Not in a project file'),
+    .describe(
+      'dial this instead of the host: `http://`, `https://`, or `tcp://` with a port for what is not HTTP; the only way to a loopback or private address. Not in a project file',
+    ),
 });
 
 /** What is asked for in a file or over MCP. */

@@ -49,6 +49,15 @@ describe('parsePolicy', () => {
     });
   });
 
+  test.each([
+    ['tcp://127.1:5432', 'tcp://127.0.0.1:5432'],
+    ['TCP://[::1]:80/', 'tcp://[::1]:80'],
+    ['https://Inner.Example.com', 'https://inner.example.com'],
+  ])('writes the upstream %s in its one form', (upstream, read) => {
+    const text = `version: 1\nnetwork: [{ host: a.example, upstream: "${upstream}" }]`;
+    expect(parse(text).written.network?.[0]?.upstream).toBe(read);
+  });
+
   test('takes an agent by name alone', () => {
     expect(parse('version: 1\nagent: codex').written).toEqual({ version: 1, agent: { name: 'codex' } });
   });
@@ -118,6 +127,8 @@ describe('parsePolicy', () => {
       'is not an upstream',
     ],
     ['an upstream with a path', 'version: 1\nnetwork: [{ host: a.example, upstream: "http://h/x" }]', 'is not an upstream'],
+    ['a bare one without its port', 'version: 1\nnetwork: [{ host: a.example, upstream: "tcp://h" }]', 'is not an upstream'],
+    ['an upstream at no host', 'version: 1\nnetwork: [{ host: a.example, upstream: "http://a%2cb:1" }]', 'is not an upstream'],
     ['a size without sense', 'version: 1\nlimits: { memory: 4x }', '2:19: limits.memory "4x": is not a size'],
     ['memory in which nothing starts', 'version: 1\nlimits: { memory: 31MiB }', '"31MiB": must be at least 32 MiB'],
     ['such memory as a number', 'version: 1\nlimits: { memory: 512 }', '2:19: limits.memory must be at least 32 MiB'],
