@@ -33,7 +33,7 @@ export const errorCodes = {
   GATEWAY_FAILED: { fault: 'host', exit: 125, about: 'the gateway could not take its place in the sandbox' },
   PROOF_FAILED: { fault: 'host', exit: 125, about: 'a sandbox did not pass its probes, so nothing was started in it' },
   JOURNAL_UNWRITABLE: { fault: 'host', exit: 125, about: 'the journal cannot be written, so nothing may start' },
-  JOURNAL_INVALID: { fault: 'host', exit: 1, about: 'the journal was changed, shortened or is malformed' },
+  JOURNAL_INVALID: { fault: 'host', exit: 125, about: 'the journal was changed, shortened or is malformed' },
   STORE_FAILED: { fault: 'host', exit: 125, about: 'the state file cannot be read or written' },
   DAEMON_UNREACHABLE: { fault: 'host', exit: 125, about: 'the daemon did not answer' },
   DISK_FULL: { fault: 'host', exit: 125, about: 'there is no room left where a file had to be written' },

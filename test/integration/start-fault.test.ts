@@ -1,5 +1,5 @@
 /** Several callers find no daemon at the same time, and none can come up: each is told why. */
-import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -46,3 +46,14 @@ test('what nobody read goes after a minute, and not before', async () => {
     'daemon-start-fault-2.json',
   ]);
 });
+
+test('a damaged journal is the fault of this host, for whom the exit code 1 would be one of the command', async () => {
+  await using damaged = await makeHome().then((one) => ({ ...one, [Symbol.asyncDispose]: one.remove }));
+  const folder = join(damaged.paths.state, 'journal');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeFile(join(folder, 'journal-000001.jsonl'), 'no record\n', { mode: 0o600 });
+  expect(await damaged.casemate(['run', '--', 'true'])).toMatchObject({ code: 125, err: expect.stringContaining('journal') });
+  expect(await damaged.casemate(['journal', 'verify'])).toMatchObject({ code: 1, out: expect.stringMatching(/^not valid: /) });
+  await rename(join(folder, 'journal-000001.jsonl'), join(folder, 'journal-000003.jsonl'));
+  expect(await damaged.casemate(['journal', 'verify'])).toMatchObject({ code: 1, out: expect.stringMatching(/^not valid: /) });
+}, 60_000);

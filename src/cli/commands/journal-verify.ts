@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 
-import { CasemateError } from '../../base/errors.ts';
+import { CasemateError, toCasemateError } from '../../base/errors.ts';
 import { visible, visibleJson } from '../../base/text.ts';
 import { verifyBundle } from '../../journal/bundle.ts';
 import { keyIdOf, publicKeyPath, readPublicKey } from '../../journal/journal-keys.ts';
@@ -13,7 +13,7 @@ import { type ParsedOptions, optionalPositionals, parseOptions, switchOption, te
 /** `casemate journal verify`: 0 when valid, 1 with the first bad line when not. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
-  const { verdict, keyId } = await verdictFor(parsed, context);
+  const { verdict, keyId } = await verdictFor(parsed, context).catch(withoutJournal);
   if (switchOption(parsed, 'json')) {
     context.stdout.write(`${visibleJson({ ...verdict, key: keyId })}\n`);
   } else if (verdict.fault === undefined) {
@@ -23,6 +23,16 @@ export async function run(args: readonly string[], context: CommandContext, row:
     context.stdout.write(`not valid: ${visible(segment)}${line === 0 ? '' : `:${line}`}: ${visible(why)}\n`);
   }
   return verdict.valid ? 0 : 1;
+}
+
+/** What cannot even be read as a journal (a link, a gap between its files, a broken witness) is not valid either. */
+function withoutJournal(error: unknown): Verified {
+  const { code, message } = toCasemateError(error);
+  if (code !== 'JOURNAL_INVALID') {
+    throw error;
+  }
+  const nothing = { records: 0, segments: 0, head: undefined, signedThrough: 0, unsigned: 0, witnessed: undefined };
+  return { verdict: { valid: false, ...nothing, fault: { segment: 'journal', line: 0, why: message } }, keyId: undefined };
 }
 
 interface Verified {
