@@ -9,6 +9,7 @@ import { dockerClient } from '../../src/engines/docker/docker-client.ts';
 import { importedImage } from '../../src/engines/docker/import-image.ts';
 import { fieldsOf, rowsOf, textOf } from '../../src/engines/docker/read-json.ts';
 import { removeCopies } from '../../src/engines/docker/remove-copies.ts';
+import { spawnProcess, type Spawn } from '../../src/system/process.ts';
 import { dockerLacks, dockerSocket } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
@@ -50,6 +51,34 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an image in a Doc
     expect(await removeCopies(one.digest, { client, folder })).toEqual([]);
     expect(await isThere(other.id)).toBe(true);
     await removeCopies(other.digest, { client, folder });
+  });
+
+  test.each([
+    [1, 1, true],
+    [1, 9, false],
+    [2, 1, false],
+  ])('that tar ends with %i for, %i times, is read again and kept: %s', async (exitCode, times, isKept) => {
+    const digest = randomBytes(32).toString('hex');
+    const rootfs = join(root, `sha256-${digest}/rootfs`);
+    await mkdir(rootfs, { recursive: true });
+    await writeFile(join(rootfs, 'file'), digest);
+    const imagesNow = async () => rowsOf(await client.must('GET', '/images/json')).map((row) => textOf(fieldsOf(row)['Id']));
+    const before = await imagesNow();
+    let calls = 0;
+    const spawn: Spawn = (file, args, options) => {
+      calls += 1;
+      const ends = calls > times ? '' : `; exit ${exitCode}`;
+      return spawnProcess('sh', ['-c', `"$@"${ends}`, 'sh', file, ...args], options);
+    };
+    const imported = importedImage(rootfs, { client, engineId, folder, env, spawn });
+    if (isKept) {
+      expect(await isThere(await imported)).toBe(true);
+      await removeCopies(`sha256:${digest}`, { client, folder });
+    } else {
+      await expect(imported).rejects.toThrow('cannot read the image');
+    }
+    // Of what was not kept nothing stays.
+    expect((await imagesNow()).filter((id) => !before.includes(id))).toEqual([]);
   });
 
   test('stays where somebody else has given it a name', async () => {

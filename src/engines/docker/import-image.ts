@@ -32,6 +32,10 @@ const imageId = /^sha256:[0-9a-f]{64}$/;
 export const ownRepository = 'casemate/image';
 export const imageLabel = 'casemate.image';
 
+/** Of tar: a file was touched while it was read. Another image that is built on this one, with hard links, does that. */
+const touched = 1;
+const attempts = 4;
+
 /** Reading and writing a gigabyte or two on a slow disk. */
 const importMs = 15 * 60_000;
 
@@ -48,17 +52,42 @@ export async function importedImage(rootfs: string, options: ImportOptions): Pro
   if (known !== undefined && imageId.test(known) && (await client.call('GET', `/images/${segment(known)}/json`)).status === 200) {
     return known;
   }
-  const id = await importImage(rootfs, digest, options);
+  const id = await importUntouched(rootfs, digest, options);
   await privateFolder(folder);
   await replaceFile(file, `${id}\n`);
   return id;
+}
+
+/** What was read while somebody touched it is not kept, whatever was changed: it is read again. */
+async function importUntouched(rootfs: string, digest: string, options: ImportOptions): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const { told, exitCode, said } = await importImage(rootfs, digest, options);
+    if (exitCode === 0) {
+      return idIn(told);
+    }
+    const { status } = lastOf(told);
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await (imageId.test(status) ? options.client.call('DELETE', `/images/${segment(status)}`) : undefined);
+    if (exitCode !== touched || attempt === attempts) {
+      throw new CasemateError('ENGINE_FAILED', `cannot read the image: ${visible(said.trim())}`);
+    }
+  }
+}
+
+interface Imported {
+  /** by the engine */
+  readonly told: unknown;
+  /** of tar, and what it said */
+  readonly exitCode: number;
+  readonly said: string;
 }
 
 async function importImage(
   rootfs: string,
   digest: string,
   { client, env, isOwner = true, signal, spawn = spawnProcess }: ImportOptions,
-): Promise<string> {
+): Promise<Imported> {
   const args = ['--create', '--file=-', '--numeric-owner', '--sort=name', '--one-file-system', '--directory', rootfs];
   const [program, ...rest] = isOwner
     ? (['tar', ...args, '.'] as const)
@@ -88,22 +117,23 @@ async function importImage(
       changes: `LABEL ${imageLabel}=sha256:${digest}`,
     };
     const told = await client.must('POST', '/images/create', { query, upload: stdout, timeoutMs: importMs, signal });
-    if ((await ended) !== 0) {
-      throw new CasemateError('ENGINE_FAILED', `cannot read the image: ${visible(said.trim())}`);
-    }
-    return idIn(told);
+    return { told, exitCode: await ended, said };
   } finally {
     tar.kill('SIGKILL');
   }
 }
 
-/** Progress, one JSON document a line; the last one has the id. */
 function idIn(told: unknown): string {
+  const { status, error } = lastOf(told);
+  if (!imageId.test(status)) {
+    throw new CasemateError('ENGINE_FAILED', `the engine did not take the image: ${messageOf(error)}`);
+  }
+  return status;
+}
+
+/** Progress, one JSON document a line; the last one has the id. */
+function lastOf(told: unknown): { readonly status: string; readonly error: unknown } {
   const lines = typeof told === 'string' ? told.trim().split('\n') : [JSON.stringify(told)];
   const last = fieldsOf(JSON.parse(lines.at(-1) ?? '{}'));
-  const id = textOf(last['status']);
-  if (!imageId.test(id)) {
-    throw new CasemateError('ENGINE_FAILED', `the engine did not take the image: ${messageOf(last['error'])}`);
-  }
-  return id;
+  return { status: textOf(last['status']), error: last['error'] };
 }
