@@ -67,19 +67,40 @@ export async function tlsDockerd(
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'daemon.json'), '{}');
   const tls = ['--tlsverify', `--tlscacert=${server.ca}`, `--tlscert=${server.cert}`, `--tlskey=${server.key}`];
-  const places = [
+  const own = ['--containerd-namespace=casemate-tls', '--containerd-plugins-namespace=casemate-tls-plugins'];
+  const args = [`--host=tcp://127.0.0.1:${port}`, ...tls, ...placesBelow(folder), ...bare, ...own];
+  const cover = 'mount -t tmpfs none "$1" && mkdir "$1/there" && chown 1000:1000 "$1/there" && shift && exec "$@"';
+  const apart = ['--mount', '--propagation', 'private', '--', 'sh', '-c', cover, 'sh', hides, 'dockerd', ...args];
+  return { port, ...(await started('unshare', apart, { at: onLoopback(port), log: join(folder, 'log') })) };
+}
+
+/** One of its own that gives its containers other ids: those of a range that no user of this machine has. */
+export async function remappedDockerd(folder: string): Promise<Running & { readonly socket: string }> {
+  const [socket, ranges] = [join(folder, 'engine.sock'), join(folder, 'ranges')];
+  await mkdir(folder, { recursive: true });
+  // Those ids have to get through to its images.
+  await chmod(folder, 0o711);
+  await writeFile(join(folder, 'daemon.json'), '{}');
+  await writeFile(ranges, ['nobody', 'nogroup'].map((name) => `${name}:1900000000:65536\n`).join(''));
+  const own = ['--containerd-namespace=casemate-ids', '--containerd-plugins-namespace=casemate-ids-plugins'];
+  const args = [`--host=unix://${socket}`, '--userns-remap=nobody:nogroup', ...placesBelow(folder), ...bare, ...own];
+  const cover = 'mount --bind "$1" /etc/subuid && mount --bind "$1" /etc/subgid && shift && exec "$@"';
+  const apart = ['--mount', '--propagation', 'private', '--', 'sh', '-c', cover, 'sh', ranges, 'dockerd', ...args];
+  return { socket, ...(await started('unshare', apart, { at: { path: socket }, log: join(folder, 'log') })) };
+}
+
+function placesBelow(folder: string): readonly string[] {
+  return [
     `--config-file=${join(folder, 'daemon.json')}`,
     `--data-root=${join(folder, 'data')}`,
     `--exec-root=${join(folder, 'exec')}`,
     `--pidfile=${join(folder, 'pid')}`,
+    '--exec-opt=native.cgroupdriver=cgroupfs',
   ];
-  const bare = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'];
-  const own = ['--containerd-namespace=casemate-tls', '--containerd-plugins-namespace=casemate-tls-plugins'];
-  const args = [`--host=tcp://127.0.0.1:${port}`, ...tls, ...places, ...bare, ...own, '--exec-opt=native.cgroupdriver=cgroupfs'];
-  const cover = 'mount -t tmpfs none "$1" && mkdir "$1/there" && chown 1000:1000 "$1/there" && shift && exec "$@"';
-  const apart = ['--mount', '--propagation', 'private', '--', 'sh', '-c', cover, 'sh', hides, 'dockerd', ...args];
-  return { port, ...(await started('unshare', apart, { port, log: join(folder, 'log') })) };
 }
+
+/** Without a network or a rule of packets of its own. */
+const bare = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'];
 
 export interface LoopbackSsh extends Running {
   readonly port: number;
@@ -121,7 +142,7 @@ export async function loopbackSsh(folder: string): Promise<LoopbackSsh> {
   // Made by the service of the machine, which does not run here.
   await mkdir('/run/sshd', { recursive: true, mode: 0o755 }).catch(() => undefined);
   const running = await started('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], {
-    port,
+    at: onLoopback(port),
     log: join(folder, 'log'),
   });
   // `ssh` finds its home by the account, not by a variable: what it knows of hosts is named by a program before it.
@@ -145,13 +166,17 @@ export async function forgetHost(folder: string): Promise<void> {
   await writeFile(join(folder, 'known'), '');
 }
 
+type Listening = { readonly path: string } | { readonly host: string; readonly port: number };
+
+const onLoopback = (port: number): Listening => ({ host: '127.0.0.1', port });
+
 interface Starting {
-  readonly port: number;
+  readonly at: Listening;
   readonly log: string;
 }
 
 /** Ends with this process, also where it is killed. */
-async function started(file: string, args: readonly string[], { port, log }: Starting): Promise<Running> {
+async function started(file: string, args: readonly string[], { at, log }: Starting): Promise<Running> {
   let said = '';
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', file, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const keep = (piece: Buffer): void => {
@@ -163,7 +188,7 @@ async function started(file: string, args: readonly string[], { port, log }: Sta
     child.once('close', () => resolve());
   });
   const latest = performance.now() + 60_000;
-  while (!(await listens(port))) {
+  while (!(await listens(at))) {
     if (child.exitCode !== null || performance.now() > latest) {
       child.kill();
       throw new Error(`${file} does not answer: ${said.slice(-600)}`);
@@ -182,9 +207,9 @@ async function started(file: string, args: readonly string[], { port, log }: Sta
   };
 }
 
-async function listens(port: number): Promise<boolean> {
+async function listens(at: Listening): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
+    const socket = connect(at);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);

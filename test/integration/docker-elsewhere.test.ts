@@ -16,6 +16,7 @@ import {
   forgetHost,
   hasProgram,
   loopbackSsh,
+  remappedDockerd,
   makeCertificates,
   tlsDockerd,
   type Certificates,
@@ -191,5 +192,34 @@ describe.skipIf(!canSsh)('a Docker Engine behind ssh', () => {
   test('is not spoken to when nobody knows its host', async () => {
     await forgetHost(folder);
     await expect(versionAt(at(), ssh.env)).rejects.toThrow(/Host key verification failed/);
+  });
+});
+
+const canRemap = hasDocker && isRoot && engineOrSkip('docker with userns-remap', missing(['dockerd']));
+
+describe.skipIf(!canRemap)('a Docker Engine that gives its containers other ids', () => {
+  test('is not asked for any, is told of in one line, and is not chosen', { timeout: 120_000 }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'casemate-ids-'));
+    const home = await makeHome();
+    const { socket, stop } = await remappedDockerd(folder);
+    try {
+      await chown(home.project, workspaceOwner, workspaceOwner);
+      const env = { DOCKER_HOST: `unix://${socket}` };
+      const client = dockerClient(socket);
+      expect((await engineFacts(client)).security).toContain('userns');
+      const refused = await home.casemate(['run', '--engine', 'docker', ...waivers, '--', 'true'], { env });
+      expect([refused.code, refused.err]).toEqual([
+        125,
+        expect.stringMatching(/other user ids \(userns-remap\).*\n.*engine oci/),
+      ]);
+      expect(await client.must('GET', '/containers/json', { query: { all: true } })).toEqual([]);
+      expect(await client.must('GET', '/images/json')).toEqual([]);
+      const { out } = await home.casemate(['plan', '--engine', 'auto'], { env });
+      expect(out).toMatch(/docker cannot be used: .*userns-remap/);
+    } finally {
+      await home.remove();
+      await stop();
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
   });
 });

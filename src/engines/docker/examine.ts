@@ -57,11 +57,18 @@ function runtimeAnswer({ product, runtimes, version, versions }: EngineFacts, ru
   return judgeRuntime({ ...known, name: runtime });
 }
 
-/** Modes whose ids are not the host's: who owns a workspace inside cannot be told yet. Throws `ENGINE_FAILED`. */
-export function requireKnownIds({ product, security }: EngineFacts): void {
+/**
+ * Where the ids inside are not those of this host the agent has none that owns its workspace, and Docker maps no mounts. To ask
+ * for a container without that would take from an engine what whoever set it up gave it. Throws `ENGINE_FAILED`.
+ */
+export function requireKnownIds({ product, security }: Pick<EngineFacts, 'product' | 'security'>): void {
   const mode = product === 'Podman' ? undefined : security.find((name) => name === 'rootless' || name === 'userns');
   if (mode !== undefined) {
-    throw new CasemateError('ENGINE_FAILED', `a Docker Engine in the mode ${mode} is not supported yet`);
+    const how =
+      mode === 'userns' ? 'is set to give its containers other user ids (userns-remap)' : 'runs as an ordinary user (rootless)';
+    throw new CasemateError('ENGINE_FAILED', `this Docker Engine ${how}: in them nobody would own the workspace`, {
+      hint: "Use the engine oci, which has a user namespace and maps the workspace's owner, an ordinary user's Podman, or another Docker Engine.",
+    });
   }
 }
 

@@ -27,7 +27,7 @@ import { sandboxBody, sandboxMounts } from './container-bodies.ts';
 import { firstProcess, makeContainer, ownContainers, runningSandbox, startContainer, type OwnContainer } from './containers.ts';
 import type { DockerContext } from './context.ts';
 import { examine } from './context.ts';
-import { layersOf, requireThisKernel } from './examine.ts';
+import { layersOf, requireKnownIds, requireThisKernel } from './examine.ts';
 import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
@@ -53,6 +53,7 @@ export async function createSandbox(context: DockerContext, spec: SandboxSpec, {
   parseSandboxId(spec.id);
   const facts = await context.facts();
   requireThisKernel(facts, release());
+  requireKnownIds(facts);
   const known = layersOf(facts, spec.runtime);
   await requireHost(known, spec, () => examine(context, spec.runtime, { signal }));
   const undo = cleanupStack();
