@@ -6,7 +6,7 @@ import { decode, encode } from 'dns-packet';
 import { parseHost } from '../src/base/host.ts';
 import { createGateway } from '../src/gateway/create-gateway.ts';
 import type { Authority } from '../src/gateway/gateway.ts';
-import { dialOnHost } from '../src/gateway/upstream/dial.ts';
+import { dialOnHost, dialRelayOnHost } from '../src/gateway/upstream/dial.ts';
 import { journalPlace } from '../src/journal/journal-place.ts';
 import { openJournal } from '../src/journal/open-journal.ts';
 import type { NetworkRule } from '../src/policy/policy.ts';
@@ -49,7 +49,8 @@ async function start({ folder, authority, trustStorePem, upstreamPort, hosts, ..
     journal,
     trustStorePem,
     resolve: async () => ['93.184.216.34'],
-    dial: ({ purpose }) => dialOnHost({ address: '127.0.0.1', port: upstreamPort, purpose: purpose ?? 'content' }),
+    dial: () => dialOnHost({ address: '127.0.0.1', port: upstreamPort }),
+    dialRelay: () => dialRelayOnHost({ address: '127.0.0.1', port: upstreamPort }),
     limits: { connectionsPerSecond: 100_000 },
   });
   const served = Promise.withResolvers<IngressReceiver>();

@@ -8,7 +8,7 @@ import type { Asks } from './asks/asks.ts';
 import { serveConnection } from './connection.ts';
 import { createBudgets, type Budgets } from './guards/budgets.ts';
 import { cachedResolve } from './upstream/cached-resolve.ts';
-import { dialOnHost, resolveOnHost, type Dial, type Resolve } from './upstream/dial.ts';
+import { dialOnHost, dialRelayOnHost, resolveOnHost, type Dial, type DialRelay, type Resolve } from './upstream/dial.ts';
 import { createDialer, type Dialer } from './upstream/dialer.ts';
 import { answerQuery, type DnsContext } from './names/dns.ts';
 import { serveDnsStream } from './names/dns-stream.ts';
@@ -36,6 +36,8 @@ export interface GatewayOptions {
   readonly journal: Journal;
   /** opens the TCP connections to upstreams, to addresses that were checked */
   readonly dial?: Dial | undefined;
+  /** the same for relays; default: `dial`, or the host's own where that is not given */
+  readonly dialRelay?: DialRelay | undefined;
   readonly resolve?: Resolve | undefined;
   readonly clock?: Clock | undefined;
   /** the host's own proxy, from `proxySettings` */
@@ -121,6 +123,7 @@ function sharedParts(options: GatewayOptions): Shared {
   const dialer = createDialer({
     resolve: options.resolve ?? cachedResolve(resolveOnHost, { nowMs: clock.monotonicMs }),
     dial: options.dial ?? dialOnHost,
+    dialRelay: options.dialRelay ?? options.dial ?? dialRelayOnHost,
     proxy: options.upstreamProxy,
     trustStorePem: options.trustStorePem,
     dialMs: limits.dialMs,

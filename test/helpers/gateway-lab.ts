@@ -1,10 +1,11 @@
-import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { decode, encode } from 'dns-packet';
 
 import type { BoundCredential } from '../../src/credentials/credential.ts';
 import { createAuthority, createLeafSigner, type LeafSigner } from '../../src/gateway/tls/authority.ts';
 import { createGateway, type GatewayOptions } from '../../src/gateway/create-gateway.ts';
 import type { Authority, Gateway, GatewaySandbox } from '../../src/gateway/gateway.ts';
+import { dialOnHost, dialRelayOnHost, type DialTarget } from '../../src/gateway/upstream/dial.ts';
 import type { Journal, JournalEntry } from '../../src/journal/record.ts';
 import type { NetworkRule } from '../../src/policy/policy.ts';
 import type { Ingress, IngressReceiver } from '../../src/system/ingress.ts';
@@ -70,21 +71,18 @@ export async function createLab({ rules, credentials = [], gateway: extra = {}, 
     addresses.set(host, known);
     return known;
   };
+  const onLoopback = ({ address, port }: DialTarget): DialTarget => {
+    dials.push(`${address}:${port}`);
+    return { address: '127.0.0.1', port: routes.get(`${address}:${port}`) ?? (address.startsWith('127.') ? port : 1) };
+  };
   const gateway = createGateway({
     journal,
     resolve: async (host) => {
       lookups.push(host);
       return [publicAddress(host)];
     },
-    dial({ address, port }) {
-      dials.push(`${address}:${port}`);
-      return connect({
-        host: '127.0.0.1',
-        port: routes.get(`${address}:${port}`) ?? (address.startsWith('127.') ? port : 1),
-        allowHalfOpen: true,
-        noDelay: true,
-      });
-    },
+    dial: (target) => dialOnHost(onLoopback(target)),
+    dialRelay: (target) => dialRelayOnHost(onLoopback(target)),
     trustStorePem: upstreamAuthority.certificatePem,
     ...extra,
   });

@@ -24,7 +24,7 @@ const faulty = (parts: Partial<BoundCredential>): Partial<LabOptions> => ({
 test.each<[string, Partial<LabOptions>]>([
   ['the lookup', { gateway: { resolve: (host) => (host === broken ? fail() : Promise.resolve(['93.184.216.34'])) } }],
   ['the lookup, later', { gateway: { resolve: async (host) => (host === broken ? fail() : ['93.184.216.34']) } }],
-  ['the dial', { gateway: { dial: fail } }],
+  ['the dial', { gateway: { dial: fail, dialRelay: fail } }],
   ['the source of the credential', faulty({ obtain: fail })],
   ['the source of the credential, later', faulty({ obtain: async () => fail() })],
   ['a value that is none', faulty({ obtain: async () => ({ kind: 'text', secret: { reveal: fail } }) })],

@@ -1,28 +1,32 @@
 import { lookup, Resolver } from 'node:dns/promises';
-import { connect as netConnect, isIP, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 
 import { addressFault } from './address-check.ts';
 import type { Destination } from './destination.ts';
 import { faulty, type Attempt } from '../fault.ts';
-import { connectWide } from './wide-reads.ts';
+import { connectWire, type Wire } from './wire.ts';
 
 /** Opens TCP connections to destinations: resolves on the host, checks each address, dials exactly what was checked. */
 
 /** All addresses of a name; rejects when there are none. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
-/** Starts connecting to an address. `purpose`: whether the bytes that come are read here, or only passed on. */
-export type Dial = (target: { readonly address: string; readonly port: number; readonly purpose?: DialPurpose }) => Socket;
-export type DialPurpose = 'content' | 'relay';
+/** Starts connecting to an address. */
+export type Dial = (target: DialTarget) => Socket;
+/** The same for bytes that are only passed on. */
+export type DialRelay = (target: DialTarget) => Socket | Wire;
 
-export interface DialOptions {
+export interface DialTarget {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface DialOptions<Connection extends Socket | Wire = Socket> {
   readonly resolve: Resolve;
-  readonly dial: Dial;
+  readonly dial: (target: DialTarget) => Connection;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   /** default: public addresses that are none of this host's */
   readonly isAddressAllowed?: ((address: string) => boolean) | undefined;
-  /** default `content` */
-  readonly purpose?: DialPurpose | undefined;
 }
 
 export const resolveOnHost: Resolve = async (host) => (await lookup(host, { all: true })).map((found) => found.address);
@@ -37,8 +41,8 @@ export function resolveBy(server: string): Resolve {
   };
 }
 
-export const dialOnHost: Dial = ({ address, port, purpose }) =>
-  (purpose === 'relay' ? connectWide : netConnect)({
+export const dialOnHost: Dial = ({ address, port }) =>
+  connect({
     host: address,
     port,
     allowHalfOpen: true,
@@ -47,11 +51,16 @@ export const dialOnHost: Dial = ({ address, port, purpose }) =>
     keepAliveInitialDelay: 60_000,
   });
 
+export const dialRelayOnHost: DialRelay = (target) => connectWire(target.address, target.port) ?? dialOnHost(target);
+
 /** How long one address may keep the next waiting (RFC 8305 section 5). */
 const attemptDelayMs = 250;
 
 /** The connection, or why there is none. An override's address is not checked: a human wrote it into the policy. */
-export async function dialDestination({ host, port, override }: Destination, options: DialOptions): Promise<Attempt<Socket>> {
+export async function dialDestination<C extends Socket | Wire>(
+  { host, port, override }: Destination,
+  options: DialOptions<C>,
+): Promise<Attempt<C>> {
   if (override !== undefined) {
     return dialName(override.host, override.port, { ...options, check: () => true });
   }
@@ -64,11 +73,11 @@ export function dialConfigured(host: string, port: number, options: DialOptions)
   return dialName(host, port, { ...options, check: () => true });
 }
 
-interface CheckedOptions extends DialOptions {
+interface CheckedOptions<C extends Socket | Wire> extends DialOptions<C> {
   readonly check: (address: string) => boolean;
 }
 
-async function dialName(host: string, port: number, options: CheckedOptions): Promise<Attempt<Socket>> {
+async function dialName<C extends Socket | Wire>(host: string, port: number, options: CheckedOptions<C>): Promise<Attempt<C>> {
   const limit = limited(options.signal, options.timeoutMs);
   try {
     return await dialWithin(limit.signal, { host, port, options });
@@ -95,13 +104,16 @@ function limited(signal: AbortSignal, timeoutMs: number): { readonly signal: Abo
   };
 }
 
-interface Dialled {
+interface Dialled<C extends Socket | Wire> {
   readonly host: string;
   readonly port: number;
-  readonly options: CheckedOptions;
+  readonly options: CheckedOptions<C>;
 }
 
-async function dialWithin(signal: AbortSignal, { host, port, options }: Dialled): Promise<Attempt<Socket>> {
+async function dialWithin<C extends Socket | Wire>(
+  signal: AbortSignal,
+  { host, port, options }: Dialled<C>,
+): Promise<Attempt<C>> {
   const found = await abortable(addressesOf(host, options.resolve), signal);
   if (found === undefined || found.length === 0) {
     return signal.aborted
@@ -113,7 +125,7 @@ async function dialWithin(signal: AbortSignal, { host, port, options }: Dialled)
     return faulty('address-refused', `${host} leads to an address that is not public`);
   }
   const socket = await firstConnected(allowed.slice(0, 8), {
-    dial: (address) => options.dial({ address, port, purpose: options.purpose ?? 'content' }),
+    dial: (address) => options.dial({ address, port }),
     signal,
   });
   if (socket !== undefined) {
@@ -132,21 +144,21 @@ async function addressesOf(host: string, resolve: Resolve): Promise<readonly str
 }
 
 /** The first connection that stands; the others are closed. A further attempt starts on failure or after a short wait. */
-function firstConnected(
+function firstConnected<C extends Socket | Wire>(
   addresses: readonly string[],
-  { dial, signal }: { readonly dial: (address: string) => Socket; readonly signal: AbortSignal },
-): Promise<Socket | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Socket | undefined>();
-  const open = new Set<Socket>();
+  { dial, signal }: { readonly dial: (address: string) => C; readonly signal: AbortSignal },
+): Promise<C | undefined> {
+  const { promise, resolve } = Promise.withResolvers<C | undefined>();
+  const open = new Set<C>();
   let next = 0;
   let timer: NodeJS.Timeout | undefined;
-  const settle = (winner: Socket | undefined): void => {
+  const settle = (winner: C | undefined): void => {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
     next = addresses.length;
-    for (const socket of open) {
-      if (socket !== winner) {
-        socket.destroy();
+    for (const connection of open) {
+      if (connection !== winner) {
+        connection.destroy();
       }
     }
     resolve(winner);
@@ -159,18 +171,21 @@ function firstConnected(
     if (address === undefined) {
       return;
     }
-    const socket = dial(address);
-    open.add(socket);
-    socket.once('connect', () => settle(socket));
-    // Stays for the whole life of the socket: an error without a listener would end the process.
-    socket.on('error', () => {
-      if (open.delete(socket) && next < addresses.length) {
+    const connection = dial(address);
+    open.add(connection);
+    timer = setTimeout(start, attemptDelayMs);
+    whenConnected(connection, (isConnected) => {
+      if (isConnected) {
+        settle(connection);
+        return;
+      }
+      connection.destroy();
+      if (open.delete(connection) && next < addresses.length) {
         start();
       } else if (open.size === 0) {
         settle(undefined);
       }
     });
-    timer = setTimeout(start, attemptDelayMs);
   };
   if (signal.aborted) {
     resolve(undefined);
@@ -179,6 +194,16 @@ function firstConnected(
   signal.addEventListener('abort', abort, { once: true });
   start();
   return promise;
+}
+
+function whenConnected(connection: Socket | Wire, done: (isConnected: boolean) => void): void {
+  if ('whenSettled' in connection) {
+    connection.whenSettled(done);
+    return;
+  }
+  connection.once('connect', () => done(true));
+  // Stays for the whole life of the socket: an error without a listener would end the process.
+  connection.on('error', () => done(false));
 }
 
 async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {

@@ -1,18 +1,19 @@
 import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 
-import { dialDestination, type Dial, type DialPurpose, type Resolve } from './dial.ts';
+import { dialDestination, type Dial, type DialRelay, type DialTarget, type Resolve } from './dial.ts';
 import type { Destination } from './destination.ts';
 import type { Attempt } from '../fault.ts';
 import { dialProxy, tunnel } from './proxy-connect.ts';
 import { proxyAuthorization, proxyFor, type UpstreamProxy } from './proxy-settings.ts';
 import { startTls } from '../tls/start-tls.ts';
 import { splitPem } from '../tls/trust.ts';
+import type { Wire } from './wire.ts';
 
 /** Every way the gateway opens a connection outwards. */
 export interface Dialer {
   /** for bytes that are relayed as they are, by `splice` */
-  readonly relay: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket>>;
+  readonly relay: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket | Wire>>;
   readonly tcp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket>>;
   readonly tls: (destination: Destination, alpn: readonly string[], signal: AbortSignal) => Promise<Attempt<TLSSocket>>;
   readonly plainHttp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<PlainRoute>>;
@@ -27,6 +28,8 @@ export interface PlainRoute {
 export interface DialerOptions {
   readonly resolve: Resolve;
   readonly dial: Dial;
+  /** default: `dial` */
+  readonly dialRelay?: DialRelay | undefined;
   readonly proxy: UpstreamProxy | undefined;
   readonly trustStorePem: string | undefined;
   readonly dialMs: number;
@@ -42,26 +45,26 @@ export function createDialer(options: DialerOptions): Dialer {
     made ??= createSecureContext(options.trustStorePem === undefined ? {} : { ca: splitPem(options.trustStorePem) });
     return made;
   };
-  const dialOptions = (signal: AbortSignal) => ({
+  const dialOptions = <C extends Socket | Wire>(signal: AbortSignal, dial: (target: DialTarget) => C) => ({
     resolve: options.resolve,
-    dial: options.dial,
+    dial,
     timeoutMs: options.dialMs,
     signal,
     context,
     isAddressAllowed: options.isAddressAllowed,
   });
-  const dial =
-    (purpose: DialPurpose) =>
-    (destination: Destination, signal: AbortSignal): Promise<Attempt<Socket>> => {
+  const dialBy =
+    <C extends Socket | Wire>(dial: (target: DialTarget) => C) =>
+    (destination: Destination, signal: AbortSignal): Promise<Attempt<C | Socket>> => {
       const { host, port, override } = destination;
       const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'secure') : undefined;
       return proxy === undefined
-        ? dialDestination(destination, { ...dialOptions(signal), purpose })
-        : tunnel(proxy, { host, port }, dialOptions(signal));
+        ? dialDestination(destination, dialOptions(signal, dial))
+        : tunnel(proxy, { host, port }, dialOptions(signal, options.dial));
     };
-  const tcp = dial('content');
+  const tcp = dialBy(options.dial);
   return {
-    relay: dial('relay'),
+    relay: dialBy(options.dialRelay ?? options.dial),
     tcp,
     async tls(destination, alpn, signal) {
       const dialled = await tcp(destination, signal);
@@ -79,8 +82,8 @@ export function createDialer(options: DialerOptions): Dialer {
       const { host, port, override } = destination;
       const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'plain') : undefined;
       const dialled = await (proxy === undefined
-        ? dialDestination(destination, dialOptions(signal))
-        : dialProxy(proxy, dialOptions(signal)));
+        ? dialDestination(destination, dialOptions(signal, options.dial))
+        : dialProxy(proxy, dialOptions(signal, options.dial)));
       const through = proxy === undefined ? undefined : { authorization: proxyAuthorization(proxy) };
       return dialled.ok ? { ok: true, value: { socket: wholeOnly(dialled.value), proxy: through } } : dialled;
     },

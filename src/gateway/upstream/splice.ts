@@ -1,28 +1,28 @@
 import type { Socket } from 'node:net';
 
+import { sideOf, spliceRaw } from './raw-splice.ts';
 import { reset } from './reset.ts';
-import { isWide, pourInto } from './wide-reads.ts';
+import type { Spliced, SpliceOptions } from './spliced.ts';
+import { streamOf, type Wire } from './wire.ts';
 
-/** Relays bytes both ways as they are, with back-pressure and half-close, and counts them. */
-export interface Spliced {
-  /** from the sandbox */
-  readonly bytesOut: number;
-  /** to the sandbox */
-  readonly bytesIn: number;
-  readonly outcome: 'ok' | 'cut' | 'idle';
+/**
+ * Relays bytes both ways as they are, with back-pressure and half-close, and counts them. Resolves when both sides are closed;
+ * never rejects. What was read of `inner` and put back is relayed, too.
+ */
+export function splice(inner: Socket, outer: Socket | Wire, options: SpliceOptions): Promise<Spliced> {
+  const [near, far] = [sideOf(inner), sideOf(outer)];
+  return near === undefined || far === undefined
+    ? spliceStreams(inner, 'whenSettled' in outer ? streamOf(outer) : outer, options)
+    : spliceRaw(near, far, options);
 }
 
-/** Resolves when both sides are closed; never rejects. `inner` may hold bytes that were put back. */
-export function splice(
-  inner: Socket,
-  outer: Socket,
-  options: { readonly idleMs: number; readonly signal: AbortSignal },
-): Promise<Spliced> {
+/** What is no plain connection: TLS to the host's own proxy. */
+export function spliceStreams(inner: Socket, outer: Socket, options: SpliceOptions): Promise<Spliced> {
   const { promise, resolve } = Promise.withResolvers<Spliced>();
   let outcome: Spliced['outcome'] = 'ok';
   let open = 2;
   // What is there already is relayed, too; what was said to a proxy on the way is not counted.
-  const start = { in: isWide(outer) ? 0 : outer.bytesRead - outer.readableLength, out: outer.bytesWritten };
+  const start = { in: outer.bytesRead - outer.readableLength, out: outer.bytesWritten };
   const closed = (): void => {
     open -= 1;
     if (open === 0) {
@@ -50,11 +50,7 @@ export function splice(
       to.destroySoon();
       closed();
     });
-    if (pourInto(from, to)) {
-      from.once('end', () => to.end());
-    } else {
-      from.pipe(to);
-    }
+    from.pipe(to);
   }
   return promise;
 }

@@ -7,29 +7,60 @@ import { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { peek } from '../../src/gateway/tls/peek.ts';
-import { splice, type Spliced } from '../../src/gateway/upstream/splice.ts';
-import { connectWide, pourInto } from '../../src/gateway/upstream/wide-reads.ts';
+import { splice, spliceStreams } from '../../src/gateway/upstream/splice.ts';
+import type { Spliced } from '../../src/gateway/upstream/spliced.ts';
+import { dialOnHost } from '../../src/gateway/upstream/dial.ts';
+import { find, nodeTcp } from '../../src/gateway/upstream/node-tcp.ts';
+import { sideOf } from '../../src/gateway/upstream/raw-splice.ts';
+import { connectWire, type Wire } from '../../src/gateway/upstream/wire.ts';
 
 const ends: (() => void)[] = [];
 afterEach(() => ends.splice(0).forEach((end) => end()));
 
+/** How the upstream is reached, and what relays: a connection below the streams, one of Node, and streams on both sides. */
+const ways = ['a wire', 'a socket', 'streams'] as const;
+type WayName = (typeof ways)[number];
+
 /** Relays each caller of a port to an upstream that does `serve`. */
-async function relayed(
+async function relayedBy(
+  way: WayName,
   serve: (socket: Socket) => unknown,
+  idleMs = 10_000,
 ): Promise<{ port: number; done: Promise<Spliced>; stop: AbortController }> {
   const upstream = await listening(serve);
   const stop = new AbortController();
   const done = Promise.withResolvers<Spliced>();
   const relay = await listening((inner) => {
-    const outer = connectWide({ host: '127.0.0.1', port: upstream, allowHalfOpen: true });
+    const outer = way === 'a wire' ? wireTo(upstream) : dialOnHost({ address: '127.0.0.1', port: upstream });
     // Late on purpose: an upstream that speaks first must not lose its first words.
-    outer.once('connect', () =>
-      setTimeout(() => void splice(inner, outer, { idleMs: 10_000, signal: stop.signal }).then(done.resolve), 50),
+    void connected(outer).then(() =>
+      setTimeout(() => void relayWith(way)(inner, outer as Socket, { idleMs, signal: stop.signal }).then(done.resolve), 50),
     );
     // As a greeting of TLS is looked at; callers that say nothing are relayed all the same.
     void peek(inner, { maxBytes: 100, timeoutMs: 20, read: (bytes) => bytes.length });
   });
   return { port: relay, done: done.promise, stop };
+}
+
+const relayWith = (way: WayName): typeof splice => (way === 'streams' ? (spliceStreams as typeof splice) : splice);
+
+function wireTo(port: number): Wire {
+  const wire = connectWire('127.0.0.1', port);
+  if (wire === undefined) {
+    throw new Error('this Node has no connections below its streams');
+  }
+  ends.push(wire.destroy);
+  return wire;
+}
+
+async function connected(outer: Socket | Wire): Promise<void> {
+  if ('whenSettled' in outer) {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    outer.whenSettled(resolve);
+    expect(await promise).toBe(true);
+  } else {
+    await once(outer, 'connect');
+  }
 }
 
 async function listening(serve: (socket: Socket) => void): Promise<number> {
@@ -56,7 +87,9 @@ function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-describe('a relayed connection', () => {
+describe.each(ways)('a connection relayed over %s', (way) => {
+  const relayed = (serve: (socket: Socket) => unknown, idleMs?: number) => relayedBy(way, serve, idleMs);
+
   it('passes on every byte in order, however slowly they are read', async () => {
     const sent = randomBytes(24 * 1024 * 1024);
     const { port, done } = await relayed((socket) => socket.end(sent));
@@ -182,17 +215,68 @@ describe('a relayed connection', () => {
     expect((await done).outcome).toBe('cut');
   });
 
-  it('is taken over on this Node, whether it was opened or accepted', async () => {
+  it('ends when both sides have been silent for long enough, and not before', async () => {
+    const { port, done } = await relayed((socket) => {
+      const timer = setInterval(() => socket.write('x'), 50);
+      setTimeout(() => clearInterval(timer), 600);
+      socket.once('close', () => clearInterval(timer));
+    }, 300);
+    const caller = connect({ host: '127.0.0.1', port });
+    caller.on('error', () => undefined);
+    let bytes = 0;
+    caller.on('data', (piece: Buffer) => (bytes += piece.length));
+    expect((await done).outcome).toBe('idle');
+    expect(bytes).toBeGreaterThan(5);
+  });
+
+  it('passes on the end of a caller that has ended before the relay began', async () => {
+    const asked = Promise.withResolvers<string>();
+    const { port, done } = await relayed(async (socket) => {
+      const pieces = await all(socket);
+      asked.resolve(Buffer.concat(pieces).toString());
+      socket.end('late answer');
+    });
+    const caller = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    caller.end('short');
+    expect(await asked.promise).toBe('short');
+    expect(Buffer.concat(await all(caller)).toString()).toBe('late answer');
+    expect((await done).outcome).toBe('ok');
+  });
+});
+
+describe('what is below the streams of Node', () => {
+  it('is there on this Node, for what was opened and what was accepted', async () => {
+    expect(nodeTcp()).toBeDefined();
     const accepted = Promise.withResolvers<Socket>();
     const port = await listening(accepted.resolve);
     const socket = connect({ host: '127.0.0.1', port });
     ends.push(() => socket.destroy());
-    expect(pourInto(await accepted.promise, socket)).toBe(true);
+    await once(socket, 'connect');
+    expect(sideOf(socket)).toBeDefined();
+    expect(sideOf(await accepted.promise)).toBeDefined();
   });
 
-  it('leaves to the streams what is no plain connection', () => {
+  it('is not used where it is not what it was', () => {
+    const throws = (): never => {
+      throw new Error('no such module');
+    };
+    expect([find(throws), find(() => undefined), find(() => ({ TCP: Socket }))]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('is left alone where another layer is above it', () => {
     const socket = new TLSSocket(new Socket());
-    expect(pourInto(socket, socket)).toBe(false);
+    expect(sideOf(socket)).toBeUndefined();
     socket.destroy();
+  });
+
+  it('says that nobody is there', async () => {
+    const port = await listening(() => undefined);
+    ends.splice(0).forEach((end) => end());
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const wire = wireTo(port);
+    wire.whenSettled(resolve);
+    expect(await promise).toBe(false);
+    wire.destroy();
+    wire.destroy();
   });
 });

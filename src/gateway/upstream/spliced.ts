@@ -1,0 +1,14 @@
+/** What a relay of bytes is told, and what it tells at its end. */
+export interface Spliced {
+  /** from the sandbox */
+  readonly bytesOut: number;
+  /** to the sandbox */
+  readonly bytesIn: number;
+  readonly outcome: 'ok' | 'cut' | 'idle';
+}
+
+export interface SpliceOptions {
+  /** silence of both sides */
+  readonly idleMs: number;
+  readonly signal: AbortSignal;
+}
