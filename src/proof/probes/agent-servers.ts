@@ -35,7 +35,7 @@ export const agentServerProbes: ProbeTable = {
         const sessionId = await makeSession(caller, project, hosts.judged);
         const companion = (await companions(lab))[0] ?? 'none';
         const rows = [
-          ...(await placeRows(caller, { sessionId, companion })),
+          ...(await placeRows(lab, { caller, sessionId, companion })),
           ...(await reachRows(lab, companion)),
           await tooMuchRow(caller, project),
         ];
@@ -48,8 +48,11 @@ export const agentServerProbes: ProbeTable = {
   },
 };
 
+/** In each home lies another word. With gVisor the name of the host is the same for all. */
+const wordFile = '/home/agent/.where';
+
 /** Its program says where it runs, and ends with its input. */
-const server = { command: 'sh', args: ['-c', 'uname -n; cat > /dev/null'] };
+const server = { command: 'sh', args: ['-c', `cat ${wordFile}; cat > /dev/null`] };
 
 async function create(caller: LabCaller, projectPath: string, host: string) {
   const mcpServers = { tried: { ...server, network_isolation: [host] } };
@@ -73,21 +76,28 @@ async function companions({ casemate }: Lab): Promise<readonly string[]> {
   return all.filter(({ serves }) => serves !== undefined).map(({ name }) => name);
 }
 
-/** By the way that an agent takes: the kernel there says which sandbox answers. */
-async function placeRows(
-  caller: LabCaller,
-  { sessionId, companion }: { readonly sessionId: string; readonly companion: string },
-): Promise<readonly Row[]> {
+interface Place {
+  readonly caller: LabCaller;
+  readonly sessionId: string;
+  readonly companion: string;
+}
+
+/** By the way that an agent takes: the home there says which sandbox answers. */
+async function placeRows(lab: Lab, { caller, sessionId, companion }: Place): Promise<readonly Row[]> {
+  const word = randomBytes(6).toString('hex');
+  const placed = ['sh', '-c', `echo "$1" > ${wordFile}`, 'sh'];
+  await lab.casemate(['exec', companion, '--no-tty', '--', ...placed, word]);
+  await caller.call('execute_command', { sessionId, command: [...placed, 'the-session'] });
   const relay = relayCommand(relayHost(0));
   const { result } = await caller.call('execute_command', { sessionId, command: [relay.command, ...relay.args], input: '' });
-  const own = await caller.call('execute_command', { sessionId, command: ['uname', '-n'] });
+  const own = await caller.call('execute_command', { sessionId, command: ['cat', wordFile] });
   const session = String(own.result['stdout']).trim();
   return [
-    same('where the server runs', companion, String(result['stdout']).trim()),
+    same('where the server runs', word, String(result['stdout']).trim()),
     attack('the session and its server', {
       expected: 'in two sandboxes',
-      seen: session === companion ? 'in one' : 'in two sandboxes',
-      ok: session !== '' && session !== companion,
+      seen: session === word ? 'in one' : 'in two sandboxes',
+      ok: session === 'the-session',
       from: 'outside',
     }),
   ];
