@@ -44,6 +44,7 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
   const life: Life = { isEnding: false, underWay: new Set() };
   const open = new Map<Socket, Caller>();
   await rm(options.path, { force: true });
+  requireShort(options.path);
   const server = createServer((socket) => {
     socket.once('close', () => {
       open.delete(socket);
@@ -83,6 +84,22 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
       await Promise.all([...open.keys()].map(endSocket));
     },
   };
+}
+
+/** unix(7): what an address has room for */
+const longestSocketPath = 107;
+
+function requireShort(path: string): void {
+  const length = Buffer.byteLength(path);
+  if (length > longestSocketPath) {
+    throw new CasemateError(
+      'PATH_INVALID',
+      `the control socket ${path} has ${length} bytes in its path, where ${longestSocketPath} can be`,
+      {
+        hint: 'Set CASEMATE_HOME, or XDG_RUNTIME_DIR, to a shorter path.',
+      },
+    );
+  }
 }
 
 interface Life {

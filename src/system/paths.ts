@@ -1,6 +1,8 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 
+import { CasemateError } from '../base/errors.ts';
+import { visible } from '../base/text.ts';
 import type { Environment } from './environment.ts';
 
 /**
@@ -22,26 +24,28 @@ export interface Paths {
   readonly organisation: string;
 }
 
+/** Throws `PATH_INVALID` where one of our own variables is no absolute path: the daemon does not run in the caller's folder. */
 export function pathsFrom(env: Environment, uid: number): Paths {
   const home = env.get('HOME') ?? homedir();
-  const root = env.get('CASEMATE_HOME');
+  const root = absolute(env, 'CASEMATE_HOME');
+  const givenImages = absolute(env, 'CASEMATE_IMAGES');
   // Not from the environment: whoever runs a sandbox must not be able to point away from it.
   const organisation = '/etc/casemate/policy.yaml';
   if (root !== undefined) {
     return {
       config: join(root, 'config'),
       state: join(root, 'state'),
-      images: env.get('CASEMATE_IMAGES') ?? join(root, 'images'),
+      images: givenImages ?? join(root, 'images'),
       cache: join(root, 'cache'),
       runtime: join(root, 'run'),
       organisation,
     };
   }
-  const xdg = (name: string, fallback: string): string => join(env.get(name) ?? join(home, fallback), 'casemate');
+  const xdg = (name: string, fallback: string): string => join(specified(env, name) ?? join(home, fallback), 'casemate');
   return {
     config: xdg('XDG_CONFIG_HOME', '.config'),
     state: xdg('XDG_STATE_HOME', '.local/state'),
-    images: env.get('CASEMATE_IMAGES') ?? join(xdg('XDG_DATA_HOME', '.local/share'), 'images'),
+    images: givenImages ?? join(xdg('XDG_DATA_HOME', '.local/share'), 'images'),
     cache: xdg('XDG_CACHE_HOME', '.cache'),
     runtime: runtimeFolder(env, uid, home),
     organisation,
@@ -49,9 +53,25 @@ export function pathsFrom(env: Environment, uid: number): Paths {
 }
 
 function runtimeFolder(env: Environment, uid: number, home: string): string {
-  const given = env.get('XDG_RUNTIME_DIR');
+  const given = specified(env, 'XDG_RUNTIME_DIR');
   if (given !== undefined) {
     return join(given, 'casemate');
   }
   return uid === 0 ? '/run/casemate' : join(home, '.local/state/casemate/run');
+}
+
+function absolute(env: Environment, name: string): string | undefined {
+  const value = env.get(name);
+  if (value !== undefined && !isAbsolute(value)) {
+    throw new CasemateError('PATH_INVALID', `${name} is "${visible(value)}", which is no absolute path`, {
+      hint: `Write it from / on, or unset ${name}.`,
+    });
+  }
+  return value;
+}
+
+/** One that is relative counts as absent: the specification says so. */
+function specified(env: Environment, name: string): string | undefined {
+  const value = env.get(name);
+  return value !== undefined && isAbsolute(value) ? value : undefined;
 }

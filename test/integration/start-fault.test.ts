@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { removeOldFaults, startFaultPath } from '../../src/daemon/start-fault.ts';
+import { run } from '../../src/system/process.ts';
 import { makeHome, type Home } from '../helpers/cli.ts';
 
 let home: Home;
@@ -57,3 +58,32 @@ test('a damaged journal is the fault of this host, for whom the exit code 1 woul
   await rename(join(folder, 'journal-000001.jsonl'), join(folder, 'journal-000003.jsonl'));
   expect(await damaged.casemate(['journal', 'verify'])).toMatchObject({ code: 1, out: expect.stringMatching(/^not valid: /) });
 }, 60_000);
+
+test.each(['CASEMATE_HOME', 'CASEMATE_IMAGES'])('%s must be an absolute path: the daemon has another folder', async (name) => {
+  const { code, err } = await home.casemate(['ls'], { env: { [name]: 'below/here' } });
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(`${name} is "below/here"`) });
+});
+
+test('a control socket whose path is too long is named, with what to do', async () => {
+  const long = join(home.root, 'x'.repeat(107));
+  const { code, err } = await home.casemate(['ls'], { env: { CASEMATE_HOME: long } });
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringMatching(/control socket.* 107 .*\n.*shorter path/) });
+});
+
+test.skipIf(process.getuid?.() !== 0)(
+  '(needs root to mount) a disk with no room left is named by a start that finds it so',
+  async () => {
+    const full = join(home.root, 'full');
+    await mkdir(full);
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+    expect((await run('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'none', full], { env })).exitCode).toBe(0);
+    try {
+      await expect(writeFile(join(full, 'ballast'), Buffer.alloc(2 ** 20))).rejects.toMatchObject({ code: 'ENOSPC' });
+      const { code, err } = await home.casemate(['ls'], { env: { CASEMATE_HOME: full } });
+      expect({ code, err }).toEqual({ code: 125, err: expect.stringMatching(/^casemate: the disk or its quota is full/) });
+    } finally {
+      await run('umount', ['-l', full], { env });
+    }
+  },
+  60_000,
+);

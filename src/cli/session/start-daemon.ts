@@ -1,7 +1,7 @@
-import { closeSync, constants, mkdirSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { CasemateError, isErrorCode } from '../../base/errors.ts';
+import { CasemateError, isErrorCode, toCasemateError } from '../../base/errors.ts';
 import type { StartedDaemon } from '../../daemon/client.ts';
 import type { WireError } from '../../daemon/protocol.ts';
 import { startFaultPath } from '../../daemon/start-fault.ts';
@@ -70,20 +70,43 @@ export function startDaemon({ env, paths, entry: given }: CommandContext): Start
   child.unref();
   closeSync(log);
   const hasEnded = (): boolean => exitCode !== undefined;
-  return { hasEnded, fault: () => (hasEnded() && exitCode !== 0 ? readFault(startFaultPath(paths, child.pid ?? 0)) : undefined) };
+  return {
+    hasEnded,
+    fault: () => (hasEnded() && exitCode !== 0 ? readFault(startFaultPath(paths, child.pid ?? 0), paths.state) : undefined),
+  };
 }
 
-function readFault(path: string): CasemateError {
+function readFault(path: string, state: string): CasemateError {
   try {
     // oxlint-disable-next-line no-unsafe-type-assertion -- our own file, written by the daemon in its private folder
     const { code, message, hint } = JSON.parse(readFileSync(path, 'utf8')) as WireError;
     rmSync(path, { force: true });
     return new CasemateError(isErrorCode(code) ? code : 'DAEMON_UNREACHABLE', message, { hint });
   } catch (cause) {
+    const full = noRoomIn(state);
+    if (full !== undefined) {
+      return full;
+    }
     return new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended while it started', {
       cause,
       hint: 'Its last words are in daemon.log in the state folder.',
     });
+  }
+}
+
+/** On a full disk the daemon could not leave a word either. */
+function noRoomIn(folder: string): CasemateError | undefined {
+  const path = join(folder, `room-for-${process.pid}`);
+  try {
+    writeFileSync(path, Buffer.alloc(4096), { flag: 'wx', mode: 0o600 });
+    return undefined;
+  } catch (cause) {
+    const hint = 'Make room, then run it again.';
+    return toCasemateError(cause).code === 'DISK_FULL'
+      ? new CasemateError('DISK_FULL', `the disk or its quota is full: no room in ${folder}`, { cause, hint })
+      : undefined;
+  } finally {
+    rmSync(path, { force: true });
   }
 }
 
