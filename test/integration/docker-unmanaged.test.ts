@@ -15,6 +15,7 @@ interface Deed {
 
 /** an internal one of our own: it leads nowhere */
 const network = `casemate-test-${process.pid}`;
+const imitation = `casemate-test-${process.pid}-imitation`;
 const patience = { timeout: 30_000, interval: 100 };
 
 interface EngineCase {
@@ -146,6 +147,22 @@ describe.each(cases.filter((_, index) => present[index] === true))('a sandbox un
     await (engine.tellsCopies ? deed('read') : undefined);
     expect((await home.casemate(['exec', 'box', '--', 'true'])).code).toBe(0);
     expect(await stateOf()).toBe('running');
+  }, 120_000);
+
+  test('is itself where another container has its labels', async () => {
+    // Times of containers are in seconds; one that was made in the same as ours has not its name.
+    const told = JSON.parse((await ask(['inspect', name])).stdout.toString('utf8'))[0];
+    const copied = Object.entries(told.Config.Labels).flatMap(([label, value]) => ['--label', `${label}=${String(value)}`]);
+    expect(await client('create', '--name', imitation, '--network', 'none', ...copied, told.Image, 'true')).toBe(0);
+    await deed('imitated');
+    expect(await stateOf()).toBe('running');
+    const { code, out } = await home.casemate(['exec', 'box', '--', 'hostname']);
+    expect([code, out.trim()]).toEqual([0, 'box']);
+    // Nor for a daemon that knows of nothing yet.
+    await home.casemate(['daemon', 'stop', '--force']);
+    await start();
+    expect(await stateOf()).toBe('running');
+    await client('rm', '--force', imitation);
   }, 120_000);
 
   test.each(engine.ending)(

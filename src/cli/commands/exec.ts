@@ -22,7 +22,7 @@ export const run: RunCommand = async (args, context, row) => {
   const timeoutMs = durationOption(parsed, 'timeout');
   const tty = hasTerminal(context) && !switchOption(parsed, 'no-tty');
   const term = tty ? context.env.get('TERM') : undefined;
-  const client = await connectDaemon(context);
+  const [client, identity] = await Promise.all([connectDaemon(context), ownIdentity()]);
   const asked = client.call('exec', {
     name,
     command,
@@ -31,7 +31,7 @@ export const run: RunCommand = async (args, context, row) => {
     tty,
     terminalSize: tty ? terminalSize(context) : undefined,
     timeoutMs,
-    client: await ownIdentity(),
+    client: identity,
   });
   prepareSession();
   const opened = await asked;

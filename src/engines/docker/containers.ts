@@ -6,7 +6,7 @@ import type { ContainerBody } from './container-bodies.ts';
 import type { DockerContext } from './context.ts';
 import { segment } from './docker-client.ts';
 import { labels, type Part } from './labels.ts';
-import { fieldsOf, numberOf, rowsOf, textOf } from './read-json.ts';
+import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /** Containers of ours in the engine, found by labels alone: nothing of them is remembered here that could be wrong. */
 
@@ -18,14 +18,18 @@ export interface OwnContainer {
   readonly state: string;
 }
 
-/** Of one sandbox, or of all that this state folder has made. */
+/**
+ * Of one sandbox, or of all that this state folder has made. The oldest first, and of those the one with the name that we give:
+ * whoever reads the labels of ours can put them on a container that is made later, and that one is not the sandbox.
+ */
 export async function ownContainers(context: DockerContext, sandbox?: string): Promise<readonly OwnContainer[]> {
   const { client, mark, effects } = context;
   const engine = await mark();
   const owners = await keeperOwners(context, sandbox);
   const label = [`${labels.engine}=${engine}`];
   const rows = rowsOf(await client.must('GET', '/containers/json', { query: { all: true, filters: JSON.stringify({ label }) } }));
-  const own = rows.map(fieldsOf).flatMap((row) => {
+  const byAge = rows.map(fieldsOf).toSorted(compareAges);
+  const own = byAge.flatMap((row) => {
     const told = fieldsOf(row['Labels']);
     const found = {
       id: textOf(row['Id']),
@@ -40,6 +44,13 @@ export async function ownContainers(context: DockerContext, sandbox?: string): P
   });
   own.forEach(({ id, sandbox: whose, part }) => effects.know(id, { sandbox: whose, part }));
   return own;
+}
+
+function compareAges(one: Fields, other: Fields): number {
+  const [first, second] = [one, other].map(({ Created }) => numberOf(Created) ?? Infinity);
+  const isNamed = (row: Fields): boolean =>
+    rowsOf(row['Names']).includes(`/casemate-${textOf(fieldsOf(row['Labels'])[labels.sandbox])}`);
+  return first === second ? Number(isNamed(other)) - Number(isNamed(one)) : (first ?? Infinity) - (second ?? Infinity);
 }
 
 /** Of keepers that were made before their sandboxes: whose they are now, by the id in their label. */
