@@ -39,7 +39,13 @@ export function createMcpServer(parts: McpParts): Server {
     { name: 'casemate', title: 'Casemate', version },
     { capabilities: { tools: {}, resources: {}, prompts: {} }, instructions },
   );
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: parts.tools.map(listed) }));
+  // An answer of one page for a question of one line, and a hundred of these in one message: they are counted, too.
+  const paced: Paced = async (kind, work) =>
+    await clearly(async () => {
+      parts.rate.take(kind);
+      return await work();
+    });
+  server.setRequestHandler(ListToolsRequestSchema, () => paced('tools/list', () => ({ tools: parts.tools.map(listed) })));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     const tool = parts.tools.find(({ name }) => name === params.name);
     if (tool === undefined) {
@@ -58,51 +64,52 @@ export function createMcpServer(parts: McpParts): Server {
     return await answer(tool, params.arguments, { ...parts, background, signal: extra.signal, progress });
   });
   const contextOf = (signal: AbortSignal): ToolContext => ({ ...parts, background, signal, progress: () => undefined });
-  serveResources(server, { contextOf, rate: parts.rate });
-  servePrompts(server);
+  serveResources(server, { contextOf, paced });
+  servePrompts(server, paced);
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the only way the SDK has
   server.onclose = background.close;
   return server;
 }
 
+/** Work of one kind, as often as a caller may have it done. */
+type Paced = <T>(kind: string, work: () => T | Promise<T>) => Promise<T>;
+
 interface ResourceParts {
   readonly contextOf: (signal: AbortSignal) => ToolContext;
-  readonly rate: Rate;
+  readonly paced: Paced;
 }
 
-function serveResources(server: Server, { contextOf, rate }: ResourceParts): void {
-  // They cost what tools cost.
-  const paced = async <T>(kind: string, work: () => Promise<T>): Promise<T> => {
-    rate.take(kind);
-    return await work();
-  };
+function serveResources(server: Server, { contextOf, paced }: ResourceParts): void {
   server.setRequestHandler(ListResourcesRequestSchema, async (_, { signal }) => ({
-    resources: [...(await clearly(paced('resources/list', async () => await listResources(contextOf(signal)))))],
+    resources: [...(await paced('resources/list', async () => await listResources(contextOf(signal))))],
   }));
-  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-    resourceTemplates: resourceTemplates.map((template) => ({ ...template })),
-  }));
+  server.setRequestHandler(ListResourceTemplatesRequestSchema, () =>
+    paced('resources/templates/list', () => ({ resourceTemplates: resourceTemplates.map((template) => ({ ...template })) })),
+  );
   server.setRequestHandler(ReadResourceRequestSchema, async ({ params }, { signal }) => {
     const {
       uri,
       mimeType,
       text,
       blob = '',
-    } = await clearly(paced('resources/read', async () => await readResource(params.uri, contextOf(signal))));
+    } = await paced('resources/read', async () => await readResource(params.uri, contextOf(signal)));
     return { contents: [text === undefined ? { uri, mimeType, blob } : { uri, mimeType, text }] };
   });
 }
 
-function servePrompts(server: Server): void {
-  server.setRequestHandler(ListPromptsRequestSchema, () => ({
-    prompts: prompts.map(({ name, title, description, arguments: given }) => ({
-      name,
-      title,
-      description,
-      arguments: [...given],
+function servePrompts(server: Server, paced: Paced): void {
+  server.setRequestHandler(ListPromptsRequestSchema, () =>
+    paced('prompts/list', () => ({
+      prompts: prompts.map(({ name, title, description, arguments: given }) => ({
+        name,
+        title,
+        description,
+        arguments: [...given],
+      })),
     })),
-  }));
-  server.setRequestHandler(GetPromptRequestSchema, ({ params }) => {
+  );
+  server.setRequestHandler(GetPromptRequestSchema, async ({ params }) => {
+    await paced('prompts/get', () => undefined);
     const prompt = prompts.find(({ name }) => name === params.name);
     if (prompt === undefined) {
       throw invalidParams(`there is no prompt "${visible(params.name.slice(0, 100))}"`);
@@ -118,9 +125,9 @@ function servePrompts(server: Server): void {
 }
 
 /** What is no tool has no place for our codes but the message. */
-async function clearly<T>(work: Promise<T>): Promise<T> {
+async function clearly<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await work;
+    return await work();
   } catch (thrown) {
     const { code, message } = toCasemateError(thrown);
     throw invalidParams(`${code}: ${visible(message)}`);
