@@ -86,6 +86,9 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an image in a Doc
     await client.must('POST', `/images/${id}/tag`, { query: { repo: foreign, tag: 'kept' } });
     expect(await removeCopies(digest, { client, folder })).toEqual([expect.stringContaining(`${foreign}:kept`)]);
     expect(await isThere(id)).toBe(true);
+    await client.call('DELETE', `/images/${foreign}:kept`);
+    await removeCopies(digest, { client, folder });
+    expect(await isThere(id)).toBe(false);
   });
 
   test('is not whatever the note of its id says', async () => {

@@ -43,15 +43,24 @@ export async function runStep({ containers }: BrokerParts, { state, command, sig
     for await (const text of textOf(await containers.logs(container, choice, signal))) {
       say(text);
     }
-    const ended = asObject(asObject(await containers.inspect({ container }))['State']);
-    const code = Number(ended['ExitCode'] ?? 125);
-    if (ended['Running'] === true || code !== 0) {
+    // Its output ends a moment before the engine has written the end down.
+    const ended = await wholeOf(await containers.wait(container, 'not-running', signal));
+    const code = Number(asObject(JSON.parse(ended))['StatusCode'] ?? 125);
+    if (code !== 0) {
       throw new BrokerRefusal(400, `The command '${command.join(' ').slice(0, 300)}' returned a non-zero code: ${code}`);
     }
     return await containers.images.commit(container, { Env: spec.env, WorkingDir: state.workingDir });
   } finally {
     await containers.remove(container).catch(() => undefined);
   }
+}
+
+async function wholeOf(source: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source) {
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
 }
 
 /** The engine puts eight bytes before each piece: which stream, and how long. Both streams are shown as they come. */
