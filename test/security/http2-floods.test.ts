@@ -163,3 +163,11 @@ test('content that is longer than its stated length never completes a request', 
   expect(told.arrived).toBeLessThanOrEqual(1);
   expect(JSON.stringify(sink.seen)).not.toContain('smuggled');
 });
+
+test('fields that are too large are refused in words, and are on record', async () => {
+  const fields = Object.fromEntries(Array.from({ length: 400 }, (_, index) => [`x-${index}`, 'y'.repeat(130)]));
+  const answer = await http2Get(port, { host, ca: lab.authority.certificatePem, headers: fields });
+  expect(answer).toMatchObject({ status: 431, text: expect.stringMatching(/^casemate: .*\n.*\(headers-too-large\)/) });
+  await lab.settled();
+  expect(lab.lastDenial()).toMatchObject({ outcome: 'headers-too-large', subject: `${host}:443` });
+});

@@ -23,7 +23,10 @@ export const denials: Readonly<Record<RefusalReason, DenialRow>> = {
   'authority-mismatch': { about: 'the request names another host than its connection', next: asItIs },
   'target-not-allowed': { about: 'the request is for a proxy, or one of the methods CONNECT and TRACE', next: asItIs },
   'malformed-request': { about: 'the request is not well formed, or did not come to its end', next: asItIs },
-  'headers-too-large': { about: 'the fields of the request are too large', next: asItIs },
+  'headers-too-large': {
+    about: 'the fields of the request are too large',
+    next: 'Send fewer and shorter header fields: 64 KiB of them are read.',
+  },
   'expectation-unknown': { about: 'the request expects something other than 100-continue', next: asItIs },
   'upgrade-not-allowed': { about: 'a connection may be switched to WebSocket, and to nothing else', next: asItIs },
   'foreign-key': { about: "the request holds a key that is not this sandbox's own", next: ownKey },

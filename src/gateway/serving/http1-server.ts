@@ -4,12 +4,13 @@ import type { Socket } from 'node:net';
 import { ContentStream } from '../bodies/content-stream.ts';
 import { WrittenContent } from '../bodies/written-content.ts';
 import { answerRefusal } from '../exchange/answer-refusal.ts';
+import { headRefusal, type HeadRefusalReason } from '../exchange/head-refusal.ts';
 import { relay } from '../exchange/relay.ts';
 import type { Exchange } from '../exchange.ts';
 import { tokensOf, type Field } from '../http/fields.ts';
 import { headFault, RequestReader, type ReadRequest } from '../http/request-reader.ts';
 import type { Site } from '../live-sandbox.ts';
-import { refuse, statusOf, type RefusalReason } from '../refusal.ts';
+import { refuse, type RefusalReason } from '../refusal.ts';
 import { answerHead } from './http1-answer.ts';
 import { http1Exchange, under, type Under } from './http1-exchange.ts';
 import { watchCaller } from './watch-caller.ts';
@@ -37,7 +38,7 @@ class CallerConnection {
   /** where the content of the present request goes; `undefined`: nobody wants it */
   #sink: ContentStream | undefined;
   /** why nothing more is read as a request */
-  #fault: RefusalReason | undefined;
+  #fault: HeadRefusalReason | undefined;
   /** the last answer has gone */
   #isEnding = false;
   /** its bytes are of another protocol now */
@@ -249,7 +250,8 @@ class CallerConnection {
     }
     if (this.#fault !== undefined) {
       if (request === undefined) {
-        this.#endWith(statusOf(this.#fault));
+        const { status, fields, body } = headRefusal(this.#fault);
+        this.#endWith(status, fields, body);
       }
     } else if (this.#waiting.length === 0 && request?.isSwitch !== true) {
       this.#readOn();
@@ -297,7 +299,7 @@ class CallerConnection {
     this.#next();
   }
 
-  #endWith(status: number): void {
+  #endWith(status: number, fields: readonly Field[] = [['content-length', '0']], body: Buffer = Buffer.alloc(0)): void {
     const socket = this.#socket;
     if (this.#now?.answer !== undefined || this.#isSwitched) {
       // In the middle of something else it would be read as a part of it.
@@ -305,7 +307,9 @@ class CallerConnection {
       return;
     }
     if (socket.writable && !this.#isEnding) {
-      socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      const lines = [['connection', 'close'] as const, ...fields].map(([name, value]) => `${name}: ${value}\r\n`);
+      socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`);
+      socket.write(body);
     }
     this.#leave();
     this.#finish();

@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import type { Exchange } from '../exchange.ts';
 import { fieldsOf, tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
+import { headRefusal } from '../exchange/head-refusal.ts';
 import { relay } from '../exchange/relay.ts';
 import { headersOf } from '../upstream/upstream-http2.ts';
 
@@ -45,11 +46,21 @@ export function serveHttp2(socket: Socket, site: Site): void {
     }
     stream.once('aborted', countReset);
     if (isTooLarge(raw, limits.headerBytes)) {
-      stream.respond({ ':status': 431 }, { endStream: true });
+      refuseHead(stream, site);
       return;
     }
     void relay(http2Exchange({ stream, headers, flags, raw }), site);
   });
+}
+
+/** On record as over HTTP/1.1, where it is no request either. */
+function refuseHead(stream: ServerHttp2Stream, { live, host, port, onExchange }: Site): void {
+  const { status, fields, body } = headRefusal('headers-too-large');
+  onExchange();
+  live.counts.denied += 1;
+  void live.recorder.deny({ subject: `${host}:${port}`, detail: {} }, { reason: 'headers-too-large' });
+  stream.respond({ ':status': status, ...headersOf(fields) });
+  stream.end(body);
 }
 
 /** Callers are on the same machine: a small window serves them as well, and bounds what is held when nobody reads on. */
