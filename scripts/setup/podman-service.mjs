@@ -3,7 +3,7 @@
  * tests, also when they are killed. Its images stay where it is told to keep them.
  */
 import { spawn } from 'node:child_process';
-import { chownSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { chownSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -47,6 +47,8 @@ function placesOf(data, user) {
 async function start({ data, run, socket, log }, user) {
   // Containers of an earlier run are gone with its folder, which is written down there; images are kept elsewhere.
   rmSync(join(data, 'storage', 'libpod'), { recursive: true, force: true });
+  // Its log of events is cut often, as it is now and then where Podman is used for long: listeners are told again what is left.
+  writeFileSync(settingsIn(run), '[engine]\nevents_logger = "file"\nevents_logfile_max_size = "32k"\n');
   const output = openSync(log, 'w', 0o600);
   // Without systemd it cannot ask for groups, and what it would choose by itself differs from machine to machine.
   const args = [
@@ -76,12 +78,25 @@ function identity(user) {
   return user === undefined ? [] : ['--reuid', String(user.uid), '--regid', String(user.gid), '--init-groups'];
 }
 
+function settingsIn(run) {
+  return join(run, 'containers.conf');
+}
+
 function environmentOf(run, user) {
   // Where it finds another service named, also by an empty variable, it would be that one's client.
   const { CONTAINER_HOST: _named, CONTAINER_CONNECTION: _chosen, ...base } = childEnvironment();
+  const settings = { CONTAINERS_CONF: settingsIn(run) };
   return user === undefined
-    ? base
-    : { PATH: base.PATH, HOME: user.home, USER: user.name, LOGNAME: user.name, LANG: 'C.UTF-8', XDG_RUNTIME_DIR: run };
+    ? { ...base, ...settings }
+    : {
+        ...settings,
+        PATH: base.PATH,
+        HOME: user.home,
+        USER: user.name,
+        LOGNAME: user.name,
+        LANG: 'C.UTF-8',
+        XDG_RUNTIME_DIR: run,
+      };
 }
 
 async function end(service, { data, run, log }, user) {

@@ -182,7 +182,7 @@ sub take_frames {
 my ($input_open, $to_send) = (1, '');
 # The engine agrees before the command runs, and what it is asked meanwhile takes time from that: it is asked a moment later,
 # and not at all of a command that is over by then.
-sub ASK_AFTER () { 0.05 }
+sub ASK_AFTER () { 0.15 }
 my $wait = ASK_AFTER;
 take_frames();
 while (1) {

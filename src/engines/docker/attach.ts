@@ -21,23 +21,26 @@ export async function attach(context: DockerContext, id: string, command: Comman
     throw new CasemateError('NAME_INVALID', 'the id of an execution is not well formed');
   }
   const { options } = context;
-  const record = await context.records.get(id);
-  const running = await runningSandbox(context, id);
+  const [record, running] = await Promise.all([context.records.get(id), runningSandbox(context, id)]);
   if (running === undefined) {
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
-  const [{ uid, gid }] = await Promise.all([agentOf(context, record.spec), requireProtections(record, running.init.pid)]);
+  const { uid, gid } = await agentOf(context, record.spec);
   const { cwd = '/workspace', env = {}, tty } = command;
-  const exec = await newExec(context, running.container, {
-    AttachStdin: true,
-    AttachStdout: true,
-    AttachStderr: true,
-    Tty: tty,
-    User: `${uid}:${gid}`,
-    WorkingDir: cwd,
-    Env: Object.entries({ ...defaultEnv, ...record.spec.env, ...env }).map(([name, value]) => `${name}=${value}`),
-    Cmd: command.command,
-  });
+  // The engine notes the command and starts nothing: whoever would start it is told how once all of this holds.
+  const [exec] = await Promise.all([
+    newExec(context, running.container, {
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: tty,
+      User: `${uid}:${gid}`,
+      WorkingDir: cwd,
+      Env: Object.entries({ ...defaultEnv, ...record.spec.env, ...env }).map(([name, value]) => `${name}=${value}`),
+      Cmd: command.command,
+    }),
+    requireProtections(record, running.init.pid),
+  ]);
   const files = context.sandbox(id).execution(command.executionId);
   await writeFile(files.exec, exec, { mode: 0o600 });
   return {

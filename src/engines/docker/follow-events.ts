@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 
+import { systemClock } from '../../system/clock.ts';
 import type { Engine, Unmanaged } from '../engine.ts';
 import { askedFor } from './asked-for.ts';
 import { inspectContainer, killContainer, partOf } from './containers.ts';
@@ -9,6 +10,7 @@ import { segment } from './docker-client.ts';
 import { labels } from './labels.ts';
 import type { OwnPart } from './own-effects.ts';
 import { differences } from './read-back.ts';
+import { toldOnce } from './told-once.ts';
 import { fieldsOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /**
@@ -74,6 +76,7 @@ export function followEvents(context: DockerContext, tell: () => Tell | undefine
 async function follow(context: DockerContext, tell: () => Tell | undefined, signal: AbortSignal): Promise<void> {
   let last: string | undefined;
   let pauseMs = firstPauseMs;
+  const told = toldOnce(systemClock.nowMs);
   while (!signal.aborted) {
     const from = last;
     try {
@@ -88,7 +91,8 @@ async function follow(context: DockerContext, tell: () => Tell | undefined, sign
         // Told before: only what was told on an earlier connection. On one, two that were done together may come in any order.
         if (from === undefined || at > from) {
           last = last === undefined || at > last ? at : last;
-          await judge(context, parsed(line), tell);
+          const event = parsed(line);
+          await (told.isNew(event, at) ? judge(context, event, tell) : undefined);
         }
       }
     } catch {
