@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
@@ -168,6 +169,7 @@ async function fromFile(source: PlainSource & { kind: 'file' }, access: SourceAc
   if (!isAbsolute(path)) {
     throw unavailable(`credential file ${visible(source.path)} is not an absolute path`);
   }
+  await refuseInside(path, access);
   // Before the content: a change in between is then seen at the next look, never missed.
   const stamp = await (access.stampOf ?? stampOf)(path);
   try {
@@ -181,6 +183,16 @@ async function fromFile(source: PlainSource & { kind: 'file' }, access: SourceAc
     throw unavailable(fault.code === 'PATH_INVALID' ? `credential file ${fault.message}` : fault.message, fault.hint);
   }
 }
+
+/** A value that stands in the workspace is no secret of the host: everything inside reads it, and may write another. */
+async function refuseInside(path: string, { readInside }: SourceAccess): Promise<void> {
+  const real = readInside === undefined ? undefined : await realpath(path).catch(() => undefined);
+  if (real?.startsWith(`${readInside ?? ''}/`) === true) {
+    throw unavailable(`credential file ${visible(path)} lies in the workspace, where everything in the sandbox reads it`, moveIt);
+  }
+}
+
+const moveIt = 'Move it to a folder that is no workspace, such as ~/.config/casemate, and name it there.';
 
 const rewriteMs = 50;
 
@@ -196,6 +208,7 @@ async function readSettled(path: string, access: SourceAccess): Promise<string> 
 }
 
 async function fromSecretFile(source: PlainSource & { kind: 'secret' }, access: SourceAccess): Promise<Reading | undefined> {
+  await refuseInside(source.path, access);
   const found = await (access.readSecretFile ?? readSecretFile)(source.path, { uid: access.uid });
   return found && text(source, withoutLastLineFeed(found.content), found.stamp);
 }

@@ -168,6 +168,7 @@ function bindOptions(
     installationKey: store.installationKey,
     env: layered(facts.callerEnv, env),
     uid,
+    readInside: facts.plan.workspace.path,
     clock,
     send: sendOnHost,
     stored: (name) => readSealedValue(sealed, { name, hosts }),

@@ -49,12 +49,14 @@ export async function run(file: string, args: readonly string[], options: RunOpt
       ? undefined
       : setTimeout(() => {
           timedOut = true;
-          child.kill('SIGKILL');
+          end();
         }, timeoutMs);
-  const abort = (): void => {
+  const end = (): void => {
+    // What it started may live on and hold its output open: nobody waits for that.
+    child.once('exit', () => [child.stdout, child.stderr].forEach((stream) => stream?.destroy()));
     child.kill('SIGKILL');
   };
-  signal?.addEventListener('abort', abort, { once: true });
+  signal?.addEventListener('abort', end, { once: true });
   child.stdout?.on('data', stdout.take);
   child.stderr?.on('data', (piece: Buffer) => {
     stderr.take(piece);
@@ -86,7 +88,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     return await promise;
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
+    signal?.removeEventListener('abort', end);
   }
 }
 

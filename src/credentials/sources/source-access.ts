@@ -13,6 +13,8 @@ export interface SourceAccess {
   readonly env: Environment;
   /** owner that a credential file must have */
   readonly uid: number;
+  /** real path of the folder that the sandbox reads: no value comes from a file in it */
+  readonly readInside?: string | undefined;
   readonly run?: typeof run;
   readonly readFile?: typeof readPrivateFile;
   readonly readSecretFile?: typeof readSecretFile;

@@ -18,7 +18,9 @@ const single = z.strictObject({
   env: variableName.optional().describe('variable of the host that holds the value'),
   file: nonEmpty
     .optional()
-    .describe('file that holds the value, yours and mode 0600 or stricter; absolute, `~/` or beside this file'),
+    .describe(
+      'file that holds the value, yours and mode 0600 or stricter, not in the workspace; absolute, `~/` or beside this file',
+    ),
   command: z
     .array(nonEmpty)
     .min(1)

@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { CasemateError } from '../../../src/base/errors.ts';
@@ -123,4 +126,22 @@ test('a command that hangs or cannot start is named', async () => {
     'did not end within 30 s',
   );
   expect((await faultOf(fromCommand, access(failing(new Error(key))))).message).toContain('could not be started');
+});
+
+test('a file that the sandbox reads gives no value, by whatever way it is named', async () => {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'casemate-inside-')));
+  try {
+    const [inside, outside] = [join(folder, 'work/deep/key'), join(folder, 'workshop/key')];
+    await Promise.all([mkdir(join(folder, 'work/deep'), { recursive: true }), mkdir(join(folder, 'workshop'))]);
+    await Promise.all([inside, outside].map((path) => writeFile(path, `${key}\n`, { mode: 0o600 })));
+    await symlink(join(folder, 'work/deep'), join(folder, 'elsewhere'));
+    const given = access({ readInside: join(folder, 'work'), uid: process.geteuid?.() ?? 0 });
+    for (const path of [inside, join(folder, 'elsewhere/key')]) {
+      expect((await faultOf({ kind: 'file', path }, given)).message).toContain('lies in the workspace');
+      expect((await faultOf({ kind: 'secret', path }, given)).message).toContain('lies in the workspace');
+    }
+    expect(await valueOf({ kind: 'file', path: outside }, given)).toBe(key);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });

@@ -1,0 +1,38 @@
+/** A program that is ended because its time is over is not waited for any longer, whatever it has started. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { run } from '../../src/system/process.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'casemate-run-'));
+});
+afterEach(async () => {
+  const pid = Number(await readFile(join(folder, 'pid'), 'utf8'));
+  process.kill(pid, 'SIGKILL');
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Waits for a child that holds its output open for five minutes, and wrote down its number first. */
+const waiting =
+  'if (my $pid = fork) { open my $f, ">", $ARGV[0]; print $f $pid; close $f; print "begun\\n"; wait } else { sleep 300 }';
+const args = (): readonly string[] => ['-e', `$| = 1; ${waiting}`, join(folder, 'pid')];
+const env = { PATH: '/usr/bin:/bin' };
+
+test('at its time limit', { timeout: 60_000 }, async () => {
+  await expect(run('perl', args(), { env, timeoutMs: 5000 })).rejects.toMatchObject({ code: 'TIMED_OUT' });
+});
+
+test('when its caller gives up', { timeout: 60_000 }, async () => {
+  const gone = new AbortController();
+  // The number has been written by then.
+  const begun = run('perl', ['-e', `$| = 1; ${waiting.replace('print "begun', 'print STDERR "begun')}`, join(folder, 'pid')], {
+    env,
+    signal: gone.signal,
+    onStderr: () => gone.abort(new Error('given up')),
+  });
+  await expect(begun).rejects.toThrow('given up');
+});
