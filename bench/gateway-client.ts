@@ -24,7 +24,7 @@ export interface Target {
 
 export interface Task {
   readonly target: Target;
-  readonly kind: 'kept' | 'fresh' | 'at once' | 'download' | 'upload' | 'first event';
+  readonly kind: 'kept' | 'fresh' | 'fresh at once' | 'at once' | 'download' | 'upload' | 'first event';
   readonly version: '1.1' | '2';
   /** size of the answer, or of what is sent */
   readonly bytes: number;
@@ -161,7 +161,7 @@ async function run(task: Task): Promise<number[]> {
   const key = JSON.stringify(task.target);
   const agent = agents.get(key) ?? new SecureAgent(task.target);
   agents.set(key, agent);
-  if (task.kind === 'at once') {
+  if (task.kind === 'at once' || task.kind === 'fresh at once') {
     return [await timed(() => severalAtOnce(task, agent))];
   }
   const samples: number[] = [];
@@ -172,7 +172,7 @@ async function run(task: Task): Promise<number[]> {
 }
 
 async function once1(task: Task, agent: Agent): Promise<void> {
-  if (task.kind !== 'fresh') {
+  if (task.kind !== 'fresh' && task.kind !== 'fresh at once') {
     const { answer, first } = await call(task, agent);
     await (task.kind === 'first event' ? first : answer);
     return;
@@ -189,9 +189,7 @@ async function severalAtOnce(task: Task, agent: Agent): Promise<void> {
   const worker = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
-      await (
-        await call(task, agent)
-      ).answer;
+      await once1(task, agent);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));

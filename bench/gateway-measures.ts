@@ -20,6 +20,7 @@ const warmConnections = 100;
 const megabytes = 64;
 const some = 60;
 const many = 1200;
+const freshAtOnce = 160;
 
 const small = { bytes: 100, requests: some };
 const bulk = { bytes: megabytes * 1e6, requests: 1 };
@@ -47,6 +48,14 @@ export const measures: readonly Measure[] = [
     note: 'HTTP/1.1, a full TLS handshake each',
     unit: 'ms',
     per: { count: some / 2, unit: 'us a request' },
+  },
+  {
+    name: 'new connections at once',
+    task: { kind: 'fresh at once', version: '1.1', bytes: 100, requests: freshAtOnce },
+    note: '16 at a time, a full TLS handshake each',
+    rate: freshAtOnce,
+    unit: 'requests/s',
+    per: { count: freshAtOnce, unit: 'us a request' },
   },
   {
     name: 'first event',

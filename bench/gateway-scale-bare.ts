@@ -23,7 +23,7 @@ server.listen(0, '127.0.0.1', () => process.send?.({ answer: (server.address() a
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
   const kilobytes = /^RssAnon:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-  const answer = { cpuUs: user + system, rssBytes: process.memoryUsage.rss(), ownBytes: Number(kilobytes) * 1024 };
+  const answer = { cpuUs: user + system, rssBytes: process.memoryUsage.rss(), ownBytes: Number(kilobytes) * 1024, waitedMs: 0 };
   process.send?.({ answer });
 });
 process.on('disconnect', () => process.exit());

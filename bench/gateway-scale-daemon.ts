@@ -29,6 +29,8 @@ export interface ScaleFacts {
   readonly rssBytes: number;
   /** of it, what no other process shares and no file holds */
   readonly ownBytes: number;
+  /** how long its main thread could have run in all, and had no processor */
+  readonly waitedMs: number;
 }
 
 export interface ScaleSandbox {
@@ -87,7 +89,13 @@ async function carryOut(order: ScaleOrder): Promise<unknown> {
 function facts(): ScaleFacts {
   const { user, system } = process.cpuUsage();
   const kilobytes = /^RssAnon:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-  return { cpuUs: user + system, rssBytes: process.memoryUsage.rss(), ownBytes: Number(kilobytes) * 1024 };
+  const [, waitedNs] = readFileSync('/proc/self/schedstat', 'utf8').split(' ');
+  return {
+    cpuUs: user + system,
+    rssBytes: process.memoryUsage.rss(),
+    ownBytes: Number(kilobytes) * 1024,
+    waitedMs: Number(waitedNs) / 1e6,
+  };
 }
 
 async function attach(index: number, upstreams: Readonly<Record<string, number>>): Promise<Attached> {

@@ -119,6 +119,12 @@ async function withSandboxes(
   const worked = await busy(daemon, places);
   const note = `a connection each and a request every ${everyMs(count)} ms each`;
   results.push({ name: `gateway-scale/busy request, ${count} sandboxes`, unit: 'ms', samples: worked.samples, note });
+  results.push({
+    name: `gateway-scale/busy, without a processor, ${count} sandboxes`,
+    unit: '%',
+    samples: worked.waited,
+    note: 'of the time, the daemon; where it is much, the machine is what a request waits for',
+  });
   results.push(...memoryRow(`with ${count}, busy`, worked.facts, { note, ...(count === 50 ? { aim: '< 64 MiB' } : {}) }));
   return results;
 }
@@ -130,6 +136,7 @@ function everyMs(count: number): number {
 
 async function busy(running: Running, places: readonly Place[]) {
   const client = startClient();
+  const started = { facts: await facts(running), atMs: performance.now() };
   const working = client.carryOut({ kind: 'traffic', places, everyMs: everyMs(places.length), ms: busyMs });
   const told: ScaleFacts[] = [];
   const timer = setInterval(() => {
@@ -141,7 +148,8 @@ async function busy(running: Running, places: readonly Place[]) {
   }, 250);
   try {
     const samples = await working;
-    return { samples, facts: told.slice(4) };
+    const waitedMs = (await facts(running)).waitedMs - started.facts.waitedMs;
+    return { samples, waited: [(100 * waitedMs) / (performance.now() - started.atMs)], facts: told.slice(4) };
   } finally {
     clearInterval(timer);
     client.end();

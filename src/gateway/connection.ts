@@ -43,7 +43,7 @@ export async function serveConnection(
     place.serve(socket, live.recorder);
     return;
   }
-  const rules = decisiveRules(live.book.now(), host, localPort);
+  const { rules } = rulingOn(live, host, localPort);
   const speech = learnedSpeech(live, localPort, rules) ?? speechOn(localPort, rules);
   if (speech === 'nothing') {
     await settleDenied(socket, tools, { host, port: localPort });
@@ -156,23 +156,44 @@ function siteOf(
   };
 }
 
-/** What the rules in force say about one place: worked out anew only when they have been replaced. */
-function createRuling(live: LiveSandbox, host: HostName, port: number): () => Pick<Site, 'rules' | 'denied'> {
-  const work = (): Pick<Site, 'rules' | 'denied'> => ({
+type Ruling = Pick<Site, 'rules' | 'denied'>;
+
+/** What the rules in force say about one place, asked anew where they have been replaced. */
+function createRuling(live: LiveSandbox, host: HostName, port: number): () => Ruling {
+  let from = live.book.now();
+  let ruling = rulingOn(live, host, port);
+  return () => {
+    if (live.book.now() !== from) {
+      from = live.book.now();
+      ruling = rulingOn(live, host, port);
+    }
+    return ruling;
+  };
+}
+
+/** By the list of rules that they follow from: a program opens many connections to one place. */
+const rulings = new WeakMap<readonly NetworkRule[], Map<string, Ruling>>();
+const keptRulings = 1024;
+
+function rulingOn(live: LiveSandbox, host: HostName, port: number): Ruling {
+  const inForce = live.book.now();
+  const known = rulings.get(inForce) ?? new Map<string, Ruling>();
+  const place = `${host}:${port}`;
+  const ruling = known.get(place) ?? workOut(live, host, port);
+  if (!known.has(place) && known.size < keptRulings) {
+    known.set(place, ruling);
+    rulings.set(inForce, known);
+  }
+  return ruling;
+}
+
+function workOut(live: LiveSandbox, host: HostName, port: number): Ruling {
+  return {
     // The rule with the credential decides where another one would let the request pass without.
     rules: decisiveRules(live.book.now(), host, port).toSorted(
       (a, b) => Number(b.credential !== undefined) - Number(a.credential !== undefined),
     ),
     denied: deniedReason(live, host, port),
-  });
-  let from = live.book.now();
-  let ruling = work();
-  return () => {
-    if (live.book.now() !== from) {
-      from = live.book.now();
-      ruling = work();
-    }
-    return ruling;
   };
 }
 

@@ -48,8 +48,12 @@ export function encodeRecord(record: JournalRecord): string {
 
 function sortedDetail(detail: NonNullable<JournalEntry['detail']>): NonNullable<JournalEntry['detail']> {
   // No name is a number (see `detailName`), so an object keeps the order in which they are put in.
+  const names = Object.keys(detail);
+  if (names.length < 2) {
+    return detail;
+  }
   const sorted: Record<string, string | number | boolean> = {};
-  for (const name of Object.keys(detail).toSorted()) {
+  for (const name of names.toSorted()) {
     const value = detail[name];
     if (value !== undefined) {
       sorted[name] = value;
@@ -85,11 +89,15 @@ function checkEntry({ action, decision, detail }: JournalEntry): void {
   if (action.length > 64 || !actionName.test(action) || !['allow', 'deny', 'none'].includes(decision)) {
     throw new CasemateError('INTERNAL', `the journal cannot hold the action ${JSON.stringify(action)} with decision ${decision}`);
   }
-  const facts = Object.entries(detail ?? {});
-  if (facts.length > maxDetails) {
-    throw new CasemateError('INTERNAL', `the journal entry ${action} has ${facts.length} details; ${maxDetails} are the limit`);
+  if (detail === undefined) {
+    return;
   }
-  for (const [name, value] of facts) {
+  const names = Object.keys(detail);
+  if (names.length > maxDetails) {
+    throw new CasemateError('INTERNAL', `the journal entry ${action} has ${names.length} details; ${maxDetails} are the limit`);
+  }
+  for (const name of names) {
+    const value = detail[name];
     if (!detailName.test(name) || (typeof value === 'number' && !Number.isFinite(value))) {
       throw new CasemateError('INTERNAL', `the journal entry ${action} cannot hold the detail ${JSON.stringify(name)}`);
     }
@@ -118,8 +126,11 @@ function fitted(entry: JournalEntry, place: Place, limit: number): JournalRecord
 
 function fittedDetail(detail: NonNullable<JournalEntry['detail']>, limit: number): NonNullable<JournalEntry['detail']> {
   const facts: Record<string, string | number | boolean> = {};
-  for (const [name, value] of Object.entries(detail)) {
-    facts[name] = typeof value === 'string' ? cutText(value, limit) : value;
+  for (const name of Object.keys(detail)) {
+    const value = detail[name];
+    if (value !== undefined) {
+      facts[name] = typeof value === 'string' ? cutText(value, limit) : value;
+    }
   }
   return facts;
 }

@@ -260,6 +260,12 @@ describe('what is below the streams of Node', () => {
     const throws = (): never => {
       throw new Error('no such module');
     };
+    const parts = (name: string): object => Reflect.apply(Reflect.get(process, 'binding'), process, [name]);
+    const without = (missing: string) => (name: string) => ({ ...parts(name), [missing]: undefined });
+    const needed = ['TCP', 'TCPConnectWrap', 'constants', 'WriteWrap', 'ShutdownWrap', 'streamBaseState'];
+    const numbers = ['kReadBytesOrError', 'kLastWriteWasAsync'];
+    expect(find(parts)).toBeDefined();
+    expect([...needed, ...numbers].map((missing) => find(without(missing)))).toEqual(Array(8).fill(undefined));
     expect([find(throws), find(() => undefined), find(() => ({ TCP: Socket }))]).toEqual([undefined, undefined, undefined]);
   });
 

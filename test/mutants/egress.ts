@@ -6,9 +6,9 @@ export const egressMutants: readonly Mutant[] = [
     name: 'resolved-before-deciding',
     weakens: 'a name is resolved before it is known whether it is allowed',
     file: 'src/gateway/connection.ts',
-    find: '  const rules = decisiveRules(live.book.now(), host, localPort);\n  const speech',
+    find: '  const { rules } = rulingOn(live, host, localPort);\n  const speech',
     replace:
-      '  void live.dialer.tcp({ host, port: localPort, override: undefined }, AbortSignal.timeout(500));\n  const rules = decisiveRules(live.book.now(), host, localPort);\n  const speech',
+      '  void live.dialer.tcp({ host, port: localPort, override: undefined }, AbortSignal.timeout(500));\n  const { rules } = rulingOn(live, host, localPort);\n  const speech',
     caughtBy: ['names.denied-not-resolved'],
   },
   {
@@ -85,8 +85,8 @@ export const egressMutants: readonly Mutant[] = [
     name: 'addresses-inside-addresses',
     weakens: 'addresses that carry another one inside count as public',
     file: 'src/gateway/upstream/address-check.ts',
-    find: "if (parsed.range() !== 'unicast' || isEmbedding(parsed)) {",
-    replace: "if (['loopback', 'private', 'linkLocal', 'uniqueLocal'].includes(parsed.range())) {",
+    find: "parsed.range() !== 'unicast' || isEmbedding(parsed) ?",
+    replace: "['loopback', 'private', 'linkLocal', 'uniqueLocal'].includes(parsed.range()) ?",
     caughtBy: ['addresses.inner'],
   },
   {
@@ -125,7 +125,7 @@ export const egressMutants: readonly Mutant[] = [
     name: 'first-server-name',
     weakens: 'of several server names in a greeting the first one counts',
     file: 'src/gateway/tls/client-hello.ts',
-    find: "  must(list.left() === 0, 'several server names');\n",
+    find: "  must(list.left === 0, 'several server names');\n",
     replace: '',
     caughtBy: ['destinations.doubtful-hello'],
   },

@@ -43,20 +43,20 @@ function readRecord(bytes: Buffer): Hello {
     return { kind: 'incomplete' };
   }
   must(bytes.readUIntBE(6, 3) === length - 4, 'ClientHello split over records or followed by other data');
-  return bytes.length < 5 + length ? { kind: 'incomplete' } : readHello(cursor(bytes.subarray(9, 5 + length)));
+  return bytes.length < 5 + length ? { kind: 'incomplete' } : readHello(new Cursor(bytes, 9, 5 + length));
 }
 
 function readHello(hello: Cursor): Hello {
   must(hello.uint(2) === 0x0303, 'unknown hello version');
-  hello.take(32);
-  must(hello.vector(1).left() <= 32, 'session id too long');
-  must(hello.vector(2).left() >= 2, 'no cipher suites');
-  must(hello.vector(1).left() >= 1, 'no compression methods');
-  must(hello.left() > 0, 'no extensions');
+  hello.skip(32);
+  must(hello.vector(1).left <= 32, 'session id too long');
+  must(hello.vector(2).left >= 2, 'no cipher suites');
+  must(hello.vector(1).left >= 1, 'no compression methods');
+  must(hello.left > 0, 'no extensions');
   const extensions = hello.vector(2);
-  must(hello.left() === 0, 'bytes after the extensions');
+  must(hello.left === 0, 'bytes after the extensions');
   const seen = new Map<number, Cursor>();
-  while (extensions.left() > 0) {
+  while (extensions.left > 0) {
     const type = extensions.uint(2);
     must(!seen.has(type), 'an extension twice');
     seen.set(type, extensions.vector(2));
@@ -74,10 +74,10 @@ function readHello(hello: Cursor): Hello {
 
 function readServerName(extension: Cursor): HostName {
   const list = extension.vector(2);
-  must(extension.left() === 0, 'bytes after the server name list');
+  must(extension.left === 0, 'bytes after the server name list');
   must(list.uint(1) === 0, 'server name of unknown type');
-  const name = list.take(list.uint(2)).toString('latin1');
-  must(list.left() === 0, 'several server names');
+  const name = list.text(list.uint(2));
+  must(list.left === 0, 'several server names');
   // RFC 6066: ASCII, no trailing dot, never an address. Capitals are the same name.
   must(/^[A-Za-z0-9._-]{1,253}$/.test(name) && !name.endsWith('.'), 'server name not well formed');
   const host = canonicalHost(name);
@@ -87,29 +87,50 @@ function readServerName(extension: Cursor): HostName {
   return host;
 }
 
-interface Cursor {
-  readonly left: () => number;
-  readonly uint: (bytes: 1 | 2) => number;
-  readonly take: (length: number) => Buffer;
-  /** what follows its length in `bytes` bytes */
-  readonly vector: (bytes: 1 | 2) => Cursor;
-}
+/** A part of the bytes that is read from its start. A class, and without views: a hello has some forty of them. */
+class Cursor {
+  readonly #bytes: Buffer;
+  #at: number;
+  readonly #end: number;
 
-function cursor(bytes: Buffer): Cursor {
-  let at = 0;
-  const self: Cursor = {
-    left: () => bytes.length - at,
-    uint(size) {
-      return self.take(size).readUIntBE(0, size);
-    },
-    take(length) {
-      must(length <= self.left(), 'a length points past its end');
-      at += length;
-      return bytes.subarray(at - length, at);
-    },
-    vector: (size) => cursor(self.take(self.uint(size))),
-  };
-  return self;
+  constructor(bytes: Buffer, at: number, end: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#end = end;
+  }
+
+  get left(): number {
+    return this.#end - this.#at;
+  }
+
+  uint(size: 1 | 2): number {
+    const from = this.#pass(size);
+    return size === 1 ? this.#bytes.readUInt8(from) : this.#bytes.readUInt16BE(from);
+  }
+
+  skip(length: number): void {
+    this.#pass(length);
+  }
+
+  text(length: number): string {
+    const from = this.#pass(length);
+    return this.#bytes.toString('latin1', from, from + length);
+  }
+
+  /** what follows its length in `size` bytes */
+  vector(size: 1 | 2): Cursor {
+    const length = this.uint(size);
+    const from = this.#pass(length);
+    return new Cursor(this.#bytes, from, from + length);
+  }
+
+  /** Where what was passed begins. */
+  #pass(length: number): number {
+    must(length <= this.left, 'a length points past its end');
+    const from = this.#at;
+    this.#at += length;
+    return from;
+  }
 }
 
 function must(condition: boolean, why: string): void {

@@ -9,17 +9,44 @@ export type AddressFault = 'not-an-address' | 'own-host' | 'not-public';
 
 /** `undefined` when `address` is public unicast and none of `own`. */
 export function addressFault(address: string, own: ReadonlySet<string> = ownAddresses()): AddressFault | undefined {
+  const kind = kindOf(address);
+  return kind.fault ?? (own.has(kind.canonical) ? 'own-host' : undefined);
+}
+
+interface Kind {
+  /** what is wrong with it wherever it is dialled from */
+  readonly fault: AddressFault | undefined;
+  readonly canonical: string;
+}
+
+/** What an address is never changes, and to work it out costs more than the rest of a judgement: the last ones are kept. */
+const kinds = new Map<string, Kind>();
+const keptKinds = 1024;
+
+function kindOf(address: string): Kind {
+  const known = kinds.get(address);
+  if (known !== undefined) {
+    return known;
+  }
+  const kind = readKind(address);
+  const [oldest] = kinds.keys();
+  if (kinds.size >= keptKinds && oldest !== undefined) {
+    kinds.delete(oldest);
+  }
+  kinds.set(address, kind);
+  return kind;
+}
+
+function readKind(address: string): Kind {
   // A zone (fe80::1%eth0) or a short form (127.1) never names a public host.
   if (address.includes('%') || !isWhole(address)) {
-    return 'not-an-address';
+    return { fault: 'not-an-address', canonical: '' };
   }
   const parsed = ipaddr.parse(address);
   // `unicast` leaves out loopback, private, link-local (metadata services), carrier-grade NAT, unique-local,
   // multicast, unspecified, documentation, and every form that carries an IPv4 address inside: mapped, 6to4, NAT64, Teredo.
-  if (parsed.range() !== 'unicast' || isEmbedding(parsed)) {
-    return 'not-public';
-  }
-  return own.has(parsed.toString()) ? 'own-host' : undefined;
+  const fault = parsed.range() !== 'unicast' || isEmbedding(parsed) ? 'not-public' : undefined;
+  return { fault, canonical: parsed.toString() };
 }
 
 function isWhole(address: string): boolean {

@@ -80,28 +80,37 @@ interface CheckedOptions<C extends Socket | Wire> extends DialOptions<C> {
 async function dialName<C extends Socket | Wire>(host: string, port: number, options: CheckedOptions<C>): Promise<Attempt<C>> {
   const limit = limited(options.signal, options.timeoutMs);
   try {
-    return await dialWithin(limit.signal, { host, port, options });
+    return await dialWithin(limit, { host, port, options });
   } finally {
     limit.end();
   }
 }
 
-/** Aborts with `signal`, or when the time is up. `AbortSignal.any` and `timeout` would hold on to all of it until then. */
-function limited(signal: AbortSignal, timeoutMs: number): { readonly signal: AbortSignal; readonly end: () => void } {
-  const limit = new AbortController();
-  const abort = (): void => limit.abort(signal.reason);
-  const timer = setTimeout(() => limit.abort('slow'), timeoutMs);
-  signal.addEventListener('abort', abort, { once: true });
-  if (signal.aborted) {
-    abort();
-  }
-  return {
-    signal: limit.signal,
+/** When a dialling is to be given up. A signal of its own would cost a tenth of a relayed connection. */
+interface Limit {
+  isOver: boolean;
+  /** called once, when it is over; one at a time listens */
+  onOver: (() => void) | undefined;
+  readonly end: () => void;
+}
+
+/** Over with `signal`, or when the time is up. `AbortSignal.any` and `timeout` would hold on to all of it until then. */
+function limited(signal: AbortSignal, timeoutMs: number): Limit {
+  const give = (): void => {
+    limit.isOver = true;
+    limit.onOver?.();
+  };
+  const timer = setTimeout(give, timeoutMs);
+  const limit: Limit = {
+    isOver: signal.aborted,
+    onOver: undefined,
     end() {
       clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
+      signal.removeEventListener('abort', give);
     },
   };
+  signal.addEventListener('abort', give, { once: true });
+  return limit;
 }
 
 interface Dialled<C extends Socket | Wire> {
@@ -110,13 +119,10 @@ interface Dialled<C extends Socket | Wire> {
   readonly options: CheckedOptions<C>;
 }
 
-async function dialWithin<C extends Socket | Wire>(
-  signal: AbortSignal,
-  { host, port, options }: Dialled<C>,
-): Promise<Attempt<C>> {
-  const found = await abortable(addressesOf(host, options.resolve), signal);
+async function dialWithin<C extends Socket | Wire>(limit: Limit, { host, port, options }: Dialled<C>): Promise<Attempt<C>> {
+  const found = await within(limit, addressesOf(host, options.resolve));
   if (found === undefined || found.length === 0) {
-    return signal.aborted
+    return limit.isOver
       ? faulty('slow', `${host} was not resolved in time`)
       : faulty('unresolvable', `the host of this sandbox finds no address of ${host}: it may have no network`);
   }
@@ -126,12 +132,12 @@ async function dialWithin<C extends Socket | Wire>(
   }
   const socket = await firstConnected(allowed.slice(0, 8), {
     dial: (address) => options.dial({ address, port }),
-    signal,
+    limit,
   });
   if (socket !== undefined) {
     return { ok: true, value: socket };
   }
-  return signal.aborted
+  return limit.isOver
     ? faulty('slow', `${host}:${port} did not answer within ${options.timeoutMs} ms`)
     : faulty('unreachable', `${host}:${port} cannot be reached`);
 }
@@ -140,13 +146,17 @@ async function addressesOf(host: string, resolve: Resolve): Promise<readonly str
   if (isIP(host) !== 0) {
     return [host];
   }
-  return resolve(host).catch(() => undefined);
+  try {
+    return await resolve(host);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The first connection that stands; the others are closed. A further attempt starts on failure or after a short wait. */
 function firstConnected<C extends Socket | Wire>(
   addresses: readonly string[],
-  { dial, signal }: { readonly dial: (address: string) => C; readonly signal: AbortSignal },
+  { dial, limit }: { readonly dial: (address: string) => C; readonly limit: Limit },
 ): Promise<C | undefined> {
   const { promise, resolve } = Promise.withResolvers<C | undefined>();
   const open = new Set<C>();
@@ -154,7 +164,7 @@ function firstConnected<C extends Socket | Wire>(
   let timer: NodeJS.Timeout | undefined;
   const settle = (winner: C | undefined): void => {
     clearTimeout(timer);
-    signal.removeEventListener('abort', abort);
+    limit.onOver = undefined;
     next = addresses.length;
     for (const connection of open) {
       if (connection !== winner) {
@@ -163,7 +173,6 @@ function firstConnected<C extends Socket | Wire>(
     }
     resolve(winner);
   };
-  const abort = (): void => settle(undefined);
   const start = (): void => {
     clearTimeout(timer);
     const address = addresses[next];
@@ -187,11 +196,11 @@ function firstConnected<C extends Socket | Wire>(
       }
     });
   };
-  if (signal.aborted) {
+  if (limit.isOver) {
     resolve(undefined);
     return promise;
   }
-  signal.addEventListener('abort', abort, { once: true });
+  limit.onOver = () => settle(undefined);
   start();
   return promise;
 }
@@ -206,13 +215,17 @@ function whenConnected(connection: Socket | Wire, done: (isConnected: boolean) =
   connection.on('error', () => done(false));
 }
 
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  const abort = (): void => resolve(undefined);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return signal.aborted ? undefined : await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
+/** `undefined`: it was over before. `work` never rejects. */
+function within<T>(limit: Limit, work: Promise<T>): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<T | undefined>();
+  const settle = (value: T | undefined): void => {
+    limit.onOver = undefined;
+    resolve(value);
+  };
+  if (limit.isOver) {
+    return Promise.resolve(undefined);
   }
+  limit.onOver = () => settle(undefined);
+  void work.then(settle);
+  return promise;
 }
