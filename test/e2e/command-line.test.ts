@@ -76,6 +76,12 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the command line',
       expect(await home.casemate(['destroy', 'work', '--confirm', 'work'])).toMatchObject({ code: 0 });
     });
 
+    it('runs a command in a folder inside, which a relative path is below the workspace', async () => {
+      await mkdir(join(home.project, 'deep/er'), { recursive: true });
+      const at = async (cwd: string) => (await home.casemate(['exec', 'work', '--cwd', cwd, '--', 'pwd'])).out;
+      expect([await at('deep/er'), await at('/tmp')]).toEqual(['/workspace/deep/er\n', '/tmp\n']);
+    });
+
     it('hands arguments over literally', async () => {
       const { out } = await home.casemate(['exec', 'work', '--', 'printf', '%s', '$(id)`id`;id "\'\\ \n\t*']);
       expect(out).toBe('$(id)`id`;id "\'\\ \n\t*');

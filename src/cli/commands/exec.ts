@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
@@ -13,6 +15,11 @@ import {
 } from '../reading/parse-options.ts';
 import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
+/** A runtime takes absolute paths alone; who writes another means one below the folder that commands begin in. */
+function folderInside(written: string | undefined): string | undefined {
+  return written === undefined ? undefined : posix.resolve('/workspace', written);
+}
+
 /** `casemate exec`: a command in a running sandbox. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
@@ -26,7 +33,7 @@ export const run: RunCommand = async (args, context, row) => {
   const asked = client.call('exec', {
     name,
     command,
-    cwd: textOption(parsed, 'cwd'),
+    cwd: folderInside(textOption(parsed, 'cwd')),
     env: term === undefined ? env : { TERM: term, ...env },
     tty,
     terminalSize: tty ? terminalSize(context) : undefined,

@@ -94,7 +94,7 @@ export const sandboxCommands: CommandTable = {
     summary: 'Run a command in a running sandbox',
     usage: 'NAME [OPTION...] -- COMMAND ARG...',
     options: [
-      { name: 'cwd', value: 'PATH', about: 'folder inside (default: /workspace)' },
+      { name: 'cwd', value: 'PATH', about: 'folder inside, from /workspace on (default: that)' },
       { name: 'env', value: 'NAME=VALUE', repeats: true, about: 'variable for this command' },
       { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h (exit code 124)' },
       { name: 'no-tty', about: 'no terminal even when there is one' },
