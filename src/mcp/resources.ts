@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { CasemateError } from '../base/errors.ts';
 import { visible, visibleJson } from '../base/text.ts';
 import { journalPlace } from '../journal/journal-place.ts';
-import { sandboxEvents } from '../sandbox/sandbox-events.ts';
+import { newestEvents } from '../sandbox/sandbox-events.ts';
 import { openCommand, runCommand } from './run-command.ts';
 import type { ToolContext } from './tool-context.ts';
 
@@ -64,8 +64,8 @@ async function journalOf(uri: string, session: string, { connect, host }: ToolCo
   const client = await connect();
   const { sandbox, companions } = await client.call('inspect', { name: session }).finally(() => client.close());
   const sandboxes = [sandbox.id, ...companions.map(({ id }) => id)];
-  const { records } = await sandboxEvents(journalPlace(host.paths).folder, { sandboxes, after: 0, limit: 100_000 });
-  const lines = records.slice(-journalRecords).map((record) => visibleJson(record));
+  const records = await newestEvents(journalPlace(host.paths).folder, { sandboxes, limit: journalRecords });
+  const lines = records.map((record) => visibleJson(record));
   return { uri, mimeType: 'application/x-ndjson', text: lines.map((line) => `${line}\n`).join('') };
 }
 

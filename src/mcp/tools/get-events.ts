@@ -47,12 +47,14 @@ export const getEvents = tool({
     const sandboxes = [sandbox.id, ...companions.map(({ id }) => id)];
     const { folder } = journalPlace(host.paths);
     const endMs = performance.now() + waitMs;
+    let from = after;
     for (;;) {
       // oxlint-disable-next-line no-await-in-loop -- looked at again and again, as asked
-      const { records, next, more } = await sandboxEvents(folder, { sandboxes, after, limit });
+      const { records, next, looked, more } = await sandboxEvents(folder, { sandboxes, after: from, limit });
       if (records.length > 0 || performance.now() >= endMs || signal.aborted) {
-        return { events: records.map(eventOf), next, more };
+        return { events: records.map(eventOf), next: records.length > 0 ? next : after, more };
       }
+      from = looked;
       // oxlint-disable-next-line no-await-in-loop -- as above
       await sleep(lookEveryMs, undefined, { signal }).catch(() => undefined);
     }
