@@ -27,7 +27,7 @@ async function place(mode: SecretMode): Promise<Place> {
   const guards = guarding({
     known,
     rules: { secrets: { ...noGuards.secrets, mode } },
-    processOf: async () => ({ pid: 4711, command: `curl -H key:${envSecret} --data @x` }),
+    processOf: async () => ({ pid: 4711, command: `curl -H key:${envSecret} -H x-api-key:a-key-of-somebody --data @x` }),
     onAlarm: () => void (alarms.count += 1),
   });
   const lab = await createLab({
@@ -159,11 +159,19 @@ test('it is an alarm that names the secret and who sent it, and holds neither va
   expect(line?.detail).toMatchObject({
     secret: 'STRIPE_KEY in .env',
     pid: 4711,
-    process: expect.stringMatching(/^curl -H key:\*+ --data @x$/),
+    process: expect.stringMatching(/^curl -H key:\*+ -H x-api-key:a-key-of-somebody --data @x$/),
   });
   expect(guarded.alarms.count).toBe(before + 1);
   const written = JSON.stringify(guarded.lab.entries);
   expect([envSecret, canary].filter((value) => written.includes(value))).toEqual([]);
+});
+
+test("a key that nobody knows is an alarm with its sender's program alone, whose arguments may hold it", async () => {
+  await send(guarded, { host: 'api.example.com', lines: 'x-api-key: a-key-of-somebody\r\n' });
+  await guarded.lab.settled();
+  const line = guarded.lab.entries.findLast((entry) => entry.action === 'alarm.foreign-key');
+  expect(line?.detail).toMatchObject({ pid: 4711, process: 'curl' });
+  expect(JSON.stringify(line)).not.toContain('a-key-of-somebody');
 });
 
 test('a phantom at a wrong host is an alarm with its sender, too', async () => {

@@ -65,7 +65,7 @@ async function recordRefusal(effect: Effect, site: Site, { reason, secret }: Ref
   }
   site.live.sandbox.guarding?.onAlarm?.();
   const named = secret === undefined ? effect : { ...effect, detail: { ...effect.detail, secret } };
-  await site.live.recorder.deny(await withSender(named, site), { reason, action: `alarm.${alarm}` });
+  await site.live.recorder.deny(await withSender(alarm, named, site), { reason, action: `alarm.${alarm}` });
 }
 
 async function drain({ body, expectsContinue }: Exchange, { bytes, ms }: typeof usualDrain): Promise<boolean> {

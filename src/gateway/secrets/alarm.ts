@@ -20,9 +20,9 @@ export function alarmOf(reason: RefusalReason): AlarmName | undefined {
 const senderMs = 300;
 
 /** The same effect with who sent it, as far as that can be told. Never rejects. */
-export async function withSender(effect: Effect, site: Site): Promise<Effect> {
+export async function withSender(name: AlarmName, effect: Effect, site: Site): Promise<Effect> {
   const sender = await site.sender?.();
-  return sender === undefined ? effect : { ...effect, detail: { ...effect.detail, ...described(sender, site.live) } };
+  return sender === undefined ? effect : { ...effect, detail: { ...effect.detail, ...described(name, sender, site.live) } };
 }
 
 /** Records an alarm about what is let through made harmless; a refusal is recorded where it is answered. */
@@ -32,12 +32,13 @@ export async function raise(
   { effect, outcome }: { effect: Effect; outcome: string },
 ): Promise<void> {
   site.live.sandbox.guarding?.onAlarm?.();
-  site.live.recorder.note(`alarm.${name}`, await withSender(effect, site), outcome);
+  site.live.recorder.note(`alarm.${name}`, await withSender(name, effect, site), outcome);
 }
 
-/** A command line may hold the very thing that must not be written down. */
-function described({ pid, command }: Sender, live: LiveSandbox): Detail {
-  const masked = maskText(command, live.phantomNeedles());
+/** A command line may hold the very thing that must not be written down; a key that nobody here knows cannot be masked in it. */
+function described(name: AlarmName, { pid, command }: Sender, live: LiveSandbox): Detail {
+  const told = name === 'foreign-key' ? (command.split(' ')[0] ?? '') : command;
+  const masked = maskText(told, live.phantomNeedles());
   const needles = live.sandbox.guarding?.known.needlesFor(live.sandbox.id);
   const text = needles === undefined ? masked : maskSecrets(masked, needles);
   return { pid, process: text.slice(0, 200) };

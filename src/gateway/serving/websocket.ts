@@ -172,7 +172,7 @@ async function join(
     // Recorded once more, as the alarm that it is.
     const reason = 'phantom-misplaced';
     site.live.sandbox.guarding?.onAlarm?.();
-    await site.live.recorder.deny(await withSender(run.effect, site), { reason, action: `alarm.${reason}` });
+    await site.live.recorder.deny(await withSender(reason, run.effect, site), { reason, action: `alarm.${reason}` });
   }
   return undefined;
 }
