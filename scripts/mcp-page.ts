@@ -53,7 +53,7 @@ claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Aut
 - **Loopback alone** unless you say otherwise: \`--listen ADDRESS\` beyond it needs \`--tls-cert\`, \`--tls-key\` and the names under which it is reached (\`--host\`). Not for pages of browsers: another \`Host\` and any \`Origin\` are refused. A connection belongs to the token that began it.
 - **A policy of its own** for a caller, in the place of yours: \`--policy FILE\` of \`casemate caller add\` and \`casemate mcp\`. It must lie in none of its roots; the organisation's bounds it as ever.
 - **What is left** of callers that are gone: \`casemate reap --dry-run\` lists it, \`casemate reap\` removes it.
-- **Bounds.** 16 connections and 64 open requests for each caller, messages of 8 MiB at most, and for each tool, and for resources, a number of calls at once that fills again (\`RATE_LIMITED\` says when); ten \`create_session\` at once, then one in six seconds.
+- **Bounds.** 16 connections and 64 open requests for each caller, 64 calls that are being answered (over standard input and output, too), messages of 8 MiB at most, and for each tool, and for lists and resources, a number of calls at once that fills again (\`RATE_LIMITED\` says when); ten \`create_session\` at once, then one in six seconds.
 - The process that serves HTTP holds no credential: it has no more than a command line has.
 
 ## Servers inside

@@ -18,7 +18,11 @@ export const errorCodes = {
   CONFIRMATION_MISSING: { fault: 'user', exit: 2, about: 'a destructive step was not confirmed by name' },
   NOT_ALLOWED: { fault: 'user', exit: 125, about: "a caller asked for what is the person's at this host to do or to give" },
   UNSUPPORTED: { fault: 'user', exit: 2, about: 'an option is known and cannot be honoured here, so nothing was done' },
-  TOO_MANY: { fault: 'user', exit: 125, about: 'there are as many sandboxes as may be: of a caller, or on this host' },
+  TOO_MANY: {
+    fault: 'user',
+    exit: 125,
+    about: 'there are as many sandboxes as may be, of a caller or on this host, or as many calls of a caller',
+  },
   RATE_LIMITED: { fault: 'user', exit: 125, about: 'a caller used a tool too often in too short a time' },
   REQUEST_GONE: { fault: 'user', exit: 2, about: 'no denied request of this id can be answered any more' },
   CREDENTIAL_UNAVAILABLE: { fault: 'user', exit: 125, about: 'a credential the policy names has no readable source' },

@@ -1,9 +1,11 @@
 import { CasemateError } from '../base/errors.ts';
 
-/** How often a caller may use a tool: a bucket that fills again, for each tool. */
+/** How often a caller may use a tool: a bucket that fills again, for each tool. And how much it may have done at one time. */
 export interface Rate {
   /** Throws `RATE_LIMITED` with the time after which it is worth another try. */
   readonly take: (tool: string) => void;
+  /** One more call is being answered, until what this gives is called. Throws `TOO_MANY` where as many are as may. */
+  readonly enter: () => () => void;
 }
 
 interface Bucket {
@@ -22,6 +24,9 @@ const dear: Readonly<Record<string, Bucket>> = {
   'resources/read': { burst: 20, everyMs: 1000 },
 };
 
+/** Each may be a program on this host that waits for one inside, however its question came: alone, or in a message of a hundred. */
+const mostOpen = 64;
+
 export interface RateOptions {
   /** how many times as much and as often as usual, from 1 */
   readonly pace?: number | undefined;
@@ -30,7 +35,21 @@ export interface RateOptions {
 
 export function createRate({ pace = 1, nowMs = () => performance.now() }: RateOptions = {}): Rate {
   const held = new Map<string, { left: number; atMs: number }>();
+  let open = 0;
   return {
+    enter() {
+      if (open >= mostOpen) {
+        throw new CasemateError('TOO_MANY', `${mostOpen} calls of this caller are being answered already`, {
+          hint: 'Wait for one to end; start_command and wait_for_execution hold no call while a command runs.',
+        });
+      }
+      open += 1;
+      let isOpen = true;
+      return () => {
+        open -= Number(isOpen);
+        isOpen = false;
+      };
+    },
     take(tool) {
       const bucket = Object.hasOwn(dear, tool) ? (dear[tool] ?? usual) : usual;
       const [burst, everyMs] = [bucket.burst * pace, bucket.everyMs / pace];

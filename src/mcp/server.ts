@@ -43,7 +43,12 @@ export function createMcpServer(parts: McpParts): Server {
   const paced: Paced = async (kind, work) =>
     await clearly(async () => {
       parts.rate.take(kind);
-      return await work();
+      const leave = parts.rate.enter();
+      try {
+        return await work();
+      } finally {
+        leave();
+      }
     });
   server.setRequestHandler(ListToolsRequestSchema, () => paced('tools/list', () => ({ tools: parts.tools.map(listed) })));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
@@ -153,8 +158,13 @@ async function answer(
 ): Promise<CallToolResult> {
   try {
     rate.take(tool.name);
-    const { structured, text } = await tool.call(args, context);
-    return { content: [{ type: 'text', text }], structuredContent: { ...structured } };
+    const leave = rate.enter();
+    try {
+      const { structured, text } = await tool.call(args, context);
+      return { content: [{ type: 'text', text }], structuredContent: { ...structured } };
+    } finally {
+      leave();
+    }
   } catch (thrown) {
     if (thrown instanceof ArgumentFault) {
       throw invalidParams(thrown.message);
