@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 
 import { engineNames, isEngineName, type PlannedEngine } from '../base/engine-names.ts';
+import { toCasemateError } from '../base/errors.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import { dockerPlaces } from './docker/place/docker-places.ts';
@@ -43,17 +44,28 @@ export async function engineNamed(name: EngineName, parts: EngineParts): Promise
   return engines[name](parts);
 }
 
-/** What other engines than ours have of an image that is removed; a line for each. Throws `ENGINE_FAILED` where one does not answer. */
+/**
+ * What other engines than ours have of an image that is removed; a line for each. One that does not answer is told of where a copy
+ * is left.
+ */
 export async function removeImageCopies(
-  { paths, env }: Pick<EngineParts, 'paths' | 'env'>,
+  { paths, env, uid }: Pick<EngineParts, 'paths' | 'env' | 'uid'>,
   digest: string,
 ): Promise<readonly string[]> {
-  const [{ removeCopies }, { dockerClient }] = await Promise.all([
+  const [{ hasCopies, removeCopies }, { dockerClient }] = await Promise.all([
     import('./docker/remove-copies.ts'),
     import('./docker/docker-client.ts'),
   ]);
-  const client = dockerClient(async () => chosen(await dockerPlaces(env)), { env: engineEnvironment(env) });
-  return removeCopies(digest, { client, folder: join(paths.images, 'engines') });
+  const folder = join(paths.images, 'engines');
+  const rows = await Promise.allSettled(
+    (['docker', 'podman'] as const).map(async (name) => {
+      const client = dockerClient(async () => chosen(await placesOf(name, { env, uid })), { env: engineEnvironment(env) });
+      return removeCopies(digest, { client, folder });
+    }),
+  );
+  const said = rows.flatMap((row) => (row.status === 'fulfilled' ? row.value : []));
+  const faults = (await hasCopies(digest, folder)) ? rows.filter((row) => row.status === 'rejected') : [];
+  return [...said, ...faults.map(({ reason }) => `a copy of it in an engine may stay: ${toCasemateError(reason).message}`)];
 }
 
 /** Below the state folder: what an engine keeps. */

@@ -1,4 +1,4 @@
-/** Copies of our images in a Docker Engine: made once, found again, and removed with the image; images of others stay as they are. */
+/** Copies of our images in a Docker Engine and in Podman: made once, found again, and removed with the image; images of others stay as they are. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,15 +6,23 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { dockerClient } from '../../src/engines/docker/docker-client.ts';
+import { engineFacts } from '../../src/engines/docker/engine-facts.ts';
 import { importedImage } from '../../src/engines/docker/import-image.ts';
 import { fieldsOf, rowsOf, textOf } from '../../src/engines/docker/read-json.ts';
 import { removeCopies } from '../../src/engines/docker/remove-copies.ts';
 import { spawnProcess, type Spawn } from '../../src/system/process.ts';
-import { dockerLacks, dockerSocket } from '../helpers/docker-lab.ts';
+import { dockerLacks, socketOf } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
-describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an image in a Docker Engine', () => {
-  const client = dockerClient(dockerSocket);
+const present = (
+  [
+    { name: 'docker', is: engineOrSkip('docker', await dockerLacks()) },
+    { name: 'podman', is: engineOrSkip('podman', await dockerLacks('podman')) },
+  ] as const
+).filter(({ is }) => is);
+
+describe.each(present)('an image in $name', ({ name: engine }) => {
+  const client = dockerClient(socketOf(engine));
   const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
   const foreign = `casemate-test-${randomBytes(4).toString('hex')}`;
   let root: string;
@@ -23,7 +31,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an image in a Doc
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'casemate-copies-'));
     folder = join(root, 'engines');
-    engineId = textOf(fieldsOf(await client.must('GET', '/info'))['ID']);
+    ({ id: engineId } = await engineFacts(client));
   });
   afterAll(async () => {
     await client.call('DELETE', `/images/${foreign}:kept`);
@@ -86,8 +94,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an image in a Doc
     await client.must('POST', `/images/${id}/tag`, { query: { repo: foreign, tag: 'kept' } });
     expect(await removeCopies(digest, { client, folder })).toEqual([expect.stringContaining(`${foreign}:kept`)]);
     expect(await isThere(id)).toBe(true);
-    await client.call('DELETE', `/images/${foreign}:kept`);
-    await removeCopies(digest, { client, folder });
+    await client.call('DELETE', `/images/${id}`, { query: { force: true } });
     expect(await isThere(id)).toBe(false);
   });
 

@@ -26,7 +26,7 @@ export const run: RunCommand = async (args, context, row) => {
   }
   const progress = (line: string): void => void stderr.write(`${visible(line)}\n`);
   const image = await removeImage(name, buildDeps({ paths, env, uid, progress }), (candidate) => sandboxesOf(candidate, context));
-  const copies = await removeImageCopies({ paths, env }, image.digest).catch((error: unknown) => [
+  const copies = await removeImageCopies({ paths, env, uid }, image.digest).catch((error: unknown) => [
     `a copy of it in another engine may stay: ${toCasemateError(error).message}`,
   ]);
   copies.forEach(progress);

@@ -20,11 +20,10 @@ export interface Copies {
 
 /** `digest`: `sha256:…` of the image. A line for each copy: what became of it. Nothing is asked of an engine that has none. */
 export async function removeCopies(digest: string, { client, folder }: Copies): Promise<readonly string[]> {
-  const hex = digest.replace('sha256:', '');
-  const files = (await readdir(folder).catch((): string[] => [])).filter((name) => name.endsWith(`-${hex}`));
-  if (files.length === 0) {
+  if (!(await hasCopies(digest, folder))) {
     return [];
   }
+  const hex = digest.replace('sha256:', '');
   const { id: engineId } = await engineFacts(client);
   const file = join(folder, `${createHash('sha256').update(engineId).digest('hex').slice(0, 16)}-${hex}`);
   const filters = JSON.stringify({ label: [`${imageLabel}=${digest}`] });
@@ -43,6 +42,12 @@ export async function removeCopies(digest: string, { client, folder }: Copies): 
   return said;
 }
 
+/** Whether one is noted, of whichever engine. */
+export async function hasCopies(digest: string, folder: string): Promise<boolean> {
+  const notes = await readdir(folder).catch((): string[] => []);
+  return notes.some((name) => name.endsWith(`-${digest.replace('sha256:', '')}`));
+}
+
 async function removeCopy(client: DockerClient, id: string, digest: string): Promise<readonly string[]> {
   const told = await client.call('GET', `/images/${segment(id)}/json`);
   const image = fieldsOf(told.body);
@@ -50,7 +55,7 @@ async function removeCopy(client: DockerClient, id: string, digest: string): Pro
     return [];
   }
   const names = rowsOf(image['RepoTags']).map(textOf);
-  const foreign = names.filter((name) => !name.startsWith(`${ownRepository}:`));
+  const foreign = names.filter((name) => !isOwnName(name));
   const short = id.slice(7, 19);
   if (foreign.length > 0) {
     return [`the copy ${short} in the engine stays: it is ${foreign.slice(0, 3).join(', ')}, too`];
@@ -64,6 +69,11 @@ async function removeCopy(client: DockerClient, id: string, digest: string): Pro
     }
   }
   return [`removed its copy ${short} in the engine`];
+}
+
+/** Podman puts a registry before it that was never asked. */
+function isOwnName(name: string): boolean {
+  return ['', 'docker.io/', 'localhost/'].some((registry) => name.startsWith(`${registry}${ownRepository}:`));
 }
 
 /** Looked at again: what is removed must be what was made here, whatever the engine made of the filter. */
