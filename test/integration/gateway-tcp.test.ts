@@ -4,8 +4,10 @@ import { createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { proxySettings } from '../../src/gateway/upstream/proxy-settings.ts';
+import { openUsageLedger } from '../../src/sandbox/usage-ledger.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { canary, createLab, credential, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { budget, guarding } from '../helpers/guarding.ts';
 import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt } from '../helpers/sink.ts';
 
@@ -58,6 +60,25 @@ describe('any TCP protocol, by name and port', () => {
       subject: 'db.example.com:5432',
       detail: { bytesOut: sent.length, bytesIn: sent.length },
     });
+    server.close();
+  });
+
+  test('a connection is cut when the bytes it may send are used up, though nobody looks at them', async () => {
+    const ledger = openUsageLedger(':memory:');
+    const bounded = await createLab({
+      rules: [rule('db.example.com', { ports: [5432] })],
+      sandbox: { guarding: guarding({ ledger, rules: { budgets: [budget({ bytesOut: 1000 })] } }) },
+    });
+    const server = createServer((socket) => void socket.on('error', () => undefined).resume());
+    bounded.route('db.example.com', 5432, await listen(server));
+    const socket = await rawConnect(await bounded.open('db.example.com', 5432));
+    socket.on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(Buffer.alloc(2500));
+    await closed;
+    await bounded.settled();
+    expect(bounded.entries.at(-1)).toMatchObject({ outcome: 'budget-exceeded', detail: { bytesOut: 2500 } });
+    await bounded.close();
     server.close();
   });
 
