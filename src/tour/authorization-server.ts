@@ -38,7 +38,7 @@ export interface Granted {
 export interface AuthorizationServerOptions {
   /** life of an access token, seconds */
   readonly expiresIn: number;
-  /** how long a used refresh token still gives what it gave; default 0: it ends the family */
+  /** how long a used refresh token still gives the refresh token it gave, with an access token; default 0: it ends the family */
   readonly graceMs?: number | undefined;
   /** outer form of the tokens; default: that of Claude */
   readonly form?: 'claude' | 'codex' | undefined;
@@ -195,7 +195,8 @@ function refresh(sent: string, state: State): Answer {
   const owner = state.families.find(({ used }) => used.has(sent));
   const use = owner?.used.get(sent);
   if (owner?.alive === true && use !== undefined && state.nowMs() - use.atMs < (state.options.graceMs ?? 0)) {
-    return [200, use.answer];
+    // Anew, because the one of then may have ended meanwhile.
+    return [200, { ...use.answer, access_token: newAccessToken(owner, state) }];
   }
   if (owner !== undefined) {
     owner.alive = false;

@@ -12,12 +12,10 @@ interface Rounds {
   readonly chosen: readonly string[];
   readonly rounds: number;
   readonly runtime: 'runc' | 'runsc';
-  /** Of the rounds at least so many must be hit: what comes late in the first, slow one may not come at all in a later one. */
-  readonly least: number;
 }
 
-/** Answers what was found wrong, after some rounds of which enough were hit. */
-async function play({ chosen, rounds, runtime, least }: Rounds): Promise<readonly RoundReport[]> {
+/** Answers what was found wrong, after some rounds of which most were hit. */
+async function play({ chosen, rounds, runtime }: Rounds): Promise<readonly RoundReport[]> {
   const reports: RoundReport[] = [];
   await campaign({
     steps: steps.filter(({ name }) => chosen.includes(name)),
@@ -27,20 +25,20 @@ async function play({ chosen, rounds, runtime, least }: Rounds): Promise<readonl
     world: { runtime },
     onRound: (report) => void reports.push(report),
   });
-  // One of each step without a fault, from which its points are known, then those with one.
-  expect(reports.map(({ point }) => point.kind !== 'none').filter(Boolean)).toHaveLength(rounds);
-  expect(reports.filter(({ hits }) => hits.length > 0).length).toBeGreaterThanOrEqual(least);
+  // One of each step without a fault, from which its points are known, then those with one; what passed its point by has a second.
+  expect(reports.filter(({ point }) => point.kind !== 'none').length).toBeGreaterThanOrEqual(rounds);
+  expect(reports.filter(({ hits }) => hits.length > 0).length).toBeGreaterThan(rounds / 2);
   return reports.filter(({ faults }) => faults.length > 0);
 }
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('rounds of the fault suite', () => {
   it('leave nothing unowned, lose no record, and the next command works', { timeout: 600_000 }, async () => {
-    expect(await play({ chosen: ['start', 'exec', 'run', 'destroy'], rounds: 12, runtime: 'runc', least: 7 })).toEqual([]);
+    expect(await play({ chosen: ['start', 'exec', 'run', 'destroy'], rounds: 12, runtime: 'runc' })).toEqual([]);
   });
 });
 
 describe.skipIf(!engineOrSkip('runsc', await ociLacks('runsc')))('rounds of the fault suite on gVisor', () => {
   it('leave nothing unowned either', { timeout: 600_000 }, async () => {
-    expect(await play({ chosen: ['run', 'exec'], rounds: 4, runtime: 'runsc', least: 1 })).toEqual([]);
+    expect(await play({ chosen: ['run', 'exec'], rounds: 4, runtime: 'runsc' })).toEqual([]);
   });
 });

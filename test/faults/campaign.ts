@@ -47,7 +47,11 @@ export async function campaign(options: CampaignOptions): Promise<void> {
       if (options.signal?.aborted === true) {
         return;
       }
-      await field.play(step, point);
+      const played = await field.play(step, point);
+      const nearer = played.hits === 0 ? reachable(played, step, { point, random }) : undefined;
+      if (nearer !== undefined) {
+        await field.play(step, nearer);
+      }
     }
   } finally {
     await field.close();
@@ -71,6 +75,27 @@ async function pointsOf(
     return kind === 'child' ? [] : near(trace, step.near).flatMap(({ label, at }) => pointsAt(label, at, kind));
   });
   return options.kinds.includes('child') ? [...points, ...(await childPoints(step, field, options.random))] : points;
+}
+
+/** A step does less where much was made ahead. In place of a point that was not reached: one like it that can be. */
+function reachable(
+  { trace, actMs }: Played,
+  { near: form }: Step,
+  { point, random }: { readonly point: Point; readonly random: Random },
+): Point | undefined {
+  if (point.kind === 'later') {
+    return point.afterMs > actMs ? { ...point, afterMs: random.below(Math.ceil(actMs)) } : undefined;
+  }
+  if (point.kind !== 'point' || point.at <= trace.length) {
+    return undefined;
+  }
+  const points = near(trace, form).flatMap(({ label, at }) => pointsAt(label, at, point.act));
+  const alike = points.filter((one) => isLike(one, point));
+  return alike[random.below(alike.length)];
+}
+
+function isLike(one: Point, other: Point): boolean {
+  return one.kind === 'point' && other.kind === 'point' && one.withCaller === other.withCaller;
 }
 
 /** Points before and after one that is meant. */
@@ -124,6 +149,8 @@ function choose(all: readonly Chosen[], rounds: number | undefined, { below }: R
 
 interface Played {
   readonly actMs: number;
+  /** how many faults there were */
+  readonly hits: number;
   /** labels of the points that were passed */
   readonly trace: readonly string[];
   /** of the program that was watched */
@@ -145,7 +172,12 @@ function createField({ onRound, world: homes, keep }: CampaignOptions) {
       const report = await playRound(arena, step, point).catch((error: unknown) => brokenRound(step, point, { world, error }));
       const isKept = report.faults.length > 0 && keep === true;
       onRound(isKept ? { ...report, faults: [...report.faults, `kept in ${world.root}`] } : report);
-      const played = { actMs: report.actMs, trace: world.trace(step.role), calls: report.calls };
+      const played = {
+        actMs: report.actMs,
+        hits: report.hits.length,
+        trace: world.trace(step.role).slice(0, report.passed),
+        calls: report.calls,
+      };
       if (report.faults.length > 0) {
         await leave(isKept);
       }
@@ -158,5 +190,5 @@ function createField({ onRound, world: homes, keep }: CampaignOptions) {
 function brokenRound(step: Step, point: Point, { world, error }: { world: World; error: unknown }): RoundReport {
   const why = error instanceof Error ? error.message : String(error);
   const faults = [`the round could not be played: ${why}`];
-  return { step: step.name, point, hits: world.hits(), faults, calls: 0, actMs: 0, ms: 0 };
+  return { step: step.name, point, hits: world.hits(), faults, calls: 0, passed: 0, actMs: 0, ms: 0 };
 }

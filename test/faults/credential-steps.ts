@@ -61,7 +61,7 @@ async function useFaults(
   if (!succeeded(done.outcomes[0])) {
     return [];
   }
-  const use = await fetched(world, 'sealed.example.com', `${done.nonce}-use`);
+  const use = (await fetched(world, 'sealed.example.com', `${done.nonce}-use`))?.authorization;
   const isUsed = use?.includes(value) === true;
   return isUsed === isAllowed
     ? []
@@ -164,13 +164,12 @@ async function loggedIn(world: World): Promise<void> {
 
 /** A login that was there is there, is renewed, and opens what it opened. */
 async function loginFaults(world: World, nonce: string): Promise<readonly string[]> {
-  const authorization = await fetched(world, 'login.example.com', nonce);
-  const token = authorization?.replace(/^Bearer /, '');
-  if (token !== undefined && world.server.accepts(token)) {
+  const arrived = await fetched(world, 'login.example.com', nonce);
+  if (arrived?.isLoggedIn === true) {
     return [];
   }
   const { out } = await world.run(['login', '--status', '--json']);
-  return [`the login is lost: ${authorization === undefined ? 'nothing arrived' : 'its token is not accepted'}; ${out}`];
+  return [`the login is lost: ${arrived === undefined ? 'nothing arrived' : 'its token is not accepted'}; ${out}`];
 }
 
 const loginSteps: readonly Step[] = [

@@ -27,6 +27,8 @@ export interface RoundReport {
   readonly hits: readonly string[];
   readonly faults: readonly string[];
   /** of the program that was watched: how many system calls it made */
+  /** how many points of its process the step passed while it was waited for; what follows is not hit */
+  readonly passed: number;
   readonly calls: number;
   /** of the step itself */
   readonly actMs: number;
@@ -65,6 +67,7 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
   busy.forEach(({ kill }) => kill());
   await Promise.all(busy.map(({ ended }) => ended));
   const hits = await began();
+  const passed = world.trace(step.role).length;
   const calls = world.childCalls().calls.length;
   const killed = await look(looked, 'killed');
   world.disarm();
@@ -100,6 +103,7 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
     hits: short(hits),
     faults: short([...faults, ...told]),
     calls,
+    passed,
     actMs,
     ms: Math.round(performance.now() - startedMs),
   };

@@ -2,7 +2,7 @@
 import type { Line } from './accounts.ts';
 import type { ChildFault } from './child-faults.ts';
 import { readStandings } from './look.ts';
-import type { Outcome, Role, Started, World } from './world.ts';
+import type { Outcome, Role, Seen, Started, World } from './world.ts';
 
 export interface Step {
   readonly name: string;
@@ -70,7 +70,7 @@ export function claimFaults(lines: readonly Line[], claims: readonly Claim[]): r
 }
 
 /** What a request of the sandbox carried as authorization when it arrived; `undefined`: it did not. */
-export async function fetched(world: World, host: string, nonce: string): Promise<string | undefined> {
+export async function fetched(world: World, host: string, nonce: string): Promise<Seen | undefined> {
   const ask = (): Promise<Outcome> => world.run(['exec', box, '--', 'curl', '-sS', '-m', '20', `https://${host}/n/${nonce}`]);
   await ask();
   if (!readStandings(world.paths.state).some(({ name, state }) => name === box && state === 'running')) {
@@ -78,7 +78,7 @@ export async function fetched(world: World, host: string, nonce: string): Promis
     await world.run(['start', box]);
     await ask();
   }
-  return world.seen.find(({ path }) => path === `/n/${nonce}`)?.authorization;
+  return world.seen.find(({ path }) => path === `/n/${nonce}`);
 }
 
 export const succeeded = (outcome: Outcome | undefined): boolean => outcome?.code === 0;

@@ -63,6 +63,8 @@ export interface Seen {
   /** holds the nonce of who asked */
   readonly path: string;
   readonly authorization: string;
+  /** Whether its bearer token was good when it came: the lives of tokens are short here. */
+  readonly isLoggedIn: boolean;
 }
 
 export type Role = 'daemon' | 'caller';
@@ -91,13 +93,13 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   }
   await mkdir(at('casemate'), { mode: 0o700 });
   await options.prepareHome?.(at('casemate'));
+  const server = await startAuthorizationServer({ expiresIn: lifeS, graceMs: 60_000 });
   const seen: Seen[] = [];
-  const sink = createServer((request, response) => {
-    seen.push({ path: request.url ?? '', authorization: request.headers.authorization ?? '' });
+  const sink = createServer(({ url: path = '', headers: { authorization = '' } }, response) => {
+    seen.push({ path, authorization, isLoggedIn: server.accepts(authorization.replace(/^Bearer /, '')) });
     response.end('hello\n');
   });
   await new Promise<void>((done) => sink.listen(0, '127.0.0.1', done));
-  const server = await startAuthorizationServer({ expiresIn: lifeS, graceMs: 60_000 });
   const { user, runtime = 'runc' } = options;
   const uid = user?.uid ?? process.geteuid?.() ?? 0;
   const env = {
