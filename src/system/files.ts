@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { link, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, mkdirSync } from 'node:fs';
+import { link, lstat, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
@@ -9,7 +9,7 @@ import { leftBehind, ownMark } from './owner-mark.ts';
 
 /** Makes `path` and its parents with mode 0700; refuses one that others can enter. */
 export async function privateFolder(path: string): Promise<string> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  makeFolders(path);
   const stats = await lstat(path);
   if (!stats.isDirectory() || (stats.mode & 0o077) !== 0) {
     throw new CasemateError('PATH_INVALID', `${path} must be a folder that only you can enter`, {
@@ -17,6 +17,45 @@ export async function privateFolder(path: string): Promise<string> {
     });
   }
   return path;
+}
+
+/**
+ * Makes `path` and what is missing above it with mode 0700. `mkdir` of Node, told to make those above, too, never comes back
+ * from a file system that makes none, as that of `/proc` is. Throws `PATH_INVALID`, or what the disk said.
+ */
+export function makeFolders(path: string): void {
+  try {
+    makeOne(path);
+  } catch (error) {
+    const above = dirname(path);
+    if (!isErrno(error, 'ENOENT') || above === path) {
+      throw error;
+    }
+    makeFolders(above);
+    makeLast(path);
+  }
+}
+
+function makeOne(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST')) {
+      throw error;
+    }
+  }
+}
+
+function makeLast(path: string): void {
+  try {
+    makeOne(path);
+  } catch (error) {
+    throw isErrno(error, 'ENOENT')
+      ? new CasemateError('PATH_INVALID', `no folder can be made at ${path}: its file system has none but its own`, {
+          cause: error,
+        })
+      : error;
+  }
 }
 
 /** Replaces `path` by `content` in one step that survives a crash: temporary file, fsync, rename, fsync of the folder. */

@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CasemateError, isErrorCode, toCasemateError } from '../../base/errors.ts';
@@ -6,6 +6,7 @@ import type { StartedDaemon } from '../../daemon/client.ts';
 import type { WireError } from '../../daemon/protocol.ts';
 import { startFaultPath } from '../../daemon/start-fault.ts';
 import { baseEnvironment, type Environment } from '../../system/environment.ts';
+import { makeFolders } from '../../system/files.ts';
 import { spawnProcess } from '../../system/process.ts';
 import type { CommandContext } from '../command.ts';
 
@@ -48,7 +49,7 @@ const daemonVariables = [
 export const daemonFlags: readonly string[] = ['--disable-sigusr1', '--max-semi-space-size=2'];
 
 export function startDaemon({ env, paths, entry: given }: CommandContext): StartedDaemon {
-  mkdirSync(paths.state, { recursive: true, mode: 0o700 });
+  makeFolders(paths.state);
   const opening = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
   const log = openSync(join(paths.state, 'daemon.log'), opening, 0o600);
   const entry = given ?? realpathSync(process.argv[1] ?? '');
