@@ -19,7 +19,7 @@ import { handshakeBytes } from './bodies/pace.ts';
 import { openTls } from './tls/open-tls.ts';
 import { peek } from './tls/peek.ts';
 import { reset } from './upstream/reset.ts';
-import { end, relayTunnel } from './tunnel.ts';
+import { end, relayTunnel, type Tunnel } from './tunnel.ts';
 
 /** Decides what one connection is: who is asked for, what is spoken, and whether it is relayed, opened or closed. */
 export interface ConnectionTools {
@@ -252,7 +252,9 @@ async function serveTls(socket: Socket, tools: ConnectionTools, { host, port, he
   // An encrypted inner hello could name another server behind the same address: such TLS is never passed on unopened.
   const isOpened = tools.live.learn?.setting.known === 'as-learned' || site.rules.some(isAboutHttp);
   if (site.denied === undefined && !isOpened && !isRegistry(site) && !hello.hasEncryptedHello) {
-    await relayBytes(socket, site);
+    await relayBytes(socket, site, (failed) => {
+      serveOpened(socket, { ...site, failed }, tools).catch(() => reset(socket));
+    });
   } else {
     await serveOpened(socket, site, tools);
   }
@@ -285,8 +287,8 @@ async function serveOpened(socket: Socket, site: Site, { live }: ConnectionTools
   }
   const secure = await openTls(socket, { context, handshakeMs: live.limits.handshakeMs });
   if (secure === undefined) {
-    // Most often a program that does not trust the sandbox's authority; a denied site is on record by itself.
-    if (site.denied === undefined) {
+    // Most often a program that does not trust the sandbox's authority; a denied or failed site is on record by itself.
+    if (site.denied === undefined && site.failed === undefined) {
       await live.recorder.deny({ subject: `${site.host}:${site.port}`, detail: {} }, { reason: 'handshake-broken' });
     }
     return;
@@ -298,7 +300,7 @@ async function serveOpened(socket: Socket, site: Site, { live }: ConnectionTools
   }
 }
 
-async function relayBytes(socket: Socket, site: Site): Promise<void> {
+async function relayBytes(socket: Socket, site: Site, explain?: Tunnel['explain']): Promise<void> {
   const { live } = site;
   const [rule] = site.rules;
   if (rule === undefined) {
@@ -315,7 +317,7 @@ async function relayBytes(socket: Socket, site: Site): Promise<void> {
     cut: () => end(stop, 'rule-removed'),
   });
   try {
-    await relayTunnel(rule, { socket, site, stop });
+    await relayTunnel(rule, { socket, site, stop, explain });
   } finally {
     release();
   }

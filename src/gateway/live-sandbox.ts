@@ -6,6 +6,7 @@ import type { Clock } from '../system/clock.ts';
 import type { Asks } from './asks/asks.ts';
 import type { Budgets } from './guards/budgets.ts';
 import type { Dialer } from './upstream/dialer.ts';
+import type { Fault } from './fault.ts';
 import type { GatewaySandbox, GatewayUsage } from './gateway.ts';
 import type { LearnState } from './exchange/learn-state.ts';
 import type { LeafStore } from './tls/leaf-store.ts';
@@ -77,6 +78,8 @@ export interface Site {
   readonly rules: readonly NetworkRule[];
   /** why, where no rule now decides */
   readonly denied: DenyReason | undefined;
+  /** Why the connection could not be relayed: that is all it is told, whatever it asks. On record already. */
+  readonly failed?: Fault | undefined;
   /** who inside holds the connection, asked for alarms */
   readonly sender?: (() => Promise<Sender | undefined>) | undefined;
   /** called once for each request that was understood or refused */

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 
 import type { NetworkRule } from '../policy/policy.ts';
+import type { Attempt, Fault } from './fault.ts';
 import type { Held } from './guards/budgets.ts';
 import { readOverride } from './upstream/destination.ts';
 import type { Site } from './live-sandbox.ts';
 import { reset } from './upstream/reset.ts';
 import { splice } from './upstream/splice.ts';
+import type { Wire } from './upstream/wire.ts';
 
 /** A connection whose bytes are passed on as they are: recorded, counted against the budgets, cut when it must not go on. */
 export interface Tunnel {
@@ -13,6 +15,8 @@ export interface Tunnel {
   readonly site: Site;
   /** ends it */
   readonly stop: AbortController;
+  /** Told to the caller, whose bytes are all still unread, that there is no connection; default: it is reset. */
+  readonly explain?: ((fault: Fault) => void) | undefined;
 }
 
 export async function relayTunnel(rule: NetworkRule, tunnel: Tunnel): Promise<void> {
@@ -47,7 +51,9 @@ interface Carried {
   readonly outcome: string;
 }
 
-async function carry(rule: NetworkRule, { socket, site: { live, host, port }, stop }: Tunnel, held: Held): Promise<Carried> {
+async function carry(rule: NetworkRule, tunnel: Tunnel, held: Held): Promise<Carried> {
+  const { socket, site, stop, explain = () => reset(socket) } = tunnel;
+  const { live, host, port } = site;
   const override = rule.upstream === undefined ? undefined : readOverride(rule.upstream);
   const { signal } = stop;
   let isDialling = true;
@@ -64,19 +70,28 @@ async function carry(rule: NetworkRule, { socket, site: { live, host, port }, st
   try {
     const dialled = await live.dialer.relay({ host, port, override }, signal);
     isDialling = false;
-    if (!dialled.ok || socket.destroyed || signal.aborted) {
-      reset(socket);
-      if (dialled.ok) {
-        dialled.value.destroy();
-      }
-      const fault = dialled.ok ? 'caller-gone' : dialled.fault.reason;
-      return { bytesOut: 0, bytesIn: 0, outcome: signal.reason === 'rule-removed' ? signal.reason : fault };
+    if (socket.destroyed || signal.aborted) {
+      return unused(dialled, tunnel);
+    }
+    if (!dialled.ok) {
+      explain(dialled.fault);
+      return { bytesOut: 0, bytesIn: 0, outcome: dialled.fault.reason };
     }
     const spliced = await splice(socket, dialled.value, { idleMs: live.limits.idleMs, signal });
     return { ...spliced, outcome: isOwn(signal.reason) ? signal.reason : spliced.outcome };
   } finally {
     unwatch?.();
   }
+}
+
+/** It ended while it was dialled. */
+function unused(dialled: Attempt<Socket | Wire>, { socket, stop: { signal } }: Tunnel): Carried {
+  reset(socket);
+  if (dialled.ok) {
+    dialled.value.destroy();
+  }
+  const fault = dialled.ok ? 'caller-gone' : dialled.fault.reason;
+  return { bytesOut: 0, bytesIn: 0, outcome: signal.reason === 'rule-removed' ? signal.reason : fault };
 }
 
 /** Why a tunnel was ended here; said as the reason of its signal, for the usual one is an error with a stack. */

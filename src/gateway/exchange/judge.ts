@@ -4,6 +4,7 @@ import { formatHostPattern } from '../../policy/matching/host-pattern.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import { readOverride, type Destination, type Override } from '../upstream/destination.ts';
 import type { Exchange } from '../exchange.ts';
+import type { Fault } from '../fault.ts';
 import { contentRefusal } from './content-refusal.ts';
 import type { Site } from '../live-sandbox.ts';
 import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
@@ -37,6 +38,9 @@ export function judge(exchange: Exchange, site: Site, known?: Known): Judgement 
     return read;
   }
   const { head } = read;
+  if (site.failed !== undefined) {
+    return { ok: false, refusal: failure(site.failed, site) };
+  }
   const decision = decideRequest(site.rules, { method: exchange.method, path: head.target });
   if (decision.verdict === 'inspect') {
     return judgeContent({ site, head, ...decision }, known);
@@ -52,6 +56,11 @@ export function judge(exchange: Exchange, site: Site, known?: Known): Judgement 
     };
   }
   return readingFault(decision.rule, exchange) ?? planFor({ site, head, rule: decision.rule });
+}
+
+/** Nothing was relayed, and nothing is tried again: whoever asks anew comes by a connection of its own. */
+function failure({ reason, message }: Fault, { rules: [rule] }: Site): Refusal {
+  return { ...refuse(reason, message, rule?.id), isRecorded: true, fields: [['connection', 'close']] };
 }
 
 /** Reading has no content (RFC 9110 section 9.3.1): what is sent along with it is said to the registry (SEC-15). */

@@ -49,6 +49,10 @@ export function serveHttp2(socket: Socket, site: Site): void {
       refuseHead(stream, site);
       return;
     }
+    if (site.failed !== undefined) {
+      // Its first streams are answered; the next ones need a new connection.
+      session.close();
+    }
     void relay(http2Exchange({ stream, headers, flags, raw }), site);
   });
 }
