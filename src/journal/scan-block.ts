@@ -43,15 +43,22 @@ export function scanBlock(bytes: Buffer, options: ScanOptions): BlockScan {
     grammar.lastIndex = start;
     const match = grammar.exec(latin);
     const end = grammar.lastIndex;
+    const line = bytes.subarray(start, Math.max(start, end - 1));
     if (match === null || end - start > maxLineBytes || !(wellFormed || isUtf8(bytes.subarray(start, end)))) {
       state.why = explainLine(lineAt(bytes, start));
       break;
     }
     takeLine(state, match, {
-      bytes: bytes.subarray(start, end - 1),
+      bytes: line,
       options,
       isCheckpoint: latin.startsWith(checkpointOpening, start),
     });
+    if (state.isUnchained) {
+      // Which of the two lines was changed the one after them knows: it was chained to the second as that was written.
+      grammar.lastIndex = end;
+      const [, , chainedTo] = grammar.exec(latin) ?? [];
+      blame(state, chainedTo === undefined ? 'either' : chainedTo === hash('sha256', line, 'hex') ? 'first' : 'second');
+    }
     start = end;
   }
   return resultOf(state);
@@ -69,6 +76,9 @@ interface State {
   signedThrough: number;
   wantedHash: string | undefined;
   why: string | undefined;
+  /** the last line was not chained to the one before it */
+  isUnchained: boolean;
+  faultLine: number | undefined;
 }
 
 function newState(): State {
@@ -84,7 +94,18 @@ function newState(): State {
     signedThrough: 0,
     wantedHash: undefined,
     why: undefined,
+    isUnchained: false,
+    faultLine: undefined,
   };
+}
+
+function blame(state: State, changed: 'first' | 'second' | 'either'): void {
+  const { lines, seq } = state;
+  if (changed === 'either') {
+    return;
+  }
+  state.why = `it was changed: ${changed === 'first' ? 'the next record was chained to another' : `it is not chained to record ${seq}, nor the next record to it`}`;
+  state.faultLine = changed === 'first' ? lines : lines + 1;
 }
 
 interface Line {
@@ -96,6 +117,7 @@ interface Line {
 function takeLine(state: State, match: RegExpExecArray, line: Line): void {
   const [, detail, previous = '', seqText = '', time = ''] = match;
   const seq = Number(seqText);
+  state.isUnchained = state.lines > 0 && seq === state.seq + 1 && previous !== state.hash;
   state.why = linkFault(state, seq, previous) ?? contentFault(detail, line) ?? signedFault(state, line);
   if (state.why !== undefined) {
     return;
@@ -128,7 +150,7 @@ export function orderFault(
   }
   return next.previous === before.hash
     ? undefined
-    : `the record before it (${before.seq}) is not the one this line was chained to: it was changed`;
+    : `it or the line before it was changed: it was chained to another record ${before.seq}`;
 }
 
 function contentFault(detail: string | undefined, { bytes, options, isCheckpoint }: Line): string | undefined {
@@ -163,7 +185,7 @@ function countSigned(state: State, isCheckpoint: boolean): void {
 }
 
 function resultOf(state: State): BlockScan {
-  const { lines, leading, trailing, signedThrough, wantedHash, why } = state;
+  const { lines, leading, trailing, signedThrough, wantedHash, why, faultLine = lines + 1 } = state;
   const isEmpty = lines === 0;
   return {
     lines,
@@ -173,7 +195,7 @@ function resultOf(state: State): BlockScan {
     wantedHash,
     first: isEmpty ? undefined : { seq: state.firstSeq, previous: state.firstPrevious },
     last: isEmpty ? undefined : { seq: state.seq, hash: state.hash, time: state.time },
-    fault: why === undefined ? undefined : { line: lines + 1, why },
+    fault: why === undefined ? undefined : { line: faultLine, why },
   };
 }
 
