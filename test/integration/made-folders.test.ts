@@ -29,6 +29,7 @@ describe('folders of our own', () => {
     expect((await stat(join(folder, 'a/d'))).isDirectory()).toBe(true);
     await writeFile(join(folder, 'file'), '');
     expect(() => makeFolders(join(folder, 'file/d'))).toThrow(/ENOTDIR/);
+    expect(() => makeFolders(join(folder, 'file'))).toThrow(/EEXIST/);
   });
 
   it.each(['/proc/nowhere', '/proc/nowhere/below/it'])('cannot be made at %s, which is said', (path) => {
