@@ -8,7 +8,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { endService, removeFolder, serves, until } from './engine-service.mjs';
+import { endService, removeFolder, serves, unmountBelow, until } from './engine-service.mjs';
 import { childEnvironment, root } from './places.mjs';
 import { which } from './processes.mjs';
 import { step } from './progress.mjs';
@@ -76,6 +76,7 @@ async function start({ data, run, socket, pid, log }) {
 
 async function end(engine, { run, log }) {
   await endService(engine, log);
+  await unmountBelow(run);
   removeFolder(run);
 }
 

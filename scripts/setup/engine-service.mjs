@@ -23,7 +23,7 @@ export async function endService(engine, log) {
   }
 }
 
-/** Podman leaves a folder of its images mounted on itself, and a checkout with a mount in it cannot be removed. */
+/** Podman leaves a folder of its images mounted on itself, dockerd a network namespace; what has a mount in it cannot be removed. */
 export async function unmountBelow(folder) {
   const below = mountPoints().filter((place) => place.startsWith(`${realpathSync(folder)}/`));
   for (const place of below.toReversed()) {
