@@ -224,7 +224,7 @@ async function diskLimit(host: ExamineHost): Promise<Answer> {
     ]);
     return said === undefined ? present('a file system in a file was mounted') : missing(`${said}; loop devices are needed`);
   } finally {
-    await rm(image, { force: true });
     await rmdir(folder).catch(() => undefined);
+    await rm(image, { force: true });
   }
 }
