@@ -11,6 +11,7 @@ import { beginJournal } from './journal-writer.ts';
 import type { SigningJournal } from './record.ts';
 import { segmentAt, listSegments } from './segments.ts';
 import { segmentWriter, unwritable } from './segment-writer.ts';
+import { unbegunBytes } from './unbegun.ts';
 import { verifySegments, type JournalVerdict } from './verify-journal.ts';
 import { encodeWitness, readWitness } from './witness.ts';
 import { lockWriter } from './writer-lock.ts';
@@ -75,7 +76,7 @@ async function openLocked(options: OpenJournalOptions, release: () => void): Pro
   const keys = await openKeys(folder, { isNew: found.verdict === undefined }).catch((error: unknown) => {
     throw unwritable(error, folder);
   });
-  const healedBytes = await heal(folder, found.verdict);
+  const healedBytes = await heal(folder, found);
   const segment = Math.max(1, found.segments);
   const store = await segmentWriter(folder, { segment, maxSegmentBytes, sync });
   const parts = {
@@ -107,6 +108,8 @@ interface Found {
   readonly verdict: JournalVerdict | undefined;
   readonly segments: number;
   readonly hasWitness: boolean;
+  /** at the end of the last segment */
+  readonly unfinishedBytes: number;
 }
 
 async function inspect(folder: string, witnessPath: string): Promise<Found> {
@@ -115,7 +118,11 @@ async function inspect(folder: string, witnessPath: string): Promise<Found> {
   const segments = await listSegments(folder);
   const sizes = await Promise.all(segments.map(async ({ path }) => (await stat(path)).size));
   if (witness === undefined && sizes.every((size) => size === 0)) {
-    return { verdict: undefined, segments: segments.length, hasWitness: false };
+    return { verdict: undefined, segments: segments.length, hasWitness: false, unfinishedBytes: 0 };
+  }
+  const unbegun = witness === undefined ? await unbegunBytes(segments) : undefined;
+  if (unbegun !== undefined) {
+    return { verdict: undefined, segments: 1, hasWitness: false, unfinishedBytes: unbegun };
   }
   const verdict = await verifySegments(segments, { witness, publicKey });
   const { fault } = verdict;
@@ -124,12 +131,11 @@ async function inspect(folder: string, witnessPath: string): Promise<Found> {
       hint: `Nothing starts on it. Look with: casemate journal verify. To begin anew, move ${folder} and ${witnessPath} away together.`,
     });
   }
-  return { verdict, segments: segments.length, hasWitness: witness !== undefined };
+  return { verdict, segments: segments.length, hasWitness: witness !== undefined, unfinishedBytes: fault?.tornBytes ?? 0 };
 }
 
-/** Cuts an unfinished last line: its write never returned, so nobody was told that it was recorded. Answers the bytes cut. */
-async function heal(folder: string, verdict: JournalVerdict | undefined): Promise<number> {
-  const torn = verdict?.fault?.tornBytes ?? 0;
+/** Cuts what is unfinished at the end: its write never returned, so nobody was told that it was recorded. Answers the bytes cut. */
+async function heal(folder: string, { verdict, unfinishedBytes: torn }: Found): Promise<number> {
   if (torn > 0) {
     const { path } = segmentAt(folder, verdict?.segments ?? 1);
     const file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
