@@ -173,17 +173,18 @@ export const lifeSteps: readonly Step[] = [
       await world.run(['run', '--name', box, '--', 'sh', '-c', `echo ${nonce} > made; cat made; rm made`]),
     ],
     check: async (world, done) => [
+      // First: whoever was told of the command's end may be told before the sandbox has gone, where the daemon is killed between.
+      ...(await notThrownAway(world)),
       ...takenAway(world, succeeded(done.outcomes[0])),
       ...commandFaults(done, `${done.nonce}\n`),
       ...claimFaults(
-        done.lines,
+        done.linesNow(),
         ['sandbox.create', 'sandbox.start', 'sandbox.destroy'].map((action) => ({
           action,
           subject: box,
           isReported: succeeded(done.outcomes[0]),
         })),
       ),
-      ...(await notThrownAway(world)),
     ],
   },
   {

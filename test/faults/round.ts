@@ -74,8 +74,9 @@ export async function playRound(arena: Arena, step: Step, point: Point): Promise
   const next = await world.run(['ls', '--json']);
   const unremoved = unremovedBy(hits, world.root);
   const settled = await look(looked, 'settled', [step.mayLeave, unremoved]);
-  const lines = linesOf(world).slice(before);
-  const checked = (await step.check?.(world, { nonce, outcomes, lines, hits })) ?? [];
+  const linesNow = (): readonly Line[] => linesOf(world).slice(before);
+  const lines = linesNow();
+  const checked = (await step.check?.(world, { nonce, outcomes, lines, linesNow, hits })) ?? [];
   const after = await goOn(world);
   if (unremoved !== undefined) {
     await world.run(['daemon', 'stop', '--force']);

@@ -32,6 +32,8 @@ export interface Done {
   readonly outcomes: readonly Outcome[];
   /** records since the step began */
   readonly lines: readonly Line[];
+  /** the same, with those of what was waited for meanwhile */
+  readonly linesNow: () => readonly Line[];
   /** what went wrong, in words */
   readonly hits: readonly string[];
 }
