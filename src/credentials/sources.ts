@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
 import type { SourceAccess } from './sources/source-access.ts';
@@ -184,10 +184,19 @@ async function fromFile(source: PlainSource & { kind: 'file' }, access: SourceAc
   }
 }
 
-/** A value that stands in the workspace is no secret of the host: everything inside reads it, and may write another. */
+/**
+ * A value that stands in the workspace is no secret of the host: everything inside reads it, and may write another. Nor is one
+ * that is reached through it, for whoever writes a link there would choose which file of the host is read.
+ */
 async function refuseInside(path: string, { readInside }: SourceAccess): Promise<void> {
-  const real = readInside === undefined ? undefined : await realpath(path).catch(() => undefined);
-  if (real?.startsWith(`${readInside ?? ''}/`) === true) {
+  if (readInside === undefined) {
+    return;
+  }
+  // Each folder on the way by its real path. What is not there is told of by whoever reads it.
+  const steps = resolve(path).split('/');
+  const ways = steps.map((_, index) => steps.slice(0, index + 1).join('/') || '/');
+  const reals = await Promise.all(ways.map(async (way) => await realpath(way).catch(() => undefined)));
+  if (reals.some((real) => real === readInside || real?.startsWith(`${readInside}/`) === true)) {
     throw unavailable(`credential file ${visible(path)} lies in the workspace, where everything in the sandbox reads it`, moveIt);
   }
 }

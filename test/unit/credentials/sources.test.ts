@@ -135,8 +135,11 @@ test('a file that the sandbox reads gives no value, by whatever way it is named'
     await Promise.all([mkdir(join(folder, 'work/deep'), { recursive: true }), mkdir(join(folder, 'workshop'))]);
     await Promise.all([inside, outside].map((path) => writeFile(path, `${key}\n`, { mode: 0o600 })));
     await symlink(join(folder, 'work/deep'), join(folder, 'elsewhere'));
+    // A sandbox writes the link: it must not choose which file of the host is read.
+    await symlink(join(folder, 'workshop'), join(folder, 'work/out'));
+    await symlink(join(folder, 'work'), join(folder, 'project'));
     const given = access({ readInside: join(folder, 'work'), uid: process.geteuid?.() ?? 0 });
-    for (const path of [inside, join(folder, 'elsewhere/key')]) {
+    for (const path of [inside, ...['elsewhere/key', 'work/out/key', 'project/out/key'].map((name) => join(folder, name))]) {
       expect((await faultOf({ kind: 'file', path }, given)).message).toContain('lies in the workspace');
       expect((await faultOf({ kind: 'secret', path }, given)).message).toContain('lies in the workspace');
     }
