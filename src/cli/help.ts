@@ -27,16 +27,7 @@ export function helpFor(table: CommandTable, name?: string): string {
   if (row === undefined) {
     // One of each; a command's own help has the others.
     parts.push(
-      ...examples(
-        family.flatMap(
-          ([
-            ,
-            {
-              examples: [first],
-            },
-          ]) => first ?? [],
-        ),
-      ),
+      ...examples(family.flatMap(([, { examples: own }]) => own.slice(0, 1))),
       `More: ${program} ${name} COMMAND --help`,
     );
   }

@@ -5,6 +5,7 @@ import { CasemateError, isErrorCode, toCasemateError } from '../../base/errors.t
 import type { StartedDaemon } from '../../daemon/client.ts';
 import type { WireError } from '../../daemon/protocol.ts';
 import { startFaultPath } from '../../daemon/start-fault.ts';
+import { choosingVariables } from '../../engines/engine-choice.ts';
 import { baseEnvironment, type Environment } from '../../system/environment.ts';
 import { makeFolders } from '../../system/files.ts';
 import { spawnProcess } from '../../system/process.ts';
@@ -16,7 +17,6 @@ import type { CommandContext } from '../command.ts';
 const daemonVariables = [
   'CASEMATE_HOME',
   'CASEMATE_IMAGES',
-  'XDG_CONFIG_HOME',
   'XDG_STATE_HOME',
   'XDG_DATA_HOME',
   'XDG_CACHE_HOME',
@@ -29,16 +29,7 @@ const daemonVariables = [
   'SSL_CERT_FILE',
   'NODE_EXTRA_CA_CERTS',
   'CASEMATE_IDLE_MS',
-  'DOCKER_HOST',
-  'DOCKER_CONTEXT',
-  'DOCKER_CONFIG',
-  'DOCKER_TLS_VERIFY',
-  'DOCKER_CERT_PATH',
-  'CONTAINER_HOST',
-  'CONTAINER_CONNECTION',
-  'CONTAINER_SSHKEY',
-  'CONTAINERS_CONF',
-  'PODMAN_CONNECTIONS_CONF',
+  ...choosingVariables,
   'SSH_AUTH_SOCK',
 ] as const;
 
