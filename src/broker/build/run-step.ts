@@ -1,3 +1,5 @@
+import { json } from 'node:stream/consumers';
+
 import { asObject } from '../../base/json.ts';
 import type { ContainerSpec } from '../../engines/containers.ts';
 import type { BrokerParts } from '../parts.ts';
@@ -44,8 +46,8 @@ export async function runStep({ containers }: BrokerParts, { state, command, sig
       say(text);
     }
     // Its output ends a moment before the engine has written the end down.
-    const ended = await wholeOf(await containers.wait(container, 'not-running', signal));
-    const code = Number(asObject(JSON.parse(ended))['StatusCode'] ?? 125);
+    const ended = asObject(await json(await containers.wait(container, 'not-running', signal)));
+    const code = Number(ended['StatusCode'] ?? 125);
     if (code !== 0) {
       throw new BrokerRefusal(400, `The command '${command.join(' ').slice(0, 300)}' returned a non-zero code: ${code}`);
     }
@@ -53,14 +55,6 @@ export async function runStep({ containers }: BrokerParts, { state, command, sig
   } finally {
     await containers.remove(container).catch(() => undefined);
   }
-}
-
-async function wholeOf(source: AsyncIterable<Uint8Array>): Promise<string> {
-  const pieces: Uint8Array[] = [];
-  for await (const piece of source) {
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString('utf8');
 }
 
 /** The engine puts eight bytes before each piece: which stream, and how long. Both streams are shown as they come. */
