@@ -3,6 +3,7 @@ import { link, lstat, open, readFile, rename, rm, writeFile } from 'node:fs/prom
 import { basename, dirname, join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
+import { keepTrying } from './keep-trying.ts';
 import { leftBehind, ownMark } from './owner-mark.ts';
 
 /** Files of our own state: private, written whole or not at all, durable before they are reported. */
@@ -101,9 +102,12 @@ export async function replaceFile(path: string, content: string): Promise<void> 
   }
 }
 
-/** Whether it was written does not hang on this: a draft that stays is taken away with those of killed processes. */
+/**
+ * Whether it was written does not hang on this. A draft that stays is taken away with those of killed processes, but not before
+ * this process has ended: it is tried more than once.
+ */
 async function discard(draft: string): Promise<void> {
-  await rm(draft, { force: true }).catch(() => undefined);
+  await keepTrying(() => rm(draft, { force: true }), { attempts: 3, waitMs: 50 }).catch(() => undefined);
 }
 
 async function draftOf(path: string): Promise<string> {

@@ -40,6 +40,8 @@ export interface AuthorizationServerOptions {
   readonly expiresIn: number;
   /** how long a used refresh token still gives the refresh token it gave, with an access token; default 0: it ends the family */
   readonly graceMs?: number | undefined;
+  /** how long an access token is still taken after its end, as real ones allow for clocks and for what is under way; default 0 */
+  readonly leewayMs?: number | undefined;
   /** outer form of the tokens; default: that of Claude */
   readonly form?: 'claude' | 'codex' | undefined;
   readonly nowMs?: (() => number) | undefined;
@@ -88,7 +90,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     url: `http://127.0.0.1:${port}`,
     counts: state.counts,
     issued: state.issued,
-    accepts: (given) => state.families.some((family) => family.alive && (family.accessTokens.get(given) ?? 0) > state.nowMs()),
+    accepts: (given) => accepts(given, state),
     fail(fault) {
       state.fault = fault;
     },
@@ -122,12 +124,16 @@ async function serve(request: IncomingMessage, response: ServerResponse, state: 
   }
 }
 
+function accepts(accessToken: string, { families, nowMs, options }: State): boolean {
+  const endsAfterMs = nowMs() - (options.leewayMs ?? 0);
+  return families.some((family) => family.alive && (family.accessTokens.get(accessToken) ?? 0) > endsAfterMs);
+}
+
 /** As Claude's API answers it: beside the plan, who it is. */
-function profile(accessToken: string, { families, nowMs }: State): Answer {
-  const isGood = families.some((family) => family.alive && (family.accessTokens.get(accessToken) ?? 0) > nowMs());
+function profile(accessToken: string, state: State): Answer {
   const account = { uuid: 'account-stand-in', email: 'person@example.com', display_name: 'A Person' };
   const organization = { uuid: 'organisation-stand-in', name: 'A Team', organization_type: 'claude_max' };
-  return isGood ? [200, { account, organization }] : [401, { error: 'invalid_token' }];
+  return accepts(accessToken, state) ? [200, { account, organization }] : [401, { error: 'invalid_token' }];
 }
 
 /** As if a person had agreed: the code goes where the client asked for it, in the form the page would show. */

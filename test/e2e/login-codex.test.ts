@@ -14,6 +14,8 @@ import { engineOrSkip } from '../helpers/require-engine.ts';
 
 /** life of an access token here */
 const lifeS = 8;
+/** A token may end between the gateway and the stand-in, which share two processors with both agents. */
+const underWayMs = 4000;
 const names = ['first', 'second'] as const;
 const account = 'acc-7d2f';
 const authFile = '/home/agent/.codex/auth.json';
@@ -45,7 +47,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['codex'])))(
 
     beforeAll(async () => {
       home = await makeHome();
-      server = await startAuthorizationServer({ expiresIn: lifeS, graceMs: 30_000, form: 'codex' });
+      server = await startAuthorizationServer({ expiresIn: lifeS, leewayMs: underWayMs, graceMs: 30_000, form: 'codex' });
       api = await startModelApi({
         expectedKey: server.accepts,
         script: (outcomes) =>
@@ -86,8 +88,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['codex'])))(
       expect(calls.length).toBeGreaterThanOrEqual(6);
       const asked = api.requests.filter(({ path }) => path === '/backend-api/wham/accounts/check');
       expect(asked.length).toBeGreaterThanOrEqual(6);
-      // One may end under way on a busy machine: it is renewed for the 401, and the client asks again.
-      expect([...calls, ...asked].filter(({ authorized }) => !authorized).length).toBeLessThanOrEqual(1);
+      expect([...calls, ...asked].filter(({ authorized }) => !authorized)).toEqual([]);
     }, 150_000);
 
     it('a renewal that the client itself asks for is answered with stand-ins, and it goes on with them', async () => {

@@ -14,6 +14,8 @@ import { engineOrSkip } from '../helpers/require-engine.ts';
 
 /** life of an access token here */
 const lifeS = 4;
+/** A token may end between the gateway and the stand-in, which share two processors with both agents. */
+const underWayMs = 3000;
 const names = ['first', 'second'] as const;
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
@@ -40,7 +42,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
 
     beforeAll(async () => {
       home = await makeHome();
-      server = await startAuthorizationServer({ expiresIn: lifeS, graceMs: 30_000 });
+      server = await startAuthorizationServer({ expiresIn: lifeS, leewayMs: underWayMs, graceMs: 30_000 });
       api = await startModelApi({
         expectedKey: server.accepts,
         script: (outcomes) =>
@@ -84,6 +86,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
 
     it('a renewal that the client itself asks for is answered with stand-ins, and reaches no server', async () => {
       const before = server.counts.refreshes;
+      const startedMs = performance.now();
       const file = '/home/agent/.claude/.credentials.json';
       await home.casemate(['exec', 'first', '--', 'sed', '-i', 's/"expiresAt":[0-9]*/"expiresAt":1000/', file]);
       expect((await ask('first')).out).toBe('All is well.\n');
@@ -93,8 +96,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
       expect(claudeAiOauth.accessToken).toMatch(/^sk-ant-oat01-cmph_/);
       const journal = (await home.casemate(['journal', 'query', '--json'])).out;
       expect(journal).toMatch(/"local":true,"method":"POST","path":"\/v1\/oauth\/token"/);
-      // At most that of the token's own age.
-      expect(server.counts.refreshes - before).toBeLessThanOrEqual(1);
+      // At most those of the tokens' own age, which are due in the last fifth of each life: one that was, and those that came due meanwhile.
+      const lives = Math.floor((performance.now() - startedMs) / (lifeS * 1000 * 0.8));
+      expect(server.counts.refreshes - before).toBeLessThanOrEqual(1 + lives);
     }, 60_000);
 
     it('nobody logs in, logs out or makes a key from inside', async () => {

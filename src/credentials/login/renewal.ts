@@ -1,6 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Clock } from '../../system/clock.ts';
+import { keepTrying } from '../../system/keep-trying.ts';
 import type { LoginEvent, LoginKeeperOptions } from './login-options.ts';
 import { noteOf, parseLoginRecord, type LoginRecord, type TokenFamily } from './token-family.ts';
 import { refreshTokens, type NewTokens } from './token-request.ts';
@@ -143,28 +144,15 @@ async function accept(agent: string, { record, tokens, watch, parts }: Acceptanc
     gotMs: parts.clock.nowMs(),
   };
   const after: LoginRecord = { version: 1, family: renewed };
-  await keepTrying(() => writeLogin(agent, after, parts)).catch(() => parts.unsaved.set(agent, after));
+  // The old token is used up by now: a disk that is full for a moment must not cost the login. One that stays full does not either.
+  await keepTrying(() => writeLogin(agent, after, parts), { attempts: 7, waitMs: 50 }).catch(() =>
+    parts.unsaved.set(agent, after),
+  );
   watch.ownsMarker = false;
   watch.failures = 0;
   watch.retryAtMs = Number.NEGATIVE_INFINITY;
   await tell(agent, { outcome: 'renewed', why: '' }, parts);
   return after;
-}
-
-/** The old token is used up by now: a disk that is full for a moment must not cost the login. One that stays full does not either. */
-async function keepTrying<T>(work: () => Promise<T>): Promise<T> {
-  for (let round = 0; ; round += 1) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- one attempt after the other
-      return await work();
-    } catch (error) {
-      if (round === 6) {
-        throw error;
-      }
-      // oxlint-disable-next-line no-await-in-loop -- waiting is the point
-      await new Promise((resolve) => setTimeout(resolve, 50 * (round + 1)));
-    }
-  }
 }
 
 async function stop(agent: string, record: LoginRecord, { why, parts }: { why: string; parts: Parts }): Promise<LoginRecord> {
