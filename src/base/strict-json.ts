@@ -4,7 +4,7 @@
  */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** `undefined`: not valid UTF-8, not JSON, nested too deep, with too many keys, or with a repeated key anywhere. */
+/** `undefined`: not valid UTF-8, not JSON, nested too deep, with too many keys or parts, or with a repeated key anywhere. */
 export function readStrictJson(bytes: Uint8Array): JsonValue | undefined {
   try {
     // `ignoreBOM` keeps a byte order mark in the text, where JSON does not allow it.
@@ -28,6 +28,8 @@ function isJson(value: unknown): value is JsonValue {
 const maxDepth = 128;
 /** All keys of a text together. */
 const maxKeys = 20_000;
+/** Strings and signs together: each costs time that everybody in this process shares. */
+const maxTokens = 250_000;
 const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/g;
 
 /** In valid JSON a string before a colon is a key of the innermost object; throws for some texts that are not JSON. */
@@ -35,19 +37,22 @@ function hasRepeatedKey(text: string): boolean {
   const open: (Set<string> | undefined)[] = [];
   let last = '';
   let count = 0;
+  let seen = 0;
+  const isTooMuch = (): boolean => seen > maxTokens || count > maxKeys || open.length > maxDepth;
   for (const [token] of text.matchAll(tokens)) {
+    seen += 1;
+    if (isTooMuch()) {
+      return true;
+    }
     if (token === '{' || token === '[') {
       open.push(token === '{' ? new Set() : undefined);
-      if (open.length > maxDepth) {
-        return true;
-      }
     } else if (token === '}' || token === ']') {
       open.pop();
     } else if (token === ':') {
       const keys = open.at(-1);
       const key = String(JSON.parse(last));
       count += 1;
-      if (keys === undefined || keys.has(key) || count > maxKeys) {
+      if (keys === undefined || keys.has(key)) {
         return true;
       }
       keys.add(key);

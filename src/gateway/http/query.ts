@@ -31,6 +31,42 @@ export function formParts(text: string): readonly QueryPart[] {
       });
 }
 
+/** More than this is no request of anybody's: each part costs time to look at, which all sandboxes share. */
+const mostParts = 2048;
+
+/** Whether a query or a form has more parts than are looked at; asked before `formParts`, which makes something of each. */
+export function hasTooManyParts(text: string): boolean {
+  let count = 0;
+  for (const _ of text.matchAll(/[&;]/g)) {
+    count += 1;
+    if (count >= mostParts) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/**
+ * Clear values of one parameter of a form of any length, its name in any case and escapes; at most `most` of them. Nothing
+ * is made of the other parts.
+ */
+export function valuesOfParameter(text: string, name: string, most: number): readonly string[] {
+  const letters = Array.from(name, (letter) => `(?:${letter}|${escapeOf(letter)}|${escapeOf(letter.toUpperCase())})`);
+  const form = new RegExp(`(?:^|[&;])${letters.join('')}(?:=([^&;]*))?(?=[&;]|$)`, 'gi');
+  const values: string[] = [];
+  for (const [, value = ''] of text.matchAll(form)) {
+    values.push(decodedName(value));
+    if (values.length >= most) {
+      break;
+    }
+  }
+  return values;
+}
+
+function escapeOf(letter: string): string {
+  return `%${letter.charCodeAt(0).toString(16)}`;
+}
+
 function partOf(text: string, isDoubtful: boolean): QueryPart {
   const at = text.indexOf('=');
   return { text, name: at === -1 ? text : text.slice(0, at), value: at === -1 ? '' : text.slice(at + 1), isDoubtful };

@@ -1,7 +1,7 @@
 import type { BoundCredential, Injection } from '../../credentials/credential.ts';
 import type { Field } from '../http/fields.ts';
 import { headerValue } from '../http/header-value.ts';
-import { decodedName, foldedName, isSameName, queryParts } from '../http/query.ts';
+import { decodedName, foldedName, hasTooManyParts, isSameName, queryParts } from '../http/query.ts';
 import { createRecent } from '../secrets/recent.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
@@ -96,6 +96,9 @@ const signedAddress = /^(?:x-(?:amz|goog)-(?:algorithm|credential|signature|secu
 function foreignParameter({ target, credential, injection }: Claims): Refusal | undefined {
   if (credential === undefined) {
     return undefined;
+  }
+  if (hasTooManyParts(target)) {
+    return refuse('malformed-request', 'the query has more parts than can be looked at');
   }
   const own = injection?.kind === 'query' ? injection.parameter : undefined;
   const foreign = queryParts(target)

@@ -3,7 +3,7 @@ import type { BodyStep } from '../bodies/body-steps.ts';
 import type { InjectResult, Placing } from './placing.ts';
 import { jsonMembers } from '../http/json-members.ts';
 import { createMask } from '../secrets/mask.ts';
-import { isSameName } from '../http/query.ts';
+import { hasTooManyParts, isSameName } from '../http/query.ts';
 import { refuse, type RefusalReason } from '../refusal.ts';
 import { placeForParameter } from '../http/replace-parameter.ts';
 
@@ -12,6 +12,8 @@ import { placeForParameter } from '../http/replace-parameter.ts';
  * where two programs could read it in two ways: what the caller meant must be what the upstream sees.
  */
 const maxBytes = 1024 * 1024;
+/** Each is looked at, in time that all sandboxes share. */
+const mostMembers = 2048;
 
 interface Place {
   readonly before: string;
@@ -92,7 +94,7 @@ interface Wanted {
 
 function inJson(text: string, { field, phantoms, secret }: Wanted): Place | 'foreign' | undefined {
   const members = jsonMembers(text);
-  if (members === undefined || new Set(members.map(({ name }) => name)).size !== members.length) {
+  if (members === undefined || members.length > mostMembers || new Set(members.map(({ name }) => name)).size !== members.length) {
     return undefined;
   }
   const value = JSON.stringify(secret);
@@ -109,6 +111,9 @@ function inJson(text: string, { field, phantoms, secret }: Wanted): Place | 'for
 }
 
 function inForm(text: string, { field, phantoms, secret }: Wanted): Place | 'foreign' | undefined {
+  if (hasTooManyParts(text)) {
+    return undefined;
+  }
   const found = placeForParameter(text, { parameter: field, phantoms });
   if (!found.ok) {
     return found.fault === 'foreign' ? 'foreign' : undefined;

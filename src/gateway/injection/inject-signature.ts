@@ -6,7 +6,7 @@ import { parseScope, scopeFault, type SigningScope } from '../../credentials/aws
 import { valuesOf, type Field } from '../http/fields.ts';
 import type { InjectInput, InjectResult, Placing } from './placing.ts';
 import { createMask, noNeedles } from '../secrets/mask.ts';
-import { decodedName, decodeOrUndefined, formParts, queryParts } from '../http/query.ts';
+import { decodedName, decodeOrUndefined, queryParts, valuesOfParameter } from '../http/query.ts';
 import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
 
 /**
@@ -164,6 +164,9 @@ function statedFault(stated: string | undefined, { service }: SigningScope): Ref
     : refuse('not-signable', `the service ${service} does not take content that is not signed`);
 }
 
+/** One call has one; more of them are enough to know that it is none. */
+const mostActions = 16;
+
 /** Calls whose answer holds fresh keys are not signed: those would be real ones inside the sandbox. */
 function vendingFault(
   { service }: SigningScope,
@@ -178,9 +181,9 @@ function vendingFault(
   }
   const path = target.split('?', 1)[0] ?? '';
   const query = queryParts(target);
-  const actions = [...query, ...formParts(content?.toString('latin1') ?? '')]
-    .filter(({ name }) => decodedName(name).toLowerCase() === 'action')
-    .map(({ value }) => decodedName(value));
+  // Of a service that is not told apart by its content nothing is looked for there: it may be an object of many megabytes.
+  const form = isReadByContent(service) ? (content?.toString('latin1') ?? '') : '';
+  const actions = [target.slice(path.length + 1), form].flatMap((text) => valuesOfParameter(text, 'action', mostActions));
   const targets = valuesOf(fields, 'x-amz-target').map((value) => value.split('.').at(-1)?.trim() ?? '');
   const [, inPath] = /\/operation\/([^/]+)$/.exec(decodedName(path)) ?? [];
   const call = {

@@ -27,6 +27,13 @@ describe('JSON that every reader reads alike', () => {
     `${'['.repeat(200)}${']'.repeat(200)}`,
   ])('%s has none', (text) => expect(readStrictJson(bytes(text))).toBeUndefined());
 
+  test('of a flood of parts, in keys or without any, no more is looked at than shows that it is one', () => {
+    const usedMs = ownTime();
+    expect(readStrictJson(bytes(`[${'[],'.repeat(1_300_000)}1]`))).toBeUndefined();
+    expect(usedMs()).toBeLessThan(500);
+    expect(readStrictJson(bytes(JSON.stringify(Array.from({ length: 100_000 }, () => 1))))).toBeDefined();
+  });
+
   test('bytes that are no UTF-8 have none', () => {
     expect(readStrictJson(Buffer.from([0x22, 0xff, 0x22]))).toBeUndefined();
   });
