@@ -167,6 +167,8 @@ async function answerUpgrade({ request, socket, head }: Upgrade, { answer, toRef
 
 /** Either side may end what it says and still listen. Both are closed when one is gone. */
 async function carry(socket: Duplex, source: Duplex): Promise<void> {
+  // Both ways and the parser of HTTP listen for the end of one connection: more than Node takes for usual.
+  socket.setMaxListeners(32);
   source.on('error', () => void socket.destroy());
   source.once('close', () => void socket.end());
   socket.once('close', () => void source.destroy());

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 
 /**
  * Which process a number means: a process id alone is reused, id and start time together are not, as long as the machine
@@ -37,6 +37,24 @@ export async function isSameProcess(identity: ProcessIdentity): Promise<boolean>
   const present = await identifyProcess(identity.pid);
   const isOtherBoot = identity.boot !== undefined && present?.boot !== undefined && identity.boot !== present.boot;
   return present?.startTicks === identity.startTicks && !isOtherBoot;
+}
+
+/** `PF_EXITING` of the kernel's sched.h, in field 9 of `/proc/PID/stat`: it runs nothing of its program any more. */
+const exiting = 0x4;
+
+/**
+ * Whether nothing of it runs any more: it is gone, or each of its threads ends or has ended. One that ends is there for a
+ * moment, without its mounts and groups; one whose first thread has ended may go on in another.
+ */
+export async function isEnding(pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`).catch((): readonly string[] => []);
+  const rows = await Promise.all(
+    threads.map(async (thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => undefined)),
+  );
+  return rows.every((row) => {
+    const [state = '', ...numbers] = row?.slice(row.lastIndexOf(')') + 2).split(' ') ?? [];
+    return row === undefined || /^[ZX]$/.test(state) || (Number(numbers[5]) & exiting) !== 0;
+  });
 }
 
 /** As one word, for a place that has room for one beside the id. */

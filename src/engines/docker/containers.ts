@@ -127,15 +127,26 @@ export async function removeContainer({ client, effects }: DockerContext, id: st
 
 /** Its first process on the host, while it runs. */
 export async function firstProcess(context: DockerContext, id: string): Promise<ProcessIdentity | undefined> {
-  const { status, body } = await context.client.call('GET', `/containers/${segment(id)}/json`);
-  return status === 200 ? firstProcessIn(body) : undefined;
+  const pid = await firstPid(context, id);
+  return pid === undefined ? undefined : identifyProcess(pid);
 }
 
 /** `told`: answer to `inspect`. */
 export async function firstProcessIn(told: unknown): Promise<ProcessIdentity | undefined> {
+  const pid = firstPidIn(told);
+  return pid === undefined ? undefined : identifyProcess(pid);
+}
+
+/** Of a container that the engine takes for running, whatever its first process still does. */
+export async function firstPid(context: DockerContext, id: string): Promise<number | undefined> {
+  const { status, body } = await context.client.call('GET', `/containers/${segment(id)}/json`);
+  return status === 200 ? firstPidIn(body) : undefined;
+}
+
+function firstPidIn(told: unknown): number | undefined {
   const state = fieldsOf(fieldsOf(told)['State']);
   const pid = numberOf(state['Pid']) ?? 0;
-  return state['Running'] === true && pid > 1 ? identifyProcess(pid) : undefined;
+  return state['Running'] === true && pid > 1 ? pid : undefined;
 }
 
 /**

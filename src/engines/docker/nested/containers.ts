@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { CasemateError } from '../../../base/errors.ts';
 import { visible } from '../../../base/text.ts';
 import { privateFolder } from '../../../system/files.ts';
+import { isEnding } from '../../../system/process-identity.ts';
 import { removeTree } from '../../../system/remove-tree.ts';
 import type { ContainerSpec, NestedContainer, NestedMount, SandboxContainers } from '../../containers.ts';
 import { askedFor } from '../asked-for.ts';
-import { firstProcess, inspectContainer, partOf, removeContainer } from '../containers.ts';
+import { firstPid, inspectContainer, partOf, removeContainer } from '../containers.ts';
 import type { DockerContext } from '../context.ts';
 import { segment } from '../docker-client.ts';
 import { labels } from '../labels.ts';
@@ -198,25 +199,29 @@ async function start(nested: Nested, id: string): Promise<void> {
   await confirm(nested, id, body);
 }
 
-/** It may have ended by now. What runs must be what was asked for: else it is stopped before its maker hears of it. */
+/**
+ * It may have ended by now, or be about to. What runs must be what was asked for: else it is stopped before its maker hears of
+ * it, also where only its first thread has ended.
+ */
 async function confirm({ context, facts, marks, spec }: Nested, id: string, body: NestedBody): Promise<void> {
-  const init = await firstProcess(context, id);
-  if (init === undefined) {
+  const pid = await firstPid(context, id);
+  if (pid === undefined || (await isEnding(pid))) {
     return;
   }
   try {
-    const faults = kernelFaults(await kernelStatus(init.pid), facts.user);
-    if (faults.length > 0 && (await firstProcess(context, id)) !== undefined) {
+    const faults = kernelFaults(await kernelStatus(pid), facts.user);
+    if (faults.length > 0) {
       throw new CasemateError(
         'ENGINE_FAILED',
         `a container of ${marks.sandbox} is other than asked: ${faults.map(visible).join(', ').slice(0, 300)}`,
       );
     }
-    await restrictMounts(context, init.pid, fieldsOf(body.HostConfig['Tmpfs']));
+    await restrictMounts(context, pid, fieldsOf(body.HostConfig['Tmpfs']));
     const memoryBytes = numberOf(body.HostConfig['Memory']) ?? facts.share.memoryBytes;
-    await limitPools(context, init.pid, { hostname: spec.hostname, limits: { ...facts.share, memoryBytes } });
+    await limitPools(context, pid, { hostname: spec.hostname, limits: { ...facts.share, memoryBytes } });
   } catch (error) {
-    if ((await firstProcess(context, id)) !== undefined) {
+    // The kernel takes the mounts of a process that ends a moment before the engine knows of the end.
+    if (!(await isEnding(pid)) && (await firstPid(context, id)) !== undefined) {
       await context.client.call('POST', `/containers/${segment(id)}/kill`);
       // Whoever asked is inside: why is for the host to know.
       throw new CasemateError('ENGINE_FAILED', 'the container was not as it has to be, and was stopped', { cause: error });
