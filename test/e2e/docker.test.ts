@@ -1,16 +1,15 @@
 /** The whole way with the engines `docker` and `podman`: the same words, the same gateway, and the losses said and accepted by name. */
-import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { chown, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { makeHome, type Home } from '../helpers/cli.ts';
+import { exampleSite, keyInEnvironment as env, realKey, type ExampleSite } from '../helpers/example-site.ts';
 import { dockerLacks, socketOf, workspaceOwner, type LabEngine } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 import { dockerClient } from '../../src/engines/docker/docker-client.ts';
 import { run } from '../../src/system/process.ts';
 
-const realKey = 'real-key-0123456789abcdef-outside-only';
 const waivers = ['--waive', 'user-namespace', '--waive', 'disk-limit'];
 
 const engines = (
@@ -23,43 +22,15 @@ const engines = (
 // Some twenty commands, each a new process.
 describe.each(engines)('a user whose engine is $engine', { timeout: 240_000 }, ({ engine }) => {
   let home: Home;
-  let upstream: Server;
-  const seen: (string | undefined)[] = [];
-  const env = { EXAMPLE_KEY: realKey };
+  let site: ExampleSite;
 
   beforeAll(async () => {
     home = await makeHome();
     await chown(home.project, workspaceOwner, workspaceOwner);
-    upstream = createServer((request, response) => {
-      seen.push(request.headers.authorization);
-      response.end('hello\n');
-    });
-    const { promise, resolve } = Promise.withResolvers<void>();
-    upstream.listen(0, '127.0.0.1', resolve);
-    await promise;
-    const address = upstream.address();
-    await mkdir(home.paths.config, { recursive: true, mode: 0o700 });
-    const policy = [
-      'version: 1',
-      `engine: ${engine}`,
-      'network:',
-      '  - host: api.example.com',
-      '    ports: [443]',
-      '    credential: example',
-      '    allow: ["GET /v1/**"]',
-      `    upstream: http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
-      'credentials:',
-      '  example:',
-      '    provider: header',
-      '    source: { env: EXAMPLE_KEY }',
-      '    header: { name: Authorization, format: "Bearer {}" }',
-      '    variable: EXAMPLE_KEY',
-      '',
-    ].join('\n');
-    await writeFile(join(home.paths.config, 'policy.yaml'), policy);
+    site = await exampleSite(home, { policy: [`engine: ${engine}`], allow: 'GET /v1/**', answer: 'hello\n' });
   });
   afterAll(async () => {
-    upstream.close();
+    site.close();
     await home.remove();
   });
 
@@ -108,7 +79,7 @@ describe.each(engines)('a user whose engine is $engine', { timeout: 240_000 }, (
     );
     expect(allowed.out).toMatch(/^cmph_.*\nhello\n$/);
     expect(allowed.out).not.toContain(realKey);
-    expect(seen).toEqual([`Bearer ${realKey}`]);
+    expect(site.seen).toMatchObject([{ authorization: `Bearer ${realKey}` }]);
     expect((await inside('curl -sS https://other.example.com/')).out).toContain('no rule allows other.example.com');
     expect((await inside('curl -sS https://api.example.com/v2')).out).toContain('blocked by the network policy');
     expect((await inside('curl -sS --noproxy "*" -m 5 http://192.0.2.1/; echo code $?')).out).toBe('code 7\n');

@@ -1,51 +1,24 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { exampleSite, keyInEnvironment as env, realKey, type ExampleSite } from '../helpers/example-site.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
-
-const realKey = 'real-key-0123456789abcdef-outside-only';
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('learning what a program needs', { timeout: 60_000 }, () => {
   let home: Home;
-  let upstream: Server;
-  const seen: string[] = [];
-  const env = { EXAMPLE_KEY: realKey };
+  let site: ExampleSite;
 
   beforeAll(async () => {
     home = await makeHome();
-    upstream = createServer((request, response) => {
-      seen.push(`${request.method} ${request.url} ${JSON.stringify(request.headers)}`);
-      request.resume().on('end', () => response.end('answer\n'));
-    });
-    await new Promise<void>((done) => upstream.listen(0, '127.0.0.1', done));
-    const { port } = upstream.address() as AddressInfo;
-    await mkdir(home.paths.config, { recursive: true, mode: 0o700 });
-    const policy = [
-      'version: 1',
-      'network:',
-      '  - host: api.example.com',
-      '    credential: example',
-      '    allow: ["GET /known"]',
-      `    upstream: http://127.0.0.1:${port}`,
-      'credentials:',
-      '  example:',
-      '    provider: header',
-      '    source: { env: EXAMPLE_KEY }',
-      '    header: { name: Authorization, format: "Bearer {}" }',
-      '    variable: EXAMPLE_KEY',
-      '',
-    ].join('\n');
-    await writeFile(join(home.paths.config, 'policy.yaml'), policy);
+    site = await exampleSite(home, { allow: 'GET /known', answer: 'answer\n' });
     await writeFile(join(home.project, '.env'), 'TOKEN=abc\n');
     await writeFile(join(home.project, 'kept.txt'), 'kept\n');
   });
   afterAll(async () => {
-    upstream.close();
+    site.close();
     await home.remove();
   });
 
@@ -61,8 +34,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('learning what a pr
     expect(code).toBe(0);
     expect(err).toContain('key=\n');
     expect(err).not.toMatch(/^\.env$/m);
-    expect(seen.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['GET /users/17', 'GET /known']);
-    expect(seen.join('\n')).not.toMatch(/authorization|Bearer|real-key/i);
+    expect(site.seen.map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /users/17', 'GET /known']);
+    expect(JSON.stringify(site.seen)).not.toMatch(/authorization|Bearer|real-key/i);
     expect(await readFile(join(home.project, 'kept.txt'), 'utf8')).toBe('kept\n');
     const { rules, allows, notes } = JSON.parse(out);
     expect(rules[0].allow).toEqual(['POST /items', 'GET /users/*']);
@@ -71,11 +44,11 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('learning what a pr
   });
 
   it('sends nothing at all with --closed', async () => {
-    const before = seen.length;
+    const before = site.seen.length;
     expect(
       await home.casemate(['learn', '--closed', '--', 'curl', '-sS', 'https://api.example.com/users/18'], { env }),
     ).toMatchObject({ code: 0 });
-    expect(seen).toHaveLength(before);
+    expect(site.seen).toHaveLength(before);
   });
 
   it('writes a policy under which the same program then runs', async () => {
@@ -83,7 +56,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('learning what a pr
     expect(written).toMatchObject({ code: 0, out: expect.stringContaining('written: ') });
     const call = 'curl -sS -d content -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com/items';
     expect(await home.casemate(['run', '--', 'sh', '-c', call], { env })).toMatchObject({ code: 0, out: 'answer\n' });
-    expect(seen.at(-1)).toContain(`Bearer ${realKey}`);
+    expect(site.seen.at(-1)).toMatchObject({ authorization: `Bearer ${realKey}` });
   });
 
   it('does not start where nobody may be asked for more', async () => {

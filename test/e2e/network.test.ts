@@ -1,52 +1,22 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { exampleSite, keyInEnvironment as env, realKey, type ExampleSite } from '../helpers/example-site.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
-
-const realKey = 'real-key-0123456789abcdef-outside-only';
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the network of a sandbox', () => {
   let home: Home;
-  let upstream: Server;
-  const seen: { path: string; authorization: string | undefined }[] = [];
+  let site: ExampleSite;
 
   beforeAll(async () => {
     home = await makeHome();
-    upstream = createServer((request, response) => {
-      seen.push({ path: request.url ?? '', authorization: request.headers.authorization });
-      response.end(`hello ${request.headers.authorization ?? 'nobody'}\n`);
-    });
-    await new Promise<void>((done) => upstream.listen(0, '127.0.0.1', done));
-    const { port } = upstream.address() as AddressInfo;
-    await mkdir(home.paths.config, { recursive: true, mode: 0o700 });
-    const policy = [
-      'version: 1',
-      'network:',
-      '  - host: api.example.com',
-      '    ports: [443]',
-      '    credential: example',
-      '    allow: ["GET /v1/**"]',
-      `    upstream: http://127.0.0.1:${port}`,
-      'credentials:',
-      '  example:',
-      '    provider: header',
-      '    source: { env: EXAMPLE_KEY }',
-      '    header: { name: Authorization, format: "Bearer {}" }',
-      '    variable: EXAMPLE_KEY',
-      '',
-    ].join('\n');
-    await writeFile(join(home.paths.config, 'policy.yaml'), policy);
-    const env = { EXAMPLE_KEY: realKey };
+    site = await exampleSite(home, { allow: 'GET /v1/**' });
     expect(await home.casemate(['create', 'net'], { env })).toMatchObject({ code: 0 });
     expect(await home.casemate(['start', 'net'], { env })).toMatchObject({ code: 0 });
   });
 
   afterAll(async () => {
-    upstream.close();
+    site.close();
     await home.remove();
   });
 
@@ -58,7 +28,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the network of a s
     );
     const [phantom = '', answer = ''] = out.split('\n');
     expect(phantom).toContain('cmph_');
-    expect(seen.at(-1)).toEqual({ path: '/v1/x', authorization: `Bearer ${realKey}` });
+    expect(site.seen.at(-1)).toMatchObject({ path: '/v1/x', authorization: `Bearer ${realKey}` });
     expect(answer).toMatch(/^hello Bearer /);
     expect(out).not.toContain(realKey);
   });
@@ -70,11 +40,11 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the network of a s
       python3: `python3 -c 'import urllib.request as u; print(u.urlopen("https://api.example.com/v1/python3").read().decode())'`,
       git: 'git ls-remote https://api.example.com/v1/git 2>&1; true',
     };
-    const before = seen.length;
+    const before = site.seen.length;
     const { err } = await inside(scripts[tool] ?? 'false');
     expect(err).toBe('');
     expect(
-      seen
+      site.seen
         .slice(before)
         .map(({ path }) => path)
         .join(),
@@ -89,16 +59,16 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the network of a s
     expect(web.out).toContain('casemate policy propose denied.example.org');
     const path = await inside('curl -sS -w "%{http_code}" https://api.example.com/admin');
     expect(path.out).toMatch(/403$/);
-    const before = seen.length;
+    const before = site.seen.length;
     await inside('curl -sS -X POST https://api.example.com/v1/x');
-    expect(seen).toHaveLength(before);
+    expect(site.seen).toHaveLength(before);
   });
 
   it("refuses the caller's own key", async () => {
-    const before = seen.length;
+    const before = site.seen.length;
     const { out } = await inside('curl -sS -w "%{http_code}" -H "Authorization: Bearer attacker" https://api.example.com/v1/x');
     expect(out).toMatch(/403$/);
-    expect(seen).toHaveLength(before);
+    expect(site.seen).toHaveLength(before);
   });
 
   it('has no other route: addresses, IPv6, UDP and other interfaces fail at once', async () => {

@@ -1,15 +1,12 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { exampleSite, keyInEnvironment as env, realKey, type ExampleSite } from '../helpers/example-site.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
-
-const realKey = 'real-key-0123456789abcdef-outside-only';
 
 interface Listed {
   readonly id: string;
@@ -22,42 +19,17 @@ interface Listed {
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is denied', { timeout: 60_000 }, () => {
   let home: Home;
-  let upstream: Server;
-  const seen: string[] = [];
+  let site: ExampleSite;
 
   beforeAll(async () => {
     home = await makeHome();
-    upstream = createServer((request, response) => {
-      seen.push(`${request.method} ${request.url} ${request.headers.authorization ?? 'nobody'}`);
-      request.resume().on('end', () => response.end('done\n'));
-    });
-    await new Promise<void>((done) => upstream.listen(0, '127.0.0.1', done));
-    const { port } = upstream.address() as AddressInfo;
-    await mkdir(home.paths.config, { recursive: true, mode: 0o700 });
-    const policy = [
-      'version: 1 # mine',
-      'asks: { wait: 8s, when: always }',
-      'network:',
-      '  - host: api.example.com',
-      '    credential: example',
-      '    allow: ["GET /v1/**"]',
-      `    upstream: http://127.0.0.1:${port}`,
-      'credentials:',
-      '  example:',
-      '    provider: header',
-      '    source: { env: EXAMPLE_KEY }',
-      '    header: { name: Authorization, format: "Bearer {}" }',
-      '    variable: EXAMPLE_KEY',
-      '',
-    ].join('\n');
-    await writeFile(join(home.paths.config, 'policy.yaml'), policy);
-    const env = { EXAMPLE_KEY: realKey };
+    site = await exampleSite(home, { policy: ['asks: { wait: 8s, when: always }'], allow: 'GET /v1/**', answer: 'done\n' });
     expect(await home.casemate(['create', 'net'], { env })).toMatchObject({ code: 0 });
     expect(await home.casemate(['start', 'net'], { env })).toMatchObject({ code: 0 });
   });
 
   afterAll(async () => {
-    upstream.close();
+    site.close();
     await home.remove();
   });
 
@@ -90,12 +62,12 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
     expect(risks).toEqual(
       expect.arrayContaining(['your credential example goes with it', 'POST can change things there, and carries data out']),
     );
-    expect(seen).toEqual([]);
+    expect(site.seen).toEqual([]);
     const noTerminal = await home.casemate(['approve', id, '--once']);
     expect(noTerminal).toMatchObject({ code: 2, err: expect.stringContaining('there is no terminal to ask at') });
     expect(await home.casemate(['approve', id, '--once', '--yes'])).toMatchObject({ code: 0 });
     expect((await answer).out).toBe('done\n');
-    expect(seen).toEqual([`POST /once Bearer ${realKey}`]);
+    expect(site.seen).toMatchObject([{ method: 'POST', path: '/once', authorization: `Bearer ${realKey}` }]);
     expect(await home.casemate(['approve', id, '--once', '--yes'])).toMatchObject({
       code: 2,
       err: expect.stringContaining('no request'),
@@ -115,7 +87,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
     expect(await home.casemate(['deny', id])).toMatchObject({ code: 0 });
     expect((await answer).out).toContain('A person was asked and has refused this');
     expect((await post('/denied')).out).toContain('A person was asked and has refused this');
-    expect(seen.filter((line) => line.includes('/denied'))).toEqual([]);
+    expect(site.seen.filter(({ path }) => path === '/denied')).toEqual([]);
   });
 
   it('is refused when nobody answers, and can be allowed for the next time from then on', async () => {
@@ -136,7 +108,6 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
 
   it('stays allowed when the daemon is killed, and when the sandbox is stopped and started', async () => {
     await killDaemon();
-    const env = { EXAMPLE_KEY: realKey };
     expect(await home.casemate(['restart', 'net'], { env })).toMatchObject({ code: 0 });
     expect((await post('/late')).out).toBe('done\n');
     // What was known of requests died with it; what a person allowed did not.
@@ -149,9 +120,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
     await killDaemon();
     expect((await answer).code).not.toBe(0);
     expect(await home.casemate(['approve', id, '--yes'])).toMatchObject({ code: 2, err: expect.stringContaining('no request') });
-    expect(seen.filter((line) => line.includes('/killed'))).toEqual([]);
+    expect(site.seen.filter(({ path }) => path === '/killed')).toEqual([]);
     expect(await home.casemate(['journal', 'verify'])).toMatchObject({ code: 0 });
-    const env = { EXAMPLE_KEY: realKey };
     expect(await home.casemate(['restart', 'net'], { env })).toMatchObject({ code: 0 });
   });
 
@@ -166,7 +136,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
     const next = await home.casemate(
       ['run', '--', 'sh', '-c', 'curl -sS -d x -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com/policy/17'],
       {
-        env: { EXAMPLE_KEY: realKey },
+        env,
       },
     );
     expect(next.out).toBe('done\n');
@@ -175,7 +145,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
 
   it('is known by its id after its sandbox has ended, so that the next one may have it', async () => {
     const ended = await home.casemate(['run', '--', 'curl', '-sS', '-m', '20', '-d', 'x', 'https://api.example.com/ended'], {
-      env: { EXAMPLE_KEY: realKey },
+      env,
     });
     const id = /ask-[a-z0-9]{12}/.exec(ended.out)?.[0] ?? '';
     const late = await home.casemate(['approve', id, '--yes']);
