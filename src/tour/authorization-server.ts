@@ -192,7 +192,7 @@ function exchange(fields: ReadonlyMap<string, string>, state: State): Answer {
 function refresh(sent: string, state: State): Answer {
   const current = state.families.find((family) => family.refreshToken === sent && family.alive);
   if (current !== undefined) {
-    current.refreshToken = newToken('refresh', state);
+    current.refreshToken = newRefreshToken(state);
     const answer = tokensOf(current, state);
     current.used.set(sent, { atMs: state.nowMs(), answer });
     state.counts.granted += 1;
@@ -222,7 +222,7 @@ function revoke(fields: ReadonlyMap<string, string>, state: State): void {
 }
 
 function newFamily(state: State): Family {
-  const family: Family = { alive: true, refreshToken: newToken('refresh', state), used: new Map(), accessTokens: new Map() };
+  const family: Family = { alive: true, refreshToken: newRefreshToken(state), used: new Map(), accessTokens: new Map() };
   state.families.push(family);
   return family;
 }
@@ -238,19 +238,31 @@ function tokensOf(family: Family, state: State): Readonly<Record<string, unknown
 }
 
 function newAccessToken(family: Family, state: State): string {
-  const made = newToken('access', state);
-  family.accessTokens.set(made, state.nowMs() + state.options.expiresIn * 1000);
+  const expiresMs = state.nowMs() + state.options.expiresIn * 1000;
+  const random = randomBytes(46).toString('hex');
+  // Codex learns from its token when that ends, and whoever takes over its login does, too.
+  const claims = { sub: 'stand-in', exp: Math.floor(expiresMs / 1000) };
+  const made = issued(state, {
+    claude: `sk-ant-oat01-${random}AA`,
+    codex: `${jsonPart({ alg: 'none' })}.${jsonPart(claims)}.${random}`,
+  });
+  family.accessTokens.set(made, expiresMs);
   return made;
 }
 
-function newToken(kind: 'access' | 'refresh', { options, issued }: State): string {
+function newRefreshToken(state: State): string {
   const random = randomBytes(46).toString('hex');
-  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const claude = kind === 'access' ? `sk-ant-oat01-${random}AA` : `sk-ant-ort01-${random}AA`;
-  const codex = kind === 'access' ? `${part({ alg: 'none' })}.${part({ sub: 'stand-in' })}.${random}` : `rt_${random}`;
-  const made = options.form === 'codex' ? codex : claude;
-  issued.push(made);
+  return issued(state, { claude: `sk-ant-ort01-${random}AA`, codex: `rt_${random}` });
+}
+
+function issued(state: State, forms: Readonly<Record<'claude' | 'codex', string>>): string {
+  const made = forms[state.options.form ?? 'claude'];
+  state.issued.push(made);
   return made;
+}
+
+function jsonPart(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 
 function fieldsOf(text: string): ReadonlyMap<string, string> {
