@@ -17,7 +17,6 @@ import { createLeafStore } from './tls/leaf-store.ts';
 import { memoryLedger, type Amounts } from './guards/ledger.ts';
 import { defaultLimits, type GatewayLimits } from './limits.ts';
 import { usageOf, type LiveSandbox } from './live-sandbox.ts';
-import { noNeedles, prepareNeedles } from './secrets/mask.ts';
 import { createNames } from './names/names.ts';
 import { createNovelty } from './guards/novelty.ts';
 import { createNeedleCache } from './secrets/needles.ts';
@@ -180,7 +179,7 @@ function createLive(sandbox: GatewaySandbox, { options, limits, clock, dialer, r
       clock,
     }),
     budgets: budgetsOf(sandbox, { clock, reserved }),
-    ...phantomsOf(sandbox),
+    phantoms: phantomsOf(sandbox),
     needlesOf: createNeedleCache(),
     sockets: new Set(),
     closing: new AbortController(),
@@ -210,11 +209,10 @@ function budgetsOf(
   });
 }
 
-/** Asked for each exchange, prepared anew only when one has been added. */
-function phantomsOf({ credentials }: GatewaySandbox): Pick<LiveSandbox, 'phantoms' | 'phantomNeedles'> {
+/** Asked for each exchange; the same list until one has been added, so that what is made of it can be kept with it. */
+function phantomsOf({ credentials }: GatewaySandbox): () => readonly string[] {
   let known: readonly string[] = [];
-  let needles = noNeedles;
-  const phantoms = (): readonly string[] => {
+  return () => {
     let count = 0;
     let isSame = true;
     for (const credential of credentials.values()) {
@@ -225,16 +223,8 @@ function phantomsOf({ credentials }: GatewaySandbox): Pick<LiveSandbox, 'phantom
     }
     if (!isSame || count !== known.length) {
       known = [...credentials.values()].flatMap((credential) => credential.phantoms());
-      needles = prepareNeedles(known.map((phantom) => Buffer.from(phantom)));
     }
     return known;
-  };
-  return {
-    phantoms,
-    phantomNeedles() {
-      phantoms();
-      return needles;
-    },
   };
 }
 

@@ -43,7 +43,6 @@ export interface LiveSandbox {
   readonly clock: Clock;
   /** stand-ins of all credentials of the sandbox, as they are now: a login that is renewed gets new ones */
   readonly phantoms: () => readonly string[];
-  readonly phantomNeedles: () => Needles;
   /** forms of a real value to search answers for */
   readonly needlesOf: (value: string) => Needles;
   /** every open connection, so that they can be cut at once */

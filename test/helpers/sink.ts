@@ -12,6 +12,8 @@ export interface Seen {
   readonly version: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   body: string;
+  /** there when the content has ended */
+  trailers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 export interface Sink {
@@ -51,10 +53,12 @@ export async function sinkAt(lab: Lab, host: string, port: number, options: Sink
       version: request.httpVersion,
       headers: request.headers,
       body: '',
+      trailers: {},
     };
     seen.push(row);
     request.on('data', (piece: Buffer) => (row.body += piece.toString('latin1')));
     request.on('error', () => undefined);
+    request.once('end', () => (row.trailers = request.trailers));
     const answer = (): void =>
       void (options.respond ?? plainAnswer)(request, response as ServerResponse & Http2ServerResponse, row);
     if (options.respond === undefined) {

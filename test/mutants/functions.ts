@@ -14,8 +14,8 @@ export const functionMutants: readonly Mutant[] = [
     name: 'overrides-forwarded',
     weakens: 'fields that name another method or path go on',
     file: 'src/gateway/exchange/permit.ts',
-    find: '  return hasFunctions(rule) ? fields.filter(([name]) => !rewriting.test(name)) : fields;',
-    replace: "  return hasFunctions(rule) ? fields.filter(([name]) => !rewriting.test(name) || name !== '') : fields;",
+    find: '  return hasFunctions(rule) ? fields.filter(([name]) => !isRewriting(name)) : fields;',
+    replace: "  return hasFunctions(rule) ? fields.filter(([name]) => !isRewriting(name) || name !== '') : fields;",
     caughtBy: ['functions.overridden'],
   },
   {

@@ -27,8 +27,9 @@ export const secretMutants: readonly Mutant[] = [
     also: [
       {
         file: 'src/gateway/injection/identity.ts',
-        find: 'if (searched.includes(phantom) || decodedTarget.includes(phantom)) {',
-        replace: 'if (credential === undefined && (searched.includes(phantom) || decodedTarget.includes(phantom))) {',
+        find: '  if (secretIn(own === undefined ? target : withoutParameter(target, own), set) !== undefined) {',
+        replace:
+          '  if (credential === undefined && secretIn(own === undefined ? target : withoutParameter(target, own), set) !== undefined) {',
       },
     ],
     caughtBy: ['keys.elsewhere'],
@@ -37,13 +38,14 @@ export const secretMutants: readonly Mutant[] = [
     name: 'phantom-unsought',
     weakens: 'a phantom in a header, an address or the content of a request goes on',
     file: 'src/gateway/injection/identity.ts',
-    find: '  for (const phantom of phantoms) {',
-    replace: '  for (const phantom of phantoms.slice(phantoms.length)) {',
+    find: 'return foreignHeader(claims) ?? foreignParameter(claims) ?? misplaced(claims);',
+    replace:
+      'return foreignHeader(claims) ?? foreignParameter(claims) ?? (claims.phantoms.length < 0 ? misplaced(claims) : undefined);',
     also: [
       {
         file: 'src/gateway/exchange/outgoing-request.ts',
-        find: '  if (site.live.phantoms().length === 0) {',
-        replace: '  if (site.live.phantoms().length >= 0) {',
+        find: "  return needles.size === 0 ? undefined : createSecretSearch({ needles, mode: 'mask', onFound });",
+        replace: "  return needles.size >= 0 ? undefined : createSecretSearch({ needles, mode: 'mask', onFound });",
       },
     ],
     caughtBy: ['keys.elsewhere'],

@@ -133,6 +133,24 @@ describe('SEC-07: the phantom where it does not belong', () => {
     }
     expect(JSON.stringify(other.seen)).not.toContain(phantom.slice(20));
   });
+
+  const base64 = Buffer.from(`a key: ${phantom}`).toString('base64');
+  test.each([
+    ['in base64 in the content', { body: base64 }],
+    ['in hexadecimal in the content', { body: Buffer.from(phantom).toString('hex') }],
+    ['in base64 in a header', { lines: `x-note: ${base64}\r\n` }],
+    ['in base64 in the path', { target: `/${base64.replaceAll('=', '')}` }],
+    ['percent-escaped in a header', { lines: `x-note: %73${phantom.slice(1)}\r\n` }],
+  ])('%s it is refused there, too', async (_how, { lines = '', ...more }: { lines?: string; body?: string; target?: string }) => {
+    const before = other.seen.length;
+    expect(await send(lines, { host: 'other.example.com', ...more })).toMatch(/^HTTP\/1\.1 403 [\s\S]*phantom-misplaced/);
+    expect(
+      other.seen
+        .slice(before)
+        .map(({ body }) => body)
+        .join(''),
+    ).not.toContain((more.body ?? phantom).slice(0, 40));
+  });
 });
 
 describe('SEC-06: the key goes nowhere else', () => {
@@ -236,6 +254,17 @@ describe('echoes of the key', () => {
     const text = await send('accept-encoding: gzip, br\r\n');
     expect(text).not.toContain('content-encoding');
     clean(text);
+  });
+
+  test('are scrubbed in UTF-16 in either order, which a caller cannot ask for by the usual header', async () => {
+    const wide = Buffer.from(`key ${canary}`, 'utf16le');
+    for (const bytes of [wide, Buffer.from(wide).swap16()]) {
+      respond = (_request, response) => void response.end(bytes);
+      const answer = Buffer.from(await send('Accept-Charset: utf-16\r\nRequest-Range: bytes=0-9\r\n'), 'latin1');
+      expect(answer.toString('latin1').replaceAll('\0', '')).not.toContain(canary.slice(1));
+      expect(sink.seen.at(-1)?.headers).not.toHaveProperty('accept-charset');
+      expect(sink.seen.at(-1)?.headers).not.toHaveProperty('request-range');
+    }
   });
 
   test('an unknown coding is refused', async () => {

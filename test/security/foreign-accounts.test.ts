@@ -23,11 +23,13 @@ beforeAll(async () => {
       rule('moved.example.com', { credential: 'moved' }),
       rule('free.example.com', { http: [{ methods: undefined, path: '/**' }] }),
       rule('goo.example.com', { credential: 'google' }),
+      rule('form.example.com', { credential: 'form' }),
     ],
     credentials: [
       credential(),
       credential({ name: 'any', ...generic, identityHeaders: [...providers.bearer.identityHeaders] }),
       credential({ name: 'google', ...generic, identityHeaders: [...providers.google.identityHeaders] }),
+      credential({ name: 'form', inject: { kind: 'body', field: 'client_secret' } }),
       credential({ name: 'moved', ...generic, isStandIn: (text) => text === 'stand-in-of-another-time' }),
       credential({ name: 'signs', obtain: async () => ({ kind: 'text', secret: { reveal: () => canaryWithSigns } }) }),
     ],
@@ -36,7 +38,8 @@ beforeAll(async () => {
     respond: (request, response, seen) =>
       void request.once('end', () => void (respond === undefined ? response.end('fine') : respond(request, response, seen))),
   });
-  for (const host of ['any.example.com', 'signs.example.com', 'free.example.com', 'goo.example.com', 'moved.example.com']) {
+  for (const name of ['any', 'signs', 'free', 'goo', 'moved', 'form']) {
+    const host = `${name}.example.com`;
     const certificate = await sinkAt(lab, host, 443, {
       respond: (request, response, seen) => {
         sink.seen.push(seen);
@@ -130,6 +133,29 @@ describe("a key of the caller's own", () => {
     expect(await send('', { host: 'goo.example.com', target: `/v1?${query}` })).toMatch(/^HTTP\/1\.1 403 /);
     expect(sink.seen).toHaveLength(before);
   });
+});
+
+describe('where the key goes into the content', () => {
+  const token = async (query: string): Promise<string> => {
+    const host = 'form.example.com';
+    const socket = await tlsTo(await lab.open(host, 443), host, { ca: lab.authority.certificatePem });
+    const head = `POST /token?${query} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n`;
+    return (await talk(socket, [`${head}Content-Length: 3\r\n\r\na=1`])).text;
+  };
+
+  test('the control: it goes there, whatever else is in the query', async () => {
+    expect(await token('client=1')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(sink.seen.at(-1)?.body).toBe(`a=1&client_secret=${canary}`);
+  });
+
+  test.each(['client_secret=ATT', 'CLIENT%5fSECRET=ATT', 'a=1;client_secret=ATT', 'client_secret[]=ATT', 'client.secret=ATT'])(
+    'one in the query, where some servers look first, is refused: %s',
+    async (query) => {
+      const before = sink.seen.length;
+      expect(await token(query)).toMatch(/^HTTP\/1\.1 403 [\s\S]*x-casemate-denied: foreign-key/);
+      expect(sink.seen).toHaveLength(before);
+    },
+  );
 });
 
 describe('what comes back', () => {

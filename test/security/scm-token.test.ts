@@ -62,6 +62,25 @@ test('fields by which a server would carry out something else do not go on', asy
 });
 
 test.each([
+  '_method=delete',
+  '%5Fmethod=DELETE',
+  '$httpMethod=DELETE',
+  '_HttpMethod=PATCH',
+  'a=1;_method=PUT',
+  'X-HTTP-Method-Override=PUT',
+])('a parameter by which a server would carry out something else is refused: %s', async (query) => {
+  const before = api.seen.length;
+  expect(await ask('GET', `/repos/o/r?${query}`)).toContain('HTTP/1.1 403');
+  expect(api.seen.length).toBe(before);
+});
+
+test('one that names what is judged, or only looks like it, goes on', async () => {
+  for (const query of ['_method=get', 'method=DELETE', 'x=_method%3DDELETE']) {
+    expect(await ask('GET', `/repos/o/r?${query}`)).toContain('200 OK');
+  }
+});
+
+test.each([
   ['POST', '/gists'],
   ['POST', '/user/keys'],
   ['PUT', '/repos/o/r/collaborators/x'],

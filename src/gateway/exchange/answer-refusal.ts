@@ -5,7 +5,7 @@ import { explain, type Explanation } from './deny.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Field } from '../http/fields.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';
-import { maskText } from '../secrets/mask.ts';
+import { phantomSearch } from '../secrets/phantom-search.ts';
 import type { Effect } from '../records.ts';
 import { isDenial, type Refusal } from '../refusal.ts';
 import { pathOf } from '../http/request-head.ts';
@@ -101,7 +101,7 @@ function maskKnown(text: string, { sandbox }: LiveSandbox): string {
 export function bareEffect(exchange: Exchange, { live, host, port }: Site, content?: Content): Effect {
   live.counts.exchange += 1;
   // The query is left out: it may hold what must not be written down.
-  const path = maskKnown(maskText(pathOf(exchange.target), live.phantomNeedles()), live).slice(0, 512);
+  const path = maskKnown(maskSecrets(pathOf(exchange.target), phantomSearch(live.phantoms())), live).slice(0, 512);
   const asked = content === undefined ? {} : { asked: describeContent(content).slice(0, 512) };
   return {
     subject: `${host}:${port}`,

@@ -9,6 +9,7 @@ import { contentRefusal } from './content-refusal.ts';
 import type { Site } from '../live-sandbox.ts';
 import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
 import { readHead, type RequestHead } from '../http/request-head.ts';
+import { rewritingFault } from './rewriting.ts';
 
 /** The decision about one request, taken before anything of it is carried out. Any fault in it denies. */
 export interface Plan {
@@ -55,7 +56,8 @@ export function judge(exchange: Exchange, site: Site, known?: Known): Judgement 
       ),
     };
   }
-  return readingFault(decision.rule, exchange) ?? planFor({ site, head, rule: decision.rule });
+  const refusal = readingFault(decision.rule, exchange) ?? rewritingFault(decision.rule, exchange);
+  return refusal === undefined ? planFor({ site, head, rule: decision.rule }) : { ok: false, refusal };
 }
 
 /** Nothing was relayed, and nothing is tried again: whoever asks anew comes by a connection of its own. */
@@ -64,9 +66,9 @@ function failure({ reason, message }: Fault, { rules: [rule] }: Site): Refusal {
 }
 
 /** Reading has no content (RFC 9110 section 9.3.1): what is sent along with it is said to the registry (SEC-15). */
-function readingFault({ id, registry, http }: NetworkRule, { body }: Exchange): Judgement | undefined {
+function readingFault({ id, registry, http }: NetworkRule, { body }: Exchange): Refusal | undefined {
   return registry !== undefined && http === undefined && body !== undefined
-    ? { ok: false, refusal: refuse('function-not-allowed', 'packages are read without sending content', id) }
+    ? refuse('function-not-allowed', 'packages are read without sending content', id)
     : undefined;
 }
 

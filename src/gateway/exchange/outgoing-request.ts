@@ -3,9 +3,11 @@ import { Readable } from 'node:stream';
 import { raise } from '../secrets/alarm.ts';
 import { type BodyStep, chain } from '../bodies/body-steps.ts';
 import type { GuardStop } from '../guards/exchange-guard.ts';
+import { secretInFields } from '../guards/secret-in-head.ts';
 import { type Field, tokensOf } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
-import { createMask, type Mask } from '../secrets/mask.ts';
+import { phantomSearch } from '../secrets/phantom-search.ts';
+import { createSecretSearch } from '../secrets/secret-search.ts';
 import { type Refusal, refuse } from '../refusal.ts';
 import { epochOf, finish, type Run } from './run.ts';
 import { requestTrailers } from './trailers.ts';
@@ -49,10 +51,13 @@ function bodyOf(run: Run): UpstreamRequest['body'] {
 function trailersOf(run: Run): readonly Field[] {
   const { exchange, plan, site } = run;
   const trailers = requestTrailers(exchange.trailers(), { credential: plan.credential, phantoms: site.live.phantoms() });
-  if (trailers === undefined) {
-    const message = 'behind the content stands a field that does not belong there';
-    guardStop(run).refuse(refuse('foreign-key', message));
-    throw new Error(message);
+  const refusal =
+    trailers === undefined
+      ? refuse('foreign-key', 'behind the content stands a field that does not belong there')
+      : secretInFields(trailers, site.live);
+  if (trailers === undefined || refusal !== undefined) {
+    guardStop(run).refuse(refusal ?? refuse('foreign-key', ''));
+    throw new Error('a field behind the content does not go on');
   }
   return trailers;
 }
@@ -75,24 +80,21 @@ export function searchOutward(run: Run): BodyStep | undefined {
  * Finds phantoms in the content of a request. At the host that owns the key they are made unreadable and noted (a
  * transcript may well hold one); at any other host the request is broken off before the phantom is through.
  */
-function searchFor(run: Run): Mask | undefined {
+function searchFor(run: Run): BodyStep | undefined {
   const { site, effect, plan, sent, stop } = run;
-  if (site.live.phantoms().length === 0) {
-    return undefined;
-  }
-  const mask = createMask(site.live.phantomNeedles());
-  const look = (bytes: Buffer): Buffer => {
-    if (mask.hits() > 0 && !sent.misplaced) {
-      sent.misplaced = true;
-      if (plan.credential === undefined) {
-        stop.abort();
-      } else {
-        void raise('phantom-misplaced', site, { effect, outcome: 'masked' });
-      }
+  const needles = phantomSearch(site.live.phantoms());
+  const onFound = (): void => {
+    if (sent.misplaced) {
+      return;
     }
-    return bytes;
+    sent.misplaced = true;
+    if (plan.credential === undefined) {
+      stop.abort();
+    } else {
+      void raise('phantom-misplaced', site, { effect, outcome: 'masked' });
+    }
   };
-  return { ...mask, push: (piece) => look(mask.push(piece)) };
+  return needles.size === 0 ? undefined : createSecretSearch({ needles, mode: 'mask', onFound });
 }
 
 export function guardStop(run: Run): GuardStop {

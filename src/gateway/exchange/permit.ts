@@ -17,6 +17,7 @@ import { authorityOf } from './outgoing-request.ts';
 import { contentOf } from './read-content.ts';
 import type { Effect } from '../records.ts';
 import { type Refusal, refuse } from '../refusal.ts';
+import { isRewriting } from './rewriting.ts';
 import { createRun, epochOf, finish, isStillAllowed, type Run } from './run.ts';
 
 /** From a request to the permission to carry it out: judged, put before a person, guarded, injected, recorded. */
@@ -74,7 +75,6 @@ async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal |
     target: plan.head.target,
     credential: plan.credential,
     phantoms: site.live.phantoms(),
-    phantomNeedles: site.live.phantomNeedles(),
     content: contentOf(exchange, site.live),
     nowMs: site.live.clock.nowMs(),
   });
@@ -104,12 +104,8 @@ async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal |
   return taken === undefined ? { ok: true, run } : { ok: false, refusal: taken };
 }
 
-/** Fields by which some servers carry out another method or path than the one that was judged. */
-const rewriting =
-  /^x-(?:http-method|(?:http-)?(?:method|path|url|uri)-override|(?:original|rewrite|override|forwarded)-(?:method|path|prefix|url|uri))$/;
-
 function asJudged(fields: readonly Field[], { rule }: Plan): readonly Field[] {
-  return hasFunctions(rule) ? fields.filter(([name]) => !rewriting.test(name)) : fields;
+  return hasFunctions(rule) ? fields.filter(([name]) => !isRewriting(name)) : fields;
 }
 
 /** Reading packages as anybody may needs no account, and one of the caller's own would be somebody else's (SEC-15). */

@@ -7,7 +7,6 @@ import type { Dialer } from '../upstream/dialer.ts';
 import type { Field } from '../http/fields.ts';
 import { inject } from '../injection/inject.ts';
 import type { GatewayLimits } from '../limits.ts';
-import { noNeedles } from '../secrets/mask.ts';
 import { createUpstream } from '../upstream/upstream.ts';
 
 /** One call of the host's own with a real credential, over the same way as those of sandboxes: does it still work? */
@@ -48,7 +47,6 @@ export async function probe(asked: Probe, { dialer, limits, nowMs }: ProbeWorld)
     credential,
     fields: asked.fields,
     phantoms: credential.phantoms(),
-    phantomNeedles: noNeedles,
     content: undefined,
     nowMs,
   });

@@ -1,7 +1,10 @@
 import type { BoundCredential } from '../../credentials/credential.ts';
 import { identityNames } from '../injection/identity.ts';
+import { isRewriting } from './rewriting.ts';
 import { forwardedRequestFields, forwardedResponseFields, type Field } from '../http/fields.ts';
 import { maskText, type Needles } from '../secrets/mask.ts';
+import { phantomSearch } from '../secrets/phantom-search.ts';
+import { secretIn } from '../secrets/secret-search.ts';
 
 /**
  * Fields behind the content (RFC 9110 section 6.5), which gRPC needs in both directions. They come when the request is
@@ -18,8 +21,9 @@ export function requestTrailers(
   { credential, phantoms }: { readonly credential: BoundCredential | undefined; readonly phantoms: readonly string[] },
 ): readonly Field[] | undefined {
   const isIdentity = identityNames(credential);
+  const set = phantomSearch(phantoms);
   const isForeign = ([name, value]: Field): boolean =>
-    isIdentity(name) || neverBehind.test(name) || phantoms.some((phantom) => value.includes(phantom));
+    isIdentity(name) || neverBehind.test(name) || isRewriting(name) || secretIn(`${name}: ${value}`, set) !== undefined;
   return fields.some(isForeign) ? undefined : forwardedRequestFields(fields);
 }
 

@@ -13,7 +13,8 @@ import { packageGuard, type PackageGuard } from './package-guard.ts';
 import { priceOf, spendOf } from './prices.ts';
 import type { Detail } from '../records.ts';
 import { refuse, type Refusal } from '../refusal.ts';
-import { createSecretSearch, secretIn } from '../secrets/secret-search.ts';
+import { secretInHead, secretRefusal } from './secret-in-head.ts';
+import { createSecretSearch } from '../secrets/secret-search.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 import type { Amounts } from './ledger.ts';
 import { addUsage, readUsage } from './usage.ts';
@@ -64,7 +65,7 @@ export function guardExchange(exchange: Exchange, site: Site, plan: Plan): Excha
   }
   const api = modelApiOf(exchange.method, plan.head.path);
   const bytes = plan.head.contentLength ?? 0;
-  const refusal = secretInHead(exchange, site) ?? uploadFault(bytes, site);
+  const refusal = secretInHead(exchange, site.live) ?? uploadFault(bytes, site);
   if (refusal !== undefined) {
     return refusal;
   }
@@ -315,34 +316,4 @@ function secretStep({ live }: Site, stop: GuardStop): BodyStep | undefined {
     mode,
     onFound: (label) => (mode === 'mask' ? stop.masked(label) : stop.refuse(secretRefusal(label, 'the content of the request'))),
   });
-}
-
-/** In the target and in fields nothing is masked: it is refused. */
-function secretInHead({ target, fields }: Exchange, { live }: Site): Refusal | undefined {
-  const { guarding } = live.sandbox;
-  const needles = guarding?.known.needlesFor(live.sandbox.id);
-  if (needles === undefined || needles.size === 0 || guarding?.rules.secrets.mode === 'off') {
-    return undefined;
-  }
-  const inTarget = secretIn(target, needles);
-  if (inTarget !== undefined) {
-    return secretRefusal(inTarget, 'the address of the request');
-  }
-  for (const [name, value] of fields) {
-    const label = secretIn(`${name}: ${basicText(value)}${value}`, needles);
-    if (label !== undefined) {
-      return secretRefusal(label, `the header ${name.slice(0, 64)}`);
-    }
-  }
-  return undefined;
-}
-
-/** What `Basic` holds, in the clear (RFC 7617): joined to a user its base64 looks different. */
-function basicText(value: string): string {
-  const [, encoded] = /^basic +(\S+)$/i.exec(value.trim()) ?? [];
-  return encoded === undefined ? '' : `${Buffer.from(encoded, 'base64').toString('latin1')} `;
-}
-
-function secretRefusal(label: string, where: string): Refusal {
-  return { ...refuse('secret-outgoing', `a secret of this host stands in ${where} (${label})`), secret: label };
 }

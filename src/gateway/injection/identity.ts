@@ -2,6 +2,8 @@ import type { BoundCredential, Injection } from '../../credentials/credential.ts
 import type { Field } from '../http/fields.ts';
 import { headerValue } from '../http/header-value.ts';
 import { decodedName, foldedName, hasTooManyParts, isSameName, queryParts } from '../http/query.ts';
+import { phantomSearch } from '../secrets/phantom-search.ts';
+import { secretIn } from '../secrets/secret-search.ts';
 import { createRecent } from '../secrets/recent.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
@@ -101,9 +103,14 @@ function foreignParameter({ target, credential, injection }: Claims): Refusal | 
     return refuse('malformed-request', 'the query has more parts than can be looked at');
   }
   const own = injection?.kind === 'query' ? injection.parameter : undefined;
+  // Many servers take a field of a form from the query as well, and some of them that one first.
+  const inBody = injection?.kind === 'body' ? injection.field : undefined;
+  const isForeign = (name: string): boolean =>
+    (inBody !== undefined && isSameName(name, inBody)) ||
+    (isKeyParameter(name, credential) && (own === undefined || !isSameName(name, own)));
   const foreign = queryParts(target)
     .map(({ name }) => decodedName(name))
-    .find((name) => isKeyParameter(name, credential) && (own === undefined || !isSameName(name, own)));
+    .find(isForeign);
   return foreign === undefined
     ? undefined
     : refuse('foreign-key', 'the query holds a key or a signature; the gateway itself sends the key, in another place');
@@ -117,38 +124,19 @@ function isKeyParameter(name: string, { keyParameters }: BoundCredential): boole
 
 /** A phantom anywhere else: it does no harm there, but somebody tries to see where the real one goes. */
 function misplaced({ fields, target, credential, injection, phantoms }: Claims): Refusal | undefined {
-  const isIdentity = identityNames(credential);
+  const set = phantomSearch(phantoms);
   const own = injection?.kind === 'query' ? injection.parameter : undefined;
-  const searched = own === undefined ? target : withoutParameter(target, own);
-  const decodedTarget = decodeLeniently(searched);
-  for (const phantom of phantoms) {
-    if (searched.includes(phantom) || decodedTarget.includes(phantom)) {
-      return refuse('phantom-misplaced', 'a key of this sandbox stands in the address of the request');
-    }
-    const field = fields.find(
-      ([name, value]) => !isIdentity(name) && (holds(value, phantom) || name.includes(phantom.toLowerCase())),
-    );
-    if (field !== undefined) {
-      return refuse('phantom-misplaced', `a key of this sandbox stands in the header ${field[0]}, where it does not belong`);
-    }
+  if (secretIn(own === undefined ? target : withoutParameter(target, own), set) !== undefined) {
+    return refuse('phantom-misplaced', 'a key of this sandbox stands in the address of the request');
   }
-  return undefined;
+  const isIdentity = identityNames(credential);
+  const field = fields.find(([name, value]) => !isIdentity(name) && secretIn(`${name}: ${value}`, set) !== undefined);
+  return field === undefined
+    ? undefined
+    : refuse('phantom-misplaced', `a key of this sandbox stands in the header ${field[0]}, where it does not belong`);
 }
 
 function withoutParameter(target: string, own: string): string {
   const rest = queryParts(target).filter(({ name }) => !isSameName(decodedName(name), own));
   return `${target.split('?', 1)[0] ?? ''}?${rest.map(({ text }) => text).join('&')}`;
-}
-
-function holds(value: string, phantom: string): boolean {
-  const basic = /^basic +(\S+)$/i.exec(value.trim())?.[1];
-  return (
-    value.includes(phantom) ||
-    (value.includes('%') && decodeLeniently(value).includes(phantom)) ||
-    (basic !== undefined && Buffer.from(basic, 'base64').includes(phantom))
-  );
-}
-
-function decodeLeniently(text: string): string {
-  return text.replaceAll(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

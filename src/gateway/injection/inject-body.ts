@@ -2,7 +2,8 @@ import { valuesOf, type Field } from '../http/fields.ts';
 import type { BodyStep } from '../bodies/body-steps.ts';
 import type { InjectResult, Placing } from './placing.ts';
 import { jsonMembers } from '../http/json-members.ts';
-import { createMask } from '../secrets/mask.ts';
+import { phantomSearch } from '../secrets/phantom-search.ts';
+import { maskWhole } from '../secrets/secret-search.ts';
 import { hasTooManyParts, isSameName } from '../http/query.ts';
 import { refuse, type RefusalReason } from '../refusal.ts';
 import { placeForParameter } from '../http/replace-parameter.ts';
@@ -60,7 +61,7 @@ export async function injectBody({ input, credential, kept }: Placing, field: st
       `the field "${field}" of the content holds a key that is not this sandbox's own, or stands there twice`,
     );
   }
-  return outgoing({ kept, target: input.target }, place, { secret, needles: input.phantomNeedles });
+  return outgoing({ kept, target: input.target }, place, { secret, phantoms: input.phantoms });
 }
 
 /** `json` and `form` in plain UTF-8; `undefined` for all else. */
@@ -124,17 +125,16 @@ function inForm(text: string, { field, phantoms, secret }: Wanted): Place | 'for
 function outgoing(
   { kept, target }: { readonly kept: readonly Field[]; readonly target: string },
   { before, value, after }: Place,
-  { secret, needles }: { readonly secret: string; readonly needles: Parameters<typeof createMask>[0] },
+  { secret, phantoms }: { readonly secret: string; readonly phantoms: readonly string[] },
 ): InjectResult {
   const at = Buffer.byteLength(before);
-  const mask = createMask(needles);
-  const whole = Buffer.concat([mask.push(Buffer.from(before + after)), mask.finish()]);
+  const { bytes: whole, isMasked } = maskWhole(Buffer.from(before + after), phantomSearch(phantoms));
   const length = whole.length + Buffer.byteLength(value);
   const fields: Field[] = [...kept.filter(([name]) => name !== 'content-length'), ['content-length', String(length)]];
   // What looks into the content on its way sees it without the credential; that comes in last.
   return {
     ok: true,
-    outgoing: { target, fields, secret, content: whole, isMasked: mask.hits() > 0, step: insertAt(at, Buffer.from(value)) },
+    outgoing: { target, fields, secret, content: whole, isMasked, step: insertAt(at, Buffer.from(value)) },
   };
 }
 

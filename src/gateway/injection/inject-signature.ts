@@ -5,7 +5,8 @@ import { isObjectStore, signRequest, type AwsKeys } from '../../credentials/aws/
 import { parseScope, scopeFault, type SigningScope } from '../../credentials/aws/sigv4-scope.ts';
 import { valuesOf, type Field } from '../http/fields.ts';
 import type { InjectInput, InjectResult, Placing } from './placing.ts';
-import { createMask, noNeedles } from '../secrets/mask.ts';
+import { phantomSearch } from '../secrets/phantom-search.ts';
+import { maskWhole } from '../secrets/secret-search.ts';
 import { decodedName, decodeOrUndefined, queryParts, valuesOfParameter } from '../http/query.ts';
 import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
 
@@ -124,7 +125,7 @@ interface Settled {
   readonly isMasked: boolean;
 }
 
-async function settleContent({ fields, content, phantomNeedles }: InjectInput, scope: SigningScope): Promise<Settled | Refusal> {
+async function settleContent({ fields, content, phantoms }: InjectInput, scope: SigningScope): Promise<Settled | Refusal> {
   const [stated, ...more] = valuesOf(fields, 'x-amz-content-sha256');
   const fault = more.length > 0 ? refuse('not-signable', 'x-amz-content-sha256 stands there twice') : statedFault(stated, scope);
   if (fault !== undefined) {
@@ -144,9 +145,8 @@ async function settleContent({ fields, content, phantomNeedles }: InjectInput, s
   if (!Buffer.isBuffer(raw)) {
     return raw;
   }
-  const mask = createMask(phantomNeedles ?? noNeedles);
-  const whole = Buffer.concat([mask.push(raw), mask.finish()]);
-  return { hash: sha256(whole), content: whole, isMasked: mask.hits() > 0 };
+  const { bytes, isMasked } = maskWhole(raw, phantomSearch(phantoms));
+  return { hash: sha256(bytes), content: bytes, isMasked };
 }
 
 function statedFault(stated: string | undefined, { service }: SigningScope): Refusal | undefined {

@@ -36,9 +36,13 @@ export async function inject(input: InjectInput): Promise<InjectResult> {
 /** Asks for answers that can be searched for the secret as they come: whole, because a part of it is not known for one. */
 function searchable(fields: readonly Field[], { kind }: Injection): readonly Field[] {
   // A signature says nothing of the key, and large objects are fetched in parts.
-  const changed = kind === 'sigv4' ? ['accept-encoding'] : ['accept-encoding', 'range', 'if-range'];
+  const changed = kind === 'sigv4' ? ofForm : [...ofForm, ...ofParts];
   return [...fields.filter(([name]) => !changed.includes(name)), ['accept-encoding', 'identity']];
 }
+
+const ofForm: readonly string[] = ['accept-encoding', 'accept-charset'];
+/** `Request-Range`: as browsers said it before the standard, and Apache still reads it. */
+const ofParts: readonly string[] = ['range', 'if-range', 'request-range'];
 
 async function reveal(credential: BoundCredential): Promise<Material | Refusal> {
   try {

@@ -3,7 +3,6 @@ import type { BodyStep } from '../bodies/body-steps.ts';
 import type { Content } from '../exchange/read-content.ts';
 import type { Field } from '../http/fields.ts';
 import type { Refusal } from '../refusal.ts';
-import type { Needles } from '../secrets/mask.ts';
 
 /** A request that a credential may be put into, and what goes out of it. */
 export interface InjectInput {
@@ -17,7 +16,6 @@ export interface InjectInput {
   readonly credential: BoundCredential | undefined;
   /** phantoms of the whole sandbox */
   readonly phantoms: readonly string[];
-  readonly phantomNeedles: Needles;
   /** `undefined`: the request has none */
   readonly content: Content | undefined;
   readonly nowMs: number;

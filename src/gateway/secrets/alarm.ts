@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 
 import type { Sender } from '../guards/guarding.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';
-import { maskText } from './mask.ts';
+import { phantomSearch } from './phantom-search.ts';
 import type { Detail, Effect } from '../records.ts';
 import type { RefusalReason } from '../refusal.ts';
 import { maskSecrets } from './secret-search.ts';
@@ -38,7 +38,7 @@ export async function raise(
 /** A command line may hold the very thing that must not be written down; a key that nobody here knows cannot be masked in it. */
 function described(name: AlarmName, { pid, command }: Sender, live: LiveSandbox): Detail {
   const told = name === 'foreign-key' ? (command.split(' ')[0] ?? '') : command;
-  const masked = maskText(told, live.phantomNeedles());
+  const masked = maskSecrets(told, phantomSearch(live.phantoms()));
   const needles = live.sandbox.guarding?.known.needlesFor(live.sandbox.id);
   const text = needles === undefined ? masked : maskSecrets(masked, needles);
   return { pid, process: text.slice(0, 200) };

@@ -40,11 +40,12 @@ export function needleSet(needles: readonly Needle[]): NeedleSet {
   const steps = stepsOf(unique, window);
   const byStart = groupBy(withoutLonger(unique), ({ bytes }) => bytes.toString('latin1', 0, window));
   const sorted = unique.map(({ bytes }) => bytes).toSorted((a, b) => a.compare(b));
+  const beginnings = beginningsOf(sorted);
   return {
     size: unique.length,
     longest,
     find: (data, from) => findIn(data, from, { window, steps, byStart }),
-    partialAt: (data, from) => partialIn(data, Math.max(from, data.length - longest + 1, 0), sorted),
+    partialAt: (data, from) => partialIn(data, Math.max(from, data.length - longest + 1, 0), { sorted, beginnings }),
   };
 }
 
@@ -61,15 +62,20 @@ function withoutLonger(needles: readonly Needle[]): readonly Needle[] {
 }
 
 function hashAt(bytes: Buffer, at: number): number {
-  return (((bytes[at] ?? 0) << 10) ^ ((bytes[at + 1] ?? 0) << 5) ^ (bytes[at + 2] ?? 0)) & 0xffff;
+  return ((bytes[at] ?? 0) << 10) ^ ((bytes[at + 1] ?? 0) << 5) ^ (bytes[at + 2] ?? 0);
+}
+
+/** A power of two. So large that few other blocks fall on those of a needle, and no larger: each sandbox has its own. */
+function tableSize(blocks: number): number {
+  return Math.min(65_536, 2 ** Math.ceil(Math.log2(8 * blocks)));
 }
 
 /** How far one may go on where the window ends in a block: nothing shorter can be a beginning. */
 function stepsOf(needles: readonly Needle[], window: number): Uint8Array {
-  const steps = new Uint8Array(65_536).fill(window - block + 1);
+  const steps = new Uint8Array(tableSize(needles.length * (window - block + 1))).fill(window - block + 1);
   for (const { bytes } of needles) {
     for (let at = 0; at <= window - block; at += 1) {
-      const hash = hashAt(bytes, at);
+      const hash = hashAt(bytes, at) & (steps.length - 1);
       steps[hash] = Math.min(steps[hash] ?? 0, window - block - at);
     }
   }
@@ -97,8 +103,9 @@ interface Tables {
 function findIn(data: Buffer, from: number, { window, steps, byStart }: Tables): Found | undefined {
   const offset = window - block;
   const last = data.length - block;
+  const bits = steps.length - 1;
   for (let end = from + offset; end <= last;) {
-    const hash = (((data[end] ?? 0) << 10) ^ ((data[end + 1] ?? 0) << 5) ^ (data[end + 2] ?? 0)) & 0xffff;
+    const hash = (((data[end] ?? 0) << 10) ^ ((data[end + 1] ?? 0) << 5) ^ (data[end + 2] ?? 0)) & bits;
     const step = steps[hash] ?? 1;
     if (step > 0) {
       end += step;
@@ -130,9 +137,32 @@ function beginningOf(text: Buffer, group: readonly Needle[]): Needle | undefined
   return isThere ? needle : undefined;
 }
 
-/** `sorted`: what begins as a text does stands right behind where that text would stand. */
-function partialIn(data: Buffer, from: number, sorted: readonly Buffer[]): number {
+interface Beginnings {
+  readonly sorted: readonly Buffer[];
+  /** a bit for each two bytes that a needle begins with */
+  readonly beginnings: Uint8Array;
+}
+
+function beginningsOf(needles: readonly Buffer[]): Uint8Array {
+  const beginnings = new Uint8Array(65_536 / 8);
+  for (const [first = 0, second = 0] of needles) {
+    const pair = (first << 8) | second;
+    beginnings[pair >> 3] = (beginnings[pair >> 3] ?? 0) | (1 << (pair & 7));
+  }
+  return beginnings;
+}
+
+function mayBegin(beginnings: Uint8Array, first: number, second: number): boolean {
+  const pair = (first << 8) | second;
+  return ((beginnings[pair >> 3] ?? 0) & (1 << (pair & 7))) !== 0;
+}
+
+/** In `sorted` what begins as a text does stands right behind where that text would stand; few places have to be looked up. */
+function partialIn(data: Buffer, from: number, { sorted, beginnings }: Beginnings): number {
   for (let at = from; at < data.length; at += 1) {
+    if (at + 1 < data.length && !mayBegin(beginnings, data[at] ?? 0, data[at + 1] ?? 0)) {
+      continue;
+    }
     const rest = data.subarray(at);
     const place = placeOf(rest, sorted);
     if ([sorted[place], sorted[place + 1]].some((one) => one !== undefined && isBeginning(rest, one))) {

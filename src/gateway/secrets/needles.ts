@@ -1,7 +1,7 @@
 import { noNeedles, prepareNeedles, type Needles } from './mask.ts';
 import { createRecent } from './recent.ts';
 
-/** The forms in which a secret may come back: itself, escaped, and inside base64 or hexadecimal text. */
+/** The forms in which a secret may come back: itself, escaped, in UTF-16, and inside base64 or hexadecimal text. */
 
 /** Shorter values are not searched for: they would be found by chance. */
 export const shortestNeedle = 8;
@@ -17,8 +17,14 @@ export function needlesOf(value: string): Needles {
     bytes.toString('hex'),
     bytes.toString('hex').toUpperCase(),
     ...[0, 1, 2].flatMap((offset) => insideBase64(bytes, offset)),
+    wide(value),
   ];
   return prepareNeedles(forms.map((form) => Buffer.from(form)));
+}
+
+/** What UTF-16 has of it in either order of its bytes: a server may be asked to answer in it. */
+function wide(value: string): string {
+  return Buffer.from(value, 'utf16le').subarray(0, -1).toString('latin1');
 }
 
 /** As programs write a text with signs in it into addresses, forms, JSON and HTML; a key of letters alone has one form. */

@@ -58,19 +58,35 @@ export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptio
   };
 }
 
-/** The label of a known secret in a short text, such as a header or a target; percent-escapes are undone, too. */
+/**
+ * The label of a needle in a short text, such as a target or `name: value` of a field; percent-escapes are undone, and what
+ * `Basic` holds is looked into: joined to a user its base64 looks different (RFC 7617).
+ */
 export function secretIn(text: string, needles: NeedleSet): string | undefined {
   if (needles.size === 0) {
     return undefined;
   }
-  const forms = text.includes('%') ? [text, unescaped(text)] : [text];
+  const basic = /: *basic +(\S+)$/i.exec(text)?.[1];
+  const forms = [
+    text,
+    ...(text.includes('%') ? [unescaped(text)] : []),
+    ...(basic === undefined ? [] : [Buffer.from(basic, 'base64').toString('latin1')]),
+  ];
   return forms.map((form) => needles.find(Buffer.from(form, 'latin1'), 0)?.label).find((label) => label !== undefined);
 }
 
 /** The same text with every known secret in it made unreadable. */
 export function maskSecrets(text: string, needles: NeedleSet): string {
-  const step = createSecretSearch({ needles, mode: 'mask', onFound: () => undefined });
-  return Buffer.concat([step.push(Buffer.from(text, 'latin1')), step.finish()]).toString('latin1');
+  const { bytes, isMasked } = maskWhole(Buffer.from(text, 'latin1'), needles);
+  return isMasked ? bytes.toString('latin1') : text;
+}
+
+/** The same for content that is there as a whole. May write into it. */
+export function maskWhole(whole: Buffer, needles: NeedleSet): { readonly bytes: Buffer; readonly isMasked: boolean } {
+  let isMasked = false;
+  const step = createSecretSearch({ needles, mode: 'mask', onFound: () => void (isMasked = true) });
+  const [first, rest] = [step.push(whole), step.finish()];
+  return { bytes: rest.length === 0 ? first : Buffer.concat([first, rest]), isMasked };
 }
 
 function unescaped(text: string): string {

@@ -5,7 +5,6 @@ import type { Exchange } from '../../../src/gateway/exchange.ts';
 import type { Field } from '../../../src/gateway/http/fields.ts';
 import { forwardedRequestFields, forwardedResponseFields } from '../../../src/gateway/http/fields.ts';
 import { inject } from '../../../src/gateway/injection/inject.ts';
-import { noNeedles } from '../../../src/gateway/secrets/mask.ts';
 import { readHead } from '../../../src/gateway/http/request-head.ts';
 import { explain } from '../../../src/gateway/exchange/deny.ts';
 import { refuse, statusOf } from '../../../src/gateway/refusal.ts';
@@ -137,7 +136,6 @@ describe('the credential', () => {
     method: 'GET',
     host: 'api.example.com',
     authority: 'api.example.com',
-    phantomNeedles: noNeedles,
     content: undefined,
     nowMs: 0,
   };

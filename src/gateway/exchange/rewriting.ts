@@ -1,0 +1,31 @@
+import { hasFunctions } from '../../policy/judging/functions.ts';
+import type { NetworkRule } from '../../policy/policy.ts';
+import type { Exchange } from '../exchange.ts';
+import { decodedName, foldedName, queryParts } from '../http/query.ts';
+import { refuse, type Refusal } from '../refusal.ts';
+
+/** Ways to ask some servers for another method or path than the one that a rule has judged. */
+
+const fields =
+  /^x-(?:http-method|(?:http-)?(?:method|path|url|uri)-override|(?:original|rewrite|override|forwarded)-(?:method|path|prefix|url|uri))$/;
+
+/** Whether a header field does. */
+export function isRewriting(name: string): boolean {
+  return fields.test(name);
+}
+
+/** Rails and its kind; Google (`$httpMethod`) and Salesforce (`_HttpMethod`); what takes the name of the header. */
+const parameters: ReadonlySet<string> = new Set(['_method', '_httpmethod', 'x_http_method', 'x_http_method_override']);
+
+/** A parameter that names the very method that was judged changes nothing. */
+export function rewritingFault(rule: NetworkRule, { method, target }: Exchange): Refusal | undefined {
+  if (!hasFunctions(rule) || !/method|%/i.test(target)) {
+    return undefined;
+  }
+  const isOther = queryParts(target).some(
+    ({ name, value }) => parameters.has(foldedName(decodedName(name))) && decodedName(value).toUpperCase() !== method,
+  );
+  return isOther
+    ? refuse('function-not-allowed', 'the query asks for another method than the one that the rules have judged', rule.id)
+    : undefined;
+}
