@@ -10,23 +10,13 @@ import { processesNaming } from '../system/processes-naming.ts';
 import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import type { SandboxContext } from './context.ts';
 import { parsePlan } from './plan.ts';
-import type { SandboxRow } from './store.ts';
+import type { SandboxRow, StoredExecution } from './store.ts';
 
 /**
  * Commands in sandboxes: recorded before they start and when they end. The caller starts the engine's invocation with
  * its own terminal; here is what is known of it, so that a caller that dies leaves nothing running without an owner.
  */
-export interface Execution {
-  readonly id: string;
-  readonly sandbox: SandboxId;
-  /** `undefined`: nobody has been told how to start it */
-  readonly invocation: Invocation | undefined;
-  readonly client: ProcessIdentity | undefined;
-  readonly actor: string;
-  readonly subject: string;
-  readonly startedMs: number;
-  /** wall clock, when its own time limit ends it */
-  readonly deadlineMs?: number | undefined;
+export interface Execution extends StoredExecution {
   /** set by the time limit before it kills: the caller then reports 124 */
   timedOut: boolean;
   /** how it ended, where that could not be recorded yet */

@@ -6,14 +6,15 @@ export const faultMutants: readonly Mutant[] = [
     name: 'listener-falls-back',
     weakens: 'a helper that stays behind in the sandbox answers by itself when the gateway is dead or hangs',
     file: 'src/engines/oci/listen.pl',
-    find: "open(my $done, '<&=', $channel) or stop('channel');\n",
+    find: 'await_node();',
     replace:
-      'open(my $done, \'<&=\', $channel) or stop(\'channel\');\nif (@main::kept && fork() == 0) {\n  close $_ for $done, *STDERR;\n  alarm 120;\n  while (open(my $stat, "<", "/proc/$main::daemon/stat")) {\n    last if <$stat> =~ /\\) T/;\n    select undef, undef, undef, 0.03;\n  }\n  syswrite $main::client, "HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n" while accept($main::client, $main::kept[0]);\n  exit 0;\n}\n',
+      'if (@main::kept && fork() == 0) {\n  open(my $channel, "<&=", $ENV{NODE_CHANNEL_FD});\n  close $_ for $channel, *STDERR;\n  alarm 120;\n  while (open(my $stat, "<", "/proc/$main::daemon/stat")) {\n    last if <$stat> =~ /\\) T/;\n    select undef, undef, undef, 0.03;\n  }\n  syswrite $main::client, "HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n" while accept($main::client, $main::kept[0]);\n  exit 0;\n}\nawait_node();',
     also: [
       {
         file: 'src/engines/oci/listen.pl',
-        find: '  hand_over(qq(',
-        replace: '  $main::daemon = getppid();\n  push @main::kept, $socket if $is_tcp && $port == 80;\n  hand_over(qq(',
+        find: 'bound_listener($protocol, $port));',
+        replace:
+          'my $socket = bound_listener($protocol, $port));\n  $main::daemon = getppid();\n  push @main::kept, $socket if $protocol eq "tcp" && $port == 80;',
       },
     ],
     caughtBy: ['outages.killed', 'outages.stopped'],

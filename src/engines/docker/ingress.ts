@@ -31,7 +31,8 @@ export async function ingressOf(context: DockerContext, wish: IngressWish): Prom
   const { uplink } = sandbox(id);
   const wanted = [...ports.tcp.map((port) => `tcp=${port}`), ...ports.udp.map((port) => `udp=${port}`)];
   const listener = startListener({ program: ['engines/docker/receive.pl', machine], env: options.env });
-  const program = await readFile(dataFile('engines/docker/hand-out.pl'), 'utf8');
+  const parts = ['engines/listeners.pl', 'engines/docker/hand-out.pl'].map((name) => readFile(dataFile(name), 'utf8'));
+  const program = (await Promise.all(parts)).join('');
   const command = ['perl', '-e', program, machine, `${uplinkFolder}/listeners`, ...wanted];
   const given = new AbortController();
   const either = signal === undefined ? given.signal : AbortSignal.any([signal, given.signal]);

@@ -1,15 +1,17 @@
-# Bounds what a sandbox takes of pools it shares with the host, enters its network namespace, binds its listeners and hands
-# them to Node over the channel that `fork` uses: one line of JSON a handle, with the descriptor beside it (SCM_RIGHTS).
-# Then it waits for Node to hang up, and ends.
+# Bounds what a sandbox takes of pools it shares with the host, enters its network namespace, binds its listeners, hands them
+# to Node, waits for it to hang up, and ends.
 # Arguments: x64|arm64 user|root; then a line from standard input: PID tcp=PORT... udp=PORT... It may come much later, or
 # never. Without ports it bounds and ends. No module is loaded: that takes longer than all the rest.
 use strict;
 use warnings;
 
+BEGIN {
+  my ($here) = __FILE__ =~ m{^(.*)/};
+  require "$here/../listeners.pl";
+}
+
 my ($machine, $identity) = @ARGV;
-my %nr = $machine eq 'arm64' ? (setns => 268, sendmsg => 211) : (setns => 308, sendmsg => 46);
-use constant { AF_INET => 2, SOCK_STREAM => 1, SOCK_DGRAM => 2, SOL_SOCKET => 1, SO_REUSEADDR => 2, SCM_RIGHTS => 1 };
-use constant { EINTR => 4, EAGAIN => 11, MSG_NOSIGNAL => 0x4000 };
+my $setns = $machine eq 'arm64' ? 268 : 308;
 
 sub stop {
   my ($subject) = @_;
@@ -43,7 +45,7 @@ sub bound_pools {
   my $child = fork();
   defined $child or stop('fork');
   if ($child == 0) {
-    syscall($nr{setns}, fileno($user), 0) == 0 or stop('user namespace');
+    syscall($setns, fileno($user), 0) == 0 or stop('user namespace');
     for my $pool (@pools) {
       sysopen(my $file, "/proc/sys/user/$pool", 1) or stop($pool);
       defined syswrite($file, "$bounds{$pool}\n") or stop($pool);
@@ -62,51 +64,11 @@ exit 0 unless @ports;
 # outside may it look at the first process. So both are opened, then both are entered.
 my @namespaces = map { namespace_of($pid, $_) } $identity eq 'user' ? ('user', 'net') : ('net');
 for (@namespaces) {
-  syscall($nr{setns}, fileno($_), 0) == 0 or stop('namespace');
-}
-
-my $channel = $ENV{NODE_CHANNEL_FD};
-defined $channel or stop('no channel');
-
-sub pointer { return unpack('J', pack('P', $_[0])) }
-
-# struct msghdr with one piece of data and one control message of type SCM_RIGHTS
-sub hand_over {
-  my ($text, $fd) = @_;
-  my $control = pack('JiiiI', 20, SOL_SOCKET, SCM_RIGHTS, $fd, 0);
-  my $piece = pack('JJ', pointer($text), length $text);
-  my $message = pack('JIIJJJJiI', 0, 0, 0, pointer($piece), 1, pointer($control), length $control, 0, 0);
-  while (1) {
-    my $sent = syscall($nr{sendmsg}, $channel + 0, $message, MSG_NOSIGNAL);
-    return if $sent == length $text;
-    $sent < 0 && ($! == EAGAIN || $! == EINTR) or stop('hand over');
-    my $writable = '';
-    vec($writable, $channel, 1) = 1;
-    select(undef, $writable, undef, 1);
-  }
+  syscall($setns, fileno($_), 0) == 0 or stop('namespace');
 }
 
 for (@ports) {
-  my ($protocol, $port) = /^(tcp|udp)=(\d+)$/ or stop("port $_");
-  my $is_tcp = $protocol eq 'tcp';
-  socket(my $socket, AF_INET, $is_tcp ? SOCK_STREAM : SOCK_DGRAM, 0) or stop("$protocol socket");
-  # A daemon that takes its sandboxes back finds ports with connections of the one before it in TIME_WAIT.
-  setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1) or stop("$protocol socket") if $is_tcp;
-  # Names have addresses all over 127.0.0.0/8, and nothing else can reach this namespace; DNS has one address.
-  my @address = $is_tcp ? (0, 0, 0, 0) : (127, 0, 0, 1);
-  bind($socket, pack('SnC4x8', AF_INET, $port, @address)) or stop("$protocol port $port");
-  listen($socket, 1024) or stop("$protocol port $port") if $is_tcp;
-  my $type = $is_tcp ? '"net.Native"' : '"dgram.Socket","dgramType":"udp4"';
-  hand_over(qq({"cmd":"NODE_HANDLE","type":$type,"msg":{"protocol":"$protocol","port":$port}}\n), fileno($socket));
+  my ($protocol, $port) = port_of($_);
+  pass_to_node($machine, $protocol, $port, bound_listener($protocol, $port));
 }
-
-open(my $done, '<&=', $channel) or stop('channel');
-while (1) {
-  my $count = sysread($done, my $bytes, 4096);
-  last if defined $count && $count == 0;
-  next if defined $count;
-  last unless $! == EAGAIN || $! == EINTR;
-  my $readable = '';
-  vec($readable, $channel, 1) = 1;
-  select($readable, undef, undef, undef);
-}
+await_node();
