@@ -6,7 +6,7 @@ import { engineChoices } from '../scripts/engines/verdicts.ts';
 import { compare } from './compare.ts';
 import { attempt, hostEnv, whyNot, type Contender } from './measure.ts';
 import { blocked, type BenchResult } from './result.ts';
-import { program, type Site } from './site.ts';
+import { launcher, type Site } from './site.ts';
 
 const owner = 1000;
 
@@ -26,8 +26,8 @@ export async function benchDocker(site: Site, image: string): Promise<readonly B
   }
   const ours = (name: string, args: readonly string[]): Contender => ({
     name,
-    file: process.execPath,
-    args: [program, ...args],
+    file: launcher,
+    args,
     env: site.env,
     cwd: project,
   });
@@ -45,7 +45,7 @@ interface ExecSite {
 async function benchExec(site: Site, { project, flags, ours }: ExecSite): Promise<readonly BenchResult[]> {
   const [name, container] = ['bench-docker', `casemate-bench-${process.pid}`];
   const call = async (args: readonly string[]): Promise<unknown> =>
-    await attempt(process.execPath, [program, ...args], { env: site.env, cwd: project });
+    await attempt(launcher, args, { env: site.env, cwd: project });
   await call(['create', name, ...engineChoices.docker]);
   await call(['start', name]);
   await attempt('docker', ['run', '--detach', '--name', container, ...flags, 'sleep', 'infinity'], { env: hostEnv });

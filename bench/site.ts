@@ -9,6 +9,8 @@ import { processEnvironment } from '../src/system/environment.ts';
 import { attempt, hostEnv } from './measure.ts';
 
 export const program: string = join(import.meta.dirname, '..', 'dist', 'casemate.js');
+/** what a user types */
+export const launcher: string = join(import.meta.dirname, '..', 'dist', 'casemate');
 
 export interface Site {
   readonly folder: string;

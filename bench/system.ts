@@ -8,7 +8,7 @@ import { benchDocker } from './docker.ts';
 import { attempt, hostEnv, type Contender } from './measure.ts';
 import { bareBundle, withBareContainer } from './runc-bundle.ts';
 import { blocked, type BenchResult } from './result.ts';
-import { program, withSite, type Site } from './site.ts';
+import { launcher, program, withSite, type Site } from './site.ts';
 import { installSrt } from './srt.ts';
 
 const idleSandboxes = 5;
@@ -23,7 +23,7 @@ export async function benchSystem(): Promise<readonly BenchResult[]> {
 }
 
 function casemate({ env, project }: Site, name: string, args: readonly string[]): Contender {
-  return { name, file: process.execPath, args: [program, ...args], env, cwd: project };
+  return { name, file: launcher, args, env, cwd: project };
 }
 
 /** Root file system of the image `base`; `undefined` where it was never built. */

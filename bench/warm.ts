@@ -16,7 +16,7 @@ import { spawnProcess } from '../src/system/process.ts';
 import { listen } from '../test/helpers/gateway-lab.ts';
 import { attempt } from './measure.ts';
 import { blocked, type BenchResult } from './result.ts';
-import { program, withSite, type Site } from './site.ts';
+import { launcher, program, withSite, type Site } from './site.ts';
 
 /** a caller over HTTP may make ten sessions at once */
 const rounds = 9;
@@ -111,7 +111,7 @@ async function facesOf(site: Site, policy: string) {
     'create_session over HTTP': () => timeSession(http, site),
     async 'casemate run -- true'() {
       const started = performance.now();
-      const { exitCode, stderr } = (await attempt(process.execPath, [program, 'run', '--', 'true'], {
+      const { exitCode, stderr } = (await attempt(launcher, ['run', '--', 'true'], {
         env: site.env,
         cwd: site.project,
       })) ?? { exitCode: 1, stderr: '' };

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
 
 import { takeBuiltIns } from './built-ins.mjs';
+import { launcherText } from './launcher.mjs';
 import { billOfMaterials, bundledPackages, notices } from './notices.mjs';
 import { inputsDigest, stampName } from './setup/bundle.mjs';
 import { root } from './setup/places.mjs';
@@ -40,6 +41,7 @@ const together = {
     'cli/reading/make-request',
     'cli/session/connect',
     'cli/session/session',
+    'cli/session/tell-end',
     'daemon/build-id',
     'daemon/client',
     'daemon/execution-link',
@@ -83,8 +85,7 @@ await bundle.close();
 refuseImportsOfEntries(output);
 chmodSync(join(dist, 'casemate.js'), 0o755);
 // A machine whose own Node is too old has the right one below the checkout.
-cpSync(join(root, 'scripts/launcher.sh'), join(dist, 'casemate'));
-chmodSync(join(dist, 'casemate'), 0o755);
+writeFileSync(join(dist, 'casemate'), launcherText(source), { mode: 0o755 });
 copyData();
 cpSync(join(source, 'library/library-types.ts'), join(dist, 'library.d.ts'));
 const packages = bundledPackages(output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : [])));
@@ -128,7 +129,7 @@ function refuseUnresolved(level, log, handle) {
 }
 
 function copyData() {
-  for (const name of globSync(dataFiles, { cwd: source, withFileTypes: false })) {
+  for (const name of globSync(dataFiles, { cwd: source, exclude: ['cli/short-way/**'], withFileTypes: false })) {
     const target = join(dist, 'data', name);
     mkdirSync(dirname(target), { recursive: true });
     if (readIfFile(join(source, name)) !== undefined) {

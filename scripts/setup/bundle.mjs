@@ -52,6 +52,7 @@ export function inputsDigest(source = join(root, 'src')) {
       'LICENSE',
       'scripts/build.mjs',
       'scripts/built-ins.mjs',
+      'scripts/launcher.mjs',
       'scripts/launcher.sh',
       'scripts/notices.mjs',
     ].map((name) => join(root, name)),

@@ -37,4 +37,11 @@ export const innerCommands: CommandTable = {
     examples: [],
     load: () => import('./commands/daemon-serve.ts'),
   },
+  'session end': {
+    summary: 'What the short way leaves to do, told on standard input',
+    usage: '',
+    options: [],
+    examples: [],
+    load: () => import('./commands/session-end.ts'),
+  },
 };

@@ -91,6 +91,10 @@ async function tryConnect(path: string): Promise<Socket | undefined> {
   return await promise;
 }
 
+export function lostBeforeAnswer(): CasemateError {
+  return new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended before it answered');
+}
+
 interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -109,7 +113,7 @@ async function greet(socket: Socket, options: ClientOptions): Promise<Client> {
   });
   socket.on('error', () => undefined);
   socket.once('close', () => {
-    const lost = new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended before it answered');
+    const lost = lostBeforeAnswer();
     hello.reject(lost);
     for (const { reject } of pending.values()) {
       reject(lost);

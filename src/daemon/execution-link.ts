@@ -6,6 +6,8 @@ import type { CloseAnswer } from './protocol.ts';
 export interface ExecutionLink {
   /** Ends the tie. Throws where no daemon can be told. */
   readonly reportEnd: (exitCode: number) => Promise<CloseAnswer>;
+  /** Ends the tie without a word: the daemon then takes the caller for lost. */
+  readonly drop: () => void;
 }
 
 export interface LinkOptions {
@@ -14,31 +16,37 @@ export interface LinkOptions {
   readonly connect: () => Promise<Client>;
 }
 
-export function linkExecution(client: Client, { executionId, connect }: LinkOptions): ExecutionLink {
+/** `client`: `undefined`: the daemon that knew it is gone already. */
+export function linkExecution(client: Client | undefined, { executionId, connect }: LinkOptions): ExecutionLink {
   let current = client;
   let ended = false;
   const stayInTouch = async (): Promise<void> => {
-    await current.whenClosed();
+    await current?.whenClosed();
     if (ended) {
       return;
     }
-    current = await connect();
+    const next = await connect();
+    current = next;
     // The command may have ended while the new daemon started: then nobody waits for this connection any more.
     if (ended) {
-      current.close();
+      next.close();
       return;
     }
     // The command goes on without a key that cannot be had again: the daemon says so in each answer to it.
-    await current.call('resume', { executionId }).catch(() => undefined);
+    await next.call('resume', { executionId }).catch(() => undefined);
     await stayInTouch();
   };
   // A daemon that cannot be had again is noticed when the end is reported.
   stayInTouch().catch(() => undefined);
   return {
+    drop() {
+      ended = true;
+      current?.close();
+    },
     async reportEnd(exitCode) {
       ended = true;
       try {
-        return await tell(current, { executionId, exitCode });
+        return await tell(current ?? (await connect()), { executionId, exitCode });
       } catch (error) {
         if (!isCasemateError(error) || error.code !== 'DAEMON_UNREACHABLE') {
           throw error;

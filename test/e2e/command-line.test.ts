@@ -3,14 +3,14 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { makeHome, oddRows, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { makeHome, oddRows, ways, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
-describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the command line', () => {
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks())).each(ways)('the command line by %s', (way) => {
   let home: Home;
 
   beforeAll(async () => {
-    home = await makeHome();
+    home = await makeHome(way);
   });
 
   afterAll(async () => {

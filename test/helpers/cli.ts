@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { run, type RunResult } from '../../src/system/process.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { pathsFrom, type Paths } from '../../src/system/paths.ts';
+import { launcherOf } from './launcher.ts';
 
 /** The real command line in a home of its own, with the images of this machine. */
 export interface Home {
@@ -13,6 +14,8 @@ export interface Home {
   /** an empty folder to work in */
   readonly project: string;
   readonly env: Record<string, string>;
+  /** what starts it, before its own arguments */
+  readonly program: readonly [string, ...string[]];
   readonly casemate: (args: readonly string[], options?: CallOptions) => Promise<Outcome>;
   readonly remove: () => Promise<void>;
 }
@@ -34,7 +37,11 @@ export interface Outcome {
 /** what was built, where `npm test` says so, else the sources: one of both in a test, or caller and daemon differ */
 export const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.dirname, '../../src/cli/main.ts');
 
-export async function makeHome(): Promise<Home> {
+/** The program itself, and what a user has on the PATH: plain cases of `exec` and `run` do without Node there. */
+export const ways = ['node', 'launcher'] as const;
+export type Way = (typeof ways)[number];
+
+export async function makeHome(way: Way = 'node'): Promise<Home> {
   const root = await mkdtemp(join(tmpdir(), 'casemate-home-'));
   const project = join(root, 'project');
   await mkdir(project);
@@ -50,8 +57,10 @@ export async function makeHome(): Promise<Home> {
   };
   await mkdir(env.HOME);
   await mkdir(env.CASEMATE_HOME, { mode: 0o700 });
+  const program: Home['program'] = way === 'node' ? [process.execPath, entry] : [await launcherOf(entry, root)];
+  const [file, ...before] = program;
   const casemate = async (args: readonly string[], options: CallOptions = {}): Promise<Outcome> => {
-    const raw = await run(process.execPath, [entry, ...args], {
+    const raw = await run(file, [...before, ...args], {
       cwd: options.cwd ?? project,
       env: { ...env, ...options.env },
       input: options.input,
@@ -63,6 +72,7 @@ export async function makeHome(): Promise<Home> {
     root,
     project,
     env,
+    program,
     paths: pathsFrom(environmentOf(env), process.geteuid?.() ?? 0),
     casemate,
     async remove() {

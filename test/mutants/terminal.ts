@@ -21,7 +21,7 @@ export const terminalMutants: readonly Mutant[] = [
   {
     name: 'repository-names-raw',
     weakens: 'names of new repositories are printed as they are',
-    file: 'src/cli/session/session.ts',
+    file: 'src/cli/session/tell-end.ts',
     find: ".map(visible).join(', ')}${more}`",
     replace: ".join(', ')}${more}`",
     caughtBy: ['terminal.own-lines'],

@@ -1,11 +1,12 @@
 import { constants as osConstants } from 'node:os';
 import type { Readable } from 'node:stream';
 
-import { CasemateError } from '../../base/errors.ts';
+import type { CasemateError } from '../../base/errors.ts';
 import { openOutputLog, type OutputLog } from '../../daemon/output-log.ts';
 import { startFailure } from '../../daemon/start-failure.ts';
 import type { Invocation } from '../../engines/engine.ts';
 import { spawnProcess } from '../../system/process.ts';
+import { unstarted, unwritable } from './tell-end.ts';
 
 /** Starts what runs a command inside and lends it this terminal or these pipes, byte for byte. */
 
@@ -41,16 +42,14 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
   const stopForwarding = forwardSignals((signal) => child.kill(signal), options.tty);
   let fault: CasemateError | undefined;
   const onFault = (error: NodeJS.ErrnoException): void => {
-    fault = new CasemateError('OUTPUT_UNWRITABLE', `what the command printed is lost: ${error.code ?? error.message}`, {
-      cause: error,
-    });
+    fault = unwritable(error.code ?? error.message, error);
   };
   if (child.stdout !== null && child.stderr !== null) {
     pass(child.stdout, options.stdout, { log, onFault });
     pass(child.stderr, options.stderr, { log, onFault });
   }
   child.once('error', (cause) => {
-    reject(new CasemateError('TOOL_MISSING', `cannot start ${file}: ${cause.message}`, { cause }));
+    reject(unstarted(file, cause.message, cause));
   });
   child.once('close', (code, signal) => {
     const exitCode = code ?? 128 + (signal === null ? 0 : osConstants.signals[signal]);

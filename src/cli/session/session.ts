@@ -1,12 +1,12 @@
-import { visible } from '../../base/text.ts';
+import { toCasemateError } from '../../base/errors.ts';
 import type { Client } from '../../daemon/client.ts';
 import { linkExecution } from '../../daemon/execution-link.ts';
 import type { OpenAnswer } from '../../daemon/protocol.ts';
 import type { TerminalSize } from '../../engines/engine.ts';
 import { identifyProcess, type ProcessIdentity } from '../../system/process-identity.ts';
-import type { NewRepositories } from '../../workspace/new-repositories.ts';
 import type { CommandContext } from '../command.ts';
 import { connectDaemon } from './connect.ts';
+import { tellEnd } from './tell-end.ts';
 
 /** A command in a sandbox from the caller's side: attach, stay in touch with the daemon, report the end. */
 
@@ -34,33 +34,8 @@ export async function runSession(
   const attached = attach(opened.invocation, { ...options, logFile: opened.logFile, stdout, stderr });
   const [result] = await Promise.allSettled([attached]);
   const exitCode = result.status === 'fulfilled' ? result.value : 125;
-  const { timedOut, repositories } = await link.reportEnd(exitCode);
-  for (const line of repositoryLines(repositories)) {
-    stderr.write(`casemate: ${line}\n`);
-  }
-  if (result.status === 'rejected') {
-    throw result.reason;
-  }
-  if (timedOut) {
-    stderr.write('casemate: ended, because a time limit was reached (exit code 124)\n');
-    return 124;
-  }
-  return exitCode;
-}
-
-/** Shown at most, the rest as a number. */
-const shownRepositories = 5;
-
-function repositoryLines({ paths, complete }: NewRepositories): readonly string[] {
-  const more = paths.length > shownRepositories ? ` and ${paths.length - shownRepositories} more` : '';
-  const found =
-    paths.length === 0
-      ? []
-      : [
-          `new or changed git repositories in the workspace: ${paths.slice(0, shownRepositories).map(visible).join(', ')}${more}`,
-          'git there, and `git status` above one that was added, runs programs that its settings name: look at its .git/config first',
-        ];
-  return complete ? found : [...found, 'the workspace could not be searched to its end for new git repositories'];
+  const fault = result.status === 'rejected' ? toCasemateError(result.reason) : undefined;
+  return tellEnd(context, { exitCode, fault }, await link.reportEnd(exitCode));
 }
 
 /** Who we are, so that the daemon can tell whether the owner of a command still lives. */

@@ -1,0 +1,192 @@
+/** What the launcher does without Node, and what it leaves to the whole program, which here only says how it was started. */
+import { spawn } from 'node:child_process';
+import { mkdir, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { buildId } from '../../src/daemon/build-id.ts';
+import { socketPath } from '../../src/daemon/protocol.ts';
+import { environmentOf } from '../../src/system/environment.ts';
+import { pathsFrom } from '../../src/system/paths.ts';
+import { run } from '../../src/system/process.ts';
+import { makeHome, type Home } from '../helpers/cli.ts';
+import { launcherFor } from '../helpers/launcher.ts';
+import { listenAs, opened, type Answers, type ToldDaemon } from '../helpers/told-daemon.ts';
+
+const program = `process.stdout.write(JSON.stringify({ words: process.argv.slice(2), env: process.env }));`;
+const short = 'the short way';
+const nothing = { timedOut: false, repositories: { paths: [], complete: true } };
+
+describe('the short way of the launcher', () => {
+  let home: Home;
+  let launcher: string;
+  let daemon: ToldDaemon | undefined;
+
+  beforeEach(async () => {
+    home = await makeHome();
+    launcher = await launcherFor(program, join(home.root, 'made'));
+  });
+
+  afterEach(async () => {
+    await daemon?.control.close();
+    daemon = undefined;
+    await rm(home.root, { recursive: true, force: true });
+  });
+
+  const answers = (): Answers => ({
+    exec: async () => opened(home, `printf '"${short}"'`),
+    run: async () => opened(home, `printf '"${short}"'`),
+    close: async () => nothing,
+  });
+
+  async function serve({ env = home.env, build = buildId(`${launcher}.js`), ...more }: Partial<Serving> = {}): Promise<void> {
+    const paths = pathsFrom(environmentOf(env), process.geteuid?.() ?? 0);
+    daemon = await listenAs({ ...home, paths }, build, more.answers ?? answers());
+  }
+
+  interface Serving {
+    readonly env: Record<string, string>;
+    readonly build: string;
+    readonly answers: Answers;
+  }
+
+  /** What came of it: the output of the command, or how the program was started. */
+  async function said(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = home.env,
+    file = launcher,
+  ): Promise<unknown> {
+    const { stdout, stderr } = await run(file, args, { cwd: home.project, env });
+    expect(stderr.toString('utf8')).toBe('');
+    return JSON.parse(stdout.toString('utf8'));
+  }
+
+  const plain = ['exec', 'work', '--', 'true'];
+
+  it('is taken where everything is plain, also over a link and from another folder', async () => {
+    await serve();
+    expect(await said(plain)).toBe(short);
+    expect(await said(['run', '--', 'true'])).toBe(short);
+    await mkdir(join(home.project, 'node_modules/.bin'), { recursive: true });
+    await symlink('../../../made/dist/casemate', join(home.project, 'node_modules/.bin/casemate'));
+    await symlink('node_modules/.bin/casemate', join(home.project, 'second'));
+    expect(await said(plain, home.env, join(home.project, 'second'))).toBe(short);
+    expect(await said(plain, { ...home.env, LC_ALL: 'xx_XX.UTF-8' })).toBe(short);
+  });
+
+  it.each([
+    ['of a root', (root: string) => ({ CASEMATE_HOME: `${root}/a b` })],
+    ['of the session', (root: string) => ({ CASEMATE_HOME: '', XDG_RUNTIME_DIR: `${root}/session` })],
+  ])('finds the socket %s where the whole program does', async (_, change) => {
+    const env = { ...home.env, ...change(home.root) };
+    await serve({ env });
+    expect(await said(plain, env)).toBe(short);
+    await daemon?.control.close();
+    // Nobody listens there now: that very socket was it.
+    expect(await said(plain, env)).toMatchObject({ words: plain });
+  });
+
+  it.each([
+    [{ CASEMATE_HOME: 'relative' }],
+    [{ CASEMATE_IMAGES: 'relative' }],
+    [{ HOME: '' }],
+    [{ PERL5OPT: '-Mnonexistent' }],
+    [{ PERL5LIB: '/tmp' }],
+    [{ PERL_UNICODE: 'SDA' }],
+    [{ PERLIO: ':crlf' }],
+    [{ CASEMATE_LONG_WAY: '1' }],
+  ])('leaves %j to the whole program, with what it was given', async (change) => {
+    await serve();
+    const env = { ...home.env, ...change };
+    const { words, env: seen } = (await said(plain, env)) as { words: unknown; env: Record<string, string> };
+    const { CASEMATE_LONG_WAY: _own, PWD: _folder, OLDPWD: _last, SHLVL: _level, _: _program, ...rest } = seen;
+    const { CASEMATE_LONG_WAY: _given, ...expected } = env as Record<string, string>;
+    expect({ words, rest }).toEqual({ words: plain, rest: expected });
+    expect(daemon?.asked).toEqual([]);
+  });
+
+  it.each([
+    [['exec', 'work', '--']],
+    [['exec', '', '--', 'true']],
+    [['exec', '--help', '--', 'true']],
+    [['exec', 'work', '--env', 'A=b', '--', 'true']],
+    [['exec', 'work', 'true']],
+    [['run', '--']],
+    [['run', '--keep', '--', 'true']],
+    [['run']],
+    [['run', '--json']],
+    [['ls', '--json']],
+    [['destroy', 'run', '--', 'x']],
+    [[]],
+    [['', ' ', '\'"\\ $(id)\n']],
+  ])('leaves %j to the whole program', async (args) => {
+    await serve();
+    expect(await said(args)).toMatchObject({ words: args });
+    expect(daemon?.asked).toEqual([]);
+  });
+
+  it('leaves a daemon of another build, one that says nothing, and none to the whole program', async () => {
+    expect(await said(plain)).toMatchObject({ words: plain });
+    await serve({ build: `${buildId(`${launcher}.js`)}1` });
+    expect(await said(plain)).toMatchObject({ words: plain });
+    expect(daemon?.asked).toEqual([]);
+    await daemon?.control.close();
+    await mkdir(socketPath(home.paths));
+    expect(await said(plain)).toMatchObject({ words: plain });
+    await rmdir(socketPath(home.paths));
+  });
+
+  it('leaves a word that is no UTF-8, a stream that is closed and a folder that is gone to the whole program', async () => {
+    await serve();
+    const shell = async (line: string): Promise<unknown> => {
+      const child = spawn('/bin/sh', ['-c', line, 'sh', launcher], {
+        cwd: home.project,
+        env: home.env,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      return await json(child.stdout);
+    };
+    expect(await shell(String.raw`exec "$1" exec work -- "$(printf '\377')"`)).toMatchObject({
+      words: ['exec', 'work', '--', '\ufffd'],
+    });
+    expect(await shell(String.raw`exec "$1" exec work -- "$(printf '\355\240\200')"`)).toMatchObject({
+      words: ['exec', 'work', '--', expect.any(String)],
+    });
+    expect(await shell('exec "$1" exec work -- true <&-')).toMatchObject({ words: plain });
+    expect(await shell('mkdir gone; cd gone; rmdir ../gone; exec "$1" run -- true')).toMatchObject({
+      words: ['run', '--', 'true'],
+    });
+    expect(daemon?.asked).toEqual([]);
+  });
+
+  it('leaves a question for a person to the whole program, which asks again from the start', async () => {
+    let answer: unknown = 'none';
+    await serve({
+      answers: {
+        async run(_, call) {
+          answer = await call.ask({ kind: 'trust', path: '/x', grants: ['all'] });
+          throw new Error('nobody agreed');
+        },
+      },
+    });
+    expect(await said(['run', '--', 'true'])).toMatchObject({ words: ['run', '--', 'true'] });
+    await expect.poll(() => answer).toBeUndefined();
+  });
+
+  it('runs nothing that lies in the folder it is called from, or in one of PATH', async () => {
+    await serve();
+    const evil = '#!/bin/sh\nprintf \'"evil"\'\n';
+    for (const name of ['perl', 'sh', 'readlink', 'dirname', 'strict.pm', 'feature.pm', 'warnings.pm']) {
+      await writeFile(join(home.project, name), name.endsWith('.pm') ? 'print "\\"evil\\""; exit 0;' : evil, { mode: 0o755 });
+    }
+    const env = { ...home.env, PATH: `${home.project}:.:${home.env['PATH']}`, PERL_USE_UNSAFE_INC: '1' };
+    expect(await said(plain, env)).toBe(short);
+  });
+
+  it('does without the program once a daemon runs', async () => {
+    await serve();
+    await rename(join(home.root, 'made/node_modules'), join(home.root, 'made/hidden'));
+    expect(await said(plain, { ...home.env, PATH: '/nonexistent' })).toBe(short);
+  });
+});
