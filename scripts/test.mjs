@@ -26,7 +26,7 @@ await main(async () => {
   const podman = await startPodman(join(root, '.cache', 'podman'));
   try {
     const whole = { ...env, ...docker.env, ...podman.env };
-    const counts = chosen.length > 0 ? [await checkTests('Chosen tests', chosen, { env: whole })] : await checkAll(whole);
+    const counts = chosen.length > 0 ? [await checkTests('Chosen tests', chosen, { env: whole })] : await checkAll(whole, docker);
     const { passed, failed, skipped } = total(counts);
     process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
     return failed === 0 ? 0 : 1;
@@ -41,7 +41,7 @@ function requiring(engines) {
   return engines.length === 0 ? {} : { REQUIRE_ENGINES: engines.join(',') };
 }
 
-async function checkAll(whole) {
+async function checkAll(whole, docker) {
   const parts = [
     () => checkCommand('Types', 'tsc', ['-p', '.']),
     () => checkCommand('Lint', 'oxlint', []),
@@ -49,7 +49,7 @@ async function checkAll(whole) {
     () => checkTests('Unit and meta tests', ['--project', 'unit'], { env: whole }),
     () => checkTests('Tests with real files and sockets', ['--project', 'beside'], { env: whole }),
     () => checkTests('Tests with real engines', ['--project', 'real'], { env: whole }),
-    ...(process.getuid() === 0 ? [rootlessPart] : []),
+    ...(process.getuid() === 0 ? [() => rootlessPart(docker)] : []),
   ];
   const counts = [];
   for (const part of parts) {
@@ -68,7 +68,7 @@ function failedPart(error) {
 }
 
 /** The same promises without root: an ordinary user with subordinate ids builds its own image and runs its own sandboxes. */
-async function rootlessPart() {
+async function rootlessPart(docker) {
   const user = await ordinaryUser();
   const copy = await copyFor(user);
   const modules = join(copy.folder, 'node_modules');
@@ -85,13 +85,14 @@ async function rootlessPart() {
     if (code !== 0) {
       throw new Failure(`casemate setup as the ordinary user ${user.name} failed`, { exitCode: code });
     }
+    // As who is in the group docker on other machines: root's engine, used by a user.
+    docker.admit(user.gid);
     podman = await startPodman(join(user.home, '.casemate-podman'), user);
     const title = 'Rootless part, as an ordinary user';
     return await checkTests(title, ['--project', 'rootless'], {
       ...options,
       reports: copy.folder,
-      // The Docker Engine of the tests is root's.
-      env: { ...requiring(required.filter((name) => name !== 'docker')), ...own, ...podman.env, CASEMATE_TEST_ENTRY: entry },
+      env: { ...requiring(required), ...own, ...docker.env, ...podman.env, CASEMATE_TEST_ENTRY: entry },
     });
   } finally {
     await podman?.stop();

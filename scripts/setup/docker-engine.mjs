@@ -4,7 +4,7 @@
  * imported once.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -13,24 +13,37 @@ import { childEnvironment, root } from './places.mjs';
 import { which } from './processes.mjs';
 import { step } from './progress.mjs';
 
+const none = { env: {}, stop: async () => {}, admit: () => {} };
+
 /**
  * What tests find it by, and what ends it; where it cannot be started the tests are left to the machine's own engine, if
  * there is one.
- * @returns {Promise<{ env: Record<string, string>, stop: () => Promise<void> }>}
+ * `admit`: whoever is of that group may use it from then on.
+ * @returns {Promise<{ env: Record<string, string>, stop: () => Promise<void>, admit: (gid: number) => void }>}
  */
 export async function startDockerEngine(data = join(root, '.cache', 'docker')) {
   if (process.getuid() !== 0 || which('dockerd') === undefined) {
-    return { env: {}, stop: async () => {} };
+    return none;
   }
   const places = placesOf(data);
   try {
     const engine = await step('Starting a Docker Engine for the tests', () => start(places));
-    return { env: { DOCKER_HOST: `unix://${places.socket}` }, stop: () => end(engine, places) };
+    return {
+      env: { DOCKER_HOST: `unix://${places.socket}` },
+      stop: () => end(engine, places),
+      admit: (gid) => admit(gid, places),
+    };
   } catch (error) {
     rmSync(places.run, { recursive: true, force: true });
     process.stderr.write(`casemate: the tests have no Docker Engine of their own: ${error.message}\n`);
-    return { env: {}, stop: async () => {} };
+    return none;
   }
+}
+
+function admit(gid, { run, socket }) {
+  chmodSync(run, 0o711);
+  chownSync(socket, 0, gid);
+  chmodSync(socket, 0o660);
 }
 
 /** The path of a socket is short, so what runs lies in the folder for temporary files, and what stays in `data`. */

@@ -16,6 +16,8 @@ export interface Engine {
   readonly can: (runtime: SandboxSpec['runtime']) => Readonly<Record<Capability, boolean>>;
   /** What this host gives, layer by layer, each answered by a probe and not by a guess. */
   readonly examine: (runtime: string, options?: ExamineOptions) => Promise<readonly LayerReport[]>;
+  /** The program that this runtime is, where it is not there; found at once. Of an engine that finds it elsewhere: absent. */
+  readonly missingTool?: (runtime: string, options?: Pick<ExamineOptions, 'engine'>) => Promise<string | undefined>;
   /** How the engine is looked for, way by way in the order in which they count; where there is nothing to find, absent. */
   readonly places?: () => Promise<readonly EnginePlace[]>;
   /** Which of those is used for sandboxes; where no other program serves this engine, `undefined`. */

@@ -8,17 +8,33 @@ import { isSameProcess, type ProcessIdentity } from '../system/process-identity.
 
 /**
  * None where that namespace is our own: whatever led to a sandbox without one, those are processes of the host, and who asks
- * for the processes of a sandbox may be about to end them.
+ * for the processes of a sandbox may be about to end them. Where an ordinary user may not look at the first process of a
+ * container of root's engine, the group tells them, which is the container's own and bears its id.
  */
 export async function processesInside(init: ProcessIdentity): Promise<readonly number[]> {
   const [namespace, own] = await Promise.all([namespaceOf(String(init.pid)), namespaceOf('self')]);
-  if (namespace === undefined || namespace === own || !(await isSameProcess(init))) {
+  const group = namespace === undefined ? await containerGroupOf(init.pid) : undefined;
+  if ((namespace === undefined && group === undefined) || namespace === own || !(await isSameProcess(init))) {
     return [];
   }
+  const isInside =
+    namespace === undefined
+      ? async (pid: string): Promise<boolean> => (await groupsOf(pid)) === group
+      : async (pid: string): Promise<boolean> => (await namespaceOf(pid)) === namespace;
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const inside = await Promise.all(pids.map(async (pid) => ((await namespaceOf(pid)) === namespace ? [Number(pid)] : [])));
+  const inside = await Promise.all(pids.map(async (pid) => ((await isInside(pid)) ? [Number(pid)] : [])));
   // the first process first
   return inside.flat().toSorted((a, b) => Number(b === init.pid) - Number(a === init.pid) || a - b);
+}
+
+/** Of its groups (cgroups(7)), which anybody may read; `undefined` where none of them bears the id of a container. */
+async function containerGroupOf(pid: number): Promise<string | undefined> {
+  const [groups, own] = await Promise.all([groupsOf(String(pid)), groupsOf('self')]);
+  return groups !== undefined && groups !== own && /[/-][0-9a-f]{64}(?:\.scope)?$/m.test(groups) ? groups : undefined;
+}
+
+async function groupsOf(pid: string): Promise<string | undefined> {
+  return readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => undefined);
 }
 
 async function namespaceOf(pid: string): Promise<string | undefined> {

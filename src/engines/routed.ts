@@ -35,6 +35,7 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     name: first,
     can: () => ({ pauses: false, limitsDisk: false, limitsMemory: false, rootless: false, ownKernel: false }),
     examine: async (runtime, options) => (await named(options?.engine ?? first)).examine(runtime, options),
+    missingTool: async (runtime, options) => (await named(options?.engine ?? first)).missingTool?.(runtime),
     choice: async (options) => (await named(options?.engine ?? first)).choice?.(),
     create: async (spec, options) => (await of(spec.id)).create(spec, options),
     ingress: async (id, ports, options) => (await of(id)).ingress(id, ports, options),

@@ -7,23 +7,28 @@ import { differenceHint, differenceOf, isSameChoice, type EngineChoice } from '.
 import type { Policy } from '../policy/policy.ts';
 import type { PlanFacts } from './plan.ts';
 
+/** What of a policy decides. */
+export type EngineWish = Pick<Policy, 'engine' | 'runtime' | 'docker' | 'origins'>;
+
 /** To which engine of that name the environment of whoever asks leads. */
 export type CallersChoice = (name: PlannedEngine) => Promise<EngineChoice | undefined>;
 
 /**
- * Which engine makes the sandbox, and what it lacks. `oci` says what it lacks when it refuses, and is not asked before. Throws
+ * Which engine makes the sandbox, and what it lacks. `oci` says what it lacks when it refuses, and is not asked before; where
+ * nobody named it and its runtime is not installed, the choice is that of `auto`. Throws
  * `UNSUPPORTED` where another engine of the same name is meant than the one that is used.
  */
 export async function chooseEngine(
   engine: Engine,
-  policy: Policy,
+  policy: EngineWish,
   callers?: CallersChoice,
 ): Promise<Pick<PlanFacts, 'engine' | 'engineWhy' | 'lacks'>> {
   requireContainers(policy);
-  if (policy.engine === 'oci') {
+  const isLeft = await isLeftToThisHost(engine, policy);
+  if (policy.engine === 'oci' && !isLeft) {
     return { engine: 'oci' };
   }
-  if (policy.engine !== 'auto') {
+  if (policy.engine !== 'auto' && !isLeft) {
     const { lacks } = await examinedAsMeant(engine, policy, { name: policy.engine, callers });
     // An engine that does not answer is told of by the start.
     return { engine: policy.engine, lacks };
@@ -46,8 +51,14 @@ export async function chooseEngine(
   return { engine: best.name, engineWhy, ...(best.name === 'oci' ? {} : { lacks: best.lacks }) };
 }
 
+/** Where nobody says which, and what `oci` needs is not installed: Docker or Podman alone is enough, and what it lacks is said. */
+async function isLeftToThisHost(engine: Engine, { engine: name, runtime, origins }: EngineWish): Promise<boolean> {
+  const isSaid = (origins['engine'] ?? byDefault).layer !== 'default';
+  return name === 'oci' && !isSaid && (await engine.missingTool?.(runtime, { engine: 'oci' })) !== undefined;
+}
+
 /** Throws `UNSUPPORTED`: nothing that was asked for is left out in silence. */
-function requireContainers({ docker, engine, origins }: Policy): void {
+function requireContainers({ docker, engine, origins }: EngineWish): void {
   if (docker !== undefined && engine !== 'docker' && engine !== 'auto') {
     const { source } = origins['docker.run'] ?? byDefault;
     throw new CasemateError(
@@ -80,7 +91,7 @@ function isUsable(examination: Examined): examination is Examined & { readonly l
   return examination.lacks !== undefined;
 }
 
-async function examined(engine: Engine, { runtime }: Policy, { name, callers }: Examining): Promise<Examined> {
+async function examined(engine: Engine, { runtime }: EngineWish, { name, callers }: Examining): Promise<Examined> {
   const differs = await differenceTo(engine, { name, callers });
   if (differs !== undefined) {
     return { name, lacks: undefined, fault: differs, differs };
@@ -95,7 +106,7 @@ async function examined(engine: Engine, { runtime }: Policy, { name, callers }: 
   }
 }
 
-async function examinedAsMeant(engine: Engine, policy: Policy, examining: Examining): Promise<Examined> {
+async function examinedAsMeant(engine: Engine, policy: EngineWish, examining: Examining): Promise<Examined> {
   const examination = await examined(engine, policy, examining);
   requireAsMeant(examination);
   return examination;

@@ -1,15 +1,40 @@
-/** The engines `docker` and `podman` over real ones, by whoever may use their sockets: Podman as root and as an ordinary user. */
-import { readFile } from 'node:fs/promises';
+/** The engines `docker` and `podman` over real ones, by whoever may use their sockets: as root and as an ordinary user. */
+import { readdir, readFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
 
-import { dockerLab, dockerLacks } from '../helpers/docker-lab.ts';
+import { ownContainers } from '../../src/engines/docker/containers.ts';
+import { dockerLab, dockerLacks, workspaceOwner } from '../helpers/docker-lab.ts';
 import { uid } from '../helpers/oci-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 import { engineContract } from './engine.ts';
 
 describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('with a real engine', () => {
-  engineContract('docker', () => dockerLab(), { runs: true });
+  engineContract('docker', () => dockerLab(), { runs: true, agent: workspaceOwner });
+
+  test.skipIf(uid === 0)(
+    'whoever may only use the engine has the rest done by a container of ours that is gone at once',
+    { timeout: 120_000 },
+    async () => {
+      const lab = await dockerLab();
+      try {
+        const { id } = await lab.started();
+        const { out } = await lab.inside(id, ['cat', '/proc/self/mountinfo']);
+        const optionsOf = (place: string): string => out.split('\n').findLast((row) => row.split(' ')[4] === place) ?? '';
+        expect(optionsOf('/')).toContain('ro,nosuid,nodev');
+        expect(optionsOf('/workspace')).toContain('rw,nosuid,nodev');
+        expect(optionsOf('/dev/pts')).toContain('max=64');
+        expect((await ownContainers(lab.context, id)).map(({ part }) => part).toSorted()).toEqual(['keeper', 'sandbox']);
+        // The first process is nobody's, and may not be looked at.
+        const inside = await lab.engine.processes(id);
+        const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+        expect(inside.length).toBe(1);
+        expect(all).toContain(String(inside[0]));
+      } finally {
+        await lab.remove();
+      }
+    },
+  );
 });
 
 describe.skipIf(!engineOrSkip('podman', await dockerLacks('podman')))('with a real Podman', () => {

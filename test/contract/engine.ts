@@ -14,7 +14,17 @@ export interface EngineUnderTest {
   readonly remove: () => Promise<void>;
 }
 
-export function engineContract(name: string, make: () => Promise<EngineUnderTest>, { runs }: { readonly runs: boolean }): void {
+export interface ContractOptions {
+  readonly runs: boolean;
+  /** id of the agent inside. Default: 1000 */
+  readonly agent?: number | undefined;
+}
+
+export function engineContract(
+  name: string,
+  make: () => Promise<EngineUnderTest>,
+  { runs, agent = 1000 }: ContractOptions,
+): void {
   describe(`the ${name} engine keeps the contract`, () => {
     let under: EngineUnderTest;
     let executions = 0;
@@ -179,7 +189,7 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
       expect((await call(['sh', '-c', 'exit 37'])).status).toBe(37);
       expect((await call(['cat'], { input: 'in\0out' })).stdout).toBe('in\0out');
       expect((await call(['sh', '-c', 'echo $A; pwd; id -u'], { env: { A: 'b c' }, cwd: '/tmp' })).stdout).toBe(
-        'b c\n/tmp\n1000\n',
+        `b c\n/tmp\n${agent}\n`,
       );
       expect((await call(['sh', '-c', 'echo e >&2'])).stderr).toBe('e\n');
       const long = 'x'.repeat(800_000);

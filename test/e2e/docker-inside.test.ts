@@ -42,6 +42,12 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox that is
     expect(out.split('\n').slice(1, 4)).toEqual(['web 0.0.0.0:8000->8000/tcp', 'began', 'in it']);
   });
 
+  it('has half of its limits, and that is as planned', async () => {
+    expect((await lab.casemate(['inspect', 'box'])).out).toMatch(
+      /specification\.kernel-view +\d+ observations from outside, all as planned/,
+    );
+  });
+
   it('gives them the confinement of the sandbox, seen from the host', async () => {
     const mark = await readFile(join(lab.paths.state, 'docker/mark'), 'utf8');
     const ids = (await lab.host('ps', '--filter', `label=casemate.engine=${mark}`, '--format', '{{.ID}}')).split('\n');

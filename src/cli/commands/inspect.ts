@@ -61,7 +61,13 @@ function print(
 /** A tick for a probe all of whose observations are as expected; what is not is listed. */
 function viewLines(stdout: NodeJS.WriteStream, { probe, rows }: OutsideView): string {
   const odd = rows.filter(({ ok }) => ok !== true);
-  const count = `${rows.length} observations from outside${odd.length === 0 ? ', all as planned' : `, ${odd.length} not as planned`}`;
+  const faults = odd.filter(({ ok }) => ok === false).length;
+  const found = [
+    ...(odd.length === 0 ? ['all as planned'] : []),
+    ...(faults === 0 ? [] : [`${faults} not as planned`]),
+    ...(odd.length === faults ? [] : [`${odd.length - faults} not seen`]),
+  ];
+  const count = [`${rows.length} observations from outside`, ...found].join(', ');
   const kind = odd.length === 0 && rows.length > 0 ? 'yes' : odd.some(({ ok }) => ok === false) ? 'no' : 'unknown';
   const head = `${mark(stdout, kind)} ${probe.padEnd(26)} ${count}\n`;
   return (

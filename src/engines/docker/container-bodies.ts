@@ -96,6 +96,31 @@ export function keeperBody(
   };
 }
 
+/** Where the hand has the groups of the memory controller. */
+export const groupsFolder = '/mnt';
+
+/**
+ * What enters the mounts of our other containers (setns(2) asks for both rights) and sees their processes. It has root's id and
+ * no file of the host but the groups, where there are such.
+ */
+export function handBody(facts: BodyFacts, { groups }: { readonly groups: string | undefined }): ContainerBody {
+  const own = { ...facts, limits: keeperLimits };
+  return {
+    ...commonBody(own),
+    User: '0:0',
+    Labels: labelsOf(facts.marks, 'hand'),
+    HostConfig: {
+      ...hostConfig(own),
+      CapAdd: ['SYS_ADMIN', 'SYS_CHROOT', 'SYS_PTRACE'],
+      SecurityOpt: ['no-new-privileges', 'seccomp=unconfined', 'apparmor=unconfined', 'label=disable'],
+      PidMode: 'host',
+      NetworkMode: 'none',
+      Mounts: groups === undefined ? [] : [bindMount(groups, groupsFolder, 'write')],
+      Tmpfs: {},
+    },
+  };
+}
+
 export interface SandboxPlace {
   /** id of the keeper's container */
   readonly keeper: string;

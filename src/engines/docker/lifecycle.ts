@@ -28,6 +28,7 @@ import { firstProcess, makeContainer, ownContainers, runningSandbox, startContai
 import type { DockerContext } from './context.ts';
 import { examine } from './context.ts';
 import { layersOf, requireKnownIds, requireThisKernel } from './examine.ts';
+import { withHand } from './hand.ts';
 import { importedImage } from './import-image.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
@@ -246,8 +247,11 @@ async function requireStarted(context: DockerContext, id: string, container: str
   const record = await context.records.get(id);
   await requireMounts(record, init.pid);
   await requireSamePlaces(init.pid, mounts);
-  await restrictMounts(context, init.pid, fieldsOf(body.HostConfig['Tmpfs']));
-  await limitPools(context, init.pid, record.spec);
+  const own = record.spec;
+  await withHand(context, { spec: own, image: () => imageOf(context, own, {}) }, async (hand) => {
+    await restrictMounts(hand, init.pid, fieldsOf(body.HostConfig['Tmpfs']));
+    await limitPools({ context, hand }, init.pid, own);
+  });
   context.running.set(id, { container, init });
   // For the next one.
   fillKeepers(context, record.spec, async (spec) => {

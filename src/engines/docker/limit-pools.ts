@@ -7,9 +7,9 @@ import { run } from '../../system/process.ts';
 import type { SandboxSpec } from '../engine.ts';
 import type { EngineLimits } from '../engine-limits.ts';
 import { maximumTerminals, sharedMemoryBytes, sizeOptions } from '../kernel/limits.ts';
-import { limitSockets } from '../oci/cgroups.ts';
 import { line } from '../oci/stage-plan.ts';
 import type { DockerContext } from './context.ts';
+import type { Hand } from './hand.ts';
 
 /**
  * What the kernel keeps in one pool for everybody and the engine does not bound: terminals, names in shared memory, memory of
@@ -17,10 +17,11 @@ import type { DockerContext } from './context.ts';
  * the first process, on the host.
  */
 export async function limitPools(
-  { machine, options, facts }: DockerContext,
+  { context, hand }: { readonly context: DockerContext; readonly hand: Hand },
   pid: number,
   { limits, hostname }: Pick<SandboxSpec, 'limits' | 'hostname'>,
 ): Promise<void> {
+  const { machine, options, facts } = context;
   const { userNamespace, limits: bounds } = await facts();
   // Who may use terminals stays as the engine has it; an id that is another one inside cannot be said again.
   const owners = (await superOptionsOf(pid, '/dev/pts')).filter((option) =>
@@ -34,21 +35,16 @@ export async function limitPools(
     line('limit', '/dev/shm', ['mode=1777', ...sizeOptions(sharedMemoryBytes(limits))].join(','), 'all'),
     '',
   ].join('\n');
-  const args = [dataFile('engines/oci/stage.pl'), machine, String(process.pid)];
-  const [{ exitCode, stderr }] = await Promise.all([
-    run('perl', args, { env: options.env, input: plan, timeoutMs: 30_000 }),
-    userNamespace ? limitWatching({ machine, options }, pid) : undefined,
-  ]);
-  const said = visible(stderr.toString('utf8').trim()).slice(0, 300);
+  const [why] = await Promise.all([hand.stage(plan), userNamespace ? limitWatching({ machine, options }, pid) : undefined]);
   // Without a group of its own it is in one of somebody else's.
-  await (bounds.memory ? limitSocketsApart(pid, limits) : undefined);
+  await (bounds.memory ? limitSocketsApart(hand, pid, limits) : undefined);
   const [terminals, shared] = await Promise.all(['/dev/pts', '/dev/shm'].map((place) => superOptionsOf(pid, place)));
   const open = [
     ...(terminals?.includes(`max=${maximumTerminals}`) === true ? [] : ['/dev/pts']),
     ...(shared?.some((option) => option.startsWith('nr_inodes=')) === true ? [] : ['/dev/shm']),
   ];
-  if (exitCode !== 0 || open.length > 0) {
-    throw new CasemateError('ENGINE_FAILED', `cannot limit what the sandbox takes of ${open.join(' and ')}: ${said}`);
+  if (why !== '' || open.length > 0) {
+    throw new CasemateError('ENGINE_FAILED', `cannot limit what the sandbox takes of ${open.join(' and ')}: ${why}`);
   }
 }
 
@@ -74,9 +70,9 @@ async function superOptionsOf(pid: number, place: string): Promise<readonly stri
 }
 
 /** With cgroup v1 the engine limits memory, and not that of sockets. */
-async function limitSocketsApart(pid: number, { memoryBytes }: EngineLimits): Promise<void> {
+async function limitSocketsApart(hand: Hand, pid: number, { memoryBytes }: EngineLimits): Promise<void> {
   const group = /^\d+:memory:(\/.+)$/m.exec(await readFile(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
   if (group !== undefined) {
-    await limitSockets(group, memoryBytes);
+    await hand.limitSockets(group, memoryBytes);
   }
 }

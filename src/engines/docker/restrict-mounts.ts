@@ -2,11 +2,9 @@ import { readFile } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { dataFile } from '../../system/data-file.ts';
-import { run } from '../../system/process.ts';
 import { line } from '../oci/stage-plan.ts';
 import { parseMounts, type Mounted } from '../workspace/protections.ts';
-import type { DockerContext } from './context.ts';
+import type { Hand } from './hand.ts';
 import { fieldsOf, textOf } from './read-json.ts';
 
 /**
@@ -14,11 +12,7 @@ import { fieldsOf, textOf } from './read-json.ts';
  * files in a folder of memory. They are set from outside, before anything but our sleeping process runs, and read back. Not
  * below `/dev`: the engine makes the devices of a container there.
  */
-export async function restrictMounts(
-  { machine, options }: DockerContext,
-  pid: number,
-  memory: Readonly<Record<string, unknown>>,
-): Promise<void> {
+export async function restrictMounts(hand: Hand, pid: number, memory: Readonly<Record<string, unknown>>): Promise<void> {
   const places = restricted(await readMounts(pid)).map(({ place }) => place);
   const bounds = Object.entries(fieldsOf(memory)).flatMap(([place, mount]) => {
     const files = /(?:^|,)nr_inodes=(\d+)/.exec(textOf(mount))?.[1];
@@ -30,13 +24,9 @@ export async function restrictMounts(
     ...bounds.map(({ place, files }) => line('bound', place, files)),
     '',
   ].join('\n');
-  const args = [dataFile('engines/oci/stage.pl'), machine, String(process.pid)];
-  const { exitCode, stderr } = await run('perl', args, { env: options.env, input: plan, timeoutMs: 30_000 });
-  if (exitCode !== 0) {
-    throw new CasemateError(
-      'ENGINE_FAILED',
-      `cannot restrict the mounts of the sandbox: ${visible(stderr.toString('utf8').trim()).slice(0, 300)}`,
-    );
+  const why = await hand.stage(plan);
+  if (why !== '') {
+    throw new CasemateError('ENGINE_FAILED', `cannot restrict the mounts of the sandbox: ${why}`);
   }
   const text = await readMounts(pid);
   const open = restricted(text)

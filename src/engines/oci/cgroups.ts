@@ -8,8 +8,18 @@ import { killProcess, waitUntil } from '../processes.ts';
  * Where buffers of sockets are not counted as memory (cgroup v1), they get a limit of their own, beside the one of memory;
  * no runtime sets it. Must be set before anything of the image runs: it holds for sockets that are made from then on.
  */
-export async function limitSockets(group: string, memoryBytes: number, root = '/sys/fs/cgroup'): Promise<void> {
-  await writeFile(join(root, 'memory', group, 'memory.kmem.tcp.limit_in_bytes'), String(Math.floor(memoryBytes / 4)));
+export async function limitSockets(group: string, memoryBytes: number): Promise<void> {
+  const { path, text } = socketLimit(group, memoryBytes);
+  await writeFile(path, text);
+}
+
+/** The file that bounds it and what is written there. `folder`: where the memory controller is mounted. */
+export function socketLimit(
+  group: string,
+  memoryBytes: number,
+  folder = '/sys/fs/cgroup/memory',
+): { readonly path: string; readonly text: string } {
+  return { path: join(folder, group, 'memory.kmem.tcp.limit_in_bytes'), text: String(Math.floor(memoryBytes / 4)) };
 }
 
 /**

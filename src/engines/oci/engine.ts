@@ -29,6 +29,7 @@ import { askForGracePeriod } from './grace-period.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox, tidy } from './lifecycle.ts';
 import { listenInside } from '../listen.ts';
 import { endOrphans } from './orphans.ts';
+import { onPath } from './runtimes.ts';
 import { requireProtections } from '../workspace/protections.ts';
 import { endSession, processesInside } from '../processes.ts';
 import { dropReady, holdReady } from './ready-filling.ts';
@@ -56,6 +57,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
       ownKernel: runtime === 'runsc',
     }),
     examine: (runtime, abort) => examine(context, runtime, abort),
+    missingTool: async (runtime) => ((await onPath(runtime, context.env['PATH'] ?? '')) === undefined ? runtime : undefined),
     create: (spec, abort = {}) => exclusive(spec.id, () => createSandbox(context, spec, abort)),
     ingress: (id, ports, abort = {}) =>
       exclusive(id, async () => {

@@ -72,7 +72,7 @@ async function isOfPackage(name: string, host: RuntimeHost): Promise<boolean> {
 }
 
 /** As execvp(3) finds it, with links resolved. */
-async function onPath(name: string, path: string): Promise<string | undefined> {
+export async function onPath(name: string, path: string): Promise<string | undefined> {
   for (const folder of path.split(':')) {
     const file = join(folder, name);
     // oxlint-disable-next-line no-await-in-loop -- the first that can be run

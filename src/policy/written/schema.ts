@@ -273,7 +273,7 @@ export const policySchema = z
       .enum([...engineNames, 'auto'])
       .optional()
       .describe(
-        'what makes the sandbox: `oci`, the container runtime itself; `docker`, a Docker Engine on this host, `podman`, Podman on this host, which both lack some layers of protection; `auto`, the one of them that lacks the fewest; default `oci`',
+        'what makes the sandbox: `oci`, the container runtime itself; `docker`, a Docker Engine on this host, `podman`, Podman on this host, which both lack some layers of protection; `auto`, the one of them that lacks the fewest; default `oci`, and `auto` where its runtime is not installed',
       ),
     runtime: z
       .enum(['runc', 'crun', 'runsc'])

@@ -6,6 +6,7 @@ import { groupLimits } from './group-limits.ts';
 import { hostProcesses, type HostProcess } from './gvisor-processes.ts';
 import {
   groupRows,
+  ownPart,
   idRows,
   namespaceControl,
   namespaceRows,
@@ -42,7 +43,7 @@ export async function gvisorRows(target: Target, { first, plan, uid }: PlannedRu
       "files of this host that gVisor's kernel sees",
       kernel.filter(({ type }) => type !== 'tmpfs' && type !== 'proc').map(({ at, type }) => `${at} (${type})`),
     ),
-    ...groupRows({ ...group, strangers }, plan, tasksFor(plan.limits.pids)),
+    ...groupRows({ ...group, strangers }, plan, tasksFor(ownPart(plan).pids)),
     namespaceControl(own),
   ];
 }

@@ -35,7 +35,7 @@ export async function kernelRows({ first, plan, uid }: PlannedRun): Promise<read
     ...idRows(ids, uid),
     ...mountRows(mountLines(mounts), plan),
     ...limitRows(limitsOf(limits), plan),
-    ...groupRows({ ...group, strangers }, plan, plan.limits.pids),
+    ...groupRows({ ...group, strangers }, plan, ownPart(plan).pids),
     namespaceControl(own),
   ];
 }
@@ -142,7 +142,15 @@ function homeFacts(home: MountLine | undefined) {
   return { expected: 'ext4 on a loop device', seen, ok: /^ext4 on \/dev\/loop\d+$/.test(seen), from: 'outside' as const };
 }
 
-function limitRows(limits: Readonly<Record<string, string>>, { limits: planned }: Plan): readonly Row[] {
+/** Of a plan's limits, what its own programs have: its servers take one half, and of what is left its containers do. */
+export function ownPart({ limits, docker, companions }: Pick<Plan, 'limits' | 'docker' | 'companions'>): Plan['limits'] {
+  const { memoryBytes, cpus, pids } = limits;
+  const parts = 2 ** [docker, companions].filter((sharer) => sharer !== undefined).length;
+  return { ...limits, memoryBytes: Math.floor(memoryBytes / parts), cpus: cpus / parts, pids: Math.floor(pids / parts) };
+}
+
+function limitRows(limits: Readonly<Record<string, string>>, plan: Plan): readonly Row[] {
+  const planned = ownPart(plan);
   const wanted = {
     'Max core file size': 0,
     'Max file size': planned.fileBytes,
@@ -154,7 +162,8 @@ function limitRows(limits: Readonly<Record<string, string>>, { limits: planned }
 }
 
 /** Limits of a command as its own kernel tells it, by their names in getrlimit(2). */
-export function commandLimitRows(seen: Readonly<Record<string, string>>, { limits }: Plan): readonly Row[] {
+export function commandLimitRows(seen: Readonly<Record<string, string>>, plan: Plan): readonly Row[] {
+  const limits = ownPart(plan);
   const wanted = { CORE: 0, FSIZE: limits.fileBytes, NOFILE: limits.openFiles, NPROC: limits.pids, MEMLOCK: 2 * 1024 * 1024 };
   return Object.entries(wanted).map(([name, value]) =>
     same(`RLIMIT_${name} of a command`, `${value} ${value}`, seen[name] ?? 'nothing', 'inside'),
@@ -163,10 +172,13 @@ export function commandLimitRows(seen: Readonly<Record<string, string>>, { limit
 
 /**
  * Who is in the group and in another namespace of this kind than the first process. A runtime that starts a command is, for a
- * moment: whoever stays is a stranger.
+ * moment: whoever stays is a stranger. `undefined` where the first process may not be looked at.
  */
-export async function strangersIn(first: number, kind: 'pid' | 'user'): Promise<readonly number[]> {
+export async function strangersIn(first: number, kind: 'pid' | 'user'): Promise<readonly number[] | undefined> {
   const own = await namespaceOf(first, kind);
+  if (own === '') {
+    return undefined;
+  }
   let found: readonly number[] = [];
   for (let look = 0; look < 20; look += 1) {
     // oxlint-disable-next-line no-await-in-loop -- one look after the other
@@ -186,11 +198,13 @@ export async function strangersIn(first: number, kind: 'pid' | 'user'): Promise<
 
 /** What a person waived by name is not asked about. `pids`: how many processes of this host the group may have. */
 export function groupRows(
-  { memory, cpus, pids: processes, strangers }: GroupLimits & { readonly strangers: readonly number[] },
-  { limits, waive }: Plan,
+  { memory, cpus, pids: processes, strangers }: GroupLimits & { readonly strangers: readonly number[] | undefined },
+  plan: Plan,
   pids: number,
 ): readonly Row[] {
   const page = 4096;
+  const { waive } = plan;
+  const limits = ownPart(plan);
   const rows = [
     { layer: 'memory-limit', row: same('memory of the group', String(Math.floor(limits.memoryBytes / page) * page), memory) },
     { layer: 'cpu-limit', row: same('processors of the group', limits.cpus.toFixed(2), cpus) },
@@ -201,5 +215,11 @@ export function groupRows(
     return [];
   }
   const held = rows.filter(({ layer }) => !waive.includes(layer)).map(({ row }) => row);
-  return [...held, none('processes of others in the group', strangers.map(String))];
+  const others = 'processes of others in the group';
+  return [
+    ...held,
+    strangers === undefined
+      ? attack(others, { expected: 'none', seen: 'it cannot be read', ok: undefined, from: 'outside' })
+      : none(others, strangers.map(String)),
+  ];
 }

@@ -160,7 +160,9 @@ export const fileProbes: ProbeTable = {
     async run(bench) {
       const found = textList(bench.answer('host_sockets'));
       const abstract = textList(bench.answer('abstract_sockets'));
-      const variables = textList(bench.answer('agent_variables'));
+      // Where containers are offered, it names the sandbox's own broker.
+      const offered = bench.target.plan?.docker === undefined ? [] : ['DOCKER_HOST'];
+      const variables = textList(bench.answer('agent_variables')).filter((name) => !offered.includes(name));
       const none = (list: readonly string[]) => ({
         expected: 'none',
         seen: list.slice(0, 8).join(' ') || 'none',

@@ -12,9 +12,10 @@ import { askedFor } from '../asked-for.ts';
 import { firstPid, inspectContainer, partOf, removeContainer } from '../containers.ts';
 import type { DockerContext } from '../context.ts';
 import { segment } from '../docker-client.ts';
+import { withHand } from '../hand.ts';
 import { labels } from '../labels.ts';
 import { limitPools } from '../limit-pools.ts';
-import { userOf } from '../lifecycle.ts';
+import { imageOf, userOf } from '../lifecycle.ts';
 import { bodyFacts } from '../make-keeper.ts';
 import { differences, kernelFaults, kernelStatus } from '../read-back.ts';
 import { fieldsOf, numberOf, rowsOf, textOf } from '../read-json.ts';
@@ -216,9 +217,11 @@ async function confirm({ context, facts, marks, spec }: Nested, id: string, body
         `a container of ${marks.sandbox} is other than asked: ${faults.map(visible).join(', ').slice(0, 300)}`,
       );
     }
-    await restrictMounts(context, pid, fieldsOf(body.HostConfig['Tmpfs']));
     const memoryBytes = numberOf(body.HostConfig['Memory']) ?? facts.share.memoryBytes;
-    await limitPools(context, pid, { hostname: spec.hostname, limits: { ...facts.share, memoryBytes } });
+    await withHand(context, { spec, image: () => imageOf(context, spec, {}) }, async (hand) => {
+      await restrictMounts(hand, pid, fieldsOf(body.HostConfig['Tmpfs']));
+      await limitPools({ context, hand }, pid, { hostname: spec.hostname, limits: { ...facts.share, memoryBytes } });
+    });
   } catch (error) {
     // The kernel takes the mounts of a process that ends a moment before the engine knows of the end.
     if (!(await isEnding(pid)) && (await firstPid(context, id)) !== undefined) {
