@@ -1,9 +1,9 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { isSandboxId } from '../base/ids.ts';
-import { isErrno, privateFolder, readTextIfPresent, removeDrafts, replaceFile, writeNew } from '../system/files.ts';
+import { isErrno, privateFolder, readTextIfPresent, removeDrafts, removeFile, replaceFile, writeNew } from '../system/files.ts';
 import type { SandboxSpec } from './engine.ts';
 import type { Placeholder } from './workspace/protect.ts';
 
@@ -74,7 +74,7 @@ export function engineRecords(folder: string): Records {
       }
     },
     replace: (record) => replaceFile(fileOf(record.spec.id), JSON.stringify(record)),
-    remove: (id) => rm(fileOf(id), { force: true }),
+    remove: (id) => removeFile(fileOf(id)),
     async all() {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const ids = (await readdir(folder)).map((name) => name.replace(/\.json$/, '')).filter(isSandboxId);

@@ -103,11 +103,16 @@ export async function replaceFile(path: string, content: string): Promise<void> 
 }
 
 /**
- * Whether it was written does not hang on this. A draft that stays is taken away with those of killed processes, but not before
- * this process has ended: it is tried more than once.
+ * Removes a file of our state; one that the disk does not let go of for a moment is tried again, because nobody else does while
+ * this process lives. Throws what the last attempt threw.
  */
+export async function removeFile(path: string): Promise<void> {
+  await keepTrying(() => rm(path, { force: true }), { attempts: 3, waitMs: 50 });
+}
+
+/** Whether it was written does not hang on this: a draft that stays is taken away with those of killed processes. */
 async function discard(draft: string): Promise<void> {
-  await keepTrying(() => rm(draft, { force: true }), { attempts: 3, waitMs: 50 }).catch(() => undefined);
+  await removeFile(draft).catch(() => undefined);
 }
 
 async function draftOf(path: string): Promise<string> {

@@ -9,7 +9,7 @@ import type { ReadyTimes } from '../../src/engines/oci/ready-place.ts';
 import { engineRecords, type EngineRecord } from '../../src/engines/records.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 import { run, spawnProcess } from '../../src/system/process.ts';
-import { ociLab, ociLacks, type OciLab } from '../helpers/oci-lab.ts';
+import { ociLab, ociLacks, uid, type OciLab } from '../helpers/oci-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
 const fixture = resolve(import.meta.dirname, '../fixtures/hold-ready.ts');
@@ -224,6 +224,19 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
     await lab.engine.create(spec);
     expect(await containerOf(spec)).toBeUndefined();
     expect((await lab.engine.processes(spec.id)).length).toBe(1);
+  });
+
+  it.skipIf(uid !== 0)('leaves nothing where its record cannot be removed for a moment', async () => {
+    await anew({ refillMs: never, lookMs: 20, idleMs: never });
+    const { record, pid } = await madeReady();
+    const file = join(engineLayout(lab.options.folders).records, `${record.spec.id}.json`);
+    // Nobody removes what something is mounted on.
+    expect((await run('mount', ['--bind', file, file], { env })).exitCode).toBe(0);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => folderOf('run/sandboxes'), { timeout: 10_000, interval: 10 }).toEqual([]);
+    expect(await folderOf('state/sandboxes')).toEqual([`${record.spec.id}.json`]);
+    expect((await run('umount', [file], { env })).exitCode).toBe(0);
+    await expect.poll(() => folderOf('state/sandboxes'), { timeout: 10_000 }).toEqual([]);
   });
 
   it('ends with whoever made it, and the next one clears away what is left', async () => {

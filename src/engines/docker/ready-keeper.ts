@@ -2,6 +2,7 @@ import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 
 import { newSandboxId } from '../../base/ids.ts';
 import { privateFolder } from '../../system/files.ts';
+import { keepTrying } from '../../system/keep-trying.ts';
 import type { SandboxSpec } from '../engine.ts';
 import type { EngineRecord } from '../records.ts';
 import { firstProcess, ownContainers, removeContainer } from './containers.ts';
@@ -105,7 +106,12 @@ export async function dropKeepers(context: DockerContext): Promise<void> {
   );
 }
 
+/** Nobody asks for it again, and each step can be done again. */
 async function forgetKeeper(context: DockerContext, id: string): Promise<void> {
+  await keepTrying(() => removeKeeper(context, id), { attempts: 5, waitMs: 100 });
+}
+
+async function removeKeeper(context: DockerContext, id: string): Promise<void> {
   await Promise.all((await ownContainers(context, id)).map(({ id: container }) => removeContainer(context, container)));
   await rm(context.sandbox(id).folder, { recursive: true, force: true });
   await context.records.remove(id);

@@ -2,6 +2,7 @@ import { rename, stat } from 'node:fs/promises';
 
 import type { Ready } from './ready-container.ts';
 import { isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+import { keepTrying } from '../../system/keep-trying.ts';
 import type { SandboxSpec } from '../engine.ts';
 import { abandon, beginContainer, heldContainer, kindOfContainer, type Begun, type ContainerHost } from './container.ts';
 import { identityOf, restingListener, type EngineContext } from './context.ts';
@@ -86,7 +87,8 @@ export async function drop(context: EngineContext, ready: Ready | undefined): Pr
   if (ready !== undefined) {
     ready.listener.end();
     await abandon(ready.begun);
-    await forgetIfThere(context, ready.record.spec.id);
+    // Nobody asks for it again, and each step can be done again.
+    await keepTrying(() => forgetIfThere(context, ready.record.spec.id), { attempts: 5, waitMs: 100 });
   }
 }
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
-import { isErrno, privateFolder, removeDrafts, replaceFile, writeNew } from '../../system/files.ts';
+import { isErrno, privateFolder, removeDrafts, removeFile, replaceFile, writeNew } from '../../system/files.ts';
 import { slotCount } from './ids.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 
@@ -57,7 +57,7 @@ export function idSlots(folder: string, isKnown: (id: string) => Promise<boolean
     },
     async free(slot, id) {
       if ((await ownerOf(fileOf(slot))) === id) {
-        await rm(fileOf(slot), { force: true });
+        await removeFile(fileOf(slot));
       }
       taken.delete(id);
     },
@@ -87,7 +87,7 @@ async function freeIfLost(file: string, isOwned: (id: string) => Promise<boolean
   if (owner === undefined || (owner !== '' && (await isOwned(owner)))) {
     return false;
   }
-  await rm(file, { force: true });
+  await removeFile(file);
   return true;
 }
 
