@@ -26,6 +26,8 @@ export interface Refusal {
   readonly errorType?: string | undefined;
   /** the known secret that was found, by its name */
   readonly secret?: string | undefined;
+  /** name of the credential it is about, for the command that helps */
+  readonly credential?: string | undefined;
   /** the journal has it already */
   readonly isRecorded?: true | undefined;
 }

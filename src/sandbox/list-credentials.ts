@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 
+import { visible } from '../base/text.ts';
 import type { LoginView } from '../credentials/login/login-keeper.ts';
 import { sealedNames } from '../credentials/sealed/sealed-store.ts';
 import { readNote, type ValueNote } from '../credentials/sealed/sealed-value.ts';
@@ -8,6 +9,7 @@ import { registryKinds } from '../policy/facts.ts';
 import type { KnownCredential } from '../policy/layers/resolve-credentials.ts';
 import type { CredentialSource, NetworkRule } from '../policy/policy.ts';
 import { plainSources } from '../policy/written/source-schema.ts';
+import { privateFileFault } from '../system/private-file.ts';
 import type { SandboxContext } from './context.ts';
 import { credentialWorld, hostsByRules, hostsOf } from './known-credentials.ts';
 import { runningWith } from './credentials.ts';
@@ -68,7 +70,7 @@ export async function listCredentials(context: SandboxContext, asked: ListCreden
       return {
         name,
         provider: credential?.rule.provider ?? note?.provider ?? 'header',
-        sources: await Promise.all(plainSources(source).map((one) => viewSource(one, { sealed, logins }))),
+        sources: await Promise.all(plainSources(source).map((one) => viewSource(one, { sealed, logins, uid: context.uid }))),
         hosts: firstFilled(note?.hosts, known) ?? hostsByRules(name, rules),
         definedIn: credential === undefined ? 'sealed' : definitionOf(credential.rule.origin),
         ...timesOf(note),
@@ -101,39 +103,57 @@ function timeOf(ms: number | undefined): string | undefined {
 interface Present {
   readonly sealed: readonly string[];
   readonly logins: readonly LoginView[];
+  readonly uid: number;
 }
 
 async function viewSource(source: CredentialSource, present: Present): Promise<SourceView> {
   const variable = source.kind === 'env' ? source.name : undefined;
-  return {
-    kind: source.kind,
-    text: describeSource(source) + stateOf(source, present),
-    variable,
-    has: await presence(source, present),
-  };
+  const { has, state = '' } = await presence(source, present);
+  return { kind: source.kind, text: describeSource(source) + state, variable, has };
 }
 
-function stateOf(source: CredentialSource, { logins }: Present): string {
-  const login = source.kind === 'login' ? logins.find(({ agent }) => agent === source.agent) : undefined;
+interface Presence {
+  readonly has: SourceView['has'];
+  /** told beside the source */
+  readonly state?: string;
+}
+
+function presenceOfLogin(agent: string, { logins }: Present): Presence {
+  const login = logins.find((one) => one.agent === agent);
   if (login?.stopped !== undefined) {
-    return `, ended: ${login.stopped}`;
+    return { has: 'no', state: `, ended: ${login.stopped}` };
   }
-  return login?.validUntilMs === undefined ? '' : `, valid until ${timeOf(login.validUntilMs) ?? ''}`;
+  const until = login?.validUntilMs === undefined ? '' : `, valid until ${timeOf(login.validUntilMs) ?? ''}`;
+  return { has: login === undefined ? 'no' : 'yes', state: until };
 }
 
-async function presence(source: CredentialSource, { sealed, logins }: Present): Promise<SourceView['has']> {
+/** A file that would be refused is of no use to anybody: its state is why. */
+async function presenceOfFile(path: string, { uid }: Present): Promise<Presence> {
+  const there = await exists(path);
+  const fault = there ? await privateFileFault(path, { uid }) : undefined;
+  return fault === undefined
+    ? { has: there ? 'yes' : 'no' }
+    : { has: 'no', state: `, refused: it ${fault.message.replace(`${visible(path)} `, '')}` };
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function presence(source: CredentialSource, present: Present): Promise<Presence> {
   switch (source.kind) {
     case 'stored':
-      return sealed.includes(source.name) ? 'yes' : 'no';
+      return { has: present.sealed.includes(source.name) ? 'yes' : 'no' };
     case 'login':
-      return logins.some(({ agent, stopped }) => agent === source.agent && stopped === undefined) ? 'yes' : 'no';
+      return presenceOfLogin(source.agent, present);
     case 'file':
+      return await presenceOfFile(source.path, present);
     case 'secret':
-      return await stat(source.path).then(
-        () => 'yes',
-        () => 'no',
-      );
+      return { has: (await exists(source.path)) ? 'yes' : 'no' };
     default:
-      return 'unknown';
+      return { has: 'unknown' };
   }
 }

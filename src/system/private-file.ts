@@ -24,6 +24,27 @@ export async function readPrivateFile(path: string, options: PrivateFileOptions)
   }
 }
 
+/** Why it would be refused; `undefined`: it is there and private. Nothing of it is read. */
+export async function privateFileFault(
+  path: string,
+  options: Pick<PrivateFileOptions, 'uid'>,
+): Promise<CasemateError | undefined> {
+  try {
+    const file = await openWithoutFollowing(path);
+    try {
+      await requirePrivate(file, path, options);
+      return undefined;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof CasemateError) {
+      return error;
+    }
+    throw error;
+  }
+}
+
 async function openWithoutFollowing(path: string): Promise<FileHandle> {
   try {
     // O_NONBLOCK: opening a named pipe must not wait for its writer.
@@ -43,7 +64,7 @@ async function openWithoutFollowing(path: string): Promise<FileHandle> {
   }
 }
 
-async function requirePrivate(file: FileHandle, path: string, options: PrivateFileOptions): Promise<void> {
+async function requirePrivate(file: FileHandle, path: string, options: Pick<PrivateFileOptions, 'uid'>): Promise<void> {
   const stats = await file.stat();
   if (!stats.isFile()) {
     throw refused(path, 'is not a regular file', undefined);

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -26,7 +26,7 @@ beforeAll(async () => {
     `  - { host: ${host}, credential: ${credential}, upstream: "http://127.0.0.1:${port}" }\n`;
   await writeFile(
     join(home.paths.config, 'policy.yaml'),
-    `version: 1\ncredentials:\n  gitlab: { provider: bearer, source: { stored: gitlab }, hosts: [gitlab.example.com] }\n  printed: { provider: bearer, source: { command: [printf, of-a-program] }, hosts: [printed.example.com] }\n  unhosted: { provider: bearer, source: { stored: unhosted } }\nnetwork:\n${rule('gitlab.example.com', 'gitlab')}${rule('unhosted.example.com', 'unhosted')}${rule('printed.example.com', 'printed')}${rule('sts.us-east-1.amazonaws.com', 'aws')}${rule('api.github.com', 'github')}`,
+    `version: 1\ncredentials:\n  gitlab: { provider: bearer, source: { stored: gitlab }, hosts: [gitlab.example.com] }\n  printed: { provider: bearer, source: { command: [printf, of-a-program] }, hosts: [printed.example.com] }\n  filed: { provider: bearer, source: { file: ${join(home.root, 'open-token')} }, hosts: [filed.example.com] }\n  unhosted: { provider: bearer, source: { stored: unhosted } }\nnetwork:\n${rule('gitlab.example.com', 'gitlab')}${rule('unhosted.example.com', 'unhosted')}${rule('printed.example.com', 'printed')}${rule('sts.us-east-1.amazonaws.com', 'aws')}${rule('api.github.com', 'github')}`,
   );
 }, 30_000);
 
@@ -69,6 +69,16 @@ test('a value comes from a variable, a private file or a command, and from one o
   expect((await credentials(['set', 'gitlab', '--from-command'])).code).toBe(2);
   expect((await credentials(['set', 'gitlab', '--', 'printf', 'x'])).code).toBe(2);
 }, 60_000);
+
+test('a file that others can read is not shown as there, and why is said', async () => {
+  const file = join(home.root, 'open-token');
+  await writeFile(file, 'of-file\n', { mode: 0o644 });
+  expect((await view('filed'))?.sources).toMatchObject([
+    { has: 'no', text: expect.stringContaining('refused: it can be read or changed by others') },
+  ]);
+  await chmod(file, 0o600);
+  expect((await view('filed'))?.sources).toMatchObject([{ has: 'yes', text: `file ${file}` }]);
+}, 30_000);
 
 test('what is sealed under a name that no policy defines is told of, with what to write; so is a value too short to be found', async () => {
   const set = await credentials(['set', 'forge', '--provider', 'bearer'], { input: 'short' });

@@ -151,7 +151,13 @@ function layerOf(refusal: Refusal): string {
 }
 
 function nextStep(refusal: Refusal, asked: Asked): string {
-  return askStep(refusal) ?? denials[refusal.reason].next ?? proposal(refusal, asked);
+  return askStep(refusal) ?? knownStep(refusal) ?? proposal(refusal, asked);
+}
+
+/** Ends in the command that helps, where there is one. */
+function knownStep({ reason, credential }: Refusal): string | undefined {
+  const { next } = denials[reason];
+  return next === undefined || credential === undefined ? next : `${next} ${shellWord(credential)}`;
 }
 
 function proposal(refusal: Refusal, asked: Asked): string {

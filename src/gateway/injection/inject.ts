@@ -50,7 +50,10 @@ async function reveal(credential: BoundCredential): Promise<Material | Refusal> 
   } catch (thrown) {
     const { code, message } = toCasemateError(thrown);
     if (code === 'CREDENTIAL_REVOKED') {
-      return refuse('credential-revoked', `the credential "${credential.name}" was revoked on the host`);
+      return {
+        ...refuse('credential-revoked', `the credential "${credential.name}" was revoked on the host`),
+        credential: credential.name,
+      };
     }
     if (code === 'LOGIN_ENDED') {
       return refuse('login-ended', message);
