@@ -35,6 +35,8 @@ export interface GatewayLimits {
   readonly answerMs: number;
   /** without a byte in either direction */
   readonly idleMs: number;
+  /** how long a session of HTTP/2 to an upstream is kept without a stream */
+  readonly upstreamIdleMs: number;
   readonly dnsIdleMs: number;
 }
 
@@ -61,6 +63,7 @@ export const defaultLimits: GatewayLimits = {
   dialMs: 15_000,
   answerMs: 900_000,
   idleMs: 3_600_000,
+  upstreamIdleMs: 30_000,
   dnsIdleMs: 10_000,
 };
 

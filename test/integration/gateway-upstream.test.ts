@@ -8,12 +8,15 @@ import {
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { rootCertificates } from 'node:tls';
 import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { hostTrustStore, splitPem } from '../../src/gateway/tls/trust.ts';
 import { environmentOf } from '../../src/system/environment.ts';
+import type { GatewayLimits } from '../../src/gateway/limits.ts';
+import { eventually } from '../../src/proof/eventually.ts';
 import { createLab, credential, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt } from '../helpers/sink.ts';
@@ -51,8 +54,13 @@ async function client() {
 
 async function startHttp2(
   take: (path: string, stream: ServerHttp2Stream, session: ServerHttp2Session) => void,
+  limits: Partial<GatewayLimits> = {},
 ): Promise<{ server: Http2SecureServer; sessions: () => number }> {
-  lab = await createLab({ rules: [rule('up.example.com', { credential: 'anthropic' })], credentials: [credential()] });
+  lab = await createLab({
+    rules: [rule('up.example.com', { credential: 'anthropic' })],
+    credentials: [credential()],
+    gateway: { limits },
+  });
   let sessions = 0;
   const server = createSecureServer({
     key: lab.upstreamLeaves.privateKeyPem,
@@ -84,6 +92,35 @@ describe('an upstream that speaks HTTP/2', () => {
     expect((await get('/last')).text).toBe('/last');
     await lab.settled();
     expect((await get('/after')).text).toBe('/after');
+    expect(sessions()).toBe(2);
+    close();
+    server.close();
+  });
+
+  test('is left when nothing was asked of it for long, and not while it answers', async () => {
+    const open = new Set<ServerHttp2Session>();
+    let slow: ServerHttp2Stream | undefined;
+    const take = (path: string, stream: ServerHttp2Stream, session: ServerHttp2Session): void => {
+      if (!open.has(session)) {
+        open.add(session);
+        session.once('close', () => open.delete(session));
+      }
+      stream.respond({ ':status': 200 });
+      if (path === '/slow') {
+        slow = stream;
+        stream.write('begun');
+      } else {
+        stream.end(path);
+      }
+    };
+    const { server, sessions } = await startHttp2(take, { upstreamIdleMs: 100 });
+    const { get, close } = await client();
+    const answer = get('/slow');
+    await sleep(350);
+    slow?.end(' and ended');
+    expect((await answer).text).toBe('begun and ended');
+    expect(await eventually(async () => (open.size === 0 ? true : undefined))).toBe(true);
+    expect((await get('/again')).text).toBe('/again');
     expect(sessions()).toBe(2);
     close();
     server.close();

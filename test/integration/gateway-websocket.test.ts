@@ -112,6 +112,30 @@ describe('WebSocket', () => {
     server.close();
   });
 
+  test('that cannot be carried out by a fault of the gateway has its end on record, and one too many is refused', async () => {
+    const rules = [rule('plain.example.com', { ports: [80] })];
+    const broken = await createLab({
+      rules,
+      gateway: {
+        dial: () => {
+          throw new Error('no socket');
+        },
+      },
+    });
+    const got = await talk(await rawConnect(await broken.open('plain.example.com', 80)), [handshake]);
+    expect(got.text).not.toContain('101');
+    await broken.settled();
+    expect(broken.actions()).toEqual([
+      'net.open allow ok plain.example.com:80',
+      'net.exchange allow gateway-fault plain.example.com:80',
+    ]);
+    await broken.close();
+    const full = await createLab({ rules, gateway: { limits: { exchanges: 0 } } });
+    const refused = await talk(await rawConnect(await full.open('plain.example.com', 80)), [handshake]);
+    expect(refused.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*too-busy/);
+    await full.close();
+  });
+
   test('an upstream that answers 404 to the upgrade is an ordinary answer', async () => {
     const plain = await sinkAt(lab, 'plain.example.com', 80, {
       plain: true,

@@ -166,6 +166,7 @@ test('what comes after says that it was revoked, until it is restored; one sandb
   expect(refused.text).toContain('HTTP/1.1 403');
   expect(refused.text).toContain('x-casemate-denied: credential-revoked');
   expect(refused.text).toContain('was revoked on the host');
+  expect(refused.text).toContain('casemate credentials restore main\n');
   expect(own.connections()).toBe(0);
   await expect(credentials.bound.get('main')?.obtain()).rejects.toMatchObject({ code: 'CREDENTIAL_REVOKED' });
   // A new value for all does not give it back to the sandbox that lost it.

@@ -38,7 +38,8 @@ export async function relayUpgrade(upgrade: Upgrade, site: Site): Promise<void> 
   site.onExchange();
   site.live.counts.openExchanges += 1;
   try {
-    const refusal = await attempt(upgrade, exchange, site);
+    const isBusy = site.live.counts.openExchanges > site.live.limits.exchanges;
+    const refusal = isBusy ? refuse('too-busy', 'too many requests at the same time') : await attempt(upgrade, exchange, site);
     if (refusal !== undefined) {
       await answerRefusal(exchange, site, refusal);
     }
@@ -54,7 +55,16 @@ async function attempt(upgrade: Upgrade, exchange: Exchange, site: Site): Promis
   if (!permitted.ok) {
     return permitted.refusal;
   }
-  const { run } = permitted;
+  try {
+    return await carryOut(upgrade, permitted.run, site);
+  } catch (thrown) {
+    // Permission is on record, so the end has to be, whatever breaks.
+    finish(permitted.run, 'gateway-fault');
+    throw thrown;
+  }
+}
+
+async function carryOut(upgrade: Upgrade, run: Run, site: Site): Promise<Refusal | undefined> {
   const { plan } = run;
   const asked = upstreamRequest(run);
   const fields: Field[] = [

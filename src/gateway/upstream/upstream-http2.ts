@@ -1,11 +1,11 @@
-import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 
 import { brokenRequest, faulty, type Attempt } from '../fault.ts';
 import { fieldsOf, type Field } from '../http/fields.ts';
 import { informationLimit } from '../limits.ts';
 import { pump } from '../bodies/pump.ts';
-import type { UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream-request.ts';
+import type { RequestBody, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream-request.ts';
 
 /** Requests over one HTTP/2 session to an upstream that offers it. Nothing is sent a second time. */
 export interface Http2Upstream {
@@ -25,12 +25,12 @@ const streamWindowBytes = 4 * 1024 * 1024;
 const sessionWindowBytes = 4 * streamWindowBytes;
 
 export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOptions): Http2Upstream {
-  let live: ClientHttp2Session | undefined;
+  let live: Session | undefined;
   let opening: Promise<Attempt<Offer>> | undefined;
   let speaksHttp1 = false;
-  const offer = (session: ClientHttp2Session): Attempt<Offer> => ({
+  const offer = (session: Session): Attempt<Offer> => ({
     ok: true,
-    value: { kind: 'http2', request: (request) => send(session, request, limits.answerMs) },
+    value: { kind: 'http2', request: (request) => session.request(request, limits.answerMs) },
   });
   const open = async (): Promise<Attempt<Offer>> => {
     // Not the caller's signal: others may be waiting for the same session.
@@ -42,12 +42,12 @@ export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOpt
       speaksHttp1 = true;
       return { ok: true, value: { kind: 'http1', socket: dialled.value } };
     }
-    live = startSession(dialled.value, destination.host);
+    live = startSession(dialled.value, destination.host, limits.upstreamIdleMs);
     return offer(live);
   };
   return {
     async session() {
-      if (live !== undefined && !live.closed && !live.destroyed) {
+      if (live?.isUsable() === true) {
         return offer(live);
       }
       if (speaksHttp1) {
@@ -64,7 +64,16 @@ export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOpt
   };
 }
 
-function startSession(socket: Socket, host: string): ClientHttp2Session {
+interface Session {
+  /** Whether it can take a request, as far as this side knows. */
+  readonly isUsable: () => boolean;
+  readonly request: (asked: UpstreamRequest, answerMs: number) => Promise<Attempt<UpstreamAnswer>>;
+  /** Streams that are open end by themselves. */
+  readonly close: () => void;
+  readonly destroy: () => void;
+}
+
+function startSession(socket: Socket, host: string, idleMs: number): Session {
   const session = connect(`https://${host}`, {
     createConnection: () => socket,
     settings: { enablePush: false, initialWindowSize: streamWindowBytes },
@@ -72,10 +81,40 @@ function startSession(socket: Socket, host: string): ClientHttp2Session {
   session.on('error', () => undefined);
   session.once('connect', () => session.setLocalWindowSize(sessionWindowBytes));
   session.once('goaway', () => session.close());
-  return session;
+  let open = 0;
+  let lastMs = Date.now();
+  // The time of day, which goes on while the host sleeps: a way that died meanwhile tells nobody, and would hold a request.
+  const isIdle = (): boolean => open === 0 && Date.now() - lastMs >= idleMs;
+  const timer = setInterval(() => (isIdle() ? session.close() : undefined), idleMs).unref();
+  session.once('close', () => clearInterval(timer));
+  return {
+    isUsable: () => !session.closed && !session.destroyed && !isIdle(),
+    request(asked, answerMs) {
+      const ended = (): void => {
+        open -= 1;
+        lastMs = Date.now();
+      };
+      // Throws where nothing could be opened.
+      const answer = send(session, asked, { answerMs, ended });
+      open += 1;
+      return answer;
+    },
+    close: () => session.close(),
+    destroy: () => session.destroy(),
+  };
 }
 
-function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: number): Promise<Attempt<UpstreamAnswer>> {
+interface Sending {
+  readonly answerMs: number;
+  /** called once, when its stream is closed */
+  readonly ended: () => void;
+}
+
+function send(
+  session: ClientHttp2Session,
+  asked: UpstreamRequest,
+  { answerMs, ended }: Sending,
+): Promise<Attempt<UpstreamAnswer>> {
   const { promise, resolve } = Promise.withResolvers<Attempt<UpstreamAnswer>>();
   const stream = session.request(requestHeaders(asked), {
     endStream: asked.body === undefined,
@@ -120,21 +159,32 @@ function send(session: ClientHttp2Session, asked: UpstreamRequest, answerMs: num
   });
   stream.on('error', () => settle(faulty('unreachable', `${asked.authority} broke off the exchange`)));
   stream.once('close', () => {
+    ended();
     asked.signal.removeEventListener('abort', abort);
     settle(faulty('unreachable', `${asked.authority} broke off the exchange`));
   });
   if (asked.body !== undefined) {
-    const { stream: content, options, trailers } = asked.body;
-    let last: readonly Field[] = [];
-    stream.once('wantTrailers', () => stream.sendTrailers(headersOf(last)));
-    pump(content, stream, { ...options, beforeEnd: () => void (last = trailers()) }).catch(() => {
-      if (!stream.writableFinished) {
-        settle(stream.destroyed ? faulty('unreachable', `${asked.authority} broke off the exchange`) : brokenRequest);
-        abort();
-      }
+    sendContent(stream, asked.body, (isStreamGone) => {
+      settle(isStreamGone ? faulty('unreachable', `${asked.authority} broke off the exchange`) : brokenRequest);
+      abort();
     });
   }
   return promise;
+}
+
+/** `broken`: it did not come to its end, and nothing of the request counts. */
+function sendContent(
+  stream: ClientHttp2Stream,
+  { stream: content, options, trailers }: RequestBody,
+  broken: (isStreamGone: boolean) => void,
+): void {
+  let last: readonly Field[] = [];
+  stream.once('wantTrailers', () => stream.sendTrailers(headersOf(last)));
+  pump(content, stream, { ...options, beforeEnd: () => void (last = trailers()) }).catch(() => {
+    if (!stream.writableFinished) {
+      broken(stream.destroyed);
+    }
+  });
 }
 
 function requestHeaders({
