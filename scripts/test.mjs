@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 
 import { checkCommand, checkTests, total } from './setup/checks.mjs';
+import { fetchDockerClients } from './setup/docker-clients.mjs';
 import { startDockerEngine } from './setup/docker-engine.mjs';
 import { Failure, main, report } from './setup/failure.mjs';
 import { copyFor, ordinaryUser } from './setup/ordinary-user.mjs';
@@ -25,7 +26,8 @@ await main(async () => {
   const docker = await startDockerEngine();
   const podman = await startPodman(join(root, '.cache', 'podman'));
   try {
-    const whole = { ...env, ...docker.env, ...podman.env };
+    const clients = docker.env.DOCKER_HOST === undefined ? {} : await fetchDockerClients();
+    const whole = { ...env, ...docker.env, ...podman.env, ...clients };
     const counts = chosen.length > 0 ? [await checkTests('Chosen tests', chosen, { env: whole })] : await checkAll(whole, docker);
     const { passed, failed, skipped } = total(counts);
     process.stdout.write(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);

@@ -56,7 +56,8 @@ function readPackages(file) {
   }
 }
 
-async function npm(args, say) {
+/** With the host's own npm and its settings. */
+export async function npm(args, say) {
   const own = process.env.npm_execpath;
   const flags = [...args, '--no-audit', '--no-fund', '--loglevel=http'];
   const [file, first] = own?.endsWith('.js') ? [process.execPath, [own]] : ['npm', []];

@@ -37,6 +37,9 @@ const testWishes = [
   { need: 'runsc', package: 'runsc' },
   { need: 'dockerd', package: 'docker.io' },
   { need: 'podman', package: 'podman' },
+  // Run inside a sandbox that is offered Docker; Debian 12's needs the other one, which Debian 13 has not.
+  { need: 'docker-compose', package: 'docker-compose' },
+  { need: '/usr/share/doc/python3-distutils', package: 'python3-distutils' },
   // Started by the tests, on loopback and with keys of their own.
   { need: '/usr/sbin/sshd', package: 'openssh-server', isStarted: true },
 ];
@@ -85,9 +88,19 @@ async function installWishes(wishes) {
     return;
   }
   const packages = wishes.map((row) => row.package);
-  await step(`Installing Debian packages, where there are such: ${packages.join(' ')}`, (say) =>
-    aptInstall([...prefix, apt], packages, say).catch((error) => say(error.message)),
-  );
+  await step(`Installing Debian packages, where there are such: ${packages.join(' ')}`, async (say) => {
+    const install = (names) =>
+      aptInstall([...prefix, apt], names, say).then(
+        () => true,
+        () => false,
+      );
+    if (!(await install(packages))) {
+      // One that this release has not would keep out the others.
+      for (const name of packages) {
+        await install([name]);
+      }
+    }
+  });
 }
 
 function present(need) {

@@ -58,7 +58,7 @@ export function endpointOf(address: string, options: AddressOptions): Endpoint {
     return sshEndpoint(url, options);
   }
   throw unsupported(
-    `${options.source} is ${visible(address)}`,
+    `${options.source} is ${visible(address)}, which is no address of an engine`,
     'Write unix:///PATH, tcp://HOST:2376 (with TLS) or ssh://USER@HOST.',
   );
 }
