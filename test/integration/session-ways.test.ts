@@ -76,6 +76,17 @@ describe.each(ways)('a session by %s', (way) => {
     ).toEqual(['PATH=/usr/bin:/bin']);
   });
 
+  it('starts it with nothing open and no signal ignored that its caller has so', async () => {
+    await serve(exec('ls -l /proc/self/fd; grep SigIgn /proc/self/status; exit 5'));
+    const line = `trap '' HUP USR1 PIPE CHLD; exec ${quoted(home.program)} exec work -- x 7</etc/hostname 9>&1`;
+    const child = spawn('/bin/sh', ['-c', line], { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const [out, code] = await Promise.all([text(child.stdout), ended(child)]);
+    expect(code).toBe(5);
+    expect(out).toContain(' 2 -> ');
+    expect(out).not.toMatch(/ [79] -> /);
+    expect(out).toMatch(/SigIgn:\t0+\n/);
+  });
+
   it('passes bytes both ways, and keeps the first 4 MiB of them', async () => {
     const input = randomBytes(6 * 1024 * 1024);
     await serve(exec('exec cat'));
@@ -96,11 +107,12 @@ describe.each(ways)('a session by %s', (way) => {
   });
 
   it('does not keep one stream waiting for the reader of the other', async () => {
-    await serve(exec('head -c 1000000 /dev/zero & printf done >&2; wait'));
-    const child = start(['exec', 'work', '--', 'x']);
-    // Nobody reads standard output before this is there.
-    await new Promise((resolve) => child.stderr.once('data', resolve));
-    expect((await text(child.stdout)).length).toBe(1_000_000);
+    await serve(exec('{ head -c 3000 /dev/zero; sleep 0.2; head -c 997000 /dev/zero; } & sleep 0.4; printf done >&2; wait'));
+    // Nobody reads standard output before the other has been read.
+    const reader = 'until grep -q done err; do sleep 0.05; done; wc -c';
+    const line = `${quoted(home.program)} exec work -- x 2>err | { ${reader}; }`;
+    const child = spawn('/bin/sh', ['-c', line], { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'inherit'] });
+    expect(await text(child.stdout)).toBe('1000000\n');
   });
 
   it.each([
@@ -134,7 +146,7 @@ describe.each(ways)('a session by %s', (way) => {
 
   it('says that output was lost where it cannot be written', async () => {
     const { asked } = await serve(exec('printf out'));
-    const line = `${home.program.map((word) => `'${word}'`).join(' ')} exec work -- x > /dev/full`;
+    const line = `${quoted(home.program)} exec work -- x > /dev/full`;
     const child = spawn('/bin/sh', ['-c', line], { cwd: home.project, env: home.env, stdio: ['ignore', 'ignore', 'pipe'] });
     expect(await text(child.stderr)).toBe('casemate: what the command printed is lost: ENOSPC\n');
     expect(asked.at(-1)).toEqual(['close', { executionId: id, exitCode: 125 }]);
@@ -263,6 +275,10 @@ describe.each(ways)('a session by %s', (way) => {
     return spawn(file, [...before, ...args], { cwd: home.project, env: home.env, stdio: ['ignore', 'pipe', 'pipe'] });
   }
 });
+
+function quoted(words: readonly string[]): string {
+  return words.map((word) => `'${word}'`).join(' ');
+}
 
 async function ended(child: ReturnType<typeof spawn>): Promise<number | string> {
   return await new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown')));

@@ -154,7 +154,7 @@ describe('the short way of the launcher', () => {
       words: ['exec', 'work', '--', expect.any(String)],
     });
     expect(await shell('exec "$1" exec work -- true <&-')).toMatchObject({ words: plain });
-    expect(await shell('mkdir gone; cd gone; rmdir ../gone; exec "$1" run -- true')).toMatchObject({
+    expect(await shell('mkdir gone; cd gone; rmdir ../gone; mkdir "../gone (deleted)"; exec "$1" run -- true')).toMatchObject({
       words: ['run', '--', 'true'],
     });
     expect(daemon?.asked).toEqual([]);
@@ -182,6 +182,8 @@ describe('the short way of the launcher', () => {
     }
     const env = { ...home.env, PATH: `${home.project}:.:${home.env['PATH']}`, PERL_USE_UNSAFE_INC: '1' };
     expect(await said(plain, env)).toBe(short);
+    await symlink(launcher, join(home.root, 'link'));
+    expect(await said(['ls'], env, join(home.root, 'link'))).toMatchObject({ words: ['ls'] });
   });
 
   it('does without the program once a daemon runs', async () => {

@@ -19,8 +19,6 @@ sub MAX_LOG () { 4 * 1024 * 1024 }
 
 # The launcher sets it where it would be told of a locale that is not there.
 delete $ENV{PERL_BADLANG};
-# Where the caller ignores it, no end of a child would be seen.
-$SIG{CHLD} = 'DEFAULT';
 # A reader that has gone is an answer of the write.
 $SIG{PIPE} = 'IGNORE';
 

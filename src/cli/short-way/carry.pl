@@ -47,10 +47,23 @@ sub become {
     my ($out, $err) = map { $_->{end} } @streams;
     open(STDOUT, '>&', $out) && open(STDERR, '>&', $err) or leave($say);
   }
+  close_others(fileno $say);
   my ($file, @arguments) = ($invocation->{file}, @{ $invocation->{args} });
   %ENV = %{ $invocation->{env} };
   { no warnings; exec { $file } $file, @arguments }
   leave($say);
+}
+
+# What our caller left open is not for the runtime.
+sub close_others {
+  my ($kept) = @_;
+  opendir(my $list, '/proc/self/fd') or exit 125;
+  my @open = grep { /^\d+$/ && $_ > 2 && $_ != $kept } readdir $list;
+  closedir $list;
+  for (@open) {
+    open(my $handle, '<&=', $_) or next;
+    close $handle;
+  }
 }
 
 sub leave {
