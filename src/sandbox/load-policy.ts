@@ -187,8 +187,26 @@ async function readLayer(
     await refuseOtherEnding(path);
     return undefined;
   }
-  const layer = parsePolicy({ kind, source: path, folder: dirname(path), workspaceFolder, text: decode(bytes, path) });
-  return { layer, file: { layer: kind, path, sha256: createHash('sha256').update(bytes).digest('hex') } };
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const layer = parsedOnce(`${kind} ${sha256} ${JSON.stringify([path, workspaceFolder])}`, () =>
+    parsePolicy({ kind, source: path, folder: dirname(path), workspaceFolder, text: decode(bytes, path) }),
+  );
+  return { layer, file: { layer: kind, path, sha256 } };
+}
+
+/** By all that the answer depends on. A start reads the same files four times, and to parse one takes longer than all its fsyncs. */
+const parsed = new Map<string, PolicyLayer>();
+const greatestParsed = 64;
+
+function parsedOnce(key: string, parse: () => PolicyLayer): PolicyLayer {
+  const known = parsed.get(key) ?? parse();
+  // The last that was asked for goes last.
+  parsed.delete(key);
+  parsed.set(key, known);
+  for (const oldest of [...parsed.keys()].slice(0, parsed.size - greatestParsed)) {
+    parsed.delete(oldest);
+  }
+  return known;
 }
 
 /** Somebody wrote a policy and believes that it holds. */

@@ -6,7 +6,14 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { ensureHomeDisk, homeImage, keepBlanks } from '../../src/engines/oci/home-disk.ts';
+import {
+  ensureHomeDisk,
+  heldImage,
+  holdBlank,
+  homeImage,
+  keepBlanks,
+  removeBlankDrafts,
+} from '../../src/engines/oci/home-disk.ts';
 
 const hasTool = ['/usr/sbin/mke2fs', '/sbin/mke2fs', '/usr/bin/mke2fs'].some((path) => existsSync(path));
 const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
@@ -49,13 +56,36 @@ describe.skipIf(!hasTool)('a home with a file system of its own', () => {
     expect(statSync(homeImage(second)).size).toBe(sizeBytes);
   });
 
-  it('is made with its files where the home has some, and the blank one stays', async () => {
+  it('is blank and still to be filled where the home has files, and made with them where no blank one lies ready', async () => {
     await keepBlanks(blanks, { env, sizeBytes, count: 1 });
-    const home = newHome('full');
-    writeFileSync(join(home, 'settings'), 'x');
-    await ensureHomeDisk(home, options());
-    expect(filesIn(homeImage(home))).toContain('settings');
-    expect(readdirSync(blanks)).toEqual([`${sizeBytes}-0.ext4`]);
+    const [first, second] = [newHome('first'), newHome('second')];
+    for (const home of [first, second]) {
+      writeFileSync(join(home, 'settings'), 'x');
+    }
+    expect(await ensureHomeDisk(first, options())).toMatchObject({ isFresh: true, isToFill: true });
+    expect(readdirSync(blanks)).toEqual([]);
+    expect((await ensureHomeDisk(second, options())).isToFill).toBeUndefined();
+    expect(filesIn(homeImage(second))).toContain('settings');
+  });
+
+  it('is that of the container that waited, once, and else this goes', async () => {
+    const held = heldImage(blanks, 'cm-1');
+    await holdBlank(held, options());
+    await keepBlanks(blanks, { env, sizeBytes, count: 1 });
+    const blank = statSync(held).ino;
+    const home = newHome('home');
+    expect(await ensureHomeDisk(home, { ...options(), held })).toMatchObject({ isMounted: true, isToFill: false });
+    expect(statSync(homeImage(home)).ino).toBe(blank);
+    await holdBlank(held, options());
+    expect((await ensureHomeDisk(home, { ...options(), held })).isMounted).toBeUndefined();
+    expect(statSync(homeImage(home)).ino).toBe(blank);
+    expect(existsSync(held)).toBe(false);
+  });
+
+  it('leaves none that nobody took behind', async () => {
+    await holdBlank(heldImage(blanks, 'cm-1'), options());
+    await removeBlankDrafts(blanks);
+    expect(readdirSync(blanks)).toEqual([]);
   });
 
   it('is not taken from a blank one of another size, and only the last size is kept', async () => {

@@ -56,6 +56,22 @@ describe('layers as files', () => {
     ]);
   });
 
+  test('a file that was taken back, or stands for another folder, is read as it is now', async () => {
+    const wide = 'version: 1\nnetwork: [{ host: a.example }, { host: b.example }]\n';
+    const narrow = 'version: 1\nnetwork: [{ host: a.example }]\n';
+    const hosts = async () => (await load()).policy.network.map(({ host }) => 'host' in host && host.host);
+    for (const [text, found] of [
+      [wide, ['a.example', 'b.example']],
+      [narrow, ['a.example']],
+      [wide, ['a.example', 'b.example']],
+    ] as const) {
+      await write('config/policy.yaml', text);
+      expect(await hosts()).toEqual(found);
+    }
+    await expect(load({ cwd: root })).resolves.toMatchObject({ policy: { workspace: { path: root } } });
+    await expect(load()).resolves.toMatchObject({ policy: { workspace: { path: project } } });
+  });
+
   test('the person at the terminal cannot go past the organisation', async () => {
     await write('organisation.yaml', 'version: 1\nagent: { permissions: ask }\nwaive: []\n');
     await expect(load({ commandLine: { permissions: 'skip' } })).rejects.toMatchObject({ code: 'POLICY_WIDENS' });

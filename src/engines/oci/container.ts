@@ -8,7 +8,7 @@ import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Abortable, SandboxSpec } from '../engine.ts';
 import { ociConfig, type Cgroup } from './bundle.ts';
 import { limitSockets } from './cgroups.ts';
-import { sandboxFacts, type Content, type ContentHost } from './content.ts';
+import { creatorsOf, ownerOfOurs, sandboxFacts, type Content, type ContentHost } from './content.ts';
 import { containerGroup, groupLine, newUnit } from './delegation.ts';
 import { liveInit, rememberInit } from './first-process.ts';
 import { fullDisk } from './full-disk.ts';
@@ -20,6 +20,7 @@ import { networkSteps } from './gvisor/network-steps.ts';
 import { gvisorConfig } from './gvisor/gvisor-config.ts';
 import { requireUnopened, startGvisor } from './gvisor/held-kernel.ts';
 import { openFolder } from './gvisor/sandbox-folder.ts';
+import { heldImage, holdBlank } from './home-disk.ts';
 import { rootMapping, userMapping, type IdMapping } from './ids.ts';
 import { requireMounts } from '../workspace/protections.ts';
 import { globalArgs, runtimeFailure, type RuntimeOptions } from './runtime.ts';
@@ -83,9 +84,10 @@ export async function beginContainer(
   host: ContainerHost,
   { identity, ready, hold = false }: BeginOptions,
 ): Promise<Begun> {
-  const { layout, stage, runtime } = host;
+  const { stage, runtime } = host;
   const group = groupFor(spec.id, host);
   await layOut(spec, host, { identity, group });
+  const ahead = hold ? await heldFacts(spec, host) : undefined;
   const prelude = group?.unit === undefined ? '' : `${groupLine(group.controllers)}\n`;
   const maker = ready === undefined || ready.hasEnded() || group?.unit !== undefined ? newStage(host, group) : ready;
   const begun = {
@@ -99,11 +101,20 @@ export async function beginContainer(
   };
   if (hold || takesMountsLater(runtime)) {
     void askForGracePeriod();
-    const { pidFile, init } = layout.sandbox(spec.id);
-    const facts = { stage, identity, runtime: begun.creation, pidFile: host.gvisor === undefined ? pidFile : init };
-    maker.begin(`${prelude}${(hold ? heldPlan : containerPlan)(spec, facts)}`);
+    const facts = { stage, identity, runtime: begun.creation };
+    const plan = ahead === undefined ? containerPlan(spec, facts) : heldPlan(spec, { ...facts, ...ahead });
+    maker.begin(`${prelude}${plan}`);
   }
   return begun;
+}
+
+/** What can be made before anybody asks: it has no name, nothing in it and no place yet. */
+async function heldFacts({ id, limits }: SandboxSpec, { layout, gvisor, env, limitsHome }: ContainerHost) {
+  const { pidFile, init, home: mountPoint } = layout.sandbox(id);
+  const { blanks } = layout;
+  const options = { env, sizeBytes: limits.diskBytes, mountPoint, blanks };
+  const homeDisk = limitsHome ? await holdBlank(heldImage(blanks, id), options) : undefined;
+  return { pidFile: gvisor === undefined ? pidFile : init, owner: await ownerOfOurs(), creators: creatorsOf(gvisor), homeDisk };
 }
 
 interface Placing {

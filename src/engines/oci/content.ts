@@ -6,7 +6,7 @@ import { makeHome } from '../home-folder.ts';
 import { coverFiles } from '../workspace/cover-files.ts';
 import type { EngineLayout } from './folders.ts';
 import type { GvisorChoice } from './gvisor/gvisor-calls.ts';
-import { ensureHomeDisk, type HomeDisk } from './home-disk.ts';
+import { ensureHomeDisk, heldImage, type HomeDisk } from './home-disk.ts';
 import { agentId, fileServerId } from './ids.ts';
 import type { Protection } from '../workspace/protect.ts';
 import type { EngineRecord } from '../records.ts';
@@ -32,17 +32,34 @@ export async function sandboxFacts(host: ContentHost, identity: Identity, conten
   const { protections } = content;
   const { spec } = content.record;
   await makeHome(spec.home);
-  const [homeDisk, owners, covers] = await allDone([homeDiskOf(spec, host), ownersOf(spec), coverFiles(host.layout.covers)]);
+  const [homeDisk, owners, covers] = await allDone([
+    homeDiskOf(content.record, host),
+    ownersOf(spec),
+    coverFiles(host.layout.covers),
+  ]);
   const { workshop } = host.layout.sandbox(spec.id);
-  // gVisor's file server makes the files, and gives them to the agent.
-  const creators = host.gvisor === undefined ? [agentId] : [agentId, fileServerId];
-  return { identity, owners, creators, homeDisk, protections, covers, workshop };
+  return { identity, owners, creators: creatorsOf(host.gvisor), homeDisk, protections, covers, workshop };
 }
 
-async function homeDiskOf(spec: SandboxSpec, { layout, env, limitsHome }: ContentHost): Promise<HomeDisk | undefined> {
+/** Ids by which files are made inside: gVisor's file server makes them, and gives them to the agent. */
+export function creatorsOf(gvisor: GvisorChoice | undefined): readonly number[] {
+  return gvisor === undefined ? [agentId] : [agentId, fileServerId];
+}
+
+/** Of what this installation makes: homes, covers, files that are shown. */
+export function ownerOfOurs(): Promise<Owner> {
+  return ownerOf('/proc/self');
+}
+
+async function homeDiskOf(
+  { spec, container }: EngineRecord,
+  { layout, env, limitsHome }: ContentHost,
+): Promise<HomeDisk | undefined> {
   const { diskBytes: sizeBytes } = spec.limits;
   const { home: mountPoint } = layout.sandbox(spec.id);
-  return limitsHome ? ensureHomeDisk(spec.home, { env, sizeBytes, mountPoint, blanks: layout.blanks }) : undefined;
+  const { blanks } = layout;
+  const held = container === undefined ? undefined : heldImage(blanks, spec.id);
+  return limitsHome ? ensureHomeDisk(spec.home, { env, sizeBytes, mountPoint, blanks, held }) : undefined;
 }
 
 async function ownersOf(spec: SandboxSpec) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
@@ -19,6 +19,10 @@ export interface HomeDisk {
   readonly mountPoint: string;
   /** made just now: what mke2fs puts in beside the files of the home is taken out again */
   readonly isFresh: boolean;
+  /** It was blank, and mounted with the container that waited for this sandbox. */
+  readonly isMounted?: boolean | undefined;
+  /** It was blank, and the files of the home are still to be put into it. */
+  readonly isToFill?: boolean | undefined;
 }
 
 export interface HomeDiskOptions {
@@ -27,6 +31,8 @@ export interface HomeDiskOptions {
   readonly mountPoint: string;
   /** private folder of ours, where a blank image may lie ready */
   readonly blanks: string;
+  /** that of the container, made ahead, where the sandbox has one */
+  readonly held?: string | undefined;
 }
 
 const smallestBytes = 32 * 1024 * 1024;
@@ -39,20 +45,61 @@ export function homeImage(home: string): string {
  * Made once, from the files of `home` as we wrote them; from then on the image is the home and the folder is not looked
  * at. Blocks are reserved for nobody, tables are written on first use, so that making it does not depend on its size.
  */
-export async function ensureHomeDisk(home: string, { env, sizeBytes, mountPoint, blanks }: HomeDiskOptions): Promise<HomeDisk> {
+export async function ensureHomeDisk(home: string, options: HomeDiskOptions): Promise<HomeDisk> {
+  const { env, sizeBytes, mountPoint, blanks, held } = options;
   const image = homeImage(home);
   await mkdir(mountPoint, { recursive: true, mode: 0o700 });
   if ((await stat(image).catch(() => undefined)) !== undefined) {
+    await dropHeld(held);
     return { image, mountPoint, isFresh: false };
   }
-  if ((await isEmpty(home)) && (await takeBlank(blanks, sizeBytes, image))) {
-    return { image, mountPoint, isFresh: true };
+  if (await isOurs(home)) {
+    const isToFill = (await readdir(home)).length > 0;
+    if (held !== undefined && (await movedTo(held, image))) {
+      return { image, mountPoint, isFresh: true, isMounted: true, isToFill };
+    }
+    if (await takeBlank(blanks, sizeBytes, image)) {
+      return { image, mountPoint, isFresh: true, isToFill };
+    }
   }
+  await dropHeld(held);
   const partial = `${image}.new`;
   await rm(partial, { force: true });
   await makeImage(partial, ['-d', home], { env, sizeBytes });
   await rename(partial, image);
   return { image, mountPoint, isFresh: true };
+}
+
+/** For a container that waits: mounted with it, and moved to the home of the sandbox that takes it. */
+export async function holdBlank(held: string, { env, sizeBytes, mountPoint, blanks }: HomeDiskOptions): Promise<HomeDisk> {
+  await privateFolder(blanks);
+  await mkdir(mountPoint, { recursive: true, mode: 0o700 });
+  if (!(await takeBlank(blanks, sizeBytes, held))) {
+    await makeBlank(blanks, basename(held), { env, sizeBytes });
+  }
+  return { image: held, mountPoint, isFresh: true };
+}
+
+/** Where it lies until then; of a name that no blank one has. */
+export function heldImage(blanks: string, id: string): string {
+  return join(blanks, `${heldPrefix}${id}.ext4`);
+}
+
+const heldPrefix = 'held-';
+const draftPrefix = 'draft-';
+
+function isAnothers(name: string): boolean {
+  return name.startsWith(heldPrefix) || name.startsWith(draftPrefix);
+}
+
+/** The container is another's now. */
+export async function passHeld(blanks: string, from: string, to: string): Promise<void> {
+  await movedTo(heldImage(blanks, from), heldImage(blanks, to));
+}
+
+/** Its mount, where there is one, goes with the container's. */
+export async function dropHeld(held: string | undefined): Promise<void> {
+  await (held === undefined ? undefined : rm(held, { force: true }));
 }
 
 /**
@@ -63,7 +110,8 @@ export async function keepBlanks(blanks: string, { count, ...options }: BlankOpt
   await privateFolder(blanks);
   const wanted = Array.from({ length: count }, (_, index) => blankName(options.sizeBytes, index));
   const found = await readdir(blanks);
-  const others = found.filter((name) => !wanted.includes(name));
+  // Another may be made at this moment, for a container that waits.
+  const others = found.filter((name) => !wanted.includes(name) && !isAnothers(name));
   await Promise.all(others.map((name) => rm(join(blanks, name), { recursive: true, force: true })));
   for (const name of wanted.filter((each) => !found.includes(each))) {
     // oxlint-disable-next-line no-await-in-loop -- nobody waits for them, and others want the disk
@@ -74,7 +122,7 @@ export async function keepBlanks(blanks: string, { count, ...options }: BlankOpt
 type BlankOptions = Pick<HomeDiskOptions, 'env' | 'sizeBytes'> & { readonly count: number };
 
 async function makeBlank(blanks: string, name: string, options: Pick<HomeDiskOptions, 'env' | 'sizeBytes'>): Promise<void> {
-  const draft = join(blanks, `draft-${randomUUID()}`);
+  const draft = join(blanks, `${draftPrefix}${randomUUID()}`);
   await mkdir(join(draft, 'home'), { recursive: true, mode: 0o700 });
   try {
     await makeImage(join(draft, name), ['-d', join(draft, 'home')], options);
@@ -84,37 +132,45 @@ async function makeBlank(blanks: string, name: string, options: Pick<HomeDiskOpt
   }
 }
 
-/** Of a process that was killed while it made one. */
+/** Of a process that was killed while it made one, or before a sandbox had moved one to its home. */
 export async function removeBlankDrafts(blanks: string): Promise<void> {
-  const drafts = (await readdir(blanks).catch((): string[] => [])).filter((name) => name.startsWith('draft-'));
-  await Promise.all(drafts.map((name) => rm(join(blanks, name), { recursive: true, force: true })));
+  const names = await readdir(blanks).catch((): string[] => []);
+  await Promise.all(names.filter(isAnothers).map((name) => rm(join(blanks, name), { recursive: true, force: true })));
 }
 
 function blankName(sizeBytes: number, index: number): string {
   return `${sizeBytes}-${index}.ext4`;
 }
 
-/** Ours and without any file: what mke2fs would make of it is what it made of another empty folder of ours. */
-async function isEmpty(home: string): Promise<boolean> {
+/** What mke2fs makes of its folder itself is what it made of another folder of ours. */
+async function isOurs(home: string): Promise<boolean> {
   const { uid, gid } = await stat(home);
-  return uid === process.geteuid?.() && gid === process.getegid?.() && (await readdir(home)).length === 0;
+  return uid === process.geteuid?.() && gid === process.getegid?.();
 }
 
 /** Moved away, so that no two homes get one. */
 async function takeBlank(blanks: string, sizeBytes: number, image: string): Promise<boolean> {
   const names = await readdir(blanks).catch((): string[] => []);
   for (const name of names.filter((each) => each.startsWith(`${sizeBytes}-`))) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- the first that nobody else has taken
-      await rename(join(blanks, name), image);
+    // oxlint-disable-next-line no-await-in-loop -- the first that nobody else has taken
+    if (await movedTo(join(blanks, name), image)) {
       return true;
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EXDEV')) {
-        throw error;
-      }
     }
   }
   return false;
+}
+
+/** `false`: it is not there any more, or on another disk. */
+async function movedTo(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'EXDEV')) {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /** Throws `ENGINE_FAILED` with what mke2fs said, `TOOL_MISSING` when there is none. */

@@ -6,6 +6,7 @@ import { keepTrying } from '../../system/keep-trying.ts';
 import type { SandboxSpec } from '../engine.ts';
 import { abandon, beginContainer, heldContainer, kindOfContainer, type Begun, type ContainerHost } from './container.ts';
 import { identityOf, restingListener, type EngineContext } from './context.ts';
+import { passHeld } from './home-disk.ts';
 import { bareSpec, noteWish, takeWaiting } from './ready-place.ts';
 import type { EngineRecord } from '../records.ts';
 import { forget, freeSlot } from './tear-down.ts';
@@ -76,6 +77,7 @@ export async function passOn(context: EngineContext, { record, begun, listener }
   if (record.slot !== undefined) {
     await context.slots.pass(record.slot, from, id);
   }
+  await passHeld(context.layout.blanks, from, id);
   await rename(context.layout.sandbox(from).folder, context.layout.sandbox(id).folder);
   await context.records.remove(from);
   context.listeners.set(id, listener);

@@ -73,9 +73,21 @@ export function containerPlan(spec: SandboxSpec, facts: ContainerFacts): string 
   ]);
 }
 
+export interface HeldFacts extends ContainerFacts {
+  readonly pidFile: string;
+  /** the installation's own, which homes belong to, and mostly workspaces, too */
+  readonly owner: Owner;
+  readonly creators: readonly number[];
+  /** blank: for the home of whoever takes it */
+  readonly homeDisk: HomeDisk | undefined;
+}
+
 /** For `containerPlan` where no sandbox has asked yet: the container waits for it, and ends with us. */
-export function heldPlan(spec: SandboxSpec, facts: ContainerFacts & { readonly pidFile: string }): string {
-  return `${containerPlan(spec, facts)}${textOf([line('made'), line('hold', facts.pidFile)])}`;
+export function heldPlan(spec: SandboxSpec, facts: HeldFacts): string {
+  const { identity, owner, creators, pidFile, homeDisk } = facts;
+  const likely = [agentMaps(identity, owner), agentMaps(identity, owner, creators)].filter((maps) => maps.length > 0);
+  const ahead = [...likely.map((maps) => line('mapping', ...maps)), ...(homeDisk === undefined ? [] : [diskLine(homeDisk)])];
+  return `${containerPlan(spec, facts)}${textOf([...ahead, line('made'), line('hold', pidFile)])}`;
 }
 
 /** Whether the container was there before its sandbox, and has its name already. */
@@ -106,12 +118,17 @@ function beginning({ identity, stage }: ContainerFacts): readonly string[] {
 function onDisk(spec: SandboxSpec, { owners, identity, homeDisk, protections }: SandboxFacts): readonly string[] {
   const owner = identity.kind === 'root' ? [owners.workspace.uid, owners.workspace.gid] : [];
   return [
-    ...(homeDisk === undefined ? [] : [line('disk', homeDisk.image, homeDisk.mountPoint, homeDisk.isFresh ? 1 : 0)]),
+    ...(homeDisk === undefined || homeDisk.isMounted === true ? [] : [diskLine(homeDisk)]),
+    ...(homeDisk?.isToFill === true ? [line('fill', homeDisk.mountPoint, spec.home)] : []),
     line('workspace', spec.workspace.path, ...owner),
     ...protections.flatMap(({ path, placeholder }) =>
       placeholder === undefined ? [] : [line('placeholder', path, placeholder)],
     ),
   ];
+}
+
+function diskLine({ image, mountPoint, isFresh }: HomeDisk): string {
+  return line('disk', image, mountPoint, isFresh ? 1 : 0);
 }
 
 function rootTree({ rootfs }: SandboxSpec, { identity }: ContainerFacts): string {

@@ -34,7 +34,7 @@ use constant {
   FS_FLAG => 0, FS_STRING => 1, FS_CREATE => 6, FS_RECONFIGURE => 7, FSPICK_NOFOLLOW => 3,
   LOOP_CONFIGURE => 0x4c0a, LOOP_CTL_GET_FREE => 0x4c82, LO_FLAGS_AUTOCLEAR => 4,
   O_WRONLY => 1, O_RDWR => 2, O_CREAT => 0100, O_EXCL => 0200, O_PATH => 0x200000, O_CLOEXEC => 0x80000,
-  S_IFMT => 0170000, S_IFDIR => 0040000, S_IFREG => 0100000, S_IFSOCK => 0140000,
+  S_IFMT => 0170000, S_IFDIR => 0040000, S_IFREG => 0100000, S_IFLNK => 0120000, S_IFSOCK => 0140000,
   EBUSY => 16, EEXIST => 17, ELOOP => 40,
 };
 my $O_NOFOLLOW = $machine eq 'arm64' ? 0100000 : 0400000;
@@ -289,6 +289,43 @@ sub file_system {
   return $tree;
 }
 
+# Folders, files and links as they are; no link is followed.
+sub copy_into {
+  my ($from, $to) = @_;
+  opendir(my $folder, $from) or stop("home $from");
+  for my $name (grep { !/^\.\.?$/ } readdir $folder) {
+    my ($source, $target) = ("$from/$name", "$to/$name");
+    my ($type, $mode, $uid, $gid) = do { my @stat = lstat $source or stop("home $source"); ($stat[2] & S_IFMT, $stat[2] & 07777, @stat[4, 5]) };
+    if ($type == S_IFLNK) {
+      symlink readlink $source, $target or stop("home $source");
+      call('fchownat', AT_FDCWD, $target, $uid, $gid, AT_SYMLINK_NOFOLLOW) == 0 or stop("home $source");
+      next;
+    }
+    if ($type == S_IFDIR) {
+      mkdir $target, 0700 or stop("home $source");
+      copy_into($source, $target);
+    } elsif ($type == S_IFREG) {
+      copy_file($source, $target);
+    } else {
+      stop("home $source", 'is neither a file nor a folder');
+    }
+    chown $uid, $gid, $target or stop("home $source");
+    chmod $mode, $target or stop("home $source");
+  }
+}
+
+sub copy_file {
+  my ($source, $target) = @_;
+  sysopen(my $in, $source, $O_NOFOLLOW) or stop("home $source");
+  sysopen(my $out, $target, O_WRONLY | O_CREAT | O_EXCL | $O_NOFOLLOW, 0600) or stop("home $source");
+  while (1) {
+    my $count = sysread $in, my $piece, 1 << 18;
+    defined $count or stop("home $source");
+    last if $count == 0;
+    (syswrite($out, $piece) // -1) == $count or stop("home $source");
+  }
+}
+
 # The group of this process below the one hierarchy of cgroup v2.
 sub own_group {
   open(my $file, '<', '/proc/self/cgroup') or stop('cgroup');
@@ -364,6 +401,8 @@ my %operations = (
     close $device;
     rmdir "$folder/lost+found" if $fresh;
   },
+  # fill FOLDER HOME: copies what lies in HOME, which is ours, into the blank file system at FOLDER
+  fill => sub { copy_into($_[1], $_[0]) },
   placeholder => \&placeholder,
   # tree TARGET SOURCE FLAGS UID_MAP GID_MAP: TARGET is a path of the sandbox, "." its root
   tree => sub {
@@ -445,6 +484,8 @@ my %operations = (
     waitpid $runtime, 0;
     exit($? & 127 ? 128 + ($? & 127) : $? >> 8) if $?;
   },
+  # mapping UID_MAP GID_MAP: made now, for trees to come: to start a process for it takes longer than to mount them
+  mapping => sub { mapping(@_) },
   # hold PIDFILE: its first line has the first process, bare or as JSON; says so and waits for the sandbox that will take the container; if none does, its first process ends with us
   hold => sub {
     my ($file) = @_;
@@ -555,5 +596,7 @@ if (defined $runtime && !$is_kept) {
   exit 0 if defined $held;
   stop('plan', 'is cut');
 }
+# Nothing can fail from here on; to leave the mount namespace takes the kernel longer than all that was mounted in it.
+syswrite STDOUT, "kept\n" if $is_kept;
 exit 0 unless @command;
 become_runtime(@command);

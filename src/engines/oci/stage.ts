@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 import { CasemateError } from '../../base/errors.ts';
 import { dataFile } from '../../system/data-file.ts';
 import { spawnProcess, type Spawn } from '../../system/process.ts';
@@ -14,7 +16,10 @@ export interface Stage {
   readonly begin: (plan: string) => void;
   /** Resolves when it holds a container, as it was told to, or with its result when it has ended instead. */
   readonly held: () => Promise<StageResult | undefined>;
-  /** Gives it its plan, or the rest of it; resolves when the program has ended. Once. */
+  /**
+   * Gives it its plan, or the rest of it; resolves when all of it is carried out, or the program has ended without. Once.
+   * Its own end takes the kernel longer than most plans, and nobody waits for that.
+   */
   readonly carryOut: (plan: string, abort?: Abortable) => Promise<StageResult>;
 }
 
@@ -33,6 +38,18 @@ export interface StageOptions {
 
 const timeoutMs = 60_000;
 const maxErrorLength = 64 * 1024;
+const maxSaidLength = 64;
+
+/** Two words are all it ever says there, each on a line; they may come in one piece. */
+function onWords(stdout: Readable | null, words: Readonly<Record<string, () => void>>): void {
+  let said = '';
+  stdout?.setEncoding('latin1').on('data', (text: string) => {
+    said = (said + text).slice(0, maxSaidLength);
+    for (const word of said.split('\n').slice(0, -1)) {
+      words[word]?.();
+    }
+  });
+}
 
 export function startStage({ env, machine, unit, spawn = spawnProcess }: StageOptions): Stage {
   const own = { file: 'perl', args: [dataFile('engines/oci/stage.pl'), machine, String(process.pid)] };
@@ -40,6 +57,7 @@ export function startStage({ env, machine, unit, spawn = spawnProcess }: StageOp
   const child = spawn(file, args, { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
   const { promise: ended, resolve, reject } = Promise.withResolvers<StageResult>();
   const { promise: held, resolve: nowHeld } = Promise.withResolvers<undefined>();
+  const { promise: kept, resolve: nowKept } = Promise.withResolvers<StageResult>();
   // Nobody may be waiting for it yet.
   ended.catch(() => undefined);
   let isOver = false;
@@ -47,8 +65,7 @@ export function startStage({ env, machine, unit, spawn = spawnProcess }: StageOp
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(0, maxErrorLength);
   });
-  // The one thing it ever says there.
-  child.stdout?.once('data', () => nowHeld(undefined)).on('data', () => undefined);
+  onWords(child.stdout, { held: () => nowHeld(undefined), kept: () => nowKept({ exitCode: 0, stderr }) });
   child.stdin?.on('error', () => undefined);
   child.once('error', (cause) => {
     isOver = true;
@@ -87,7 +104,7 @@ export function startStage({ env, machine, unit, spawn = spawnProcess }: StageOp
     async carryOut(plan, { signal } = {}) {
       signal?.throwIfAborted();
       child.stdin?.end(plan);
-      return await waitFor(ended, { signal });
+      return await waitFor(Promise.race([kept, ended]), { signal });
     },
   };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { clearCgroups } from './cgroups.ts';
 import { dropListener, runtimeOf, type EngineContext } from './context.ts';
 import { liveInit } from './first-process.ts';
+import { dropHeld, heldImage } from './home-disk.ts';
 import { releaseNames } from '../workspace/claim-names.ts';
 import { killProcess, waitUntilGone } from '../processes.ts';
 import { containerOf, type EngineRecord } from '../records.ts';
@@ -14,6 +15,7 @@ import { containerState, runtimeCall, runtimeMust, type RuntimeOptions } from '.
 export async function forget(context: EngineContext, record: EngineRecord): Promise<void> {
   // A full disk takes no new record, and none is needed: until the last step the one that is there lists everything.
   await tearDown(context, record, { writesRecord: false });
+  await dropHeld(heldImage(context.layout.blanks, record.spec.id));
   await context.records.remove(record.spec.id);
   await freeSlot(context, record.spec.id, record.slot);
 }
