@@ -10,6 +10,7 @@ import {
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { connect as tlsConnect } from 'node:tls';
 
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { canary, createLab, credential, listen, phantom, rule, type Lab } from '../helpers/gateway-lab.ts';
@@ -58,6 +59,14 @@ beforeEach(() => {
 });
 afterEach(() => session.destroy());
 
+/** A message that is compressed by itself: a flag, its length, its bytes. */
+function message(text: string): Buffer {
+  const bytes = gzipSync(text);
+  const head = Buffer.from([1, 0, 0, 0, 0]);
+  head.writeUInt32BE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
 /** What the server does for each path. */
 const answers: Readonly<Record<string, (stream: ServerHttp2Stream) => void>> = {
   '/echo.Echo/Stream': (stream) => {
@@ -67,6 +76,12 @@ const answers: Readonly<Record<string, (stream: ServerHttp2Stream) => void>> = {
     );
     stream.on('data', (piece: Buffer) => stream.write(`echo ${piece.toString('latin1')}`));
     stream.on('end', () => stream.end());
+  },
+  '/echo.Echo/Packed': (stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-encoding': 'gzip' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.resume();
+    stream.on('end', () => stream.end(message(`echo ${canary}`)));
   },
   '/echo.Echo/Fails': (stream) =>
     stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '5' }, { endStream: true }),
@@ -86,9 +101,9 @@ interface Call {
   readonly ended: Promise<number | undefined>;
 }
 
-function call(path: string, options: { readonly waitForTrailers?: boolean } = {}): Call {
+function call(path: string, options: { readonly waitForTrailers?: boolean } = {}, fields: Headers = {}): Call {
   const stream = session.request(
-    { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' },
+    { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...fields },
     { endStream: false, ...options },
   );
   const pieces: string[] = [];
@@ -137,6 +152,29 @@ describe('a call', () => {
     expect(await ended).toBe(0);
     expect(pieces).toEqual(['enough']);
     expect(trailers()).toMatchObject({ 'grpc-status': '8' });
+  });
+});
+
+describe('messages that are compressed one by one', () => {
+  test('are not asked for, and an answer of them, which cannot be searched for the key, is none', async () => {
+    const { stream, head, trailers, pieces, ended } = call('/echo.Echo/Packed', {}, { 'grpc-accept-encoding': 'gzip' });
+    stream.end('one');
+    await ended;
+    expect([head()['x-casemate-denied'], trailers()?.['grpc-status'], pieces]).toEqual(['bad-answer', '14', []]);
+    expect(requestHeaders).not.toHaveProperty('grpc-accept-encoding');
+    expect(requestHeaders['x-api-key']).toBe(canary);
+  });
+
+  test.each(['grpc-encoding', 'connect-content-encoding'])('do not go out: %s', async (name) => {
+    requestHeaders = {};
+    const { stream, head, ended } = call('/echo.Echo/Stream', {}, { [name]: 'gzip' });
+    stream.end(message(`secret ${phantom}`));
+    await ended;
+    expect(head()['x-casemate-denied']).toBe('content-not-readable');
+    expect(requestHeaders).toEqual({});
+    const plain = call('/echo.Echo/Stream', {}, { [name]: 'identity' });
+    plain.stream.end('one');
+    expect(await plain.ended).toBe(0);
   });
 });
 

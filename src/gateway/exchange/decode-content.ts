@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 
+import { tokensOf, type Field } from '../http/fields.ts';
+
 /** Undoes a content coding (RFC 9110 section 8.4.1) as the bytes come, so that what is in it can be seen. */
 const decoders = {
   gzip: createGunzip,
@@ -27,6 +29,13 @@ export const decoderBytes: Readonly<Record<Coding, number>> = {
 export function isKnownCoding(coding: string): coding is Coding {
   return Object.hasOwn(decoders, coding);
 }
+
+/** Whether messages inside of the content are compressed one by one (gRPC, Connect), which is not undone here. */
+export function hasCodedMessages(fields: readonly Field[]): boolean {
+  return messageCodings.some((name) => tokensOf(fields, name).some((coding) => coding !== 'identity'));
+}
+
+const messageCodings = ['grpc-encoding', 'connect-content-encoding'] as const;
 
 export type Decoder = ReturnType<(typeof decoders)[Coding]>;
 

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-import { decodeContent, decoderBytes, isKnownCoding, type Coding } from './decode-content.ts';
+import { decodeContent, decoderBytes, hasCodedMessages, isKnownCoding, type Coding } from './decode-content.ts';
 import type { Exchange } from '../exchange.ts';
 import { tokensOf } from '../http/fields.ts';
 import type { LiveSandbox } from '../live-sandbox.ts';
@@ -33,6 +33,10 @@ const aboutCoding: ReadonlySet<string> = new Set([
 export function plainContent(exchange: Exchange, live: Pick<LiveSandbox, 'counts' | 'limits'>): PlainContent {
   const [coding, ...more] = tokensOf(exchange.fields, 'content-encoding').filter((token) => !readableCodings.has(token));
   const { body } = exchange;
+  if (body !== undefined && hasCodedMessages(exchange.fields)) {
+    const message = 'the messages in the content are compressed one by one, which cannot be read here; send them as they are';
+    return { exchange, refusal: refuse('content-not-readable', message) };
+  }
   if (coding === undefined || body === undefined) {
     return { exchange };
   }

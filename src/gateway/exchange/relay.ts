@@ -1,6 +1,6 @@
 import { answerRefusal, bareEffect } from './answer-refusal.ts';
 import { chain } from '../bodies/body-steps.ts';
-import { decodeContent, isKnownCoding } from './decode-content.ts';
+import { decodeContent, hasCodedMessages, isKnownCoding } from './decode-content.ts';
 import type { Exchange } from '../exchange.ts';
 import { type Attempt, faulty } from '../fault.ts';
 import { type Field, forwardedResponseFields, valuesOf } from '../http/fields.ts';
@@ -191,15 +191,27 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
   if (!attempted.ok || (run.needles.sought.length === 0 && !run.guard.reads)) {
     return attempted;
   }
-  const { status, fields, body } = attempted.value;
+  const { fields, body } = attempted.value;
   const coding = valuesOf(fields, 'content-encoding').join(',').trim().toLowerCase();
-  if (coding === '' || coding === 'identity' || run.exchange.method === 'HEAD' || status === 204 || status === 304) {
+  const isSearched = run.needles.sought.length > 0;
+  if (isSearched && hasCodedMessages(fields)) {
+    return unsearchable(run, body);
+  }
+  if (coding === '' || coding === 'identity' || isBare(attempted.value.status, run.exchange.method)) {
     return attempted;
   }
   if (!isKnownCoding(coding)) {
-    body.destroy();
-    return faulty('bad-answer', `${run.site.host} answered in a coding that cannot be searched for the credential`);
+    return unsearchable(run, body);
   }
   const kept = fields.filter(([name]) => name !== 'content-encoding' && name !== 'content-length');
   return { ok: true, value: { ...attempted.value, fields: kept, body: decodeContent(body, coding) } };
+}
+
+function isBare(status: number, method: string): boolean {
+  return method === 'HEAD' || status === 204 || status === 304;
+}
+
+function unsearchable({ site }: Run, body: UpstreamAnswer['body']): Attempt<never> {
+  body.destroy();
+  return faulty('bad-answer', `${site.host} answered in a coding that cannot be searched for the credential`);
 }

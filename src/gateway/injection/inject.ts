@@ -40,7 +40,7 @@ function searchable(fields: readonly Field[], { kind }: Injection): readonly Fie
   return [...fields.filter(([name]) => !changed.includes(name)), ['accept-encoding', 'identity']];
 }
 
-const ofForm: readonly string[] = ['accept-encoding', 'accept-charset'];
+const ofForm: readonly string[] = ['accept-encoding', 'accept-charset', 'grpc-accept-encoding', 'connect-accept-encoding'];
 /** `Request-Range`: as browsers said it before the standard, and Apache still reads it. */
 const ofParts: readonly string[] = ['range', 'if-range', 'request-range'];
 
