@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { takeDaemonLock } from '../../src/daemon/lock.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
-import { entry, makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { makeHome, ways, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
 const hasEngine = engineOrSkip('oci', await wholeWayLacks());
@@ -123,37 +123,39 @@ describe('an end by SIGTERM', () => {
     expect(await home.casemate(['ls', '--json'])).toMatchObject({ code: 0, out: '[]\n' });
   });
 
-  it.skipIf(!hasEngine)('leaves sandboxes and their commands running, and the next daemon takes them back', async () => {
-    await home.casemate(['create', 'kept']);
-    await home.casemate(['start', 'kept']);
-    const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 4; echo done']);
-    const thrown = spawn(
-      process.execPath,
-      [...process.execArgv, entry, 'run', '--', 'sh', '-c', 'echo ready; sleep 3; echo over'],
-      {
+  it.skipIf(!hasEngine).each(ways)(
+    'leaves sandboxes and their commands running, and the next daemon takes them back, by %s',
+    async (way) => {
+      await home.remove();
+      home = await makeHome(way);
+      const [program, ...before] = home.program;
+      await home.casemate(['create', 'kept']);
+      await home.casemate(['start', 'kept']);
+      const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 4; echo done']);
+      const thrown = spawn(program, [...before, 'run', '--', 'sh', '-c', 'echo ready; sleep 3; echo over'], {
         cwd: home.project,
         env: home.env,
         stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
-    let out = '';
-    thrown.stdout.on('data', (piece: Buffer) => {
-      out += piece.toString();
-    });
-    const ended = new Promise<number | null>((done) => thrown.once('close', done));
-    await expect.poll(() => out, { timeout: 20_000 }).toBe('ready\n');
-    await sleep(500);
-    const pid = await daemonPid();
-    process.kill(pid, 'SIGTERM');
-    expect([await ended, out]).toEqual([0, 'ready\nover\n']);
-    expect(await running).toMatchObject({ code: 0, out: 'done\n' });
-    expect(await daemonPid()).not.toBe(pid);
-    await expect
-      .poll(async () => JSON.parse((await home.casemate(['ls', '--json'])).out), { timeout: 15_000 })
-      .toMatchObject([{ name: 'kept', state: 'running' }]);
-    const records = (await home.casemate(['journal', 'query', '--json'])).out;
-    expect(records).toContain('sandbox.adopt');
-    expect(records).not.toContain('client-lost');
-    expect(await home.casemate(['journal', 'verify'])).toMatchObject({ code: 0 });
-  });
+      });
+      let out = '';
+      thrown.stdout.on('data', (piece: Buffer) => {
+        out += piece.toString();
+      });
+      const ended = new Promise<number | null>((done) => thrown.once('close', done));
+      await expect.poll(() => out, { timeout: 20_000 }).toBe('ready\n');
+      await sleep(500);
+      const pid = await daemonPid();
+      process.kill(pid, 'SIGTERM');
+      expect([await ended, out]).toEqual([0, 'ready\nover\n']);
+      expect(await running).toMatchObject({ code: 0, out: 'done\n' });
+      expect(await daemonPid()).not.toBe(pid);
+      await expect
+        .poll(async () => JSON.parse((await home.casemate(['ls', '--json'])).out), { timeout: 15_000 })
+        .toMatchObject([{ name: 'kept', state: 'running' }]);
+      const records = (await home.casemate(['journal', 'query', '--json'])).out;
+      expect(records).toContain('sandbox.adopt');
+      expect(records).not.toContain('client-lost');
+      expect(await home.casemate(['journal', 'verify'])).toMatchObject({ code: 0 });
+    },
+  );
 });

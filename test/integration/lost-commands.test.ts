@@ -8,7 +8,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { SandboxSpec } from '../../src/engines/engine.ts';
 import { spawnProcess } from '../../src/system/process.ts';
 import { processesNaming } from '../../src/system/processes-naming.ts';
-import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { makeHome, ways, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { ociLab, ociLacks, type OciLab } from '../helpers/oci-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
@@ -57,11 +57,11 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a command whose runtime
   });
 });
 
-describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a command in a sandbox that is kept', () => {
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks())).each(ways)('a command in a sandbox that is kept, by %s', (way) => {
   let home: Home;
 
   beforeAll(async () => {
-    home = await makeHome();
+    home = await makeHome(way);
     await home.casemate(['create', 'kept']);
     expect(await home.casemate(['start', 'kept'])).toMatchObject({ code: 0 });
   });

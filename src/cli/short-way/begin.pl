@@ -19,6 +19,12 @@ sub MAX_LOG () { 4 * 1024 * 1024 }
 
 # The launcher sets it where it would be told of a locale that is not there.
 delete $ENV{PERL_BADLANG};
+# A defect of ours is no exit code of the command.
+$SIG{__DIE__} = sub {
+  die @_ if $^S;
+  print STDERR 'casemate: a defect of the short way: ', visible($_[0]);
+  exit 125;
+};
 # A reader that has gone is an answer of the write.
 $SIG{PIPE} = 'IGNORE';
 
@@ -26,7 +32,8 @@ $SIG{PIPE} = 'IGNORE';
 sub long_way {
   $ENV{CASEMATE_LONG_WAY} = 1;
   $SIG{PIPE} = 'DEFAULT';
-  { no warnings; exec { '/bin/sh' } 'sh', $0, @_ }
+  local $^W = 0;
+  exec { '/bin/sh' } 'sh', $0, @_;
   exit 127;
 }
 

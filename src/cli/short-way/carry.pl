@@ -50,8 +50,8 @@ sub become {
   close_others(fileno $say);
   my ($file, @arguments) = ($invocation->{file}, @{ $invocation->{args} });
   %ENV = %{ $invocation->{env} };
-  { no warnings; exec { $file } $file, @arguments }
-  leave($say);
+  local $^W = 0;
+  exec { $file } $file, @arguments or leave($say);
 }
 
 # What our caller left open is not for the runtime.
