@@ -38,6 +38,21 @@ export function hasPhantom(text: string): boolean {
   return phantomPattern.test(text);
 }
 
+/** Longer than what the pattern needs to match. */
+const telling = 48;
+
+/** Whether a phantom has been seen, in bytes that are given piece by piece. */
+export function phantomWatch(): (piece: Buffer) => boolean {
+  let tail = '';
+  let isSeen = false;
+  return (piece) => {
+    const text = tail + piece.toString('latin1');
+    isSeen ||= hasPhantom(text);
+    tail = text.slice(-telling);
+    return isSeen;
+  };
+}
+
 /** Whether `text` is a phantom and nothing else. */
 export function isPhantom(text: string): boolean {
   return /^[A-Za-z0-9_/+=-]*$/.test(text) && hasPhantom(text);

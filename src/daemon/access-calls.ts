@@ -4,13 +4,14 @@ import { explain } from '../policy/proposing/explain.ts';
 import { listRequests, liveRules, plead } from '../sandbox/approvals.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
+import { raiseTransferAlarm } from '../sandbox/transfer-alarm.ts';
 import type { Calling } from './server.ts';
 
 /** What one sandbox may reach and was denied, for whoever it belongs to. Nothing here allows anything. */
 export function createAccessCalls(
   context: SandboxContext,
   { find, actor }: { readonly find: Sandboxes['find']; readonly actor: string },
-): Pick<Calling, 'session-requests' | 'session-plead' | 'session-explain'> {
+): Pick<Calling, 'session-requests' | 'session-plead' | 'session-explain' | 'session-alarm'> {
   return {
     async 'session-requests'({ name }) {
       const { id } = find(name);
@@ -18,6 +19,11 @@ export function createAccessCalls(
     },
     async 'session-plead'({ name, id, reason }) {
       await plead(context, { id, sandbox: find(name).id, actor, reason: visible(reason) });
+      return {};
+    },
+    async 'session-alarm'({ name, path }) {
+      const { id, parent } = find(name);
+      await raiseTransferAlarm(context, { sandbox: id, parent, actor, path: visible(path) });
       return {};
     },
     'session-explain': async ({ name, host, port, request }) =>

@@ -78,6 +78,7 @@ export function callsOfCaller(parts: CallerParts): Calling {
       stats: named(calls.stats),
       'session-requests': named(calls['session-requests']),
       'session-plead': named(calls['session-plead']),
+      'session-alarm': named(calls['session-alarm']),
       'session-explain': named(calls['session-explain']),
     }),
   };

@@ -24,6 +24,7 @@ export const callerMethods = [
   'stats',
   'session-requests',
   'session-plead',
+  'session-alarm',
   'session-explain',
 ] as const satisfies readonly Exclude<Method, (typeof operatorMethods)[number]>[];
 

@@ -170,6 +170,7 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
   }),
   'session-requests': named,
   'session-plead': z.strictObject({ name: shortText, id: request, reason: z.string().min(1).max(1000) }),
+  'session-alarm': z.strictObject({ name: shortText, path: z.string().min(1).max(8192) }),
   'session-explain': z.strictObject({
     name: shortText,
     host: z.string().max(253),

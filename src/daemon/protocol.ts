@@ -109,7 +109,12 @@ export interface Calls {
   /** What this sandbox was denied and a person may still allow. Reads only. */
   readonly 'session-requests': { params: NameCall; result: readonly RequestView[] };
   /** Asks that a person look at one of them; grants nothing. */
-  readonly 'session-plead': { params: PleadCall; result: Record<string, never> };
+  readonly 'session-plead': {
+    params: NameCall & { readonly id: string; readonly reason: string };
+    result: Record<string, never>;
+  };
+  /** A transfer out to this path of the host was refused for a phantom in it: recorded, and counted among its alarms. */
+  readonly 'session-alarm': { params: NameCall & { readonly path: string }; result: Record<string, never> };
   /** Which rule decides about a destination, with what was approved since the plan. */
   readonly 'session-explain': { params: ExplainCall; result: Explanation };
   readonly 'caller-add': { params: CallerAddCall; result: { readonly caller: CallerView; readonly token: string } };
@@ -228,11 +233,6 @@ export interface ApproveCall {
 export interface DenyCall {
   readonly id: string;
   readonly scope: 'while' | 'sandbox';
-}
-
-export interface PleadCall extends NameCall {
-  readonly id: string;
-  readonly reason: string;
 }
 
 export interface ExplainCall extends NameCall {

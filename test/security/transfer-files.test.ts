@@ -195,6 +195,20 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('transfers', () => 
     expect(await readdir(join(place, 'tree')).catch(() => [])).not.toContain('.envrc');
   });
 
+  it('bring no phantom out, however it is cut, and say so in the journal', async () => {
+    const key = `cmph_${'Ab0'.repeat(14)}A`;
+    await shell(
+      `mkdir ~/kept; printf plain > ~/kept/a; printf '%s' 'x${'y'.repeat(70_000)}${key}' > ~/kept/b; printf '${key.slice(0, 20)} cmph_ ${key.slice(20)}' > ~/kept/c`,
+    );
+    const back = join(place, 'back');
+    expect(await caller.refusal('transfer_files', from('/home/agent/kept', back))).toContain('would hold a phantom');
+    expect((await readdir(back)).filter((name) => name !== 'a' && name !== 'c')).toEqual([]);
+    expect(await caller.call('transfer_files', from('/home/agent/kept/c', join(place, 'c')))).toMatchObject({ files: 1 });
+    const { out } = await home.casemate(['journal', 'query', '--json', '--action', 'alarm.']);
+    expect(out).toContain(`"subject":"${back}/b"`);
+    expect(out).not.toContain(key);
+  });
+
   it('stop at their limits, and leave nothing half-written', async () => {
     await shell('mkdir ~/many && cd ~/many && seq 1 10001 | xargs touch');
     expect(await caller.refusal('transfer_files', from('/home/agent/many', join(place, 'many')))).toContain(

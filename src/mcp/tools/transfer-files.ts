@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { z } from 'zod';
 
 import { CasemateError } from '../../base/errors.ts';
+import { phantomWatch } from '../../credentials/phantom.ts';
 import { visible } from '../../base/text.ts';
 import { protectedPaths } from '../../sandbox/protected-paths.ts';
 import { transferLimits } from '../../workspace/transfer/entries.ts';
@@ -148,14 +149,46 @@ async function take(asked: Whole, context: ToolContext): Promise<readonly Moved[
   const source = insidePath(asked.sourcePath);
   const place = await targetPlace(asked.destPath, { name: posix.basename(source), context });
   refuseTarget(`${place.root}/${place.parts.join('/')}`, context.host);
-  return await exchange(asked, context, {
-    args: ['get', source, String(transferLimits.files), String(transferLimits.bytes), [...placeholders].join('\n')],
-    work: async ({ stdout }) =>
-      await writeToHost(place, readEntries(stdout, transferLimits), {
-        overwrite: asked.overwrite,
-        check: (target) => refuseTarget(target, context.host),
-      }),
-  });
+  const standIns: string[] = [];
+  try {
+    return await exchange(asked, context, {
+      args: ['get', source, String(transferLimits.files), String(transferLimits.bytes), [...placeholders].join('\n')],
+      work: async ({ stdout }) =>
+        await writeToHost(place, readEntries(stdout, transferLimits), {
+          overwrite: asked.overwrite,
+          check: (target) => refuseTarget(target, context.host),
+          look: (path) => lookForStandIns(path, standIns),
+        }),
+    });
+  } finally {
+    await tellOf(standIns, asked, context);
+  }
+}
+
+/** A phantom is worth nothing outside, and who sends one out tries to see where the real key goes. `found`: the paths. */
+function lookForStandIns(path: string, found: string[]): (piece: Buffer) => void {
+  const has = phantomWatch();
+  return (piece) => {
+    if (has(piece)) {
+      found.push(path);
+      throw new CasemateError(
+        'PATH_INVALID',
+        `${visible(path)} would hold a phantom, the stand-in of a credential of this sandbox`,
+        {
+          hint: 'It is worth nothing outside of it. Leave that file out, or take the line with it out of it first.',
+        },
+      );
+    }
+  };
+}
+
+/** On record as an alarm. A caller that cannot say so has its refusal all the same. */
+async function tellOf(standIns: readonly string[], { sessionId: name }: Input, { connect }: ToolContext): Promise<void> {
+  const [path] = standIns;
+  if (path !== undefined) {
+    const client = await connect();
+    await client.call('session-alarm', { name, path }).finally(() => client.close());
+  }
 }
 
 async function targetPlace(

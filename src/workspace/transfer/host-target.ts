@@ -14,6 +14,8 @@ export interface TargetOptions {
   readonly overwrite: boolean;
   /** Throws for a name, absolute, that no transfer may write. */
   readonly check: (path: string) => void;
+  /** Looks at the content of one file piece by piece; throws for what no transfer may bring out. */
+  readonly look: (path: string) => (piece: Buffer) => void;
 }
 
 export interface Written {
@@ -105,7 +107,7 @@ interface FilePlace {
 async function writeFile(
   { folder, name, shown }: FilePlace,
   entry: Extract<Entry, { kind: 'file' }>,
-  { overwrite }: TargetOptions,
+  { overwrite, look }: TargetOptions,
 ): Promise<string> {
   await refuseExisting({ folder, name, shown }, overwrite);
   const draft = inFolder(folder, `.${name.slice(0, 200)}.casemate-${randomBytes(6).toString('hex')}`);
@@ -115,7 +117,9 @@ async function writeFile(
   });
   try {
     const hash = createHash('sha256');
+    const seen = look(shown);
     for await (const piece of entry.content) {
+      seen(piece);
       hash.update(piece);
       await file.writeFile(piece);
     }
