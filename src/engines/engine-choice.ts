@@ -8,6 +8,8 @@ export interface EngineChoice {
   readonly address: string;
   /** the same for the same engine, reached the same way */
   readonly key: string;
+  /** how it has its sandboxes' traffic carried, where that is not the usual way */
+  readonly way?: string | undefined;
 }
 
 /** What decides it, beside files in the home folder. */
@@ -25,16 +27,18 @@ export const choosingVariables = [
   'CONTAINER_SSHKEY',
   'CONTAINERS_CONF',
   'PODMAN_CONNECTIONS_CONF',
+  'CASEMATE_DOCKER_UPLINK',
 ] as const;
 
 /** Where neither names one, both mean the usual one, whichever of its sockets each of them sees. Pure. */
 export function isSameChoice(one: EngineChoice, other: EngineChoice): boolean {
-  return one.key === other.key || (!one.isNamed && !other.isNamed);
+  return one.way === other.way && (one.key === other.key || (!one.isNamed && !other.isNamed));
 }
 
 /** One line: whose engine is which, where they differ. Pure. */
 export function differenceOf(name: string, ofDaemon: EngineChoice, ofCaller: EngineChoice): string {
-  const said = ({ strategy, address }: EngineChoice): string => `${address} (by ${strategy})`;
+  const said = ({ strategy, address, way }: EngineChoice): string =>
+    `${address} (by ${strategy}${way === undefined ? '' : `; ${way}`})`;
   return `the daemon that runs uses ${name} at ${said(ofDaemon)}, and here ${said(ofCaller)} is meant`;
 }
 

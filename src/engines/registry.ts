@@ -8,6 +8,8 @@ import type { Paths } from '../system/paths.ts';
 import { dockerPlaces } from './docker/place/docker-places.ts';
 import { choiceIn, chosen, chosenPlace, type Place } from './docker/place/places.ts';
 import { podmanPlaces } from './docker/place/podman-places.ts';
+import type { UplinkPlace } from './docker/uplink/bodies.ts';
+import { forcedUplink, uplinkVariable, uplinkWay } from './docker/uplink/forced.ts';
 import type { Engine } from './engine.ts';
 import type { EngineChoice } from './engine-choice.ts';
 import { routedEngine } from './routed.ts';
@@ -101,7 +103,8 @@ export function containerOptions({ paths, env, uid, prepares }: EngineParts, nam
     },
     beside: recordsBeside(name, paths),
     socket: async () => chosen(await found()),
-    choice: async () => choiceIn(await found()),
+    choice: async () => choiceOf(name, env, await found()),
+    uplink: name === 'docker' ? usableUplink(env) : undefined,
     places,
     env: engineEnvironment(env),
     uid,
@@ -114,11 +117,34 @@ export async function engineChoice(
   name: PlannedEngine,
   parts: Pick<EngineParts, 'env' | 'uid'>,
 ): Promise<EngineChoice | undefined> {
-  return name === 'oci' ? undefined : choiceIn(await placesOf(name, parts));
+  return name === 'oci' ? undefined : choiceOf(name, parts.env, await placesOf(name, parts));
 }
 
 async function placesOf(name: 'docker' | 'podman', { env, uid }: Pick<EngineParts, 'env' | 'uid'>): Promise<readonly Place[]> {
-  return name === 'docker' ? dockerPlaces(env) : podmanPlaces(env, uid);
+  if (name === 'podman') {
+    return podmanPlaces(env, uid);
+  }
+  try {
+    forcedUplink(env);
+    return await dockerPlaces(env);
+  } catch (error) {
+    // A word that is not known names no engine, and is told as one that cannot be used.
+    return [{ strategy: uplinkVariable, found: toCasemateError(error) }];
+  }
+}
+
+function choiceOf(name: 'docker' | 'podman', env: Environment, places: readonly Place[]): EngineChoice {
+  const isForced = name === 'docker' && usableUplink(env) !== undefined;
+  return { ...choiceIn(places), ...(isForced ? { way: uplinkWay } : {}) };
+}
+
+/** None where the word is not known: then there is no engine that would use it. */
+function usableUplink(env: Environment): UplinkPlace | undefined {
+  try {
+    return forcedUplink(env);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Those that lead to an engine are kept; until some do, they are looked for anew. */

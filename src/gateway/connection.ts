@@ -7,7 +7,7 @@ import { learnPorts } from '../policy/proposing/learning.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import type { IngressConnection } from '../system/ingress.ts';
 import { askAboutConnection } from './asks/ask-person.ts';
-import { senderOn } from './secrets/alarm.ts';
+import { noteEnds, senderOn } from './secrets/alarm.ts';
 import { maxHelloBytes, readClientHello, type Hello } from './tls/client-hello.ts';
 import { isNameAdmitted } from './exchange/judge.ts';
 import { serveHttp1 } from './serving/http1-server.ts';
@@ -27,11 +27,10 @@ export interface ConnectionTools {
 }
 
 /** Never rejects. */
-export async function serveConnection(
-  { socket, localAddress, localPort }: IngressConnection,
-  tools: ConnectionTools,
-): Promise<void> {
+export async function serveConnection(connection: IngressConnection, tools: ConnectionTools): Promise<void> {
+  const { socket, localAddress, localPort } = connection;
   const { live } = tools;
+  noteEnds(connection);
   // A listener for both families tells IPv4 addresses in their mapped form.
   const host = live.names.nameAt(localAddress.replace(/^::ffff:/, ''));
   if (host === undefined) {

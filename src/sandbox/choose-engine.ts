@@ -30,13 +30,14 @@ export async function chooseEngine(
   }
   if (policy.engine !== 'auto' && !isLeft) {
     const { lacks } = await examinedAsMeant(engine, policy, { name: policy.engine, callers });
+    const engineWhy = await wayOf(engine, policy.engine);
     // An engine that does not answer is told of by the start.
-    return { engine: policy.engine, lacks };
+    return { engine: policy.engine, lacks, ...(engineWhy === undefined ? {} : { engineWhy }) };
   }
   if (policy.docker !== undefined) {
     return {
       engine: 'docker',
-      engineWhy: 'containers are offered inside',
+      engineWhy: ['containers are offered inside', (await wayOf(engine, 'docker')) ?? []].flat().join('; '),
       lacks: (await examinedAsMeant(engine, policy, { name: 'docker', callers })).lacks,
     };
   }
@@ -47,7 +48,8 @@ export async function chooseEngine(
     all.forEach(requireAsMeant);
     return { engine: 'oci', engineWhy: others.join('; ') };
   }
-  const engineWhy = [`it lacks ${countOf(best.lacks)}`, ...others].join('; ');
+  const way = best.name === 'oci' ? undefined : await wayOf(engine, best.name);
+  const engineWhy = [`it lacks ${countOf(best.lacks)}`, way ?? [], ...others].flat().join('; ');
   return { engine: best.name, engineWhy, ...(best.name === 'oci' ? {} : { lacks: best.lacks }) };
 }
 
@@ -55,6 +57,11 @@ export async function chooseEngine(
 async function isLeftToThisHost(engine: Engine, { engine: name, runtime, origins }: EngineWish): Promise<boolean> {
   const isSaid = (origins['engine'] ?? byDefault).layer !== 'default';
   return name === 'oci' && !isSaid && (await engine.missingTool?.(runtime, { engine: 'oci' })) !== undefined;
+}
+
+/** How it carries traffic, where that is not the usual way: it stands in the plan. */
+async function wayOf(engine: Engine, name: PlannedEngine): Promise<string | undefined> {
+  return (await engine.choice?.({ engine: name }))?.way;
 }
 
 /** Throws `UNSUPPORTED`: nothing that was asked for is left out in silence. */

@@ -22,6 +22,8 @@ export interface IngressConnection {
   /** The address the sandbox connected to, dotted IPv4: it says which name was asked for. */
   readonly localAddress: string;
   readonly localPort: number;
+  /** of the sandbox's end, where the connection was carried here and the socket has another */
+  readonly remotePort?: number | undefined;
 }
 
 export interface IngressDatagram {

@@ -11,6 +11,10 @@ import { engineContract } from './engine.ts';
 
 describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('with a real engine', () => {
   engineContract('docker', () => dockerLab(), { runs: true, agent: workspaceOwner });
+  engineContract('docker, over an uplink,', () => dockerLab('docker', { uplink: { network: 'host', host: '127.0.0.1' } }), {
+    runs: true,
+    agent: workspaceOwner,
+  });
 
   test.skipIf(uid === 0)(
     'whoever may only use the engine has the rest done by a container of ours that is gone at once',

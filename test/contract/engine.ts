@@ -140,9 +140,9 @@ export function engineContract(
       const ingress = await engine.ingress(spec.id, { tcp: [8080], udp: [] });
       const { promise: arrived, resolve } = Promise.withResolvers<number>();
       ingress.serve({
-        connection: ({ socket }) => {
+        connection: ({ socket, remotePort }) => {
           socket.on('error', () => undefined);
-          resolve(socket.remotePort ?? 0);
+          resolve(remotePort ?? socket.remotePort ?? 0);
         },
         datagram: () => undefined,
       });

@@ -14,18 +14,24 @@ const waivers = ['--waive', 'user-namespace', '--waive', 'disk-limit'];
 
 const engines = (
   [
-    { engine: 'docker', is: engineOrSkip('docker', await dockerLacks()) },
-    { engine: 'podman', is: engineOrSkip('podman', await dockerLacks('podman')) },
+    { name: 'docker', engine: 'docker', more: {}, is: engineOrSkip('docker', await dockerLacks()) },
+    {
+      name: 'docker, over an uplink',
+      engine: 'docker',
+      more: { CASEMATE_DOCKER_UPLINK: 'host' },
+      is: engineOrSkip('docker', await dockerLacks()),
+    },
+    { name: 'podman', engine: 'podman', more: {}, is: engineOrSkip('podman', await dockerLacks('podman')) },
   ] as const
 ).filter(({ is }) => is);
 
 // Some twenty commands, each a new process.
-describe.each(engines)('a user whose engine is $engine', { timeout: 240_000 }, ({ engine }) => {
+describe.each(engines)('a user whose engine is $name', { timeout: 240_000 }, ({ engine, more }) => {
   let home: Home;
   let site: ExampleSite;
 
   beforeAll(async () => {
-    home = await makeHome();
+    home = await makeHome('node', more);
     await chown(home.project, workspaceOwner, workspaceOwner);
     site = await exampleSite(home, { policy: [`engine: ${engine}`], allow: 'GET /v1/**', answer: 'hello\n' });
   });
@@ -38,6 +44,7 @@ describe.each(engines)('a user whose engine is $engine', { timeout: 240_000 }, (
     const plan = await home.casemate(['plan'], { env });
     expect(plan.out).toMatch(new RegExp(`engine +${engine} \\(runc\\)`));
     expect(plan.out).toContain('needs --waive user-namespace');
+    expect(plan.out.includes('carried by a container on the host')).toBe('CASEMATE_DOCKER_UPLINK' in more);
     const refused = await home.casemate(['run', '--', 'true'], { env });
     expect(refused).toMatchObject({ code: 125 });
     expect(refused.err).toContain('--waive user-namespace --waive disk-limit');
@@ -53,7 +60,7 @@ describe.each(engines)('a user whose engine is $engine', { timeout: 240_000 }, (
     expect([refused.code, refused.err]).toEqual([
       2,
       expect.stringMatching(
-        new RegExp(`daemon that runs uses ${engine} at .*, and here unix:///nowhere/engine.sock \\(by ${name}\\) is meant`),
+        new RegExp(`daemon that runs uses ${engine} at .*, and here unix:///nowhere/engine.sock \\(by ${name}.*\\) is meant`),
       ),
     ]);
     expect(refused.err).toContain('casemate daemon stop');

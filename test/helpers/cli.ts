@@ -41,7 +41,8 @@ export const entry = process.env['CASEMATE_TEST_ENTRY'] ?? resolve(import.meta.d
 export const ways = ['node', 'launcher'] as const;
 export type Way = (typeof ways)[number];
 
-export async function makeHome(way: Way = 'node'): Promise<Home> {
+/** `more`: variables of every call. */
+export async function makeHome(way: Way = 'node', more: Readonly<Record<string, string>> = {}): Promise<Home> {
   const root = await mkdtemp(join(tmpdir(), 'casemate-home-'));
   const project = join(root, 'project');
   await mkdir(project);
@@ -54,6 +55,7 @@ export async function makeHome(way: Way = 'node'): Promise<Home> {
     CASEMATE_IMAGES: images,
     // The engines that `npm test` has started.
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name === 'DOCKER_HOST' || name === 'CONTAINER_HOST')),
+    ...more,
   };
   await mkdir(env.HOME);
   await mkdir(env.CASEMATE_HOME, { mode: 0o700 });

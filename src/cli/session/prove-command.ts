@@ -87,7 +87,15 @@ function timeLimit(parsed: ParsedOptions): number {
 }
 
 /** How engines are told where their daemon is; the rest of the caller's environment is nobody else's business. */
-const ofEngines = ['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_CONFIG', 'CONTAINER_HOST', 'CASEMATE_HOME', 'CASEMATE_IMAGES'];
+const ofEngines = [
+  'DOCKER_HOST',
+  'DOCKER_CONTEXT',
+  'DOCKER_CONFIG',
+  'CONTAINER_HOST',
+  'CASEMATE_DOCKER_UPLINK',
+  'CASEMATE_HOME',
+  'CASEMATE_IMAGES',
+];
 
 function commandEnvironment(env: Environment): Record<string, string> {
   const found = ofEngines.flatMap((name) => {

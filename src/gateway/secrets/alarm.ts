@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 
+import type { IngressConnection } from '../../system/ingress.ts';
 import type { Sender } from '../guards/guarding.ts';
 import type { LiveSandbox, Site } from '../live-sandbox.ts';
 import { phantomSearch } from './phantom-search.ts';
@@ -44,9 +45,20 @@ function described(name: AlarmName, { pid, command }: Sender, live: LiveSandbox)
   return { pid, process: text.slice(0, 200) };
 }
 
+type Ends = Pick<Socket, 'localAddress' | 'localPort' | 'remotePort'>;
+
+/** What the sandbox knows a connection by, where it was carried here and the socket's own ends are others. */
+const carried = new WeakMap<Socket, Ends>();
+
+export function noteEnds({ socket, localAddress, localPort, remotePort }: IngressConnection): void {
+  if (remotePort !== undefined) {
+    carried.set(socket, { localAddress, localPort, remotePort });
+  }
+}
+
 /** Asked at most once for each connection, and only when there is a reason. */
 export function senderOn(socket: Socket, live: LiveSandbox): () => Promise<Sender | undefined> {
-  const { localAddress = '', localPort = 0, remotePort = 0 } = socket;
+  const { localAddress = '', localPort = 0, remotePort = 0 }: Ends = carried.get(socket) ?? socket;
   let asked: Promise<Sender | undefined> | undefined;
   return () => {
     const { guarding } = live.sandbox;

@@ -19,8 +19,8 @@ beforeEach(async () => {
     },
   });
   ingress.serve({
-    connection: ({ socket, localAddress, localPort }) => {
-      socket.write(`${localAddress}:${localPort} `);
+    connection: ({ socket, localAddress, localPort, remotePort = '' }) => {
+      socket.write(`${localAddress}:${localPort} ${remotePort}`);
       socket.pipe(socket);
     },
     datagram: ({ data, reply }) => reply(Buffer.from(`${Buffer.from(data).toString('utf8')}!`)),
@@ -32,6 +32,10 @@ describe('a connection to the port of an uplink', () => {
   it('with a token is handed on with the address that was asked for, and nothing of it is lost', async () => {
     expect(await answer(`${ingress.token()}\ntcp 127.64.0.9 443\nhello`)).toBe('127.64.0.9:443 hello');
     expect(used).toBe(1);
+  });
+
+  it('is told with the port of the end that the sandbox has', async () => {
+    expect(await answer(`${ingress.token()}\ntcp 127.0.0.1 443 40123\n`)).toBe('127.0.0.1:443 40123');
   });
 
   it('is let in once by each token', async () => {

@@ -168,8 +168,11 @@ sub take_connection {
     return;
   }
   my ($port, @address) = (unpack('SnC4', getsockname($caller)))[1 .. 5];
+  # By its end's port it can be told which program of the sandbox has it.
+  my $own = getpeername($caller) or return;
+  my $from = (unpack('Sn', $own))[1];
   my $way = unix_connection() or return;
-  pair($caller, $way, 'tcp ' . join('.', @address) . " $port\n");
+  pair($caller, $way, 'tcp ' . join('.', @address) . " $port $from\n");
 }
 
 syswrite(STDOUT, "ready\n");

@@ -21,7 +21,7 @@ export interface StreamIngressOptions {
   readonly patienceMs?: number | undefined;
 }
 
-/** Two lines: a token; the protocol, address and port that the sandbox asked for. */
+/** Two lines: a token; the protocol, address and port that the sandbox asked for, and of a connection the port of its end. */
 const greatestGreeting = 160;
 const greatestWaiting = 256;
 
@@ -112,12 +112,13 @@ interface Reception {
 }
 
 function pass(socket: Socket, asked: string, { receiver, held }: Reception): void {
-  const [, protocol, address = '', digits = ''] = /^(tcp|udp) (\d{1,3}(?:\.\d{1,3}){3}) (\d{1,5})$/.exec(asked) ?? [];
+  const [, protocol, address = '', digits = '', from = ''] =
+    /^(tcp|udp) (\d{1,3}(?:\.\d{1,3}){3}) (\d{1,5})(?: (\d{1,5}))?$/.exec(asked) ?? [];
   const localPort = Number(digits);
   if (receiver === undefined || protocol === undefined || localPort === 0) {
     socket.destroy();
   } else if (protocol === 'tcp') {
-    receiver.connection({ socket, localAddress: address, localPort });
+    receiver.connection({ socket, localAddress: address, localPort, ...(from === '' ? {} : { remotePort: Number(from) }) });
   } else {
     held.add(socket);
     socket.once('close', () => held.delete(socket));
