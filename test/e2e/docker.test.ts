@@ -8,6 +8,7 @@ import { exampleSite, keyInEnvironment as env, realKey, type ExampleSite } from 
 import { dockerLacks, socketOf, workspaceOwner, type LabEngine } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 import { dockerClient } from '../../src/engines/docker/docker-client.ts';
+import { eventually } from '../../src/proof/eventually.ts';
 import { run } from '../../src/system/process.ts';
 
 const waivers = ['--waive', 'user-namespace', '--waive', 'disk-limit'];
@@ -51,31 +52,34 @@ describe.each(engines)('a user whose engine is $name', { timeout: 240_000 }, ({ 
     expect((await home.casemate(['run', ...waivers, '--', 'sh', '-c', 'exit 7'], { env })).code).toBe(7);
   });
 
-  it('gets no other engine than the one that is named where it is asked, and doctor speaks of the same', async () => {
-    const name = engine === 'docker' ? 'DOCKER_HOST' : 'CONTAINER_HOST';
-    const elsewhere = { env: { ...env, [name]: 'unix:///nowhere/engine.sock' } };
-    // The daemon runs and has found its engine.
-    expect(await home.casemate(['plan'], { env })).toMatchObject({ code: 0 });
-    const refused = await home.casemate(['run', ...waivers, '--', 'true'], elsewhere);
-    expect([refused.code, refused.err]).toEqual([
-      2,
-      expect.stringMatching(
-        new RegExp(`daemon that runs uses ${engine} at .*, and here unix:///nowhere/engine.sock \\(by ${name}.*\\) is meant`),
-      ),
-    ]);
-    expect(refused.err).toContain('casemate daemon stop');
-    const chosen = await home.casemate(['plan', '--engine', 'auto'], elsewhere);
-    expect(chosen.out).toContain(`${engine} cannot be used: the daemon that runs uses ${engine} at`);
-    const rows = JSON.parse((await home.casemate(['doctor', '--layers', '--json'], elsewhere)).out);
-    expect(rows).toContainEqual({
-      check: `${engine} of the daemon`,
-      verdict: 'absent',
-      detail: expect.stringContaining('/nowhere/engine.sock'),
-    });
-    // Where the same is meant, nothing is said of it.
-    const same = JSON.parse((await home.casemate(['doctor', '--layers', '--json'], { env })).out);
-    expect(same).not.toContainEqual(expect.objectContaining({ check: `${engine} of the daemon` }));
-  });
+  it.skipIf('CASEMATE_DOCKER_UPLINK' in more)(
+    'gets no other engine than the one that is named where it is asked, and doctor speaks of the same',
+    async () => {
+      const name = engine === 'docker' ? 'DOCKER_HOST' : 'CONTAINER_HOST';
+      const elsewhere = { env: { ...env, [name]: 'unix:///nowhere/engine.sock' } };
+      // The daemon runs and has found its engine.
+      expect(await home.casemate(['plan'], { env })).toMatchObject({ code: 0 });
+      const refused = await home.casemate(['run', ...waivers, '--', 'true'], elsewhere);
+      expect([refused.code, refused.err]).toEqual([
+        2,
+        expect.stringMatching(
+          new RegExp(`daemon that runs uses ${engine} at .*, and here unix:///nowhere/engine.sock \\(by ${name}.*\\) is meant`),
+        ),
+      ]);
+      expect(refused.err).toContain('casemate daemon stop');
+      const chosen = await home.casemate(['plan', '--engine', 'auto'], elsewhere);
+      expect(chosen.out).toContain(`${engine} cannot be used: the daemon that runs uses ${engine} at`);
+      const rows = JSON.parse((await home.casemate(['doctor', '--layers', '--json'], elsewhere)).out);
+      expect(rows).toContainEqual({
+        check: `${engine} of the daemon`,
+        verdict: 'absent',
+        detail: expect.stringContaining('/nowhere/engine.sock'),
+      });
+      // Where the same is meant, nothing is said of it.
+      const same = JSON.parse((await home.casemate(['doctor', '--layers', '--json'], { env })).out);
+      expect(same).not.toContainEqual(expect.objectContaining({ check: `${engine} of the daemon` }));
+    },
+  );
 
   it('reaches what is allowed with the key put in outside, nothing else, in one sandbox from create to destroy', async () => {
     expect(await home.casemate(['create', 'box', ...waivers], { env })).toMatchObject({ code: 0 });
@@ -90,6 +94,13 @@ describe.each(engines)('a user whose engine is $name', { timeout: 240_000 }, ({ 
     expect((await inside('curl -sS https://other.example.com/')).out).toContain('no rule allows other.example.com');
     expect((await inside('curl -sS https://api.example.com/v2')).out).toContain('blocked by the network policy');
     expect((await inside('curl -sS --noproxy "*" -m 5 http://192.0.2.1/; echo code $?')).out).toBe('code 7\n');
+    // The alarm names the program, however the connection came. The search for it is given up where the machine is busy.
+    const named = await eventually(async () => {
+      await inside('curl -sS -H "X-Other: $EXAMPLE_KEY" https://api.example.com/v1/x');
+      const { out } = await home.casemate(['journal', 'query', '--action', 'alarm.phantom-misplaced']);
+      return out.includes('process=curl') ? true : undefined;
+    }, 30_000);
+    expect(named).toBe(true);
     expect((await inside('echo kept > ~/kept; echo made > made; id -un')).out).toBe('agent\n');
     expect(await readFile(join(home.project, 'made'), 'utf8')).toBe('made\n');
 
