@@ -14,6 +14,7 @@ export const errorCodes = {
   NAME_INVALID: { fault: 'user', exit: 2, about: 'a sandbox name, id or host name is not well formed' },
   NAME_IN_USE: { fault: 'user', exit: 2, about: 'another sandbox has this name' },
   SANDBOX_NOT_FOUND: { fault: 'user', exit: 2, about: 'no sandbox has this name or id' },
+  SNAPSHOT_NOT_FOUND: { fault: 'user', exit: 2, about: 'the sandbox has no snapshot of this id' },
   SANDBOX_WRONG_STATE: { fault: 'user', exit: 125, about: 'the sandbox is not in a state that allows this' },
   CONFIRMATION_MISSING: { fault: 'user', exit: 2, about: 'a destructive step was not confirmed by name' },
   NOT_ALLOWED: { fault: 'user', exit: 125, about: "a caller asked for what is the person's at this host to do or to give" },

@@ -9,10 +9,12 @@ import { policyCommands } from './table/policy-commands.ts';
 import { proofCommands } from './table/proof-commands.ts';
 import { requestCommands } from './table/request-commands.ts';
 import { sandboxCommands } from './table/sandbox-commands.ts';
+import { snapshotCommands } from './table/snapshot-commands.ts';
 
 /** Every command of the command line as data. `--help`, completion and the reference page read this and load nothing. */
 export const commands: CommandTable = {
   ...sandboxCommands,
+  ...snapshotCommands,
   ...requestCommands,
   ...policyCommands,
   ...agentCommands,

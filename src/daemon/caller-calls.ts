@@ -80,6 +80,10 @@ export function callsOfCaller(parts: CallerParts): Calling {
       'session-plead': named(calls['session-plead']),
       'session-alarm': named(calls['session-alarm']),
       'session-explain': named(calls['session-explain']),
+      'snapshot-take': named(calls['snapshot-take']),
+      'snapshot-list': named(calls['snapshot-list']),
+      'snapshot-restore': named(calls['snapshot-restore']),
+      'snapshot-remove': named(calls['snapshot-remove']),
     }),
   };
 }

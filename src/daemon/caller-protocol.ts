@@ -26,6 +26,10 @@ export const callerMethods = [
   'session-plead',
   'session-alarm',
   'session-explain',
+  'snapshot-take',
+  'snapshot-list',
+  'snapshot-restore',
+  'snapshot-remove',
 ] as const satisfies readonly Exclude<Method, (typeof operatorMethods)[number]>[];
 
 export type CallerMethod = (typeof callerMethods)[number];
@@ -39,4 +43,5 @@ export const viewerMethods = [
   'stats',
   'session-requests',
   'session-explain',
+  'snapshot-list',
 ] as const satisfies readonly CallerMethod[];

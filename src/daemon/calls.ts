@@ -27,6 +27,7 @@ import { createRequestCalls } from './request-calls.ts';
 import { seenFromOutside } from '../proof/seen-from-outside.ts';
 import type { Target } from '../proof/target.ts';
 import { createProofCalls } from './proof-calls.ts';
+import { createSnapshotCalls } from './snapshot-calls.ts';
 import type { Timers } from './timers.ts';
 import type { Calling, CallContext } from './server.ts';
 import type {
@@ -109,6 +110,7 @@ export function createCalls(parts: CallParts): Calling {
       find: (name) => sandboxes.find(name).id,
       askVariables,
     }),
+    ...createSnapshotCalls(sandboxes, { actor, own: (name) => ownLife(parts, name) }),
     ...createLoginCalls(context),
     ...createLeftBehindCalls(context, sandboxes),
     ...createProofCalls(parts),

@@ -8,6 +8,7 @@ import { layoutFolders } from '../policy/policy.ts';
 import { guaranteeIds } from '../proof/guarantees.ts';
 import { callerRoles } from '../sandbox/caller-tokens.ts';
 import { greatestWaitMs } from '../sandbox/room.ts';
+import { snapshotIdPattern } from '../sandbox/snapshots.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
 
 /** What came over the control socket, checked against the form of its call before anything acts on it. */
@@ -70,6 +71,8 @@ const loopbackUri = z.string().regex(/^http:\/\/localhost:\d{1,5}\/[a-z/]{0,64}$
 const execution = shortText.regex(/^ex-[0-9a-f]{16}$/);
 
 const request = shortText.regex(/^ask-[a-z0-9]{12}$/, 'is not the id of a request');
+
+const snapshot = shortText.regex(snapshotIdPattern, 'is not the id of a snapshot');
 
 const absolute = shortText.startsWith('/');
 const credentialName = shortText.regex(
@@ -177,6 +180,10 @@ const forms: { readonly [M in Method]: z.ZodType<Calls[M]['params']> } = {
     port: z.int().min(1).max(65_535),
     request: z.strictObject({ method: z.string().regex(/^[A-Z]{1,32}$/), path: z.string().startsWith('/').max(8192) }).optional(),
   }),
+  'snapshot-take': z.strictObject({ name: shortText, label: z.string().max(200).optional() }),
+  'snapshot-list': named,
+  'snapshot-restore': z.strictObject({ name: shortText, snapshot }),
+  'snapshot-remove': z.strictObject({ name: shortText, snapshot }),
   'login-list': nothing,
   'prove-seal': z.strictObject({ name: shortText.optional(), request: z.strictObject(make).optional(), outcome: proofOutcome }),
   'login-begin': z.strictObject({ agent: shortText, server: shortText.optional(), redirectUri: loopbackUri.optional() }),

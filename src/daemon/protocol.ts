@@ -6,6 +6,7 @@ import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import type { EngineChoice } from '../engines/engine-choice.ts';
 import type { Approved, RequestView } from '../sandbox/approvals.ts';
 import type { Accompanied, Serving } from '../sandbox/companions.ts';
+import type { SnapshotCalls } from './snapshot-protocol.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
 import type { CredentialView } from '../sandbox/list-credentials.ts';
 import type { Attestation } from '../journal/attest.ts';
@@ -53,7 +54,7 @@ export type Question =
   /** does a person agree to what the project's policy asks for? answer: boolean */
   | { readonly kind: 'trust'; readonly path: string; readonly grants: readonly string[] };
 
-export interface Calls {
+export interface Calls extends SnapshotCalls {
   readonly plan: { params: MakeRequest; result: PlanAnswer };
   readonly create: { params: MakeCall; result: SandboxView };
   readonly start: { params: StartCall; result: SandboxView };

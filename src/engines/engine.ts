@@ -54,6 +54,13 @@ export interface Engine {
   readonly stats: (id: string, options?: Abortable) => Promise<Stats>;
   /** Host process ids inside, for outside probes. */
   readonly processes: (id: string) => Promise<readonly number[]>;
+  /**
+   * Copies the home of a sandbox that does not run to a file that is not there yet; resolves to its bytes on disk. Throws
+   * `UNSUPPORTED` where the home is no file. Absent: this engine has no such homes.
+   */
+  readonly keepHome?: (id: string, home: string, to: string, options?: Abortable) => Promise<number>;
+  /** Puts such a copy in the place of the home, at once or not at all. */
+  readonly putHomeBack?: (id: string, home: string, from: string, options?: Abortable) => Promise<void>;
   /** Tells, from now on, what others do to sandboxes through the engine; where nobody else can reach them there is nothing to tell. */
   readonly watch?: (tell: (change: Unmanaged) => void) => void;
   /** Ends what was made ready for sandboxes to come. Those that run stay; no other call follows. */

@@ -66,11 +66,22 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     stats: async (id, options) => (await of(id)).stats(id, options),
     processes: async (id) => (await of(id)).processes(id),
     containers: async (id) => containersOf(await of(id), id),
+    keepHome: async (id, home, to, options) => keepingHomes(await of(id)).keepHome(id, home, to, options),
+    putHomeBack: async (id, home, from, options) => keepingHomes(await of(id)).putHomeBack(id, home, from, options),
     processOf: async (id, connection) => (await of(id)).processOf(id, connection),
     async close() {
       await Promise.all([...loaded.values()].map(async (engine) => (await engine).close?.()));
     },
   };
+}
+
+function keepingHomes({ name, keepHome, putHomeBack }: Engine): Required<Pick<Engine, 'keepHome' | 'putHomeBack'>> {
+  if (keepHome === undefined || putHomeBack === undefined) {
+    throw new CasemateError('UNSUPPORTED', `the engine ${name} keeps no homes`, {
+      hint: 'Snapshots take the engine oci, started by root.',
+    });
+  }
+  return { keepHome, putHomeBack };
 }
 
 type Tell = Parameters<NonNullable<Engine['watch']>>[0];

@@ -6,8 +6,7 @@ export interface SandboxOptions {
   /** absolute paths of further folders that `copyIn` and `copyOut` may read and write; the project always is one */
   readonly roots?: readonly string[] | undefined;
   readonly name?: string | undefined;
-  /** `none`: commands only; default `none` */
-  /** `claude`, `codex`, one that a file of the host describes, or `none` */
+  /** `claude`, `codex`, one that a file of the host describes, or `none` (commands only); default `none` */
   readonly agent?: string | undefined;
   /** key of the agent's API for this sandbox alone; default: what the host has */
   readonly apiKey?: string | undefined;
@@ -88,6 +87,14 @@ export interface CopyResult {
   readonly entries: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
 }
 
+export interface Snapshot {
+  readonly snapshotId: string;
+  readonly label: string;
+  readonly createdAt: string;
+  /** on the disk of the host */
+  readonly bytes: number;
+}
+
 export interface Sandbox {
   readonly id: string;
   readonly name: string;
@@ -102,6 +109,10 @@ export interface Sandbox {
   readonly copyIn: (hostPath: string, insidePath: string, options?: CopyOptions) => Promise<CopyResult>;
   /** The other way; what programs of the host act on by themselves (`.git`, `.envrc`, ...) is not written. */
   readonly copyOut: (insidePath: string, hostPath: string, options?: CopyOptions) => Promise<CopyResult>;
+  /** Keeps the home folder as it is; refused while a command runs. The project is no part of it: git is for that. */
+  readonly snapshot: (label?: string) => Promise<Snapshot>;
+  /** Puts the home folder back; what is in it now is lost. */
+  readonly restore: (snapshotId: string) => Promise<Snapshot>;
   /** Removes the sandbox with its home and keys; the project is never touched. Once more is no fault. */
   readonly destroy: () => Promise<void>;
   /** `await using sandbox = ...` destroys it at the end of the block. */

@@ -11,6 +11,7 @@ import { createSession } from '../mcp/tools/create-session.ts';
 import { destroySession } from '../mcp/tools/destroy-session.ts';
 import { executeCommand } from '../mcp/tools/execute-command.ts';
 import { executeInSession } from '../mcp/tools/execute-in-session.ts';
+import { restoreSession, snapshotSession } from '../mcp/tools/snapshot-tools.ts';
 import { transferFiles } from '../mcp/tools/transfer-files.ts';
 import { environmentOf, processEnvironment } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
@@ -48,6 +49,8 @@ export const createSandbox: typeof Library.createSandbox = async (options) => {
     },
     copyIn: async (sourcePath, destPath, more = {}) => await copy('to_container', { sourcePath, destPath, ...more }),
     copyOut: async (sourcePath, destPath, more = {}) => await copy('from_container', { sourcePath, destPath, ...more }),
+    snapshot: async (label) => await call(snapshotSession, { sessionId, label }, contextOf({})),
+    restore: async (snapshotId) => await call(restoreSession, { sessionId, snapshotId }, contextOf({})),
     destroy,
     [Symbol.asyncDispose]: destroy,
   };

@@ -20,6 +20,8 @@ const dear: Readonly<Record<string, Bucket>> = {
   create_session: { burst: 10, everyMs: 6000 },
   destroy_session: { burst: 20, everyMs: 1000 },
   request_approval: { burst: 5, everyMs: 60_000 },
+  snapshot_session: { burst: 10, everyMs: 6000 },
+  restore_session: { burst: 10, everyMs: 6000 },
   transfer_files: { burst: 20, everyMs: 1000 },
   'resources/read': { burst: 20, everyMs: 1000 },
 };

@@ -9,6 +9,7 @@ import { getEvents } from './tools/get-events.ts';
 import { getSessionLogs } from './tools/get-session-logs.ts';
 import { listSessions } from './tools/list-sessions.ts';
 import { planSession } from './tools/plan-session.ts';
+import { listSnapshots, removeSnapshot, restoreSession, snapshotSession } from './tools/snapshot-tools.ts';
 import { transferFiles } from './tools/transfer-files.ts';
 
 /** Every tool that callers have, in the order in which they are listed. */
@@ -27,6 +28,10 @@ export const tools: readonly Tool[] = [
   explainAccess,
   listDeniedRequests,
   requestApproval,
+  snapshotSession,
+  listSnapshots,
+  restoreSession,
+  removeSnapshot,
   listSessions,
   destroySession,
 ];

@@ -225,7 +225,7 @@ async function recordEnd({ journal }: SandboxContext, row: SandboxRow, facts: En
 export function destroyList(context: SandboxContext, row: SandboxRow): { removed: readonly string[]; kept: readonly string[] } {
   const plan = parsePlan(row.plan);
   return {
-    removed: [`container ${row.id}`, `home and files of the sandbox: ${sandboxFolder(context.paths, row.id)}`],
+    removed: [`container ${row.id}`, `home, snapshots and files of the sandbox: ${sandboxFolder(context.paths, row.id)}`],
     kept: [
       `workspace ${plan.workspace.path}`,
       `image ${plan.image.recipe} (${plan.image.digest ?? 'not built'})`,

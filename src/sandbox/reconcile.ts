@@ -14,6 +14,7 @@ import { localNames } from './local-names.ts';
 import { destroySandbox, gatewaySandbox, lifeRecord, stopSandbox } from './lifecycle.ts';
 import { commandsOnRecord, lastOfLife } from './on-record.ts';
 import { parsePlan, type Plan } from './plan.ts';
+import { tidySnapshots } from './snapshots.ts';
 import type { SandboxRow, StoredExecution } from './store.ts';
 
 /**
@@ -54,7 +55,10 @@ export async function reconcile(context: SandboxContext, executions: Executions)
     const facts = { found: found.get(row.id), executions: open.filter(({ sandbox }) => sandbox === row.id), known: executions };
     found.delete(row.id);
     // oxlint-disable-next-line no-await-in-loop -- one sandbox after the other, so that a fault is told of the right one
-    await apart(result, row.name, async () => await settleRow(context, row, { ...facts, faults: result.faults }));
+    await apart(result, row.name, async () => {
+      await tidySnapshots(context, row);
+      return await settleRow(context, row, { ...facts, faults: result.faults });
+    });
   }
   for (const row of context.store.list().filter(({ parent }) => parent !== undefined)) {
     // oxlint-disable-next-line no-await-in-loop -- as above

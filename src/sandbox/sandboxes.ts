@@ -22,6 +22,7 @@ import { makeSandbox, type MakeOptions } from './make-sandbox.ts';
 import type { CallersChoice } from './choose-engine.ts';
 import { prepare, type MakeRequest, type Prepared } from './prepare.ts';
 import { createRoom, type Place, type Room, type Wish } from './room.ts';
+import { listSnapshots, removeSnapshot, restoreSnapshot, takeSnapshot, type Snapshots } from './snapshots.ts';
 import type { SandboxRow } from './store.ts';
 
 /** The use cases, as every face of the program calls them: one object, one lock per sandbox, nothing else of state. */
@@ -40,6 +41,8 @@ export interface Sandboxes {
   readonly close: (executionId: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
   /** Reads the credentials of a running sandbox again, with these variables of the caller. */
   readonly rebind: (name: string, callerEnv: Environment) => Promise<void>;
+  /** Of its home; it is stopped for it where it runs and no command does. */
+  readonly snapshots: Snapshots;
   readonly find: (name: string) => SandboxRow;
   readonly list: () => readonly SandboxRow[];
   readonly executions: ReturnType<typeof createExecutions>;
@@ -109,6 +112,7 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
         });
         return { row, execution };
       }),
+    snapshots: createSnapshots(context, { underLock, stop: ends.stop, executions }),
     rebind: (name, callerEnv) =>
       underLock(name, async ({ id }) => {
         for (const one of [id, ...companionsOf(store, id).map((row) => row.id)]) {
@@ -120,6 +124,29 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     list: () => store.list(),
     executions,
     room,
+  };
+}
+
+/** Nothing but `stop` has its own turn; a command that comes in between starts it again, and then it is not at rest. */
+function createSnapshots(
+  context: SandboxContext,
+  {
+    underLock,
+    stop,
+    executions,
+  }: { readonly underLock: UnderLock; readonly stop: Sandboxes['stop']; readonly executions: Executions },
+): Snapshots {
+  const atRest = async <T>(name: string, actor: string, work: (row: SandboxRow) => Promise<T>): Promise<T> => {
+    const when = ({ id, state, ephemeral }: SandboxRow): boolean =>
+      state === 'running' && !ephemeral && executions.of(id).length === 0;
+    await stop(name, { actor, callerEnv: context.env, reason: 'snapshot', when });
+    return await underLock(name, work);
+  };
+  return {
+    take: (name, options) => atRest(name, options.actor, (row) => takeSnapshot(context, row, options)),
+    restore: (name, options) => atRest(name, options.actor, (row) => restoreSnapshot(context, row, options)),
+    remove: (name, options) => underLock(name, (row) => removeSnapshot(context, row, options)),
+    list: (name) => underLock(name, (row) => listSnapshots(context, row)),
   };
 }
 

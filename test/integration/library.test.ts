@@ -55,6 +55,20 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
     expect(await sandbox.task('look around')).toMatchObject({ result: 'All is well.', failed: false, exitCode: 0 });
   });
 
+  it('keep a home and put it back, where the stand-ins for keys in it hold', async () => {
+    await using sandbox = await createSandbox({ project: home.project, agent: 'claude', apiKey: key, env: home.env });
+    if (!(await sandbox.run(['grep', ' /home/agent ext4 ', '/proc/mounts'])).stdout.includes('ext4')) {
+      await expect(sandbox.snapshot()).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+      return;
+    }
+    const { snapshotId } = await sandbox.snapshot('fresh');
+    await sandbox.run(['sh', '-c', 'rm -rf ~/.claude ~/.claude.json; echo x > ~/left']);
+    await expect(sandbox.restore('sn-0000000000000000')).rejects.toMatchObject({ code: 'SNAPSHOT_NOT_FOUND' });
+    expect(await sandbox.restore(snapshotId)).toMatchObject({ snapshotId, label: 'fresh' });
+    expect((await sandbox.run(['ls', '-A', '/home/agent'])).stdout).not.toContain('left');
+    expect(await sandbox.task('look around')).toMatchObject({ result: 'All is well.', failed: false });
+  });
+
   it('give and take files within their roots', async () => {
     const aside = join(home.root, 'aside');
     await mkdir(aside);

@@ -26,6 +26,7 @@ import { liveInit } from './first-process.ts';
 import { countInside, endGvisorSession, gvisorInvocation, gvisorSender } from './gvisor/inside.ts';
 import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
 import { askForGracePeriod } from './grace-period.ts';
+import { keepHome, putHomeBack } from './home-copy.ts';
 import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox, tidy } from './lifecycle.ts';
 import { listenInside } from '../listen.ts';
 import { endOrphans } from './orphans.ts';
@@ -86,6 +87,8 @@ export function ociEngine(options: OciEngineOptions): Engine {
       const live = await liveSandbox(context, id);
       return live === undefined ? [] : processesOf(live);
     },
+    keepHome: (id, home, to, { signal } = {}) => exclusive(id, () => keepHome(home, to, { env: context.env, signal })),
+    putHomeBack: (id, home, from, { signal } = {}) => exclusive(id, () => putHomeBack(home, from, { env: context.env, signal })),
     async processOf(id, connection) {
       const live = await liveSandbox(context, id);
       return live === undefined ? undefined : senderOf(context, live, connection);

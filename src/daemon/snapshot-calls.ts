@@ -1,0 +1,22 @@
+import type { Snapshot } from '../sandbox/snapshots.ts';
+import type { Sandboxes } from '../sandbox/sandboxes.ts';
+import type { Calling } from './server.ts';
+import type { SnapshotView } from './snapshot-protocol.ts';
+import { timeText } from './views.ts';
+
+/** Calls about what is kept of a sandbox's home. One that runs and does nothing is stopped for it. */
+export function createSnapshotCalls(
+  { snapshots }: Pick<Sandboxes, 'snapshots'>,
+  { actor, own }: { readonly actor: string; readonly own: (name: string) => string },
+): Pick<Calling, 'snapshot-take' | 'snapshot-list' | 'snapshot-restore' | 'snapshot-remove'> {
+  return {
+    'snapshot-take': async ({ name, label }) => viewOf(await snapshots.take(own(name), { label: label ?? '', actor })),
+    'snapshot-list': async ({ name }) => (await snapshots.list(own(name))).map(viewOf),
+    'snapshot-restore': async ({ name, snapshot }) => viewOf(await snapshots.restore(own(name), { snapshot, actor })),
+    'snapshot-remove': async ({ name, snapshot }) => viewOf(await snapshots.remove(own(name), { snapshot, actor })),
+  };
+}
+
+function viewOf({ id, label, createdMs, bytes }: Snapshot): SnapshotView {
+  return { id, label, createdAt: timeText(createdMs), bytes };
+}
