@@ -187,11 +187,11 @@ describe.each(ways)('a session by %s', (way) => {
   });
 
   it('says what the daemon saw at the end', async () => {
-    const paths = Array.from({ length: 7 }, (_, index) => `repo${index}\u001b`);
+    const paths = Array.from({ length: 7 }, (_, index) => `repo${index}\u001b\u2028`);
     await serve({ ...exec('exit 4'), close: async () => ({ timedOut: true, repositories: { paths, complete: false } }) });
     const { code, err } = await home.casemate(['exec', 'work', '--', 'x']);
     expect(code).toBe(124);
-    expect(err).toContain('repo4\\x1b and 2 more\n');
+    expect(err).toContain('repo4\\x1b\\u{2028} and 2 more\n');
     expect(err).toContain('could not be searched to its end');
     expect(err).toMatch(/casemate: ended, because a time limit was reached \(exit code 124\)\n$/);
   });

@@ -67,6 +67,7 @@ describe('the short way of the launcher', () => {
   it('is taken where everything is plain, also over a link and from another folder', async () => {
     await serve();
     expect(await said(plain)).toBe(short);
+    expect(await said(['exec', 'work', '--no-tty', '--', 'true'])).toBe(short);
     expect(await said(['run', '--', 'true'])).toBe(short);
     await mkdir(join(home.project, 'node_modules/.bin'), { recursive: true });
     await symlink('../../../made/dist/casemate', join(home.project, 'node_modules/.bin/casemate'));
@@ -112,6 +113,9 @@ describe('the short way of the launcher', () => {
     [['exec', '--help', '--', 'true']],
     [['exec', 'work', '--env', 'A=b', '--', 'true']],
     [['exec', 'work', 'true']],
+    [['exec', 'work', '--no-tty', 'true']],
+    [['exec', 'work', '--no-tty', '--no-tty', '--', 'true']],
+    [['run', '--no-tty', '--', 'true']],
     [['run', '--']],
     [['run', '--keep', '--', 'true']],
     [['run']],

@@ -74,4 +74,18 @@ export const entryMutants: readonly Mutant[] = [
     ],
     caughtBy: ['entries.same-confinement'],
   },
+  {
+    name: 'descriptors-left-open-by-the-short-way',
+    weakens: 'the same where Node is not started',
+    file: 'src/cli/short-way/carry.pl',
+    find: '  close_others(fileno $say);\n  my ($file, @arguments) = ($invocation->{file}, @{ $invocation->{args} });',
+    replace: `  my ($file, @arguments) = ($invocation->{file}, @{ $invocation->{args} });
+  if (-e '/proc/self/fd/9') {
+    @arguments = map { $_ eq 'exec' ? ('exec', '--preserve-fds', '1') : $_ } @arguments;
+    close $daemon;
+    $^F = 9;
+    open(our $third, '<&', 9);
+  }`,
+    caughtBy: ['entries.same-confinement'],
+  },
 ];

@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import { getSystemErrorName } from 'node:util';
 
 import { CasemateError, isErrorCode } from '../../base/errors.ts';
@@ -30,7 +29,7 @@ interface Story {
 export const run: RunCommand = async (_args, context) => {
   let link: ExecutionLink | undefined;
   const connect = () => connectDaemon(context);
-  for await (const line of createInterface(context.stdin)) {
+  for await (const line of linesOf(context.stdin)) {
     // oxlint-disable-next-line no-unsafe-type-assertion -- our own program, of the same build
     const story = JSON.parse(line) as Story;
     const { executionId, exitCode, answer } = story;
@@ -55,6 +54,18 @@ export const run: RunCommand = async (_args, context) => {
   link?.drop();
   return 125;
 };
+
+/** Not by `node:readline`, for which U+2028 ends a line, too: names of a sandbox may hold it. */
+async function* linesOf(stream: NodeJS.ReadStream): AsyncGenerator<string> {
+  let pending = '';
+  for await (const piece of stream.setEncoding('utf8')) {
+    pending += String(piece);
+    for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
+      yield pending.slice(0, end);
+      pending = pending.slice(end + 1);
+    }
+  }
+}
 
 function endOf(story: Story): Ended {
   const { exitCode = 125, errorLog } = story;

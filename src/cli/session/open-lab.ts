@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 import { startLab } from '../../proof/lab/start-lab.ts';
 import type { Lab } from '../../proof/lab/lab.ts';
@@ -11,9 +11,12 @@ import { daemonFlags } from './start-daemon.ts';
 /** A lab that runs this very program. */
 export async function openLab({ env, paths }: CommandContext, plan: Plan): Promise<Lab> {
   const { HOME: _home, ...host } = baseEnvironment(env);
+  const entry = realpathSync(process.argv[1] ?? '');
+  const launcher = join(dirname(entry), 'casemate');
   return await startLab({
     plan,
-    program: [process.execPath, ...process.execArgv, realpathSync(process.argv[1] ?? '')],
+    program: [process.execPath, ...process.execArgv, entry],
+    launcher: existsSync(launcher) ? launcher : undefined,
     daemonFlags,
     env: { ...host, ...ownEngine(env) },
     images: paths.images,

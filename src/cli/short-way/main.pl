@@ -44,11 +44,13 @@ sub terminal_size {
 sub begin {
   my ($method, @words) = @ARGV;
   my $name = $method eq 'exec' ? shift @words : undef;
+  my $has_no_tty = $method eq 'exec' && @words && $words[0] eq '--no-tty';
+  shift @words if $has_no_tty;
   my $dashes = shift @words // '';
   my $is_plain = ($method eq 'exec' ? ($name // '') =~ /^[^-]/ : $method eq 'run') && $dashes eq '--' && @words;
   my $term = variable('TERM');
   take_long_way() if !$is_plain || grep { !is_text($_) } $name // '', @words, $term // '';
-  my $tty = -t STDIN && -t STDOUT;
+  my $tty = -t STDIN && -t STDOUT && !$has_no_tty;
   my $identity = own_identity() or take_long_way();
   my $params = '"command":' . list_of(@words) . ',"tty":' . ($tty ? 'true' . terminal_size() : 'false') . qq(,"client":$identity);
   if ($method eq 'exec') {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { cleanupStack } from '../../base/cleanup.ts';
@@ -28,6 +28,8 @@ export interface LabOptions {
   readonly plan: Plan;
   /** file and first arguments that start this program, e.g. `['/usr/bin/node', '/…/casemate.js']` */
   readonly program: readonly [string, ...string[]];
+  /** what a user has on the PATH instead, which goes another way for a plain `exec`; absent where the program was not built */
+  readonly launcher?: string | undefined;
   /** flags of Node that a daemon is started with */
   readonly daemonFlags: readonly string[];
   /** of the host; what the lab's programs get beside their own */
@@ -77,8 +79,7 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
     CASEMATE_IMAGES: options.images,
     NODE_EXTRA_CA_CERTS: certificate,
   };
-  const casemate = (args: readonly string[], call: CasemateOptions = {}): Promise<Inside> =>
-    runProgram(options.program, args, { ...call, cwd: call.cwd ?? folder, env: { ...env, ...call.env } });
+  const casemate = commandLine(options, { folder, env });
   const daemon = labDaemon({ options, folder, world, env, casemate });
   return {
     folder,
@@ -92,6 +93,19 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
     hasRegistry: tools !== undefined,
     give: (given) => giveToAgent(given, options.plan),
     records: () => readAll(places),
+  };
+}
+
+/** Goes both ways into a sandbox: that of the launcher with `exec`, the program's own with everything else. */
+function commandLine(
+  { program, launcher }: LabOptions,
+  { folder, env }: { readonly folder: string; readonly env: Lab['env'] },
+): Lab['casemate'] {
+  // Where it needs Node, it is to find this one.
+  const launcherEnv = { ...env, PATH: `${dirname(program[0])}:${env['PATH'] ?? ''}` };
+  return async (args, call = {}) => {
+    const [way, own] = launcher !== undefined && args[0] === 'exec' ? [[launcher] as const, launcherEnv] : [program, env];
+    return await runProgram(way, args, { ...call, cwd: call.cwd ?? folder, env: { ...own, ...call.env } });
   };
 }
 
