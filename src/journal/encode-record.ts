@@ -49,7 +49,7 @@ export function encodeRecord(record: JournalRecord): string {
 function sortedDetail(detail: NonNullable<JournalEntry['detail']>): NonNullable<JournalEntry['detail']> {
   // No name is a number (see `detailName`), so an object keeps the order in which they are put in.
   const names = Object.keys(detail);
-  if (names.length < 2) {
+  if (isSorted(names)) {
     return detail;
   }
   const sorted: Record<string, string | number | boolean> = {};
@@ -60,6 +60,15 @@ function sortedDetail(detail: NonNullable<JournalEntry['detail']>): NonNullable<
     }
   }
   return sorted;
+}
+
+function isSorted(names: readonly string[]): boolean {
+  for (let index = 1; index < names.length; index += 1) {
+    if ((names[index - 1] ?? '') > (names[index] ?? '')) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /** What the chain gives to an entry. */
@@ -126,7 +135,9 @@ function fitted(entry: JournalEntry, place: Place, limit: number): JournalRecord
 
 function fittedDetail(detail: NonNullable<JournalEntry['detail']>, limit: number): NonNullable<JournalEntry['detail']> {
   const facts: Record<string, string | number | boolean> = {};
-  for (const name of Object.keys(detail)) {
+  const names = Object.keys(detail);
+  // In the order in which they are written, so that they need not be put in another object for that.
+  for (const name of isSorted(names) ? names : names.toSorted()) {
     const value = detail[name];
     if (value !== undefined) {
       facts[name] = typeof value === 'string' ? cutText(value, limit) : value;

@@ -9,7 +9,7 @@ import { decodeContent } from './decode-content.ts';
 import type { Exchange } from '../exchange.ts';
 import { tokensOf, valuesOf } from '../http/fields.ts';
 import { createPushReader, type PushReading } from '../git/git-push.ts';
-import { judge, type Plan } from './judge.ts';
+import { judge, type Judgement, type Plan } from './judge.ts';
 import type { Site } from '../live-sandbox.ts';
 import { contentOf, holdContent } from './read-content.ts';
 import { refuse, type Refusal } from '../refusal.ts';
@@ -22,9 +22,14 @@ export type WholeJudgement =
   | { readonly ok: true; readonly plan: Plan; readonly exchange: Exchange }
   | { readonly ok: false; readonly refusal: Refusal };
 
-/** `formFault` is asked once the head has passed, before any content is read. */
-export async function judgeWhole(exchange: Exchange, site: Site, formFault: () => Refusal | undefined): Promise<WholeJudgement> {
-  const first = judge(exchange, site);
+export interface HeadJudgement {
+  /** of the same exchange by the rules of now */
+  readonly first: Judgement;
+  /** asked once the head has passed, before any content is read */
+  readonly formFault: () => Refusal | undefined;
+}
+
+export async function judgeWhole(exchange: Exchange, site: Site, { first, formFault }: HeadJudgement): Promise<WholeJudgement> {
   if (!first.ok) {
     return first;
   }

@@ -39,13 +39,16 @@ function bodyOf(run: Run): UpstreamRequest['body'] {
   const { exchange, outgoing } = run;
   const { content } = outgoing;
   const stream = content === undefined ? exchange.body : Readable.from([content], { objectMode: false });
+  if (stream === undefined) {
+    return undefined;
+  }
   const options = {
     step: chain([searchOutward(run), outgoing.step]),
     isWhole: content === undefined ? exchange.isWhole : () => true,
     onBytes: countSent(run),
     pace: run.site.live.pace,
   };
-  return stream === undefined ? undefined : { stream, options, trailers: () => trailersOf(run) };
+  return { stream, options, trailers: () => trailersOf(run) };
 }
 
 function trailersOf(run: Run): readonly Field[] {

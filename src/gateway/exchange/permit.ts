@@ -39,7 +39,7 @@ export async function permit(
       : await permitNow(learned.exchange, learned.site, formFault);
   }
   if (judgement.ok || !isAskable(judgement.refusal.reason) || formFault() !== undefined) {
-    return await permitNow(exchange, site, formFault);
+    return await permitNow(exchange, site, formFault, judgement);
   }
   const settled = await askAboutRequest(exchange, site, judgement.refusal);
   return 'site' in settled ? await permitNow(exchange, settled.site, formFault) : { ok: false, refusal: settled.refusal };
@@ -51,9 +51,14 @@ function isLearned(judgement: Judgement, { setting }: LearnState): boolean {
 }
 
 /** Everything that stands between a request and its way out, in order: the first refusal ends it, and nothing was sent yet. */
-async function permitNow(asked: Exchange, site: Site, formFault: () => Refusal | undefined): Promise<Permission> {
+async function permitNow(
+  asked: Exchange,
+  site: Site,
+  formFault: () => Refusal | undefined,
+  judged = judge(asked, site),
+): Promise<Permission> {
   const rules = site.live.book.now();
-  const judgement = await judgeWhole(asked, site, formFault);
+  const judgement = await judgeWhole(asked, site, { first: judged, formFault });
   if (!judgement.ok) {
     return judgement;
   }

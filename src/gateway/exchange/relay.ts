@@ -163,8 +163,8 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
 
 /** A session that is opened for the real account is a credential, too, and stays outside. */
 export function answeredFields(fields: readonly Field[], { outgoing }: Run): readonly Field[] {
-  const forwarded = forwardedResponseFields(fields);
-  return outgoing.secret === undefined ? forwarded : forwarded.filter(([name]) => !ofTheAccount.has(name));
+  const isOfTheAccount = (name: string): boolean => outgoing.secret !== undefined && ofTheAccount.has(name);
+  return forwardedResponseFields(fields).filter((field) => !isOfTheAccount(field[0]));
 }
 
 const ofTheAccount: ReadonlySet<string> = new Set(['set-cookie', 'set-cookie2']);

@@ -46,7 +46,6 @@ export function createRun(
       exchange.cut();
     },
   });
-  stop.signal.addEventListener('abort', release, { once: true });
   exchange.signal.addEventListener('abort', abort, { once: true });
   if (exchange.signal.aborted) {
     abort();

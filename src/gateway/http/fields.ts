@@ -64,10 +64,28 @@ const aboutTheCaller = new Set([
   'x-forwarded-server',
 ]);
 
+/** Whether `Connection` says that a field belongs to it; mostly it names none, or one. */
+function namedByConnection(fields: readonly Field[]): (name: string) => boolean {
+  const named = tokensOf(fields, 'connection');
+  if (named.length === 0) {
+    return isNone;
+  }
+  const set = new Set(named);
+  return (name) => set.has(name);
+}
+
+const isNone = (): boolean => false;
+
 /** What of a request goes on to the upstream; the host is set anew by whoever writes the request. */
 export function forwardedRequestFields(fields: readonly Field[]): readonly Field[] {
-  const named = new Set(tokensOf(fields, 'connection'));
-  const kept = fields.filter(([name]) => !perConnection.has(name) && !aboutTheCaller.has(name) && !named.has(name));
+  const isNamed = namedByConnection(fields);
+  const kept: Field[] = [];
+  for (const field of fields) {
+    const [name] = field;
+    if (!perConnection.has(name) && !aboutTheCaller.has(name) && !isNamed(name)) {
+      kept.push(field);
+    }
+  }
   // HTTP/2 splits cookies into several fields; HTTP/1.1 wants one (RFC 9113 section 8.2.3).
   const cookies = valuesOf(kept, 'cookie');
   return cookies.length < 2 ? kept : [...kept.filter(([name]) => name !== 'cookie'), ['cookie', cookies.join('; ')]];
@@ -78,9 +96,9 @@ export function forwardedRequestFields(fields: readonly Field[]): readonly Field
  * an upstream speak in the name of the gateway.
  */
 export function forwardedResponseFields(fields: readonly Field[]): readonly Field[] {
-  const named = new Set(tokensOf(fields, 'connection'));
+  const isNamed = namedByConnection(fields);
   return fields.filter(
-    ([name]) => !perConnection.has(name) && !named.has(name) && name !== 'alt-svc' && !name.startsWith('x-casemate-'),
+    ([name]) => !perConnection.has(name) && !isNamed(name) && name !== 'alt-svc' && !name.startsWith('x-casemate-'),
   );
 }
 

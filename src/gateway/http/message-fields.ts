@@ -74,8 +74,9 @@ export function statedFraming(fields: readonly Field[]): { readonly length: numb
 export function isKeptBySender(fields: readonly Field[], minor: '0' | '1'): boolean {
   let isClosing = false;
   let isKeeping = false;
-  for (const [name, value] of fields) {
-    if (name === 'connection') {
+  for (const field of fields) {
+    if (field[0] === 'connection') {
+      const value = field[1];
       const words = value.toLowerCase().split(',');
       isClosing ||= words.some((word) => word.trim() === 'close');
       isKeeping ||= words.some((word) => word.trim() === 'keep-alive');

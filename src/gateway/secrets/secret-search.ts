@@ -77,8 +77,11 @@ export function secretIn(text: string, needles: NeedleSet): string | undefined {
 
 /** The same text with every known secret in it made unreadable. */
 export function maskSecrets(text: string, needles: NeedleSet): string {
-  const { bytes, isMasked } = maskWhole(Buffer.from(text, 'latin1'), needles);
-  return isMasked ? bytes.toString('latin1') : text;
+  if (needles.size === 0) {
+    return text;
+  }
+  const bytes = Buffer.from(text, 'latin1');
+  return needles.find(bytes, 0) === undefined ? text : maskWhole(bytes, needles).bytes.toString('latin1');
 }
 
 /** The same for content that is there as a whole. May write into it. */
