@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 
@@ -133,9 +134,13 @@ async function placesOf(name: 'docker' | 'podman', { env, uid }: Pick<EnginePart
   }
 }
 
-function choiceOf(name: 'docker' | 'podman', env: Environment, places: readonly Place[]): EngineChoice {
+async function choiceOf(name: 'docker' | 'podman', env: Environment, places: readonly Place[]): Promise<EngineChoice> {
   const isForced = name === 'docker' && usableUplink(env) !== undefined;
-  return { ...choiceIn(places), ...(isForced ? { way: uplinkWay } : {}) };
+  const found = chosenPlace(places)?.found;
+  // /var/run is a link to /run: both names are the same socket's.
+  const socket =
+    found !== undefined && 'kind' in found && found.kind === 'unix' ? await realpath(found.path).catch(() => '') : '';
+  return { ...choiceIn(places), ...(socket === '' ? {} : { key: socket }), ...(isForced ? { way: uplinkWay } : {}) };
 }
 
 /** None where the word is not known: then there is no engine that would use it. */

@@ -30,6 +30,12 @@ export async function namespaceOf(pid: number | 'self', kind: string): Promise<s
   return await readlink(`/proc/${pid}/ns/${kind}`).catch(() => '');
 }
 
+/** Of processes of one sandbox, one whose namespaces may be looked at; without any the first. */
+export async function visibleOf(pids: readonly number[]): Promise<number | undefined> {
+  const spaces = await Promise.all(pids.map((pid) => namespaceOf(pid, 'net')));
+  return pids.find((_, index) => spaces[index] !== '') ?? pids[0];
+}
+
 async function readText(path: string): Promise<string> {
   return await readFile(path, 'utf8').catch(() => '');
 }

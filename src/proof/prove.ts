@@ -1,12 +1,13 @@
 import { toCasemateError } from '../base/errors.ts';
-import { combine, type Finding, type Seen, type Verdict } from './finding.ts';
+import { eventually } from './eventually.ts';
+import { combine, type Finding, type Row, type Seen, type Verdict } from './finding.ts';
 import { guaranteeIds, isGuaranteeId, type GuaranteeId } from './guarantees.ts';
 import { observe, type Answers } from './inside/observe.ts';
 import type { Lab } from './lab/lab.ts';
 import { hasOwnKernel } from './outside/gvisor-processes.ts';
 import { judgeWaived } from './waived.ts';
 import type { Watch } from './watch/watch.ts';
-import type { Bench, Probe, ProbeTable } from './probe.ts';
+import type { Bench, Probe, ProbeTable, SandboxProbe } from './probe.ts';
 import type { Target } from './target.ts';
 
 /** Runs probes against a sandbox, one after the other, and gives a verdict on each guarantee they attack. */
@@ -88,7 +89,7 @@ function questionsOf(probes: ProbeTable, watch: Watch | undefined): readonly str
 
 async function runProbe(probe: Probe, { bench, lab, watch }: Means): Promise<Seen> {
   if (probe.where === 'sandbox') {
-    const [seen, outside] = await Promise.all([probe.run(bench), probe.outside?.(bench.target, bench.uid) ?? []]);
+    const [seen, outside] = await Promise.all([probe.run(bench), lookedAt(probe, bench)]);
     return 'rows' in seen ? { rows: [...seen.rows, ...outside] } : seen;
   }
   if (probe.where === 'watched') {
@@ -97,6 +98,21 @@ async function runProbe(probe: Probe, { bench, lab, watch }: Means): Promise<See
   return lab === undefined
     ? { notApplicable: 'it needs the lab, which the full profile has' }
     : await probe.run(await lab(), bench);
+}
+
+/**
+ * The first process under root's Docker is nobody's, and an ordinary user may look at his own alone: so a command of the agent's
+ * runs meanwhile.
+ */
+async function lookedAt(probe: SandboxProbe, { target, uid }: Bench): Promise<readonly Row[]> {
+  const look = async (): Promise<readonly Row[]> => (await probe.outside?.(target, uid)) ?? [];
+  if (probe.outside === undefined || uid === 0 || target.plan?.engine !== 'docker') {
+    return look();
+  }
+  const held = target.inside(['sleep', '5']);
+  await eventually(async () => ((await target.processes()).length > 1 ? true : undefined));
+  const [rows] = await Promise.all([look(), held]);
+  return rows;
 }
 
 function answerTo(answers: Answers, question: string): unknown {

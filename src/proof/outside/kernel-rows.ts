@@ -17,21 +17,23 @@ const kinds = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup'];
 
 export interface PlannedRun {
   readonly first: number;
+  /** one of its processes whose namespaces may be looked at. Default: the first */
+  readonly visible?: number | undefined;
   readonly plan: Plan;
   readonly uid: number;
 }
 
-export async function kernelRows({ first, plan, uid }: PlannedRun): Promise<readonly Row[]> {
+export async function kernelRows({ first, visible = first, plan, uid }: PlannedRun): Promise<readonly Row[]> {
   const [own, limits, ids, mounts, group, strangers] = await Promise.all([
     namespacesOf('self'),
     readProcess(first, 'limits'),
     readProcess(first, 'uid_map'),
     readProcess(first, 'mountinfo'),
     groupLimits(first),
-    strangersIn(first, 'pid'),
+    strangersIn(first, 'pid', visible),
   ]);
   return [
-    ...namespaceRows('', await namespacesOf(first), own),
+    ...namespaceRows('', await namespacesOf(visible), own),
     ...idRows(ids, uid),
     ...mountRows(mountLines(mounts), plan),
     ...limitRows(limitsOf(limits), plan),
@@ -171,11 +173,12 @@ export function commandLimitRows(seen: Readonly<Record<string, string>>, plan: P
 }
 
 /**
- * Who is in the group and in another namespace of this kind than the first process. A runtime that starts a command is, for a
+ * Who is in the group and in another namespace of this kind than the first process, or than `visible` where that one may not be
+ * looked at. A runtime that starts a command is, for a
  * moment: whoever stays is a stranger. `undefined` where the first process may not be looked at.
  */
-export async function strangersIn(first: number, kind: 'pid' | 'user'): Promise<readonly number[] | undefined> {
-  const own = await namespaceOf(first, kind);
+export async function strangersIn(first: number, kind: 'pid' | 'user', visible = first): Promise<readonly number[] | undefined> {
+  const own = await namespaceOf(visible, kind);
   if (own === '') {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import { attack, control } from '../finding.ts';
-import { namespaceOf, readProcess } from '../host-view.ts';
+import { namespaceOf, readProcess, visibleOf } from '../host-view.ts';
 import { everyRow, type ProbeTable } from '../probe.ts';
 import { text, textList, textMap } from '../read-answer.ts';
 
@@ -28,7 +28,7 @@ export const networkProbes: ProbeTable = {
       };
     },
     async outside(target) {
-      const [first] = await target.processes();
+      const first = await visibleOf(await target.processes());
       if (first === undefined) {
         return [];
       }

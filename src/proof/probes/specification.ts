@@ -1,4 +1,5 @@
 import { withDeclared } from '../declared-differences.ts';
+import { visibleOf } from '../host-view.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { ProbeTable } from '../probe.ts';
 import { gvisorRows } from '../outside/gvisor-rows.ts';
@@ -34,11 +35,15 @@ export const specificationProbes: ProbeTable = {
       ),
     async outside(target, uid) {
       const { plan, processes } = target;
-      const [first] = await processes();
+      const pids = await processes();
+      const [first] = pids;
       if (first === undefined || plan === undefined) {
         return [];
       }
-      const rows = plan.runtime === 'runsc' ? gvisorRows(target, { first, plan, uid }) : kernelRows({ first, plan, uid });
+      const rows =
+        plan.runtime === 'runsc'
+          ? gvisorRows(target, { first, plan, uid })
+          : kernelRows({ first, visible: await visibleOf(pids), plan, uid });
       return withDeclared(await rows, plan);
     },
   },

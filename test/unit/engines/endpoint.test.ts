@@ -1,6 +1,6 @@
 /** Where an engine is: addresses that are spoken to and those that are refused, and in which order places count. */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { dockerPlaces } from '../../../src/engines/docker/place/docker-places.ts';
 import { addressOf, endpointOf, type Endpoint, type SshEndpoint } from '../../../src/engines/docker/place/endpoint.ts';
-import { choiceIn, chosen } from '../../../src/engines/docker/place/places.ts';
+import { chosen } from '../../../src/engines/docker/place/places.ts';
 import { isSameChoice } from '../../../src/engines/engine-choice.ts';
+import { engineChoice } from '../../../src/engines/registry.ts';
 import { inSettings, podmanPlaces } from '../../../src/engines/docker/place/podman-places.ts';
 import { sshArguments } from '../../../src/engines/docker/place/ssh-stream.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
@@ -200,7 +201,7 @@ async function context(name: string, host: string, { certificates = false, blind
 describe('two environments', () => {
   const same = async (one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): Promise<boolean> => {
     const [first, second] = await Promise.all(
-      [one, other].map(async (values) => choiceIn(await dockerPlaces(environmentOf({ HOME: home, ...values })))),
+      [one, other].map(async (values) => engineChoice('docker', { env: environmentOf({ HOME: home, ...values }), uid: 1000 })),
     );
     return first !== undefined && second !== undefined && isSameChoice(first, second);
   };
@@ -214,7 +215,21 @@ describe('two environments', () => {
     [{ DOCKER_HOST: 'unix:///a.sock' }, {}, false],
     [{ DOCKER_HOST: 'tcp://10.0.0.1' }, { DOCKER_HOST: 'tcp://10.0.0.1', DOCKER_TLS_VERIFY: '1' }, false],
     [{ DOCKER_HOST: 'ssh://one@host' }, { DOCKER_HOST: 'ssh://two@host' }, false],
+    [{ CASEMATE_DOCKER_UPLINK: 'host' }, {}, false],
+    [{ CASEMATE_DOCKER_UPLINK: 'host' }, { CASEMATE_DOCKER_UPLINK: 'host' }, true],
   ])('%o and %o mean the same engine: %s', async (one, other, expected) => {
     expect(await same(one, other)).toBe(expected);
+  });
+
+  it('mean the same socket by its own name and by that of a link', async () => {
+    await writeFile(join(home, 'engine.sock'), '');
+    await symlink(home, join(home, 'link'));
+    const [own, linked] = [home, join(home, 'link')].map((folder) => ({ DOCKER_HOST: `unix://${folder}/engine.sock` }));
+    expect(await same(own ?? {}, linked ?? {})).toBe(true);
+  });
+
+  it('have no engine where a word is not known', async () => {
+    const choice = await engineChoice('docker', { env: environmentOf({ CASEMATE_DOCKER_UPLINK: 'yes' }), uid: 1000 });
+    expect(choice).toMatchObject({ isNamed: true, address: 'CASEMATE_DOCKER_UPLINK is yes' });
   });
 });
