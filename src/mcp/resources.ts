@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import { posix } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
+import { CasemateError, isCasemateError } from '../base/errors.ts';
 import { visible, visibleJson } from '../base/text.ts';
 import { journalPlace } from '../journal/journal-place.ts';
 import { newestEvents } from '../sandbox/sandbox-events.ts';
@@ -73,12 +74,26 @@ function decoded(path = ''): string {
   try {
     const text = decodeURIComponent(path);
     if (!text.includes('\0') && text.length <= 4096) {
-      return text;
+      return belowWorkspace(text);
     }
-  } catch {
+  } catch (error) {
+    if (isCasemateError(error)) {
+      throw error;
+    }
     // Said below.
   }
   throw new CasemateError('USAGE', 'the path of the resource is not well formed');
+}
+
+/** What lies elsewhere inside is there by other tools: an address says where it is. */
+function belowWorkspace(path: string): string {
+  const place = posix.join('/workspace', path);
+  if (path.startsWith('/') || !place.startsWith('/workspace/')) {
+    throw new CasemateError('PATH_INVALID', `${visible(path).slice(0, 200)} does not lie in the workspace`, {
+      hint: 'Use transfer_files or execute_command.',
+    });
+  }
+  return place;
 }
 
 async function fileOf(

@@ -100,6 +100,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what else callers 
     expect(await read('files/note.txt')).toMatchObject({ text: 'café' });
     expect(await read('files/raw')).toMatchObject({ blob: '/w==' });
     await expect(read('files/d')).rejects.toThrow('PATH_INVALID');
+    for (const outside of ['..%2f..%2fetc%2fpasswd', 'd/../../etc/passwd', '%2fetc%2fpasswd', '/etc/passwd', '..']) {
+      await expect(read(`files/${outside}`)).rejects.toThrow('does not lie in the workspace');
+    }
+    expect(await read('files/d/../note.txt')).toMatchObject({ text: 'café' });
     await expect(read('files/%00')).rejects.toThrow('USAGE');
     await expect(read('else')).rejects.toThrow('there is no resource');
     expect(JSON.stringify(await read('journal'))).toContain('sandbox.start');
