@@ -2,7 +2,7 @@
  * From the call to the running sandbox, as the faces of the program have it: `create_session` of a client that speaks MCP
  * over standard input and over HTTP, and `casemate run`, each with a container that waits and with none, in the same rounds.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 
@@ -22,36 +22,41 @@ import { launcher, program, withSite, type Site } from './site.ts';
 const rounds = 9;
 /** long enough for the next container to be made */
 const restMs = 1000;
+const ordinaryUser = 1000;
 
 const faces = ['create_session over stdio', 'create_session over HTTP', 'casemate run -- true'] as const;
 type Face = (typeof faces)[number];
-type Runtime = 'runc' | 'runsc';
+
+/** what makes the sandboxes, as the policy says it, and the layers it has not */
+const makers = {
+  runc: { policy: 'engine: oci\nruntime: runc', lacks: [] },
+  runsc: { policy: 'engine: oci\nruntime: runsc', lacks: [] },
+  docker: { policy: 'engine: docker', lacks: ['user-namespace', 'disk-limit'] },
+} as const satisfies Readonly<Record<string, { readonly policy: string; readonly lacks: readonly string[] }>>;
+type Maker = keyof typeof makers;
 
 export async function benchWarm(): Promise<readonly BenchResult[]> {
   const results: BenchResult[] = [];
-  for (const runtime of ['runc', 'runsc'] as const) {
+  for (const maker of ['runc', 'runsc', 'docker'] as const) {
     try {
-      results.push(...(await withSite((cold) => withSite((warm) => benchRuntime(runtime, { cold, warm })))));
+      results.push(...(await withSite((cold) => withSite((warm) => benchMaker(maker, { cold, warm })))));
     } catch (error) {
       const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-      results.push(blocked(nameOf(faces[0], runtime, 'one waits'), 'ms', reason));
+      results.push(blocked(nameOf(faces[0], maker, 'one waits'), 'ms', reason));
     }
   }
   return results;
 }
 
-const nameOf = (face: Face, runtime: Runtime, how: string): string => `warm/${face}, ${runtime}, ${how}`;
+const nameOf = (face: Face, maker: Maker, how: string): string => `warm/${face}, ${maker}, ${how}`;
 
-async function benchRuntime(
-  runtime: Runtime,
-  sites: { readonly cold: Site; readonly warm: Site },
-): Promise<readonly BenchResult[]> {
+async function benchMaker(maker: Maker, sites: { readonly cold: Site; readonly warm: Site }): Promise<readonly BenchResult[]> {
   const image = await attempt(process.execPath, [program, 'image', 'show', 'base'], { env: sites.cold.env });
   if (image?.exitCode !== 0) {
-    return [blocked(nameOf(faces[0], runtime, 'one waits'), 'ms', 'there is no image "base"; run: casemate setup')];
+    return [blocked(nameOf(faces[0], maker, 'one waits'), 'ms', 'there is no image "base"; run: casemate setup')];
   }
-  const cold = await facesOf(sites.cold, `runtime: ${runtime}\nshare: { ready: 0 }`);
-  const warm = await facesOf(sites.warm, `runtime: ${runtime}\nshare: { ready: 2 }`);
+  const cold = await facesOf(sites.cold, maker, 0);
+  const warm = await facesOf(sites.warm, maker, 2);
   try {
     const rows: BenchResult[] = [];
     for (const face of faces) {
@@ -69,7 +74,7 @@ async function benchRuntime(
           await new Promise((resolve) => setTimeout(resolve, restMs));
         }
       }
-      const names = { cold: nameOf(face, runtime, 'none waits'), warm: nameOf(face, runtime, 'one waits') };
+      const names = { cold: nameOf(face, maker, 'none waits'), warm: nameOf(face, maker, 'one waits') };
       rows.push(
         { name: names.warm, unit: 'ms', samples: samples.warm, against: names.cold, aim: '< 60 ms, a tenth' },
         { name: names.cold, unit: 'ms', samples: samples.cold, note: '`share: { ready: 0 }`' },
@@ -80,18 +85,27 @@ async function benchRuntime(
       await attempt(process.execPath, [program, 'daemon', 'stop', '--force'], { env: sites.cold.env });
       samples.push(await cold.time('casemate run -- true'));
     }
-    return [...rows, { name: nameOf('casemate run -- true', runtime, 'no daemon runs'), unit: 'ms', samples }];
+    return [...rows, { name: nameOf('casemate run -- true', maker, 'no daemon runs'), unit: 'ms', samples }];
   } finally {
     await Promise.all([cold.close(), warm.close()]);
   }
 }
 
 /** Both servers and a warm daemon below one policy. */
-async function facesOf(site: Site, policy: string) {
+async function facesOf(site: Site, maker: Maker, ready: number) {
   const paths = pathsFrom(environmentOf(site.env), process.geteuid?.() ?? 0);
   await mkdir(paths.config, { recursive: true, mode: 0o700 });
-  const waived = site.waive.filter((word) => word !== '--waive');
-  await writeFile(join(paths.config, 'policy.yaml'), `version: 1\n${policy}\nwaive: [${waived.join(', ')}]\n`, { mode: 0o600 });
+  const { policy, lacks } = makers[maker];
+  const waived = [...new Set([...site.waive.filter((word) => word !== '--waive'), ...lacks])];
+  if (maker === 'docker' && process.geteuid?.() === 0) {
+    // Without mapped ids nothing runs on a folder of root's.
+    await chown(site.project, ordinaryUser, ordinaryUser);
+  }
+  await writeFile(
+    join(paths.config, 'policy.yaml'),
+    `version: 1\n${policy}\nshare: { ready: ${ready} }\nwaive: [${waived.join(', ')}]\n`,
+    { mode: 0o600 },
+  );
   const stdio = new Client({ name: 'bench', version: '1' });
   await stdio.connect(
     new StdioClientTransport({

@@ -129,7 +129,10 @@ function limitCheck({ context, sandboxes, timedOut, once }: Watch): () => Promis
 
 /** Time limit and idleness of a sandbox that runs. Asked again when its turn has come: until then much can happen. */
 function rowCheck({ context, sandboxes, timedOut }: Watch): (row: SandboxRow) => Promise<void> {
-  const idleSince = new Map<string, number>();
+  /** by sandbox; counted anew with each of its starts */
+  const idleSince = new Map<string, { readonly ms: number; readonly startedMs: number | undefined }>();
+  /** by sandbox: since when it was unused when its caller was told */
+  const warned = new Map<string, number>();
   const end = async (row: SandboxRow, reason: string, when: (row: SandboxRow) => boolean): Promise<void> => {
     const options = { actor, callerEnv: context.env, reason, when };
     await (row.ephemeral ? sandboxes.destroy(row.id, options) : sandboxes.stop(row.id, options));
@@ -152,39 +155,58 @@ function rowCheck({ context, sandboxes, timedOut }: Watch): (row: SandboxRow) =>
       return;
     }
     const nowMs = context.clock.monotonicMs();
-    const since = idleSince.get(row.id) ?? nowMs;
-    idleSince.set(row.id, since);
-    if (nowMs - since >= idleMs) {
+    // A command that began and ended between two looks is one, too.
+    const known = idleSince.get(row.id);
+    const seenMs = known !== undefined && known.startedMs === row.startedMs ? known.ms : nowMs;
+    const since = Math.max(seenMs, sandboxes.executions.lastEndMs(row.id) ?? 0);
+    idleSince.set(row.id, { ms: since, startedMs: row.startedMs });
+    const leftMs = since + idleMs - nowMs;
+    if (leftMs <= 0) {
       idleSince.delete(row.id);
       await end(row, 'idle', isUnused);
+    } else if (leftMs <= Math.min(idleWarnMs, idleMs / 2) && row.caller !== undefined && warned.get(row.id) !== since) {
+      warned.set(row.id, since);
+      await announceEnd(context, row, { outcome: 'idle-soon', leftMs });
     }
   };
 }
 
 /** a caller is told this long before its sandbox is stopped for good */
 const warnMs = 5 * 60_000;
+/** and this long before it is stopped because nobody uses it, or half of that time where it is short */
+const idleWarnMs = 60_000;
 /** how long what a sandbox printed can still be read after that */
 const keptMs = 60 * 60_000;
+
+interface Ending {
+  readonly outcome: 'soon' | 'idle-soon';
+  readonly leftMs: number;
+}
+
+/** A record that whoever follows the events of a session sees. */
+async function announceEnd({ journal }: SandboxContext, row: SandboxRow, { outcome, leftMs }: Ending): Promise<void> {
+  await journal.append({
+    sandbox: row.id,
+    actor,
+    action: 'sandbox.expiring',
+    subject: row.name,
+    decision: 'none',
+    outcome,
+    policy: parsePlan(row.plan).policy.hash,
+    detail: { secondsLeft: Math.round(leftMs / 1000) },
+  });
+}
 
 /** Sandboxes of callers: a record before their time is over, and their removal some time after it, for nobody else may come. */
 function callerCheck({ context, sandboxes }: Watch): (row: SandboxRow) => Promise<void> {
   const warned = new Set<string>();
   return async (row) => {
-    const { limits, policy } = parsePlan(row.plan);
+    const { limits } = parsePlan(row.plan);
     const endMs = row.createdMs + (limits.timeMs ?? Infinity);
     const nowMs = context.clock.nowMs();
     if (row.state === 'running' && nowMs >= endMs - warnMs && nowMs < endMs && !warned.has(row.id)) {
       warned.add(row.id);
-      const detail = { secondsLeft: Math.round((endMs - nowMs) / 1000) };
-      const entry = {
-        sandbox: row.id,
-        actor,
-        action: 'sandbox.expiring',
-        subject: row.name,
-        decision: 'none',
-        outcome: 'soon',
-      } as const;
-      await context.journal.append({ ...entry, policy: policy.hash, detail });
+      await announceEnd(context, row, { outcome: 'soon', leftMs: endMs - nowMs });
     }
     const isOver = (now: SandboxRow): boolean => now.state === 'stopped' || now.state === 'created';
     if (isOver(row) && nowMs >= endMs + keptMs) {

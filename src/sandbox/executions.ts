@@ -43,6 +43,8 @@ export interface Executions {
   readonly find: (id: string) => Execution | undefined;
   readonly of: (sandbox: SandboxId) => readonly Execution[];
   readonly all: () => readonly Execution[];
+  /** by the clock that cannot jump: when the last command of a kept sandbox ended in the life of this daemon */
+  readonly lastEndMs: (sandbox: SandboxId) => number | undefined;
   /** Puts back what an earlier daemon knew. */
   readonly adopt: (execution: Execution) => void;
   /** Ends the command itself: for a time limit or a lost caller. `false`: it has not begun, and may yet. */
@@ -62,6 +64,7 @@ export interface ExecutionOutcome {
 
 export function createExecutions(context: SandboxContext): Executions {
   const open = new Map<string, Execution>();
+  const lastEnds = new Map<SandboxId, number>();
   return {
     async open(row, request) {
       if (row.state !== 'running') {
@@ -88,11 +91,15 @@ export function createExecutions(context: SandboxContext): Executions {
         throw error;
       }
       context.store.endExecution(id);
+      if (context.store.find(execution.sandbox)?.ephemeral === false) {
+        lastEnds.set(execution.sandbox, context.clock.monotonicMs());
+      }
       return execution;
     },
     find: (id) => open.get(id),
     of: (sandbox) => [...open.values()].filter((execution) => execution.sandbox === sandbox),
     all: () => [...open.values()],
+    lastEndMs: (sandbox) => lastEnds.get(sandbox),
     adopt: (execution) => void open.set(execution.id, execution),
     kill: (execution) => killExecution(context, execution),
     abandon: (execution) => abandonExecution(context, execution),

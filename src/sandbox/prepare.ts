@@ -171,9 +171,13 @@ function mcpServersFor(
     return undefined;
   }
   if (agent?.print.takesMcpFile !== true && agent?.serversInHome !== true) {
-    throw new CasemateError('UNSUPPORTED', `mcpConfig cannot be honoured: ${agent?.title ?? 'no agent'} takes no such servers`, {
-      hint: 'Leave it out, or make the session for Claude Code or Codex.',
-    });
+    throw new CasemateError(
+      'UNSUPPORTED',
+      `mcpConfig cannot be honoured: ${agent === undefined ? 'a session without an agent' : agent.title} takes no such servers`,
+      {
+        hint: 'Leave it out, or make the session for Claude Code or Codex.',
+      },
+    );
   }
   const stream = Object.entries(mcpServers).find(([, server]) => 'url' in server && server.type === 'sse');
   if (agent.name === 'codex' && stream !== undefined) {

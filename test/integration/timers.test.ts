@@ -103,6 +103,21 @@ describe('the time limit of a command', () => {
 });
 
 describe('an idle sandbox', () => {
+  it('was used, however short its commands are: what begins and ends between two looks counts', async () => {
+    const row = await running({ policy: 'limits: { idle: 1m }' });
+    await timers.tick();
+    for (let command = 0; command < 4; command += 1) {
+      lab.pass(40_000);
+      const { execution } = await lab.sandboxes.open(row.id, request);
+      await lab.sandboxes.close(execution.id, { exitCode: 0, reason: 'exited' });
+      await timers.tick();
+    }
+    expect(state(row)).toBe('running');
+    lab.pass(60_000);
+    await timers.tick();
+    expect(state(row)).toBe('stopped');
+  });
+
   it('is stopped after so long without a command, and not while one runs', async () => {
     const row = await running({ policy: 'limits: { idle: 1m }' });
     const { execution } = await lab.sandboxes.open(row.id, request);
@@ -115,6 +130,17 @@ describe('an idle sandbox', () => {
     lab.pass(60_000);
     await timers.tick();
     expect([state(row), lab.journal().at(-1)]).toEqual(['stopped', 'sandbox.stop idle']);
+  });
+
+  it('that was stopped and started again is counted from its start', async () => {
+    const row = await running({ policy: 'limits: { idle: 1m }' });
+    await timers.tick();
+    lab.pass(50_000);
+    await lab.sandboxes.stop(row.id, call);
+    await lab.sandboxes.start(row.id, call);
+    lab.pass(10_000);
+    await timers.tick();
+    expect(state(row)).toBe('running');
   });
 
   it('goes on when a command comes at that very moment', async () => {
@@ -207,6 +233,29 @@ describe('an end that failed', () => {
     });
     await broken.tick();
     expect(said).toEqual(['timer: INTERNAL: disk full']);
+  });
+});
+
+describe('an idle sandbox of a caller', () => {
+  it('is announced to stop, once for each time that it is unused', async () => {
+    const row = await running({ policy: 'limits: { idle: 15m }', caller: 'ci' });
+    const announced = () => lab.journal().filter((line) => line === 'sandbox.expiring idle-soon').length;
+    await timers.tick();
+    lab.pass(13 * 60_000);
+    await timers.tick();
+    expect(announced()).toBe(0);
+    lab.pass(61_000);
+    await timers.tick();
+    await timers.tick();
+    expect(announced()).toBe(1);
+    const { execution } = await lab.sandboxes.open(row.id, request);
+    await lab.sandboxes.close(execution.id, { exitCode: 0, reason: 'exited' });
+    lab.pass(14 * 60_000);
+    await timers.tick();
+    expect([state(row), announced()]).toEqual(['running', 2]);
+    lab.pass(60_000);
+    await timers.tick();
+    expect(state(row)).toBe('stopped');
   });
 });
 
