@@ -2,6 +2,7 @@ import { isIP, type Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 
 import { faulty, type Attempt } from '../fault.ts';
+import type { TlsSessions } from './tls-sessions.ts';
 
 /** TLS over a connection of ours, towards an upstream. The certificate is always verified before anything is written. */
 export interface TlsOptions {
@@ -10,9 +11,12 @@ export interface TlsOptions {
   readonly context: SecureContext;
   readonly alpn: readonly string[];
   readonly timeoutMs: number;
+  /** of this very upstream, for this very caller */
+  readonly sessions?: TlsSessions | undefined;
 }
 
-export function startTls(socket: Socket, { serverName, context, alpn, timeoutMs }: TlsOptions): Promise<Attempt<TLSSocket>> {
+export function startTls(socket: Socket, options: TlsOptions): Promise<Attempt<TLSSocket>> {
+  const { serverName, context, alpn, timeoutMs, sessions } = options;
   const { promise, resolve } = Promise.withResolvers<Attempt<TLSSocket>>();
   const secure = connect({
     socket,
@@ -22,7 +26,12 @@ export function startTls(socket: Socket, { serverName, context, alpn, timeoutMs 
     // The identity is checked against `host`; an address has no server name extension (RFC 6066).
     host: serverName,
     ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+    session: sessions?.take(),
   });
+  if (sessions !== undefined) {
+    // Node tells of one only when the certificate was verified: a resumed one is not looked at again.
+    secure.on('session', sessions.keep);
+  }
   const fail = (attempt: Attempt<TLSSocket>): void => {
     clearTimeout(timer);
     secure.destroy();

@@ -7,6 +7,7 @@ import type { Attempt } from '../fault.ts';
 import { dialProxy, tunnel } from './proxy-connect.ts';
 import { proxyAuthorization, proxyFor, type UpstreamProxy } from './proxy-settings.ts';
 import { startTls } from '../tls/start-tls.ts';
+import type { TlsSessions } from '../tls/tls-sessions.ts';
 import { splitPem } from '../tls/trust.ts';
 import type { Wire } from './wire.ts';
 
@@ -15,8 +16,14 @@ export interface Dialer {
   /** for bytes that are relayed as they are, by `splice` */
   readonly relay: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket | Wire>>;
   readonly tcp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket>>;
-  readonly tls: (destination: Destination, alpn: readonly string[], signal: AbortSignal) => Promise<Attempt<TLSSocket>>;
+  readonly tls: (destination: Destination, wanted: SecureDial) => Promise<Attempt<TLSSocket>>;
   readonly plainHttp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<PlainRoute>>;
+}
+
+export interface SecureDial {
+  readonly alpn: readonly string[];
+  readonly signal: AbortSignal;
+  readonly sessions?: TlsSessions | undefined;
 }
 
 export interface PlainRoute {
@@ -66,7 +73,7 @@ export function createDialer(options: DialerOptions): Dialer {
   return {
     relay: dialBy(options.dialRelay ?? options.dial),
     tcp,
-    async tls(destination, alpn, signal) {
+    async tls(destination, { alpn, signal, sessions }) {
       const dialled = await tcp(destination, signal);
       if (!dialled.ok) {
         return dialled;
@@ -76,6 +83,7 @@ export function createDialer(options: DialerOptions): Dialer {
         context: context(),
         alpn,
         timeoutMs: options.handshakeMs,
+        sessions,
       });
     },
     async plainHttp(destination, signal) {

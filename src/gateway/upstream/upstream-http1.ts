@@ -77,12 +77,12 @@ interface Route {
   readonly addressed: (request: UpstreamRequest) => UpstreamRequest;
 }
 
-function createRoute({ secure, dialer, destination }: UpstreamOptions): Route {
+function createRoute({ secure, dialer, destination, sessions }: UpstreamOptions): Route {
   let proxy: { readonly authorization: string | undefined } | undefined;
   return {
     async connect(signal) {
       if (secure) {
-        return dialer.tls(destination, ['http/1.1'], signal);
+        return dialer.tls(destination, { alpn: ['http/1.1'], signal, sessions });
       }
       const dialled = await dialer.plainHttp(destination, signal);
       proxy = dialled.ok ? dialled.value.proxy : undefined;

@@ -24,7 +24,7 @@ const streamWindowBytes = 4 * 1024 * 1024;
 /** Of all streams together, so that one answer which nobody reads does not keep the others. */
 const sessionWindowBytes = 4 * streamWindowBytes;
 
-export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOptions): Http2Upstream {
+export function createHttp2Upstream({ destination, dialer, limits, sessions }: UpstreamOptions): Http2Upstream {
   let live: Session | undefined;
   let opening: Promise<Attempt<Offer>> | undefined;
   let speaksHttp1 = false;
@@ -34,7 +34,11 @@ export function createHttp2Upstream({ destination, dialer, limits }: UpstreamOpt
   });
   const open = async (): Promise<Attempt<Offer>> => {
     // Not the caller's signal: others may be waiting for the same session.
-    const dialled = await dialer.tls(destination, ['h2', 'http/1.1'], AbortSignal.timeout(limits.dialMs + limits.handshakeMs));
+    const dialled = await dialer.tls(destination, {
+      alpn: ['h2', 'http/1.1'],
+      signal: AbortSignal.timeout(limits.dialMs + limits.handshakeMs),
+      sessions,
+    });
     if (!dialled.ok) {
       return dialled;
     }

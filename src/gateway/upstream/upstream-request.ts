@@ -5,6 +5,7 @@ import type { PumpOptions } from '../bodies/pump.ts';
 import type { Attempt } from '../fault.ts';
 import type { Field } from '../http/fields.ts';
 import type { GatewayLimits } from '../limits.ts';
+import type { TlsSessions } from '../tls/tls-sessions.ts';
 import type { Destination } from './destination.ts';
 import type { Dialer } from './dialer.ts';
 
@@ -53,6 +54,8 @@ export interface UpstreamOptions {
   readonly secure: boolean;
   readonly dialer: Dialer;
   readonly limits: GatewayLimits;
+  /** of TLS, where a connection may be resumed */
+  readonly sessions?: TlsSessions | undefined;
 }
 
 /** One upstream of one sandbox: its connections are never shared with another sandbox. */

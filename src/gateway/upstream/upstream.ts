@@ -1,15 +1,16 @@
 import { outdated } from '../fault.ts';
+import { createTlsSessions } from '../tls/tls-sessions.ts';
 import { createHttp1Upstream } from './upstream-http1.ts';
 import { createHttp2Upstream } from './upstream-http2.ts';
 import type { Upstream, UpstreamOptions } from './upstream-request.ts';
 
 /** Speaks HTTP/2 where the upstream offers it and the caller does, and else HTTP/1.1. */
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const http1 = createHttp1Upstream(options);
   if (!options.secure) {
-    return http1;
+    return createHttp1Upstream(options);
   }
-  const http2 = createHttp2Upstream(options);
+  const resumed = { ...options, sessions: createTlsSessions() };
+  const [http1, http2] = [createHttp1Upstream(resumed), createHttp2Upstream(resumed)];
   return {
     async request(request) {
       const session = request.prefersHttp2 ? await http2.session(request.signal) : undefined;
