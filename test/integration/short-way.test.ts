@@ -1,8 +1,9 @@
 /** What the launcher does without Node, and what it leaves to the whole program, which here only says how it was started. */
 import { spawn } from 'node:child_process';
-import { mkdir, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { buildId } from '../../src/daemon/build-id.ts';
@@ -194,5 +195,49 @@ describe('the short way of the launcher', () => {
     await serve();
     await rename(join(home.root, 'made/node_modules'), join(home.root, 'made/hidden'));
     expect(await said(plain, { ...home.env, PATH: '/nonexistent' })).toBe(short);
+  });
+});
+
+describe('its JSON', () => {
+  const given = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.string({ unit: 'binary' }),
+      fc.array(tie('value')),
+      fc.dictionary(fc.string({ unit: 'binary' }), tie('value')),
+    ),
+  })).value;
+
+  /** A line of JSON in, the same value out, by nothing but what the short way reads and writes with. */
+  async function throughPerl(lines: readonly string[]): Promise<readonly string[]> {
+    const json = await readFile(join(import.meta.dirname, '../../src/cli/short-way/json.pl'), 'utf8');
+    const back = `sub back {
+      my ($value) = @_;
+      return '[' . join(',', map { back($_) } @$value) . ']' if ref $value eq 'ARRAY';
+      return '{' . join(',', map { quoted($_) . ':' . back($value->{$_}) } sort keys %$value) . '}' if ref $value;
+      return quoted($value // 'null');
+    }
+    while (<STDIN>) { my $value = eval { parsed($_) }; print defined $value ? back($value) : 'none', "\n" }`;
+    const { stdout } = await run('/usr/bin/perl', ['-e', `use strict; ${json} ${back}`], {
+      env: {},
+      input: `${lines.join('\n')}\n`,
+    });
+    return stdout.toString('utf8').split('\n').slice(0, -1);
+  }
+
+  it('reads what Node writes, in any spacing that JSON has, and writes what Node reads', async () => {
+    const values = fc.sample(given, 300);
+    const lines = values.map((value, index) =>
+      index % 2 === 0 ? JSON.stringify(value) : JSON.stringify(value, undefined, '\t').replaceAll('\n', '\r '),
+    );
+    const back = (await throughPerl(lines)).map((line): unknown => JSON.parse(line));
+    expect(back).toEqual(values);
+    // A half of a pair alone is no character.
+    expect(await throughPerl(['"\\ud800x\\udc00\\ud83d\\ude00"'])).toEqual(['"\ufffdx\ufffd\u{1f600}"']);
+  });
+
+  it('takes nothing else for JSON', async () => {
+    const bad = ['', '{', '[1,]', '{"a":1,}', '{"a"}', '"\\x"', '"', 'nul', '[1 2]', '{"a":1} x', "'a'", '"\\ud8"'];
+    expect(new Set(await throughPerl(bad))).toEqual(new Set(['none']));
   });
 });

@@ -20,11 +20,15 @@ sub parsed {
   local ($_) = @_;
   pos = 0;
   my $value = next_value();
-  /\G[ \t\r\n]*\z/gc or die;
+  skip_space();
+  /\G\z/gc or die;
   return $value;
 }
 
+sub skip_space { /\G[ \t\r\n]+/gc }
+
 sub next_value {
+  skip_space();
   return next_string() if /\G"/gc;
   return next_object() if /\G\{/gc;
   return next_list() if /\G\[/gc;
@@ -37,12 +41,16 @@ sub next_value {
 
 sub next_object {
   my %found;
+  skip_space();
   return \%found if /\G\}/gc;
   while (1) {
+    skip_space();
     /\G"/gc or die;
     my $name = next_string();
+    skip_space();
     /\G:/gc or die;
     $found{$name} = next_value();
+    skip_space();
     return \%found if /\G\}/gc;
     /\G,/gc or die;
   }
@@ -50,9 +58,11 @@ sub next_object {
 
 sub next_list {
   my @found;
+  skip_space();
   return \@found if /\G\]/gc;
   while (1) {
     push @found, next_value();
+    skip_space();
     return \@found if /\G\]/gc;
     /\G,/gc or die;
   }
