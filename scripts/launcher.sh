@@ -3,7 +3,7 @@
 # The plain cases of exec and run go the short way, which does without Node: what stands behind this part. Not where
 # something of the environment changes perl itself, and not with a stream that is closed.
 case $1,$2,$3 in
-  run,--,?* | exec,?*,-- | exec,?*,--no-tty)
+  run,--*,?* | exec,?*,--*)
     if [ -z "$CASEMATE_LONG_WAY$PERL5OPT$PERL5LIB$PERLLIB$PERL5DB$PERL_UNICODE$PERLIO$PERLIO_DEBUG$PERL_SIGNALS$PERL_BADLANG" ] \
       && [ -x /usr/bin/perl ] && [ -e /proc/self/fd/0 ] && [ -e /proc/self/fd/1 ] && [ -e /proc/self/fd/2 ]; then
       PERL_BADLANG=0 exec /usr/bin/perl -x -- "$0" "$@"

@@ -64,6 +64,48 @@ describe.each(ways)('a session by %s', (way) => {
     ]);
   });
 
+  it('passes on what plain options say', async () => {
+    const { asked } = await serve({ ...exec('exit 0'), run: async () => opened(home, 'exit 0') });
+    const options = ['--env', 'A=b', '--cwd', 'deep/er', '--env', 'A=c=d\n', '--env', '_X1=', '--no-tty'];
+    expect(await home.casemate(['exec', 'work', ...options, '--', '--env'])).toMatchObject({ code: 0, err: '' });
+    expect(await home.casemate(['exec', 'work', '--cwd', '/tmp', '--', 'x'])).toMatchObject({ code: 0 });
+    const choices = [
+      '--name',
+      'n1',
+      '--engine',
+      'docker',
+      '--waive',
+      'b',
+      '--runtime',
+      'runc',
+      '--waive',
+      'a',
+      '--image',
+      './r.yaml',
+    ];
+    expect(await home.casemate(['run', ...choices, '--', 'x'])).toMatchObject({ code: 0 });
+    const client = expect.any(Object);
+    expect(asked.filter(([method]) => method !== 'close').map(([, params]) => params)).toEqual([
+      { name: 'work', command: ['--env'], env: { A: 'c=d\n', _X1: '' }, cwd: '/workspace/deep/er', tty: false, client },
+      { name: 'work', command: ['x'], env: {}, cwd: '/tmp', tty: false, client },
+      {
+        cwd: home.project,
+        readonly: false,
+        skipPermissions: false,
+        trust: false,
+        keep: false,
+        tty: false,
+        name: 'n1',
+        engine: 'docker',
+        runtime: 'runc',
+        image: './r.yaml',
+        waive: ['b', 'a'],
+        command: ['x'],
+        client,
+      },
+    ]);
+  });
+
   it('starts what it is told to with nothing of its own environment', async () => {
     await serve(exec('exec env'));
     const { out } = await home.casemate(['exec', 'work', '--', 'x'], { env: { SECRET: 'of the caller' } });

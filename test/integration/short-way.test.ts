@@ -68,7 +68,8 @@ describe('the short way of the launcher', () => {
   it('is taken where everything is plain, also over a link and from another folder', async () => {
     await serve();
     expect(await said(plain)).toBe(short);
-    expect(await said(['exec', 'work', '--no-tty', '--', 'true'])).toBe(short);
+    expect(await said(['exec', 'work', '--env', 'A=b', '--cwd', 'x', '--no-tty', '--', 'true'])).toBe(short);
+    expect(await said(['run', '--engine', 'oci', '--waive', 'seccomp', '--', 'true'])).toBe(short);
     expect(await said(['run', '--', 'true'])).toBe(short);
     await mkdir(join(home.project, 'node_modules/.bin'), { recursive: true });
     await symlink('../../../made/dist/casemate', join(home.project, 'node_modules/.bin/casemate'));
@@ -112,7 +113,22 @@ describe('the short way of the launcher', () => {
     [['exec', 'work', '--']],
     [['exec', '', '--', 'true']],
     [['exec', '--help', '--', 'true']],
-    [['exec', 'work', '--env', 'A=b', '--', 'true']],
+    [['exec', 'work', '--timeout', '1s', '--', 'true']],
+    [['exec', 'work', '--env=A=b', '--', 'true']],
+    [['exec', 'work', '--env', 'A', '--', 'true']],
+    [['exec', 'work', '--env', '--', 'true']],
+    [['exec', 'work', '--env', '-A=b', '--', 'true']],
+    [['exec', 'work', '--cwd', '', '--', 'true']],
+    [['exec', 'work', '--cwd', '../etc', '--', 'true']],
+    [['exec', 'work', '--cwd', '/a//b/', '--', 'true']],
+    [['exec', 'work', '--cwd', 'a', '--cwd', 'a', '--', 'true']],
+    [['exec', '--env', 'A=b', 'work', '--', 'true']],
+    [['run', '--engine', '--', 'true']],
+    [['run', '--engine', 'oci', '--engine', 'oci', '--', 'true']],
+    [['run', '--policy', 'x', '--', 'true']],
+    [['run', '--help', '--', 'true']],
+    [['run', '--image', '-x', '--', 'true']],
+    [['run', 'x', '--', 'true']],
     [['exec', 'work', 'true']],
     [['exec', 'work', '--no-tty', 'true']],
     [['exec', 'work', '--no-tty', '--no-tty', '--', 'true']],

@@ -1,5 +1,5 @@
-# The short way of `casemate exec NAME [--no-tty] -- COMMAND...` and `casemate run -- COMMAND...`: what src/cli/session does,
-# without the start of Node. The build puts these files behind scripts/launcher.sh as one program; that has looked at the
+# The short way of `casemate exec NAME -- COMMAND...` and `casemate run -- COMMAND...`: what src/cli/session does, without the
+# start of Node. The build puts these files behind scripts/launcher.sh as one program; that has looked at the
 # arguments. Whatever is not plain is done by the whole program: before the daemon was asked, by starting it with the same
 # arguments (`take_long_way`); after that, by telling it what is left to do (`hand_on`). No module but the smallest is
 # loaded: what perl reads before it begins is waited for.

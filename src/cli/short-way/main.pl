@@ -41,26 +41,65 @@ sub terminal_size {
   return $rows > 0 && $columns > 0 ? qq(,"terminalSize":{"rows":$rows,"columns":$columns}) : '';
 }
 
+# What is plain to say before `--`: a switch, a text that goes on as it is, or a text that may be said again.
+my %options = (
+  exec => { 'no-tty' => 'switch', cwd => 'text', env => 'list' },
+  run => { engine => 'text', runtime => 'text', image => 'text', name => 'text', waive => 'list' },
+);
+
+# Takes them from the words. Undefined where anything is not plain.
+sub plain_options {
+  my ($known, $words) = @_;
+  my %given;
+  while (@$words && $words->[0] ne '--') {
+    my ($name) = shift(@$words) =~ /^--([a-z-]+)\z/ or return;
+    my $kind = $known->{$name} or return;
+    my $value = $kind eq 'switch' ? 1 : shift @$words;
+    return if !defined $value || $value !~ /^[^-]/ || ($kind ne 'list' && exists $given{$name});
+    push @{ $given{$name} }, $value;
+  }
+  return \%given;
+}
+
+# Fields of the call to `exec`; undefined where an option is not plain after all.
+sub exec_fields {
+  my ($given, $name, $term) = @_;
+  my @variables = map { /^([A-Za-z_][A-Za-z0-9_]*)=(.*)\z/s ? [$1, $2] : return } @{ $given->{env} // [] };
+  my %env = ((defined $term ? (TERM => $term) : ()), map { @$_ } @variables);
+  my $fields = '"name":' . quoted($name) . ',"env":{' . join(',', map { quoted($_) . ':' . quoted($env{$_}) } keys %env) . '}';
+  my ($cwd) = @{ $given->{cwd} // [] };
+  return $fields if !defined $cwd;
+  # Below the folder that commands begin in; what has another form is made plain by the whole program.
+  $cwd = "/workspace/$cwd" if $cwd !~ /^\//;
+  return $cwd !~ /^(?:\/[^\/]+)+\z/ || $cwd =~ /\/\.\.?(?:\/|\z)/ ? undef : $fields . ',"cwd":' . quoted($cwd);
+}
+
+# Fields of the call to `run`; undefined where the folder we are in cannot be told.
+sub run_fields {
+  my ($given, $term) = @_;
+  my $cwd = working_folder();
+  return if !defined $cwd || !is_text($cwd);
+  my $waived = list_of(@{ delete $given->{waive} // [] });
+  my @texts = map { ',' . quoted($_) . ':' . quoted($given->{$_}[0]) } keys %$given;
+  return join '', '"cwd":', quoted($cwd), qq(,"readonly":false,"skipPermissions":false,"waive":$waived,"trust":false,"keep":false),
+    @texts, defined $term ? ',"term":' . quoted($term) : '';
+}
+
 sub begin {
   my ($method, @words) = @ARGV;
   my $name = $method eq 'exec' ? shift @words : undef;
-  my $has_no_tty = $method eq 'exec' && @words && $words[0] eq '--no-tty';
-  shift @words if $has_no_tty;
-  my $dashes = shift @words // '';
-  my $is_plain = ($method eq 'exec' ? ($name // '') =~ /^[^-]/ : $method eq 'run') && $dashes eq '--' && @words;
-  my $term = variable('TERM');
-  take_long_way() if !$is_plain || grep { !is_text($_) } $name // '', @words, $term // '';
-  my $tty = -t STDIN && -t STDOUT && !$has_no_tty;
+  take_long_way() if grep { !is_text($_) } @ARGV;
+  take_long_way() if !exists $options{$method} || ($method eq 'exec' && ($name // '') !~ /^[^-]/);
+  my $given = plain_options($options{$method}, \@words) or take_long_way();
+  take_long_way() if (shift @words // '') ne '--' || !@words;
+  my $tty = -t STDIN && -t STDOUT && !delete $given->{'no-tty'};
+  my $term = $tty ? variable('TERM') : undef;
+  take_long_way() if defined $term && !is_text($term);
   my $identity = own_identity() or take_long_way();
-  my $params = '"command":' . list_of(@words) . ',"tty":' . ($tty ? 'true' . terminal_size() : 'false') . qq(,"client":$identity);
-  if ($method eq 'exec') {
-    my $env = $tty && defined $term ? '{"TERM":' . quoted($term) . '}' : '{}';
-    return ($method, $tty, '"name":' . quoted($name) . qq(,"env":$env,$params));
-  }
-  my $cwd = working_folder();
-  take_long_way() if !defined $cwd || !is_text($cwd);
-  $params .= ',"term":' . quoted($term) if $tty && defined $term;
-  return ($method, $tty, '"cwd":' . quoted($cwd) . qq(,"readonly":false,"skipPermissions":false,"waive":[],"trust":false,"keep":false,$params));
+  my $fields = $method eq 'exec' ? exec_fields($given, $name, $term) : run_fields($given, $term);
+  take_long_way() if !defined $fields;
+  my $terminal = $tty ? 'true' . terminal_size() : 'false';
+  return ($method, $tty, $fields . ',"command":' . list_of(@words) . qq(,"tty":$terminal,"client":$identity));
 }
 
 my ($method, $tty, $params) = begin();
