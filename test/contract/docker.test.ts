@@ -1,5 +1,5 @@
 /** The engines `docker` and `podman` over real ones, by whoever may use their sockets: as root and as an ordinary user. */
-import { readdir, readFile } from 'node:fs/promises';
+import { chmod, readdir, readFile } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
 
@@ -22,11 +22,15 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('with a real engin
     async () => {
       const lab = await dockerLab();
       try {
-        const { id } = await lab.started();
+        // Closed to everybody else, as a home folder is.
+        const { workspace } = await lab.spec();
+        await chmod(workspace.path, 0o700);
+        const { id } = await lab.started({ workspace: { ...workspace, protect: ['.envrc'] } });
         const { out } = await lab.inside(id, ['cat', '/proc/self/mountinfo']);
         const optionsOf = (place: string): string => out.split('\n').findLast((row) => row.split(' ')[4] === place) ?? '';
         expect(optionsOf('/')).toContain('ro,nosuid,nodev');
         expect(optionsOf('/workspace')).toContain('rw,nosuid,nodev');
+        expect(optionsOf('/workspace/.envrc')).toContain('ro,nosuid,nodev');
         expect(optionsOf('/dev/pts')).toContain('max=64');
         expect((await ownContainers(lab.context, id)).map(({ part }) => part).toSorted()).toEqual(['keeper', 'sandbox']);
         // The first process is nobody's, and may not be looked at.

@@ -100,8 +100,8 @@ export function keeperBody(
 export const groupsFolder = '/mnt';
 
 /**
- * What enters the mounts of our other containers (setns(2) asks for both rights) and sees their processes. It has root's id and
- * no file of the host but the groups, where there are such.
+ * What enters the mounts of our other containers (setns(2) asks for the first two rights), sees their processes, and finds a place
+ * below a folder that is closed to others. It has root's id and no file of the host but the groups, where there are such.
  */
 export function handBody(facts: BodyFacts, { groups }: { readonly groups: string | undefined }): ContainerBody {
   const own = { ...facts, limits: keeperLimits };
@@ -111,7 +111,7 @@ export function handBody(facts: BodyFacts, { groups }: { readonly groups: string
     Labels: labelsOf(facts.marks, 'hand'),
     HostConfig: {
       ...hostConfig(own),
-      CapAdd: ['SYS_ADMIN', 'SYS_CHROOT', 'SYS_PTRACE'],
+      CapAdd: ['SYS_ADMIN', 'SYS_CHROOT', 'SYS_PTRACE', 'DAC_READ_SEARCH'],
       SecurityOpt: ['no-new-privileges', 'seccomp=unconfined', 'apparmor=unconfined', 'label=disable'],
       PidMode: 'host',
       NetworkMode: 'none',
