@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
-import { toCasemateError } from '../base/errors.ts';
+import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { SandboxContainers } from '../engines/containers.ts';
 import type { LocalRecord } from '../gateway/local-names.ts';
@@ -53,8 +53,9 @@ export function createBroker(options: BrokerOptions): Broker {
         .map((name) => name.toLowerCase()),
     );
   };
+  let latest: LocalRecord | undefined;
   const open = async (): Promise<{ parts: BrokerParts; routes: readonly Route[] }> => {
-    const containers = await options.containers();
+    const containers = withFaults(await options.containers(), () => latest);
     const { sandbox, offer, clock } = options;
     const names = await openKeptNames(options.file);
     const parts: BrokerParts = { sandbox, offer, clock, containers, names, renamed: () => renamed({ containers, names }) };
@@ -70,6 +71,7 @@ export function createBroker(options: BrokerOptions): Broker {
   };
   return {
     serve(socket, record) {
+      latest = record;
       http ??= createBrokerHttp();
       const answer = async (incoming: Incoming): Promise<Reply> => {
         try {
@@ -83,6 +85,24 @@ export function createBroker(options: BrokerOptions): Broker {
       http.serve(socket, answer, refusalOf);
     },
     isInside: (name) => inside.has(name),
+  };
+}
+
+/** Whoever asked is inside and is not told what of the host was wrong with a container: the record is. */
+function withFaults(containers: SandboxContainers, record: () => LocalRecord | undefined): SandboxContainers {
+  return {
+    ...containers,
+    async start(container) {
+      try {
+        await containers.start(container);
+      } catch (error) {
+        if (error instanceof CasemateError && error.cause !== undefined) {
+          const why = visible(toCasemateError(error.cause).message).slice(0, 300);
+          record()?.note('docker.start-failed', { subject: container.slice(0, 12), detail: { why } }, error.code);
+        }
+        throw error;
+      }
+    },
   };
 }
 

@@ -20,7 +20,7 @@ export interface LocalPlace {
   readonly serve: (socket: Socket, record: LocalRecord) => void;
 }
 
-export type LocalRecord = Pick<Recorder, 'effect' | 'deny'>;
+export type LocalRecord = Pick<Recorder, 'effect' | 'deny' | 'note'>;
 
 export function placeAt(local: LocalNames | undefined, host: HostName, port: number): LocalPlace | undefined {
   return local?.places.find((place) => place.host === host && place.port === port);

@@ -1,6 +1,7 @@
 /** What a program inside may try with the broker: nothing of it makes a container, and each refusal is on record once. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
+import { CasemateError } from '../../../src/base/errors.ts';
 import { brokerLab, type BrokerLab } from './broker-lab.ts';
 import { sandboxImage } from './fake-containers.ts';
 
@@ -27,6 +28,27 @@ async function expectRefused(path: string, body: string | Buffer, method = 'POST
   expect(lab.containers.made).toEqual([]);
   expect(lab.recorded.map(({ kind, action }) => `${kind} ${action}`)).toEqual(['deny docker.denied']);
 }
+
+test('what of the host was wrong with a container is on record, and not told inside', async () => {
+  const other = await brokerLab();
+  const id = '0'.repeat(64);
+  await other.ask('POST', `${create}?name=wrong`, `{${image}}`);
+  const cause = new Error('mounts of the sandbox stayed open: /home/somebody');
+  other.containers.faults.start = new CasemateError('ENGINE_FAILED', 'the container was not as it has to be, and was stopped', {
+    cause,
+  });
+  const told = await other.ask('POST', `/v1.41/containers/${id}/start`);
+  other.containers.faults.start = undefined;
+  expect(told).toEqual({ status: 500, text: expect.stringContaining('not as it has to be') });
+  expect(told.text).not.toContain('somebody');
+  await other.close();
+  expect(other.recorded.at(-1)).toEqual({
+    kind: 'note',
+    action: 'docker.start-failed',
+    subject: '000000000000',
+    reason: 'ENGINE_FAILED: mounts of the sandbox stayed open: /home/somebody',
+  });
+});
 
 test('the nearest legal thing is done, and on record once', async () => {
   const told = await lab.ask(

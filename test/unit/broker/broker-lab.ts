@@ -12,7 +12,7 @@ export interface BrokerLab {
   readonly broker: Broker;
   readonly containers: FakeContainers;
   readonly recorded: {
-    readonly kind: 'effect' | 'deny';
+    readonly kind: 'effect' | 'deny' | 'note';
     readonly action: string;
     readonly subject: string;
     readonly reason?: string;
@@ -53,6 +53,9 @@ export async function brokerLab(offer = { build: true, images: ['postgres:16'] }
       },
       async deny({ subject }, { reason, action = '' }) {
         recorded.push({ kind: 'deny', action, subject, reason });
+      },
+      note(action, { subject, detail }, reason) {
+        recorded.push({ kind: 'note', action, subject, reason: `${reason}: ${String(detail['why'])}` });
       },
     }),
   );

@@ -6,6 +6,8 @@ import type { ContainerSpec, NestedContainer, SandboxContainers } from '../../..
 export interface FakeContainers extends SandboxContainers {
   readonly made: ContainerSpec[];
   readonly calls: string[];
+  /** what goes wrong from now on */
+  readonly faults: { start?: Error | undefined };
 }
 
 export const sandboxImage = `sha256:${'a'.repeat(64)}`;
@@ -18,6 +20,7 @@ export function fakeContainers(): FakeContainers {
   const calls: string[] = [];
   const rows: NestedContainer[] = [];
   const note = async (call: string): Promise<void> => void calls.push(call);
+  const faults: FakeContainers['faults'] = {};
   const never = async (): Promise<never> => {
     throw new Error('not part of this test');
   };
@@ -33,7 +36,13 @@ export function fakeContainers(): FakeContainers {
       rows.push({ id, state: 'created', status: 'Created', createdS: 1, note: spec.note, imageId: spec.image, command: '' });
       return id;
     },
-    start: (id) => note(`start ${id}`),
+    faults,
+    async start(id) {
+      await note(`start ${id}`);
+      if (faults.start !== undefined) {
+        throw faults.start;
+      }
+    },
     stop: (id) => note(`stop ${id}`),
     kill: (id, signal) => note(`kill ${id} ${signal}`),
     remove: (id) => note(`remove ${id}`),
