@@ -6,6 +6,7 @@ import { CasemateError } from '../base/errors.ts';
 import type { Engine } from '../engines/engine.ts';
 import { isJsonObject } from '../base/json.ts';
 import { visible } from '../base/text.ts';
+import type { JournalEntry } from '../journal/record.ts';
 import { isErrno, privateFolder, readTextIfPresent, writeDurably } from '../system/files.ts';
 import type { SandboxContext } from './context.ts';
 import { sandboxFolder } from './folder.ts';
@@ -47,7 +48,7 @@ export async function takeSnapshot(
   row: SandboxRow,
   { label, actor, signal }: SnapshotCall & { readonly label: string },
 ): Promise<Snapshot> {
-  const { journal, clock, engine } = context;
+  const { clock, engine } = context;
   const folder = await privateFolder(folderOf(context, row));
   requireAtRest(row);
   await removeHalves(folder);
@@ -57,14 +58,15 @@ export async function takeSnapshot(
     });
   }
   const id = `sn-${randomBytes(8).toString('hex')}`;
-  await journal.append(entryOf(row, { action: 'home.snapshot', actor, id }));
-  const bytes = await keeping(engine).keepHome(row.id, homeOf(context, row), imageOf(folder, id), { signal });
-  const snapshot = { id, label, createdMs: clock.nowMs(), bytes };
-  // Last: what is not written down is no snapshot, and is removed by the next one or the next daemon.
-  const draft = join(folder, `${id}.new`);
-  await writeDurably(draft, JSON.stringify({ version: 1, ...snapshot }));
-  await rename(draft, join(folder, `${id}.json`));
-  return snapshot;
+  return await onRecord(context, entryOf(row, { action: 'home.snapshot', actor, id }), async () => {
+    const bytes = await keeping(engine).keepHome(row.id, homeOf(context, row), imageOf(folder, id), { signal });
+    const snapshot = { id, label, createdMs: clock.nowMs(), bytes };
+    // Last: what is not written down is no snapshot, and is removed by the next one or the next daemon.
+    const draft = join(folder, `${id}.new`);
+    await writeDurably(draft, JSON.stringify({ version: 1, ...snapshot }));
+    await rename(draft, join(folder, `${id}.json`));
+    return snapshot;
+  });
 }
 
 /** The home that is there is lost. */
@@ -73,12 +75,13 @@ export async function restoreSnapshot(
   row: SandboxRow,
   { snapshot, actor, signal }: SnapshotCall & { readonly snapshot: string },
 ): Promise<Snapshot> {
-  const { journal, engine } = context;
+  const { engine } = context;
   requireAtRest(row);
   const found = await findSnapshot(context, row, snapshot);
-  await journal.append(entryOf(row, { action: 'home.restore', actor, id: found.id }));
-  await keeping(engine).putHomeBack(row.id, homeOf(context, row), imageOf(folderOf(context, row), found.id), { signal });
-  return found;
+  return await onRecord(context, entryOf(row, { action: 'home.restore', actor, id: found.id }), async () => {
+    await keeping(engine).putHomeBack(row.id, homeOf(context, row), imageOf(folderOf(context, row), found.id), { signal });
+    return found;
+  });
 }
 
 export async function removeSnapshot(
@@ -142,6 +145,17 @@ function requireAtRest(row: SandboxRow): void {
     throw new CasemateError('SANDBOX_WRONG_STATE', `a command runs in "${row.name}", or it is on its way`, {
       hint: 'Try again when it has ended, or stop the sandbox.',
     });
+  }
+}
+
+/** Before the deed; what could not be done has a second record that says so. */
+async function onRecord<T>({ journal }: SandboxContext, entry: JournalEntry, work: () => Promise<T>): Promise<T> {
+  await journal.append(entry);
+  try {
+    return await work();
+  } catch (error) {
+    await journal.append({ ...entry, outcome: 'failed' }).catch(() => undefined);
+    throw error;
   }
 }
 

@@ -38,6 +38,7 @@ function ownedBy(home: string, sandboxes: readonly Owned[]): (path: string) => b
         within(path, `run/engine/sandboxes/${id}`) ||
         within(path, `run/engine/runc/${name}`) ||
         path === `state/engine/sandboxes/${id}.json` ||
+        path === `state/engine/blanks/held-${id}.ext4` ||
         (path.startsWith('state/engine/slots/') && textOf(join(home, path)) === id),
     );
 }

@@ -88,7 +88,7 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
     ...host.mounts.map((line) => `mount on the host: ${line}`),
     ...host.groups.filter((id) => !runs(id)).map((id) => `cgroup of ${id}, which does not run`),
     ...host.devices
-      .filter((path) => !rows.some(({ id }) => runs(id) && path.includes(id)))
+      .filter((path) => ![...rows, ...waiting].some(({ id }) => runs(id) && path.includes(id)))
       .map((path) => `block device for ${path}`),
   ];
   return moment === 'killed'

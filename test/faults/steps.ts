@@ -4,6 +4,14 @@ import { imageSteps } from './image-steps.ts';
 import { journalSteps } from './journal-steps.ts';
 import { lifeSteps } from './life-steps.ts';
 import { requestSteps } from './request-steps.ts';
+import { snapshotSteps } from './snapshot-steps.ts';
 import type { Step } from './step.ts';
 
-export const steps: readonly Step[] = [...lifeSteps, ...credentialAndLoginSteps, ...requestSteps, ...imageSteps, ...journalSteps];
+export const steps: readonly Step[] = [
+  ...lifeSteps,
+  ...snapshotSteps,
+  ...credentialAndLoginSteps,
+  ...requestSteps,
+  ...imageSteps,
+  ...journalSteps,
+];
