@@ -93,7 +93,8 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
   stream.once('trailers', (_headers: IncomingHttpHeaders, _flags: number, rawTrailers: string[]) => {
     before = fieldsOf(rawTrailers);
   });
-  stream.once('wantTrailers', () => endWith(stream, behind));
+  const takesTrailers = tokensOf(fields, 'te').includes('trailers');
+  stream.once('wantTrailers', () => stream.sendTrailers(headersOf(behind)));
   return {
     version: '2',
     method: String(headers[':method'] ?? ''),
@@ -108,7 +109,9 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
     sendContinue: () => stream.additionalHeaders({ ':status': 100 }),
     respond(status, answer) {
       const { connection: _, ...head } = headersOf(answer);
-      stream.respond({ ...head, ':status': status }, { waitForTrailers: true });
+      // To wait for them is one more frame, and one more turn, in each answer.
+      stream.respond({ ...head, ':status': status }, { waitForTrailers: takesTrailers || isGrpc(answer) });
+      stream.once('finish', () => endReading(stream));
       return stream;
     },
     sendTrailers: (stated) => void (behind = stated),
@@ -118,9 +121,12 @@ function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
   };
 }
 
-/** All content is written: what goes behind it, and an end of whatever the caller is still sending (RFC 9113 section 8.1). */
-function endWith(stream: ServerHttp2Stream, trailers: readonly Field[]): void {
-  stream.sendTrailers(headersOf(trailers));
+function isGrpc(answer: readonly Field[]): boolean {
+  return valuesOf(answer, 'content-type').some((value) => value.startsWith('application/grpc'));
+}
+
+/** All of the answer is written: an end of whatever the caller is still sending (RFC 9113 section 8.1). */
+function endReading(stream: ServerHttp2Stream): void {
   setImmediate(() => {
     if (!stream.readableEnded && !stream.destroyed) {
       stream.close(constants.NGHTTP2_NO_ERROR);
