@@ -4,7 +4,7 @@
 # something of the environment changes perl itself, and not with a stream that is closed.
 case $1,$2,$3 in
   run,--*,?* | exec,?*,--*)
-    if [ -z "$CASEMATE_LONG_WAY$PERL5OPT$PERL5LIB$PERLLIB$PERL5DB$PERL_UNICODE$PERLIO$PERLIO_DEBUG$PERL_SIGNALS$PERL_BADLANG" ] \
+    if [ -z "$CASEMATE_LONG_WAY$PERL5OPT$PERL5LIB$PERLLIB$PERL5DB$PERL_UNICODE$PERLIO$PERLIO_DEBUG$PERL_SIGNALS$PERL_BADLANG$PERL_HASH_SEED_DEBUG" ] \
       && [ -x /usr/bin/perl ] && [ -e /proc/self/fd/0 ] && [ -e /proc/self/fd/1 ] && [ -e /proc/self/fd/2 ]; then
       PERL_BADLANG=0 exec /usr/bin/perl -x -- "$0" "$@"
     fi

@@ -98,6 +98,7 @@ describe('the short way of the launcher', () => {
     [{ PERL5LIB: '/tmp' }],
     [{ PERL_UNICODE: 'SDA' }],
     [{ PERLIO: ':crlf' }],
+    [{ PERL_HASH_SEED_DEBUG: '1' }],
     [{ CASEMATE_LONG_WAY: '1' }],
   ])('leaves %j to the whole program, with what it was given', async (change) => {
     await serve();
