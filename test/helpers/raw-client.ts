@@ -39,7 +39,12 @@ export function tlsTo(port: number, host: string, { ca, serverName = host, alpn 
   return promise;
 }
 
-/** Writes the pieces and reads on until the other side ends, or nothing has come for `quietMs`. */
+/** A busy machine may take so long to begin an answer. */
+const patienceMs = 10_000;
+/** and be silent for so long in the middle of one */
+const usualQuietMs = 700;
+
+/** Writes the pieces and reads on until the other side ends, or nothing has come for `quietMs`; by default the first byte has longer. */
 export async function talk(
   socket: Socket,
   pieces: readonly (string | Buffer)[],
@@ -51,10 +56,11 @@ export async function talk(
     return { text: '', end: 'reset' };
   }
   socket.on('data', (piece: Buffer) => parts.push(piece));
+  socket.once('data', () => socket.setTimeout(options.quietMs ?? usualQuietMs));
   socket.once('end', () => resolve('end'));
   socket.once('error', () => resolve('reset'));
   socket.once('close', () => resolve(parts.length === 0 ? 'reset' : 'end'));
-  socket.setTimeout(options.quietMs ?? 700, () => resolve('timeout'));
+  socket.setTimeout(options.quietMs ?? patienceMs, () => resolve('timeout'));
   for (const piece of pieces) {
     if (!socket.destroyed) {
       socket.write(typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece);
