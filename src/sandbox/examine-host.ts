@@ -126,6 +126,10 @@ async function otherEngines({ engines, engine, runtime }: ExamineParts): Promise
       const check = `engine ${name}`;
       try {
         const reports = await engines[name].examine(runtime);
+        const tool = reports.find(({ missingTool }) => missingTool !== undefined);
+        if (tool !== undefined) {
+          return { check, verdict: 'absent', detail: tool.detail };
+        }
         const lacks = reports.filter(({ available }) => !available).map(({ layer }) => layer);
         return { check, verdict: 'ok', detail: lacks.length === 0 ? 'lacks nothing' : `answers; lacks ${lacks.join(', ')}` };
       } catch (error) {

@@ -2,8 +2,9 @@ import { engineNames, isEngineName, type PlannedEngine } from '../../base/engine
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { differenceHint, differenceOf, isSameChoice } from '../../engines/engine-choice.ts';
-import { engineChoice, engineNamed } from '../../engines/registry.ts';
+import { engineChoice, engineNamed, plannedEngines } from '../../engines/registry.ts';
 import { imageStore } from '../../images/store.ts';
+import { chooseEngine } from '../../sandbox/choose-engine.ts';
 import { examineHost, type HostCheck } from '../../sandbox/examine-host.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { dim, mark, printJson } from '../printing/output.ts';
@@ -17,10 +18,20 @@ export const run: RunCommand = async (args, context, command) => {
   optionalPositionals(parsed, []);
   const { paths, env, uid } = context;
   const runtime = textOption(parsed, 'runtime') ?? 'runc';
-  if (!['runc', 'crun', 'runsc'].includes(runtime)) {
+  if (runtime !== 'runc' && runtime !== 'crun' && runtime !== 'runsc') {
     throw new CasemateError('USAGE', `there is no runtime ${visible(runtime)}`, { hint: 'Runtimes: runc, crun, runsc.' });
   }
-  const name = engineNameOf(textOption(parsed, 'engine') ?? 'oci');
+  const asked = textOption(parsed, 'engine');
+  // Where nobody says which, it is the one that a start would use.
+  const { engine: name, engineWhy } =
+    asked === undefined
+      ? await chooseEngine(
+          plannedEngines({ paths, env, uid }, () => undefined),
+          { engine: 'oci', runtime, docker: undefined, origins: {} },
+        )
+      : { engine: engineNameOf(asked) };
+  const chosen: readonly HostCheck[] =
+    engineWhy === undefined || name === 'oci' ? [] : [{ check: 'engine', verdict: 'ok', detail: `${name}: ${engineWhy}` }];
   const engines = {
     oci: await engineNamed('oci', { paths, env, uid }),
     podman: await engineNamed('podman', { paths, env, uid }),
@@ -30,7 +41,7 @@ export const run: RunCommand = async (args, context, command) => {
   const examined = await examineHost({ engines, engine: name, images, env, uid, runtime, paths });
   const elsewhere = await enginesOfDaemon(context, name);
   const proof = switchOption(parsed, 'layers') ? [] : await proveHost(context, { runtime, checks: examined });
-  const checks = [...examined, ...elsewhere, ...proof];
+  const checks = [...chosen, ...examined, ...elsewhere, ...proof];
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, checks);
   } else {

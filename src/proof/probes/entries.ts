@@ -149,8 +149,13 @@ function outsideRows(what: string, { way, first, entered }: Look, secrets: reado
     return [attack(what, { expected: 'a process inside', seen: 'none was found', ok: undefined, from: 'outside' })];
   }
   const { shared, own, descriptors, hostTerminals, hasTerminal, variables } = entered;
+  const hidden = Object.keys(first.shared).filter((name) => first.shared[name] === '');
+  const seen = Object.fromEntries(Object.entries(shared).filter(([name]) => !hidden.includes(name)));
+  const wanted = Object.fromEntries(Object.entries(first.shared).filter(([name]) => !hidden.includes(name)));
+  const unseen = { expected: 'the same', seen: 'those of the first process cannot be read', ok: undefined };
   return [
-    none(`${what}: other than the first process`, differences(first.shared, shared)),
+    none(`${what}: other than the first process`, differences(wanted, seen)),
+    ...(hidden.length === 0 ? [] : [attack(`${what}: ${hidden.join(', ')}`, { ...unseen, from: 'outside' })]),
     none(`${what}: weaker than any process may be`, weaknesses(shared)),
     none(
       `${what}: ids that are those of root`,

@@ -19,9 +19,9 @@ describe('what is said of a host', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const examined = ({ engine = memoryEngine(), patienceMs = 300 } = {}) =>
+  const examined = ({ engine = memoryEngine(), docker = memoryEngine(), patienceMs = 300 } = {}) =>
     examineHost({
-      engines: { oci: engine, podman: memoryEngine(), docker: memoryEngine() },
+      engines: { oci: engine, podman: memoryEngine(), docker },
       engine: 'oci',
       images: { find: async () => undefined, list: async () => [] },
       env: environmentOf({ PATH: folder }),
@@ -43,6 +43,15 @@ describe('what is said of a host', () => {
     });
     expect(rows).toContainEqual(expect.objectContaining({ check: 'runc', verdict: 'ok' }));
     expect(rows).toContainEqual(expect.objectContaining({ check: 'nsenter', verdict: 'missing' }));
+  });
+
+  it('says of an engine whose runtime is not installed that it is not there', async () => {
+    const detail = 'runc is not installed';
+    const docker = {
+      ...memoryEngine(),
+      examine: async () => [{ layer: 'runtime-floor' as const, available: false, detail, missingTool: 'runc' }],
+    };
+    expect(await examined({ docker })).toContainEqual({ check: 'engine docker', verdict: 'absent', detail });
   });
 
   it('names an engine that does not answer, and goes on', async () => {
