@@ -11,6 +11,14 @@ export const callerMutants: readonly Mutant[] = [
     caughtBy: ['callers.bounds'],
   },
   {
+    name: 'snapshots-of-others',
+    weakens: 'a caller lists what is kept of any home',
+    file: 'src/daemon/caller-calls.ts',
+    find: "      'snapshot-list': named(calls['snapshot-list']),",
+    replace: "      'snapshot-list': calls['snapshot-list'],",
+    caughtBy: ['callers.bounds'],
+  },
+  {
     name: 'caller-reads-any-file',
     weakens: 'what a caller takes in may lie anywhere on the host',
     file: 'src/mcp/host-place.ts',

@@ -53,6 +53,10 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a hostile caller',
         ['explain_access', { sessionId, host: 'example.com' }],
         ['list_denied_requests', { sessionId }],
         ['request_approval', { sessionId, requestId: 'ask-abcdefgh2345', reason: 'x' }],
+        ['snapshot_session', { sessionId }],
+        ['list_snapshots', { sessionId }],
+        ['restore_session', { sessionId, snapshotId: 'sn-0123456789abcdef' }],
+        ['remove_snapshot', { sessionId, snapshotId: 'sn-0123456789abcdef' }],
         ['destroy_session', { sessionId }],
       ];
       for (const [name, args] of calls) {

@@ -116,6 +116,7 @@ async function layoutRows({ caller, sessionId, project }: Ground): Promise<reado
 async function strangers({ lab, caller, project }: Ground): Promise<readonly Row[]> {
   const { twin } = lab;
   const mark = `called-${randomBytes(6).toString('hex')}`;
+  const snapshotId = `sn-${'0'.repeat(16)}`;
   const rows: Row[] = [];
   for (const sessionId of [twin.id, twin.name, `../${twin.id}`]) {
     const tries: Readonly<Record<string, object>> = {
@@ -124,6 +125,10 @@ async function strangers({ lab, caller, project }: Ground): Promise<readonly Row
       transfer_files: { sessionId, direction: 'to_container', sourcePath: project, destPath: `/workspace/${mark}` },
       get_session_logs: { sessionId },
       get_events: { sessionId },
+      snapshot_session: { sessionId },
+      list_snapshots: { sessionId },
+      restore_session: { sessionId, snapshotId },
+      remove_snapshot: { sessionId, snapshotId },
       destroy_session: { sessionId },
     };
     for (const [tool, args] of Object.entries(tries)) {
