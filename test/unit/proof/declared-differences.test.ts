@@ -21,6 +21,12 @@ test('an ordinary user of Podman has one id more inside, where no user namespace
   expect(ids('65538')).toMatchObject({ ok: false });
 });
 
+test('what an ordinary user shares with his sandboxes under Docker is a loss of his alone', () => {
+  const pool = row('one for the host (inotify instances)', 'none');
+  expect(withDeclared([pool], plan, 1000)).toMatchObject([{ ok: true }]);
+  expect(withDeclared([pool], plan, 0)).toEqual([pool]);
+});
+
 test.each([
   ['of another engine', { ...plan, engine: 'oci' as const }, row('user namespace')],
   ['that a human has to accept and has not', { ...plan, waive: [] }, row('user namespace')],
