@@ -11,7 +11,10 @@ export interface AwsCall {
   readonly operations: readonly string[];
 }
 
-const vending: Readonly<Record<string, (call: AwsCall) => boolean>> = {
+type Judges = Readonly<Record<string, (call: AwsCall) => boolean>>;
+
+/** Told apart by the name of the operation, which stands in the content or the head. */
+const byOperation: Judges = {
   sts: ({ operations }) => operations.length !== 1 || operations[0] !== 'GetCallerIdentity',
   iam: named(
     'CreateAccessKey',
@@ -40,6 +43,12 @@ const vending: Readonly<Record<string, (call: AwsCall) => boolean>> = {
   ),
   ec2: named('CreateKeyPair', 'GetPasswordData'),
   gamelift: named('GetComputeAuthToken', 'GetInstanceAccess', 'RequestUploadCredentials'),
+  // Access to a machine for a while, with keys of a role.
+  ssm: named('GetAccessToken'),
+};
+
+/** Told apart by the address alone. */
+const byAddress: Judges = {
   // Sign-on of people: tokens and keys of their roles.
   'sso-oauth': () => true,
   awsssooidc: () => true,
@@ -53,6 +62,10 @@ const vending: Readonly<Record<string, (call: AwsCall) => boolean>> = {
   deadline: inPath('iam-roles', '-roles'),
   iot: inPath('keys-and-certificate'),
   rolesanywhere: inPath('sessions'),
+  'eks-auth': inPath('assume-role-for-pod-identity'),
+  // Keys of other services that an agent's identity there stands for.
+  'bedrock-agentcore': inPath('/identities/'),
+  airflow: inPath('clitoken', 'webtoken'),
   codeartifact: ({ path }) => path.toLowerCase().includes('authorization-token'),
   // CreateSession answers with keys of its own for directory buckets.
   s3: ({ parameters, path }) => parameters.includes('session') || path.toLowerCase().includes('/accessgrantsinstance/dataaccess'),
@@ -69,10 +82,10 @@ function inPath(...parts: readonly string[]): (call: AwsCall) => boolean {
 
 /** Whether the answer would hold a credential. */
 export function isVending(call: AwsCall): boolean {
-  return Object.hasOwn(vending, call.service) && vending[call.service]?.(call) === true;
+  return [byOperation, byAddress].some((judges) => Object.hasOwn(judges, call.service) && judges[call.service]?.(call) === true);
 }
 
 /** Whether calls of this service are told apart by their content, so that it has to be readable. */
 export function isReadByContent(service: string): boolean {
-  return Object.hasOwn(vending, service) && !service.startsWith('s3');
+  return Object.hasOwn(byOperation, service);
 }

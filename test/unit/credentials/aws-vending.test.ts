@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { isVending, type AwsCall } from '../../../src/credentials/aws/aws-vending.ts';
+import { isReadByContent, isVending, type AwsCall } from '../../../src/credentials/aws/aws-vending.ts';
 
 /** Calls of AWS that answer with a fresh key, or leave one of the caller's own behind. */
 
@@ -29,6 +29,10 @@ describe('a call whose answer is a key', () => {
     call('codeartifact', { path: '/v1/authorization-token' }),
     call('sso-oauth', { path: '/token' }),
     call('iot', { path: '/keys-and-certificate' }),
+    call('ssm', { operations: ['GetAccessToken'] }),
+    call('eks-auth', { path: '/clusters/c/assume-role-for-pod-identity' }),
+    call('bedrock-agentcore', { path: '/identities/oauth2/token' }),
+    call('airflow', { path: '/clitoken/mine' }),
   ])('$service $operations $path is known for one', (one) => {
     expect(isVending(one)).toBe(true);
   });
@@ -39,8 +43,15 @@ describe('a call whose answer is a key', () => {
     call('ec2', { operations: ['DescribeInstances'] }),
     call('bedrock', { path: '/model/m/invoke' }),
     call('s3', { path: '/folder/credentials' }),
+    call('bedrock-agentcore', { path: '/runtimes/r/invocations' }),
+    call('ssm', { operations: ['GetParameter'] }),
     call('toString'),
   ])('$service $operations $path is none', (one) => {
     expect(isVending(one)).toBe(false);
+  });
+
+  test('content has to be readable where it may name the call, and nowhere else', () => {
+    expect(['sts', 'iam', 'ecr', 'ssm'].filter((service) => !isReadByContent(service))).toEqual([]);
+    expect(['s3', 'iot', 'bedrock-agentcore', 'toString'].filter(isReadByContent)).toEqual([]);
   });
 });
