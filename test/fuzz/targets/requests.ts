@@ -40,8 +40,11 @@ const readerTarget: FuzzTarget = {
     const ours = readOurs([Buffer.from(input)]);
     assert.deepEqual(readOurs(cutInto(input, [1, 5, 2])), ours, 'the same however it is cut');
     const theirs = readAsNode(Buffer.from(input));
-    // Node knows methods by a list, and stops where a connection switches or closes; up to there it must read the same.
-    const stops = ours.requests.findIndex(({ method, isKept }) => !known.has(method) || !isKept);
+    // Node knows methods by a list and targets by their beginning (what is no path is refused by `readHead` here), and stops
+    // where a connection switches or closes; up to there it must read the same.
+    const stops = ours.requests.findIndex(
+      ({ method, target, isKept }) => !known.has(method) || !target.startsWith('/') || !isKept,
+    );
     const plain = ours.requests.slice(0, stops === -1 ? undefined : stops);
     const compared = ours.end === 'switch' && stops === -1 ? plain.slice(0, -1) : plain;
     assert.deepEqual(theirs.requests.slice(0, compared.length), compared, 'the same to Node');
