@@ -37,6 +37,14 @@ describe.each(ways)('a session by %s', (way) => {
     });
     return daemon;
   };
+  /** Another is there before the first hangs up: whoever finds none would start a real one. */
+  const restart = async (answers: Answers): Promise<ToldDaemon> => {
+    const first = daemon;
+    await first?.control.finish(0);
+    const next = await serve(answers);
+    await first?.control.close();
+    return next;
+  };
   const exec = (line: string, more = {}): Answers => ({ exec: async () => opened(home, line, more) });
 
   it('asks for the command with its words as they are, and reports its end', async () => {
@@ -280,8 +288,7 @@ describe.each(ways)('a session by %s', (way) => {
     await serve(exec(`printf ready; while [ ! -e ${go} ]; do sleep 0.05; done; exit 6`));
     const child = start(['exec', 'work', '--', 'x']);
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    await daemon?.control.close();
-    const { asked } = await serve({
+    const { asked } = await restart({
       async resume(_, call) {
         return { known: (await call.ask({ kind: 'environment', names: ['HOME'] })) !== undefined };
       },
@@ -299,9 +306,8 @@ describe.each(ways)('a session by %s', (way) => {
     await serve(exec('printf ready; exec sleep 60'));
     const child = start(['exec', 'work', '--', 'x']);
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    await daemon?.control.close();
     const lost = Promise.withResolvers<void>();
-    await serve({
+    await restart({
       async resume(_, call) {
         call.onLost(lost.resolve);
         child.kill('SIGKILL');
