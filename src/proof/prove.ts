@@ -1,5 +1,4 @@
 import { toCasemateError } from '../base/errors.ts';
-import { eventually } from './eventually.ts';
 import { combine, type Finding, type Row, type Seen, type Verdict } from './finding.ts';
 import { guaranteeIds, isGuaranteeId, type GuaranteeId } from './guarantees.ts';
 import { observe, type Answers } from './inside/observe.ts';
@@ -9,6 +8,7 @@ import { judgeWaived } from './waived.ts';
 import type { Watch } from './watch/watch.ts';
 import type { Bench, Probe, ProbeTable, SandboxProbe } from './probe.ts';
 import type { Target } from './target.ts';
+import { withVisibleCommand } from './visible-command.ts';
 
 /** Runs probes against a sandbox, one after the other, and gives a verdict on each guarantee they attack. */
 
@@ -100,19 +100,8 @@ async function runProbe(probe: Probe, { bench, lab, watch }: Means): Promise<See
     : await probe.run(await lab(), bench);
 }
 
-/**
- * The first process under root's Docker is nobody's, and an ordinary user may look at his own alone: so a command of the agent's
- * runs meanwhile.
- */
-async function lookedAt(probe: SandboxProbe, { target, uid }: Bench): Promise<readonly Row[]> {
-  const look = async (): Promise<readonly Row[]> => (await probe.outside?.(target, uid)) ?? [];
-  if (probe.outside === undefined || uid === 0 || target.plan?.engine !== 'docker') {
-    return look();
-  }
-  const held = target.inside(['sleep', '5']);
-  await eventually(async () => ((await target.processes()).length > 1 ? true : undefined));
-  const [rows] = await Promise.all([look(), held]);
-  return rows;
+async function lookedAt({ outside }: SandboxProbe, { target, uid }: Bench): Promise<readonly Row[]> {
+  return outside === undefined ? [] : withVisibleCommand(target, () => outside(target, uid), uid);
 }
 
 function answerTo(answers: Answers, question: string): unknown {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { engineLayout } from '../../engines/oci/folders.ts';
 import { containerOf, engineRecords } from '../../engines/records.ts';
 import { identifyProcess } from '../../system/process-identity.ts';
-import { namespaceOf, readProcess } from '../host-view.ts';
+import { namespaceOf, readProcess, visibleOf } from '../host-view.ts';
+import { withVisibleCommand } from '../visible-command.ts';
 import { textOf } from '../../engines/docker/read-json.ts';
 import { dockerParts } from '../lab/docker-view.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
@@ -40,7 +41,10 @@ export async function tracesOf(lab: Lab, sandbox: LabSandbox, words: readonly st
   const ids = [id, containerOf(record), textOf(containers?.keeper['Id']), textOf(containers?.sandbox['Id'])];
   const names = [...new Set(ids.filter((name) => name !== ''))];
   const [first = 0] = await target.processes();
-  const namespaces = await Promise.all(kinds.map((kind) => namespaceOf(first, kind)));
+  const namespaces = await withVisibleCommand(target, async () => {
+    const visible = (await visibleOf(await target.processes())) ?? first;
+    return Promise.all(kinds.map((kind) => namespaceOf(visible, kind)));
+  });
   const own = await Promise.all(kinds.map((kind) => namespaceOf('self', kind)));
   const groups = groupPaths(await readProcess(first, 'cgroup'));
   const folders = [...groups].map(([controller, path]) => join('/sys/fs/cgroup', controller, path));

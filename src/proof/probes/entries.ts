@@ -4,7 +4,8 @@ import { join } from 'node:path';
 
 import { none, same } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
-import { namespaceOf } from '../host-view.ts';
+import { namespaceOf, visibleOf } from '../host-view.ts';
+import { withVisibleCommand } from '../visible-command.ts';
 import { holdCommand } from '../lab/held-command.ts';
 import type { CasemateOptions, Lab, LabSandbox } from '../lab/lab.ts';
 import { readTold, tellingProgram, type Told } from '../lab/told-inside.ts';
@@ -232,8 +233,10 @@ async function variableRow(lab: Lab, { name }: LabSandbox): Promise<Row> {
 
 /** This process is confined otherwise, and is seen to be. */
 async function namespaceRow({ target }: LabSandbox): Promise<Row> {
-  const [first = 0] = await target.processes();
-  const [own, inside] = await Promise.all([namespaceOf('self', 'net'), namespaceOf(first, 'net')]);
+  const [own, inside] = await withVisibleCommand(target, async () => {
+    const visible = (await visibleOf(await target.processes())) ?? 0;
+    return Promise.all([namespaceOf('self', 'net'), namespaceOf(visible, 'net')]);
+  });
   const ok = own !== '' && inside !== '' && own !== inside;
   return control('this process, compared with the first one inside', {
     expected: 'another network',
