@@ -1,6 +1,6 @@
 import { mkdtemp, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 import { run, type RunResult } from '../../src/system/process.ts';
 import { environmentOf } from '../../src/system/environment.ts';
@@ -48,7 +48,8 @@ export async function makeHome(way: Way = 'node', more: Readonly<Record<string, 
   await mkdir(project);
   const images = pathsFrom(environmentOf(process.env), process.geteuid?.() ?? 0).images;
   const env = {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    // The launcher finds the Node of the tests there where its checkout has none.
+    PATH: `${way === 'launcher' ? `${dirname(process.execPath)}:` : ''}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     HOME: join(root, 'user'),
     LANG: 'C.UTF-8',
     CASEMATE_HOME: join(root, 'casemate'),
