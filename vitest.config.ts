@@ -4,7 +4,7 @@ import { realTests } from './test/helpers/one-at-a-time.ts';
 
 const { alone, beside } = realTests(import.meta.dirname);
 
-/** Unit tests share threads; whatever starts sandboxes runs one file at a time, and real files and sockets two. */
+/** Unit tests share threads; whatever starts sandboxes runs one file at a time, and so do real files and sockets, beside it. */
 const real = {
   pool: 'forks',
   fileParallelism: false,
@@ -28,7 +28,7 @@ export default defineConfig({
         },
       },
       { test: { ...real, name: 'real', include: [...alone] } },
-      { test: { ...real, name: 'beside', include: [...beside], fileParallelism: true, maxWorkers: 2 } },
+      { test: { ...real, name: 'beside', include: [...beside] } },
       // Run by `npm test` as an ordinary user: the same contract, and what only an ordinary user can show.
       { test: { ...real, name: 'rootless', include: ['test/{contract,rootless}/**/*.test.ts'] } },
     ],

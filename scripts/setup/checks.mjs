@@ -1,5 +1,5 @@
 /** The parts of `npm test`: each answers how many of its checks passed, failed and were skipped. */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Failure } from './failure.mjs';
@@ -14,16 +14,22 @@ export async function checkCommand(title, name, args) {
   return code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
 }
 
-/** One run of vitest; its own report is shown, the figures come from its JSON. @returns {Promise<Count>} */
-export async function checkTests(title, args, { env = {}, cwd = root, uid, gid, reports = join(root, '.cache') } = {}) {
-  const report = join(reports, `report-${process.pid}.json`);
+/**
+ * One run of vitest; its own report is shown, the figures come from its JSON. `held`: it is shown when all is over, because another
+ * run shows its own meanwhile. @returns {Promise<Count>}
+ */
+export async function checkTests(title, args, options = {}) {
+  const { env = {}, cwd = root, uid, gid, reports = join(root, '.cache'), held = false } = options;
+  runs += 1;
+  const report = join(reports, `report-${process.pid}-${runs}.json`);
   mkdirSync(reports, { recursive: true });
   rmSync(report, { force: true });
   const flags = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`, '--passWithNoTests'];
   const modules = join(cwd, 'node_modules');
   const command = [join(modules, 'vitest/vitest.mjs'), 'run', ...args, ...flags];
-  const options = { cwd, uid, gid, env: childEnvironment(env, modules) };
-  const code = await announced(title, () => runOpen(nodeProgram(modules), command, options));
+  const run = (streams) =>
+    runOpen(nodeProgram(modules), command, { cwd, uid, gid, env: childEnvironment(env, modules), ...streams });
+  const code = await announced(title, () => (held ? heldBack(join(reports, `output-${process.pid}-${runs}`), run) : run({})));
   try {
     return countReport(JSON.parse(readFileSync(report, 'utf8')), code);
   } catch {
@@ -31,6 +37,20 @@ export async function checkTests(title, args, { env = {}, cwd = root, uid, gid, 
     return { passed: 0, failed: 1, skipped: 0 };
   } finally {
     rmSync(report, { force: true });
+  }
+}
+
+let runs = 0;
+
+/** Standard output shows what it printed, in one piece. */
+async function heldBack(path, run) {
+  const file = openSync(path, 'w', 0o600);
+  try {
+    return await run({ stdout: file, stderr: file });
+  } finally {
+    closeSync(file);
+    process.stdout.write(readFileSync(path));
+    rmSync(path, { force: true });
   }
 }
 

@@ -8,11 +8,15 @@ import { childEnvironment, root } from './places.mjs';
 const signalNumbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
 
 /**
- * Runs a program to its end with our own streams (`stdout`: a file descriptor to use in place of standard output). Resolves to its exit code, 128 + n where signal n ended it.
+ * Runs a program to its end with our own streams (`stdout`, `stderr`: file descriptors to use in their place). Resolves to its exit code, 128 + n where signal n ended it.
  * @param {string} file @param {readonly string[]} args
  */
-export async function runOpen(file, args, { env = childEnvironment(), cwd = root, uid, gid, stdout = 'inherit' } = {}) {
-  const child = spawn(file, args, { cwd, env, uid, gid, stdio: ['inherit', stdout, 'inherit'], shell: false });
+export async function runOpen(
+  file,
+  args,
+  { env = childEnvironment(), cwd = root, uid, gid, stdout = 'inherit', stderr = 'inherit' } = {},
+) {
+  const child = spawn(file, args, { cwd, env, uid, gid, stdio: ['inherit', stdout, stderr], shell: false });
   return ended(child);
 }
 

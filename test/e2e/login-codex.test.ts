@@ -19,7 +19,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['codex'])))(
     beforeAll(async () => {
       lab = await makeLoginLab({
         name: 'codex',
-        lifeS: 8,
+        lifeS: 5,
         file: '.codex/auth.json',
         login: ({ accessToken, refreshToken }) => ({
           auth_mode: 'chatgpt',
