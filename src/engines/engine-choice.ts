@@ -12,11 +12,8 @@ export interface EngineChoice {
   readonly way?: string | undefined;
 }
 
-/** What decides it, beside files in the home folder. */
-export const choosingVariables = [
-  'HOME',
-  'XDG_RUNTIME_DIR',
-  'XDG_CONFIG_HOME',
+/** What names an engine, whoever's home it is. */
+export const engineVariables = [
   'DOCKER_HOST',
   'DOCKER_CONTEXT',
   'DOCKER_CONFIG',
@@ -29,6 +26,9 @@ export const choosingVariables = [
   'PODMAN_CONNECTIONS_CONF',
   'CASEMATE_DOCKER_UPLINK',
 ] as const;
+
+/** What decides it, beside files in the home folder. */
+export const choosingVariables = ['HOME', 'XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME', ...engineVariables] as const;
 
 /** Where neither names one, both mean the usual one, whichever of its sockets each of them sees. Pure. */
 export function isSameChoice(one: EngineChoice, other: EngineChoice): boolean {

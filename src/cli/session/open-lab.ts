@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
+import { engineVariables } from '../../engines/engine-choice.ts';
 import { startLab } from '../../proof/lab/start-lab.ts';
 import type { Lab } from '../../proof/lab/lab.ts';
 import type { Plan } from '../../sandbox/plan.ts';
@@ -23,13 +24,11 @@ export async function openLab({ env, paths }: CommandContext, plan: Plan): Promi
   });
 }
 
-/** By which an engine is found; the settings of Docker's client lie in a home folder, which a lab has not. */
-const ofEngines = ['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_TLS_VERIFY', 'DOCKER_CERT_PATH', 'CONTAINER_HOST', 'SSH_AUTH_SOCK'];
-
-/** Where the engine of the sandbox that is proved is found. */
-function ownEngine(env: CommandContext['env']): Readonly<Record<string, string>> {
+/** Where the engine of the sandbox that is proved is found; the settings of Docker's client lie in a home folder, which a lab has not. */
+export function ownEngine(env: CommandContext['env']): Readonly<Record<string, string>> {
   const home = env.get('HOME');
   const settings = env.get('DOCKER_CONFIG') ?? (home === undefined ? undefined : join(home, '.docker'));
-  const values = [...ofEngines.map((name) => [name, env.get(name)] as const), ['DOCKER_CONFIG', settings] as const];
+  const named = [...engineVariables, 'SSH_AUTH_SOCK'].map((name) => [name, env.get(name)] as const);
+  const values = [...named, ['DOCKER_CONFIG', settings] as const];
   return Object.fromEntries(values.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
