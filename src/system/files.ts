@@ -136,17 +136,22 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** The text of a file, or `undefined` when there is none. Other faults are thrown. */
+/**
+ * The text of a file, or `undefined` when there is none. Other faults are thrown. The kernel's own files (cgroups(7), proc(5))
+ * say `ENODEV` or `ESRCH` when what they tell of went between the opening and the reading; no file of a disk does.
+ */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) {
+    if (gone.some((code) => isErrno(error, code))) {
       return undefined;
     }
     throw error;
   }
 }
+
+const gone = ['ENOENT', 'ENOTDIR', 'ENODEV', 'ESRCH'];
 
 export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;

@@ -1,5 +1,6 @@
 /** What can be limited on a host is read from the files of its cgroup layout. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,8 +9,17 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { examineDelegation } from '../../src/engines/oci/delegation.ts';
 import { cgroupHost } from '../../src/engines/oci/host.ts';
 import { sandboxStats } from '../../src/engines/oci/stats.ts';
+import { readTextIfPresent } from '../../src/system/files.ts';
 
 const slice = '/user.slice/casemate.slice';
+/** Where root may make a group of its own. */
+const groupsRoot =
+  process.geteuid?.() === 0
+    ? ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find((top) => existsSync(join(top, 'cgroup.procs')))
+    : undefined;
+if (groupsRoot === undefined) {
+  process.stderr.write('SKIP a group that goes while it is read: only root may make one here\n');
+}
 const never = (): Promise<string> => Promise.reject(new Error('nobody asks systemd here'));
 
 describe('the cgroups of a host', () => {
@@ -90,4 +100,21 @@ describe('the cgroups of a host', () => {
       pids: undefined,
     });
   });
+
+  it.skipIf(groupsRoot === undefined)(
+    'has nothing to read in a group that went between the opening and the reading',
+    async () => {
+      const group = join(groupsRoot ?? root, `casemate-test-${process.pid}`);
+      for (let round = 0; round < 300; round += 1) {
+        await mkdir(group);
+        // As many as there are threads that read: some have opened their file when the group goes, and some have not.
+        const readings = ['cgroup.procs', 'cgroup.procs', 'notify_on_release', 'cgroup.procs'].map((name) =>
+          readTextIfPresent(join(group, name)),
+        );
+        await rmdir(group);
+        const texts = await Promise.all(readings);
+        expect(texts.every((text) => text === undefined || /^[0-9\n]*$/.test(text))).toBe(true);
+      }
+    },
+  );
 });

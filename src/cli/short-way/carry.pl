@@ -42,6 +42,8 @@ sub stream {
 sub become {
   my ($invocation, $say, @streams) = @_;
   $SIG{$_} = 'DEFAULT' for @passed_on, qw(PIPE TSTP TTIN TTOU ALRM WINCH);
+  # One that came before that would be lost: who sent it does not send it again.
+  kill $_, $$ for @signals;
   if (@streams) {
     syscall($numbers->{setsid});
     my ($out, $err) = map { $_->{end} } @streams;

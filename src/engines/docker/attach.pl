@@ -29,7 +29,9 @@ sub stop {
 sub connection {
   socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or stop('socket');
   length $path < 108 or stop("$path is too long");
-  connect($socket, pack('Sa108', AF_UNIX, $path)) or stop("engine at $path");
+  until (connect($socket, pack('Sa108', AF_UNIX, $path))) {
+    $! == EINTR or stop("engine at $path");
+  }
   return $socket;
 }
 
@@ -93,6 +95,14 @@ sub tell_size {
   ask('POST', "/exec/$exec/resize?h=$rows&w=$columns") if $rows > 0 && $columns > 0;
 }
 
+# Before anything is asked of the engine: one that comes while the command is being started is for the command.
+my (@pending, $resized);
+my %numbers = (HUP => 1, INT => 2, QUIT => 3, USR1 => 10, USR2 => 12, TERM => 15);
+for my $name (keys %numbers) {
+  $SIG{$name} = sub { push @pending, $numbers{$name} };
+}
+$SIG{WINCH} = sub { $resized = 1 };
+
 my $engine = connection();
 my $body = '{"Detach":false,"Tty":' . ($mode eq 'tty' ? 'true' : 'false') . '}';
 my $head = "POST $API/exec/$exec/start HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n"
@@ -113,13 +123,6 @@ if ($status != 101 && $status != 200) {
 }
 fcntl($engine, F_SETFL, fcntl($engine, F_GETFL, 0) | O_NONBLOCK) or stop('engine');
 
-my (@pending, $resized);
-my %numbers = (HUP => 1, INT => 2, QUIT => 3, USR1 => 10, USR2 => 12, TERM => 15);
-for my $name (keys %numbers) {
-  $SIG{$name} = sub { push @pending, $numbers{$name} };
-}
-$SIG{WINCH} = sub { $resized = 1 };
-
 my $pid = 0;
 sub find_pid {
   my ($running, $number) = look();
@@ -133,9 +136,12 @@ if ($mode eq 'tty') {
   make_raw() if $has_terminal;
 }
 
+# The command may print before the engine says which process it is: until then a signal is kept.
 sub pass_signals {
-  while (defined(my $signal = shift @pending)) {
+  while (@pending) {
     my ($running, $number) = look();
+    return if $number == 0;
+    my $signal = shift @pending;
     kill $signal, $number if $running && $number > 1;
   }
 }
@@ -183,6 +189,9 @@ my ($input_open, $to_send) = (1, '');
 # The engine agrees before the command runs, and what it is asked meanwhile takes time from that: it is asked a moment later,
 # and not at all of a command that is over by then.
 sub ASK_AFTER () { 0.15 }
+# A signal that is kept is tried again after so long; one that comes between the look at it and the wait is seen after so long.
+sub KEPT_FOR () { 0.02 }
+sub MISSED_FOR () { 1 }
 my $wait = ASK_AFTER;
 take_frames();
 while (1) {
@@ -192,9 +201,10 @@ while (1) {
   vec($readable, fileno($engine), 1) = 1;
   vec($readable, 0, 1) = 1 if $input_open && $to_send eq '';
   vec($writable, fileno($engine), 1) = 1 if $to_send ne '';
-  my ($ready, $left) = select($readable, $writable, undef, $pid == 0 ? $wait : undef);
+  my $patience = @pending ? KEPT_FOR : $pid == 0 ? $wait : MISSED_FOR;
+  my ($ready, $left) = select($readable, $writable, undef, $patience);
   next if $ready < 0;
-  $wait = $left // 0;
+  $wait -= $patience - ($left // 0) if $pid == 0;
   if ($pid == 0 && $wait <= 0) {
     find_pid() if $refusal eq '';
     $wait = ASK_AFTER;

@@ -67,12 +67,17 @@ if ($kind eq 'user') {
 }
 enter('sandbox', fileno($_)) for @namespaces;
 
+my @pending;
+my %numbers = (HUP => 1, INT => 2, QUIT => 3, USR1 => 10, USR2 => 12, TERM => 15);
+
 # What is started from here on is in the sandbox's process namespace. Handles by the number they get, and a terminal to control it.
 sub start {
   my ($handles, $terminal, @program) = @_;
   my $child = fork();
   defined $child or stop('fork');
   return $child if $child != 0;
+  # What is sent to it before it is the program is not for this one to keep.
+  $SIG{$_} = 'DEFAULT' for keys %numbers;
   if (defined $terminal) {
     call('setsid');
     ioctl($terminal, TIOCSCTTY, 0) or stop('terminal');
@@ -99,18 +104,20 @@ sub number_inside {
   return defined $number && $number =~ /^(\d+)$/ ? $1 : undef;
 }
 
-my @pending;
-my %numbers = (HUP => 1, INT => 2, QUIT => 3, USR1 => 10, USR2 => 12, TERM => 15);
 for my $name (keys %numbers) {
   $SIG{$name} = sub { push @pending, $numbers{$name} };
 }
 
-# gVisor passes signals on to a command only where it has a terminal.
+# gVisor passes signals on to a command only where it has a terminal. The command may print before its number is written:
+# until then a signal is kept.
 sub pass_signals {
   my ($child) = @_;
-  while (defined(my $signal = shift @pending)) {
-    my $inside = $mode eq 'tty' ? undef : number_inside();
-    if (!defined $inside) {
+  my $is_told = $mode ne 'tty' && $pid_file ne '-';
+  while (@pending) {
+    my $inside = $is_told ? number_inside() : undef;
+    return if $is_told && !defined $inside;
+    my $signal = shift @pending;
+    if (!$is_told) {
       kill $signal, $child;
       next;
     }
@@ -118,6 +125,9 @@ sub pass_signals {
     { local $?; waitpid $teller, 0 }
   }
 }
+
+# A signal that is kept is tried again after the first; one that comes between the look at it and the wait is seen after the second.
+sub patience { return @pending ? 0.02 : 0.25 }
 
 sub exit_as {
   my ($status) = @_;
@@ -129,13 +139,15 @@ if ($mode ne 'tty' && grep { -S $_ } *STDIN, *STDOUT, *STDERR) {
 }
 if ($mode ne 'tty') {
   my $child = start({}, undef, @runtime, @command);
-  # `waitpid` goes on waiting after a signal: what is to be done is done in between.
-  for my $name (keys %numbers) {
-    $SIG{$name} = sub { push @pending, $numbers{$name}; pass_signals($child) };
+  # pidfd_open(2), of the same number everywhere; without it the end is looked for.
+  my $ending = syscall(434, $child, 0);
+  while (1) {
+    pass_signals($child);
+    my $seen = '';
+    vec($seen, $ending, 1) = 1 if $ending >= 0;
+    select($seen, undef, undef, $ending >= 0 ? patience() : 0.01);
+    exit_as($?) if waitpid($child, WNOHANG) == $child;
   }
-  pass_signals($child);
-  waitpid($child, 0) == $child or stop('wait');
-  exit_as($?);
 }
 
 # Pipes in place of the sockets, and this process between them, until the command has ended and all it said is passed on.
@@ -164,7 +176,7 @@ sub through_pipes {
       elsif ($looks) { vec($readable, 0, 1) = 1 }
       else { $input = undef }
     }
-    my $count = select($readable, $writable, undef, defined $end ? 0 : 0.25);
+    my $count = select($readable, $writable, undef, defined $end ? 0 : patience());
     exit_as($end) if defined $end && $count == 0;
     next if $count <= 0;
     for my $number (keys %said) {
@@ -230,7 +242,7 @@ while (1) {
   vec($readable, 0, 1) = 1 if $looks && $keys eq '' && !defined $end;
   vec($writable, fileno($main), 1) = 1 if $keys ne '';
   # After its end what it wrote last is still read.
-  my $count = select($readable, $writable, undef, defined $end ? 0 : 0.25);
+  my $count = select($readable, $writable, undef, defined $end ? 0 : patience());
   my $said = '';
   if ($count > 0) {
     sysread($main, $said, 65536) if vec($readable, fileno($main), 1);

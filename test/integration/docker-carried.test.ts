@@ -1,0 +1,91 @@
+/** What carries a command that an engine runs (`attach.pl`), against an engine that says what it says late. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { dataFile } from '../../src/system/data-file.ts';
+
+const exec = 'e'.repeat(64);
+
+describe('what carries a command of an engine', () => {
+  let folder: string;
+  let server: Server;
+  let command: ChildProcess;
+  /** Answers of the engine about the command; the last one is given again and again. */
+  let told: object[];
+  let stream: Duplex | undefined;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'casemate-carried-'));
+    command = spawn('sleep', ['600'], { stdio: 'ignore' });
+    server = createServer((_, response) => {
+      const answer = told.length > 1 ? told.shift() : told[0];
+      response.end(JSON.stringify(answer));
+    });
+    server.on('upgrade', (_, socket) => {
+      stream = socket;
+      socket.on('error', () => undefined);
+      socket.write('HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n');
+      socket.write(frame('ready\n'));
+    });
+    await new Promise<void>((done) => server.listen(join(folder, 'engine'), done));
+  });
+
+  afterEach(async () => {
+    command.kill('SIGKILL');
+    stream?.destroy();
+    server.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  function carry(): ChildProcess {
+    const args = [join(folder, 'engine'), exec, 'plain', join(folder, 'pid'), join(folder, 'log')];
+    return spawn('perl', [dataFile('engines/docker/attach.pl'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  }
+
+  /** The command ended by a signal; the engine says so, and closes the stream. */
+  async function endsBy(carrier: ChildProcess): Promise<unknown> {
+    const [, signal] = (await once(command, 'exit')) as [unknown, NodeJS.Signals];
+    told = [{ Running: false, Pid: command.pid, ExitCode: 143 }];
+    stream?.end();
+    const [code] = (await once(carrier, 'exit')) as [number | null];
+    return { signal, code };
+  }
+
+  it('keeps a signal until the engine says which process it is for', async () => {
+    const yet = { Running: true, Pid: 0, ExitCode: null };
+    told = [yet, yet, yet, { Running: true, Pid: command.pid, ExitCode: null }];
+    const carrier = carry();
+    await once(carrier.stdout ?? carrier, 'data');
+    carrier.kill('SIGTERM');
+    expect(await endsBy(carrier)).toEqual({ signal: 'SIGTERM', code: 143 });
+  });
+
+  it('keeps one that comes while the engine starts the command', async () => {
+    told = [{ Running: true, Pid: command.pid, ExitCode: null }];
+    const started = server.listeners('upgrade');
+    server.removeAllListeners('upgrade');
+    const carrier = carry();
+    const output = text(carrier.stdout ?? process.stdin);
+    server.once('upgrade', (...args) => {
+      carrier.kill('SIGTERM');
+      setTimeout(() => started.forEach((start) => start(...args)), 100);
+    });
+    expect(await endsBy(carrier)).toEqual({ signal: 'SIGTERM', code: 143 });
+    expect(await output).toBe('ready\n');
+  });
+});
+
+/** Standard output in the engine's framing (Docker Engine API, "attach"). */
+function frame(output: string): Buffer {
+  const head = Buffer.alloc(8);
+  head[0] = 1;
+  head.writeUInt32BE(output.length, 4);
+  return Buffer.concat([head, Buffer.from(output)]);
+}
