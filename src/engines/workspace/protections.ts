@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { isErrno } from '../../system/files.ts';
 import type { SandboxSpec } from '../engine.ts';
 import { nestedPaths } from './nested-paths.ts';
 import { lookBelow, planProtection, type Protection } from './protect.ts';
@@ -58,9 +59,19 @@ export interface Mounted {
   readonly options: readonly string[];
 }
 
+/** Throws `SANDBOX_WRONG_STATE` when the process is gone: one that ends has no mounts for a moment (`EINVAL`), then no files. */
 export async function mountsOf(pid: number): Promise<readonly Mounted[]> {
-  return parseMounts(await readFile(`/proc/${pid}/mountinfo`, 'utf8'));
+  try {
+    return parseMounts(await readFile(`/proc/${pid}/mountinfo`, 'utf8'));
+  } catch (error) {
+    if (ofEnded.some((code) => isErrno(error, code))) {
+      throw new CasemateError('SANDBOX_WRONG_STATE', 'the sandbox has ended', { cause: error });
+    }
+    throw error;
+  }
 }
+
+const ofEnded = ['EINVAL', 'ENOENT', 'ESRCH'];
 
 export function parseMounts(mountinfo: string): readonly Mounted[] {
   return mountinfo.split('\n').flatMap((line) => {
