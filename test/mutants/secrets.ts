@@ -51,6 +51,14 @@ export const secretMutants: readonly Mutant[] = [
     caughtBy: ['keys.elsewhere'],
   },
   {
+    name: 'phantom-in-escapes',
+    weakens: 'a phantom in the content of a request goes on where its letters are written as escapes',
+    file: 'src/gateway/secrets/secret-search.ts',
+    find: 'of isStopped ? [] : escapedParts(data, needles.longest)) {',
+    replace: 'of isStopped || needles.size > 0 ? [] : escapedParts(data, needles.longest)) {',
+    caughtBy: ['keys.elsewhere'],
+  },
+  {
     name: 'phantom-without-alarm',
     weakens: 'a phantom where it does not belong is refused without an alarm',
     file: 'src/gateway/secrets/alarm.ts',

@@ -134,10 +134,13 @@ describe('SEC-07: the phantom where it does not belong', () => {
     expect(JSON.stringify(other.seen)).not.toContain(phantom.slice(20));
   });
 
+  const percented = [...Buffer.from(phantom)].map((byte) => `%${byte.toString(16)}`).join('');
   const base64 = Buffer.from(`a key: ${phantom}`).toString('base64');
   test.each([
     ['in base64 in the content', { body: base64 }],
     ['in hexadecimal in the content', { body: Buffer.from(phantom).toString('hex') }],
+    ['percent-escaped in the content', { body: `a=${percented}` }],
+    ['in escapes of JSON in the content', { body: `{"a":"${percented.replaceAll('%', '\\u00')}"}` }],
     ['in base64 in a header', { lines: `x-note: ${base64}\r\n` }],
     ['in base64 in the path', { target: `/${base64.replaceAll('=', '')}` }],
     ['percent-escaped in a header', { lines: `x-note: %73${phantom.slice(1)}\r\n` }],

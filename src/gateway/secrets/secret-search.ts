@@ -1,5 +1,6 @@
 import type { BodyStep } from '../bodies/body-steps.ts';
-import type { NeedleSet } from './needle-search.ts';
+import { escapedParts, withoutEscapes } from './escaped-parts.ts';
+import type { Found, NeedleSet } from './needle-search.ts';
 
 /** Looks for known secrets in content on its way out: breaks it off before the first one is through, or masks each. */
 export interface SecretSearchOptions {
@@ -23,21 +24,28 @@ export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptio
       onFound(label);
     }
   };
+  /** False: nothing goes on any more. */
+  const take = (data: Buffer, label: string, [from, to]: readonly [number, number]): boolean => {
+    tell(label);
+    isStopped = mode === 'refuse';
+    if (!isStopped) {
+      data.fill(asterisk, from, to);
+    }
+    return !isStopped;
+  };
   /** Where what may go on ends. */
   const search = (data: Buffer): number => {
-    for (let from = 0; ;) {
-      const found = needles.find(data, from);
-      if (found === undefined) {
-        return needles.partialAt(data, from);
-      }
-      tell(found.label);
-      if (mode === 'refuse') {
-        isStopped = true;
+    let end = eachFound(data, needles, ({ at, length, label }) => take(data, label, [at, at + length]));
+    for (const { bytes, placeOf, isLast } of isStopped ? [] : escapedParts(data, needles.longest)) {
+      const partial = eachFound(bytes, needles, ({ at, length, label }) =>
+        take(data, label, [placeOf(at), placeOf(at + length)]),
+      );
+      if (isStopped) {
         return 0;
       }
-      from = found.at + found.length;
-      data.fill(asterisk, found.at, from);
+      end = isLast ? Math.min(end, placeOf(partial)) : end;
     }
+    return end;
   };
   return {
     push(piece) {
@@ -58,18 +66,33 @@ export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptio
   };
 }
 
+/** Goes over what is found, until `on` says no; answers where the beginning of one more stands that reaches the end. */
+function eachFound(bytes: Buffer, needles: NeedleSet, on: (found: Found) => boolean): number {
+  for (let from = 0; ;) {
+    const found = needles.find(bytes, from);
+    if (found === undefined) {
+      return needles.partialAt(bytes, from);
+    }
+    if (!on(found)) {
+      return 0;
+    }
+    from = found.at + found.length;
+  }
+}
+
 /**
- * The label of a needle in a short text, such as a target or `name: value` of a field; percent-escapes are undone, and what
+ * The label of a needle in a short text, such as a target or `name: value` of a field; escapes are undone, and what
  * `Basic` holds is looked into: joined to a user its base64 looks different (RFC 7617).
  */
 export function secretIn(text: string, needles: NeedleSet): string | undefined {
   if (needles.size === 0) {
     return undefined;
   }
+  const unescaped = withoutEscapes(text);
   const basic = /: *basic +(\S+)$/i.exec(text)?.[1];
   const forms = [
     text,
-    ...(text.includes('%') ? [unescaped(text)] : []),
+    ...(unescaped === text ? [] : [unescaped]),
     ...(basic === undefined ? [] : [Buffer.from(basic, 'base64').toString('latin1')]),
   ];
   return forms.map((form) => needles.find(Buffer.from(form, 'latin1'), 0)?.label).find((label) => label !== undefined);
@@ -81,7 +104,9 @@ export function maskSecrets(text: string, needles: NeedleSet): string {
     return text;
   }
   const bytes = Buffer.from(text, 'latin1');
-  return needles.find(bytes, 0) === undefined ? text : maskWhole(bytes, needles).bytes.toString('latin1');
+  return needles.find(bytes, 0) === undefined && withoutEscapes(text) === text
+    ? text
+    : maskWhole(bytes, needles).bytes.toString('latin1');
 }
 
 /** The same for content that is there as a whole. May write into it. */
@@ -90,8 +115,4 @@ export function maskWhole(whole: Buffer, needles: NeedleSet): { readonly bytes: 
   const step = createSecretSearch({ needles, mode: 'mask', onFound: () => void (isMasked = true) });
   const [first, rest] = [step.push(whole), step.finish()];
   return { bytes: rest.length === 0 ? first : Buffer.concat([first, rest]), isMasked };
-}
-
-function unescaped(text: string): string {
-  return text.replaceAll(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

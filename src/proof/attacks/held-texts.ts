@@ -22,6 +22,9 @@ export function strangePlaces({ text, target, ...where }: HeldText): Readonly<Re
     'in the query': requestText({ ...parts, target: `${target}${more}x=${text}` }),
     'in the query, percent-encoded': requestText({ ...parts, target: `${target}${more}x=${escaped(text)}` }),
     'in the content': requestText({ ...parts, body: `{"note":"${text}"}` }),
+    'in the content, percent-encoded': requestText({ ...parts, body: `note=${escaped(text)}` }),
+    'in the content, in escapes of JSON': requestText({ ...parts, body: `{"note":"${escaped(text).replaceAll('%', '\\u00')}"}` }),
+    'in the content, percent-encoded, in two pieces': chunked(parts, cutAt(`note=${escaped(text)}`, 3 * middle + 6)),
     'in the content, in two pieces': chunked(parts, [`{"note":"${text.slice(0, middle)}`, `${text.slice(middle)}"}`]),
     'behind the content': chunked(parts, ['{}'], `X-Note: ${text}`),
   };
@@ -38,6 +41,10 @@ export function usualPlaces({ text, ...parts }: HeldText): Readonly<Record<strin
 
 function escaped(text: string): string {
   return [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+}
+
+function cutAt(text: string, at: number): readonly string[] {
+  return [text.slice(0, at), text.slice(at)];
 }
 
 function chunked(parts: Omit<HeldText, 'text'>, pieces: readonly string[], behind?: string): string {

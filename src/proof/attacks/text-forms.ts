@@ -25,7 +25,9 @@ export function formsOf(text: string): Readonly<Record<string, string>> {
 
 /** Whether a text shows another in any of its forms. */
 export function shows(text: string, sought: string): boolean {
-  const decoded = text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const decoded = text.replaceAll(/(?:%|\\+u00)([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
   return Object.values(formsOf(sought)).some((form) => text.includes(form) || decoded.includes(form));
 }
 
