@@ -19,6 +19,14 @@ export const functionMutants: readonly Mutant[] = [
     caughtBy: ['functions.overridden'],
   },
   {
+    name: 'method-in-form',
+    weakens: 'a field of a form that names another method goes on',
+    file: 'src/gateway/exchange/method-in-form.ts',
+    find: 'if (!hasFunctions(plan.rule) || exchange.body === undefined) {',
+    replace: 'if (hasFunctions(plan.rule) || exchange.body === undefined) {',
+    caughtBy: ['functions.overridden'],
+  },
+  {
     name: 'own-key-forwarded',
     weakens: "a key of the caller's own goes on, beside the one of the gateway",
     file: 'src/gateway/injection/identity.ts',

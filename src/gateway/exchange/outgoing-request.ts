@@ -9,6 +9,7 @@ import type { Site } from '../live-sandbox.ts';
 import { phantomSearch } from '../secrets/phantom-search.ts';
 import { createSecretSearch } from '../secrets/secret-search.ts';
 import { type Refusal, refuse } from '../refusal.ts';
+import { methodInForm } from './method-in-form.ts';
 import { epochOf, finish, type Run } from './run.ts';
 import { requestTrailers } from './trailers.ts';
 import type { UpstreamRequest } from '../upstream/upstream-request.ts';
@@ -43,7 +44,7 @@ function bodyOf(run: Run): UpstreamRequest['body'] {
     return undefined;
   }
   const options = {
-    step: chain([searchOutward(run), outgoing.step]),
+    step: chain([methodInForm(run, guardStop(run).refuse), searchOutward(run), outgoing.step]),
     isWhole: content === undefined ? exchange.isWhole : () => true,
     onBytes: countSent(run),
     pace: run.site.live.pace,

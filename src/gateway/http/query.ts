@@ -75,9 +75,13 @@ function partOf(text: string, isDoubtful: boolean): QueryPart {
   return { text, name: at === -1 ? text : text.slice(0, at), value: at === -1 ? '' : text.slice(at + 1), isDoubtful };
 }
 
-/** A name in clear text; escapes that are none stay as they are. */
+/** A name in clear text; escapes that are none stay as they are, and hide none of the others from a lenient server. */
 export function decodedName(name: string): string {
-  return decodeOrUndefined(name) ?? name;
+  return decodeOrUndefined(name) ?? name.replaceAll('+', ' ').replaceAll(/%([0-7][0-9a-f])/gi, (_, hex: string) => letterOf(hex));
+}
+
+function letterOf(hex: string): string {
+  return String.fromCharCode(Number.parseInt(hex, 16));
 }
 
 /** Clear text of `application/x-www-form-urlencoded`; `undefined` where an escape is broken or the text no UTF-8. */

@@ -79,3 +79,25 @@ export const overrides: readonly string[] = [
   'X-HTTP-Path-Override: /v1/files',
   'X-Original-Path: /v1/files',
 ];
+
+export const urlencoded = 'application/x-www-form-urlencoded';
+const parts = 'multipart/form-data; boundary=XX';
+const part = (name: string, value: string): string => `--XX\r\nContent-Disposition: form-data; ${name}\r\n\r\n${value}\r\n`;
+
+/** Forms that name another method than `POST`; each holds `MARK`. */
+export const methodForms: readonly { readonly what: string; readonly type: string; readonly body: string }[] = [
+  { what: 'as it is', type: urlencoded, body: '_method=DELETE&a=MARK' },
+  { what: 'behind another field', type: urlencoded, body: 'a=MARK&_method=delete' },
+  { what: 'behind a semicolon', type: urlencoded, body: 'a=MARK;_HttpMethod=PUT' },
+  { what: 'escaped', type: urlencoded, body: '%5f%6dethod=DEL%45TE&a=MARK' },
+  {
+    what: 'in one of several parts',
+    type: parts,
+    body: `${part('name="a"', 'MARK')}${part('name="_method"', 'DELETE')}--XX--\r\n`,
+  },
+  {
+    what: 'in a part with a bare name',
+    type: parts,
+    body: `${part('name=_method', 'DELETE')}${part('name=a', 'MARK')}--XX--\r\n`,
+  },
+];

@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto';
 
 import { ownKeys } from '../attacks/own-keys.ts';
-import { besideMessages, besideReads, besideReadsAndPosts, overrides, type Asked } from '../attacks/undeclared.ts';
+import {
+  besideMessages,
+  besideReads,
+  besideReadsAndPosts,
+  methodForms,
+  overrides,
+  urlencoded,
+  type Asked,
+} from '../attacks/undeclared.ts';
 import { callerIn } from '../clients/caller.ts';
 import { http2In } from '../clients/http2-session.ts';
 import { requestText } from '../clients/request-text.ts';
@@ -88,6 +96,16 @@ async function undeclared(lab: Lab): Promise<readonly Row[]> {
 async function override(lab: Lab): Promise<readonly Row[]> {
   const caller = callerIn(lab.twin);
   const oracle = watch(lab.world);
+  const host = hosts.judged;
+  const forms = methodForms.map((form) => ({ ...form, mark: nonce() }));
+  const harmless = nonce();
+  await inTurns([...forms, { type: urlencoded, body: '_method=POST&a=MARK', mark: harmless }], ({ type, body, mark: own }) =>
+    caller.secure(
+      { host },
+      [requestText({ host, method: 'POST', lines: [`Content-Type: ${type}`], body: body.replace('MARK', own) })],
+      quick,
+    ),
+  );
   const lines = [...overrides, 'X-Harmless: 1'];
   const mark = nonce();
   const bytes = requestText({ host: hosts.opened, method: 'POST', target: `/v1/messages?${mark}`, lines, body: '{}' });
@@ -98,6 +116,8 @@ async function override(lab: Lab): Promise<readonly Row[]> {
   const through = overrides.map((line) => line.split(':', 1)[0] ?? '').filter((name) => names.has(name.toLowerCase()));
   return [
     none('fields that name another method or path, and arrive', through),
+    ...forms.map((form) => unseenRow(`another method in a form, ${form.what}`, oracle.with(form.mark))),
+    seenRow('the method that was judged in a form', oracle.with(harmless)),
     control('a harmless field', {
       expected: 'arrives',
       seen: names.has('x-harmless') ? 'arrives' : 'does not arrive',
@@ -155,7 +175,7 @@ export const functionProbes: ProbeTable = {
   },
   'functions.overridden': {
     where: 'lab',
-    title: 'name another method or path in a field of a request that is allowed',
+    title: 'name another method or path in a field, or another method in a form, of a request that is allowed',
     proves: ['G14'],
     profile: 'full',
     source: 'CWE-650; X-HTTP-Method-Override, X-Original-URL',

@@ -1,0 +1,73 @@
+import { hasFunctions } from '../../policy/judging/functions.ts';
+import type { BodyStep } from '../bodies/body-steps.ts';
+import { valuesOf } from '../http/fields.ts';
+import { createFormScan } from '../http/form-scan.ts';
+import { createMultipartScan } from '../http/multipart-scan.ts';
+import { refuse, type Refusal } from '../refusal.ts';
+import { asksForOther, isMethodParameter } from './rewriting.ts';
+import type { Run } from './run.ts';
+
+/**
+ * Looks for a field of a form by which a server would carry out another method than the one that the rules have judged
+ * (Rails, Laravel, Symfony and their kind). The request is broken off before such a field is through.
+ */
+export function methodInForm({ exchange, plan }: Run, stop: (refusal: Refusal) => void): BodyStep | undefined {
+  if (!hasFunctions(plan.rule) || exchange.body === undefined) {
+    return undefined;
+  }
+  const types = valuesOf(exchange.fields, 'content-type').join(',');
+  const isOther = (name: string, value: string): boolean => isMethodParameter(name) && asksForOther(value, exchange.method);
+  const scan = /multipart\//i.test(types)
+    ? createMultipartScan(types, { isSought: isMethodParameter, isRefused: isOther })
+    : types === '' || /x-www-form-urlencoded/i.test(types)
+      ? // Rack takes what states no type for a form.
+        createFormScan({ isSought: isMethodParameter, isRefused: isOther })
+      : undefined;
+  if (scan === 'unreadable') {
+    return broken(() => stop(refuse('content-not-readable', 'the form does not say clearly where its parts end', plan.rule.id)));
+  }
+  return scan === undefined
+    ? undefined
+    : holding(scan, () => {
+        const message = 'a field of the form asks for another method than the one that the rules have judged';
+        stop(refuse('function-not-allowed', message, plan.rule.id));
+      });
+}
+
+/** Answers where what may go on ends, -1: none of it. `isLast`: nothing follows. */
+type Scan = (data: Buffer, isLast: boolean) => number;
+
+const nothing = Buffer.alloc(0);
+
+function holding(scan: Scan, refused: () => void): BodyStep {
+  let held = nothing;
+  let isStopped = false;
+  const take = (data: Buffer, isLast: boolean): Buffer => {
+    const end = isStopped ? -1 : scan(data, isLast);
+    if (end === -1) {
+      held = nothing;
+      if (!isStopped) {
+        isStopped = true;
+        refused();
+      }
+      return nothing;
+    }
+    // A copy: the piece may be written over by whoever gave it.
+    held = end === data.length ? nothing : Buffer.from(data.subarray(end));
+    return data.subarray(0, end);
+  };
+  return {
+    push: (piece) => (piece.length === 0 ? piece : take(held.length === 0 ? piece : Buffer.concat([held, piece]), false)),
+    finish: () => take(held, true),
+  };
+}
+
+function broken(refused: () => void): BodyStep {
+  return {
+    push(): Buffer {
+      refused();
+      return nothing;
+    },
+    finish: () => nothing,
+  };
+}
