@@ -165,6 +165,8 @@ export interface SandboxSpec {
   /** environment of every command; no secret is ever here */
   readonly env: Readonly<Record<string, string>>;
   readonly limits: EngineLimits;
+  /** Where `ingress` will listen: what is made before anybody asks for the sandbox can have them bound. */
+  readonly ports?: IngressPorts | undefined;
   /** containers it may have beside itself, with limits of all of them together; absent: none */
   readonly containers?: NestedPart | undefined;
   /** missing layers a human accepted */

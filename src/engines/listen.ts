@@ -60,8 +60,13 @@ export function startListener({ program: [file, ...args], env, spawn = spawnProc
 
 const timeoutMs = 10_000;
 
+/** Listeners that nobody is served by keep nobody alive after `rest`. */
+export interface BoundIngress extends Ingress {
+  readonly rest: () => void;
+}
+
 /** `place`: first word of the order, without blanks. Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
-export async function listenInside(place: string, ports: IngressPorts, options: ListenOptions): Promise<Ingress> {
+export async function listenInside(place: string, ports: IngressPorts, options: ListenOptions): Promise<BoundIngress> {
   const { signal, listener } = options;
   const { child } = listener;
   const wanted = [...ports.tcp.map((port) => `tcp=${port}`), ...ports.udp.map((port) => `udp=${port}`)];
@@ -77,7 +82,7 @@ export async function listenInside(place: string, ports: IngressPorts, options: 
     throw error;
   }
   child.disconnect();
-  return { serve: sockets.serve, close: sockets.close };
+  return { serve: sockets.serve, close: sockets.close, rest: sockets.rest };
 }
 
 async function received(child: ChildProcess, count: number, sockets: SocketSet, signal: AbortSignal | undefined): Promise<void> {
@@ -126,7 +131,7 @@ function portOf(message: unknown): HandedPort | undefined {
   return typeof port === 'number' && (protocol === 'tcp' || protocol === 'udp') ? { protocol, port } : undefined;
 }
 
-type SocketSet = Ingress & { readonly take: (port: HandedPort, handle: unknown) => void };
+type SocketSet = BoundIngress & { readonly take: (port: HandedPort, handle: unknown) => void };
 
 function socketSet(): SocketSet {
   const servers: Server[] = [];
@@ -156,8 +161,10 @@ function socketSet(): SocketSet {
       server.listen(handle, 1024);
       servers.push(server);
     },
+    rest: () => [...servers, ...datagrams].forEach((socket) => void socket.unref()),
     serve(newReceiver) {
       receiver = newReceiver;
+      [...servers, ...datagrams].forEach((socket) => void socket.ref());
     },
     async close() {
       await Promise.all([...servers.splice(0).map(closeServer), ...datagrams.splice(0).map(closeDatagrams)]);

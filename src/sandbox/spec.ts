@@ -52,6 +52,7 @@ export function specOf(plan: Plan, facts: SpecFacts): SandboxSpec {
     ],
     env: { ...plan.env, ...facts.phantoms, CASEMATE_SANDBOX: facts.name },
     ...sharedLimits({ memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles }, plan, folders.volumes),
+    ports: { tcp: plan.network.tcpPorts, udp: plan.network.udpPorts },
     waived: plan.waive,
   };
 }

@@ -134,6 +134,69 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
     await lab.engine.remove(spec.id);
   });
 
+  const ports = { tcp: [8080, 8443], udp: [5353] };
+
+  /** Ports that are listened on in the network of a process, as the kernel lists them. */
+  async function listening(pid: number): Promise<readonly number[]> {
+    const rows = async (name: string, state: string): Promise<readonly number[]> =>
+      (await readFile(`/proc/${pid}/net/${name}`, 'utf8').catch(() => ''))
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .filter((fields) => fields[3] === state)
+        .map((fields) => Number.parseInt(fields[1]?.split(':')[1] ?? '', 16));
+    return [...(await rows('tcp', '0A')), ...(await rows('udp', '07'))].toSorted((a, b) => a - b);
+  }
+
+  it('is listened in ahead where its sandbox will be, and whoever connects before is served by nobody', async () => {
+    const { record, pid } = await madeReady({ ports });
+    await expect.poll(() => listening(pid), { timeout: 10_000, interval: 20 }).toEqual([5353, 8080, 8443]);
+    const connect =
+      'open(my $own, "<", "/proc/$ARGV[0]/ns/net"); syscall($ARGV[1], fileno $own, 0) == 0 or die; socket(my $socket, 2, 1, 0); connect($socket, pack("SnC4x8", 2, 8080, 127, 0, 0, 1)) or die; print sysread($socket, my $bytes, 1) ? "served" : "cut"';
+    const setns = process.arch === 'arm64' ? '268' : '308';
+    if (uid === 0) {
+      expect((await run('perl', ['-e', connect, String(pid), setns], { env })).stdout.toString()).toBe('cut');
+    }
+    const spec = await lab.spec({ ports });
+    await lab.engine.create(spec);
+    expect(await containerOf(spec)).toBe(record.spec.id);
+    const ingress = await lab.engine.ingress(spec.id, ports);
+    ingress.serve({ connection: ({ socket, localPort }) => void socket.end(`port ${localPort}`), datagram: () => undefined });
+    await lab.engine.start(spec.id);
+    const read = 'use IO::Socket::INET; print IO::Socket::INET->new("127.0.0.1:8443")->getline';
+    expect((await lab.inside(spec.id, ['perl', '-e', read])).out).toBe('port 8443');
+    await ingress.close();
+    await expect.poll(() => listening(pid), { timeout: 10_000 }).toEqual([]);
+  });
+
+  it('is not given to a sandbox that is listened to elsewhere, and other ports than were said are bound anew', async () => {
+    const { record } = await madeReady({ ports });
+    const other = await lab.spec({ ports: { tcp: [8081], udp: [] } });
+    await lab.engine.create(other);
+    expect(await containerOf(other)).toBeUndefined();
+    const spec = await lab.spec({ ports });
+    await lab.engine.create(spec);
+    expect(await containerOf(spec)).toBe(record.spec.id);
+    const ingress = await lab.engine.ingress(spec.id, { tcp: [8082], udp: [] });
+    const pid = (await lab.engine.processes(spec.id))[0] ?? 0;
+    expect(await listening(pid)).toEqual([8082]);
+    await ingress.close();
+  });
+
+  it('is listened in anew where its first process is gone before it is asked for', async () => {
+    const { record, pid } = await madeReady({ ports });
+    const spec = await lab.spec({ ports });
+    await lab.engine.create(spec);
+    expect(await containerOf(spec)).toBe(record.spec.id);
+    const before = await identifyProcess(pid);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(async () => await identifyProcess(pid), { timeout: 10_000 }).not.toEqual(before);
+    const ingress = await lab.engine.ingress(spec.id, ports);
+    const now = (await lab.engine.processes(spec.id))[0] ?? 0;
+    expect(now).not.toBe(pid);
+    expect(await listening(now)).toEqual([5353, 8080, 8443]);
+    await ingress.close();
+  });
+
   it('serves one sandbox of two that ask at the same moment', async () => {
     const { record } = await madeReady();
     const specs = [await lab.spec(), await lab.spec()];

@@ -3,14 +3,14 @@ import { CasemateError } from '../../base/errors.ts';
 import { privateFolder, readTextIfPresent } from '../../system/files.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Spawn } from '../../system/process.ts';
-import type { Abortable, LayerReport, SandboxSpec } from '../engine.ts';
+import type { Abortable, IngressPorts, LayerReport, SandboxSpec } from '../engine.ts';
 import type { ContainerHost } from './container.ts';
 import { examineHost } from './examine.ts';
 import { engineLayout, type EngineFolders, type EngineLayout } from './folders.ts';
 import { examineDelegation, isDelegated } from './delegation.ts';
 import { cgroupHost, machineOf, stageFolder, subordinateRange, type CgroupHost } from './host.ts';
 import { probeGvisor, type GvisorFindings } from './gvisor/probe.ts';
-import { startListener, type Listener } from '../listen.ts';
+import { startListener, type BoundIngress, type Listener } from '../listen.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 import { readyPlace, type ReadyPlace, type ReadyTimes } from './ready-place.ts';
 import { engineRecords, type Records } from '../records.ts';
@@ -53,6 +53,8 @@ export interface EngineContext extends Omit<OciEngineOptions, 'beside'> {
   readonly exclusive: ReturnType<typeof oneAtATime>;
   /** by sandbox: started with it, until its ingress is asked for */
   readonly listeners: Map<string, Listener>;
+  /** by sandbox: bound before anybody asked for it, until its ingress is asked for */
+  readonly bound: Map<string, BoundPorts>;
   /** started ahead for the next sandbox */
   readonly ahead: { stage: Stage | undefined };
   readonly place: ReadyPlace;
@@ -69,6 +71,11 @@ export interface EngineContext extends Omit<OciEngineOptions, 'beside'> {
   readonly gvisor: { known: Promise<GvisorFindings> | undefined };
 }
 
+export interface BoundPorts {
+  readonly ports: IngressPorts;
+  readonly ingress: BoundIngress;
+}
+
 export function engineContext(options: OciEngineOptions): EngineContext {
   const layout = engineLayout(options.folders);
   const records = engineRecords(layout.records);
@@ -83,6 +90,7 @@ export function engineContext(options: OciEngineOptions): EngineContext {
     slots: idSlots(layout.slots, async (id) => (await records.read(id)) !== undefined),
     exclusive: oneAtATime(),
     listeners: new Map(),
+    bound: new Map(),
     ahead: { stage: undefined },
     place: readyPlace(),
     behind(work) {
@@ -123,16 +131,28 @@ export function takeListener(context: EngineContext, id: string): Listener {
   return own === undefined || own.hasEnded() ? newListener(context) : own;
 }
 
-/** For a sandbox to come. */
-export function restingListener(context: EngineContext): Listener {
-  const listener = newListener(context);
-  listener.rest();
-  return listener;
+/** Those that were bound with its container, if they are these; others are closed. */
+export async function takeBound(context: EngineContext, id: string, ports: IngressPorts): Promise<BoundIngress | undefined> {
+  const own = context.bound.get(id);
+  if (own !== undefined && JSON.stringify(own.ports) === JSON.stringify(ports)) {
+    context.bound.delete(id);
+    return own.ingress;
+  }
+  await dropBound(context, id);
+  return undefined;
 }
 
-export async function dropListener({ listeners }: EngineContext, id: string): Promise<void> {
+async function dropBound({ bound }: EngineContext, id: string): Promise<void> {
+  const own = bound.get(id);
+  bound.delete(id);
+  await own?.ingress.close();
+}
+
+export async function dropListener(context: EngineContext, id: string): Promise<void> {
+  const { listeners } = context;
   listeners.get(id)?.end();
   listeners.delete(id);
+  await dropBound(context, id);
 }
 
 /** Where each sandbox gets a scope the program starts in that, and cannot be started before. */
@@ -150,7 +170,7 @@ export function takeStage({ ahead }: EngineContext): Stage | undefined {
   return stage;
 }
 
-function newListener({ isRoot, env, spawn }: EngineContext): Listener {
+export function newListener({ isRoot, env, spawn }: EngineContext): Listener {
   return startListener({ program: ['engines/oci/listen.pl', process.arch, isRoot ? 'root' : 'user'], env, spawn });
 }
 

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 
+import { allDone } from '../../base/all-done.ts';
 import { CasemateError } from '../../base/errors.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type {
@@ -18,6 +19,7 @@ import {
   engineContext,
   examine,
   runtimeBeside,
+  takeBound,
   takeListener,
   type EngineContext,
   type OciEngineOptions,
@@ -27,7 +29,16 @@ import { countInside, endGvisorSession, gvisorInvocation, gvisorSender } from '.
 import { fileServer, gvisorProcesses } from './gvisor/own-processes.ts';
 import { askForGracePeriod } from './grace-period.ts';
 import { keepHome, putHomeBack } from './home-copy.ts';
-import { createSandbox, ensureContainer, removeSandbox, startSandbox, stateOf, stopSandbox, tidy } from './lifecycle.ts';
+import {
+  createSandbox,
+  ensureContainer,
+  isStarted,
+  removeSandbox,
+  startSandbox,
+  stateOf,
+  stopSandbox,
+  tidy,
+} from './lifecycle.ts';
 import { listenInside } from '../listen.ts';
 import { endOrphans } from './orphans.ts';
 import { onPath } from './runtimes.ts';
@@ -63,7 +74,8 @@ export function ociEngine(options: OciEngineOptions): Engine {
     ingress: (id, ports, abort = {}) =>
       exclusive(id, async () => {
         const { pid } = await ensureContainer(context, id, abort);
-        return listenInside(String(pid), ports, { listener: takeListener(context, id), ...abort });
+        const bound = await takeBound(context, id, ports);
+        return bound ?? listenInside(String(pid), ports, { listener: takeListener(context, id), ...abort });
       }),
     start: (id, abort = {}) => exclusive(id, () => startSandbox(context, id, abort)),
     stop: (id, { graceMs = graceDefaultMs } = {}) => exclusive(id, () => stopSandbox(context, id, graceMs)),
@@ -160,25 +172,26 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
   if (!/^[\w-]{1,64}$/.test(command.executionId)) {
     throw new CasemateError('NAME_INVALID', 'the id of an execution is not well formed');
   }
-  const record = await context.records.get(id);
+  const [record, init, started] = await allDone([context.records.get(id), liveInit(context.layout, id), isStarted(context, id)]);
   const { spec } = record;
-  const init = await liveInit(context.layout, id);
-  if (init === undefined || (await stateOf(context, id)) !== 'running') {
+  if (init === undefined || !started) {
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
   if (spec.runtime === 'runsc') {
     await requireProtections(record, (await fileServer(init)) ?? init.pid);
     return gvisorInvocation({ context, record, keeper: init }, command);
   }
-  await requireProtections(record, init.pid);
   // The caller starts the runtime next.
   void askForGracePeriod();
   const folder = context.layout.sandbox(id);
   const pidFile = folder.executionPid(command.executionId);
   const processFile = folder.processFile(command.executionId);
   const errorLog = folder.executionLog(command.executionId);
-  await writeFile(processFile, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 });
-  const runtime = await runtimeBeside(context, spec.runtime, init);
+  const [runtime] = await allDone([
+    runtimeBeside(context, spec.runtime, init),
+    requireProtections(record, init.pid),
+    writeFile(processFile, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 }),
+  ]);
   const { file, args } = runtimeCommand(runtime, [
     '--log',
     errorLog,

@@ -10,6 +10,7 @@ import { commandProcess } from './bundle.ts';
 import { abandon, beginContainer, canWait, finishContainer, type Begun, type ContainerHost } from './container.ts';
 import {
   containerHost,
+  dropListener,
   examine,
   identityOf,
   knownReports,
@@ -94,6 +95,8 @@ export async function ensureContainer(context: EngineContext, id: string, abort:
     return alive;
   }
   const before = await context.records.get(id);
+  // Listeners that were bound in it are in a network that is gone.
+  await dropListener(context, id);
   await deleteContainer(context, before);
   const base = { ...before, container: undefined };
   await context.records.replace(base);
@@ -187,9 +190,14 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** From the process itself: a record or a file alone proves nothing. */
-export async function stateOf({ layout }: EngineContext, id: string): Promise<EngineSandbox['state']> {
-  if ((await liveInit(layout, id)) === undefined) {
+export async function stateOf(context: EngineContext, id: string): Promise<EngineSandbox['state']> {
+  if ((await liveInit(context.layout, id)) === undefined) {
     return 'stopped';
   }
-  return (await exists(layout.sandbox(id).started)) ? 'running' : 'created';
+  return (await isStarted(context, id)) ? 'running' : 'created';
+}
+
+/** Of one whose first process lives. */
+export async function isStarted({ layout }: EngineContext, id: string): Promise<boolean> {
+  return await exists(layout.sandbox(id).started);
 }

@@ -1,5 +1,5 @@
-import type { Listener } from '../listen.ts';
 import type { Begun } from './container.ts';
+import type { BoundPorts } from './context.ts';
 import type { EngineRecord } from '../records.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 
@@ -13,6 +13,6 @@ export interface Ready {
   readonly kind: string;
   readonly init: ProcessIdentity;
   readonly begun: Begun;
-  /** a program that waits to be told where to listen: for the sandbox that this becomes */
-  readonly listener: Listener;
+  /** Where the gateway will listen in it. Nobody inside can connect yet, and whoever could is served by nobody. */
+  readonly bound: BoundPorts;
 }

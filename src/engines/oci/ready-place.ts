@@ -48,9 +48,9 @@ export function readyPlace(): ReadyPlace {
   return { count: 1, waiting: new Set(), wanted: [], usedMs: 0, filling: undefined, isStale: false, isClosed: false, ...timers };
 }
 
-function likenessOf({ owner, runtime, rootfs, limits, workspace }: SandboxSpec): string {
+function likenessOf({ owner, runtime, rootfs, limits, workspace, ports }: SandboxSpec): string {
   // gVisor is told at once whether the workspace will be written.
-  return JSON.stringify([owner, runtime, rootfs, limits, runtime === 'runsc' && workspace.mode]);
+  return JSON.stringify([owner, runtime, rootfs, limits, ports, runtime === 'runsc' && workspace.mode]);
 }
 
 /** Whoever asks for one kind is likely to ask for it again. */

@@ -1,12 +1,14 @@
 import { rename, stat } from 'node:fs/promises';
 
+import { allDone } from '../../base/all-done.ts';
 import type { Ready } from './ready-container.ts';
-import { isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
+import { isSameProcess } from '../../system/process-identity.ts';
 import { keepTrying } from '../../system/keep-trying.ts';
 import type { SandboxSpec } from '../engine.ts';
 import { abandon, beginContainer, heldContainer, kindOfContainer, type Begun, type ContainerHost } from './container.ts';
-import { identityOf, restingListener, type EngineContext } from './context.ts';
+import { identityOf, newListener, type EngineContext } from './context.ts';
 import { passHeld } from './home-disk.ts';
+import { listenInside } from '../listen.ts';
 import { bareSpec, noteWish, takeWaiting } from './ready-place.ts';
 import type { EngineRecord } from '../records.ts';
 import { forget, freeSlot } from './tear-down.ts';
@@ -27,17 +29,23 @@ export async function makeReady(context: EngineContext, like: SandboxSpec, host:
   try {
     const identity = await identityOf(context, slot);
     const begun = await beginContainer(spec, host, { identity, hold: true });
-    return { record, kind, begun, init: await holding(begun, spec), listener: restingListener(context) };
+    return { record, kind, begun, ...(await holding(context, begun, spec)) };
   } catch (error) {
     await forget(context, record);
     throw error;
   }
 }
 
-async function holding(begun: Begun, spec: SandboxSpec): Promise<ProcessIdentity> {
+async function holding(context: EngineContext, begun: Begun, spec: SandboxSpec): Promise<Pick<Ready, 'init' | 'bound'>> {
+  const listener = newListener(context);
   try {
-    return await heldContainer(begun, spec);
+    const init = await heldContainer(begun, spec);
+    const { ports = { tcp: [], udp: [] } } = spec;
+    const ingress = await listenInside(String(init.pid), ports, { listener });
+    ingress.rest();
+    return { init, bound: { ports, ingress } };
   } catch (error) {
+    listener.end();
     await abandon(begun);
     throw error;
   }
@@ -72,22 +80,23 @@ export async function takeReady(context: EngineContext, spec: SandboxSpec, host:
 }
 
 /** After the sandbox has its own record, in which `container` names this one. */
-export async function passOn(context: EngineContext, { record, begun, listener }: Ready, to: EngineRecord): Promise<Begun> {
+export async function passOn(context: EngineContext, { record, begun, bound }: Ready, to: EngineRecord): Promise<Begun> {
   const [from, id] = [record.spec.id, to.spec.id];
-  if (record.slot !== undefined) {
-    await context.slots.pass(record.slot, from, id);
-  }
-  await passHeld(context.layout.blanks, from, id);
-  await rename(context.layout.sandbox(from).folder, context.layout.sandbox(id).folder);
+  context.bound.set(id, bound);
+  // Whatever of these is done when we are killed, each record finds what is still its own.
+  await allDone([
+    record.slot === undefined ? undefined : context.slots.pass(record.slot, from, id),
+    passHeld(context.layout.blanks, from, id),
+    rename(context.layout.sandbox(from).folder, context.layout.sandbox(id).folder),
+  ]);
   await context.records.remove(from);
-  context.listeners.set(id, listener);
   return begun;
 }
 
 /** Ends it as it is; nothing is left. Also one that an earlier process left behind. */
 export async function drop(context: EngineContext, ready: Ready | undefined): Promise<void> {
   if (ready !== undefined) {
-    ready.listener.end();
+    await ready.bound.ingress.close();
     await abandon(ready.begun);
     // Nobody asks for it again, and each step can be done again.
     await keepTrying(() => forgetIfThere(context, ready.record.spec.id), { attempts: 5, waitMs: 100 });
