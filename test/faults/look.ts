@@ -149,11 +149,17 @@ function workspaceFaults({ project, contents }: Looked, rows: readonly Standing[
   ];
 }
 
-/** The control socket, three pipes at most to each program that waits ahead, and what sandboxes that run need. */
+/** Where a sandbox of the harness is listened to: names over both protocols, and the two ports of the web. */
+const listenersOfEach = 4;
+
+/**
+ * The control socket, three pipes at most to each program that waits ahead with the listeners of the container that it may
+ * hold, and what sandboxes that run need.
+ */
 function socketFaults(daemon: number, rows: readonly Standing[], processes: readonly HostProcess[]): readonly string[] {
   const { open, listening } = socketsOf(daemon);
   const children = processes.filter(({ parent }) => parent === daemon).length;
-  const allowed = 1 + 3 * children;
+  const allowed = 1 + (3 + listenersOfEach) * children;
   return [
     ...listening.map((address) => `the daemon listens on the host's network at ${address}`),
     ...(rows.every(({ state }) => state !== 'running') && open > allowed
