@@ -100,8 +100,14 @@ function devicesOf(root: string): readonly string[] {
     .filter((path) => path.includes(root));
 }
 
-/** Sockets that a process has open, and those of them that take connections from the host's network. */
-export function socketsOf(pid: number): { readonly open: number; readonly listening: readonly string[] } {
+/**
+ * Sockets that a process has open, without those that listen in the networks of the processes `inside`, and those that take
+ * connections from the host's network.
+ */
+export function socketsOf(
+  pid: number,
+  { inside }: { readonly inside: readonly number[] },
+): { readonly open: number; readonly listening: readonly string[] } {
   const inodes = namesIn(`/proc/${pid}/fd`).flatMap((fd) => {
     try {
       return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
@@ -109,13 +115,20 @@ export function socketsOf(pid: number): { readonly open: number; readonly listen
       return [];
     }
   });
-  const rows = ['tcp', 'tcp6', 'udp', 'udp6'].flatMap((kind) => textOf(`/proc/net/${kind}`).split('\n').slice(1));
-  // Column 4 is the state: 0A listens, 07 is an unconnected datagram socket; column 10 the inode.
-  const listening = rows
+  const there = new Set(inside.flatMap((one) => listenersIn(`/proc/${one}/net`)).map(({ inode }) => inode));
+  const listening = listenersIn('/proc/net')
+    .filter(({ inode }) => inodes.includes(inode))
+    .map(({ address }) => address);
+  return { open: inodes.filter((inode) => !there.has(inode)).length, listening };
+}
+
+/** Of a network. Column 4 is the state: 0A listens, 07 is an unconnected datagram socket; column 10 the inode. */
+function listenersIn(folder: string): readonly { readonly address: string; readonly inode: string }[] {
+  return ['tcp', 'tcp6', 'udp', 'udp6']
+    .flatMap((kind) => textOf(`${folder}/${kind}`).split('\n').slice(1))
     .map((row) => row.trim().split(/\s+/))
-    .filter((row) => ['0A', '07'].includes(row[3] ?? '') && inodes.includes(row[9] ?? ''))
-    .map((row) => row[1] ?? '');
-  return { open: inodes.length, listening };
+    .filter((row) => ['0A', '07'].includes(row[3] ?? ''))
+    .map((row) => ({ address: row[1] ?? '', inode: row[9] ?? '' }));
 }
 
 function namesIn(folder: string): readonly string[] {

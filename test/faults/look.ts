@@ -109,7 +109,12 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
         ...rows
           .filter(({ id, state }) => state === 'running' && looked.hasGroups !== false && !host.groups.includes(id) && isHere(id))
           .map(({ name }) => `"${name}" is running and has no group`),
-        ...(looked.daemon === undefined ? [] : socketFaults(looked.daemon, rows, host.processes)),
+        ...(looked.daemon === undefined
+          ? []
+          : socketFaults(looked.daemon, rows, {
+              processes: host.processes,
+              waiting: host.processes.filter(({ sandbox }) => waits(sandbox)),
+            })),
       ];
 }
 
@@ -149,17 +154,18 @@ function workspaceFaults({ project, contents }: Looked, rows: readonly Standing[
   ];
 }
 
-/** Where a sandbox of the harness is listened to: names over both protocols, and the two ports of the web. */
-const listenersOfEach = 4;
-
 /**
- * The control socket, three pipes at most to each program that waits ahead with the listeners of the container that it may
- * hold, and what sandboxes that run need.
+ * The control socket, three pipes at most to each program that waits ahead, the listeners in containers that wait, and what
+ * sandboxes that run need.
  */
-function socketFaults(daemon: number, rows: readonly Standing[], processes: readonly HostProcess[]): readonly string[] {
-  const { open, listening } = socketsOf(daemon);
+function socketFaults(
+  daemon: number,
+  rows: readonly Standing[],
+  { processes, waiting }: { readonly processes: readonly HostProcess[]; readonly waiting: readonly HostProcess[] },
+): readonly string[] {
+  const { open, listening } = socketsOf(daemon, { inside: waiting.map(({ pid }) => pid) });
   const children = processes.filter(({ parent }) => parent === daemon).length;
-  const allowed = 1 + (3 + listenersOfEach) * children;
+  const allowed = 1 + 3 * children;
   return [
     ...listening.map((address) => `the daemon listens on the host's network at ${address}`),
     ...(rows.every(({ state }) => state !== 'running') && open > allowed
