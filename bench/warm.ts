@@ -1,6 +1,7 @@
 /**
  * From the call to the running sandbox, as the faces of the program have it: `create_session` of a client that speaks MCP
- * over standard input and over HTTP, and `casemate run`, each with a container that waits and with none, in the same rounds.
+ * over standard input and over HTTP, and `casemate run`, each with a container that waits and with none, in the same rounds;
+ * and in these, too, what the engine alone takes for what cannot be done ahead.
  */
 import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -14,6 +15,7 @@ import { pathsFrom } from '../src/system/paths.ts';
 import { environmentOf } from '../src/system/environment.ts';
 import { spawnProcess } from '../src/system/process.ts';
 import { listen } from '../test/helpers/gateway-lab.ts';
+import { floorOf, type Floor, type Maker } from './floor.ts';
 import { attempt } from './measure.ts';
 import { blocked, type BenchResult } from './result.ts';
 import { launcher, program, withSite, type Site } from './site.ts';
@@ -32,8 +34,7 @@ const makers = {
   runc: { policy: 'engine: oci\nruntime: runc', lacks: [] },
   runsc: { policy: 'engine: oci\nruntime: runsc', lacks: [] },
   docker: { policy: 'engine: docker', lacks: ['user-namespace', 'disk-limit'] },
-} as const satisfies Readonly<Record<string, { readonly policy: string; readonly lacks: readonly string[] }>>;
-type Maker = keyof typeof makers;
+} as const satisfies Readonly<Record<Maker, { readonly policy: string; readonly lacks: readonly string[] }>>;
 
 export async function benchWarm(): Promise<readonly BenchResult[]> {
   const results: BenchResult[] = [];
@@ -51,16 +52,18 @@ export async function benchWarm(): Promise<readonly BenchResult[]> {
 const nameOf = (face: Face, maker: Maker, how: string): string => `warm/${face}, ${maker}, ${how}`;
 
 async function benchMaker(maker: Maker, sites: { readonly cold: Site; readonly warm: Site }): Promise<readonly BenchResult[]> {
-  const image = await attempt(process.execPath, [program, 'image', 'show', 'base'], { env: sites.cold.env });
+  const image = await attempt(process.execPath, [program, 'image', 'show', 'base', '--json'], { env: sites.cold.env });
   if (image?.exitCode !== 0) {
     return [blocked(nameOf(faces[0], maker, 'one waits'), 'ms', 'there is no image "base"; run: casemate setup')];
   }
   const cold = await facesOf(sites.cold, maker, 0);
   const warm = await facesOf(sites.warm, maker, 2);
+  const floor = await floorOf(maker, sites.cold, rootfsIn(image.stdout));
   try {
     const rows: BenchResult[] = [];
     for (const face of faces) {
-      const samples = { cold: [] as number[], warm: [] as number[] };
+      const samples = { cold: [] as number[], warm: [] as number[], floor: [] as number[] };
+      const floorTime = alone(floor, face);
       // The first has none to take, and warms what is to be warm.
       for (let round = 0; round < rounds; round += 1) {
         for (const [how, own] of [
@@ -73,12 +76,19 @@ async function benchMaker(maker: Maker, sites: { readonly cold: Site; readonly w
           }
           await new Promise((resolve) => setTimeout(resolve, restMs));
         }
+        if (floorTime !== undefined) {
+          samples.floor.push(await floorTime.ms());
+          await new Promise((resolve) => setTimeout(resolve, restMs));
+        }
       }
       const names = { cold: nameOf(face, maker, 'none waits'), warm: nameOf(face, maker, 'one waits') };
       rows.push(
         { name: names.warm, unit: 'ms', samples: samples.warm, against: names.cold, aim: '< 60 ms, a tenth' },
         { name: names.cold, unit: 'ms', samples: samples.cold, note: '`share: { ready: 0 }`' },
       );
+      if (floorTime !== undefined) {
+        rows.push({ name: nameOf(face, maker, floorTime.what), unit: 'ms', samples: samples.floor, against: names.cold });
+      }
     }
     const samples: number[] = [];
     for (let round = 0; round < 5; round += 1) {
@@ -87,8 +97,24 @@ async function benchMaker(maker: Maker, sites: { readonly cold: Site; readonly w
     }
     return [...rows, { name: nameOf('casemate run -- true', maker, 'no daemon runs'), unit: 'ms', samples }];
   } finally {
+    await floor.close();
     await Promise.all([cold.close(), warm.close()]);
   }
+}
+
+function rootfsIn(shown: Buffer): string {
+  const { rootfs } = JSON.parse(shown.toString('utf8')) as { rootfs?: string };
+  return rootfs ?? '';
+}
+
+/** What of it is the engine's: a session over HTTP is the same as the other one. */
+function alone({ command, start }: Floor, face: Face): { readonly what: string; readonly ms: () => Promise<number> } | undefined {
+  if (face === 'casemate run -- true') {
+    return { what: 'of it the engine alone: the command', ms: command };
+  }
+  return face === 'create_session over stdio' && start !== undefined
+    ? { what: 'of it the engine alone: the start', ms: start }
+    : undefined;
 }
 
 /** Both servers and a warm daemon below one policy. */
