@@ -65,6 +65,12 @@ export interface BoundIngress extends Ingress {
   readonly rest: () => void;
 }
 
+/** Of a container that waits for its sandbox. */
+export interface BoundPorts {
+  readonly ports: IngressPorts;
+  readonly ingress: BoundIngress;
+}
+
 /** `place`: first word of the order, without blanks. Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
 export async function listenInside(place: string, ports: IngressPorts, options: ListenOptions): Promise<BoundIngress> {
   const { signal, listener } = options;

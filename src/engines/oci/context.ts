@@ -10,7 +10,7 @@ import { engineLayout, type EngineFolders, type EngineLayout } from './folders.t
 import { examineDelegation, isDelegated } from './delegation.ts';
 import { cgroupHost, machineOf, stageFolder, subordinateRange, type CgroupHost } from './host.ts';
 import { probeGvisor, type GvisorFindings } from './gvisor/probe.ts';
-import { startListener, type BoundIngress, type Listener } from '../listen.ts';
+import { startListener, type BoundIngress, type BoundPorts, type Listener } from '../listen.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 import { readyPlace, type ReadyPlace, type ReadyTimes } from './ready-place.ts';
 import { engineRecords, type Records } from '../records.ts';
@@ -69,11 +69,6 @@ export interface EngineContext extends Omit<OciEngineOptions, 'beside'> {
   readonly together: { owner: string | undefined };
   /** what the installed gVisor can do here; asked for anew with each examination of `runsc` */
   readonly gvisor: { known: Promise<GvisorFindings> | undefined };
-}
-
-export interface BoundPorts {
-  readonly ports: IngressPorts;
-  readonly ingress: BoundIngress;
 }
 
 export function engineContext(options: OciEngineOptions): EngineContext {

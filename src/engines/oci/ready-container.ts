@@ -1,5 +1,5 @@
+import type { BoundPorts } from '../listen.ts';
 import type { Begun } from './container.ts';
-import type { BoundPorts } from './context.ts';
 import type { EngineRecord } from '../records.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 
