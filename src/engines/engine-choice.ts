@@ -25,6 +25,7 @@ export const engineVariables = [
   'CONTAINERS_CONF',
   'PODMAN_CONNECTIONS_CONF',
   'CASEMATE_DOCKER_UPLINK',
+  'CASEMATE_DOCKER_KERNEL',
 ] as const;
 
 /** What decides it, beside files in the home folder. */

@@ -76,16 +76,22 @@ const killRounds = 20;
  * Looked at again until none is left, because one may start another between the look and the signal.
  */
 export async function endSession(init: ProcessIdentity, leader: string): Promise<void> {
-  for (let round = 0; round < killRounds; round += 1) {
-    // oxlint-disable-next-line no-await-in-loop -- one look after the other
+  await untilNoneIsLeft(async () => {
     const inside = await processesInside(init);
-    // oxlint-disable-next-line no-await-in-loop -- as above
     const sessions = await Promise.all(inside.map(sessionOf));
     const mine = inside.filter((_, index) => sessions[index] === leader);
-    if (mine.length === 0) {
+    mine.forEach(killProcess);
+    return mine.length > 0;
+  });
+}
+
+/** `kill`: answers whether there was anything left to kill. */
+export async function untilNoneIsLeft(kill: () => Promise<boolean>): Promise<void> {
+  for (let round = 0; round < killRounds; round += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- one look after the other
+    if (!(await kill())) {
       return;
     }
-    mine.forEach(killProcess);
     // oxlint-disable-next-line no-await-in-loop -- a killed process is gone a moment later
     await sleep(20);
   }

@@ -7,9 +7,9 @@ import { toCasemateError } from '../base/errors.ts';
 import { baseEnvironment, type Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import { dockerPlaces } from './docker/place/docker-places.ts';
+import { elsewhereWay, forcedElsewhere, kernelVariable } from './docker/kernel/elsewhere.ts';
 import { choiceIn, chosen, chosenPlace, type Place } from './docker/place/places.ts';
 import { podmanPlaces } from './docker/place/podman-places.ts';
-import type { UplinkPlace } from './docker/uplink/bodies.ts';
 import { forcedUplink, uplinkVariable, uplinkWay } from './docker/uplink/forced.ts';
 import type { Engine } from './engine.ts';
 import type { EngineChoice } from './engine-choice.ts';
@@ -105,7 +105,8 @@ export function containerOptions({ paths, env, uid, prepares }: EngineParts, nam
     beside: recordsBeside(name, paths),
     socket: async () => chosen(await found()),
     choice: async () => choiceOf(name, env, await found()),
-    uplink: name === 'docker' ? usableUplink(env) : undefined,
+    uplink: name === 'docker' ? usable(() => forcedUplink(env)) : undefined,
+    isElsewhere: name === 'docker' && usable(() => forcedElsewhere(env)) === true,
     places,
     env: engineEnvironment(env),
     uid,
@@ -125,28 +126,31 @@ async function placesOf(name: 'docker' | 'podman', { env, uid }: Pick<EnginePart
   if (name === 'podman') {
     return podmanPlaces(env, uid);
   }
-  try {
-    forcedUplink(env);
-    return await dockerPlaces(env);
-  } catch (error) {
-    // A word that is not known names no engine, and is told as one that cannot be used.
-    return [{ strategy: uplinkVariable, found: toCasemateError(error) }];
+  for (const [strategy, read] of [[uplinkVariable, forcedUplink] as const, [kernelVariable, forcedElsewhere] as const]) {
+    try {
+      read(env);
+    } catch (error) {
+      // A word that is not known names no engine, and is told as one that cannot be used.
+      return [{ strategy, found: toCasemateError(error) }];
+    }
   }
+  return dockerPlaces(env);
 }
 
 async function choiceOf(name: 'docker' | 'podman', env: Environment, places: readonly Place[]): Promise<EngineChoice> {
-  const isForced = name === 'docker' && usableUplink(env) !== undefined;
+  const [uplink, isElsewhere] = name === 'docker' ? [usable(() => forcedUplink(env)), usable(() => forcedElsewhere(env))] : [];
+  const ways = [...(uplink === undefined ? [] : [uplinkWay(uplink)]), ...(isElsewhere === true ? [elsewhereWay] : [])];
   const found = chosenPlace(places)?.found;
   // /var/run is a link to /run: both names are the same socket's.
   const socket =
     found !== undefined && 'kind' in found && found.kind === 'unix' ? await realpath(found.path).catch(() => '') : '';
-  return { ...choiceIn(places), ...(socket === '' ? {} : { key: socket }), ...(isForced ? { way: uplinkWay } : {}) };
+  return { ...choiceIn(places), ...(socket === '' ? {} : { key: socket }), ...(ways.length > 0 ? { way: ways.join('; ') } : {}) };
 }
 
 /** None where the word is not known: then there is no engine that would use it. */
-function usableUplink(env: Environment): UplinkPlace | undefined {
+function usable<T>(read: () => T): T | undefined {
   try {
-    return forcedUplink(env);
+    return read();
   } catch {
     return undefined;
   }

@@ -25,6 +25,11 @@ async function presentBoot(): Promise<string | undefined> {
 /** `undefined` when there is no such process. */
 export async function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
   const [stat, boot] = await Promise.all([readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined), presentBoot()]);
+  return identityIn(pid, stat, boot);
+}
+
+/** By the text of `/proc/PID/stat`. Pure. */
+export function identityIn(pid: number, stat: string | undefined, boot: string | undefined): ProcessIdentity | undefined {
   // The second field is the program's name in parentheses and may hold anything; count from the last one.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   const startTicks = fields?.[19];
@@ -51,6 +56,11 @@ export async function isEnding(pid: number): Promise<boolean> {
   const rows = await Promise.all(
     threads.map(async (thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => undefined)),
   );
+  return isEndingIn(rows);
+}
+
+/** By the texts of `/proc/PID/task/TID/stat`. Pure. */
+export function isEndingIn(rows: readonly (string | undefined)[]): boolean {
   return rows.every((row) => {
     const [state = '', ...numbers] = row?.slice(row.lastIndexOf(')') + 2).split(' ') ?? [];
     return row === undefined || /^[ZX]$/.test(state) || (Number(numbers[5]) & exiting) !== 0;

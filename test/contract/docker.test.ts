@@ -5,19 +5,23 @@ import { describe, expect, test } from 'vitest';
 
 import { ownContainers } from '../../src/engines/docker/containers.ts';
 import { dockerLab, dockerLacks, workspaceOwner } from '../helpers/docker-lab.ts';
+import { forcedUplink } from '../../src/engines/docker/uplink/forced.ts';
+import { processEnvironment } from '../../src/system/environment.ts';
 import { uid } from '../helpers/oci-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 import { engineContract } from './engine.ts';
 
 describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('with a real engine', () => {
   engineContract('docker', () => dockerLab(), { runs: true, agent: workspaceOwner });
-  engineContract('docker, over an uplink,', () => dockerLab('docker', { uplink: { network: 'host', host: '127.0.0.1' } }), {
-    runs: true,
-    agent: workspaceOwner,
-  });
+  // Over an uplink, too.
+  engineContract(
+    'docker, as if on another kernel,',
+    () => dockerLab('docker', { uplink: { network: 'host', host: '127.0.0.1' }, isElsewhere: true }),
+    { runs: true, agent: workspaceOwner },
+  );
 
   test.skipIf(uid === 0)(
-    'whoever may only use the engine has the rest done by a container of ours that is gone at once',
+    'whoever may only use the engine has the rest done by a container of ours beside the sandbox',
     { timeout: 120_000 },
     async () => {
       const lab = await dockerLab();
@@ -43,6 +47,17 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('with a real engin
       }
     },
   );
+});
+
+/** Socket of an engine in a virtual machine that shares the folder for temporary files with this host, e.g. `test/machine.sh`. */
+const machine = processEnvironment.get('CASEMATE_TEST_MACHINE');
+
+describe.skipIf(machine === undefined)('with a real engine on a kernel of its own', { timeout: 600_000 }, () => {
+  const uplink = forcedUplink(processEnvironment);
+  engineContract('docker, in a virtual machine,', () => dockerLab('docker', { socket: machine ?? '', uplink }), {
+    runs: true,
+    agent: workspaceOwner,
+  });
 });
 
 describe.skipIf(!engineOrSkip('podman', await dockerLacks('podman')))('with a real Podman', () => {

@@ -17,9 +17,9 @@ const engines = (
   [
     { name: 'docker', engine: 'docker', more: {}, is: engineOrSkip('docker', await dockerLacks()) },
     {
-      name: 'docker, over an uplink',
+      name: 'docker, over an uplink and as if on another kernel',
       engine: 'docker',
-      more: { CASEMATE_DOCKER_UPLINK: 'host' },
+      more: { CASEMATE_DOCKER_UPLINK: 'host', CASEMATE_DOCKER_KERNEL: 'other' },
       is: engineOrSkip('docker', await dockerLacks()),
     },
     { name: 'podman', engine: 'podman', more: {}, is: engineOrSkip('podman', await dockerLacks('podman')) },
@@ -46,6 +46,7 @@ describe.each(engines)('a user whose engine is $name', { timeout: 240_000 }, ({ 
     expect(plan.out).toMatch(new RegExp(`engine +${engine} \\(runc\\)`));
     expect(plan.out).toContain('needs --waive user-namespace');
     expect(plan.out.includes('carried by a container on the host')).toBe('CASEMATE_DOCKER_UPLINK' in more);
+    expect(plan.out.includes('its kernel is taken for another one')).toBe('CASEMATE_DOCKER_KERNEL' in more);
     const refused = await home.casemate(['run', '--', 'true'], { env });
     expect(refused).toMatchObject({ code: 125 });
     expect(refused.err).toContain('--waive user-namespace --waive disk-limit');

@@ -7,7 +7,7 @@ import { newSandboxId } from '../../src/base/ids.ts';
 import type { LayerName } from '../../src/base/layers.ts';
 import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import { dockerContext, type DockerContext, type DockerEngineOptions } from '../../src/engines/docker/context.ts';
-import { imageOf } from '../../src/engines/docker/lifecycle.ts';
+import { imageOf } from '../../src/engines/docker/image-of.ts';
 import { dockerEngine } from '../../src/engines/docker/engine.ts';
 import { podmanSocketPath, socketPath } from '../../src/engines/docker/socket-path.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
@@ -77,7 +77,7 @@ export async function dockerLacks(name: LabEngine = 'docker'): Promise<string | 
 /** `changes`: where the engine is, if it is not the one of the tests. */
 export async function dockerLab(
   name: LabEngine = 'docker',
-  changes: Partial<Pick<DockerEngineOptions, 'socket' | 'env' | 'uplink'>> = {},
+  changes: Partial<Pick<DockerEngineOptions, 'socket' | 'env' | 'uplink' | 'isElsewhere'>> = {},
 ): Promise<DockerLab> {
   const folder = await mkdtemp(join(tmpdir(), 'casemate-docker-'));
   await chmod(folder, 0o700);

@@ -1,12 +1,12 @@
 # Carries a command that the engine runs in a container: standard input to it, its output here, the size of the terminal and
 # signals along, its exit code at the end. The engine is spoken to over its Unix socket (Docker Engine API 1.41, "exec").
-# Arguments: SOCKET EXEC-ID plain|tty PID-FILE ERROR-LOG; EXEC-ID was made by the daemon, which chose all of the command.
+# Arguments: SOCKET EXEC-ID plain|tty PID-FILE ERROR-LOG SIGNALS; EXEC-ID was made by the daemon, which chose all of the command.
 # PID-FILE will hold the command's process id on the host, ERROR-LOG why it could not be started. No module is
 # loaded but the smallest: what perl reads before it begins is waited for.
 use strict;
 BEGIN { $^W = 1 }
 
-my ($path, $exec, $mode, $pid_file, $error_log) = @ARGV;
+my ($path, $exec, $mode, $pid_file, $error_log, $signals) = (@ARGV, '');
 sub AF_UNIX () { 1 }
 sub SOCK_STREAM () { 1 }
 sub F_GETFL () { 3 }
@@ -27,10 +27,15 @@ sub stop {
 }
 
 sub connection {
+  return connected($path) // stop("engine at $path");
+}
+
+sub connected {
+  my ($to) = @_;
   socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or stop('socket');
-  length $path < 108 or stop("$path is too long");
-  until (connect($socket, pack('Sa108', AF_UNIX, $path))) {
-    $! == EINTR or stop("engine at $path");
+  length $to < 108 or stop("$to is too long");
+  until (connect($socket, pack('Sa108', AF_UNIX, $to))) {
+    $! == EINTR or return undef;
   }
   return $socket;
 }
@@ -136,13 +141,30 @@ if ($mode eq 'tty') {
   make_raw() if $has_terminal;
 }
 
+# Where the process is another user's or on another kernel, the daemon sends it: its number may be anybody's here. SIGNALS is
+# its socket; "EXEC-ID NUMBER" is answered once that is done.
+sub hand_over {
+  my ($signal) = @_;
+  my $daemon = connected($signals);
+  if (!defined $daemon || !send_all($daemon, "$exec $signal\n")) {
+    print STDERR "casemate-attach: the signal $signal could not be sent: $!\n";
+    return;
+  }
+  while (1) {
+    my $count = sysread($daemon, my $answer, 64);
+    next if !defined $count && $! == EINTR;
+    last;
+  }
+}
+
 # The command may print before the engine says which process it is: until then a signal is kept.
 sub pass_signals {
   while (@pending) {
     my ($running, $number) = look();
     return if $number == 0;
     my $signal = shift @pending;
-    kill $signal, $number if $running && $number > 1;
+    next unless $running && $number > 1;
+    if ($signals ne '') { hand_over($signal) } else { kill $signal, $number }
   }
 }
 

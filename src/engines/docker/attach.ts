@@ -5,10 +5,11 @@ import { dataFile } from '../../system/data-file.ts';
 import { processesNaming } from '../../system/processes-naming.ts';
 import type { CommandSpec, Invocation } from '../engine.ts';
 import { defaultEnv } from '../kernel/limits.ts';
-import { endSession } from '../processes.ts';
-import { requireProtections } from '../workspace/protections.ts';
-import { runningSandbox } from './containers.ts';
+import { mountsIn, requireProtections } from '../workspace/protections.ts';
+import { runningSandbox } from './first-process.ts';
 import type { DockerContext } from './context.ts';
+import { kernelOf } from './kernel/kernel-of.ts';
+import { signalsOf } from './kernel/signals.ts';
 import { segment } from './docker-client.ts';
 import { newExec } from './inside.ts';
 import { agentOf } from './lifecycle.ts';
@@ -21,7 +22,7 @@ export async function attach(context: DockerContext, id: string, command: Comman
     throw new CasemateError('NAME_INVALID', 'the id of an execution is not well formed');
   }
   const { options } = context;
-  const [record, running] = await Promise.all([context.records.get(id), runningSandbox(context, id)]);
+  const [record, running, kernel] = await Promise.all([context.records.get(id), runningSandbox(context, id), kernelOf(context)]);
   if (running === undefined) {
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
@@ -39,13 +40,14 @@ export async function attach(context: DockerContext, id: string, command: Comman
       Env: Object.entries({ ...defaultEnv, ...record.spec.env, ...env }).map(([name, value]) => `${name}=${value}`),
       Cmd: command.command,
     }),
-    requireProtections(record, running.init.pid),
+    requireProtections(record, async () => mountsIn(await kernel.read(running.init.pid, 'mountinfo'))),
   ]);
   const files = context.sandbox(id).execution(command.executionId);
   await writeFile(files.exec, exec, { mode: 0o600 });
+  const [carrier, signals] = await Promise.all([context.carrier(), signalsOf(context)]);
   return {
     file: 'perl',
-    args: [dataFile('engines/docker/attach.pl'), await context.carrier(), exec, tty ? 'tty' : 'plain', files.pid, files.log],
+    args: [dataFile('engines/docker/attach.pl'), carrier, exec, tty ? 'tty' : 'plain', files.pid, files.log, signals],
     env: options.env,
     pidFile: files.pid,
     errorLog: files.log,
@@ -67,7 +69,7 @@ export async function endOrphans(context: DockerContext, id: string): Promise<vo
       const told = fieldsOf(await context.client.must('GET', `/exec/${segment(exec)}/json`).catch(() => undefined));
       const pid = numberOf(told['Pid']) ?? 0;
       if (told['Running'] === true && pid > 1 && (await processesNaming(files.pid)).length === 0) {
-        await endSession(init, String(pid));
+        await (await kernelOf(context)).endSession(init, String(pid));
       }
     }),
   );

@@ -96,24 +96,28 @@ export function keeperBody(
   };
 }
 
-/** Where the hand has the groups of the memory controller. */
+/** Where the observer has the groups of the memory controller. */
 export const groupsFolder = '/mnt';
 
 /**
- * What enters the mounts of our other containers (setns(2) asks for the first two rights), sees their processes, and finds a place
- * below a folder that is closed to others. It has root's id and no file of the host but the groups, where there are such.
+ * What enters the mounts of our other containers (setns(2) asks for the first two rights), sees their processes, finds a place
+ * below a folder that is closed to others, and signals commands of other users. It has root's id and no file of the host but the
+ * groups, where there are such, and goes with its last process.
  */
-export function handBody(facts: BodyFacts, { groups }: { readonly groups: string | undefined }): ContainerBody {
+export function observerBody(facts: BodyFacts, { groups }: { readonly groups: string | undefined }): ContainerBody {
   const own = { ...facts, limits: keeperLimits };
   return {
     ...commonBody(own),
     User: '0:0',
-    Labels: labelsOf(facts.marks, 'hand'),
+    Labels: labelsOf(facts.marks, 'observer'),
     HostConfig: {
       ...hostConfig(own),
-      CapAdd: ['SYS_ADMIN', 'SYS_CHROOT', 'SYS_PTRACE', 'DAC_READ_SEARCH'],
+      CapAdd: ['SYS_ADMIN', 'SYS_CHROOT', 'SYS_PTRACE', 'DAC_READ_SEARCH', 'KILL'],
       SecurityOpt: ['no-new-privileges', 'seccomp=unconfined', 'apparmor=unconfined', 'label=disable'],
       PidMode: 'host',
+      // Names of groups are told as seen from here.
+      CgroupnsMode: 'host',
+      AutoRemove: true,
       NetworkMode: 'none',
       Mounts: groups === undefined ? [] : [bindMount(groups, groupsFolder, 'write')],
       Tmpfs: {},

@@ -1,6 +1,4 @@
-import type { RunningSandbox } from './running-sandbox.ts';
 import { CasemateError } from '../../base/errors.ts';
-import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { EngineSandbox } from '../engine.ts';
 import type { ContainerBody } from './container-bodies.ts';
 import type { DockerContext } from './context.ts';
@@ -93,7 +91,7 @@ function notShown(error: unknown): never {
   ) {
     throw new CasemateError('ENGINE_FAILED', `the engine does not see the folders of this host: ${error.message}`, {
       cause: error,
-      hint: 'An engine on another machine, or one that is shown only some folders, cannot hold a sandbox of this host.',
+      hint: 'Have that folder shared with its machine at the same path (Docker Desktop: Settings, Resources, File sharing), or use one that is.',
     });
   }
   throw error;
@@ -125,46 +123,15 @@ export async function removeContainer({ client, effects }: DockerContext, id: st
   }
 }
 
-/** Its first process on the host, while it runs. */
-export async function firstProcess(context: DockerContext, id: string): Promise<ProcessIdentity | undefined> {
-  const pid = await firstPid(context, id);
-  return pid === undefined ? undefined : identifyProcess(pid);
-}
-
-/** `told`: answer to `inspect`. */
-export async function firstProcessIn(told: unknown): Promise<ProcessIdentity | undefined> {
-  const pid = firstPidIn(told);
-  return pid === undefined ? undefined : identifyProcess(pid);
-}
-
 /** Of a container that the engine takes for running, whatever its first process still does. */
 export async function firstPid(context: DockerContext, id: string): Promise<number | undefined> {
   const { status, body } = await context.client.call('GET', `/containers/${segment(id)}/json`);
   return status === 200 ? firstPidIn(body) : undefined;
 }
 
-function firstPidIn(told: unknown): number | undefined {
+/** `told`: answer to `inspect`. */
+export function firstPidIn(told: unknown): number | undefined {
   const state = fieldsOf(fieldsOf(told)['State']);
   const pid = numberOf(state['Pid']) ?? 0;
   return state['Running'] === true && pid > 1 ? pid : undefined;
-}
-
-/**
- * The sandbox's own container while it runs. The engine is asked once for each start: a first process is of one container for
- * as long as it lives, and the kernel says whether it does.
- */
-export async function runningSandbox(context: DockerContext, id: string): Promise<RunningSandbox | undefined> {
-  const known = context.running.get(id);
-  if (known !== undefined && (await isSameProcess(known.init))) {
-    return known;
-  }
-  context.running.delete(id);
-  const sandbox = await partOf(context, id, 'sandbox');
-  const init = sandbox === undefined ? undefined : await firstProcess(context, sandbox.id);
-  if (sandbox === undefined || init === undefined) {
-    return undefined;
-  }
-  const found = { container: sandbox.id, init };
-  context.running.set(id, found);
-  return found;
 }

@@ -15,7 +15,9 @@ import type { RunningSandbox } from './running-sandbox.ts';
 import { dialectOf, type Dialect } from './dialect.ts';
 import { dockerClient, type DockerClient } from './docker-client.ts';
 import { engineFacts, type EngineFacts } from './engine-facts.ts';
-import { layersOf, requireKnownIds, requireThisKernel } from './examine.ts';
+import { layersOf, requireKnownIds } from './examine.ts';
+import { wayOf, type EngineWay } from './kernel/elsewhere.ts';
+import { kernelPlace, type KernelPlace } from './kernel/kernel-place.ts';
 import { carrierSocket, type CarrierSocket } from './place/carrier-socket.ts';
 import { dial } from './place/dial.ts';
 import type { Endpoint } from './place/endpoint.ts';
@@ -45,8 +47,10 @@ export interface DockerEngineOptions {
   /** folders with the records of other engines of this installation */
   readonly beside?: readonly string[] | undefined;
   readonly arch?: string | undefined;
-  /** For an engine that shares no sockets with this host; no command sets it, and tests do. Default: listeners are handed over. */
+  /** For an engine that shares no sockets with this host. Default: listeners are handed over. */
   readonly uplink?: UplinkPlace | undefined;
+  /** The engine's kernel is taken for another one than this host's, also where it is not. Default: `false` */
+  readonly isElsewhere?: boolean | undefined;
 }
 
 export interface DockerContext {
@@ -56,6 +60,9 @@ export interface DockerContext {
   /** what `runningSandbox` found last, by sandbox */
   readonly running: Map<string, RunningSandbox>;
   readonly keepers: KeeperPlace;
+  readonly kernelPlace: KernelPlace;
+  /** Whether its kernel is this host's, and how traffic comes here. Throws `ENGINE_FAILED` where it could hold no sandbox of this host. */
+  readonly way: () => Promise<EngineWay>;
   readonly records: Records;
   readonly beside: readonly Records[];
   readonly exclusive: ReturnType<typeof oneAtATime>;
@@ -76,6 +83,8 @@ export interface DockerContext {
 
 export interface SandboxFolder {
   readonly folder: string;
+  /** of the files that are shown in it; with those that outlive a reboot, which an engine elsewhere is more likely to share */
+  readonly shown: string;
   readonly uplink: string;
   readonly executions: string;
   readonly userFile: string;
@@ -101,12 +110,17 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
     effects: ownEffects(),
     running: new Map(),
     keepers: keeperPlace(),
+    kernelPlace: kernelPlace(),
+    async way() {
+      const { uplink, isElsewhere: isForced = false } = options;
+      return wayOf(await context.facts(), { release: release(), machine, isForced, uplink });
+    },
     records: engineRecords(join(folders.state, 'sandboxes')),
     beside: (options.beside ?? []).map(engineRecords),
     exclusive: oneAtATime(),
     machine,
     covers: join(folders.state, 'covers'),
-    sandbox: (id) => sandboxFolder(join(folders.run, id)),
+    sandbox: (id) => sandboxFolder(join(folders.run, id), join(folders.state, 'shown', id)),
     mark: () => (mark ??= ownMark(folders.state)),
     hasMade: async () => (await readTextIfPresent(join(folders.state, 'mark'))) !== undefined,
     async facts({ again = false } = {}) {
@@ -139,14 +153,15 @@ async function openCarrier(run: string, connection: () => Promise<Duplex>): Prom
   return carrierSocket(join(run, `engine-${process.pid}.sock`), connection);
 }
 
-function sandboxFolder(folder: string): SandboxFolder {
+function sandboxFolder(folder: string, shown: string): SandboxFolder {
   return {
     folder,
+    shown,
     uplink: join(folder, 'uplink'),
     executions: join(folder, 'executions'),
-    userFile: join(folder, 'passwd'),
-    groupFile: join(folder, 'group'),
-    nameFile: join(folder, 'hostname'),
+    userFile: join(shown, 'passwd'),
+    groupFile: join(shown, 'group'),
+    nameFile: join(shown, 'hostname'),
     askedFor: join(folder, 'asked-for.json'),
     execution: (id) => {
       const file = join(folder, 'executions', id);
@@ -176,7 +191,7 @@ async function ownMark(state: string): Promise<string> {
 }
 
 export async function examine(
-  { facts, options }: DockerContext,
+  { facts, options, way }: DockerContext,
   runtime: string,
   { signal }: Abortable,
 ): Promise<readonly LayerReport[]> {
@@ -185,7 +200,7 @@ export async function examine(
   if (options.name === 'podman' && told.product !== 'Podman') {
     throw new CasemateError('ENGINE_FAILED', `what answers in the place of Podman is ${told.product}`);
   }
-  requireThisKernel(told, release());
+  await way();
   requireKnownIds(told);
   return layersOf(told, runtime);
 }

@@ -15,6 +15,12 @@ export interface EngineFacts {
   readonly version: string;
   /** release of the kernel that its containers have */
   readonly kernel: string;
+  /** of that machine, e.g. `x86_64` */
+  readonly architecture: string;
+  /** what it runs on, e.g. `Docker Desktop` */
+  readonly system: string;
+  /** version of the control groups there; `undefined` where it does not say */
+  readonly groupVersion: 1 | 2 | undefined;
   readonly processors: number;
   readonly limits: { readonly memory: boolean; readonly swap: boolean; readonly cpu: boolean; readonly pids: boolean };
   /** e.g. `seccomp`, `rootless`, `userns`, `apparmor` */
@@ -57,6 +63,9 @@ function factsIn(version: Fields, info: Fields): EngineFacts {
     id: `${product === 'Docker' ? textOf(info['ID']) : product} ${textOf(info['DockerRootDir'])}`,
     version: textOf(version['Version']),
     kernel: textOf(info['KernelVersion']),
+    architecture: textOf(info['Architecture']),
+    system: textOf(info['OperatingSystem']),
+    groupVersion: info['CgroupVersion'] === '1' ? 1 : info['CgroupVersion'] === '2' ? 2 : undefined,
     processors: numberOf(info['NCPU']) ?? 1,
     limits: {
       memory: info['MemoryLimit'] === true,

@@ -1,12 +1,13 @@
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import type { Ingress } from '../../system/ingress.ts';
 import type { Engine, Stats } from '../engine.ts';
-import { endSession, processesInside } from '../processes.ts';
-import { sendingProcess } from '../sending-process.ts';
 import { attach, endOrphans } from './attach.ts';
-import { ownContainers, partOf, runningSandbox, stateOf, type OwnContainer } from './containers.ts';
+import { ownContainers, partOf, stateOf, type OwnContainer } from './containers.ts';
+import { runningSandbox } from './first-process.ts';
 import { dockerContext, examine, type DockerContext, type DockerEngineOptions } from './context.ts';
 import { segment } from './docker-client.ts';
+import { closeKernel, kernelOf } from './kernel/kernel-of.ts';
+import { signalsOf } from './kernel/signals.ts';
 import { followEvents, type Tell } from './follow-events.ts';
 import { ingressOf, type IngressWish } from './ingress.ts';
 import { createSandbox, ensureContainers, removeSandbox, startSandbox, stopSandbox, tidy } from './lifecycle.ts';
@@ -55,6 +56,8 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
         events.begin();
       }
       const containers = own.length === 0 ? [] : await ownContainers(context).catch((): readonly OwnContainer[] => []);
+      // Commands may run that an earlier process has started.
+      await (containers.some(({ state }) => state === 'running') ? signalsOf(context).catch(() => undefined) : undefined);
       return own.map(({ spec }) => ({ id: spec.id, state: stateOf(containers, spec.id) }));
     },
     tidy: () => tidy(context),
@@ -69,20 +72,27 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
       await closeContext(context);
     },
     attach: (id, command) => attach(context, id, command),
-    async endSession(id, leader) {
-      const init = await liveInit(context, id);
-      await (init === undefined ? undefined : endSession(init, leader));
-    },
     endOrphans: (id) => endOrphans(context, id),
     stats: (id) => statsOf(context, id),
-    async processes(id) {
-      const init = await liveInit(context, id);
-      return init === undefined ? [] : processesInside(init);
-    },
     containers: (id) => sandboxContainers(context, id),
+    ...ofProcesses(context),
+  };
+}
+
+function ofProcesses(context: DockerContext): Pick<Engine, 'endSession' | 'processes' | 'processOf'> {
+  return {
+    async endSession(id, leader) {
+      const init = await liveInit(context, id);
+      await (init === undefined ? undefined : (await kernelOf(context)).endSession(init, leader));
+    },
+    async processes(id) {
+      const [init, kernel] = await Promise.all([liveInit(context, id), kernelOf(context)]);
+      // Elsewhere they are no processes of this host, and whoever asks may take them for such.
+      return init === undefined || !(await kernel.isHere()) ? [] : kernel.processesInside(init);
+    },
     async processOf(id, connection) {
       const init = await liveInit(context, id);
-      return init === undefined ? undefined : sendingProcess(init, connection);
+      return init === undefined ? undefined : (await kernelOf(context)).sender(init, connection);
     },
   };
 }
@@ -97,7 +107,7 @@ async function listenersOf(
   wish: IngressWish & { readonly uplink: string | undefined },
 ): Promise<Ingress> {
   const { uplink, ...rest } = wish;
-  const { uplink: place } = context.options;
+  const { uplink: place } = await context.way();
   return place === undefined || uplink === undefined
     ? ingressOf(context, rest)
     : uplinkIngress(context, { ...rest, uplink, place });
@@ -106,6 +116,7 @@ async function listenersOf(
 async function closeContext(context: DockerContext): Promise<void> {
   context.keepers.isClosed = true;
   await dropKeepers(context);
+  await closeKernel(context);
   await context.closeCarrier();
 }
 

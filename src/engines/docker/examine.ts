@@ -71,17 +71,3 @@ export function requireKnownIds({ product, security }: Pick<EngineFacts, 'produc
     });
   }
 }
-
-/**
- * What an engine says of a container is compared with what this kernel says of it, so that must be the one kernel. Where two
- * machines have the same release, their processes and mounts are found to be others at the first start. Throws `ENGINE_FAILED`.
- */
-export function requireThisKernel({ product, kernel }: EngineFacts, release: string): void {
-  if (kernel !== release) {
-    throw new CasemateError(
-      'ENGINE_FAILED',
-      `this ${product} runs its containers on another machine (Linux ${visible(kernel)}, here it is ${visible(release)})`,
-      { hint: 'What it gives a sandbox could not be read back. Start casemate on that machine.' },
-    );
-  }
-}

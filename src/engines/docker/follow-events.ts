@@ -200,10 +200,10 @@ interface Deed {
 
 /**
  * Containers beside a sandbox come and go as programs inside want, and no deed on one changes what the sandbox is; nor does one
- * on its uplink, which has nothing of it.
+ * on its uplink, which has nothing of it, or on the observer, which is no sandbox's.
  */
 function isBeside({ part }: OwnPart, { what }: Deed): boolean {
-  return part === 'nested' || (part === 'uplink' && what !== 'imitated');
+  return part === 'nested' || part === 'observer' || (part === 'uplink' && what !== 'imitated');
 }
 
 async function isOurs({ effects }: DockerContext, { what, container, attributes }: Deed): Promise<boolean> {

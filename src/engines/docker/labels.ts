@@ -13,7 +13,7 @@ export const labels = {
   share: 'casemate.share',
 } as const;
 
-export type Part = 'keeper' | 'sandbox' | 'nested' | 'uplink' | 'hand';
+export type Part = 'keeper' | 'sandbox' | 'nested' | 'uplink' | 'observer';
 
 export interface Marks {
   readonly engine: string;

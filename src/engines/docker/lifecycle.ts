@@ -1,5 +1,4 @@
 import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { release } from 'node:os';
 import { join } from 'node:path';
 
 import { cleanupStack } from '../../base/cleanup.ts';
@@ -15,24 +14,27 @@ import type { Abortable, SandboxSpec } from '../engine.ts';
 import { makeHome } from '../home-folder.ts';
 import { agentId } from '../oci/ids.ts';
 import { line } from '../oci/stage-plan.ts';
-import { processesInside, waitUntil } from '../processes.ts';
+import { waitUntil } from '../processes.ts';
 import type { EngineRecord } from '../records.ts';
 import { requireHost } from '../require-layers.ts';
 import { claimNames, releaseNames } from '../workspace/claim-names.ts';
 import { coverFiles } from '../workspace/cover-files.ts';
 import type { Protection } from '../workspace/protect.ts';
-import { requireMounts } from '../workspace/protections.ts';
+import { mountsIn, requireMounts } from '../workspace/protections.ts';
 import { askedFor, keepAskedFor } from './asked-for.ts';
 import { sandboxBody, sandboxMounts } from './container-bodies.ts';
-import { firstProcess, makeContainer, ownContainers, runningSandbox, startContainer, type OwnContainer } from './containers.ts';
+import { makeContainer, ownContainers, startContainer, type OwnContainer } from './containers.ts';
+import { firstProcess, runningSandbox } from './first-process.ts';
 import type { DockerContext } from './context.ts';
+import { kernelOf } from './kernel/kernel-of.ts';
 import { examine } from './context.ts';
-import { layersOf, requireKnownIds, requireThisKernel } from './examine.ts';
-import { withHand } from './hand.ts';
-import { importedImage } from './import-image.ts';
+import { layersOf, requireKnownIds } from './examine.ts';
+import { bodyFacts } from './body-facts.ts';
+import { imageOf } from './image-of.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
-import { bodyFacts, makeKeeper, requireAsAsked } from './make-keeper.ts';
+import { requireSharedFiles } from './kernel/shared-files.ts';
+import { makeKeeper, requireAsAsked } from './make-keeper.ts';
 import { fieldsOf } from './read-json.ts';
 import { fillKeepers, forgetReady, passKeeper, takeKeeper, uplinkFolder } from './ready-keeper.ts';
 import { containerNames, removeContainers } from './remove-containers.ts';
@@ -53,8 +55,17 @@ export interface SandboxUser {
 export async function createSandbox(context: DockerContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {
   parseSandboxId(spec.id);
   const facts = await context.facts();
-  requireThisKernel(facts, release());
+  const { isElsewhere } = await context.way();
   requireKnownIds(facts);
+  if (isElsewhere && spec.containers !== undefined) {
+    throw new CasemateError(
+      'UNSUPPORTED',
+      'containers inside (docker: run) need an engine on this kernel: folders are held for them here',
+      {
+        hint: 'Leave `docker` out of the policy, or use an engine on this machine.',
+      },
+    );
+  }
   const known = layersOf(facts, spec.runtime);
   await requireHost(known, spec, () => examine(context, spec.runtime, { signal }));
   const undo = cleanupStack();
@@ -82,6 +93,7 @@ async function make(context: DockerContext, base: EngineRecord, { signal }: Abor
   await rm(folder.folder, { recursive: true, force: true });
   await privateFolder(context.options.folders.run);
   await privateFolder(folder.executions);
+  await privateFolder(folder.shown);
   const ready = await takeKeeper(context, image);
   // One that was made ahead is found by this record alone.
   const { protections } = await claimNames(context, { ...base, container: ready?.id });
@@ -99,20 +111,6 @@ async function make(context: DockerContext, base: EngineRecord, { signal }: Abor
   const body = sandboxBody(facts, { keeper: keeperId, mounts });
   await keepAskedFor(folder.askedFor, { body, mounts });
   await makeContainer(context, sandboxName, body);
-}
-
-/** An import takes long, and is done once for all who wait for it. */
-export async function imageOf(
-  context: DockerContext,
-  { rootfs }: Pick<SandboxSpec, 'rootfs'>,
-  { signal }: Abortable,
-): Promise<string> {
-  const { client, options, exclusive } = context;
-  const { id: engineId } = await context.facts();
-  const { folders, env, uid } = options;
-  return exclusive(`image ${rootfs}`, () =>
-    importedImage(rootfs, { client, engineId, folder: folders.images, env, isOwner: uid === 0, signal }),
-  );
 }
 
 /** Without mapped mounts the agent must have the id that owns the files: never the host's root. */
@@ -203,13 +201,13 @@ interface BothContainers {
 
 /** The containers of a sandbox; where the engine has none, they are made anew from the record. */
 export async function ensureContainers(context: DockerContext, id: string, abort: Abortable): Promise<BothContainers> {
-  const before = await context.records.get(id);
+  const [before, way] = await Promise.all([context.records.get(id), context.way()]);
   const find = async (): Promise<BothContainers | undefined> => {
     const own = await ownContainers(context, id);
     const keeper = own.find(({ part, state }) => part === 'keeper' && state === 'running');
     const sandbox = own.find(({ part, state }) => part === 'sandbox' && (state === 'created' || state === 'running'));
     const uplink = own.find(({ part, state }) => part === 'uplink' && state === 'running');
-    return keeper === undefined || sandbox === undefined || (context.options.uplink !== undefined && uplink === undefined)
+    return keeper === undefined || sandbox === undefined || (way.uplink !== undefined && uplink === undefined)
       ? undefined
       : { keeper: keeper.id, sandbox: sandbox.id, uplink: uplink?.id, hasStarted: sandbox.state === 'running' };
   };
@@ -245,14 +243,16 @@ async function requireStarted(context: DockerContext, id: string, container: str
   const { body, mounts } = await askedFor(context.sandbox(id).askedFor);
   const init = await requireAsAsked(context, container, body);
   const record = await context.records.get(id);
-  await requireMounts(record, init.pid);
-  await requireSamePlaces(init.pid, mounts);
-  const own = record.spec;
-  await withHand(context, { spec: own, image: () => imageOf(context, own, {}) }, async (hand) => {
-    await restrictMounts(hand, init.pid, fieldsOf(body.HostConfig['Tmpfs']));
-    await limitPools({ context, hand }, init.pid, own);
-  });
+  const [kernel, way] = await Promise.all([kernelOf(context), context.way()]);
+  const inside = mountsIn(await kernel.read(init.pid, 'mountinfo'));
+  requireMounts(record, inside);
+  await (way.isElsewhere ? requireSharedFiles({ kernel, init, inside }, record.spec, mounts) : requireSamePlaces(inside, mounts));
+  await restrictMounts(kernel, init.pid, fieldsOf(body.HostConfig['Tmpfs']));
+  await limitPools(context, init.pid, record.spec);
   context.running.set(id, { container, init });
+  if (way.uplink !== undefined) {
+    return;
+  }
   // For the next one.
   fillKeepers(context, record.spec, async (spec) => {
     const image = await imageOf(context, spec, {});
@@ -280,7 +280,8 @@ interface Asked {
 
 /** The signal is sent from inside, as the agent: no process id of the host is ever guessed. */
 async function askToEnd(context: DockerContext, { spec }: EngineRecord, { container, init, graceMs }: Asked): Promise<void> {
-  const isAlone = async (): Promise<boolean> => (await processesInside(init)).length <= 1;
+  const kernel = await kernelOf(context);
+  const isAlone = async (): Promise<boolean> => (await kernel.processesInside(init)).length <= 1;
   if (await isAlone()) {
     return;
   }
@@ -307,7 +308,8 @@ async function tearDown(context: DockerContext, id: string, options: { readonly 
   context.running.delete(id);
   await removeContainers(context, id);
   await releaseNames(context, id, options);
-  await rm(context.sandbox(id).folder, { recursive: true, force: true });
+  const { folder, shown } = context.sandbox(id);
+  await Promise.all([folder, shown].map((one) => rm(one, { recursive: true, force: true })));
 }
 
 /** Containers whose record is gone: a process was killed between the two. Those of others have not our mark. */
@@ -318,6 +320,7 @@ export async function tidy(context: DockerContext): Promise<void> {
   }
   await forgetReady(context, await context.records.all()).catch(() => undefined);
   const known = new Set((await context.records.all()).map(({ spec }) => spec.id));
+  known.add(context.kernelPlace.observer?.label() ?? '');
   // Of an engine that does not answer the next tidying takes care.
   const own = await ownContainers(context).catch((): readonly OwnContainer[] => []);
   const lost = new Set(own.map(({ sandbox }) => sandbox).filter((sandbox) => !known.has(sandbox)));

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { dataFile } from '../../system/data-file.ts';
@@ -9,22 +7,24 @@ import type { EngineLimits } from '../engine-limits.ts';
 import { maximumTerminals, sharedMemoryBytes, sizeOptions } from '../kernel/limits.ts';
 import { line } from '../oci/stage-plan.ts';
 import type { DockerContext } from './context.ts';
-import type { Hand } from './hand.ts';
+import { kernelOf } from './kernel/kernel-of.ts';
+import type { EngineKernel } from './kernel/engine-kernel.ts';
 
 /**
  * What the kernel keeps in one pool for everybody and the engine does not bound: terminals, names in shared memory, memory of
  * sockets where that is counted apart. Set from outside, before anything but our sleeping process runs, and read back. `pid`:
- * the first process, on the host.
+ * the first process.
  */
 export async function limitPools(
-  { context, hand }: { readonly context: DockerContext; readonly hand: Hand },
+  context: DockerContext,
   pid: number,
   { limits, hostname }: Pick<SandboxSpec, 'limits' | 'hostname'>,
 ): Promise<void> {
   const { machine, options, facts } = context;
+  const kernel = await kernelOf(context);
   const { userNamespace, limits: bounds } = await facts();
   // Who may use terminals stays as the engine has it; an id that is another one inside cannot be said again.
-  const owners = (await superOptionsOf(pid, '/dev/pts')).filter((option) =>
+  const owners = (await superOptionsOf(kernel, pid, '/dev/pts')).filter((option) =>
     (userNamespace ? /^(?:mode|ptmxmode)=/ : /^(?:gid|uid|mode|ptmxmode)=/).test(option),
   );
   const plan = [
@@ -35,10 +35,10 @@ export async function limitPools(
     line('limit', '/dev/shm', ['mode=1777', ...sizeOptions(sharedMemoryBytes(limits))].join(','), 'all'),
     '',
   ].join('\n');
-  const [why] = await Promise.all([hand.stage(plan), userNamespace ? limitWatching({ machine, options }, pid) : undefined]);
+  const [why] = await Promise.all([kernel.stage(plan), userNamespace ? limitWatching({ machine, options }, pid) : undefined]);
   // Without a group of its own it is in one of somebody else's.
-  await (bounds.memory ? limitSocketsApart(hand, pid, limits) : undefined);
-  const [terminals, shared] = await Promise.all(['/dev/pts', '/dev/shm'].map((place) => superOptionsOf(pid, place)));
+  await (bounds.memory ? limitSocketsApart(kernel, pid, limits) : undefined);
+  const [terminals, shared] = await Promise.all(['/dev/pts', '/dev/shm'].map((place) => superOptionsOf(kernel, pid, place)));
   const open = [
     ...(terminals?.includes(`max=${maximumTerminals}`) === true ? [] : ['/dev/pts']),
     ...(shared?.some((option) => option.startsWith('nr_inodes=')) === true ? [] : ['/dev/shm']),
@@ -59,8 +59,8 @@ async function limitWatching({ machine, options }: Pick<DockerContext, 'machine'
 }
 
 /** The last field of a line of `mountinfo` (proc(5)): options of the file system itself. */
-async function superOptionsOf(pid: number, place: string): Promise<readonly string[]> {
-  const rows = (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n').map((row) => row.split(' '));
+async function superOptionsOf(kernel: EngineKernel, pid: number, place: string): Promise<readonly string[]> {
+  const rows = (await kernel.read(pid, 'mountinfo')).split('\n').map((row) => row.split(' '));
   return (
     rows
       .findLast((fields) => fields[4] === place)
@@ -70,9 +70,9 @@ async function superOptionsOf(pid: number, place: string): Promise<readonly stri
 }
 
 /** With cgroup v1 the engine limits memory, and not that of sockets. */
-async function limitSocketsApart(hand: Hand, pid: number, { memoryBytes }: EngineLimits): Promise<void> {
-  const group = /^\d+:memory:(\/.+)$/m.exec(await readFile(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+async function limitSocketsApart(kernel: EngineKernel, pid: number, { memoryBytes }: EngineLimits): Promise<void> {
+  const group = /^\d+:memory:(\/.+)$/m.exec(await kernel.read(pid, 'cgroup'))?.[1];
   if (group !== undefined) {
-    await hand.limitSockets(group, memoryBytes);
+    await kernel.limitSockets(group, memoryBytes);
   }
 }

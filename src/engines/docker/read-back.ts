@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-
 import type { ContainerBody } from './container-bodies.ts';
 import { fieldsOf, rowsOf, textOf } from './read-json.ts';
 
@@ -82,12 +80,4 @@ function hostId(map: string, id: number): number | undefined {
     Number.NaN,
   ];
   return Number.isNaN(outside) ? undefined : outside + id - inside;
-}
-
-export async function idMaps(pid: number): Promise<readonly string[]> {
-  return Promise.all(['uid_map', 'gid_map'].map((name) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')));
-}
-
-export async function kernelStatus(pid: number): Promise<string> {
-  return readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
 }

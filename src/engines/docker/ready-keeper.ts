@@ -5,7 +5,8 @@ import { privateFolder } from '../../system/files.ts';
 import { keepTrying } from '../../system/keep-trying.ts';
 import type { SandboxSpec } from '../engine.ts';
 import type { EngineRecord } from '../records.ts';
-import { firstProcess, ownContainers, removeContainer } from './containers.ts';
+import { ownContainers, removeContainer } from './containers.ts';
+import { firstProcess } from './first-process.ts';
 import type { DockerContext } from './context.ts';
 import type { ReadyKeeper } from './keeper-place.ts';
 
@@ -22,7 +23,7 @@ const readyHostname = 'ready';
 /** Makes as many as may wait, for sandboxes like this one. It does without where that fails. */
 export function fillKeepers(context: DockerContext, like: SandboxSpec, make: MakeKeeper): void {
   const { keepers: place, options } = context;
-  if (options.prepares !== true || options.uplink !== undefined || place.isClosed) {
+  if (options.prepares !== true || place.isClosed) {
     return;
   }
   clearTimeout(place.idle);

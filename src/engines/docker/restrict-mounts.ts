@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
-
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { line } from '../oci/stage-plan.ts';
 import { parseMounts, type Mounted } from '../workspace/protections.ts';
-import type { Hand } from './hand.ts';
+import type { EngineKernel } from './kernel/engine-kernel.ts';
 import { fieldsOf, textOf } from './read-json.ts';
 
 /**
@@ -12,8 +10,12 @@ import { fieldsOf, textOf } from './read-json.ts';
  * files in a folder of memory. They are set from outside, before anything but our sleeping process runs, and read back. Not
  * below `/dev`: the engine makes the devices of a container there.
  */
-export async function restrictMounts(hand: Hand, pid: number, memory: Readonly<Record<string, unknown>>): Promise<void> {
-  const places = restricted(await readMounts(pid)).map(({ place }) => place);
+export async function restrictMounts(
+  kernel: EngineKernel,
+  pid: number,
+  memory: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const places = restricted(await kernel.read(pid, 'mountinfo')).map(({ place }) => place);
   const bounds = Object.entries(fieldsOf(memory)).flatMap(([place, mount]) => {
     const files = /(?:^|,)nr_inodes=(\d+)/.exec(textOf(mount))?.[1];
     return files === undefined ? [] : [{ place, files }];
@@ -24,11 +26,11 @@ export async function restrictMounts(hand: Hand, pid: number, memory: Readonly<R
     ...bounds.map(({ place, files }) => line('bound', place, files)),
     '',
   ].join('\n');
-  const why = await hand.stage(plan);
+  const why = await kernel.stage(plan);
   if (why !== '') {
     throw new CasemateError('ENGINE_FAILED', `cannot restrict the mounts of the sandbox: ${why}`);
   }
-  const text = await readMounts(pid);
+  const text = await kernel.read(pid, 'mountinfo');
   const open = restricted(text)
     .filter(({ options: given }) => !given.includes('nosuid') || !given.includes('nodev'))
     .map(({ place }) => place);
@@ -39,10 +41,6 @@ export async function restrictMounts(hand: Hand, pid: number, memory: Readonly<R
       `mounts of the sandbox stayed open: ${[...open, ...unbounded].slice(0, 5).map(visible).join(', ')}`,
     );
   }
-}
-
-async function readMounts(pid: number): Promise<string> {
-  return readFile(`/proc/${pid}/mountinfo`, 'utf8');
 }
 
 /** Of several mounts at one place the last one is seen. */

@@ -8,10 +8,10 @@ import type { BindMount } from './container-bodies.ts';
 /**
  * The engine finds what it mounts by path, and follows symbolic links: whoever changes one in between chooses a folder of the
  * host (CVE-2018-15664 is of this kind). What the kernel says it mounted cannot be changed so, and is compared with what
- * that path is without any link.
+ * that path is without any link. For an engine on this kernel; elsewhere it is tried (`kernel/shared-files.ts`).
  */
-export async function requireSamePlaces(pid: number, mounts: readonly BindMount[]): Promise<void> {
-  const [inside, host] = await Promise.all([mountsOf(pid), mountsOf(process.pid)]);
+export async function requireSamePlaces(inside: readonly Mounted[], mounts: readonly BindMount[]): Promise<void> {
+  const host = await mountsOf(process.pid);
   const other = otherPlaces(mounts, { inside, host });
   if (other.length > 0) {
     throw new CasemateError(

@@ -22,7 +22,7 @@ import { requireUnopened, startGvisor } from './gvisor/held-kernel.ts';
 import { openFolder } from './gvisor/sandbox-folder.ts';
 import { heldImage, holdBlank } from './home-disk.ts';
 import { rootMapping, userMapping, type IdMapping } from './ids.ts';
-import { requireMounts } from '../workspace/protections.ts';
+import { mountsOf, requireMounts } from '../workspace/protections.ts';
 import { globalArgs, runtimeFailure, type RuntimeOptions } from './runtime.ts';
 import { outOfMemoryScore, socketBuffers } from '../kernel/limits.ts';
 import type { Machine } from '../kernel/seccomp.ts';
@@ -160,7 +160,7 @@ export async function finishContainer(begun: Begun, content: Content, { signal }
   if (held && host.gvisor !== undefined) {
     await startGvisor(content.record, init, { layout: host.layout, env: host.env, choice: host.gvisor });
   } else if (isInTwo) {
-    await requireMounts(content.record, init.pid);
+    requireMounts(content.record, await mountsOf(init.pid));
   }
   return init;
 }

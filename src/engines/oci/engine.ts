@@ -42,7 +42,7 @@ import {
 import { listenInside } from '../listen.ts';
 import { endOrphans } from './orphans.ts';
 import { onPath } from './runtimes.ts';
-import { requireProtections } from '../workspace/protections.ts';
+import { mountsOf, requireProtections } from '../workspace/protections.ts';
 import { endSession, processesInside } from '../processes.ts';
 import { dropReady, holdReady } from './ready-filling.ts';
 import { containerOf, type EngineRecord } from '../records.ts';
@@ -178,7 +178,7 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
     throw new CasemateError('SANDBOX_WRONG_STATE', `the sandbox ${id} is not running`);
   }
   if (spec.runtime === 'runsc') {
-    await requireProtections(record, (await fileServer(init)) ?? init.pid);
+    await requireProtections(record, async () => mountsOf((await fileServer(init)) ?? init.pid));
     return gvisorInvocation({ context, record, keeper: init }, command);
   }
   // The caller starts the runtime next.
@@ -189,7 +189,7 @@ async function attach(context: EngineContext, id: string, command: CommandSpec):
   const errorLog = folder.executionLog(command.executionId);
   const [runtime] = await allDone([
     runtimeBeside(context, spec.runtime, init),
-    requireProtections(record, init.pid),
+    requireProtections(record, () => mountsOf(init.pid)),
     writeFile(processFile, JSON.stringify(commandProcess(spec, command)), { mode: 0o600 }),
   ]);
   const { file, args } = runtimeCommand(runtime, [

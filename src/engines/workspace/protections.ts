@@ -20,14 +20,14 @@ export async function protectionsOf({ workspace }: SandboxSpec): Promise<readonl
 }
 
 /**
- * Whether every protection still holds in the sandbox with this first process. A program of the host that replaces a
+ * Whether every protection still holds in the sandbox with these mounts, which are read where there are any. A program of the host that replaces a
  * protected file (git writes its settings that way) makes the kernel drop the mount on it. Throws `ENGINE_FAILED` then.
  */
-export async function requireProtections({ protections }: EngineRecord, pid: number): Promise<void> {
+export async function requireProtections({ protections }: EngineRecord, read: () => Promise<readonly Mounted[]>): Promise<void> {
   if (protections.length === 0) {
     return;
   }
-  const lost = lostProtections(await mountsOf(pid), protections);
+  const lost = lostProtections(await read(), protections);
   if (lost.length > 0) {
     throw new CasemateError(
       'ENGINE_FAILED',
@@ -40,8 +40,7 @@ export async function requireProtections({ protections }: EngineRecord, pid: num
 }
 
 /** Throws `ENGINE_FAILED` where a place of the sandbox's own shows what the image has there, or a protection is missing. */
-export async function requireMounts({ spec, protections }: EngineRecord, pid: number): Promise<void> {
-  const mounts = await mountsOf(pid);
+export function requireMounts({ spec, protections }: EngineRecord, mounts: readonly Mounted[]): void {
   const targets = ['/workspace', '/home/agent', ...spec.files.map(({ target }) => target)];
   const lost = lostProtections(mounts, protections).map((path) => `/workspace/${path}`);
   const absent = [...targets.filter((target) => showsImage(mounts, target)), ...lost];
@@ -69,6 +68,14 @@ export async function mountsOf(pid: number): Promise<readonly Mounted[]> {
     }
     throw error;
   }
+}
+
+/** The same by the text of `mountinfo`, which a process that ends has no more. */
+export function mountsIn(mountinfo: string): readonly Mounted[] {
+  if (mountinfo === '') {
+    throw new CasemateError('SANDBOX_WRONG_STATE', 'the sandbox has ended');
+  }
+  return parseMounts(mountinfo);
 }
 
 const ofEnded = ['EINVAL', 'ENOENT', 'ESRCH'];

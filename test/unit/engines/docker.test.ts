@@ -9,7 +9,8 @@ import {
   type BodyFacts,
 } from '../../../src/engines/docker/container-bodies.ts';
 import type { EngineFacts } from '../../../src/engines/docker/engine-facts.ts';
-import { layersOf, requireThisKernel } from '../../../src/engines/docker/examine.ts';
+import { layersOf } from '../../../src/engines/docker/examine.ts';
+import { wayOf } from '../../../src/engines/docker/kernel/elsewhere.ts';
 import { outputFrames } from '../../../src/engines/docker/output-frames.ts';
 import { differences, kernelFaults } from '../../../src/engines/docker/read-back.ts';
 import { otherPlaces } from '../../../src/engines/docker/same-places.ts';
@@ -172,6 +173,9 @@ test('layers follow from what the engine says of itself, and what it cannot give
     id: 'x',
     version: '20.10.24',
     kernel: '6.1.0-1-amd64',
+    architecture: 'x86_64',
+    system: 'Debian GNU/Linux 12 (bookworm)',
+    groupVersion: 2,
     processors: 2,
     limits: { memory: true, swap: true, cpu: true, pids: true },
     security: ['seccomp'],
@@ -192,9 +196,21 @@ test('layers follow from what the engine says of itself, and what it cannot give
   expect(missing({}, 'runsc')).toContain('runtime-floor');
 });
 
-test('an engine whose containers have another kernel cannot be read back, and is refused', () => {
-  const of = (kernel: string) => ({ product: 'Docker', kernel }) as EngineFacts;
-  expect(() => requireThisKernel(of('6.1.0-1-amd64'), '6.1.0-1-amd64')).not.toThrow();
-  expect(() => requireThisKernel(of('6.10.14-linuxkit'), '6.1.0-1-amd64')).toThrow('another machine (Linux 6.10.14-linuxkit');
-  expect(() => requireThisKernel(of(''), '6.1.0-1-amd64')).toThrow('another machine');
+test('an engine whose containers have another kernel has to be a Docker Engine of the same kind that can reach this host', () => {
+  const of = (changes: Partial<EngineFacts>) =>
+    ({ product: 'Docker', kernel: '6.1.0-1-amd64', architecture: 'x86_64', system: 'Debian', ...changes }) as EngineFacts;
+  const here = { release: '6.1.0-1-amd64', machine: 'x64', isForced: false, uplink: undefined } as const;
+  const uplink = { network: 'host', host: '10.0.2.2' } as const;
+  const other = { kernel: '6.10.14-linuxkit' };
+  expect(wayOf(of({}), here)).toEqual({ isElsewhere: false, uplink: undefined });
+  expect(wayOf(of({}), { ...here, uplink })).toEqual({ isElsewhere: false, uplink });
+  expect(wayOf(of({}), { ...here, uplink, isForced: true })).toEqual({ isElsewhere: true, uplink });
+  expect(wayOf(of(other), { ...here, uplink })).toEqual({ isElsewhere: true, uplink });
+  const desktop = { network: 'bridge', host: 'host.docker.internal' };
+  expect(wayOf(of({ ...other, system: 'Docker Desktop' }), here)).toEqual({ isElsewhere: true, uplink: desktop });
+  expect(() => wayOf(of(other), here)).toThrow('another machine (Linux 6.10.14-linuxkit');
+  expect(() => wayOf(of(other), here)).toThrow('nothing says how a container there reaches this host');
+  expect(() => wayOf(of({ ...other, product: 'Podman' }), { ...here, uplink })).toThrow('another machine');
+  expect(() => wayOf(of({ ...other, architecture: 'aarch64' }), { ...here, uplink })).toThrow('of another kind (aarch64)');
+  expect(() => wayOf(of({}), { ...here, isForced: true })).toThrow('nothing says how');
 });

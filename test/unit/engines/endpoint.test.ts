@@ -217,6 +217,9 @@ describe('two environments', () => {
     [{ DOCKER_HOST: 'ssh://one@host' }, { DOCKER_HOST: 'ssh://two@host' }, false],
     [{ CASEMATE_DOCKER_UPLINK: 'host' }, {}, false],
     [{ CASEMATE_DOCKER_UPLINK: 'host' }, { CASEMATE_DOCKER_UPLINK: 'host' }, true],
+    [{ CASEMATE_DOCKER_UPLINK: 'host' }, { CASEMATE_DOCKER_UPLINK: 'host:10.0.2.2' }, false],
+    [{ CASEMATE_DOCKER_KERNEL: 'other' }, {}, false],
+    [{ CASEMATE_DOCKER_KERNEL: 'other' }, { CASEMATE_DOCKER_KERNEL: 'other' }, true],
   ])('%o and %o mean the same engine: %s', async (one, other, expected) => {
     expect(await same(one, other)).toBe(expected);
   });
@@ -228,8 +231,13 @@ describe('two environments', () => {
     expect(await same(own ?? {}, linked ?? {})).toBe(true);
   });
 
-  it('have no engine where a word is not known', async () => {
-    const choice = await engineChoice('docker', { env: environmentOf({ CASEMATE_DOCKER_UPLINK: 'yes' }), uid: 1000 });
-    expect(choice).toMatchObject({ isNamed: true, address: 'CASEMATE_DOCKER_UPLINK is yes' });
+  it.each([
+    ['CASEMATE_DOCKER_UPLINK', 'yes'],
+    ['CASEMATE_DOCKER_UPLINK', 'bridge'],
+    ['CASEMATE_DOCKER_UPLINK', 'host:-x'],
+    ['CASEMATE_DOCKER_KERNEL', 'yes'],
+  ])('have no engine where a word is not known: %s=%s', async (name, value) => {
+    const choice = await engineChoice('docker', { env: environmentOf({ [name]: value }), uid: 1000 });
+    expect(choice).toMatchObject({ isNamed: true, address: `${name} is ${value}` });
   });
 });

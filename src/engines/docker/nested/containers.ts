@@ -5,19 +5,18 @@ import { join } from 'node:path';
 import { CasemateError } from '../../../base/errors.ts';
 import { visible } from '../../../base/text.ts';
 import { privateFolder } from '../../../system/files.ts';
-import { isEnding } from '../../../system/process-identity.ts';
 import { removeTree } from '../../../system/remove-tree.ts';
 import type { ContainerSpec, NestedContainer, NestedMount, SandboxContainers } from '../../containers.ts';
 import { askedFor } from '../asked-for.ts';
+import { bodyFacts } from '../body-facts.ts';
 import { firstPid, inspectContainer, partOf, removeContainer } from '../containers.ts';
 import type { DockerContext } from '../context.ts';
+import { kernelOf } from '../kernel/kernel-of.ts';
 import { segment } from '../docker-client.ts';
-import { withHand } from '../hand.ts';
 import { labels } from '../labels.ts';
 import { limitPools } from '../limit-pools.ts';
-import { imageOf, userOf } from '../lifecycle.ts';
-import { bodyFacts } from '../make-keeper.ts';
-import { differences, kernelFaults, kernelStatus } from '../read-back.ts';
+import { userOf } from '../lifecycle.ts';
+import { differences, kernelFaults } from '../read-back.ts';
 import { fieldsOf, numberOf, rowsOf, textOf } from '../read-json.ts';
 import { restrictMounts } from '../restrict-mounts.ts';
 import { nestedBody, type NestedBody, type NestedFacts } from './body.ts';
@@ -99,7 +98,12 @@ async function nestedOf(context: DockerContext, id: string): Promise<Nested> {
   const { spec } = await context.records.get(id);
   const { containers } = spec;
   const keeper = await partOf(context, id, 'keeper');
-  if (containers === undefined || keeper === undefined || (await context.facts()).product === 'Podman') {
+  if (
+    containers === undefined ||
+    keeper === undefined ||
+    (await context.facts()).product === 'Podman' ||
+    (await context.way()).isElsewhere
+  ) {
     throw new CasemateError('UNSUPPORTED', 'this sandbox has no containers of its own');
   }
   const agent = await userOf(spec);
@@ -205,12 +209,12 @@ async function start(nested: Nested, id: string): Promise<void> {
  * it, also where only its first thread has ended.
  */
 async function confirm({ context, facts, marks, spec }: Nested, id: string, body: NestedBody): Promise<void> {
-  const pid = await firstPid(context, id);
-  if (pid === undefined || (await isEnding(pid))) {
+  const [pid, kernel] = await Promise.all([firstPid(context, id), kernelOf(context)]);
+  if (pid === undefined || (await kernel.isEnding(pid))) {
     return;
   }
   try {
-    const faults = kernelFaults(await kernelStatus(pid), facts.user);
+    const faults = kernelFaults(await kernel.read(pid, 'status'), facts.user);
     if (faults.length > 0) {
       throw new CasemateError(
         'ENGINE_FAILED',
@@ -218,13 +222,11 @@ async function confirm({ context, facts, marks, spec }: Nested, id: string, body
       );
     }
     const memoryBytes = numberOf(body.HostConfig['Memory']) ?? facts.share.memoryBytes;
-    await withHand(context, { spec, image: () => imageOf(context, spec, {}) }, async (hand) => {
-      await restrictMounts(hand, pid, fieldsOf(body.HostConfig['Tmpfs']));
-      await limitPools({ context, hand }, pid, { hostname: spec.hostname, limits: { ...facts.share, memoryBytes } });
-    });
+    await restrictMounts(kernel, pid, fieldsOf(body.HostConfig['Tmpfs']));
+    await limitPools(context, pid, { hostname: spec.hostname, limits: { ...facts.share, memoryBytes } });
   } catch (error) {
     // The kernel takes the mounts of a process that ends a moment before the engine knows of the end.
-    if (!(await isEnding(pid)) && (await firstPid(context, id)) !== undefined) {
+    if (!(await kernel.isEnding(pid)) && (await firstPid(context, id)) !== undefined) {
       await context.client.call('POST', `/containers/${segment(id)}/kill`);
       // Whoever asked is inside: why is for the host to know.
       throw new CasemateError('ENGINE_FAILED', 'the container was not as it has to be, and was stopped', { cause: error });

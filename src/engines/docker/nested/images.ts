@@ -5,7 +5,7 @@ import type { ContainerImages } from '../../containers.ts';
 import type { SandboxSpec } from '../../engine.ts';
 import type { DockerContext } from '../context.ts';
 import { messageOf, segment } from '../docker-client.ts';
-import { imageOf } from '../lifecycle.ts';
+import { imageOf } from '../image-of.ts';
 import { labelsOf, type Marks } from '../labels.ts';
 import { fieldsOf, textOf } from '../read-json.ts';
 import { assemblyTar, assemblyText } from './assembly.ts';

@@ -134,8 +134,22 @@ sub bring_answers {
 }
 
 my ($host, $to_port, @tokens);
+
+# Where the daemon cannot be reached that is said at once, and not by each connection of the sandbox.
+sub require_daemon {
+  my $place = "no way to port $to_port of $host";
+  my $address = gethostbyname($host);
+  if (!defined $address) { $! = 113; stop($place) }
+  local $SIG{ALRM} = sub { $! = 110; stop($place) };
+  alarm 10;
+  socket(my $daemon, AF_INET, SOCK_STREAM, 0) or stop('socket');
+  connect($daemon, pack('Sna4x8', AF_INET, $to_port, $address)) or stop($place);
+  alarm 0;
+}
+
 if ($mode eq 'uplink') {
   ($host, $to_port) = @rest;
+  require_daemon();
   unlink $path;
   socket(my $server, AF_UNIX, SOCK_STREAM, 0) or stop('socket');
   bind($server, pack('Sa108', AF_UNIX, $path)) && listen($server, 1024) or stop($path);

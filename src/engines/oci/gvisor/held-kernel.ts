@@ -7,7 +7,7 @@ import type { ProcessIdentity } from '../../../system/process-identity.ts';
 import { run } from '../../../system/process.ts';
 import type { SandboxSpec } from '../../engine.ts';
 import { containerOf, type EngineRecord } from '../../records.ts';
-import { requireMounts } from '../../workspace/protections.ts';
+import { mountsOf, requireMounts } from '../../workspace/protections.ts';
 import type { EngineLayout } from '../folders.ts';
 import { runtimeFailure } from '../runtime.ts';
 import { startHeld, type GvisorChoice } from './gvisor-calls.ts';
@@ -43,7 +43,7 @@ export async function startGvisor(
   { layout, env, choice }: HeldHost,
 ): Promise<void> {
   const server = await serverOf(keeper);
-  await requireMounts(record, server);
+  requireMounts(record, await mountsOf(server));
   const place = gvisorPlace(record, { layout, isRoot: true, keeper: keeper.pid });
   const { file, args } = startHeld(containerOf(record), place, choice);
   const { exitCode } = await run(file, args, { env, timeoutMs });

@@ -1,0 +1,36 @@
+import type { EngineKernel } from './engine-kernel.ts';
+
+/** What an engine's context keeps of the kernel that runs its containers; made when it is first needed. */
+export interface KernelPlace {
+  own: EngineKernel | undefined;
+  observed: EngineKernel | undefined;
+  observer: Observer | undefined;
+  signals: Promise<Signals> | undefined;
+}
+
+export interface Observer {
+  /** Throws `ENGINE_FAILED` where it cannot be made, or says why it does not do that. */
+  readonly ask: (...question: readonly (string | number)[]) => Promise<Buffer>;
+  /** who answers */
+  readonly hello: () => Promise<Hello>;
+  /** label of its container, where there is one */
+  readonly label: () => string | undefined;
+  readonly close: () => Promise<void>;
+}
+
+export interface Hello {
+  /** `boot_id` of random(4) */
+  readonly boot: string;
+  /** link of its namespace of processes */
+  readonly space: string;
+}
+
+/** A socket that takes signals for commands. */
+export interface Signals {
+  readonly path: string;
+  readonly close: () => Promise<void>;
+}
+
+export function kernelPlace(): KernelPlace {
+  return { own: undefined, observed: undefined, observer: undefined, signals: undefined };
+}

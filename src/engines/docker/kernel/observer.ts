@@ -1,0 +1,147 @@
+import { readFile } from 'node:fs/promises';
+
+import { CasemateError } from '../../../base/errors.ts';
+import { newSandboxId } from '../../../base/ids.ts';
+import { visible } from '../../../base/text.ts';
+import { dataFile } from '../../../system/data-file.ts';
+import { observerBody } from '../container-bodies.ts';
+import { makeContainer, removeContainer, startContainer } from '../containers.ts';
+import type { DockerContext } from '../context.ts';
+import { segment } from '../docker-client.ts';
+import { importedImageOf } from '../image-of.ts';
+import { newExec } from '../inside.ts';
+import { bodyFacts } from '../body-facts.ts';
+import { fieldsOf, numberOf } from '../read-json.ts';
+import type { Hello, Observer } from './kernel-place.ts';
+import { Lost, questions, type Questions } from './questions.ts';
+
+/**
+ * A container of ours with the processes of the engine's kernel before it, in which one program of ours answers questions. It is
+ * made when something is asked, for all sandboxes of this process, and ends with this process's connection to it, or when
+ * nothing has been asked for a while. It has no network and no file of the host but groups, where there are such.
+ */
+
+interface Made {
+  readonly id: string;
+  readonly label: string;
+  readonly hello: Hello;
+  readonly questions: Questions;
+}
+
+const limitMs = 60_000;
+const idleMs = 5 * 60_000;
+
+export function observer(context: DockerContext): Observer {
+  let present: Promise<Made> | undefined;
+  let label: string | undefined;
+  let idle: NodeJS.Timeout | undefined;
+  const drop = async (): Promise<void> => {
+    clearTimeout(idle);
+    const dropped = present;
+    present = undefined;
+    const made = await dropped?.catch(() => undefined);
+    await (made === undefined ? undefined : remove(context, made));
+  };
+  // Not `async`: the promise is compared.
+  const get = (): Promise<Made> => {
+    clearTimeout(idle);
+    idle = setTimeout(() => void drop().catch(() => undefined), idleMs).unref();
+    if (present === undefined) {
+      label = newSandboxId();
+      const made = make(context, label);
+      present = made;
+      made.catch(() => {
+        present = present === made ? undefined : present;
+      });
+    }
+    return present;
+  };
+  const again = async <T>(work: (made: Made) => Promise<T>): Promise<T> => {
+    const first = get();
+    try {
+      return await work(await first);
+    } catch (error) {
+      if (!(error instanceof Lost)) {
+        throw error;
+      }
+      // Another process that tidied up, or a person, has ended it.
+      if (present === first) {
+        present = undefined;
+      }
+      void first.then((made) => remove(context, made)).catch(() => undefined);
+      return work(await get());
+    }
+  };
+  const told = async <T>(work: (made: Made) => Promise<T>): Promise<T> => {
+    try {
+      return await again(work);
+    } catch (error) {
+      throw error instanceof Lost ? new CasemateError('ENGINE_FAILED', error.message, { cause: error }) : error;
+    }
+  };
+  return {
+    ask: (...question) => told(async (made) => made.questions.ask(question, limitMs)),
+    hello: () => told(async ({ hello }) => hello),
+    label: () => label,
+    close: drop,
+  };
+}
+
+async function remove(context: DockerContext, { id, questions: asked }: Made): Promise<void> {
+  asked.end();
+  await removeContainer(context, id);
+}
+
+async function make(context: DockerContext, label: string): Promise<Made> {
+  const { spec, image } = await importedImageOf(context);
+  const facts = await bodyFacts(context, { ...spec, id: label }, image);
+  const { groupVersion } = await context.facts();
+  const body = observerBody(facts, { groups: groupVersion === 1 ? '/sys/fs/cgroup/memory' : undefined });
+  const id = await makeContainer(context, `casemate-${label}-observer`, body);
+  try {
+    await startContainer(context, id);
+    const { told, differences } = await (await context.dialect()).look(id, body);
+    if (differences.length > 0) {
+      throw new CasemateError(
+        'ENGINE_FAILED',
+        `the engine made an observer other than asked: ${differences.slice(0, 8).map(visible).join(', ')}`,
+      );
+    }
+    const asked = await start(context, id);
+    const first = numberOf(fieldsOf(fieldsOf(told)['State'])['Pid']);
+    return { id, label, questions: asked, hello: await greet(asked, first) };
+  } catch (error) {
+    await removeContainer(context, id).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function start(context: DockerContext, container: string): Promise<Questions> {
+  const [program = '', stage = ''] = await Promise.all(
+    ['engines/docker/kernel/observe.pl', 'engines/oci/stage.pl'].map((name) => readFile(dataFile(name), 'utf8')),
+  );
+  const exec = await newExec(context, container, {
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    User: '0:0',
+    WorkingDir: '/',
+    Cmd: ['perl', '-e', program, context.machine, stage],
+  });
+  const path = `/exec/${segment(exec)}`;
+  const isRunning = async (): Promise<boolean> => {
+    const { status, body } = await context.client.call('GET', `${path}/json`);
+    return status === 200 && fieldsOf(body)['Running'] === true;
+  };
+  return questions(await context.client.hijack(`${path}/start`, { Detach: false, Tty: false }), { isRunning });
+}
+
+/** Numbers that the engine tells have to mean the same to it. */
+async function greet(asked: Questions, first: number | undefined): Promise<Hello> {
+  const [boot = '', , space = '', ...beside] = (await asked.ask(['hello'], limitMs)).toString('utf8').split('\t');
+  if (boot === '' || space === '' || first === undefined || !beside.map(Number).includes(first)) {
+    asked.end();
+    throw new CasemateError('ENGINE_FAILED', 'the observer does not see the processes that the engine tells of');
+  }
+  return { boot, space };
+}

@@ -1,0 +1,116 @@
+/** A kernel that a container of ours tells of, forced on this one: what it is asked, whom it signals, and that it stays nowhere. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { dockerClient } from '../../src/engines/docker/docker-client.ts';
+import { newExec } from '../../src/engines/docker/inside.ts';
+import { partOf } from '../../src/engines/docker/containers.ts';
+import { labels } from '../../src/engines/docker/labels.ts';
+import { fieldsOf, rowsOf, textOf } from '../../src/engines/docker/read-json.ts';
+import { eventually } from '../../src/proof/eventually.ts';
+import { spawnProcess } from '../../src/system/process.ts';
+import { dockerLab, dockerLacks, dockerSocket, type DockerLab } from '../helpers/docker-lab.ts';
+import { engineOrSkip } from '../helpers/require-engine.ts';
+
+const client = dockerClient(dockerSocket);
+
+describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an engine whose kernel is observed', () => {
+  let lab: DockerLab;
+  beforeAll(async () => {
+    lab = await dockerLab('docker', { uplink: { network: 'host', host: '127.0.0.1' }, isElsewhere: true });
+  });
+  afterAll(async () => {
+    await lab.remove();
+  });
+
+  /** By the mark of this lab's folder. */
+  async function observers(): Promise<readonly string[]> {
+    const label = [`${labels.engine}=${await lab.context.mark()}`, `${labels.part}=observer`];
+    const rows = rowsOf(
+      await client.must('GET', '/containers/json', { query: { all: true, filters: JSON.stringify({ label }) } }),
+    );
+    return rows.map((row) => textOf(fieldsOf(row)['Id']));
+  }
+
+  test('has one observer for all sandboxes, made anew where somebody removed it, and gone with the engine', async () => {
+    const [one, other] = [await lab.started(), await lab.started()];
+    const [first, ...more] = await observers();
+    expect([first === undefined, more]).toEqual([false, []]);
+    expect(await lab.engine.processes(one.id)).toHaveLength(1);
+    await client.must('DELETE', `/containers/${first}`, { query: { force: true } });
+    expect(await lab.engine.processes(other.id)).toHaveLength(1);
+    expect(await observers()).not.toContain(first);
+    const second = lab.other();
+    expect(await second.processes(one.id)).toHaveLength(1);
+    expect(await observers()).toHaveLength(2);
+    await second.close?.();
+    expect(await observers()).toHaveLength(1);
+    await Promise.all([one, other].map(({ id }) => lab.engine.remove(id)));
+  });
+
+  test('has signals sent to a command, and to nothing that is none of the sandbox', async () => {
+    const spec = await lab.started();
+    const script = 'trap "echo got it; exit 3" TERM; echo ready; while :; do sleep 0.1; done';
+    const invocation = await lab.engine.attach(spec.id, {
+      command: ['bash', '-c', script],
+      tty: false,
+      executionId: 'signalled',
+    });
+    const signals = invocation.args.at(-1) ?? '';
+    expect(signals).toMatch(/\.sock$/);
+    const carrier = spawnProcess(invocation.file, invocation.args, { env: invocation.env, stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    carrier.stdout?.on('data', (piece: Buffer) => {
+      said += piece.toString('utf8');
+    });
+    await eventually(async () => (said.includes('ready') ? true : undefined), 30_000);
+    // A command in the keeper, which is ours and no part of the sandbox, and one that never was.
+    const keeper = await partOf(lab.context, spec.id, 'keeper');
+    const strange = await newExec(lab.context, keeper?.id ?? '', { Cmd: ['sleep', '60'] });
+    await client.must('POST', `/exec/${strange}/start`, { body: { Detach: true } });
+    expect(await answerOf(signals, `${strange} 15\n`)).toBe('');
+    expect(await answerOf(signals, `${'0'.repeat(64)} 15\n`)).toBe('');
+    expect(fieldsOf(await client.must('GET', `/exec/${strange}/json`))['Running']).toBe(true);
+    carrier.kill('SIGTERM');
+    const [code] = await once(carrier, 'exit');
+    expect([said, code]).toEqual(['ready\ngot it\n', 3]);
+    await lab.engine.remove(spec.id);
+  });
+
+  test('says before anything runs that a container there does not reach this host', async () => {
+    // The daemon listens on another address of loopback.
+    const unreached = await dockerLab('docker', { uplink: { network: 'host', host: '127.0.0.2' }, isElsewhere: true });
+    try {
+      const spec = await unreached.spec();
+      await unreached.engine.create(spec);
+      await expect(unreached.engine.ingress(spec.id, { tcp: [443], udp: [] })).rejects.toMatchObject({
+        code: 'ENGINE_FAILED',
+        message: expect.stringMatching(/no way to port \d+ of 127\.0\.0\.2: Connection refused/),
+      });
+    } finally {
+      await unreached.remove();
+    }
+  });
+
+  test('holds no sandbox that is to have containers inside, and says why', async () => {
+    const spec = await lab.spec();
+    const containers = { limits: spec.limits, volumes: lab.folder };
+    await expect(lab.engine.create({ ...spec, containers })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('containers inside'),
+    });
+  });
+});
+
+async function answerOf(path: string, question: string): Promise<string> {
+  const socket = connect(path);
+  socket.write(question);
+  let said = '';
+  socket.on('data', (piece: Buffer) => {
+    said += piece.toString('utf8');
+  });
+  await once(socket, 'close');
+  return said;
+}
