@@ -24,7 +24,7 @@ export interface SessionKeys {
 
 /** Throws `USAGE` for arguments that do not go together; no value is in the error. */
 export function sessionKeys(asked: KeyArguments): SessionKeys {
-  const { apiKey, useBedrock, awsRegion } = asked;
+  const { apiKey, useBedrock } = asked;
   if (useBedrock) {
     return bedrock(asked);
   }
@@ -39,11 +39,11 @@ export function sessionKeys(asked: KeyArguments): SessionKeys {
   if (provider === undefined) {
     throw usage('apiKey is given, but no agent that would use it', 'Name the agent, or leave the key out.');
   }
-  return { provider: 'key', region: awsRegion, keys: { [provider]: apiKey } };
+  return { provider: 'key', region: undefined, keys: { [provider]: apiKey } };
 }
 
-function awsArguments({ awsAccessKeyId, awsSecretAccessKey, awsSessionToken }: KeyArguments) {
-  return Object.entries({ awsAccessKeyId, awsSecretAccessKey, awsSessionToken });
+function awsArguments({ awsRegion, awsAccessKeyId, awsSecretAccessKey, awsSessionToken }: KeyArguments) {
+  return Object.entries({ awsRegion, awsAccessKeyId, awsSecretAccessKey, awsSessionToken });
 }
 
 function bedrock(asked: KeyArguments): SessionKeys {

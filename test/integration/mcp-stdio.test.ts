@@ -194,6 +194,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
 
   it.each<[string, object]>([
     ['USAGE: awsAccessKeyId is given without useBedrock', { awsAccessKeyId: 'AKIAABCDEFGHIJKLMNOP' }],
+    ['USAGE: awsRegion is given without useBedrock', { awsRegion: 'eu-west-1' }],
+    ['USAGE: awsRegion is given without useBedrock', { awsRegion: 'eu-west-1', apiKey: 'sk-ant-api03-REAL' }],
     ['USAGE: useBedrock needs awsRegion', { agent: 'claude', useBedrock: true }],
     ['USAGE: useBedrock is for the agent claude', { agent: 'codex', useBedrock: true, awsRegion: 'eu-west-1' }],
     ['USAGE: apiKey and useBedrock are both given', { agent: 'claude', useBedrock: true, awsRegion: 'eu-west-1', apiKey: key }],
