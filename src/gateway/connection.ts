@@ -1,3 +1,4 @@
+import { createStop } from '../base/stop.ts';
 import type { Socket } from 'node:net';
 
 import type { HostName } from '../base/host.ts';
@@ -77,7 +78,7 @@ async function settleDenied(
     reset(socket);
     return;
   }
-  const gone = new AbortController();
+  const gone = createStop();
   socket.once('close', () => gone.abort());
   const ruling = createRuling(live, host, port);
   const site: Site = {
@@ -310,7 +311,7 @@ async function relayBytes(socket: Socket, site: Site, explain?: Tunnel['explain'
     await close(socket, live, { subject: `${site.host}:${site.port}`, reason: 'too-many-names' });
     return;
   }
-  const stop = new AbortController();
+  const stop = createStop();
   const release = live.book.hold({
     isAllowed: () => site.rules.some((one) => one.upstream === rule.upstream) && !site.rules.some(isAboutHttp),
     cut: () => end(stop, 'rule-removed'),

@@ -1,3 +1,4 @@
+import type { StopSignal } from '../base/stop.ts';
 import type { Readable, Writable } from 'node:stream';
 
 import type { Field } from './http/fields.ts';
@@ -20,7 +21,7 @@ export interface Exchange {
   readonly trailers: () => readonly Field[];
   readonly expectsContinue: boolean;
   /** aborts when the caller has gone before the answer was complete */
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly sendContinue: () => void;
   /** Sends the head of the answer, once; its content is written to what is returned. */
   readonly respond: (status: number, fields: readonly Field[]) => Writable;

@@ -1,3 +1,4 @@
+import type { Stop } from '../base/stop.ts';
 import type { Socket } from 'node:net';
 
 import type { NetworkRule } from '../policy/policy.ts';
@@ -14,7 +15,7 @@ export interface Tunnel {
   readonly socket: Socket;
   readonly site: Site;
   /** ends it */
-  readonly stop: AbortController;
+  readonly stop: Stop;
   /** Told to the caller, whose bytes are all still unread, that there is no connection; default: it is reset. */
   readonly explain?: ((fault: Fault) => void) | undefined;
 }
@@ -97,7 +98,7 @@ function unused(dialled: Attempt<Socket | Wire>, { socket, stop: { signal } }: T
 /** Why a tunnel was ended here; said as the reason of its signal, for the usual one is an error with a stack. */
 export type TunnelEnd = 'rule-removed' | 'budget-exceeded' | 'caller-gone';
 
-export function end(stop: AbortController, why: TunnelEnd): void {
+export function end(stop: Stop, why: TunnelEnd): void {
   stop.abort(why);
 }
 

@@ -35,8 +35,8 @@ export const functionMutants: readonly Mutant[] = [
     also: [
       {
         file: 'src/gateway/injection/inject.ts',
-        find: '.filter(([name]) => !isIdentity(name));',
-        replace: ".filter(([name]) => !isIdentity(name) || name !== '');",
+        find: 'const kept = forwardedRequestFields(fields, isIdentity);',
+        replace: "const kept = forwardedRequestFields(fields, (name) => isIdentity(name) && name === '');",
       },
     ],
     caughtBy: ['functions.own-key'],

@@ -1,3 +1,4 @@
+import type { StopSignal } from '../../base/stop.ts';
 import { decisiveRules } from '../../policy/judging/decide.ts';
 import type { Clock } from '../../system/clock.ts';
 import { createRefused, type Refused } from './ask-refused.ts';
@@ -6,7 +7,7 @@ import type { AskAnswer, AskLimits, AskOutcome, AskView, AskingSandbox, Claim, Q
 /** The open questions of one sandbox: the same one once, all of it bounded, ids anew when the rules change. */
 export interface Desk {
   readonly sandbox: AskingSandbox;
-  readonly raise: (question: Question, signal: AbortSignal) => Promise<AskAnswer>;
+  readonly raise: (question: Question, signal: StopSignal) => Promise<AskAnswer>;
   readonly list: () => readonly AskView[];
   /** `undefined`: no question has this id now */
   readonly claim: (id: string) => Claim | undefined;
@@ -71,7 +72,7 @@ export function createDesk(sandbox: AskingSandbox, tools: DeskTools): Desk {
   };
 }
 
-async function raise(state: State, question: Question, signal: AbortSignal): Promise<AskAnswer> {
+async function raise(state: State, question: Question, signal: StopSignal): Promise<AskAnswer> {
   if (state.refused.has(question)) {
     return { kind: 'denied', why: 'denied-by-person', id: undefined };
   }
@@ -104,7 +105,7 @@ function whyNotHeld({ sandbox, tools, entries }: State, entry: Entry): AskOutcom
   return waiting >= limits.waiting || held >= limits.held ? 'too-many' : undefined;
 }
 
-function hold(state: State, entry: Entry, signal: AbortSignal): Promise<AskAnswer> {
+function hold(state: State, entry: Entry, signal: StopSignal): Promise<AskAnswer> {
   const { promise, resolve } = Promise.withResolvers<AskAnswer>();
   const leave = (): void => {
     entry.waiters.delete(answer);

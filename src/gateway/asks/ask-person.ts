@@ -1,3 +1,4 @@
+import { createStop, type StopSignal } from '../../base/stop.ts';
 import { onceRule } from '../../policy/proposing/grant-rule.ts';
 import type { AskAnswer, AskView, Question } from './question.ts';
 import type { Exchange } from '../exchange.ts';
@@ -29,7 +30,7 @@ export async function askAboutRequest(exchange: Exchange, site: Site, refusal: R
 }
 
 /** A connection on a port where nothing is known of what it carries. `undefined`: it stays denied. */
-export async function askAboutConnection(site: Site, signal: AbortSignal): Promise<Site | undefined> {
+export async function askAboutConnection(site: Site, signal: StopSignal): Promise<Site | undefined> {
   const { host, port } = site;
   const question: Question = {
     host,
@@ -50,11 +51,25 @@ export async function askAboutConnection(site: Site, signal: AbortSignal): Promi
   return answer.kind === 'once' ? onceSite(site, answer.id) : site;
 }
 
-async function raise(live: LiveSandbox, question: Question, signal: AbortSignal): Promise<AskAnswer> {
+async function raise(live: LiveSandbox, question: Question, signal: StopSignal): Promise<AskAnswer> {
   const { asks, sandbox } = live;
-  return asks === undefined
-    ? { kind: 'denied', why: 'off', id: undefined }
-    : await asks.raise(sandbox.id, question, AbortSignal.any([signal, live.closing.signal]));
+  if (asks === undefined) {
+    return { kind: 'denied', why: 'off', id: undefined };
+  }
+  const either = createStop();
+  const signals = [signal, live.closing.signal];
+  const give = (): void => either.abort();
+  for (const one of signals) {
+    one.addEventListener('abort', give, { once: true });
+  }
+  if (signals.some(({ aborted }) => aborted)) {
+    give();
+  }
+  try {
+    return await asks.raise(sandbox.id, question, either.signal);
+  } finally {
+    signals.forEach((one) => one.removeEventListener('abort', give));
+  }
 }
 
 /** The same place under one rule that holds for this exchange and no other. */

@@ -1,3 +1,4 @@
+import type { StopSignal } from '../../base/stop.ts';
 import { createHash, randomBytes } from 'node:crypto';
 
 import type { AskingSandbox, Question, AskView, AskAnswer, Claim, AskLimits } from './question.ts';
@@ -15,7 +16,7 @@ export interface Asks {
   /** Ends what waits; nothing of the sandbox is answered any more. */
   readonly close: (sandboxId: string) => void;
   /** Asks about one denied request. Never rejects. */
-  readonly raise: (sandboxId: string, question: Question, signal: AbortSignal) => Promise<AskAnswer>;
+  readonly raise: (sandboxId: string, question: Question, signal: StopSignal) => Promise<AskAnswer>;
   readonly list: () => readonly AskView[];
   /** Takes a request out of reach of its time limit while it is answered. Throws `REQUEST_GONE`. */
   readonly claim: (id: string) => Claim;

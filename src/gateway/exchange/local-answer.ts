@@ -1,4 +1,4 @@
-import type { LocalResponder } from '../../credentials/credential.ts';
+import type { BoundCredential, LocalResponder } from '../../credentials/credential.ts';
 import { bareEffect } from './answer-refusal.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Outgoing } from '../injection/placing.ts';
@@ -17,14 +17,22 @@ const maxContentBytes = 64 * 1024;
 
 /** `undefined`: it goes the usual way, a denial included. */
 export function localExchange(exchange: Exchange, site: Site): LocalExchange | undefined {
-  const { credentials } = site.live.sandbox;
-  if ([...credentials.values()].every(({ local }) => local === undefined)) {
+  if (!hasLocal(site.live.sandbox.credentials.values())) {
     return undefined;
   }
   const judgement = judge(exchange, site);
   return judgement.ok && answersItself(judgement.plan, exchange, site)
     ? { plan: judgement.plan, service: judgement.plan.credential?.local ?? nobody }
     : undefined;
+}
+
+function hasLocal(credentials: Iterable<BoundCredential>): boolean {
+  for (const { local } of credentials) {
+    if (local !== undefined) {
+      return true;
+    }
+  }
+  return false;
 }
 
 export function answersItself({ credential, head }: Plan, { method }: Exchange, { host }: Site): boolean {

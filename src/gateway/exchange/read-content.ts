@@ -1,3 +1,4 @@
+import type { StopSignal } from '../../base/stop.ts';
 import type { Readable } from 'node:stream';
 
 import { gather } from '../../base/gather.ts';
@@ -24,7 +25,7 @@ export interface HeldLimit {
 }
 
 /** by the signal of the exchange, which stays the same where its content is put in another form */
-const heldBy = new WeakMap<AbortSignal, number>();
+const heldBy = new WeakMap<StopSignal, number>();
 /** what was read already, where a request is judged a second time */
 const readings = new WeakMap<Readable, Promise<Buffer | Refusal>>();
 

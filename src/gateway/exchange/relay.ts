@@ -6,7 +6,7 @@ import { type Attempt, faulty } from '../fault.ts';
 import { type Field, forwardedResponseFields, valuesOf } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
 import { answerLocally, localExchange, tellRejected } from './local-answer.ts';
-import { createMask, type Mask, maskText } from '../secrets/mask.ts';
+import { createMask, type Mask, maskFields } from '../secrets/mask.ts';
 import { stoppedBy, upstreamRequest } from './outgoing-request.ts';
 import type { FetchMore } from '../guards/filter-metadata.ts';
 import { keepingOf } from '../guards/package-keeping.ts';
@@ -139,10 +139,8 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const { exchange, needles } = run;
   notePath(run, answer.status);
   const mask = needles.sought.length === 0 ? undefined : createMask(needles);
-  const fields = [...answeredFields(answer.fields, run), ...(answer.own ?? [])].map(([name, value]): Field => [
-    name,
-    maskText(value, needles),
-  ]);
+  const answered = answeredFields(answer.fields, run);
+  const fields = maskFields(answer.own === undefined ? answered : [...answered, ...answer.own], needles);
   try {
     const target = exchange.respond(answer.status, fields);
     await pump(answer.body, target, {
@@ -163,8 +161,7 @@ export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
 
 /** A session that is opened for the real account is a credential, too, and stays outside. */
 export function answeredFields(fields: readonly Field[], { outgoing }: Run): readonly Field[] {
-  const isOfTheAccount = (name: string): boolean => outgoing.secret !== undefined && ofTheAccount.has(name);
-  return forwardedResponseFields(fields).filter((field) => !isOfTheAccount(field[0]));
+  return forwardedResponseFields(fields, outgoing.secret === undefined ? undefined : ofTheAccount);
 }
 
 const ofTheAccount: ReadonlySet<string> = new Set(['set-cookie', 'set-cookie2']);

@@ -1,3 +1,4 @@
+import { createStop, type Stop } from '../../base/stop.ts';
 import type { ExchangeGuard } from '../guards/exchange-guard.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Outgoing } from '../injection/placing.ts';
@@ -20,7 +21,7 @@ export interface Run {
   readonly startedMs: number;
   readonly needles: Needles;
   /** aborts when the caller goes, the sandbox goes, or the request must not go on */
-  readonly stop: AbortController;
+  readonly stop: Stop;
   /** why it was cut by the gateway, where it was */
   readonly cutBy: { why: string | undefined };
   /** forgets it among what is open */
@@ -34,7 +35,7 @@ export function createRun(
   site: Site,
   { plan, outgoing, effect, guard }: Pick<Run, 'plan' | 'outgoing' | 'effect' | 'guard'>,
 ): Run {
-  const stop = new AbortController();
+  const stop = createStop();
   const abort = (): void => stop.abort();
   const cutBy: Run['cutBy'] = { why: undefined };
   const release = site.live.book.hold({

@@ -2,7 +2,7 @@ import type { BoundCredential } from '../../credentials/credential.ts';
 import { identityNames } from '../injection/identity.ts';
 import { isRewriting } from './rewriting.ts';
 import { forwardedRequestFields, forwardedResponseFields, type Field } from '../http/fields.ts';
-import { maskText, type Needles } from '../secrets/mask.ts';
+import { maskFields, type Needles } from '../secrets/mask.ts';
 import { phantomSearch } from '../secrets/phantom-search.ts';
 import { secretIn } from '../secrets/secret-search.ts';
 
@@ -29,6 +29,9 @@ export function requestTrailers(
 
 /** Those that may go back, searched for the secret. */
 export function answerTrailers(fields: readonly Field[], needles: Needles): readonly Field[] {
+  if (fields.length === 0) {
+    return fields;
+  }
   const kept = forwardedResponseFields(fields).filter(([name]) => !neverBehind.test(name));
-  return kept.map(([name, value]): Field => [name, maskText(value, needles)]);
+  return maskFields(kept, needles);
 }

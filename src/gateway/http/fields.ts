@@ -14,14 +14,18 @@ export function fieldsOf(raw: readonly string[]): readonly Field[] {
 }
 
 export function valuesOf(fields: readonly Field[], name: string): readonly string[] {
-  const values: string[] = [];
+  let values: string[] | undefined;
   for (const field of fields) {
     if (field[0] === name) {
+      values ??= [];
       values.push(field[1]);
     }
   }
-  return values;
+  return values ?? none;
 }
+
+/** Asked for many names, of which few are there. */
+const none: readonly string[] = [];
 
 /** The parts of a list header such as `Connection`, in lower case. */
 export function tokensOf(fields: readonly Field[], name: string): readonly string[] {
@@ -75,14 +79,18 @@ function namedByConnection(fields: readonly Field[]): (name: string) => boolean 
 }
 
 const isNone = (): boolean => false;
+const noNames: ReadonlySet<string> = new Set();
 
-/** What of a request goes on to the upstream; the host is set anew by whoever writes the request. */
-export function forwardedRequestFields(fields: readonly Field[]): readonly Field[] {
+/** What of a request goes on to the upstream; the host is set anew by whoever writes the request. `isLeftOut`: of more of it. */
+export function forwardedRequestFields(
+  fields: readonly Field[],
+  isLeftOut: (name: string) => boolean = isNone,
+): readonly Field[] {
   const isNamed = namedByConnection(fields);
   const kept: Field[] = [];
   for (const field of fields) {
     const [name] = field;
-    if (!perConnection.has(name) && !aboutTheCaller.has(name) && !isNamed(name)) {
+    if (!perConnection.has(name) && !aboutTheCaller.has(name) && !isNamed(name) && !isLeftOut(name)) {
       kept.push(field);
     }
   }
@@ -95,10 +103,11 @@ export function forwardedRequestFields(fields: readonly Field[]): readonly Field
  * What of a response goes back. `alt-svc` is left out: it would send the client to ways that do not exist here. Nor may
  * an upstream speak in the name of the gateway.
  */
-export function forwardedResponseFields(fields: readonly Field[]): readonly Field[] {
+export function forwardedResponseFields(fields: readonly Field[], leftOut: ReadonlySet<string> = noNames): readonly Field[] {
   const isNamed = namedByConnection(fields);
   return fields.filter(
-    ([name]) => !perConnection.has(name) && !isNamed(name) && name !== 'alt-svc' && !name.startsWith('x-casemate-'),
+    ([name]) =>
+      !perConnection.has(name) && !isNamed(name) && !leftOut.has(name) && name !== 'alt-svc' && !name.startsWith('x-casemate-'),
   );
 }
 

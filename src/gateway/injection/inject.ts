@@ -21,7 +21,7 @@ export async function inject(input: InjectInput): Promise<InjectResult> {
     return { ok: false, refusal: fault };
   }
   const isIdentity = identityNames(credential);
-  const kept = forwardedRequestFields(fields).filter(([name]) => !isIdentity(name));
+  const kept = forwardedRequestFields(fields, isIdentity);
   if (credential === undefined || injection === undefined) {
     return { ok: true, outgoing: { target, fields: kept, secret: undefined } };
   }
@@ -36,13 +36,20 @@ export async function inject(input: InjectInput): Promise<InjectResult> {
 /** Asks for answers that can be searched for the secret as they come: whole, because a part of it is not known for one. */
 function searchable(fields: readonly Field[], { kind }: Injection): readonly Field[] {
   // A signature says nothing of the key, and large objects are fetched in parts.
-  const changed = kind === 'sigv4' ? ofForm : [...ofForm, ...ofParts];
-  return [...fields.filter(([name]) => !changed.includes(name)), ['accept-encoding', 'identity']];
+  const changed = kind === 'sigv4' ? ofForm : ofFormAndParts;
+  const kept = fields.filter(([name]) => !changed.has(name));
+  kept.push(['accept-encoding', 'identity']);
+  return kept;
 }
 
-const ofForm: readonly string[] = ['accept-encoding', 'accept-charset', 'grpc-accept-encoding', 'connect-accept-encoding'];
+const ofForm: ReadonlySet<string> = new Set([
+  'accept-encoding',
+  'accept-charset',
+  'grpc-accept-encoding',
+  'connect-accept-encoding',
+]);
 /** `Request-Range`: as browsers said it before the standard, and Apache still reads it. */
-const ofParts: readonly string[] = ['range', 'if-range', 'request-range'];
+const ofFormAndParts: ReadonlySet<string> = new Set([...ofForm, 'range', 'if-range', 'request-range']);
 
 async function reveal(credential: BoundCredential): Promise<Material | Refusal> {
   try {
@@ -94,7 +101,8 @@ function unfit({ name }: BoundCredential, why: string): InjectResult {
 }
 
 function withHeader({ input, kept }: Placing, injected: Field, secret: string): InjectResult {
-  const fields = [...kept.filter(([name]) => name !== injected[0]), injected];
+  const fields = kept.filter(([name]) => name !== injected[0]);
+  fields.push(injected);
   return { ok: true, outgoing: { target: input.target, fields, secret } };
 }
 

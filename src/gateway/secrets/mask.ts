@@ -1,3 +1,5 @@
+import type { Field } from '../http/fields.ts';
+
 /**
  * Replaces secrets in a stream of bytes by as many asterisks: lengths stay, so that `Content-Length` stays true. Of
  * what arrives only the longest tail that may be the beginning of a secret is held back, so that events are not delayed.
@@ -93,6 +95,18 @@ export function maskText(text: string, needles: Needles): string {
   const mask = createMask(needles);
   const masked = mask.push(Buffer.from(text, 'latin1'));
   return mask.hits() === 0 ? text : Buffer.concat([masked, mask.finish()]).toString('latin1');
+}
+
+/** The same for the values of many fields: mostly none of them holds one, so all are looked at together first. */
+export function maskFields(fields: readonly Field[], needles: Needles): readonly Field[] {
+  if (needles.texts.length === 0) {
+    return fields;
+  }
+  let all = '';
+  for (const field of fields) {
+    all += `${field[1]}\n`;
+  }
+  return maskText(all, needles) === all ? fields : fields.map(([name, value]): Field => [name, maskText(value, needles)]);
 }
 
 function isBytes(text: string): boolean {

@@ -90,12 +90,15 @@ export function secretIn(text: string, needles: NeedleSet): string | undefined {
   }
   const unescaped = withoutEscapes(text);
   const basic = /: *basic +(\S+)$/i.exec(text)?.[1];
-  const forms = [
-    text,
-    ...(unescaped === text ? [] : [unescaped]),
-    ...(basic === undefined ? [] : [Buffer.from(basic, 'base64').toString('latin1')]),
-  ];
-  return forms.map((form) => needles.find(Buffer.from(form, 'latin1'), 0)?.label).find((label) => label !== undefined);
+  return (
+    labelIn(text, needles) ??
+    (unescaped === text ? undefined : labelIn(unescaped, needles)) ??
+    (basic === undefined ? undefined : needles.find(Buffer.from(basic, 'base64'), 0)?.label)
+  );
+}
+
+function labelIn(text: string, needles: NeedleSet): string | undefined {
+  return needles.find(Buffer.from(text, 'latin1'), 0)?.label;
 }
 
 /** The same text with every known secret in it made unreadable. */

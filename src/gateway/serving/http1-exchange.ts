@@ -1,3 +1,4 @@
+import { createStop, type Stop } from '../../base/stop.ts';
 import type { ContentStream } from '../bodies/content-stream.ts';
 import type { Exchange } from '../exchange.ts';
 import { valuesOf, type Field } from '../http/fields.ts';
@@ -8,7 +9,7 @@ import type { WrittenContent } from '../bodies/written-content.ts';
 export interface Under {
   readonly request: ReadRequest;
   readonly body: ContentStream | undefined;
-  readonly gone: AbortController;
+  readonly gone: Stop;
   trailers: readonly Field[];
   /** its content, or the want of it, is complete */
   isWhole: boolean;
@@ -32,7 +33,7 @@ export function under(request: ReadRequest, body: ContentStream | undefined): Un
   return {
     request,
     body,
-    gone: new AbortController(),
+    gone: createStop(),
     trailers: [],
     isWhole: body === undefined,
     isBroken: false,

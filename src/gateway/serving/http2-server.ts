@@ -1,3 +1,4 @@
+import { createStop } from '../../base/stop.ts';
 import {
   constants,
   performServerHandshake,
@@ -80,7 +81,7 @@ interface Incoming {
 function http2Exchange({ stream, headers, flags, raw }: Incoming): Exchange {
   const fields = fieldsOf(raw);
   const authority = headers[':authority'];
-  const gone = new AbortController();
+  const gone = createStop();
   stream.once('aborted', () => gone.abort());
   stream.once('close', () => {
     if (!stream.writableFinished) {

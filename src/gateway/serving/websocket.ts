@@ -9,7 +9,7 @@ import { faulty } from '../fault.ts';
 import { flat, tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
 import { tellRejected } from '../exchange/local-answer.ts';
-import { createMask, maskText } from '../secrets/mask.ts';
+import { createMask, maskFields } from '../secrets/mask.ts';
 import { pump } from '../bodies/pump.ts';
 import { guardStop, searchOutward, stoppedBy, upstreamRequest } from '../exchange/outgoing-request.ts';
 import { permit } from '../exchange/permit.ts';
@@ -135,11 +135,7 @@ async function join(
   const { site, needles, sent, received, stop } = run;
   const outer = answer.socket;
   const kept = answeredFields(answer.fields, run);
-  const lines = flat([
-    ['Connection', 'Upgrade'],
-    ['Upgrade', 'websocket'],
-    ...kept.map(([name, value]): Field => [name, maskText(value, needles)]),
-  ]);
+  const lines = flat([['Connection', 'Upgrade'], ['Upgrade', 'websocket'], ...maskFields(kept, needles)]);
   const socket = take();
   socket.write(headOf(lines));
   const guard = guardStop(run);

@@ -1,3 +1,4 @@
+import type { StopSignal } from '../../base/stop.ts';
 import { lookup, Resolver } from 'node:dns/promises';
 import { connect, isIP, type Socket } from 'node:net';
 
@@ -24,7 +25,7 @@ export interface DialOptions<Connection extends Socket | Wire = Socket> {
   readonly resolve: Resolve;
   readonly dial: (target: DialTarget) => Connection;
   readonly timeoutMs: number;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** default: public addresses that are none of this host's */
   readonly isAddressAllowed?: ((address: string) => boolean) | undefined;
 }
@@ -95,7 +96,7 @@ interface Limit {
 }
 
 /** Over with `signal`, or when the time is up. `AbortSignal.any` and `timeout` would hold on to all of it until then. */
-function limited(signal: AbortSignal, timeoutMs: number): Limit {
+function limited(signal: StopSignal, timeoutMs: number): Limit {
   const give = (): void => {
     limit.isOver = true;
     limit.onOver?.();

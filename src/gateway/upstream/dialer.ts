@@ -1,3 +1,4 @@
+import type { StopSignal } from '../../base/stop.ts';
 import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 
@@ -14,15 +15,15 @@ import type { Wire } from './wire.ts';
 /** Every way the gateway opens a connection outwards. */
 export interface Dialer {
   /** for bytes that are relayed as they are, by `splice` */
-  readonly relay: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket | Wire>>;
-  readonly tcp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<Socket>>;
+  readonly relay: (destination: Destination, signal: StopSignal) => Promise<Attempt<Socket | Wire>>;
+  readonly tcp: (destination: Destination, signal: StopSignal) => Promise<Attempt<Socket>>;
   readonly tls: (destination: Destination, wanted: SecureDial) => Promise<Attempt<TLSSocket>>;
-  readonly plainHttp: (destination: Destination, signal: AbortSignal) => Promise<Attempt<PlainRoute>>;
+  readonly plainHttp: (destination: Destination, signal: StopSignal) => Promise<Attempt<PlainRoute>>;
 }
 
 export interface SecureDial {
   readonly alpn: readonly string[];
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   readonly sessions?: TlsSessions | undefined;
 }
 
@@ -52,7 +53,7 @@ export function createDialer(options: DialerOptions): Dialer {
     made ??= createSecureContext(options.trustStorePem === undefined ? {} : { ca: splitPem(options.trustStorePem) });
     return made;
   };
-  const dialOptions = <C extends Socket | Wire>(signal: AbortSignal, dial: (target: DialTarget) => C) => ({
+  const dialOptions = <C extends Socket | Wire>(signal: StopSignal, dial: (target: DialTarget) => C) => ({
     resolve: options.resolve,
     dial,
     timeoutMs: options.dialMs,
@@ -62,7 +63,7 @@ export function createDialer(options: DialerOptions): Dialer {
   });
   const dialBy =
     <C extends Socket | Wire>(dial: (target: DialTarget) => C) =>
-    (destination: Destination, signal: AbortSignal): Promise<Attempt<C | Socket>> => {
+    (destination: Destination, signal: StopSignal): Promise<Attempt<C | Socket>> => {
       const { host, port, override } = destination;
       const proxy = override === undefined ? proxyFor(options.proxy, host, port, 'secure') : undefined;
       return proxy === undefined

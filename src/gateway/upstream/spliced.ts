@@ -1,3 +1,4 @@
+import type { StopSignal } from '../../base/stop.ts';
 /** What a relay of bytes is told, and what it tells at its end. */
 export interface Spliced {
   /** from the sandbox */
@@ -10,5 +11,5 @@ export interface Spliced {
 export interface SpliceOptions {
   /** silence of both sides */
   readonly idleMs: number;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
 }

@@ -1,8 +1,9 @@
+import type { StopSignal } from '../../base/stop.ts';
 import type { Socket } from 'node:net';
 
 import { brokenRequest, faulty, outdated, type Attempt } from '../fault.ts';
 import { pump } from '../bodies/pump.ts';
-import type { Field } from '../http/fields.ts';
+import { valuesOf, type Field } from '../http/fields.ts';
 import type { WrittenRequest } from '../http/request-text.ts';
 import { createConnectionPool, type ConnectionPool } from './connection-pool.ts';
 import type { Http1Connection, Waiting } from './http1-connection.ts';
@@ -72,7 +73,7 @@ export function createHttp1Upstream(options: UpstreamOptions): Http1Upstream {
 }
 
 interface Route {
-  readonly connect: (signal: AbortSignal) => Promise<Attempt<Socket>>;
+  readonly connect: (signal: StopSignal) => Promise<Attempt<Socket>>;
   /** the request as the next server on the way wants it written */
   readonly addressed: (request: UpstreamRequest) => UpstreamRequest;
 }
@@ -101,7 +102,7 @@ function createRoute({ secure, dialer, destination, sessions }: UpstreamOptions)
 
 /** Says of what is sent how it ends. Throws where that is stated in more than one way. */
 function writtenBy({ method, target, authority, fields, body }: UpstreamRequest): WrittenRequest {
-  const lengths = fields.filter(([name]) => name === 'content-length').map(([, value]) => value);
+  const lengths = valuesOf(fields, 'content-length');
   const [length] = lengths;
   if (lengths.length > 1 || (length !== undefined && !/^[0-9]{1,15}$/.test(length))) {
     throw new Error('the length of the content has more than one meaning');
@@ -109,10 +110,12 @@ function writtenBy({ method, target, authority, fields, body }: UpstreamRequest)
   if (body === undefined && length !== undefined && Number(length) !== 0) {
     throw new Error('a length is stated of content that is not there');
   }
-  const own: readonly Field[] =
-    body === undefined && length === undefined && !repeatable.has(method) ? [['content-length', '0']] : [];
   const framing = body === undefined ? 'none' : length === undefined ? 'chunked' : { length: Number(length) };
-  return { method, target, fields: [['host', authority], ...fields, ...own], framing };
+  const written: Field[] = [['host', authority], ...fields];
+  if (body === undefined && length === undefined && !repeatable.has(method)) {
+    written.push(['content-length', '0']);
+  }
+  return { method, target, fields: written, framing };
 }
 
 interface Carried {

@@ -1,3 +1,4 @@
+import type { StopSignal } from '../../base/stop.ts';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 
@@ -10,7 +11,7 @@ import type { RequestBody, UpstreamAnswer, UpstreamOptions, UpstreamRequest } fr
 /** Requests over one HTTP/2 session to an upstream that offers it. Nothing is sent a second time. */
 export interface Http2Upstream {
   /** The live session or a new one; a plain connection where the upstream chose HTTP/1.1; `undefined` where it is known to. */
-  readonly session: (signal: AbortSignal) => Promise<Attempt<Offer> | undefined>;
+  readonly session: (signal: StopSignal) => Promise<Attempt<Offer> | undefined>;
   readonly retire: () => void;
   readonly close: () => void;
 }

@@ -1,3 +1,4 @@
+import type { StopSignal } from '../../base/stop.ts';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
@@ -18,7 +19,7 @@ export interface UpstreamRequest {
   readonly body: RequestBody | undefined;
   /** the caller reads fields behind the answer (RFC 9110 section 10.1.4); gRPC servers insist on being told */
   readonly takesTrailers: boolean;
-  readonly signal: AbortSignal;
+  readonly signal: StopSignal;
   /** HTTP/2, where the upstream offers it */
   readonly prefersHttp2: boolean;
   /** Asked when a connection is there and nothing is written yet: whether the credential in it still holds; absent: yes. */

@@ -9,14 +9,19 @@ export interface UpstreamStore {
 
 export function createUpstreamStore(shared: Omit<UpstreamOptions, 'destination' | 'secure'>, kept = 256): UpstreamStore {
   const upstreams = new Map<string, Upstream>();
+  let last: { readonly key: string; readonly upstream: Upstream } | undefined;
   return {
     get({ destination, secure }) {
       const { host, port, override } = destination;
-      const key = [secure, host, port, override?.tls, override?.host, override?.port].join(' ');
+      const key = `${secure} ${host} ${port} ${override?.tls} ${override?.host} ${override?.port}`;
+      if (last?.key === key) {
+        return last.upstream;
+      }
       const upstream = upstreams.get(key) ?? createUpstream({ destination, secure, ...shared });
       // Set anew: the map's order is the order of use.
       upstreams.delete(key);
       upstreams.set(key, upstream);
+      last = { key, upstream };
       const [oldest] = upstreams;
       if (upstreams.size > kept && oldest !== undefined) {
         upstreams.delete(oldest[0]);
@@ -29,6 +34,7 @@ export function createUpstreamStore(shared: Omit<UpstreamOptions, 'destination' 
         upstream.close();
       }
       upstreams.clear();
+      last = undefined;
     },
   };
 }

@@ -2,6 +2,9 @@
 
 const unreserved = /[A-Za-z0-9\-._~]/;
 
+/** Nothing in it that is escaped, empty or begins with a dot: its own canonical form, as most paths are. */
+const plain = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+\/?$/;
+
 /**
  * The path of a request target in canonical form (RFC 3986 section 6.2.2: unreserved characters decoded, escapes in
  * capitals, query dropped), or `undefined` where servers are known to disagree about it: no leading slash, characters
@@ -11,6 +14,9 @@ const unreserved = /[A-Za-z0-9\-._~]/;
 export function canonicalPath(target: string): string | undefined {
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);
+  if (plain.test(path)) {
+    return path;
+  }
   if (!path.startsWith('/') || !/^[!-~]+$/.test(path) || /[\\#]/.test(path) || /%(?![0-9A-Fa-f]{2})/.test(path)) {
     return undefined;
   }

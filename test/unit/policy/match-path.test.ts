@@ -209,3 +209,35 @@ describe('canonicalPath', () => {
     );
   });
 });
+
+test('a path in which nothing has to be looked into is judged as one in which something has', () => {
+  const piece = fc.constantFrom(
+    '/',
+    '//',
+    '.',
+    '..',
+    'a',
+    'Z',
+    '~',
+    '-',
+    '_',
+    ';',
+    ';x',
+    '0',
+    '%2e',
+    '%2F',
+    '%zz',
+    '\\',
+    '#',
+    ' ',
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 10 }), (pieces) => {
+      // With an escape behind it, it goes the long way.
+      const path = `/${pieces.join('')}`;
+      expect(canonicalPath(`${path}A`)).toBe(canonicalPath(`${path}%41`));
+      expect(canonicalPath(`${path}/`)).toBe(canonicalPath(`/%41${path}/`)?.slice(2));
+    }),
+    { numRuns: 3000 },
+  );
+});

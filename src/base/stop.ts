@@ -1,0 +1,52 @@
+/**
+ * Says once that something is over. What is used of an `AbortController`, which may stand in its place: one is made for each
+ * request and connection, and the real one costs several times as much in time and memory.
+ */
+export interface StopSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  /** Called at most once, in the order in which they were added; none that is added afterwards. */
+  readonly addEventListener: (type: 'abort', listener: () => void, options?: { readonly once: boolean }) => void;
+  readonly removeEventListener: (type: 'abort', listener: () => void) => void;
+}
+
+export interface Stop {
+  readonly signal: StopSignal;
+  readonly abort: (reason?: unknown) => void;
+}
+
+export function createStop(): Stop {
+  const signal = new Signal();
+  return { signal, abort: (reason) => signal.give(reason) };
+}
+
+class Signal implements StopSignal {
+  aborted = false;
+  reason: unknown = undefined;
+  #listeners: (() => void)[] = [];
+
+  addEventListener(_type: 'abort', listener: () => void): void {
+    if (!this.aborted && !this.#listeners.includes(listener)) {
+      this.#listeners.push(listener);
+    }
+  }
+
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    const at = this.#listeners.indexOf(listener);
+    if (at !== -1) {
+      this.#listeners.splice(at, 1);
+    }
+  }
+
+  give(reason: unknown): void {
+    if (this.aborted) {
+      return;
+    }
+    this.aborted = true;
+    this.reason = reason;
+    // Who is told may take another one off the list.
+    for (let listener = this.#listeners.shift(); listener !== undefined; listener = this.#listeners.shift()) {
+      listener();
+    }
+  }
+}
