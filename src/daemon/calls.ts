@@ -345,6 +345,7 @@ async function inspectCall({ context, sandboxes }: CallParts, name: string): Pro
     seen: row.state === 'running' ? await seenFromOutside(targetOf(row, plan, processes), context.uid) : [],
     folder: sandboxFolder(context.paths, row.id),
     processes,
+    namespaces: row.state === 'running' ? ((await context.engine.namespaces?.(row.id)) ?? {}) : {},
     budgets: budgetsOf(context, row.id, plan.guards),
     logins: await loginsOf(context, plan),
     phantoms: [...(context.held.get(row.id)?.bound.values() ?? [])].map((credential) => credential.phantom),

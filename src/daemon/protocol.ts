@@ -10,7 +10,7 @@ import type { SnapshotCalls } from './snapshot-protocol.ts';
 import type { CredentialChange, RemovalList, RevokeAnswer } from '../sandbox/credentials.ts';
 import type { CredentialView } from '../sandbox/list-credentials.ts';
 import type { Attestation } from '../journal/attest.ts';
-import type { OutsideView } from '../proof/seen-from-outside.ts';
+import type { OutsideView, SeenProcesses } from '../proof/seen-from-outside.ts';
 import type { Outcome, Statement } from '../proof/statement.ts';
 import type { BudgetState } from '../gateway/guards/budgets.ts';
 import type { Explanation } from '../policy/proposing/explain.ts';
@@ -343,14 +343,12 @@ export interface DestroyAnswer {
   readonly kept: readonly string[];
 }
 
-export interface InspectAnswer extends Accompanied {
+export interface InspectAnswer extends Accompanied, SeenProcesses {
   readonly sandbox: SandboxView;
   readonly plan: Plan;
   /** what this host sees of the running sandbox, by probe; empty when it does not run */
   readonly seen: readonly OutsideView[];
   readonly folder: string;
-  /** host ids of what runs inside, the first process first */
-  readonly processes: readonly number[];
   readonly budgets: readonly BudgetState[];
   /** of agents, where the sandbox uses one */
   readonly logins: readonly LoginShown[];

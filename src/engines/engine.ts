@@ -55,6 +55,11 @@ export interface Engine {
   /** Host process ids inside, for outside probes. */
   readonly processes: (id: string) => Promise<readonly number[]>;
   /**
+   * Links of the first process's namespaces by their names (proc(5), `ns`), where the engine can tell what whoever calls may not
+   * look at; none where they are another kernel's. Absent: it can tell no more than anybody.
+   */
+  readonly namespaces?: (id: string) => Promise<Readonly<Record<string, string>>>;
+  /**
    * Copies the home of a sandbox that does not run to a file that is not there yet; resolves to its bytes on disk. Throws
    * `UNSUPPORTED` where the home is no file. Absent: this engine has no such homes.
    */
@@ -117,7 +122,7 @@ export interface SandboxConnection {
 }
 
 export interface SendingProcess {
-  /** on the host */
+  /** on the machine whose kernel runs the sandbox: this host, unless the engine is elsewhere */
   readonly pid: number;
   /** what it calls itself, cut and safe to print; may hold what was on its command line */
   readonly command: string;

@@ -65,6 +65,7 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     endOrphans: async (id) => (await of(id)).endOrphans(id),
     stats: async (id, options) => (await of(id)).stats(id, options),
     processes: async (id) => (await of(id)).processes(id),
+    namespaces: async (id) => (await (await of(id)).namespaces?.(id)) ?? {},
     containers: async (id) => containersOf(await of(id), id),
     keepHome: async (id, home, to, options) => keepingHomes(await of(id)).keepHome(id, home, to, options),
     putHomeBack: async (id, home, from, options) => keepingHomes(await of(id)).putHomeBack(id, home, from, options),

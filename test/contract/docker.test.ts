@@ -1,5 +1,5 @@
 /** The engines `docker` and `podman` over real ones, by whoever may use their sockets: as root and as an ordinary user. */
-import { chmod, readdir, readFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, readlink } from 'node:fs/promises';
 
 import { describe, expect, test } from 'vitest';
 
@@ -42,6 +42,9 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('with a real engin
         const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
         expect(inside.length).toBe(1);
         expect(all).toContain(String(inside[0]));
+        await expect(readlink(`/proc/${inside[0]}/ns/net`)).rejects.toMatchObject({ code: 'EACCES' });
+        const spaces = (await lab.engine.namespaces?.(id)) ?? {};
+        expect((await lab.inside(id, ['readlink', '/proc/self/ns/net'])).out.trim()).toBe(spaces['net']);
       } finally {
         await lab.remove();
       }
@@ -57,6 +60,7 @@ describe.skipIf(machine === undefined)('with a real engine on a kernel of its ow
   engineContract('docker, in a virtual machine,', () => dockerLab('docker', { socket: machine ?? '', uplink }), {
     runs: true,
     agent: workspaceOwner,
+    isElsewhere: true,
   });
 });
 

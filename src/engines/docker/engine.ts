@@ -79,7 +79,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
   };
 }
 
-function ofProcesses(context: DockerContext): Pick<Engine, 'endSession' | 'processes' | 'processOf'> {
+function ofProcesses(context: DockerContext): Pick<Engine, 'endSession' | 'namespaces' | 'processes' | 'processOf'> {
   return {
     async endSession(id, leader) {
       const init = await liveInit(context, id);
@@ -89,6 +89,10 @@ function ofProcesses(context: DockerContext): Pick<Engine, 'endSession' | 'proce
       const [init, kernel] = await Promise.all([liveInit(context, id), kernelOf(context)]);
       // Elsewhere they are no processes of this host, and whoever asks may take them for such.
       return init === undefined || !(await kernel.isHere()) ? [] : kernel.processesInside(init);
+    },
+    async namespaces(id) {
+      const [init, kernel] = await Promise.all([liveInit(context, id), kernelOf(context)]);
+      return init === undefined || !(await kernel.isHere()) ? {} : kernel.namespaces(init.pid);
     },
     async processOf(id, connection) {
       const init = await liveInit(context, id);

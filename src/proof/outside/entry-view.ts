@@ -22,6 +22,7 @@ export interface EntryView {
 
 const kinds = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup', 'time'];
 const sharedFields = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', 'Seccomp', 'Seccomp_filters', 'Umask'];
+const namespaceName = (kind: string): string => `${kind} namespace`;
 const ownFields = ['Uid', 'Gid', 'Groups'];
 
 export async function entryView(pid: number): Promise<EntryView> {
@@ -42,7 +43,7 @@ export async function entryView(pid: number): Promise<EntryView> {
   return {
     shared: {
       ...pick(sharedFields),
-      ...Object.fromEntries(kinds.map((kind, index) => [`${kind} namespace`, namespaces[index] ?? ''])),
+      ...Object.fromEntries(kinds.map((kind, index) => [namespaceName(kind), namespaces[index] ?? ''])),
       ...limitsOf(limits),
       'control groups': group.trim(),
       'score when memory is short': score.trim(),
@@ -53,6 +54,15 @@ export async function entryView(pid: number): Promise<EntryView> {
     // Field 7 of proc(5), behind a name that may hold anything.
     hasTerminal: Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[4] ?? 0) !== 0,
     variables: environ.split('\0').filter((variable) => variable !== ''),
+  };
+}
+
+/** With what the engine tells of namespaces, by their kinds, where whoever proves may not look at the process. Pure. */
+export function withNamespaces(view: EntryView, told: Readonly<Record<string, string>>): EntryView {
+  const hidden = kinds.filter((kind) => view.shared[namespaceName(kind)] === '' && told[kind] !== undefined);
+  return {
+    ...view,
+    shared: { ...view.shared, ...Object.fromEntries(hidden.map((kind) => [namespaceName(kind), told[kind] ?? ''])) },
   };
 }
 

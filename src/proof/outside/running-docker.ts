@@ -78,7 +78,12 @@ interface Shown {
 /** The workspace, the home, and what the daemon made for this sandbox in its own folders. */
 export function mountFaults(folders: readonly ShownFolder[], { lab, sandbox, plan }: Shown): readonly string[] {
   const { state, runtime } = lab.places;
-  const own = [join(state, 'sandboxes', sandbox.id), join(runtime, plan.engine, sandbox.id), join(state, plan.engine, 'covers')];
+  const own = [
+    join(state, 'sandboxes', sandbox.id),
+    join(runtime, plan.engine, sandbox.id),
+    join(state, plan.engine, 'shown', sandbox.id),
+    join(state, plan.engine, 'covers'),
+  ];
   const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
   return folders.flatMap(({ source, target, writable }) => {
     const isWork = isBelow(source, sandbox.workspace) && isBelow(target, '/workspace');

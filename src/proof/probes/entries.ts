@@ -9,7 +9,7 @@ import { withVisibleCommand } from '../visible-command.ts';
 import { holdCommand } from '../lab/held-command.ts';
 import type { CasemateOptions, Lab, LabSandbox } from '../lab/lab.ts';
 import { readTold, tellingProgram, type Told } from '../lab/told-inside.ts';
-import { differences, entryView, processInside, type EntryView } from '../outside/entry-view.ts';
+import { differences, entryView, processInside, withNamespaces, type EntryView } from '../outside/entry-view.ts';
 import { entries, type Entry, type ProbeTable } from '../probe.ts';
 import type { Inside } from '../target.ts';
 
@@ -140,9 +140,15 @@ async function viewsOf(lab: Lab, { name, nonce, isOwnKernel }: Looked): Promise<
   }
   const { out } = await lab.casemate(['inspect', name, '--json']);
   // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  const { processes } = JSON.parse(out.toString('utf8')) as { readonly processes: readonly number[] };
+  const { processes, namespaces } = JSON.parse(out.toString('utf8')) as {
+    readonly processes: readonly number[];
+    readonly namespaces: Readonly<Record<string, string>>;
+  };
   const [first] = processes;
-  return { first: first === undefined ? undefined : await entryView(first), entered: await entryView(pid) };
+  return {
+    first: first === undefined ? undefined : withNamespaces(await entryView(first), namespaces),
+    entered: await entryView(pid),
+  };
 }
 
 function outsideRows(what: string, { way, first, entered }: Look, secrets: readonly string[]): readonly Row[] {

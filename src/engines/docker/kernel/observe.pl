@@ -103,7 +103,7 @@ my %do = (
   namespaces => sub {
     my ($pid) = @_;
     return join '', map { my $link = readlink '/proc/' . number($pid) . "/ns/$_"; defined $link ? "$_ $link\n" : () }
-      qw(cgroup ipc mnt net pid user uts);
+      qw(cgroup ipc mnt net pid time user uts);
   },
   # inside PID START: processes, of which that one is the first
   inside => sub {
