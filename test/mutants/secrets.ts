@@ -27,9 +27,8 @@ export const secretMutants: readonly Mutant[] = [
     also: [
       {
         file: 'src/gateway/injection/identity.ts',
-        find: '  if (secretIn(own === undefined ? target : withoutParameter(target, own), set) !== undefined) {',
-        replace:
-          '  if (credential === undefined && secretIn(own === undefined ? target : withoutParameter(target, own), set) !== undefined) {',
+        find: '  if (secretIn(withoutOwn(target, injection), set) !== undefined) {',
+        replace: '  if (credential === undefined && secretIn(withoutOwn(target, injection), set) !== undefined) {',
       },
     ],
     caughtBy: ['keys.elsewhere'],

@@ -20,6 +20,16 @@ export function parseScope(authorization: string): SigningScope | undefined {
     : { accessKeyId, region, service };
 }
 
+const credentialForm = /^([A-Za-z0-9]{16,128})\/(\d{8})\/([a-z0-9-]{1,32})\/([a-z0-9-]{1,64})\/aws4_request$/;
+
+/** The same from what stands in an address as `X-Amz-Credential`, in clear text. */
+export function scopeIn(text: string): SigningScope | undefined {
+  const [, accessKeyId, , region, service] = credentialForm.exec(text) ?? [];
+  return accessKeyId === undefined || region === undefined || service === undefined
+    ? undefined
+    : { accessKeyId, region, service };
+}
+
 const domains = ['amazonaws.com', 'amazonaws.com.cn', 'api.aws', 'on.aws'] as const;
 const regionPattern = /^[a-z]{2}(?:-[a-z]+){1,3}-\d{1,2}$/;
 

@@ -2,6 +2,7 @@ import type { BoundCredential, Injection } from '../../credentials/credential.ts
 import type { Field } from '../http/fields.ts';
 import { headerValue } from '../http/header-value.ts';
 import { decodedName, foldedName, hasTooManyParts, isSameName, queryParts } from '../http/query.ts';
+import { isOfSignature } from './presigned.ts';
 import { phantomSearch } from '../secrets/phantom-search.ts';
 import { secretIn } from '../secrets/secret-search.ts';
 import { createRecent } from '../secrets/recent.ts';
@@ -116,9 +117,11 @@ function foreignParameter({ target, credential, injection }: Claims): Refusal | 
   const own = injection?.kind === 'query' ? injection.parameter : undefined;
   // Many servers take a field of a form from the query as well, and some of them that one first.
   const inBody = injection?.kind === 'body' ? injection.field : undefined;
+  // Judged by the one who signs anew.
+  const isSigned = (name: string): boolean => injection?.kind === 'sigv4' && isOfSignature(name);
   const isForeign = (name: string): boolean =>
     (inBody !== undefined && isSameName(name, inBody)) ||
-    (isKeyParameter(name, credential) && (own === undefined || !isSameName(name, own)));
+    (isKeyParameter(name, credential) && !isSigned(name) && (own === undefined || !isSameName(name, own)));
   const foreign = queryParts(target)
     .map(({ name }) => decodedName(name))
     .find(isForeign);
@@ -136,8 +139,7 @@ function isKeyParameter(name: string, { keyParameters }: BoundCredential): boole
 /** A phantom anywhere else: it does no harm there, but somebody tries to see where the real one goes. */
 function misplaced({ fields, target, credential, injection, phantoms }: Claims): Refusal | undefined {
   const set = phantomSearch(phantoms);
-  const own = injection?.kind === 'query' ? injection.parameter : undefined;
-  if (secretIn(own === undefined ? target : withoutParameter(target, own), set) !== undefined) {
+  if (secretIn(withoutOwn(target, injection), set) !== undefined) {
     return refuse('phantom-misplaced', 'a key of this sandbox stands in the address of the request');
   }
   const isIdentity = identityNames(credential);
@@ -155,7 +157,21 @@ function misplaced({ fields, target, credential, injection, phantoms }: Claims):
     : refuse('phantom-misplaced', `a key of this sandbox stands in the header ${field[0]}, where it does not belong`);
 }
 
-function withoutParameter(target: string, own: string): string {
-  const rest = queryParts(target).filter(({ name }) => !isSameName(decodedName(name), own));
+/** Without what is looked at by whoever puts the key there. */
+function withoutOwn(target: string, injection: Injection | undefined): string {
+  switch (injection?.kind) {
+    case 'query': {
+      return withoutParameters(target, (name) => isSameName(name, injection.parameter));
+    }
+    case 'sigv4': {
+      return target.includes('?') ? withoutParameters(target, isOfSignature) : target;
+    }
+    default:
+      return target;
+  }
+}
+
+function withoutParameters(target: string, isOwn: (name: string) => boolean): string {
+  const rest = queryParts(target).filter(({ name }) => !isOwn(decodedName(name)));
   return `${target.split('?', 1)[0] ?? ''}?${rest.map(({ text }) => text).join('&')}`;
 }

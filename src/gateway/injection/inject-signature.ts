@@ -5,14 +5,16 @@ import { isObjectStore, signRequest, type AwsKeys } from '../../credentials/aws/
 import { parseScope, scopeFault, type SigningScope } from '../../credentials/aws/sigv4-scope.ts';
 import { valuesOf, type Field } from '../http/fields.ts';
 import type { InjectInput, InjectResult, Placing } from './placing.ts';
+import { isPresigned, readPresigned } from './presigned.ts';
 import { phantomSearch } from '../secrets/phantom-search.ts';
 import { maskWhole } from '../secrets/secret-search.ts';
 import { decodedName, decodeOrUndefined, queryParts, valuesOfParameter } from '../http/query.ts';
 import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
 
 /**
- * Requests to AWS: what the caller signed with its phantom keys is signed anew with the real ones (Signature Version
- * 4). Of the caller's signature only key id, region and service are read; all of it is left out.
+ * Requests to AWS: what the caller signed with its phantom keys, in the header or in the address, is signed anew with the
+ * real ones (Signature Version 4). Of the caller's signature only key id, region and service are read, and of an address how
+ * long it is good; all of it is left out.
  */
 const maxBytes = 25 * 1024 * 1024;
 
@@ -25,11 +27,12 @@ const signing = new Set(['authorization', 'x-amz-date', 'x-amz-security-token', 
 /** What is signed beside `x-amz-*`: all that AWS needs, and nothing that a proxy on the way may change. */
 const alsoSigned = new Set(['content-type', 'content-md5']);
 
-export async function injectSignature({ input, credential, kept }: Placing, keys: AwsKeys): Promise<InjectResult> {
-  const scope = scopeOf(input, credential.phantoms());
-  if ('reason' in scope) {
-    return { ok: false, refusal: scope };
+export async function injectSignature(placing: Placing, keys: AwsKeys): Promise<InjectResult> {
+  const read = isPresigned(placing.input.target) ? inAddress(placing) : inHeader(placing);
+  if ('reason' in read) {
+    return { ok: false, refusal: read };
   }
+  const { input, kept, scope } = read;
   const query = clearQuery(input.target);
   if (query === undefined) {
     return refused('not-signable', 'the address cannot be signed: write a space as %20 and a plus as %2B, and escape in UTF-8');
@@ -79,6 +82,39 @@ export async function injectSignature({ input, credential, kept }: Placing, keys
   };
 }
 
+/** A request without what its caller signed, and what that said. */
+type Unsigned = Pick<Placing, 'input' | 'kept'> & { readonly scope: SigningScope };
+
+function inAddress({ input, kept, credential }: Placing): Unsigned | Refusal {
+  if (valuesOf(input.fields, 'authorization').length > 0) {
+    return refuse('foreign-key', 'the request is signed in its address and in its header');
+  }
+  const read = readPresigned(input);
+  if (typeof read === 'string') {
+    return refuse('not-signable', read);
+  }
+  const { scope, securityToken, target, moved } = read;
+  if (securityToken !== undefined && !credential.phantoms().includes(securityToken)) {
+    return refuse('foreign-key', "the address holds a token that is not this sandbox's own");
+  }
+  const fault = ownFault(scope, input.host, credential.phantoms());
+  const fields = [...input.fields, ...moved];
+  return fault ?? { input: { ...input, target, fields }, kept: [...kept, ...moved], scope };
+}
+
+function inHeader({ input, kept, credential }: Placing): Unsigned | Refusal {
+  const scope = scopeOf(input, credential.phantoms());
+  return 'reason' in scope ? scope : { input, kept, scope };
+}
+
+function ownFault(scope: SigningScope, host: string, phantoms: readonly string[]): Refusal | undefined {
+  if (!phantoms.includes(scope.accessKeyId)) {
+    return refuse('foreign-key', "the request is signed with keys that are not this sandbox's own");
+  }
+  const fault = scopeFault(scope, host);
+  return fault === undefined ? undefined : refuse('not-signable', fault);
+}
+
 function scopeOf({ fields, host }: InjectInput, phantoms: readonly string[]): SigningScope | Refusal {
   const [authorization, ...more] = valuesOf(fields, 'authorization');
   if (authorization === undefined) {
@@ -94,11 +130,7 @@ function scopeOf({ fields, host }: InjectInput, phantoms: readonly string[]): Si
       : 'no AWS signature of version 4';
     return refuse('foreign-key', `the header authorization holds ${known}`);
   }
-  if (!phantoms.includes(scope.accessKeyId)) {
-    return refuse('foreign-key', "the request is signed with keys that are not this sandbox's own");
-  }
-  const fault = scopeFault(scope, host);
-  return fault === undefined ? scope : refuse('not-signable', fault);
+  return ownFault(scope, host, phantoms) ?? scope;
 }
 
 /** As the signer wants it; `undefined` where servers could read it in two ways. */
