@@ -70,13 +70,12 @@ export function limitsWithin(limits: Limits, { memoryBytes, cpus = Infinity, pid
   };
 }
 
-/** Brings into force what the policy says now. Throws where the host does not hold it. */
-export async function applyShare({
-  engine,
-  store,
-  share,
-}: Pick<SandboxContext, 'engine' | 'store' | 'share'>): Promise<TogetherUse | undefined> {
-  const { ready, memoryBytes, cpus, pids } = await share();
+/** Brings into force what the policy says now, or was read to say just before. Throws where the host does not hold it. */
+export async function applyShare(
+  { engine, store, share }: Pick<SandboxContext, 'engine' | 'store' | 'share'>,
+  read?: HostShare,
+): Promise<TogetherUse | undefined> {
+  const { ready, memoryBytes, cpus, pids } = read ?? (await share());
   engine.holdReady?.(ready);
   return await engine.limitTogether?.(store.ownerId, { memoryBytes, cpus, pids });
 }

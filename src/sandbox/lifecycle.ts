@@ -18,6 +18,7 @@ import { prepareFolder, removeFolder, sandboxFolder, writeTrust } from './folder
 import { repositoriesAtEnd } from './found-repositories.ts';
 import { guardingOf } from './guarding.ts';
 import { applyShare } from './host-share.ts';
+import type { HostShare } from './share-limits.ts';
 import { localNames } from './local-names.ts';
 import { parsePlan, type Plan } from './plan.ts';
 import { lastOfLife } from './on-record.ts';
@@ -34,6 +35,8 @@ export interface StartOptions {
   /** variables of the caller's own environment that credential sources of this sandbox name */
   readonly callerEnv: Environment;
   readonly actor: string;
+  /** of the room that it was given; default: read now */
+  readonly share?: HostShare | undefined;
 }
 
 export async function startSandbox(context: SandboxContext, row: SandboxRow, options: StartOptions): Promise<void> {
@@ -44,7 +47,7 @@ export async function startSandbox(context: SandboxContext, row: SandboxRow, opt
     bindPlanCredentials(context, { plan, sandboxId: row.id, parent: row.parent, callerEnv: options.callerEnv }),
   ]);
   // Before anything is made: a crowd that is not held is not started.
-  await (plan.engine === 'oci' ? applyShare(context) : undefined);
+  await (plan.engine === 'oci' ? applyShare(context, options.share) : undefined);
   store.move(row.id, { state: 'starting', reason: 'asked' });
   const undo = cleanupStack();
   try {

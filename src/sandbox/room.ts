@@ -42,6 +42,8 @@ export interface Queued {
 
 /** Room that is taken, until the sandbox itself counts. */
 export interface Place {
+  /** what all may take together, as it was read when this was given */
+  readonly share: HostShare;
   /** This sandbox is the one: it is not counted twice. */
   readonly is: (id: string) => void;
   readonly leave: () => void;
@@ -77,13 +79,12 @@ export function createRoom({ store, clock, share }: RoomContext): Room {
   let limits: HostShare | undefined;
   const refusalOf = (wish: Wish, bounds: HostShare): Refusal | undefined =>
     refusal(wish, bounds, { taken: [...taken], rows: store.list() });
-  const take = (wish: Wish): Place => {
+  const take = (wish: Wish, bounds: HostShare): Place => {
     const one: Taken = { wish, id: wish.id };
     taken.add(one);
     return {
-      is(id) {
-        one.id = id;
-      },
+      share: bounds,
+      is: (id) => void (one.id = id),
       leave() {
         if (taken.delete(one)) {
           look();
@@ -101,7 +102,7 @@ export function createRoom({ store, clock, share }: RoomContext): Room {
       const reason = refusalOf(waiter.wish, limits);
       if (reason === undefined && !(isFull && waiter.wish.runs)) {
         line.splice(line.indexOf(waiter), 1);
-        waiter.letIn(take(waiter.wish));
+        waiter.letIn(take(waiter.wish, limits));
       } else {
         isFull ||= reason?.isForAll ?? true;
       }
@@ -122,7 +123,7 @@ export function createRoom({ store, clock, share }: RoomContext): Room {
       look();
       const reason = refusalOf(wish, limits) ?? (wish.runs && line.some(({ wish: { runs } }) => runs) ? behindOthers : undefined);
       if (reason === undefined) {
-        return take(wish);
+        return take(wish, limits);
       }
       if ((wish.waitMs ?? 0) <= 0) {
         throw noRoom(reason, wish);

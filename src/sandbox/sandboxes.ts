@@ -95,10 +95,10 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
       return made;
     },
     start: (name, options) =>
-      inRoom(room, find(name), options, () =>
+      inRoom(room, find(name), options, (place) =>
         underLock(name, async (row) => {
           requireParent(context, row);
-          await startOne(context, executions, row, { ...options, before: companions });
+          await startOne(context, executions, row, { ...options, place, before: companions });
           return find(row.id);
         }),
       ),
@@ -170,7 +170,7 @@ async function startOne(
   requireState(row, ['created', 'stopped']);
   await before?.start(row, options);
   try {
-    await startSandbox(context, row, options);
+    await startSandbox(context, row, { ...options, share: options.place?.share });
   } catch (error) {
     await before?.stop(row, { actor: options.actor, reason: 'start-failed' }).catch(() => undefined);
     throw error;
@@ -206,13 +206,18 @@ function requireParent({ store }: SandboxContext, { parent }: SandboxRow): void 
 }
 
 /** Nobody's turn is held up by one who waits in the line: the lock comes after it. */
-async function inRoom<T>(room: Room, row: SandboxRow, { place, line }: CallOptions, start: () => Promise<T>): Promise<T> {
+async function inRoom<T>(
+  room: Room,
+  row: SandboxRow,
+  { place, line }: CallOptions,
+  start: (place: Place | undefined) => Promise<T>,
+): Promise<T> {
   const { id, state, caller } = row;
   const wish = { id, caller, runs: true, count: sandboxesOf(row), ...line };
   // One that runs takes no more by being started again.
   const own = place ?? (state === 'running' ? undefined : await room.enter(wish));
   try {
-    return await start();
+    return await start(own);
   } finally {
     own?.leave();
   }

@@ -45,6 +45,18 @@ describe('room for one more sandbox', () => {
     (await room.enter({ runs: true })).leave();
   });
 
+  it('says what all may take together, as it was when room was given', async () => {
+    share = { ...share, running: 1 };
+    const first = await room.enter({ runs: true });
+    expect(first.share).toBe(share);
+    const waiter = wait();
+    await untilWaiting(1);
+    share = { ...share, running: 2 };
+    await room.refresh();
+    await waiter.ended;
+    expect(waiter.state.place?.share).toBe(share);
+  });
+
   it('is soon there where a sandbox ends soon', async () => {
     share = { ...share, running: 1 };
     const row = await lab.make({ policy: 'limits: { time: 12s }' });
