@@ -52,7 +52,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('with a real engin
   );
 });
 
-/** Socket of an engine in a virtual machine that shares the folder for temporary files with this host, e.g. `test/machine.sh`. */
+/** Socket of an engine in a virtual machine that shares the folder for temporary files with this host, e.g. `scripts/machine.sh`. */
 const machine = processEnvironment.get('CASEMATE_TEST_MACHINE');
 
 describe.skipIf(machine === undefined)('with a real engine on a kernel of its own', { timeout: 600_000 }, () => {

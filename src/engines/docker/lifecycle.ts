@@ -320,9 +320,10 @@ export async function tidy(context: DockerContext): Promise<void> {
   }
   await forgetReady(context, await context.records.all()).catch(() => undefined);
   const known = new Set((await context.records.all()).map(({ spec }) => spec.id));
-  known.add(context.kernelPlace.observer?.label() ?? '');
   // Of an engine that does not answer the next tidying takes care.
   const own = await ownContainers(context).catch((): readonly OwnContainer[] => []);
+  // Asked behind the list: one that is on it was named before it was made.
+  known.add(context.kernelPlace.observer?.label() ?? '');
   const lost = new Set(own.map(({ sandbox }) => sandbox).filter((sandbox) => !known.has(sandbox)));
   await Promise.all([...lost].map((sandbox) => removeContainers(context, sandbox)));
 }

@@ -219,10 +219,14 @@ function ofBroker(row: Pick<Probe, 'title' | 'proves' | 'source'>, work: (offere
     ...row,
     where: 'lab',
     profile: 'full',
-    run: async (lab) =>
-      lab.twin.target.plan?.engine === 'docker'
-        ? { rows: await whereOffered(lab, work) }
-        : { notApplicable: 'Docker is offered inside with the engine docker alone' },
+    async run(lab) {
+      if (lab.twin.target.plan?.engine !== 'docker') {
+        return { notApplicable: 'Docker is offered inside with the engine docker alone' };
+      }
+      return (await labContext(lab).way()).isElsewhere
+        ? { notApplicable: 'Docker is offered inside where the engine has the kernel of this host' }
+        : { rows: await whereOffered(lab, work) };
+    },
   };
 }
 
