@@ -17,6 +17,8 @@ const letterU = 0x75;
 const unicodeStart = Buffer.from('\\u');
 /** Bytes that are looked at one by one before the next sign is searched for: a call for each would cost more where they are many. */
 const nearBytes = 64;
+/** A part goes on for so long behind its last escape: to begin another one costs as much. */
+const usualReach = 512;
 
 /**
  * The parts of the data that hold escapes, in order, each with as much before and behind them as a needle of `reach` bytes
@@ -28,12 +30,13 @@ export function* escapedParts(data: Buffer, reach: number): Generator<EscapedPar
   for (let from = 0, first = next(0); first < data.length; first = next(from)) {
     const start = Math.max(from, first - reach);
     room ??= Buffer.allocUnsafe(data.length);
-    const { count, isLast, lastEnd } = undo(data, room, { start, first, reach });
-    yield { bytes: room.subarray(0, count), placeOf: createPlaces(data, start), isLast };
+    const undone = undo(data, room, { start, first, reach: Math.max(reach, usualReach), next });
+    const { count, isLast } = undone;
+    yield { bytes: room.subarray(0, count), placeOf: createPlaces(data, start, undone), isLast };
     if (isLast) {
       return;
     }
-    from = lastEnd;
+    from = undone.lastEnd;
   }
 }
 
@@ -85,6 +88,8 @@ interface Stretch {
   /** where the first escape in it begins */
   readonly first: number;
   readonly reach: number;
+  /** where the next escape begins */
+  readonly next: (from: number) => number;
 }
 
 interface Undone {
@@ -93,31 +98,54 @@ interface Undone {
   readonly isLast: boolean;
   /** where the last escape in it ends */
   readonly lastEnd: number;
+  /** where what was read ends */
+  readonly end: number;
 }
 
 /** Goes on until no needle reaches from what follows into an escape any more. */
-function undo(data: Buffer, room: Buffer, { start, first, reach }: Stretch): Undone {
+function undo(data: Buffer, room: Buffer, { start, first, reach, next }: Stretch): Undone {
   let count = 0;
   let lastEnd = first;
   let at = start;
-  while (at < data.length && at - lastEnd <= reach) {
+  for (let escape = first; ; escape = next(at)) {
+    const plainEnd = Math.min(escape, lastEnd + reach);
+    copyPlain(data, [at, plainEnd], room, count);
+    count += plainEnd - at;
+    at = plainEnd;
+    if (at < escape || at >= data.length) {
+      return { count, isLast: at >= data.length, lastEnd, end: at };
+    }
     const length = escapeAt(data, at);
     if (length < 0) {
-      return { count, isLast: true, lastEnd };
+      return { count, isLast: true, lastEnd, end: at };
     }
-    room[count] = length === 0 ? (data[at] ?? 0) : valueAt(data, at + length);
+    at += length;
+    room[count] = valueAt(data, at);
     count += 1;
-    at += Math.max(1, length);
-    lastEnd = length === 0 ? lastEnd : at;
+    lastEnd = at;
   }
-  return { count, isLast: at >= data.length, lastEnd };
+}
+
+/** A few bytes by hand: a call costs more. */
+function copyPlain(data: Buffer, [from, to]: readonly [number, number], room: Buffer, at: number): void {
+  if (to - from > nearBytes) {
+    data.copy(room, at, from, to);
+    return;
+  }
+  for (let index = from; index < to; index += 1) {
+    room[at + index - from] = data[index] ?? 0;
+  }
 }
 
 /** Goes on from the place asked for last: what stands before that may have been written over. */
-function createPlaces(data: Buffer, start: number): (index: number) => number {
+function createPlaces(data: Buffer, start: number, { count, end }: Undone): (index: number) => number {
   let at = start;
   let passed = 0;
   return (index) => {
+    // Mostly asked for: nothing was found, and nothing has begun.
+    if (index === count) {
+      return end;
+    }
     for (; passed < index; passed += 1) {
       at += Math.max(1, escapeAt(data, at));
     }
@@ -127,14 +155,22 @@ function createPlaces(data: Buffer, start: number): (index: number) => number {
 
 /** Length of the escape that begins there; 0: none does; -1: the data ends in the middle of what may be one. */
 function escapeAt(data: Buffer, at: number): number {
-  const sign = data[at];
-  if (sign === percent) {
-    return digitsAt(data, at + 1, 2) ?? 0;
+  if (data[at] === percent) {
+    return at + 2 < data.length
+      ? (digitAt(data, at + 1) | digitAt(data, at + 2)) < 16
+        ? 3
+        : 0
+      : (digitsAt(data, at + 1, 2) ?? 0);
   }
-  if (sign !== backslash || (at + 1 < data.length && data[at + 1] !== letterU)) {
+  if (data[at] !== backslash || (at + 1 < data.length && data[at + 1] !== letterU)) {
     return 0;
   }
   return unicodeAt(data, at);
+}
+
+/** 255: none. */
+function digitAt(data: Buffer, at: number): number {
+  return digits[data[at] ?? 0] ?? 255;
 }
 
 /** Those of one byte alone: what is sought has no others. */

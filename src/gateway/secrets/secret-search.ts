@@ -35,15 +35,14 @@ export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptio
   };
   /** Where what may go on ends. */
   const search = (data: Buffer): number => {
-    let end = eachFound(data, needles, ({ at, length, label }) => take(data, label, [at, at + length]));
+    const from = eachFound(data, needles, ({ at, length, label }) => take(data, label, [at, at + length]));
+    let end = isStopped ? 0 : needles.partialAt(data, from);
     for (const { bytes, placeOf, isLast } of isStopped ? [] : escapedParts(data, needles.longest)) {
-      const partial = eachFound(bytes, needles, ({ at, length, label }) =>
-        take(data, label, [placeOf(at), placeOf(at + length)]),
-      );
+      const next = eachFound(bytes, needles, ({ at, length, label }) => take(data, label, [placeOf(at), placeOf(at + length)]));
       if (isStopped) {
         return 0;
       }
-      end = isLast ? Math.min(end, placeOf(partial)) : end;
+      end = isLast ? Math.min(end, placeOf(needles.partialAt(bytes, next))) : end;
     }
     return end;
   };
@@ -66,18 +65,16 @@ export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptio
   };
 }
 
-/** Goes over what is found, until `on` says no; answers where the beginning of one more stands that reaches the end. */
+/** Goes over what is found, until `on` says no; answers where the last one ends. */
 function eachFound(bytes: Buffer, needles: NeedleSet, on: (found: Found) => boolean): number {
-  for (let from = 0; ;) {
-    const found = needles.find(bytes, from);
-    if (found === undefined) {
-      return needles.partialAt(bytes, from);
-    }
-    if (!on(found)) {
-      return 0;
-    }
+  let from = 0;
+  for (let found = needles.find(bytes, from); found !== undefined; found = needles.find(bytes, from)) {
     from = found.at + found.length;
+    if (!on(found)) {
+      break;
+    }
   }
+  return from;
 }
 
 /**
