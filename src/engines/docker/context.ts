@@ -126,9 +126,11 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
     async facts({ again = false } = {}) {
       if (again || known === undefined) {
         const asked = engineFacts(client);
+        const before = known;
         known = asked;
+        // Of one that does not answer now, what runs is still looked at and ended as before.
         asked.catch(() => {
-          known = known === asked ? undefined : known;
+          known = known === asked ? before : known;
         });
       }
       return known;

@@ -11,7 +11,9 @@ import { kernelOf } from './kernel/kernel-of.ts';
 import { labels } from './labels.ts';
 import { kernelFaults } from './read-back.ts';
 import { fieldsOf } from './read-json.ts';
+import { kernelVariable } from './kernel/elsewhere.ts';
 import { containerNames } from './remove-containers.ts';
+import { uplinkVariable } from './uplink/forced.ts';
 import { requireSamePlaces } from './same-places.ts';
 import { mountsIn } from '../workspace/protections.ts';
 import { uplinkBody, volumeBody, volumeMount, volumeOf } from './uplink/bodies.ts';
@@ -52,7 +54,11 @@ export async function requireAsAsked(context: DockerContext, id: string, body: C
   if (init === undefined) {
     const isElsewhere = fieldsOf(fieldsOf(told)['State'])['Running'] === true;
     const why = isElsewhere ? 'runs where this host does not see it' : 'ended at once';
-    throw new CasemateError('ENGINE_FAILED', `the first process of a container ${why}`);
+    throw new CasemateError('ENGINE_FAILED', `the first process of a container ${why}`, {
+      hint: isElsewhere
+        ? `Of an engine on another machine with the very release of this kernel: set ${kernelVariable}=other and ${uplinkVariable} where the daemon is started.`
+        : undefined,
+    });
   }
   const [kernel, { userNamespace }] = await Promise.all([kernelOf(context), context.facts()]);
   const maps = userNamespace ? (['uid_map', 'gid_map'] as const).map((file) => kernel.read(init.pid, file)) : [];
