@@ -64,6 +64,7 @@ async function benchMaker(maker: Maker, sites: { readonly cold: Site; readonly w
     for (const face of faces) {
       const samples = { cold: [] as number[], warm: [] as number[], floor: [] as number[] };
       const floorTime = alone(floor, face);
+      let fault: string | undefined;
       // The first has none to take, and warms what is to be warm.
       for (let round = 0; round < rounds; round += 1) {
         for (const [how, own] of [
@@ -76,8 +77,11 @@ async function benchMaker(maker: Maker, sites: { readonly cold: Site; readonly w
           }
           await new Promise((resolve) => setTimeout(resolve, restMs));
         }
-        if (floorTime !== undefined) {
-          samples.floor.push(await floorTime.ms());
+        if (floorTime !== undefined && fault === undefined) {
+          fault = await floorTime.ms().then(
+            (ms) => void samples.floor.push(ms),
+            (error: unknown) => (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)),
+          );
           await new Promise((resolve) => setTimeout(resolve, restMs));
         }
       }
@@ -87,7 +91,10 @@ async function benchMaker(maker: Maker, sites: { readonly cold: Site; readonly w
         { name: names.cold, unit: 'ms', samples: samples.cold, note: '`share: { ready: 0 }`' },
       );
       if (floorTime !== undefined) {
-        rows.push({ name: nameOf(face, maker, floorTime.what), unit: 'ms', samples: samples.floor, against: names.cold });
+        const name = nameOf(face, maker, floorTime.what);
+        rows.push(
+          fault === undefined ? { name, unit: 'ms', samples: samples.floor, against: names.cold } : blocked(name, 'ms', fault),
+        );
       }
     }
     const samples: number[] = [];
