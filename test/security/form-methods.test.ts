@@ -66,6 +66,10 @@ test('parts whose ends are not clear are refused', async () => {
   );
 });
 
+test('content of two types is refused', async () => {
+  expect(await post('text/plain\r\nContent-Type: application/x-www-form-urlencoded', ['a=1'])).toMatch(/^HTTP\/1\.1 415 /);
+});
+
 test('the method that was judged, and all that only looks like another, go on', async () => {
   for (const [type, body] of [
     [urlencoded, 'a=1&_method=post'],

@@ -1,7 +1,7 @@
 import { hasFunctions } from '../../policy/judging/functions.ts';
 import type { BodyStep } from '../bodies/body-steps.ts';
 import { valuesOf } from '../http/fields.ts';
-import { createFormScan } from '../http/form-scan.ts';
+import { createFormScan, type FieldScan } from '../http/form-scan.ts';
 import { createMultipartScan } from '../http/multipart-scan.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 import { asksForOther, isMethodParameter } from './rewriting.ts';
@@ -15,16 +15,15 @@ export function methodInForm({ exchange, plan }: Run, stop: (refusal: Refusal) =
   if (!hasFunctions(plan.rule) || exchange.body === undefined) {
     return undefined;
   }
-  const types = valuesOf(exchange.fields, 'content-type').join(',');
-  const isOther = (name: string, value: string): boolean => isMethodParameter(name) && asksForOther(value, exchange.method);
-  const scan = /multipart\//i.test(types)
-    ? createMultipartScan(types, { isSought: isMethodParameter, isRefused: isOther })
-    : types === '' || /x-www-form-urlencoded/i.test(types)
-      ? // Rack takes what states no type for a form.
-        createFormScan({ isSought: isMethodParameter, isRefused: isOther })
-      : undefined;
+  const { method } = exchange;
+  const scan = scanOf(valuesOf(exchange.fields, 'content-type'), method, {
+    isSought: isMethodParameter,
+    isRefused: (name, value) => isMethodParameter(name) && asksForOther(value, method),
+  });
   if (scan === 'unreadable') {
-    return broken(() => stop(refuse('content-not-readable', 'the form does not say clearly where its parts end', plan.rule.id)));
+    return broken(() =>
+      stop(refuse('content-not-readable', 'the content does not say clearly what it is, or where its parts end', plan.rule.id)),
+    );
   }
   return scan === undefined
     ? undefined
@@ -32,6 +31,19 @@ export function methodInForm({ exchange, plan }: Run, stop: (refusal: Refusal) =
         const message = 'a field of the form asks for another method than the one that the rules have judged';
         stop(refuse('function-not-allowed', message, plan.rule.id));
       });
+}
+
+function scanOf(types: readonly string[], method: string, scan: FieldScan): Scan | 'unreadable' | undefined {
+  const [type = '', ...more] = types;
+  if (more.length > 0) {
+    return 'unreadable';
+  }
+  if (/multipart\//i.test(type)) {
+    return createMultipartScan(type, scan);
+  }
+  // Rack takes a POST that states no type for a form.
+  const isForm = /x-www-form-urlencoded/i.test(type) || (type === '' && method === 'POST');
+  return isForm ? createFormScan(scan) : undefined;
 }
 
 /** Answers where what may go on ends, -1: none of it. `isLast`: nothing follows. */
