@@ -1,7 +1,7 @@
 #!/bin/sh
-# A Docker Engine on a kernel of its own, for the contract of engines: a Debian machine in QEMU (emulated where there is no KVM,
-# which is some twenty times slower), FOLDER/share shared with it at the same path, its engine at FOLDER/docker.sock. For root;
-# needs mmdebstrap, e2fsprogs, qemu-system-x86 and socat. Ends with Ctrl-C.
+# A Docker Engine on a kernel of its own, for the contract of engines: a Debian machine in QEMU (emulated, which is some twenty
+# times slower, unless ACCEL=kvm says otherwise), FOLDER/share shared with it at the same path, its engine at FOLDER/docker.sock.
+# For root; needs mmdebstrap, e2fsprogs, qemu-system-x86 and socat. FOLDER is absolute. Ends with Ctrl-C.
 #
 #   scripts/machine.sh /tmp/machine &
 #   TMPDIR=/tmp/machine/share CASEMATE_TEST_MACHINE=/tmp/machine/docker.sock CASEMATE_DOCKER_UPLINK=host:10.0.2.2 \
@@ -11,6 +11,7 @@
 set -eu
 folder=${1:?the folder to work in}
 port=${2:-23751}
+case $folder in /*) ;; *) echo "$folder is not absolute" >&2; exit 2 ;; esac
 mkdir -p "$folder/share"
 cd "$folder"
 
@@ -44,7 +45,7 @@ fi
 rm -f docker.sock
 socat -t 86400 UNIX-LISTEN:docker.sock,fork,mode=0600 "TCP:127.0.0.1:$port" &
 trap 'kill $!' EXIT
-qemu-system-x86_64 -accel kvm -accel tcg,thread=multi -smp 2 -cpu max -m 3072 -nographic -no-reboot \
+qemu-system-x86_64 -accel "${ACCEL:-tcg,thread=multi}" -smp 2 -cpu max -m 3072 -nographic -no-reboot \
   -kernel kernel -initrd initrd -append 'console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/init-machine net.ifnames=0' \
   -drive file=disk.img,format=raw,if=virtio -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:2375" -device virtio-net-pci,netdev=net \
   -virtfs "local,path=$folder/share,mount_tag=share,security_model=passthrough" < /dev/null

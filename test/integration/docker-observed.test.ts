@@ -34,7 +34,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an engine whose k
     return rows.map((row) => textOf(fieldsOf(row)['Id']));
   }
 
-  test('has one observer for all sandboxes, made anew where somebody removed it, and gone with the engine', async () => {
+  test('has one observer for all sandboxes, made anew where somebody removed it, and gone with its process and with the last of them', async () => {
     const [one, other] = [await lab.started(), await lab.started()];
     const [first, ...more] = await observers();
     expect([first === undefined, more]).toEqual([false, []]);
@@ -47,7 +47,10 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an engine whose k
     expect(await observers()).toHaveLength(2);
     await second.close?.();
     expect(await observers()).toHaveLength(1);
-    await Promise.all([one, other].map(({ id }) => lab.engine.remove(id)));
+    await lab.engine.remove(one.id);
+    expect(await observers()).toHaveLength(1);
+    await lab.engine.remove(other.id);
+    expect(await observers()).toEqual([]);
   });
 
   test('has signals sent to a command, and to nothing that is none of the sandbox', async () => {

@@ -295,6 +295,10 @@ async function askToEnd(context: DockerContext, { spec }: EngineRecord, { contai
 export async function removeSandbox(context: DockerContext, id: string): Promise<void> {
   if ((await context.records.read(id)) !== undefined) {
     await forget(context, id);
+    // A container with root's rights is not kept for nobody; who asks next has another one made.
+    if ((await context.records.all()).every(({ ready }) => ready === true)) {
+      await context.kernelPlace.observer?.close();
+    }
   }
 }
 
