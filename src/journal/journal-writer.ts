@@ -40,18 +40,20 @@ function journalOn(chain: ChainWriter, { folder, store, keys, release }: Journal
       });
     }
   };
+  const appendStated = async (entry: JournalEntry): Promise<JournalRecord> => {
+    refuseIfUnable();
+    // Without a witness the tail is not guarded. What failed may work by now; where it does not, nothing is appended.
+    await chain.stateHead();
+    refuseIfUnable();
+    return await chain.write(foreign(entry));
+  };
   return {
-    async append(entry) {
-      refuseIfUnable();
-      if (chain.witnessFault() !== undefined) {
-        // Without a witness the tail is not guarded. What failed may work by now; where it does not, nothing is appended.
-        await chain.stateHead();
-        refuseIfUnable();
+    // Twice for each exchange: one more asynchronous function would be made for each.
+    append(entry) {
+      if (closed || chain.broken() !== undefined || chain.witnessFault() !== undefined || isOwn(entry)) {
+        return appendStated(entry);
       }
-      if (entry.action.startsWith('journal.')) {
-        throw new CasemateError('INTERNAL', `the action ${entry.action} belongs to the journal itself`);
-      }
-      return await chain.write(entry);
+      return chain.write(entry);
     },
     credentialHash: keys.credentialHash,
     attest: (kind, text) => attest(kind, text, keys),
@@ -74,6 +76,18 @@ function journalOn(chain: ChainWriter, { folder, store, keys, release }: Journal
       }
     },
   };
+}
+
+function isOwn({ action }: JournalEntry): boolean {
+  return action.startsWith('journal.');
+}
+
+/** Throws where it is an entry that only the journal itself writes. */
+function foreign(entry: JournalEntry): JournalEntry {
+  if (isOwn(entry)) {
+    throw new CasemateError('INTERNAL', `the action ${entry.action} belongs to the journal itself`);
+  }
+  return entry;
 }
 
 async function* newestFirst(folder: string): AsyncGenerator<JournalRecord> {
