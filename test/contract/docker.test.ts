@@ -54,6 +54,9 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('with a real engin
 
 /** Socket of an engine in a virtual machine that shares the folder for temporary files with this host, e.g. `scripts/machine.sh`. */
 const machine = processEnvironment.get('CASEMATE_TEST_MACHINE');
+if (machine === undefined) {
+  process.stderr.write('SKIP an engine in a virtual machine: CASEMATE_TEST_MACHINE names none (scripts/machine.sh starts one)\n');
+}
 
 describe.skipIf(machine === undefined)('with a real engine on a kernel of its own', { timeout: 600_000 }, () => {
   const uplink = forcedUplink(processEnvironment);
