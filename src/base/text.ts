@@ -1,12 +1,11 @@
 /** Text from a sandbox, a project or a network peer, made safe to show on a terminal. */
 
 /**
- * Every character that can drive a terminal or reorder what a person reads: C0 and C1 controls, DEL, line and paragraph
- * separators, bidirectional controls, zero-width characters and the byte order mark (CWE-150, CVE-2021-42574).
+ * Every character that can drive a terminal, or reorder or hide what a person reads: controls (C0, C1, DEL), all of Unicode's
+ * format characters (bidirectional, zero-width, shaping, tags, the byte order mark), line and paragraph separators, halves of
+ * characters (UAX 9; CWE-150, CVE-2021-42574).
  */
-const unsafe =
-  // oxlint-disable-next-line no-control-regex -- removing control characters is what this is for
-  /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|\p{Cs}/gu;
+const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u2060-\u206f]/gu;
 
 /** One line of text in which every unsafe character is shown as an escape such as `\x1b` or `\u{202e}`. */
 export function visible(text: string): string {
@@ -34,9 +33,8 @@ export function visibleJson(value: unknown): string {
  * back.
  */
 export function terminalSafeJson(json: string): string {
-  return json.replace(
-    /[\u007f-\u009f\u061c\u200b-\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return json.replace(/[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}\u2060-\u206f]/gu, (character) =>
+    Array.from({ length: character.length }, (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
   );
 }
 

@@ -10,7 +10,7 @@ export function hostileText(mark: string): string {
     '\u001BP$q"p\u001B\\',
     '\u009B31m\u009D0;t\u009C',
     '\r\b\u007F',
-    '\u202E\u2066\u200B\u2028\uFEFF',
+    '\u202E\u2066\u200B\u2028\uFEFF\u206C\u00AD\u{E0041}',
   ].join('');
 }
 

@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer';
 const ownMoves = /\r+\n|\r?\u001B\[(?:2?K|\d{1,3}G|0?J)/g;
 
 /** Unicode controls, and what reorders or hides: bidirectional, zero-width, separators (UAX 9; CWE-150, CVE-2021-42574). */
-const driving = /[\p{Cc}\u061C\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]/u;
+const driving = /\p{Cc}|\p{Default_Ignorable_Code_Point}(?<!\p{Mn}|\p{Lo})|\p{Bidi_Control}|[\u2028\u2029\uFFF9-\uFFFB]/u;
 
 /** Each piece once, as an escape with what follows it. Line feeds and tabs are none; bytes that are no UTF-8 are. */
 export function drivingPieces(shown: Buffer): readonly string[] {

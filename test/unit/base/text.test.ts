@@ -19,6 +19,16 @@ describe('visible', () => {
     );
   });
 
+  it('leaves no format character of Unicode, here and in JSON: each of them is asked for', () => {
+    const all = Array.from({ length: 0x11_0000 }, (_, code) => code).filter((code) => code < 0xd800 || code > 0xdfff);
+    const format = all.map((code) => String.fromCodePoint(code)).filter((one) => /[\p{Cf}\p{Zl}\p{Zp}]/u.test(one));
+    expect(format).toContain('\u206c');
+    expect(format.map(visible).filter((shown) => !/^(?:\\u\{[0-9a-f]+\}|\\x[0-9a-f]{2})$/.test(shown))).toEqual([]);
+    const json = terminalSafeJson(JSON.stringify(format));
+    expect(json).toMatch(/^[ -~]*$/);
+    expect(JSON.parse(json)).toEqual(format);
+  });
+
   it('keeps line feeds and tabs where lines are meant', () => {
     expect(visibleLines('a\tb\nc\u001b[2J')).toBe('a\tb\nc\\x1b[2J');
   });
