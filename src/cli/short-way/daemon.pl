@@ -120,7 +120,8 @@ sub variables {
 sub visible {
   my ($text) = @_;
   utf8::decode($text);
-  $text =~ s/([\x{0}-\x{1f}\x{7f}-\x{9f}\x{61c}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{2069}\x{feff}\x{fff9}-\x{fffb}])/
+  # Controls, format characters and separators one by one: what perl knows of Unicode differs with its version.
+  $text =~ s/([\x{0}-\x{1f}\x{7f}-\x{9f}\x{ad}\x{600}-\x{605}\x{61c}\x{6dd}\x{70f}\x{890}\x{891}\x{8e2}\x{180e}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{206f}\x{feff}\x{fff9}-\x{fffb}\x{110bd}\x{110cd}\x{13430}-\x{1343f}\x{1bca0}-\x{1bca3}\x{1d173}-\x{1d17a}\x{e0001}\x{e0020}-\x{e007f}])/
     ord $1 < 0x100 ? sprintf '\\x%02x', ord $1 : sprintf '\\u{%x}', ord $1/gex;
   utf8::encode($text);
   return $text;
