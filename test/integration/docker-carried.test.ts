@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { createServer as createSocketServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -44,9 +45,9 @@ describe('what carries a command of an engine', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  function carry(): ChildProcess {
-    const args = [join(folder, 'engine'), exec, 'plain', join(folder, 'pid'), join(folder, 'log')];
-    return spawn('perl', [dataFile('engines/docker/attach.pl'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  function carry(signals = ''): ChildProcess {
+    const args = [join(folder, 'engine'), exec, 'plain', join(folder, 'pid'), join(folder, 'log'), signals];
+    return spawn('perl', [dataFile('engines/docker/attach.pl'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   /** The command ended by a signal; the engine says so, and closes the stream. */
@@ -79,6 +80,24 @@ describe('what carries a command of an engine', () => {
     });
     expect(await endsBy(carrier)).toEqual({ signal: 'SIGTERM', code: 143 });
     expect(await output).toBe('ready\n');
+  });
+
+  it('says of a signal that the daemon did not send that it was not, while the command runs', async () => {
+    told = [{ Running: true, Pid: command.pid, ExitCode: null }];
+    const daemon = createSocketServer((socket) => socket.once('data', () => socket.end()));
+    const path = join(folder, 'signals');
+    await new Promise<void>((done) => daemon.listen(path, done));
+    try {
+      const carrier = carry(path);
+      const said = once(carrier.stderr ?? carrier, 'data');
+      await once(carrier.stdout ?? carrier, 'data');
+      carrier.kill('SIGTERM');
+      expect(String((await said)[0])).toBe('casemate-attach: the signal 15 could not be sent\n');
+      command.kill('SIGTERM');
+      expect(await endsBy(carrier)).toEqual({ signal: 'SIGTERM', code: 143 });
+    } finally {
+      daemon.close();
+    }
   });
 });
 

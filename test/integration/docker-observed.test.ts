@@ -1,6 +1,5 @@
 /** A kernel that a container of ours tells of, forced on this one: what it is asked, whom it signals, and that it stays nowhere. */
 import { once } from 'node:events';
-import { connect } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -11,6 +10,7 @@ import { labels } from '../../src/engines/docker/labels.ts';
 import { fieldsOf, rowsOf, textOf } from '../../src/engines/docker/read-json.ts';
 import { eventually } from '../../src/proof/eventually.ts';
 import { spawnProcess } from '../../src/system/process.ts';
+import { answerOf } from '../helpers/answer-of.ts';
 import { dockerLab, dockerLacks, dockerSocket, type DockerLab } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
@@ -107,14 +107,3 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an engine whose k
     });
   });
 });
-
-async function answerOf(path: string, question: string): Promise<string> {
-  const socket = connect(path);
-  socket.write(question);
-  let said = '';
-  socket.on('data', (piece: Buffer) => {
-    said += piece.toString('utf8');
-  });
-  await once(socket, 'close');
-  return said;
-}

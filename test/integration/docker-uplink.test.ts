@@ -1,12 +1,13 @@
 /** The way to the gateway of an engine that shares no socket with this host, forced on one that does. */
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { dockerClient } from '../../src/engines/docker/docker-client.ts';
 import { fieldsOf, rowsOf, textOf } from '../../src/engines/docker/read-json.ts';
 import type { Ingress } from '../../src/system/ingress.ts';
+import { answerOf } from '../helpers/answer-of.ts';
 import { dockerLab, dockerLacks, dockerSocket, type DockerLab } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
@@ -149,18 +150,6 @@ async function listeningPorts(): Promise<ReadonlySet<number>> {
       return state === '0A' ? [Number.parseInt(local.split(':')[1] ?? '', 16)] : [];
     }),
   );
-}
-
-async function answerOf(port: number, question = ''): Promise<string> {
-  const socket: Socket = connect(port, '127.0.0.1');
-  socket.on('error', () => undefined);
-  socket.write(question);
-  let said = '';
-  socket.on('data', (piece: Buffer) => {
-    said += piece.toString('utf8');
-  });
-  await once(socket, 'close');
-  return said;
 }
 
 /** The relay of the one before ends a moment after its connection. */

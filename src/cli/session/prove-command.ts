@@ -1,6 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import { parseDurationMs } from '../../base/units.ts';
 import { visible } from '../../base/text.ts';
+import { engineVariables } from '../../engines/engine-choice.ts';
 import { commandTemplate } from '../../proof/foreign/command-template.ts';
 import { proveForeign } from '../../proof/foreign/prove-foreign.ts';
 import { splitCommand } from '../../proof/foreign/split-command.ts';
@@ -87,16 +88,7 @@ function timeLimit(parsed: ParsedOptions): number {
 }
 
 /** How engines are told where their daemon is; the rest of the caller's environment is nobody else's business. */
-const ofEngines = [
-  'DOCKER_HOST',
-  'DOCKER_CONTEXT',
-  'DOCKER_CONFIG',
-  'CONTAINER_HOST',
-  'CASEMATE_DOCKER_UPLINK',
-  'CASEMATE_DOCKER_KERNEL',
-  'CASEMATE_HOME',
-  'CASEMATE_IMAGES',
-];
+const ofEngines = [...engineVariables, 'CASEMATE_HOME', 'CASEMATE_IMAGES'];
 
 function commandEnvironment(env: Environment): Record<string, string> {
   const found = ofEngines.flatMap((name) => {

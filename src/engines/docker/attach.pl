@@ -150,11 +150,16 @@ sub hand_over {
     print STDERR "casemate-attach: the signal $signal could not be sent: $!\n";
     return;
   }
+  my $answer = '';
   while (1) {
-    my $count = sysread($daemon, my $answer, 64);
+    my $count = sysread($daemon, $answer, 64, length $answer);
     next if !defined $count && $! == EINTR;
-    last;
+    last unless $count;
   }
+  return if $answer eq "sent\n";
+  # None is sent to what has ended meanwhile, and that is no fault.
+  my ($running) = look();
+  print STDERR "casemate-attach: the signal $signal could not be sent\n" if $running;
 }
 
 # The command may print before the engine says which process it is: until then a signal is kept.
