@@ -1,5 +1,6 @@
 /** The way to the gateway of an engine that shares no socket with this host, forced on one that does. */
 import { once } from 'node:events';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -140,14 +141,20 @@ function labelled(sandbox: string): string {
   return JSON.stringify({ label: [`casemate.sandbox=${sandbox}`] });
 }
 
-/** Of this process and all others, on any address of version 4 (proc(5), `net/tcp`). */
+/**
+ * The ports that this process listens on, on any address of version 4 (proc(5), `net/tcp`): of it alone, since other
+ * tests listen at the same time.
+ */
 async function listeningPorts(): Promise<ReadonlySet<number>> {
-  const { readFile } = await import('node:fs/promises');
+  const links = await Promise.all(
+    (await readdir('/proc/self/fd')).map(async (name) => readlink(`/proc/self/fd/${name}`).catch(() => '')),
+  );
+  const own = new Set(links.map((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1]));
   const rows = (await readFile('/proc/net/tcp', 'utf8')).split('\n').slice(1);
   return new Set(
     rows.flatMap((row) => {
-      const [, local = '', , state] = row.trim().split(/\s+/);
-      return state === '0A' ? [Number.parseInt(local.split(':')[1] ?? '', 16)] : [];
+      const [, local = '', , state, , , , , , inode = ''] = row.trim().split(/\s+/);
+      return state === '0A' && own.has(inode) ? [Number.parseInt(local.split(':')[1] ?? '', 16)] : [];
     }),
   );
 }
