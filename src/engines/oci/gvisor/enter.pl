@@ -108,16 +108,16 @@ for my $name (keys %numbers) {
   $SIG{$name} = sub { push @pending, $numbers{$name} };
 }
 
-# gVisor passes signals on to a command only where it has a terminal. The command may print before its number is written:
-# until then a signal is kept.
+# gVisor passes signals on to a command only where it has a terminal, and only from the moment it writes the command's number:
+# until then it would end by one itself and leave the command behind. The command may print before that. So a signal is kept
+# until the number is there.
 sub pass_signals {
   my ($child) = @_;
-  my $is_told = $mode ne 'tty' && $pid_file ne '-';
   while (@pending) {
-    my $inside = $is_told ? number_inside() : undef;
-    return if $is_told && !defined $inside;
+    my $inside = number_inside();
+    return if $pid_file ne '-' && !defined $inside;
     my $signal = shift @pending;
-    if (!$is_told) {
+    if ($mode eq 'tty' || !defined $inside) {
       kill $signal, $child;
       next;
     }
