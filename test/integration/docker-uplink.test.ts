@@ -92,6 +92,22 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under a
     await lab.engine.remove(spec.id);
   });
 
+  test('keeps its way however many connections it breaks off before anything is said', async () => {
+    const spec = await lab.spec();
+    await lab.engine.create(spec);
+    const ingress = await lab.engine.ingress(spec.id, { tcp: [443], udp: [] });
+    echo(ingress);
+    await lab.engine.start(spec.id);
+    // Reset at moments of chance (SO_LINGER of nothing), by several programs at once.
+    const reset = `for (1 .. 8) { next if fork; for (1 .. 600) { socket(my $s, 2, 1, 0); connect($s, pack("SnC4x8", 2, 443, 127, 64, 0, 9)) or exit 1;
+      select undef, undef, undef, rand() * 0.0008; setsockopt($s, 1, 13, pack("ii", 1, 0)) or exit 2; close $s } exit 0 }
+      my @ends; for (1 .. 8) { wait; push @ends, $? } print "@ends"`;
+    expect((await lab.inside(spec.id, ['perl', '-e', reset], { timeoutMs: 100_000 })).out).toBe('0 0 0 0 0 0 0 0');
+    expect((await bash(spec.id, 'exec 3<>/dev/tcp/127.64.0.9/443 && timeout 20 head -n 1 <&3')).out).toBe('127.64.0.9:443\n');
+    await ingress.close();
+    await lab.engine.remove(spec.id);
+  });
+
   test('has its way anew from another process, and loses it with the one that has it', async () => {
     const spec = await lab.spec();
     await lab.engine.create(spec);

@@ -9,12 +9,18 @@ BEGIN { $^W = 1 }
 my ($machine, $stage) = @ARGV;
 sub MOST () { 4194304 }
 sub DESCRIPTORS () { 65536 }
+sub O_NONBLOCK () { 04000 }
 $SIG{PIPE} = 'IGNORE';
 my %kinds = map { $_ => 1 } qw(stat status mountinfo cgroup uid_map gid_map);
 
 sub slurp {
   my ($path, $most) = @_;
   open(my $file, '<', $path) or return;
+  return rest_of($file, $most);
+}
+
+sub rest_of {
+  my ($file, $most) = @_;
   my $text = '';
   while (length $text < ($most // MOST)) {
     my $count = sysread($file, $text, 65536, length $text);
@@ -144,8 +150,10 @@ my %do = (
     my ($pid, $start, $path) = @_;
     defined space_of($pid, $start) or die "it has ended\n";
     $path =~ m{^/} or die "$path is no path\n";
-    -f "/proc/$pid/root$path" or die "there is none\n";
-    return slurp("/proc/$pid/root$path") // die "$!\n";
+    # Others may write where it lies: what is opened is what is looked at, and a pipe holds nobody up.
+    sysopen(my $file, "/proc/$pid/root$path", O_NONBLOCK) or die "$!\n";
+    -f $file or die "it is no file\n";
+    return rest_of($file) // die "$!\n";
   },
   # stage PLAN: carries out a plan of stage.pl
   stage => sub {

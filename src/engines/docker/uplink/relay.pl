@@ -2,7 +2,8 @@
 # of ours: the one in the keeper takes what the sandbox asks for and passes it on through a socket that only both see; the one in
 # the uplink takes it there and brings it to the one port it was told of. Neither knows another destination.
 # Arguments: keeper SOCKET tcp=PORT... udp=PORT... or uplink SOCKET HOST PORT. In the uplink standard input gives a token a
-# line, each of which opens one connection. "ready" is said once all is bound; the end of standard input ends all. No module.
+# line, each of which opens one connection; "used" asks for the next, whatever became of that one. "ready" is said once all is
+# bound; the end of standard input ends all. No module.
 use strict;
 BEGIN { $^W = 1 }
 
@@ -34,6 +35,7 @@ sub stop {
 
 # By descriptor: the socket, the other end of its pair, what is still to be sent to it, whether it sends no more.
 my (%socket, %peer, %out, %ended);
+my (%listener, %datagram);
 
 sub keep {
   my ($socket) = @_;
@@ -53,6 +55,8 @@ sub drop {
     delete $out{$_};
     delete $ended{$_};
   }
+  # Its number is the next connection's.
+  for (values %datagram) { delete $_->{way} if defined $_->{way} && $_->{way} == $fd }
 }
 
 sub pair {
@@ -101,15 +105,13 @@ sub finish {
   drop($fd) if $ended{$to} == 2;
 }
 
-my (%listener, %datagram);
-
 # Datagrams of one port share a connection: length, the sender's address and port, the bytes.
 sub take_datagram {
   my ($fd) = @_;
   my $from = recv($datagram{$fd}{socket}, my $bytes, DATAGRAM, 0);
   return unless defined $from;
   my $port = $datagram{$fd}{port};
-  if (!defined $datagram{$fd}{way} || !$socket{ $datagram{$fd}{way} }) {
+  if (!defined $datagram{$fd}{way}) {
     my $way = unix_connection() or return;
     my $number = keep($way);
     ($datagram{$fd}{way}, $datagram{$fd}{got}, $out{$number}) = ($number, '', "udp 127.0.0.1 $port\n");
@@ -179,6 +181,8 @@ sub take_connection {
     my $address = gethostbyname($host) or return;
     connect($daemon, pack('Sna4x8', AF_INET, $to_port, $address)) || $! == EINPROGRESS or return;
     pair($caller, $daemon, shift(@tokens) . "\n");
+    # Not when it was shown: a connection that breaks off before that would leave one less for good.
+    syswrite(STDOUT, "used\n");
     return;
   }
   my ($port, @address) = (unpack('SnC4', getsockname($caller)))[1 .. 5];
@@ -194,7 +198,7 @@ my $input = '';
 while (1) {
   my ($readable, $writable) = ('', '');
   vec($readable, 0, 1) = 1;
-  my %answers = map { defined $datagram{$_}{way} && $socket{ $datagram{$_}{way} } ? ($datagram{$_}{way} => $_) : () } keys %datagram;
+  my %answers = map { defined $datagram{$_}{way} ? ($datagram{$_}{way} => $_) : () } keys %datagram;
   my $has_room = keys(%socket) < MOST && ($mode eq 'keeper' || @tokens);
   for my $fd (keys %socket) {
     my $takes = exists $listener{$fd} ? $has_room : exists $datagram{$fd} || exists $answers{$fd};

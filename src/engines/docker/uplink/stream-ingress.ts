@@ -15,8 +15,6 @@ export interface StreamIngress extends Ingress {
 }
 
 export interface StreamIngressOptions {
-  /** a token was used */
-  readonly onUse: () => void;
   /** how long one may take to say who it is. Default: 5000 */
   readonly patienceMs?: number | undefined;
 }
@@ -24,8 +22,10 @@ export interface StreamIngressOptions {
 /** Two lines: a token; the protocol, address and port that the sandbox asked for, and of a connection the port of its end. */
 const greatestGreeting = 160;
 const greatestWaiting = 256;
+/** More than are ever on their way: what is older belonged to a connection that broke off before it was shown. */
+const greatestTokens = 4096;
 
-export async function streamIngress({ onUse, patienceMs = 5000 }: StreamIngressOptions): Promise<StreamIngress> {
+export async function streamIngress({ patienceMs = 5000 }: StreamIngressOptions = {}): Promise<StreamIngress> {
   const tokens = new Set<string>();
   const waiting = new Set<Socket>();
   const held = new Set<Socket>();
@@ -33,9 +33,11 @@ export async function streamIngress({ onUse, patienceMs = 5000 }: StreamIngressO
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     // Without an error listener a reset of a waiting connection would end this process.
     socket.on('error', () => undefined);
-    if (waiting.size >= greatestWaiting) {
-      socket.destroy();
-      return;
+    // Whoever has said nothing for longest goes: others on this host may fill the room, and the uplink says who it is at once.
+    const [oldest] = waiting;
+    if (oldest !== undefined && waiting.size >= greatestWaiting) {
+      waiting.delete(oldest);
+      oldest.destroy();
     }
     waiting.add(socket);
     const timer = setTimeout(() => socket.destroy(), patienceMs);
@@ -47,7 +49,6 @@ export async function streamIngress({ onUse, patienceMs = 5000 }: StreamIngressO
         socket.destroy();
         return;
       }
-      onUse();
       pass(socket, asked, { receiver, held });
     });
     socket.once('close', () => waiting.delete(socket));
@@ -59,6 +60,10 @@ export async function streamIngress({ onUse, patienceMs = 5000 }: StreamIngressO
     token() {
       const token = randomBytes(32).toString('hex');
       tokens.add(token);
+      const [oldest] = tokens;
+      if (oldest !== undefined && tokens.size > greatestTokens) {
+        tokens.delete(oldest);
+      }
       return token;
     },
     serve(newReceiver) {

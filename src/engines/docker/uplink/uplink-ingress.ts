@@ -9,7 +9,7 @@ import type { Abortable, IngressPorts } from '../../engine.ts';
 import { uplinkFolder } from '../container-bodies.ts';
 import { segment } from '../docker-client.ts';
 import { newExec, type Asking } from '../inside.ts';
-import { outputFrames } from '../output-frames.ts';
+import { frameReader } from '../output-frames.ts';
 import type { UplinkPlace } from './bodies.ts';
 import { streamIngress } from './stream-ingress.ts';
 
@@ -26,22 +26,23 @@ export interface UplinkWish extends Abortable {
   readonly ports: IngressPorts;
 }
 
-/** As many connections can begin at one moment; each that does makes room for another. */
+/** As many connections can begin at one moment; for each that does the uplink asks for another token. */
 const tokensAhead = 32;
 const socketPath = `${uplinkFolder}/uplink`;
 const user = '65534:65534';
 const patienceMs = 15_000;
+const longestWord = 16;
 
 /** Throws `ENGINE_FAILED` when not every port could be bound; none stays open then. */
 export async function uplinkIngress(context: Asking, wish: UplinkWish): Promise<Ingress> {
   const { keeper, uplink, place, ports, signal } = wish;
   const program = await readFile(dataFile('engines/docker/uplink/relay.pl'), 'utf8');
-  let teller: Relay | undefined;
-  const ingress = await streamIngress({ onUse: () => teller?.say(ingress.token()) });
+  const ingress = await streamIngress();
   const wanted = [...ports.tcp.map((port) => `tcp=${port}`), ...ports.udp.map((port) => `udp=${port}`)];
   const relays: Relay[] = [];
   const start = async (container: string, args: readonly string[]): Promise<Relay> => {
-    const relay = await startRelay(context, { container, command: ['perl', '-e', program, ...args], signal });
+    const command = ['perl', '-e', program, ...args];
+    const relay = await startRelay(context, { container, command, nextToken: ingress.token, signal });
     relays.push(relay);
     return relay;
   };
@@ -50,7 +51,7 @@ export async function uplinkIngress(context: Asking, wish: UplinkWish): Promise<
     await ingress.close();
   };
   try {
-    teller = await start(uplink, ['uplink', socketPath, place.host, String(ingress.port)]);
+    const teller = await start(uplink, ['uplink', socketPath, place.host, String(ingress.port)]);
     for (let count = 0; count < tokensAhead; count += 1) {
       teller.say(ingress.token());
     }
@@ -70,10 +71,12 @@ interface Relay {
 interface Starting extends Abortable {
   readonly container: string;
   readonly command: readonly string[];
+  /** what it is told in the place of a token that it has used */
+  readonly nextToken: () => string;
 }
 
 /** Resolves when it has said that all is bound. */
-async function startRelay(context: Asking, { container, command, signal }: Starting): Promise<Relay> {
+async function startRelay(context: Asking, { container, command, nextToken, signal }: Starting): Promise<Relay> {
   const id = await newExec(context, container, {
     AttachStdin: true,
     AttachStdout: true,
@@ -83,42 +86,68 @@ async function startRelay(context: Asking, { container, command, signal }: Start
     Cmd: command,
   });
   const connection = await context.client.hijack(`/exec/${segment(id)}/start`, { Detach: false, Tty: false }, { signal });
-  await ready(connection, signal);
-  // Nothing else is said; what an engine that ends says of it is no fault of this process.
+  const { promise: isReady, resolve } = Promise.withResolvers<void>();
+  const say = (line: string): void => void connection.write(`${line}\n`);
+  const heard = hear((word) => {
+    if (word === 'ready') {
+      resolve();
+    } else if (word === 'used') {
+      say(nextToken());
+    }
+  });
+  connection.on('data', heard.take);
+  // What an engine that ends says of it is no fault of this process.
   connection.on('error', () => undefined);
-  connection.resume();
-  return { say: (line) => void connection.write(`${line}\n`), end: () => void connection.destroy() };
+  await inTime(connection, isReady, { complaint: heard.complaint, signal });
+  return { say, end: () => void connection.destroy() };
 }
 
-async function ready(connection: Duplex, signal: AbortSignal | undefined): Promise<void> {
-  const frames = outputFrames(4096);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+interface Heard {
+  readonly take: (piece: Uint8Array) => void;
+  /** what it said against it */
+  readonly complaint: () => string;
+}
+
+/** A word a line. */
+function hear(tell: (word: string) => void): Heard {
+  let rest = '';
+  let complaint = '';
+  const take = frameReader((stream, piece) => {
+    if (stream === 2) {
+      complaint = (complaint + piece.toString('utf8')).slice(0, 4096);
+      return;
+    }
+    const lines = (rest + piece.toString('latin1')).split('\n');
+    rest = (lines.pop() ?? '').slice(-longestWord);
+    lines.forEach(tell);
+  });
+  return { take, complaint: () => complaint.trim().slice(0, 300) };
+}
+
+interface Waiting extends Abortable {
+  readonly complaint: () => string;
+}
+
+async function inTime(connection: Duplex, isReady: Promise<void>, { complaint, signal }: Waiting): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
   const fail = (why: string): void => reject(new CasemateError('ENGINE_FAILED', `cannot listen in the sandbox: ${visible(why)}`));
   const timer = setTimeout(() => fail(`no answer within ${patienceMs} ms`), patienceMs);
-  const onData = (piece: Buffer): void => {
-    frames.take(piece);
-    if (frames.stdout().includes('ready\n')) {
-      resolve();
-    }
-  };
-  const onEnd = (): void => fail(frames.stderr().toString('utf8').trim().slice(0, 300) || 'the relay ended early');
+  const onEnd = (): void => fail(complaint() || 'the relay ended early');
   const abort = (): void => reject(signal?.reason);
   signal?.addEventListener('abort', abort, { once: true });
-  connection.on('data', onData);
   connection.once('end', onEnd);
   connection.once('close', onEnd);
   connection.once('error', onEnd);
   try {
-    await promise;
+    await Promise.race([isReady, promise]);
   } catch (error) {
-    connection.on('error', () => undefined);
     connection.destroy();
     throw error;
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', abort);
-    connection.off('data', onData);
     connection.off('end', onEnd);
     connection.off('close', onEnd);
+    connection.off('error', onEnd);
   }
 }
