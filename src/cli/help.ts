@@ -36,10 +36,13 @@ export function helpFor(table: CommandTable, name?: string): string {
 
 /** The `USAGE` error for a command the table does not have, with the nearest one that it has. */
 export function unknownCommand(table: CommandTable, name: string): CasemateError {
-  const near = nearest(name, new Set(Object.keys(table).flatMap((key) => [key, key.split(' ')[0] ?? key])));
-  const [first = ''] = name.split(' ');
+  const [first = '', second] = name.split(' ');
   const isFamily = Object.keys(table).some((key) => key.startsWith(`${first} `));
-  return new CasemateError('USAGE', `unknown command "${visible(name)}"`, {
+  const known = new Set(Object.keys(table).flatMap((key) => [key, key.split(' ')[0] ?? key]));
+  // What follows are arguments, not part of the name; of `polcy chek` both words may be.
+  const two = second === undefined ? undefined : `${first} ${second}`;
+  const near = isFamily ? nearest(two ?? first, known) : (nearest(two ?? first, known) ?? nearest(first, known));
+  return new CasemateError('USAGE', `unknown command "${visible(isFamily ? (two ?? first) : first)}"`, {
     hint:
       near === undefined
         ? `See: ${[program, ...(isFamily ? [first] : [])].join(' ')} --help`

@@ -273,17 +273,21 @@ async function noteOf({ sealed }: SandboxContext, name: string): Promise<ValueNo
 }
 
 function newNote({ name, provider, hosts }: SetCredential, before: ValueNote | undefined, nowMs: number): ValueNote {
-  const chosen = provider ?? before?.provider ?? (isProviderName(name) ? name : 'header');
-  if (!isProviderName(chosen)) {
-    throw new CasemateError('USAGE', `there is no provider "${visible(chosen)}"`, {
+  checkUse({ provider, hosts });
+  const given = { provider: provider ?? before?.provider ?? (isProviderName(name) ? name : 'header'), hosts };
+  return before === undefined
+    ? { ...given, setMs: nowMs, rotatedMs: undefined }
+    : { ...given, hosts: hosts.length > 0 ? hosts : before.hosts, setMs: before.setMs, rotatedMs: nowMs };
+}
+
+/** What a credential is for and where it may go. Throws `USAGE`; a value need not be asked for before. */
+export function checkUse({ provider, hosts }: Pick<SetCredential, 'provider' | 'hosts'>): void {
+  if (provider !== undefined && !isProviderName(provider)) {
+    throw new CasemateError('USAGE', `there is no provider "${visible(provider)}"`, {
       hint: `Known are ${Object.keys(providers).join(', ')}.`,
     });
   }
   hosts.forEach(checkHost);
-  const given = { provider: chosen, hosts };
-  return before === undefined
-    ? { ...given, setMs: nowMs, rotatedMs: undefined }
-    : { ...given, hosts: hosts.length > 0 ? hosts : before.hosts, setMs: before.setMs, rotatedMs: nowMs };
 }
 
 function checkHost(host: string): void {

@@ -115,6 +115,19 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
       [['policy', 'explain', 'example.com', 'GET', 'v1'], 'does not start with /'],
       [['journal', 'verify', 'nowhere'], 'cannot check nowhere: it does not exist'],
       [['journal', 'verify', '--bundle', entry], 'is not a folder'],
+      [['journal', 'verify', '--bundle', 'nowhere'], 'it does not exist'],
+      [['rnu', '--', 'true'], 'unknown command "rnu"\n  Did you mean: casemate run?'],
+      [['snapshot', 'rm', 'work', 'first'], '"first" is not the id of a snapshot'],
+      [['caller', 'add', 'C I', '--root', '.'], '"C I" is not the name of a caller'],
+      [['policy', 'propose', '--from-journal', 'nobody'], 'no record tells of a sandbox "nobody"'],
+      [['credentials', 'rotate'], 'For example: casemate credentials rotate github'],
+      // Before a value is asked for, an image is built, a workspace is copied, attacks are made, a client has connected.
+      [['credentials', 'set', 'mine', '--provider', 'nobody'], 'there is no provider "nobody"'],
+      [['credentials', 'set', 'mine', '--host', 'a b'], '--host "a b"'],
+      [['tour', '--runtime', 'docker'], '--runtime: runtime must be one of'],
+      [['learn', '--write', 'org', '--', 'true'], '--write "org" is neither user nor project'],
+      [['prove', '--html', '/nowhere/proof.html'], 'cannot write the report to /nowhere/proof.html'],
+      [['mcp', '--policy', 'nowhere'], 'is not a file'],
     ];
     for (const [args, text] of cases) {
       const { code, out, err } = await home.casemate(args);

@@ -14,7 +14,9 @@ import { readHiddenLine } from './hidden-line.ts';
 export function credentialName(parsed: ParsedOptions): string {
   const [name, ...more] = parsed.positionals;
   if (name === undefined) {
-    throw new CasemateError('USAGE', 'NAME is missing', { hint: 'For example: casemate credentials set github' });
+    throw new CasemateError('USAGE', 'NAME is missing', {
+      hint: `For example: ${parsed.example ?? 'casemate credentials set github'}`,
+    });
   }
   if (more.length > 0) {
     throw new CasemateError('USAGE', 'a value must not be an argument: other users can see it, and your shell keeps it', {

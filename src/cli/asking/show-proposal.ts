@@ -27,7 +27,7 @@ export interface Shown {
 /** Resolves to the exit code. Reads `--write user|project`, `--yes` and `--json`. */
 export async function showProposal(parsed: ParsedOptions, context: CommandContext, shown: Shown): Promise<number> {
   const { proposal } = shown;
-  const kind = targetOf(parsed);
+  const kind = proposalTarget(parsed);
   const isJson = switchOption(parsed, 'json');
   const edit =
     kind === undefined || proposal.rules.length === 0
@@ -55,7 +55,8 @@ export async function showProposal(parsed: ParsedOptions, context: CommandContex
 
 const trustHint = 'A project file grants nothing by itself; approve it where you are asked, or with: casemate policy trust\n';
 
-function targetOf(parsed: ParsedOptions): 'user' | 'project' | undefined {
+/** Which file is to be written, `undefined`: none. Throws `USAGE`, so ask before anything is done. */
+export function proposalTarget(parsed: ParsedOptions): 'user' | 'project' | undefined {
   const kind = textOption(parsed, 'write');
   if (kind !== undefined && kind !== 'user' && kind !== 'project') {
     throw new CasemateError('USAGE', `--write "${visible(kind)}" is neither user nor project`, {

@@ -5,6 +5,7 @@ import { visible } from '../../base/text.ts';
 import { callerRoles } from '../../sandbox/caller-tokens.ts';
 import type { RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
+import { callerName } from '../reading/caller-name.ts';
 import { durationOption } from '../reading/make-request.ts';
 import { listOption, parseOptions, pathOption, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
 import { connectDaemon } from '../session/connect.ts';
@@ -12,21 +13,22 @@ import { connectDaemon } from '../session/connect.ts';
 /** `casemate caller add`: a token for an agent or a program, told this once. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
-  const [name = ''] = requiredPositionals(parsed, ['NAME']);
-  const written = textOption(parsed, 'role') ?? 'operator';
-  const role = callerRoles.find((one) => one === written);
+  const [written = ''] = requiredPositionals(parsed, ['NAME']);
+  const name = callerName(written, 'NAME');
+  const asked = textOption(parsed, 'role') ?? 'operator';
+  const role = callerRoles.find((one) => one === asked);
   if (role === undefined) {
-    throw new CasemateError('USAGE', `--role "${visible(written)}" is no role`, { hint: `Roles: ${callerRoles.join(', ')}.` });
+    throw new CasemateError('USAGE', `--role "${visible(asked)}" is no role`, { hint: `Roles: ${callerRoles.join(', ')}.` });
   }
   const roots = listOption(parsed, 'root').map((root) => resolve(context.cwd, root));
   if (roots.length === 0) {
     throw new CasemateError('USAGE', 'no root is given: a caller works below declared folders alone', {
-      hint: `For example: casemate caller add ${visible(name)} --root ~/projects`,
+      hint: `For example: casemate caller add ${name} --root ~/projects`,
     });
   }
-  const client = await connectDaemon(context);
   const lifeMs = durationOption(parsed, 'expires');
   const policy = pathOption(parsed, 'policy', context.cwd);
+  const client = await connectDaemon(context);
   const { caller, token } = await client.call('caller-add', { name, role, roots, policy, lifeMs }).finally(() => client.close());
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { ...caller, token });

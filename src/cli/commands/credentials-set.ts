@@ -1,5 +1,5 @@
 import { visible } from '../../base/text.ts';
-import type { CredentialChange } from '../../sandbox/credentials.ts';
+import { checkUse, type CredentialChange } from '../../sandbox/credentials.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
@@ -10,10 +10,11 @@ import { credentialName, readSecret } from '../asking/secret-input.ts';
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const name = credentialName(parsed);
+  const use = { provider: textOption(parsed, 'provider'), hosts: listOption(parsed, 'host') };
+  checkUse(use);
   const value = await readSecret(parsed, context, `Value of ${name} (not shown): `);
   const client = await connectDaemon(context);
-  const provider = textOption(parsed, 'provider');
-  const answer = await client.call('credential-set', { name, value, provider, hosts: listOption(parsed, 'host') });
+  const answer = await client.call('credential-set', { name, value, ...use });
   client.close();
   reportChange(context, answer, { json: switchOption(parsed, 'json') });
   return 0;

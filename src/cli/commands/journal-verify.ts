@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { CasemateError, toCasemateError } from '../../base/errors.ts';
@@ -47,7 +48,11 @@ async function verdictFor(parsed: ParsedOptions, { paths, cwd }: CommandContext)
     throw new CasemateError('USAGE', 'give a file or --bundle, not both');
   }
   if (bundle !== undefined) {
-    const { keyId, ...verdict } = await verifyBundle(resolve(cwd, bundle)).catch((error: unknown) => unreadable(bundle, error));
+    const folder = resolve(cwd, bundle);
+    // A folder that is not there is a slip of the pen, not evidence that was tampered with.
+    const { keyId, ...verdict } = await access(folder)
+      .then(async () => await verifyBundle(folder))
+      .catch((error: unknown) => unreadable(bundle, error));
     return { verdict, keyId };
   }
   const { folder, witnessPath } = journalPlace(paths);

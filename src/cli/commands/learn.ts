@@ -15,12 +15,13 @@ import { makeRequest } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 import { hasTerminal, ownIdentity, runSession } from '../session/session.ts';
-import { showProposal } from '../asking/show-proposal.ts';
+import { proposalTarget, showProposal } from '../asking/show-proposal.ts';
 
 /** `casemate learn`: a run in a copy without secrets, of which little leaves the host, and the rules it would have needed. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
+  proposalTarget(parsed);
   const learn = learningOf(parsed);
   const request = makeRequest(parsed, context);
   const loaded = await readPolicy(context, {

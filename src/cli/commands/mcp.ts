@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { policyOfCaller } from '../../daemon/caller-policy.ts';
 import { createRate } from '../../mcp/rate.ts';
 import { serveStdio } from '../../mcp/serve-stdio.ts';
 import { tools } from '../../mcp/tools.ts';
@@ -20,6 +21,7 @@ import {
   textOption,
   type ParsedOptions,
 } from '../reading/parse-options.ts';
+import { callerName } from '../reading/caller-name.ts';
 import { ownIdentity } from '../session/session.ts';
 
 /** `casemate mcp`: a server of the Model Context Protocol over standard input and output, for the client that started it. */
@@ -27,8 +29,10 @@ export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
   const roots = rootsOf(listOption(parsed, 'root'), context);
-  const policy = pathOption(parsed, 'policy', context.cwd);
-  const caller = { name: callerName(textOption(parsed, 'caller')), roots, policy };
+  const asked = pathOption(parsed, 'policy', context.cwd);
+  // Said here, not to the first client that asks for a session.
+  const policy = asked === undefined ? undefined : await policyOfCaller(asked, roots);
+  const caller = { name: callerName(textOption(parsed, 'caller') ?? 'mcp', '--caller'), roots, policy };
   const { env, stdin, stdout, stderr } = context;
   if (stdin.isTTY) {
     stderr.write(
@@ -62,15 +66,6 @@ function paceOf(parsed: ParsedOptions): number {
     throw new CasemateError('USAGE', `--pace ${pace} is not from 1 to ${maxPace}`, { hint: 'For example: --pace 10' });
   }
   return pace;
-}
-
-function callerName(text = 'mcp'): string {
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(text)) {
-    throw new CasemateError('USAGE', `--caller "${visible(text)}" is not a name: lower-case letters, digits and hyphens`, {
-      hint: 'For example: --caller ci',
-    });
-  }
-  return text;
 }
 
 /** Real paths, so that what a link is made to point at later is not among them. */

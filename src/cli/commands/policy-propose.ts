@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { CasemateError } from '../../base/errors.ts';
 import { parseHost } from '../../base/host.ts';
 import { visible } from '../../base/text.ts';
+import { listSegments } from '../../journal/segments.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
 import { rulesAsYaml } from '../../policy/proposing/edit-policy.ts';
 import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
@@ -10,15 +11,17 @@ import { propose } from '../../policy/proposing/propose.ts';
 import { requestOfId, requestsFromJournal } from '../../sandbox/denied-requests.ts';
 import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
+import { knownSandboxes } from '../reading/journal-filters.ts';
 import { optionalPositionals, parseOptions, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 import { readDestination } from '../reading/read-destination.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 import { requestId } from '../reading/request-id.ts';
-import { showProposal } from '../asking/show-proposal.ts';
+import { proposalTarget, showProposal } from '../asking/show-proposal.ts';
 
 /** `casemate policy propose`: the smallest rules that would allow what was denied, as YAML and in words; written if asked. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
+  proposalTarget(parsed);
   const asked = await readAsked(parsed, context);
   const file = textOption(parsed, 'policy');
   const explicitFile = file === undefined ? undefined : resolve(context.cwd, file);
@@ -59,6 +62,7 @@ async function readAsked(parsed: ParsedOptions, context: CommandContext): Promis
 }
 
 async function fromJournal(context: CommandContext, sandbox: string): Promise<Asked> {
+  await knownSandboxes(await listSegments(journalPlace(context.paths).folder), sandbox);
   const { requests, onlyCounted, silent } = await requestsFromJournal(journalPlace(context.paths).folder, sandbox, 'denied');
   const counted = onlyCounted === 0 ? [] : [`${onlyCounted} denied requests came too fast: their paths are not on record`];
   const quiet = silent.map(

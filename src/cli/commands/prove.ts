@@ -1,5 +1,5 @@
-import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
@@ -17,7 +17,14 @@ import type { CommandContext, RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
 import { proofProgress, proofText } from '../printing/proof-text.ts';
 import { makeRequest } from '../reading/make-request.ts';
-import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
+import {
+  optionalPositionals,
+  parseOptions,
+  pathOption,
+  switchOption,
+  textOption,
+  type ParsedOptions,
+} from '../reading/parse-options.ts';
 import { verifyReport } from '../reading/verify-report.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { proveCommand } from '../session/prove-command.ts';
@@ -40,6 +47,10 @@ export const run: RunCommand = async (args, context, row) => {
   }
   if (switchOption(parsed, 'surface')) {
     return await proveSurface(name, parsed, context);
+  }
+  const html = pathOption(parsed, 'html', context.cwd);
+  if (html !== undefined) {
+    await requireWritable(html);
   }
   const client = await connectDaemon(context, { trust: switchOption(parsed, 'trust') });
   try {
@@ -102,9 +113,9 @@ async function targetOf({ client, name, parsed, context }: Asked, watch: Watch |
 }
 
 async function tell(report: Report, { parsed, context }: Asked): Promise<number> {
-  const html = textOption(parsed, 'html');
+  const html = pathOption(parsed, 'html', context.cwd);
   if (html !== undefined) {
-    await writeHtml(resolve(context.cwd, html), report);
+    await writeHtml(html, report);
   }
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, report);
@@ -112,6 +123,18 @@ async function tell(report: Report, { parsed, context }: Asked): Promise<number>
     context.stdout.write(proofText(context.stdout, report, { rows: switchOption(parsed, 'rows') }));
   }
   return { held: 0, broken: 1, inconclusive: 125 }[overall(report.statement.verdicts)];
+}
+
+/** Asked before the attacks, which take minutes: where a report cannot be written, none is made. */
+async function requireWritable(path: string): Promise<void> {
+  const known = await stat(path).catch(() => undefined);
+  const place = known?.isFile() === true ? path : dirname(path);
+  const isFit = known === undefined || known.isFile();
+  if (!isFit || (await access(place, constants.W_OK).catch(() => false)) === false) {
+    throw new CasemateError('PATH_INVALID', `cannot write the report to ${visible(path)}`, {
+      hint: 'Give --html a file in a folder that exists and that you may write.',
+    });
+  }
 }
 
 async function writeHtml(path: string, report: Report): Promise<void> {

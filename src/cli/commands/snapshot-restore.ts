@@ -3,12 +3,14 @@ import type { RunCommand } from '../command.ts';
 import { confirmName } from '../asking/confirm-name.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+import { snapshotId } from '../reading/snapshot-id.ts';
 import { connectDaemon } from '../session/connect.ts';
 
 /** `casemate snapshot restore`: what will be lost first, then the name once more, then the deed. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
-  const [given = '', snapshot = ''] = requiredPositionals(parsed, ['NAME', 'ID']);
+  const [given = '', id = ''] = requiredPositionals(parsed, ['NAME', 'ID']);
+  const snapshot = snapshotId(id, given);
   const json = switchOption(parsed, 'json');
   const client = await connectDaemon(context);
   try {

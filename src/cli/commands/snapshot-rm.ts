@@ -1,12 +1,14 @@
 import type { RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+import { snapshotId } from '../reading/snapshot-id.ts';
 import { connectDaemon } from '../session/connect.ts';
 
 /** `casemate snapshot rm`. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
-  const [name = '', snapshot = ''] = requiredPositionals(parsed, ['NAME', 'ID']);
+  const [name = '', id = ''] = requiredPositionals(parsed, ['NAME', 'ID']);
+  const snapshot = snapshotId(id, name);
   const client = await connectDaemon(context);
   const removed = await client.call('snapshot-remove', { name, snapshot }).finally(() => client.close());
   if (switchOption(parsed, 'json')) {

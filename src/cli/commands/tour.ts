@@ -1,5 +1,6 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { commandLineLayer } from '../../policy/written/command-line-layer.ts';
 import { connectDaemon } from '../session/connect.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { bold, dim, mark, printJson } from '../printing/output.ts';
@@ -14,12 +15,13 @@ export const run: RunCommand = async (args, context, row) => {
   optionalPositionals(parsed, []);
   const json = switchOption(parsed, 'json');
   const say = (text: string): void => void (json ? context.stderr : context.stdout).write(`${text}\n`);
+  const choices = { waive: listOption(parsed, 'waive'), runtime: textOption(parsed, 'runtime') };
+  commandLineLayer(choices, context.cwd);
   await ensureTourImage(context);
   const stage = await prepareTour(context, { standIn: switchOption(parsed, 'stand-in') });
   try {
     introduce(context, stage, say);
     const client = await connectDaemon(context, { answers: stage.answers });
-    const choices = { waive: listOption(parsed, 'waive'), runtime: textOption(parsed, 'runtime') };
     const findings = await walk(context, { client, stage, say, ...choices });
     client.close();
     if (json) {

@@ -24,7 +24,8 @@ export async function readFilters(
   };
 }
 
-async function knownSandboxes(segments: readonly Segment[], nameOrId: string): Promise<ReadonlySet<string>> {
+/** Ids of the sandboxes of this name or id. Throws `SANDBOX_NOT_FOUND` where no record has it. */
+export async function knownSandboxes(segments: readonly Segment[], nameOrId: string): Promise<ReadonlySet<string>> {
   const ids = await sandboxIds(segments, nameOrId);
   if (ids.size === 0) {
     throw new CasemateError('SANDBOX_NOT_FOUND', `no record tells of a sandbox "${visible(nameOrId)}"`, {

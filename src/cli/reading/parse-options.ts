@@ -117,13 +117,13 @@ export function switchOption(parsed: ParsedOptions, name: string): boolean {
   return parsed.values[name] === true;
 }
 
-/** All values of a repeating option, in order; empty where it was not given. */
 /** The absolute path of a file or folder that was named from `cwd`. */
 export function pathOption(parsed: ParsedOptions, name: string, cwd: string): string | undefined {
   const text = textOption(parsed, name);
   return text === undefined ? undefined : resolve(cwd, text);
 }
 
+/** All values of a repeating option, in order; empty where it was not given. */
 export function listOption(parsed: ParsedOptions, name: string): readonly string[] {
   const value = parsed.values[name];
   return Array.isArray(value) ? value : [];

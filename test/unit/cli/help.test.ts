@@ -64,6 +64,11 @@ describe('helpFor', () => {
 
   test('names the nearest command for an unknown one', () => {
     expect(() => helpFor(table, 'rum')).toThrow(expect.objectContaining({ code: 'USAGE', hint: 'Did you mean: casemate run?' }));
+    expect(unknownCommand(table, 'rum -- ls -l')).toMatchObject({
+      message: 'unknown command "rum"',
+      hint: 'Did you mean: casemate run?',
+    });
+    expect(unknownCommand(table, 'policy chek file').hint).toBe('Did you mean: casemate policy check?');
     expect(unknownCommand(table, 'policy everything').hint).toBe('See: casemate policy --help');
     expect(unknownCommand(table, 'polcy').hint).toBe('Did you mean: casemate policy?');
     expect(unknownCommand(table, '\u001b]0;x\u0007').message).not.toContain('\u001b');
