@@ -27,7 +27,7 @@ import { askGvisorToEnd, countInside } from './gvisor/inside.ts';
 import { homeImage, removeBlankDrafts } from './home-disk.ts';
 import { processesInside, waitUntil } from '../processes.ts';
 import { requireHost } from '../require-layers.ts';
-import { claimNames } from '../workspace/claim-names.ts';
+import { changeRecord, claimNames } from '../workspace/claim-names.ts';
 import { fillReady, fillReadySoon, keepHomes } from './ready-filling.ts';
 import { drop, forgetReady, passOn, takeReady } from './ready.ts';
 import type { Ready } from './ready-container.ts';
@@ -98,8 +98,7 @@ export async function ensureContainer(context: EngineContext, id: string, abort:
   // Listeners that were bound in it are in a network that is gone.
   await dropListener(context, id);
   await deleteContainer(context, before);
-  const base = { ...before, container: undefined };
-  await context.records.replace(base);
+  const base = await changeRecord(context, id, (record) => ({ ...record, container: undefined }));
   return make(context, base, { host: await containerHost(context, base.spec.runtime), ...abort });
 }
 
