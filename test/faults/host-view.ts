@@ -30,13 +30,13 @@ export interface Named {
   readonly name: string;
 }
 
-/** `root` is the folder that all of the home lies below; `sandboxes` are all it ever had. */
-export function viewHost(root: string, sandboxes: readonly Named[]): HostView {
+/** `root` is the folder that all of the home lies below; `sandboxes` are all it ever had; `groupsTop`: where groups are mounted. */
+export function viewHost(root: string, sandboxes: readonly Named[], groupsTop = '/sys/fs/cgroup'): HostView {
   const mounts = textOf('/proc/self/mountinfo')
     .split('\n')
     .filter((line) => line.includes(root) || idIn(line, sandboxes) !== undefined);
   const processes = processesOf(root, sandboxes, mounts.length > 0);
-  return { processes, mounts, groups: groupsOf(sandboxes), probes: probesOf(), devices: devicesOf(root) };
+  return { processes, mounts, groups: groupsOf(sandboxes, groupsTop), probes: probesOf(groupsTop), devices: devicesOf(root) };
 }
 
 function idIn(text: string, sandboxes: readonly Named[]): string | undefined {
@@ -75,16 +75,14 @@ function namespaceOf(pid: string): string {
   }
 }
 
-function groupsOf(sandboxes: readonly Named[]): readonly string[] {
-  const top = '/sys/fs/cgroup';
+function groupsOf(sandboxes: readonly Named[], top: string): readonly string[] {
   const ofAll = ['.', ...namesIn(top)].map((controller) => join(top, controller, 'casemate'));
   const found = ofAll.flatMap((folder) => namesIn(folder).flatMap((name) => [name, ...namesIn(join(folder, name))]));
   return [...new Set(found.flatMap((group) => sandboxes.find(({ name }) => name === group)?.id ?? []))].toSorted();
 }
 
 /** Groups that a process made to see whether it can, and that is dead. They tell of no home: any may be meant. */
-function probesOf(): readonly string[] {
-  const top = '/sys/fs/cgroup';
+function probesOf(top: string): readonly string[] {
   const isDead = (pid: string | undefined): boolean => pid !== undefined && textOf(`/proc/${pid}/stat`) === '';
   return ['.', ...namesIn(top)].flatMap((controller) =>
     namesIn(join(top, controller))

@@ -19,6 +19,8 @@ export interface Looked {
   readonly contents: readonly string[];
   /** its sandboxes have groups with limits; default: yes */
   readonly hasGroups?: boolean | undefined;
+  /** where groups are mounted; default: `/sys/fs/cgroup` */
+  readonly groupsTop?: string | undefined;
   /** processes of the harness itself that work on the home just now */
   readonly own?: readonly number[];
 }
@@ -72,10 +74,8 @@ export function lookOnce(looked: Looked, moment: Moment): readonly string[] {
   const isHere = (id: string | undefined): boolean => rows.some((row) => row.id === id);
   const runs = (id: string | undefined): boolean =>
     waits(id) || rows.some((row) => row.id === id && (row.state === 'running' || moment === 'killed'));
-  const host = viewHost(looked.root, [
-    ...standings.map(({ id }) => ({ id, name: id })),
-    ...containers.map(({ id, name }) => ({ id, name })),
-  ]);
+  const named = [...standings.map(({ id }) => ({ id, name: id })), ...containers.map(({ id, name }) => ({ id, name }))];
+  const host = viewHost(looked.root, named, looked.groupsTop);
   const nameOf = (id: string): string => containers.find((one) => one.id === id)?.name ?? id;
   const processes = host.processes.filter(
     (one) =>

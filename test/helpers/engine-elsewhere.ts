@@ -2,13 +2,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 
 import type { TlsFiles } from '../../src/engines/docker/place/endpoint.ts';
 import { programFolders, processEnvironment } from '../../src/system/environment.ts';
 import { run } from '../../src/system/process.ts';
+import { unusedPort } from './unused-port.ts';
 
 const env = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
 
@@ -63,7 +64,7 @@ export async function tlsDockerd(
   folder: string,
   { server, hides }: Certificates & Hiding,
 ): Promise<Running & { readonly port: number }> {
-  const port = await freePort();
+  const port = await unusedPort();
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'daemon.json'), '{}');
   const tls = ['--tlsverify', `--tlscacert=${server.ca}`, `--tlscert=${server.cert}`, `--tlskey=${server.key}`];
@@ -115,7 +116,7 @@ export interface LoopbackSsh extends Running {
 
 /** An sshd that lets this very user in with a key of the test's, and nobody else. */
 export async function loopbackSsh(folder: string): Promise<LoopbackSsh> {
-  const port = await freePort();
+  const port = await unusedPort();
   const home = join(folder, 'home');
   await mkdir(join(home, '.ssh'), { recursive: true, mode: 0o700 });
   const keygen = async (file: string): Promise<string> => {
@@ -216,16 +217,4 @@ async function listens(at: Listening): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

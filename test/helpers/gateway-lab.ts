@@ -9,6 +9,7 @@ import { dialOnHost, dialRelayOnHost, type DialTarget } from '../../src/gateway/
 import type { Journal, JournalEntry } from '../../src/journal/record.ts';
 import type { NetworkRule } from '../../src/policy/policy.ts';
 import type { Ingress, IngressReceiver } from '../../src/system/ingress.ts';
+import { ownWait } from './own-wait.ts';
 
 /**
  * A gateway with one sandbox, all on loopback ports of this machine: listeners stand for the sandbox's namespace,
@@ -41,6 +42,7 @@ export interface Lab {
   readonly actions: () => string[];
   /** the newest line about a denial */
   readonly lastDenial: () => JournalEntry | undefined;
+  /** nothing has been recorded for a while of this process's own */
   readonly settled: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
@@ -147,7 +149,12 @@ export async function createLab({ rules, credentials = [], gateway: extra = {}, 
     delayJournal: delay,
     actions: () => entries.map((entry) => `${entry.action} ${entry.decision} ${entry.outcome} ${entry.subject}`),
     lastDenial: () => entries.findLast((entry) => entry.decision === 'deny'),
-    settled: () => new Promise((resolve) => setTimeout(resolve, 60)),
+    async settled() {
+      for (let known = -1; known !== entries.length;) {
+        known = entries.length;
+        await ownWait(60);
+      }
+    },
     async close() {
       await gateway.close();
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));

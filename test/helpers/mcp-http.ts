@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
-import { createServer, request as httpRequest } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -10,8 +10,8 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 
 import { entry, type Home } from './cli.ts';
-import { listen } from './gateway-lab.ts';
 import { textOf } from './mcp-client.ts';
+import { unusedPort } from './unused-port.ts';
 
 export interface McpHttp {
   readonly url: URL;
@@ -32,9 +32,7 @@ export interface HttpAnswer {
 }
 
 export async function startMcpHttp(home: Home): Promise<McpHttp> {
-  const probe = createServer();
-  const port = await listen(probe);
-  await new Promise((done) => probe.close(done));
+  const port = await unusedPort();
   const url = new URL(`http://127.0.0.1:${port}/mcp`);
   const server = spawn(process.execPath, [entry, 'mcp', 'serve', '--port', String(port)], { cwd: home.project, env: home.env });
   let said = '';

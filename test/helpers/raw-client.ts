@@ -44,6 +44,9 @@ const patienceMs = 10_000;
 /** and be silent for so long in the middle of one */
 const usualQuietMs = 700;
 
+/** Time is counted in these, each of which ends when all that has come was read: a process that is held up has heard no silence. */
+const stepMs = 10;
+
 /** Writes the pieces and reads on until the other side ends, or nothing has come for `quietMs`; by default the first byte has longer. */
 export async function talk(
   socket: Socket,
@@ -55,18 +58,27 @@ export async function talk(
   if (socket.destroyed) {
     return { text: '', end: 'reset' };
   }
-  socket.on('data', (piece: Buffer) => parts.push(piece));
-  socket.once('data', () => socket.setTimeout(options.quietMs ?? usualQuietMs));
+  let silentMs = 0;
+  const clock = setInterval(() => {
+    silentMs += stepMs;
+    if (silentMs >= (options.quietMs ?? (parts.length === 0 ? patienceMs : usualQuietMs))) {
+      resolve('timeout');
+    }
+  }, stepMs);
+  socket.on('data', (piece: Buffer) => {
+    parts.push(piece);
+    silentMs = 0;
+  });
   socket.once('end', () => resolve('end'));
   socket.once('error', () => resolve('reset'));
   socket.once('close', () => resolve(parts.length === 0 ? 'reset' : 'end'));
-  socket.setTimeout(options.quietMs ?? patienceMs, () => resolve('timeout'));
   for (const piece of pieces) {
     if (!socket.destroyed) {
       socket.write(typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece);
     }
   }
   const end = await promise;
+  clearInterval(clock);
   socket.destroy();
   return { text: Buffer.concat(parts).toString('latin1'), end };
 }

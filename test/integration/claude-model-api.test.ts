@@ -113,7 +113,7 @@ async function session(permissions: 'ask' | 'skip', key = phantom): Promise<Sess
     HTTPS_PROXY: 'http://127.0.0.1:9',
     NO_PROXY: '127.0.0.1',
   };
-  const ended = await run(program, args, { cwd: work, env, uid, gid: uid, timeoutMs: 50_000 });
+  const ended = await run(program, args, { cwd: work, env, uid, gid: uid, timeoutMs: 170_000 });
   const lines = ended.stdout.toString('utf8').trimEnd().split('\n');
   const last = JSON.parse(lines.at(-1) ?? '{}') as Session['result'];
   const tests = await run(process.execPath, ['--test'], { cwd: work, env: { PATH: path, HOME: home }, uid, gid: uid });
@@ -121,36 +121,45 @@ async function session(permissions: 'ask' | 'skip', key = phantom): Promise<Sess
   return { exitCode: ended.exitCode, result: last, source, testsPass: tests.exitCode === 0 };
 }
 
-test.skipIf(given === undefined)('with permissions skipped it mends the sample and reports what it could not reach', async () => {
-  const { exitCode, result, source, testsPass } = await session('skip');
-  expect(result.result).toMatch(/all tests pass\. I could not reach http:\/\/127\.0\.0\.1:9\/ from here/);
-  expect({ exitCode, testsPass, error: result.is_error, denials: result.permission_denials }).toEqual({
-    exitCode: 0,
-    testsPass: true,
-    error: false,
-    denials: [],
-  });
-  expect(source).toContain('round the clock');
-});
+test.skipIf(given === undefined)(
+  'with permissions skipped it mends the sample and reports what it could not reach',
+  { timeout: 240_000 },
+  async () => {
+    const { exitCode, result, source, testsPass } = await session('skip');
+    expect(result.result).toMatch(/all tests pass\. I could not reach http:\/\/127\.0\.0\.1:9\/ from here/);
+    expect({ exitCode, testsPass, error: result.is_error, denials: result.permission_denials }).toEqual({
+      exitCode: 0,
+      testsPass: true,
+      error: false,
+      denials: [],
+    });
+    expect(source).toContain('round the clock');
+  },
+);
 
-test.skipIf(given === undefined)('every request it makes is on the list of the functions it needs', async () => {
-  await session('skip');
-  const allowed = agents.claude.hosts.filter((host) => !host.telemetry).flatMap((host) => host.http ?? []);
-  const outside = (api?.requests ?? []).filter(
-    ({ method, path }) => !allowed.some((entry) => entry.path === path.split('?')[0] && entry.methods?.includes(method) === true),
-  );
-  expect(outside).toEqual([]);
-  expect(api?.requests.filter((request) => request.status === 200).every((request) => request.authorized)).toBe(true);
-});
+test.skipIf(given === undefined)(
+  'every request it makes is on the list of the functions it needs',
+  { timeout: 240_000 },
+  async () => {
+    await session('skip');
+    const allowed = agents.claude.hosts.filter((host) => !host.telemetry).flatMap((host) => host.http ?? []);
+    const outside = (api?.requests ?? []).filter(
+      ({ method, path }) =>
+        !allowed.some((entry) => entry.path === path.split('?')[0] && entry.methods?.includes(method) === true),
+    );
+    expect(outside).toEqual([]);
+    expect(api?.requests.filter((request) => request.status === 200).every((request) => request.authorized)).toBe(true);
+  },
+);
 
-test.skipIf(given === undefined)('where it must ask and nobody answers, it changes nothing', async () => {
+test.skipIf(given === undefined)('where it must ask and nobody answers, it changes nothing', { timeout: 240_000 }, async () => {
   const { result, testsPass, source } = await session('ask');
   expect(result.permission_denials.length).toBeGreaterThan(0);
   expect(testsPass).toBe(false);
   expect(source).toBe(await readFile(dataFile('tour/sample/src/opening-hours.js'), 'utf8'));
 });
 
-test.skipIf(given === undefined)('a key the API does not know is reported as such', async () => {
+test.skipIf(given === undefined)('a key the API does not know is reported as such', { timeout: 240_000 }, async () => {
   const { result, testsPass } = await session('skip', 'another-key');
   expect({ error: result.is_error, testsPass }).toEqual({ error: true, testsPass: false });
   expect(result.result).toMatch(/api key/i);

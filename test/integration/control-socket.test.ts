@@ -60,13 +60,15 @@ describe('the control socket', () => {
   it('ends the connections of a caller whose claim is over, with what it had under way, and no other', async () => {
     const claim = { name: 'ada', roots: ['/p'], token: '0'.repeat(64) };
     const options = { socketPath: path, answer: async () => undefined };
+    const told: string[] = [];
     const [over, holds, person] = [
-      await connectClient({ ...options, caller: claim }),
+      await connectClient({ ...options, caller: claim, progress: (text) => told.push(text) }),
       await connectClient({ ...options, caller: { ...claim, token: '1'.repeat(64) } }),
       await client(),
     ];
     const [waiting, going] = [over.call('stop', { name: 'x' }), holds.call('ls', {})];
     expect(await going).toEqual([]);
+    await expect.poll(() => told).toEqual(['waiting']);
     control.endCallers(({ token }) => token === claim.token);
     await expect(waiting).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
     await expect.poll(() => lost).toEqual(['stop']);

@@ -28,7 +28,7 @@ beforeAll(async () => {
     join(home.paths.config, 'policy.yaml'),
     `version: 1\ncredentials:\n  gitlab: { provider: bearer, source: { stored: gitlab }, hosts: [gitlab.example.com] }\n  printed: { provider: bearer, source: { command: [printf, of-a-program] }, hosts: [printed.example.com] }\n  filed: { provider: bearer, source: { file: ${join(home.root, 'open-token')} }, hosts: [filed.example.com] }\n  unhosted: { provider: bearer, source: { stored: unhosted } }\nnetwork:\n${rule('gitlab.example.com', 'gitlab')}${rule('unhosted.example.com', 'unhosted')}${rule('printed.example.com', 'printed')}${rule('sts.us-east-1.amazonaws.com', 'aws')}${rule('api.github.com', 'github')}`,
   );
-}, 30_000);
+}, 120_000);
 
 afterAll(async () => {
   await home.remove();
@@ -54,7 +54,7 @@ test('set, ls and rm with no daemon running before', async () => {
   expect([unconfirmed.code, unconfirmed.err]).toEqual([2, expect.stringContaining('nothing was removed')]);
   expect((await credentials(['rm', 'gitlab', '--confirm', 'gitlab'])).out).toContain('removed: sealed value "gitlab"');
   expect((await view('gitlab'))?.sources).toMatchObject([{ kind: 'stored', has: 'no' }]);
-}, 60_000);
+}, 120_000);
 
 test('a value comes from a variable, a private file or a command, and from one of them', async () => {
   expect((await credentials(['set', 'gitlab', '--from-env', 'TOKEN'], { env: { TOKEN: 'of-env' } })).code).toBe(0);
@@ -68,7 +68,7 @@ test('a value comes from a variable, a private file or a command, and from one o
   expect((await credentials(['set', 'gitlab', '--from-env', 'TOKEN', '--from-command', '--', 'true'])).code).toBe(2);
   expect((await credentials(['set', 'gitlab', '--from-command'])).code).toBe(2);
   expect((await credentials(['set', 'gitlab', '--', 'printf', 'x'])).code).toBe(2);
-}, 60_000);
+}, 120_000);
 
 test('a file that others can read is not shown as there, and why is said', async () => {
   const file = join(home.root, 'open-token');
@@ -78,7 +78,7 @@ test('a file that others can read is not shown as there, and why is said', async
   ]);
   await chmod(file, 0o600);
   expect((await view('filed'))?.sources).toMatchObject([{ has: 'yes', text: `file ${file}` }]);
-}, 30_000);
+}, 120_000);
 
 test('what is sealed under a name that no policy defines is told of, with what to write; so is a value too short to be found', async () => {
   const set = await credentials(['set', 'forge', '--provider', 'bearer'], { input: 'short' });
@@ -96,7 +96,7 @@ test('what is sealed under a name that no policy defines is told of, with what t
     expect.stringContaining('nothing was removed: there is no terminal to ask at'),
   ]);
   expect((await credentials(['rm', 'forge', '--confirm', 'forge'])).code).toBe(0);
-}, 30_000);
+}, 120_000);
 
 test.each([
   ['a value as an argument', ['set', 'gitlab', 'glpat-typed'], 2, 'a value must not be an argument'],
@@ -118,7 +118,7 @@ test.each([
     expect(answer.err).toContain(message);
     expect(answer.err + answer.out).not.toMatch(/glpat-typed|GLPAT_typed|some-value/);
   },
-  30_000,
+  120_000,
 );
 
 test.each([
@@ -135,7 +135,7 @@ test.each([
     expect([answer.code, answer.err]).toEqual([125, expect.stringContaining(message)]);
     expect(await view('gitlab')).toEqual(before);
   },
-  30_000,
+  120_000,
 );
 
 test('test says what came of its one call, and the journal has it', async () => {
@@ -160,7 +160,7 @@ test('test says what came of its one call, and the journal has it', async () => 
   const { out } = await home.casemate(['journal', 'query', '--action', 'credential.test']);
   expect(out).toContain('gitlab.example.com:443  401');
   expect(out).not.toContain('glpat');
-}, 60_000);
+}, 120_000);
 
 test('where a credential has no hosts of its own, the rules say where it goes', async () => {
   await credentials(['set', 'unhosted'], { input: 'value-of-unhosted' });
@@ -168,14 +168,14 @@ test('where a credential has no hosts of its own, the rules say where it goes', 
   const tried = await credentials(['test', 'unhosted', '--path', '/fine']);
   expect([tried.code, tried.out]).toEqual([0, expect.stringContaining('GET https://unhosted.example.com/fine')]);
   expect(seen.at(-1)).toBe('/fine Bearer value-of-unhosted');
-}, 60_000);
+}, 120_000);
 
 test('a source that is not sealed is read again, and a value for it is refused', async () => {
   const read = await credentials(['rotate', 'printed']);
   expect([read.code, read.out]).toEqual([0, expect.stringContaining('read again')]);
   const refused = await credentials(['rotate', 'printed', '--from-env', 'X'], { env: { X: 'y' } });
   expect([refused.code, refused.err]).toEqual([2, expect.stringContaining('takes "printed" from elsewhere')]);
-}, 30_000);
+}, 120_000);
 
 test('a revocation is there for the next daemon; restore ends it', async () => {
   await credentials(['revoke', 'gitlab']);
@@ -183,7 +183,7 @@ test('a revocation is there for the next daemon; restore ends it', async () => {
   expect((await view('gitlab'))?.revoked).toEqual(['everywhere']);
   expect((await credentials(['restore', 'gitlab'])).out).toContain('may be used again');
   expect((await credentials(['restore', 'gitlab'])).out).toContain('was not revoked');
-}, 60_000);
+}, 120_000);
 
 test('a daemon killed in the middle of a rotation leaves the old value or the new one, whole', async () => {
   for (const delayMs of [5, 80]) {

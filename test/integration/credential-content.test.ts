@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { connect as http2Connect } from 'node:http2';
-import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { secret } from '../../src/credentials/secret.ts';
 import { createLab, credential, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { ownWait } from '../helpers/own-wait.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Respond, type Sink } from '../helpers/sink.ts';
 import { signatureFault } from '../helpers/verify-sigv4.ts';
@@ -82,8 +83,9 @@ test('in chunks, and piece by piece, it goes on with its length', async () => {
 
 test('a client that waits to be asked for it is asked, once', async () => {
   const socket = await open();
+  const asked = once(socket, 'data');
   const answered = talk(socket, [head('Content-Length: 2\r\nExpect: 100-continue')], { quietMs: 1500 });
-  await wait(150);
+  await asked;
   socket.write('{}');
   const { text } = await answered;
   expect(text.match(/100 Continue/g)?.length).toBe(1);
@@ -126,7 +128,7 @@ test('what breaks off is sent to nobody', async () => {
   const count = sinks[0]?.seen.length;
   const socket = await open();
   socket.write(`${head('Content-Length: 100')}{"a":`);
-  await wait(100);
+  await ownWait(100);
   socket.destroy();
   await lab.settled();
   expect(sinks[0]?.seen.length).toBe(count);
@@ -139,7 +141,7 @@ test('what is reset over HTTP/2, where its end looks like any other, is sent to 
   const request = session.request({ ':method': 'POST', ':path': '/x', 'content-type': 'application/json' });
   request.on('error', () => undefined);
   request.write('{"a":1}');
-  await wait(100);
+  await ownWait(100);
   // Not `close`: that ends the content properly first.
   request.destroy(new Error('broken off'));
   await lab.settled();
@@ -171,7 +173,8 @@ describe('DOS: what a sandbox has held', () => {
     const filler = `{"a":"${'x'.repeat(400_000)}"}`;
     const slow = await open();
     slow.write(`${head(`Content-Length: ${filler.length}`)}${filler.slice(0, -1)}`);
-    await wait(150);
+    // All that came is in the gateway's hands by then.
+    await ownWait(300);
     expect((await talk(await open(), [`${head(`Content-Length: ${filler.length}`)}${filler}`])).text).toContain('too-busy');
     slow.destroy();
     await lab.settled();

@@ -1,9 +1,9 @@
 /** The daemon as a process: garbage from callers, a start that fails half-way, an end while sandboxes run. */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { takeDaemonLock } from '../../src/daemon/lock.ts';
@@ -118,7 +118,7 @@ describe('an end by SIGTERM', () => {
     await home.casemate(['ls']);
     const pid = await daemonPid();
     process.kill(pid, 'SIGTERM');
-    await expect.poll(() => lives(pid), { timeout: 10_000 }).toBe(false);
+    await expect.poll(() => lives(pid), { timeout: 30_000 }).toBe(false);
     expect(await home.casemate(['daemon', 'status', '--json'])).toMatchObject({ out: '{\n  "daemon": null\n}\n' });
     expect(await home.casemate(['ls', '--json'])).toMatchObject({ code: 0, out: '[]\n' });
   });
@@ -131,8 +131,10 @@ describe('an end by SIGTERM', () => {
       const [program, ...before] = home.program;
       await home.casemate(['create', 'kept']);
       await home.casemate(['start', 'kept']);
-      const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 4; echo done']);
-      const thrown = spawn(program, [...before, 'run', '--', 'sh', '-c', 'echo ready; sleep 3; echo over'], {
+      // Both last until the daemon has gone, however long that takes.
+      const untilGone = 'until test -e gone; do sleep 0.1; done';
+      const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', `touch begun; ${untilGone}; echo done`]);
+      const thrown = spawn(program, [...before, 'run', '--', 'sh', '-c', `echo ready; ${untilGone}; echo over`], {
         cwd: home.project,
         env: home.env,
         stdio: ['ignore', 'pipe', 'inherit'],
@@ -143,9 +145,12 @@ describe('an end by SIGTERM', () => {
       });
       const ended = new Promise<number | null>((done) => thrown.once('close', done));
       await expect.poll(() => out, { timeout: 20_000 }).toBe('ready\n');
-      await sleep(500);
+      await expect.poll(() => existsSync(join(home.project, 'begun')), { timeout: 20_000 }).toBe(true);
       const pid = await daemonPid();
       process.kill(pid, 'SIGTERM');
+      await expect.poll(() => lives(pid), { timeout: 30_000 }).toBe(false);
+      expect(out).toBe('ready\n');
+      await writeFile(join(home.project, 'gone'), '');
       expect([await ended, out]).toEqual([0, 'ready\nover\n']);
       expect(await running).toMatchObject({ code: 0, out: 'done\n' });
       expect(await daemonPid()).not.toBe(pid);

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { createLab, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { createLab, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { unusedPort } from '../helpers/unused-port.ts';
 
 /** What the programs people use make of a denial: the reason has to reach the person. */
 
@@ -16,9 +16,7 @@ let port: number;
 let folder: string;
 
 beforeAll(async () => {
-  const probe = createServer();
-  port = await listen(probe);
-  await new Promise((resolve) => probe.close(resolve));
+  port = await unusedPort();
   lab = await createLab({ rules: [rule(host, { ports: [port], http: [{ methods: ['GET'], path: '/allowed' }] })] });
   await lab.openSame(host, port);
   folder = await mkdtemp(join(tmpdir(), 'casemate-clients-'));

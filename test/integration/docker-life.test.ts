@@ -1,7 +1,6 @@
 /** Life of a sandbox under Docker beside the contract: what reaches the gateway, and what is left when a process was killed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -76,8 +75,10 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
         executionId,
       });
       const child = spawn(file, [...args], { env: { ...env }, stdio: ['pipe', 'ignore', 'ignore'] });
-      await expect.poll(() => existsSync(pidFile)).toBe(true);
-      return { child, leader: (await readFile(pidFile, 'utf8')).trim() };
+      // The file is there a moment before what it holds.
+      let leader = '';
+      await expect.poll(async () => (leader = (await readFile(pidFile, 'utf8').catch(() => '')).trim())).toMatch(/^\d+$/);
+      return { child, leader };
     };
     const ended = await begin('ended');
     expect(await lab.engine.processes(spec.id)).toContain(Number(ended.leader));

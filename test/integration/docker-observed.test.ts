@@ -78,7 +78,8 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an engine whose k
     expect(await answerOf(signals, `${'0'.repeat(64)} 15\n`)).toBe('');
     expect(fieldsOf(await client.must('GET', `/exec/${strange}/json`))['Running']).toBe(true);
     carrier.kill('SIGTERM');
-    const [code] = await once(carrier, 'exit');
+    // Its output has been read to the end, which its exit is not told after.
+    const [code] = await once(carrier, 'close');
     expect([said, code]).toEqual(['ready\ngot it\n', 3]);
     await lab.engine.remove(spec.id);
   });

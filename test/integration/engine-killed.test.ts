@@ -22,8 +22,8 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('whoever makes a sandbox
     await lab.remove();
   });
 
-  /** Kills the maker so many milliseconds after it began; answers whether it had finished. */
-  async function killed(argument: string, afterMs: number): Promise<boolean> {
+  /** Kills the maker so many milliseconds after it began, or when it has finished; answers whether it had. */
+  async function killed(argument: string, after: number | 'finished'): Promise<boolean> {
     const child = spawnProcess(process.execPath, [fixture, argument], {
       env: lab.options.env,
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -37,7 +37,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('whoever makes a sandbox
     });
     child.once('close', () => end());
     await begun;
-    await sleep(afterMs);
+    await (after === 'finished' ? expect.poll(() => said, { timeout: 60_000 }).toContain('started') : sleep(after));
     child.kill('SIGKILL');
     await ended;
     return said.includes('started');
@@ -48,7 +48,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('whoever makes a sandbox
     for (let step = 0; step < steps; step += 1) {
       const base = await lab.spec();
       const spec = { ...base, workspace: { ...base.workspace, protect: ['.git/hooks', '.vscode', '.mcp.json'] } };
-      finished.push(await killed(JSON.stringify({ options: lab.options, spec }), step < steps - 1 ? step * stepMs : 5000));
+      finished.push(await killed(JSON.stringify({ options: lab.options, spec }), step < steps - 1 ? step * stepMs : 'finished'));
       const engine = lab.other();
       const left = await engine.list(lab.owner);
       const isKnown = left.some(({ id }) => id === spec.id);
@@ -60,7 +60,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('whoever makes a sandbox
       expect(await readdir(spec.workspace.path), where).toEqual([]);
       expect(await runtimeState(), where).toEqual([]);
       expect(await groupsOf(spec.id), where).toEqual([]);
-      expect(await processesOf(spec.id), where).toEqual([]);
+      await expect.poll(() => processesOf(spec.id), { message: where }).toEqual([]);
       expect(await readFile('/proc/self/mountinfo', 'utf8'), where).not.toContain(spec.id);
     }
     // both ends were met: a maker killed before it was done, and one that was done
@@ -72,7 +72,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('whoever makes a sandbox
 
   it('lets the next one take over a sandbox that runs, with its listeners', async () => {
     const spec = await lab.spec();
-    await killed(JSON.stringify({ options: lab.options, spec }), 3000);
+    await killed(JSON.stringify({ options: lab.options, spec }), 'finished');
     const engine = lab.other();
     expect(await engine.list(lab.owner)).toEqual([{ id: spec.id, state: 'running' }]);
     const ingress = await engine.ingress(spec.id, { tcp: [80], udp: [53] });

@@ -132,7 +132,8 @@ describe('ranges of ids', () => {
     const known = await idSlots(join(folder, 'slots'), async () => true).take('cm-known');
     const isKnown = async (id: string): Promise<boolean> => id === 'cm-known';
     await idSlots(join(folder, 'slots'), async () => true).take('cm-lost');
-    await writeFile(join(folder, 'slots/7'), '');
+    // Not its own, wherever this installation begins.
+    await writeFile(join(folder, 'slots', String((known + 7) % slotCount)), '');
     await writeFile(join(folder, `slots/.9.${dead}.0123456789ab`), 'cm-never');
     const slots = idSlots(join(folder, 'slots'), isKnown);
     await slots.tidy();

@@ -21,7 +21,8 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
 });
 
-const settings = { waitMs: 1500, when: 'always' } as const;
+/** Longer than any test takes on a busy machine: what is to end sooner says so itself. */
+const settings = { waitMs: 50_000, when: 'always' } as const;
 interface AskingOptions {
   readonly rules?: readonly NetworkRule[];
   readonly bound?: readonly NetworkRule[];
@@ -83,7 +84,7 @@ function lengthOf(body: string | undefined): Record<string, string> {
 }
 
 async function waiting(count = 1): Promise<readonly AskView[]> {
-  for (let round = 0; round < 100; round += 1) {
+  for (let round = 0; round < 2000; round += 1) {
     const views = asks.list().filter(({ state }) => state === 'waiting');
     if (views.length >= count) {
       return views;
@@ -110,12 +111,14 @@ describe('a request that the rules deny', () => {
   });
 
   test('goes out once and no second time', async () => {
-    await asking({ waitMs: 300 });
+    await asking();
     const sink = await upstream('new.example.com');
     const answer = ask('new.example.com', '/x');
     asks.claim((await first()).id).allowOnce();
     expect((await answer).status).toBe(200);
-    expect((await ask('new.example.com', '/x')).status).toBe(403);
+    const again = ask('new.example.com', '/x');
+    asks.claim((await first()).id).deny('while');
+    expect((await again).status).toBe(403);
     expect(sink.seen).toHaveLength(1);
   });
 
@@ -127,7 +130,7 @@ describe('a request that the rules deny', () => {
     expect(await answer).toMatchObject({ status: 403, text: expect.stringContaining('A person was asked and has refused this') });
     const startedMs = performance.now();
     expect((await ask('new.example.com', '/x')).status).toBe(403);
-    expect(performance.now() - startedMs).toBeLessThan(1000);
+    expect(performance.now() - startedMs).toBeLessThan(settings.waitMs / 2);
     expect(sink.seen).toEqual([]);
   });
 
@@ -201,7 +204,7 @@ describe('nobody is asked about', () => {
 
 test(
   'a thousand denied requests at once stay within the bounds, and an allowed host is still served',
-  { timeout: 20_000 },
+  { timeout: 120_000 },
   async () => {
     await asking({ rules: [rule('ok.example.com', { ports: [80] })], waitMs: 4000 });
     await upstream('ok.example.com');

@@ -53,7 +53,7 @@ async function curl(host: string, path: string, ...args: string[]): Promise<stri
     '-sS',
     '-i',
     '-m',
-    '10',
+    '50',
     '--cacert',
     bundle,
     '--connect-to',
@@ -156,17 +156,17 @@ describe('curl', () => {
 
 describe('streams', () => {
   test.each(['1.1', '2'])('server-sent events over HTTP/%s come one by one, not held back', async (version) => {
+    let seen = '';
     respond = async (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       for (let index = 0; index < 4; index += 1) {
         response.write(`data: ${index} sk-ant-\n\n`);
-        await new Promise((resolve) => setTimeout(resolve, 120));
+        // The next one is not sent before this one was seen at the other end.
+        await expect.poll(() => seen, { timeout: 20_000 }).toContain(`data: ${index} `);
       }
       response.end();
     };
     const target = await lab.open('keyed.example.com', 443);
-    const times: number[] = [];
-    const started = performance.now();
     const { stdout } = await new Promise<{ stdout: string }>((resolve, reject) => {
       const child = execFile(
         'curl',
@@ -174,7 +174,7 @@ describe('streams', () => {
           '-sS',
           '-N',
           '-m',
-          '5',
+          '30',
           version === '2' ? '--http2' : '--http1.1',
           '--cacert',
           bundle,
@@ -184,33 +184,33 @@ describe('streams', () => {
         ],
         (error, stdout) => (error ? reject(error) : resolve({ stdout })),
       );
-      child.stdout?.on('data', () => times.push(performance.now() - started));
+      child.stdout?.on('data', (piece: string) => (seen += piece));
     });
     expect(stdout).toBe([0, 1, 2, 3].map((index) => `data: ${index} sk-ant-\n\n`).join(''));
-    expect(times.length).toBeGreaterThanOrEqual(4);
-    expect((times[0] ?? Infinity) + 300).toBeLessThan(times.at(-1) ?? 0);
   });
 
   test.each(['1.1', '2'])('the head of an answer over HTTP/%s comes before its content does', async (version) => {
+    const { promise: hasCome, resolve: come } = Promise.withResolvers<unknown>();
     respond = (_request, response) => {
       response.writeHead(200, { 'x-early': 'yes' });
       response.flushHeaders();
-      setTimeout(() => response.end('late'), 600);
+      void hasCome.then(() => response.end('late'));
     };
     const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', {
       ca: lab.authority.certificatePem,
       ...(version === '2' ? { alpn: ['h2'] } : {}),
     });
-    const started = performance.now();
+    // Its content waits for it, so that one that was held back would never come.
     if (version === '2') {
       const session = http2Connect('https://keyed.example.com', { createConnection: () => socket });
       await new Promise((resolve) => session.request({ ':path': '/' }).on('response', resolve));
+      come(undefined);
       session.destroy();
     } else {
       socket.write('GET / HTTP/1.1\r\nHost: keyed.example.com\r\n\r\n');
       await new Promise((resolve) => socket.once('data', resolve));
+      come(undefined);
     }
-    expect(performance.now() - started).toBeLessThan(450);
     socket.destroy();
   });
 
@@ -264,13 +264,20 @@ describe('streams', () => {
   });
 
   test('many requests over one connection of HTTP/2 run side by side', async () => {
-    respond = (request, response) => void setTimeout(() => response.end(request.url), 50);
+    let [held, most] = [0, 0];
+    respond = (request, response) => {
+      held += 1;
+      most = Math.max(most, held);
+      setTimeout(() => {
+        held -= 1;
+        response.end(request.url);
+      }, 50);
+    };
     const socket = await tlsTo(await lab.open('keyed.example.com', 443), 'keyed.example.com', {
       ca: lab.authority.certificatePem,
       alpn: ['h2'],
     });
     const session = http2Connect('https://keyed.example.com', { createConnection: () => socket });
-    const started = performance.now();
     const get = (path: string): Promise<string> =>
       new Promise((resolve, reject) => {
         const stream = session.request({ ':path': path });
@@ -283,7 +290,7 @@ describe('streams', () => {
       });
     const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => get(`/${index}`)));
     expect(answers).toEqual(Array.from({ length: 40 }, (_, index) => `/${index}`));
-    expect(performance.now() - started).toBeLessThan(1500);
+    expect(most).toBeGreaterThan(10);
     session.destroy();
   });
 });

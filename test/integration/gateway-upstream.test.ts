@@ -116,6 +116,7 @@ describe('an upstream that speaks HTTP/2', () => {
     const { server, sessions } = await startHttp2(take, { upstreamIdleMs: 100 });
     const { get, close } = await client();
     const answer = get('/slow');
+    await expect.poll(() => slow).toBeDefined();
     await sleep(350);
     slow?.end(' and ended');
     expect((await answer).text).toBe('begun and ended');
@@ -207,6 +208,7 @@ test.each([0, 8])('an upload that is reset with code %s, frame by frame, is not 
       frame(0, 1, Buffer.from('half')),
     ]),
   );
+  await expect.poll(() => begun).toBe(1);
   await lab.settled();
   socket.write(frame(3, 1, Buffer.from([0, 0, 0, code])));
   await lab.settled();

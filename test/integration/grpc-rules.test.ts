@@ -1,10 +1,10 @@
 /** gRPC under rules about methods, with a real client and server of gRPC. */
 import { Client, credentials, Server, ServerCredentials, status, type ServiceError } from '@grpc/grpc-js';
-import { createServer } from 'node:net';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { createLab, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { createLab, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { unusedPort } from '../helpers/unused-port.ts';
 
 const host = 'grpc.example.com';
 const bytes = (value: Buffer): Buffer => value;
@@ -14,9 +14,7 @@ let client: Client;
 const called: string[] = [];
 
 beforeAll(async () => {
-  const probe = createServer();
-  const port = await listen(probe);
-  await new Promise((resolve) => probe.close(resolve));
+  const port = await unusedPort();
   lab = await createLab({ rules: [rule(host, { ports: [port], http: [{ methods: ['POST'], path: '/echo.Echo/Say' }] })] });
   server = new Server();
   const method = (path: string) => ({

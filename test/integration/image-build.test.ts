@@ -90,7 +90,7 @@ test(
     await expect.poll(async () => (await running(lab.folder)).length, { timeout: minutes(1) }).toBeGreaterThan(0);
     child.kill('SIGKILL');
     await once(child, 'close');
-    await expect.poll(() => running(lab.folder), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => running(lab.folder), { timeout: minutes(1) }).toEqual([]);
     expect(await leftovers()).toHaveLength(1);
     expect((await imageStore({ folder: lab.deps.paths.images }).list()).map((image) => image.digest)).toEqual([first.digest]);
     lab.lines.length = 0;
@@ -117,9 +117,9 @@ describe('a recipe on top of another', () => {
   test(
     'shares its files by hard links and changes none of them',
     async () => {
-      const started = performance.now();
+      lab.lines.length = 0;
       const image = await lab.build(child({ files: [{ path: '/etc/tiny.conf', content: 'second', mode: 0o644 }] }));
-      expect(performance.now() - started).toBeLessThan(30_000);
+      expect(lab.lines.join('\n')).not.toMatch(/fetching|installing/);
       const inode = async (rootfs: string, path: string): Promise<number> => (await lstat(join(rootfs, path))).ino;
       expect(await inode(image.rootfs, 'usr/bin/jq')).toBe(await inode(first.rootfs, 'usr/bin/jq'));
       expect(await inode(image.rootfs, 'etc/tiny.conf')).not.toBe(await inode(first.rootfs, 'etc/tiny.conf'));

@@ -136,7 +136,7 @@ describe.skipIf(uid !== 0)('each broken promise turns its row red and says where
 
 describe('programs of an image, while they are checked,', () => {
   const ask = async (script: string): Promise<string> => {
-    const [result] = await runConfined(image.rootfs, [['sh', '-c', script]], { tools, timeoutMs: 10_000 });
+    const [result] = await runConfined(image.rootfs, [['sh', '-c', script]], { tools, timeoutMs: 50_000 });
     return `${result?.stdout.toString() ?? ''}${result?.stderr.toString() ?? ''}`.trim();
   };
 

@@ -159,7 +159,7 @@ describe('a journal', () => {
       await journal.append(entryOf(index));
     }
     await journal.close();
-    await expect.poll(() => seen.length, { timeout: 5000 }).toBe(43);
+    await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(43);
     stop.abort();
     await following;
     expect(seen).toEqual(Array.from({ length: 43 }, (_, index) => index + 1));

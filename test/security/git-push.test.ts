@@ -1,13 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 
 import type { GitAllowance } from '../../src/policy/policy.ts';
-import { createLab, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { createLab, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { git, gitServer, type GitRun, type GitServer } from '../helpers/git-server.ts';
+import { unusedPort } from '../helpers/unused-port.ts';
 
 /** SEC-14 and pushes: a rule about git lets the real git clone, and push to what it names and to nothing else. */
 
@@ -25,9 +25,7 @@ let work: string;
 let root: string;
 
 beforeAll(async () => {
-  const probe = createServer();
-  port = await listen(probe);
-  await new Promise((resolve) => probe.close(resolve));
+  port = await unusedPort();
   lab = await createLab({ rules: [rule(host, { ports: [port], git: allowances })] });
   server = await gitServer(lab, { host, port, repositories: ['team/open', 'team/scratch', 'team/read', 'other/secret'] });
   await lab.openSame(host, port);

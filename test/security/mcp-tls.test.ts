@@ -1,14 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createAuthority, createLeafSigner } from '../../src/gateway/tls/authority.ts';
 import { entry, makeHome, type Home } from '../helpers/cli.ts';
-import { listen } from '../helpers/gateway-lab.ts';
+import { unusedPort } from '../helpers/unused-port.ts';
 
 /** MCP over HTTP for others than this machine: with TLS, under its name, or not at all. */
 describe('MCP over TLS', () => {
@@ -19,9 +18,7 @@ describe('MCP over TLS', () => {
 
   beforeAll(async () => {
     home = await makeHome();
-    const probe = createServer();
-    port = await listen(probe);
-    await new Promise((done) => probe.close(done));
+    port = await unusedPort();
     const authority = await createAuthority({ name: 'callers' });
     const [signer, other] = [await createLeafSigner(authority), await createLeafSigner(authority)];
     ca = authority.certificatePem;
