@@ -34,7 +34,7 @@ export interface CallerParts {
 const sessionTimes = { timeMs: 60 * 60_000, idleMs: 15 * 60_000 } as const;
 
 export function callsOfCaller(parts: CallerParts): Calling {
-  const { calls, context: known, sandboxes, claim } = parts;
+  const { calls, sandboxes, claim } = parts;
   const own = (name: string): SandboxRow => ownRow(parts, name);
   const named =
     <P extends { readonly name: string }, R>(call: (params: P, context: CallContext) => Promise<R>) =>
@@ -61,16 +61,7 @@ export function callsOfCaller(parts: CallerParts): Calling {
       restart: async ({ name }, context) => await calls.restart({ name: notExpired(parts, own(name)).id }, context),
       'destroy-list': async ({ name }, context) => await calls['destroy-list']({ name: destroyed(name) }, context),
       destroy: async ({ name }, context) => await calls.destroy({ name: destroyed(name) }, context),
-      async exec(params, context) {
-        const row = own(params.name);
-        if (row.state === 'stopped' || row.state === 'created') {
-          // Its state was kept when it fell idle or the host was started anew: it goes on where it was.
-          await calls.start({ name: notExpired(parts, row).id }, context);
-          // A start takes its time, in which the token may be revoked.
-          requireClaim(known, claim);
-        }
-        return await calls.exec({ ...params, name: row.id }, context);
-      },
+      exec: async (params, context) => await execIn(parts, own(params.name), { params, context }),
       resume: ofExecution(calls.resume, { known: false }),
       close: ofExecution(calls.close, ended),
       ls: async () => (await calls.ls({}, noContext)).filter((row) => isOf(claim, row) && row.serves === undefined),
@@ -126,6 +117,37 @@ function whileItHolds(own: Allowed, { context, claim }: Pick<CallerParts, 'conte
 
 function only(refused: Calling, isWanted: (method: CallerMethod) => boolean): Partial<Allowed> {
   return Object.fromEntries(callerMethods.filter(isWanted).map((method) => [method, refused[method]]));
+}
+
+interface ExecOf {
+  readonly params: Parameters<Calling['exec']>[0];
+  readonly context: CallContext;
+}
+
+/** Its state was kept when it fell idle or the host was started anew: it goes on where it was. */
+async function execIn(parts: CallerParts, row: SandboxRow, { params, context }: ExecOf): ReturnType<Calling['exec']> {
+  const { calls, context: known, claim } = parts;
+  const exec = async () => await calls.exec({ ...params, name: row.id }, context);
+  const startAndExec = async () => {
+    await calls.start({ name: notExpired(parts, row).id }, context);
+    // A start takes its time, in which the token may be revoked.
+    requireClaim(known, claim);
+    return await exec();
+  };
+  if (row.state === 'stopped' || row.state === 'created') {
+    return await startAndExec();
+  }
+  return await exec().catch(async (error: unknown) => {
+    // Its time may have come while the command waited for its turn.
+    if (!fellIdle(known.store.find(row.id))) {
+      throw error;
+    }
+    return await startAndExec();
+  });
+}
+
+function fellIdle(row: SandboxRow | undefined): boolean {
+  return row?.reason === 'idle' && (row.state === 'stopped' || row.state === 'stopping');
 }
 
 /** Those of people belong to no caller, whatever its role. */

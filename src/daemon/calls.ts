@@ -264,9 +264,8 @@ async function runIn(
   const { client, name, keep, tty, terminalSize, term } = params;
   const row = await sandboxes.make(prepared, { name, ephemeral: !keep, client, actor, callerEnv, place });
   try {
-    const started = await sandboxes.start(row.id, { actor, callerEnv, place });
-    const { execution } = await sandboxes.open(started.id, { command, tty, terminalSize, client, actor, env: termEnv(term) });
-    return openAnswer(parts, { row: started, execution, call });
+    const own = { command, tty, terminalSize, client, actor, env: termEnv(term) };
+    return openAnswer(parts, { ...(await sandboxes.startFor(row.id, { actor, callerEnv, place }, own)), call });
   } catch (error) {
     await sandboxes.destroy(row.id, { actor, callerEnv, reason: 'start-failed' }).catch(() => undefined);
     throw error;

@@ -8,7 +8,8 @@ export function readLines(socket: Socket, take: (message: unknown) => void): voi
   let size = 0;
   socket.on('data', (piece: Buffer) => {
     let rest = piece;
-    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+    // Whoever was hung up on is not listened to any more, whatever came with that.
+    for (let end = rest.indexOf(10); end >= 0 && !socket.destroyed; end = rest.indexOf(10)) {
       const line = Buffer.concat([...pending, rest.subarray(0, end)]);
       pending = [];
       size = 0;

@@ -52,12 +52,11 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
     });
     open.set(socket, serve(socket, options, life));
   });
+  // It is bound at once; whatever else this process makes meanwhile is not of that mode.
   const mask = process.umask(0o177);
-  try {
-    await listen(server, options.path);
-  } finally {
-    process.umask(mask);
-  }
+  const listening = listen(server, options.path);
+  process.umask(mask);
+  await listening;
   await chmod(options.path, 0o600);
   return {
     connections: () => open.size,
@@ -149,12 +148,12 @@ function serve(socket: Socket, options: ControlOptions, life: Life): Caller {
       // Once: a connection that was narrowed stays so.
       if (caller.calls === undefined) {
         caller.claim = message.caller;
-        caller.calls = options.callsOf(message.caller);
+        caller.calls = madeOnce(() => options.callsOf(message.caller));
       } else {
         socket.destroy();
       }
     } else {
-      const work = answer(message, { calls: (caller.calls ??= options.calls), caller, life });
+      const work = answer(message, { calls: (caller.calls ??= () => options.calls), caller, life });
       life.underWay.add(work);
       void work.then(() => life.underWay.delete(work));
     }
@@ -169,7 +168,7 @@ interface Caller {
   readonly lost: (() => void)[];
   hasEnded: boolean;
   /** chosen by the first message; `undefined`: nothing was said yet */
-  calls: Calling | undefined;
+  calls: (() => Calling) | undefined;
   /** for whom it acts, where that is not the person at this host */
   claim: CallerClaim | undefined;
 }
@@ -197,8 +196,14 @@ function contextOf(id: number, caller: Caller, life: Life): CallContext {
   };
 }
 
+/** At the first call, which is then answered with what fails: a connection that cannot be narrowed must not stay a person's. */
+function madeOnce(make: () => Calling): () => Calling {
+  let made: Calling | undefined;
+  return () => (made ??= make());
+}
+
 interface Answering {
-  readonly calls: Calling;
+  readonly calls: () => Calling;
   readonly caller: Caller;
   readonly life: Life;
 }
@@ -213,7 +218,7 @@ async function answer(message: Extract<FromClient, { type: 'call' }>, { calls, c
     }
     const { method, params } = checkParams(message.method, message.params);
     // oxlint-disable-next-line no-unsafe-type-assertion -- the form of these very parameters was just checked
-    const call = calls[method] as (params: unknown, context: CallContext) => Promise<unknown>;
+    const call = calls()[method] as (params: unknown, context: CallContext) => Promise<unknown>;
     writeLine(caller.socket, { type: 'result', id, value: await call(params, contextOf(id, caller, life)) });
   } catch (thrown) {
     const error = toCasemateError(thrown);

@@ -1,11 +1,10 @@
 import { CasemateError } from '../base/errors.ts';
-import type { Background, Ended } from './tool-context.ts';
+import type { Background, Ended, ToolContext, Work } from './tool-context.ts';
 
 /** Of one server: work of its callers that goes on after its call was answered. */
 interface Running {
   readonly cancel: AbortController;
   readonly end: Promise<Ended>;
-  hasEnded: boolean;
 }
 
 const mostRunning = 20;
@@ -14,6 +13,9 @@ const mostKept = 100;
 
 export function createBackground(): Background {
   const all = new Map<string, Running>();
+  /** what has not ended, also what has no name yet: it counts, and ends with its caller */
+  const going = new Set<Running>();
+  let isClosed = false;
   const find = (id: string): Running => {
     const running = all.get(id);
     if (running === undefined) {
@@ -25,25 +27,20 @@ export function createBackground(): Background {
   };
   return {
     async start(kind, context, work) {
-      if ([...all.values()].filter(({ hasEnded }) => !hasEnded).length >= mostRunning) {
+      if (going.size >= mostRunning) {
         throw new CasemateError('TOO_MANY', `${mostRunning} commands are running in the background already`, {
           hint: 'Wait for one, or interrupt it.',
         });
       }
-      const cancel = new AbortController();
-      const name = Promise.withResolvers<string>();
-      const end = work({ ...context, signal: cancel.signal, progress: () => undefined }, name.resolve).then(
-        (result): Ended => ({ kind, result }),
-        (error: unknown): Ended => ({ kind, error }),
-      );
-      const running: Running = { cancel, end, hasEnded: false };
-      void end.then(() => {
-        running.hasEnded = true;
-      });
-      // What failed before it had a name is the failure of this call.
-      const id = await Promise.race([name.promise, end.then(({ error }) => Promise.reject(error))]);
+      if (isClosed) {
+        throw callerGone();
+      }
+      const { running, named } = begin(kind, context, work);
+      going.add(running);
+      void running.end.then(() => going.delete(running));
+      const id = await named;
       all.set(id, running);
-      const old = [...all].filter(([, { hasEnded }]) => hasEnded).map(([key]) => key);
+      const old = [...all].filter(([, one]) => !going.has(one)).map(([key]) => key);
       old.slice(0, Math.max(0, old.length - mostKept)).forEach((key) => all.delete(key));
       return id;
     },
@@ -53,6 +50,9 @@ export function createBackground(): Background {
       const timer = setTimeout(() => resolve(undefined), timeoutMs);
       const stop = (): void => resolve(undefined);
       signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) {
+        stop();
+      }
       try {
         return await Promise.race([end, promise]);
       } finally {
@@ -61,6 +61,29 @@ export function createBackground(): Background {
       }
     },
     interrupt: (id) => find(id).cancel.abort(new CasemateError('TIMED_OUT', 'it was interrupted')),
-    close: () => all.forEach(({ cancel }) => cancel.abort(new CasemateError('TIMED_OUT', 'its caller has gone'))),
+    close() {
+      isClosed = true;
+      going.forEach(({ cancel }) => cancel.abort(callerGone()));
+    },
   };
+}
+
+/** Until it has a name nobody could interrupt it by one: it ends with the call that started it. */
+function begin(kind: string, context: ToolContext, work: Work): { readonly running: Running; readonly named: Promise<string> } {
+  context.signal.throwIfAborted();
+  const cancel = new AbortController();
+  const giveUp = (): void => cancel.abort(context.signal.reason);
+  context.signal.addEventListener('abort', giveUp, { once: true });
+  const name = Promise.withResolvers<string>();
+  const end = work({ ...context, signal: cancel.signal, progress: () => undefined }, name.resolve).then(
+    (result): Ended => ({ kind, result }),
+    (error: unknown): Ended => ({ kind, error }),
+  );
+  // What failed before it had a name is the failure of that call.
+  const named = Promise.race([name.promise, end.then(({ error }) => Promise.reject(error))]);
+  return { running: { cancel, end }, named: named.finally(() => context.signal.removeEventListener('abort', giveUp)) };
+}
+
+function callerGone(): CasemateError {
+  return new CasemateError('TIMED_OUT', 'its caller has gone');
 }

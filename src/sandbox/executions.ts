@@ -83,6 +83,10 @@ export function createExecutions(context: SandboxContext): Executions {
       }
       const outcome = execution.ended ?? given;
       try {
+        // First: who looks while the end is recorded must not take the sandbox for one that nobody has used since long.
+        if (context.store.find(execution.sandbox)?.ephemeral === false) {
+          lastEnds.set(execution.sandbox, context.clock.monotonicMs());
+        }
         // The signal may have been for the runtime alone: the command goes on then, and nobody waits for it.
         await ((outcome.exitCode ?? 0) > 128 ? endInside(context, execution) : undefined);
         await recordEnd(context, execution, outcome);
@@ -91,9 +95,6 @@ export function createExecutions(context: SandboxContext): Executions {
         throw error;
       }
       context.store.endExecution(id);
-      if (context.store.find(execution.sandbox)?.ephemeral === false) {
-        lastEnds.set(execution.sandbox, context.clock.monotonicMs());
-      }
       return execution;
     },
     find: (id) => open.get(id),

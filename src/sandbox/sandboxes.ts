@@ -36,7 +36,9 @@ export interface Sandboxes {
   readonly stop: (name: string, options: CallOptions) => Promise<SandboxRow>;
   readonly destroy: (name: string, options: CallOptions) => Promise<Destroyed>;
   readonly destroyList: (name: string) => ReturnType<typeof destroyList>;
-  readonly open: (name: string, request: ExecutionRequest) => Promise<{ row: SandboxRow; execution: OpenExecution }>;
+  readonly open: (name: string, request: ExecutionRequest) => Promise<Opened>;
+  /** Starts a throw-away sandbox and opens its own command in one turn: no other may be the first, for it goes with that. */
+  readonly startFor: (name: string, options: CallOptions, own: ExecutionRequest) => Promise<Opened>;
   /** Ends an execution; a throw-away sandbox goes with its own command, in the background. */
   readonly close: (executionId: string, outcome: ExecutionOutcome) => Promise<Execution | undefined>;
   /** Reads the credentials of a running sandbox again, with these variables of the caller. */
@@ -49,6 +51,11 @@ export interface Sandboxes {
   readonly room: Room;
   /** Work that goes on in the background, for an orderly end. */
   readonly settled: () => Promise<void>;
+}
+
+export interface Opened {
+  readonly row: SandboxRow;
+  readonly execution: OpenExecution;
 }
 
 export interface CallOptions {
@@ -80,6 +87,14 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     return locks.run(id, () => work(find(id)));
   };
   const companions = createCompanions(context, locks, companionSteps(context, executions));
+  const started = async <T>(name: string, options: CallOptions, then: (row: SandboxRow) => T | Promise<T>): Promise<T> =>
+    await inRoom(room, find(name), options, (place) =>
+      underLock(name, async (row) => {
+        requireParent(context, row);
+        await startOne(context, executions, row, { ...options, place, before: companions });
+        return await then(row);
+      }),
+    );
   const ends = createEnds(context, { executions, locks, find, underLock, room, companions });
   return {
     ...ends,
@@ -94,14 +109,9 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
       }
       return made;
     },
-    start: (name, options) =>
-      inRoom(room, find(name), options, (place) =>
-        underLock(name, async (row) => {
-          requireParent(context, row);
-          await startOne(context, executions, row, { ...options, place, before: companions });
-          return find(row.id);
-        }),
-      ),
+    start: (name, options) => started(name, options, ({ id }) => find(id)),
+    startFor: (name, options, own) =>
+      started(name, options, async ({ id }) => ({ execution: await executions.open(find(id), own), row: find(id) })),
     settle: (name) => underLock(name, async (row) => void (await settleDead(context, executions, row, companions))),
     destroyList: (name) => destroyList(context, find(name)),
     open: (name, request) =>

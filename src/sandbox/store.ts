@@ -224,7 +224,7 @@ function storeOn(database: DatabaseSync): Store {
     },
     openExecutions: () =>
       database
-        .prepare('SELECT value FROM executions')
+        .prepare('SELECT value FROM executions ORDER BY rowid')
         .all()
         .map(({ value }) => storedExecution(String(value))),
     trust(hash, nowMs) {

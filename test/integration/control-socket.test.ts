@@ -77,6 +77,26 @@ describe('the control socket', () => {
     [holds, person].forEach((one) => one.close());
   });
 
+  it('gives a connection that cannot be narrowed no calls at all, and hears nobody it has hung up on', async () => {
+    await control.close();
+    const asked: string[] = [];
+    const calls = { ls: async () => asked.push('ls') } as unknown as Calling;
+    const callsOf = (): Calling => {
+      throw new CasemateError('STORE_FAILED', 'the state file cannot be read');
+    };
+    control = await listenForCalls({ path, calls, callsOf, hello: { version: '1', build: 'b' }, onActivity: () => undefined });
+    const caller = { name: 'ada', roots: ['/p'], token: '0'.repeat(64) };
+    const narrowed = await connectClient({ socketPath: path, answer: async () => undefined, caller });
+    await expect(narrowed.call('ls', {})).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    await expect(narrowed.call('ls', {})).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    narrowed.close();
+    const socket = connect(path);
+    socket.on('error', () => undefined);
+    socket.write('[]\n{"type":"call","id":1,"method":"ls","params":{}}\n');
+    await new Promise((done) => socket.once('close', done).resume());
+    expect(asked).toEqual([]);
+  });
+
   it('carries results, errors with their code and hint, and questions back to the caller', async () => {
     const caller = await client();
     expect(caller.hello).toMatchObject({ version: '1', build: 'b' });

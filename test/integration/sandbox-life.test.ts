@@ -102,6 +102,22 @@ describe('the life of a sandbox', () => {
     expect(await engineHas()).toEqual([]);
   });
 
+  it('goes with its own command, and not with one that waited for its start', async () => {
+    const { id } = await lab.make({ name: 'work', ephemeral: true });
+    const request = { command: ['sh'], tty: false, client: undefined, actor: 'user:0' };
+    const starting = lab.sandboxes.startFor('work', call, request);
+    while (state(id) !== 'starting') {
+      await nextTurn();
+    }
+    const [own, other] = await Promise.all([starting, lab.sandboxes.open('work', request)]);
+    await lab.sandboxes.close(other.execution.id, { exitCode: 0, reason: 'exited' });
+    await lab.sandboxes.settled();
+    expect(state(id)).toBe('running');
+    await lab.sandboxes.close(own.execution.id, { exitCode: 0, reason: 'exited' });
+    await lab.sandboxes.settled();
+    expect(state(id)).toBeUndefined();
+  });
+
   it('is destroyed at once while a start still looks for room, which is told so', async () => {
     await lab.make({ name: 'work' });
     const starting = lab.sandboxes.start('work', call);

@@ -118,6 +118,26 @@ describe('an idle sandbox', () => {
     expect(state(row)).toBe('stopped');
   });
 
+  it('was used by a command whose end is being written down', async () => {
+    const row = await running({ policy: 'limits: { idle: 1m }' });
+    await timers.tick();
+    lab.pass(59_000);
+    const { execution } = await lab.sandboxes.open(row.id, request);
+    lab.pass(2000);
+    const written = Promise.withResolvers<void>();
+    const { append } = lab.context.journal;
+    const slow: typeof append = async (entry) => {
+      await (entry.action === 'exec.end' ? written.promise : undefined);
+      return await append(entry);
+    };
+    Object.assign(lab.context.journal, { append: slow });
+    const closing = lab.sandboxes.close(execution.id, { exitCode: 0, reason: 'exited' });
+    await timers.tick();
+    written.resolve();
+    await closing;
+    expect(state(row)).toBe('running');
+  });
+
   it('is stopped after so long without a command, and not while one runs', async () => {
     const row = await running({ policy: 'limits: { idle: 1m }' });
     const { execution } = await lab.sandboxes.open(row.id, request);

@@ -77,6 +77,10 @@ async function followOnce(
   const client = await connectDaemon(context, { progress: show });
   const close = (): void => client.close();
   interrupted.addEventListener('abort', close, { once: true });
+  // To connect takes a moment, in which the person may have seen enough.
+  if (interrupted.aborted) {
+    close();
+  }
   try {
     const ended = client.call('requests-follow', {}).then(
       () => 'over' as const,

@@ -1,4 +1,4 @@
-import { CasemateError } from '../../base/errors.ts';
+import { CasemateError, isCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { connectClient, type Client } from '../../daemon/client.ts';
 import { buildId } from '../../daemon/build-id.ts';
@@ -24,11 +24,17 @@ export interface ConnectOptions {
 }
 
 export async function connectDaemon(context: CommandContext, options: ConnectOptions = {}): Promise<Client> {
-  const client = await open(context, options);
-  if (client.hello.build === buildId(context.entry) || options.start === 'never') {
-    return client;
+  const build = buildId(context.entry);
+  for (;;) {
+    // oxlint-disable-next-line no-await-in-loop -- one daemon after the other
+    const client = await open(context, options);
+    if (client.hello.build === build || options.start === 'never') {
+      return client;
+    }
+    client.close();
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await endOther(build, context, options);
   }
-  return await replaceOld(client, context, options);
 }
 
 async function open(context: CommandContext, options: ConnectOptions): Promise<Client> {
@@ -41,14 +47,21 @@ async function open(context: CommandContext, options: ConnectOptions): Promise<C
   });
 }
 
-/** A daemon of another build is asked to make way; with sandboxes running it stays, and the person is told. */
-async function replaceOld(client: Client, context: CommandContext, options: ConnectOptions): Promise<Client> {
-  client.close();
+/**
+ * A daemon of another build is asked to make way; with sandboxes running it stays, and the person is told. Two callers may do
+ * this at once: whoever comes second finds the new daemon, or one that is ending, and neither is in its way.
+ */
+async function endOther(build: string, context: CommandContext, options: ConnectOptions): Promise<void> {
   // Not on behalf of a caller: those may not end a daemon.
   const own = await open(context, { ...options, caller: undefined });
-  try {
-    await own.call('shutdown', { force: false });
-  } catch (cause) {
+  if (own.hello.build === build) {
+    own.close();
+    return;
+  }
+  await own.call('shutdown', { force: false }).catch((cause: unknown) => {
+    if (isCasemateError(cause) && cause.code === 'DAEMON_UNREACHABLE') {
+      return;
+    }
     throw new CasemateError(
       'DAEMON_UNREACHABLE',
       `the daemon that runs is of another version (${visible(own.hello.version)}) and holds sandboxes`,
@@ -57,9 +70,8 @@ async function replaceOld(client: Client, context: CommandContext, options: Conn
         hint: 'Run: casemate daemon stop --force, then this command again.',
       },
     );
-  }
+  });
   await own.whenClosed();
-  return await open(context, options);
 }
 
 async function answer(question: Question, context: CommandContext, options: ConnectOptions): Promise<unknown> {

@@ -64,6 +64,24 @@ describe('the end of a token', () => {
     expect(await ends.expired()).toEqual([]);
   });
 
+  it('runs the command of one whose sandbox falls idle just before its turn', async () => {
+    const claim = add('ada');
+    await lab.make({ name: 'a', caller: 'ada' });
+    const request = { name: 'a', command: ['id'], env: {}, tty: false, client: undefined };
+    const exec = async () => await callsOf(claim).exec(request, context);
+    await exec();
+    await Promise.all(lab.sandboxes.executions.all().map(({ id }) => lab.sandboxes.close(id, { exitCode: 0, reason: 'exited' })));
+    const idle = lab.sandboxes.stop('a', { ...call, reason: 'idle' });
+    await exec();
+    await idle;
+    expect(lab.store.find('a')?.state).toBe('running');
+    // What was stopped for another reason stays so.
+    const asked = lab.sandboxes.stop('a', { ...call, reason: 'caller-revoked' });
+    await expect(exec()).rejects.toMatchObject({ code: 'SANDBOX_WRONG_STATE' });
+    await asked;
+    expect(lab.store.find('a')?.state).toBe('stopped');
+  });
+
   it('stops what has a command of its caller in it, also where it is that of another', async () => {
     add('chief');
     await running('a', 'ada');

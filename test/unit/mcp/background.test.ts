@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+
+import { createBackground } from '../../../src/mcp/background.ts';
+import type { ToolContext, Work } from '../../../src/mcp/tool-context.ts';
+
+const contextOf = (signal: AbortSignal): ToolContext => ({ signal }) as ToolContext;
+const context = contextOf(new AbortController().signal);
+const id = 'ex-0000000000000000';
+
+/** Ends when it is told to, and has a name when the test says so. */
+function held() {
+  const name = Promise.withResolvers<string>();
+  const ended: unknown[] = [];
+  const work: Work = async ({ signal }, named) => {
+    void name.promise.then(named);
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    ended.push(signal.reason);
+    throw signal.reason;
+  };
+  return { name, ended, work };
+}
+
+describe('work in the background', () => {
+  it('counts from its first moment: many that begin at once are not more than may', async () => {
+    const background = createBackground();
+    const works = Array.from({ length: 25 }, () => held());
+    const starts = works.map(({ work }, index) => background.start('command', context, work).then(() => index));
+    const refused = (await Promise.allSettled(starts.slice(20))).map((start) => start.status);
+    expect(refused).toEqual(Array.from({ length: 5 }, () => 'rejected'));
+    works.forEach(({ name }, index) => name.resolve(`ex-${index}`));
+    expect(await Promise.all(starts.slice(0, 20))).toHaveLength(20);
+    background.close();
+    await expect.poll(() => works.filter(({ ended }) => ended.length === 1).length).toBe(20);
+  });
+
+  it('ends with its caller also before it has a name, and nothing begins after that', async () => {
+    const background = createBackground();
+    const { ended, work } = held();
+    const start = background.start('command', context, work);
+    background.close();
+    await expect(start).rejects.toThrow('its caller has gone');
+    expect(ended).toHaveLength(1);
+    await expect(background.start('command', context, held().work)).rejects.toThrow('its caller has gone');
+  });
+
+  it('ends with the call that started it while nobody knows its name, and not after', async () => {
+    const background = createBackground();
+    const [early, late] = [new AbortController(), new AbortController()];
+    const [first, second] = [held(), held()];
+    const start = background.start('command', contextOf(early.signal), first.work);
+    early.abort(new Error('cancelled'));
+    await expect(start).rejects.toThrow('cancelled');
+    second.name.resolve(id);
+    expect(await background.start('command', contextOf(late.signal), second.work)).toBe(id);
+    late.abort(new Error('cancelled'));
+    expect(await background.wait(id, 0, context.signal)).toBeUndefined();
+    expect(second.ended).toEqual([]);
+  });
+
+  it('is not waited for by a call that was cancelled before it', async () => {
+    const background = createBackground();
+    const { name, work } = held();
+    name.resolve(id);
+    await background.start('command', context, work);
+    const waited = background.wait(id, 600_000, AbortSignal.abort());
+    expect(await Promise.race([waited.then(() => 'over'), sleep(5000, 'still waiting', { ref: false })])).toBe('over');
+  });
+});
