@@ -51,10 +51,15 @@ export async function run(file: string, args: readonly string[], options: RunOpt
           timedOut = true;
           end();
         }, timeoutMs);
+  // What it started may live on and hold its output open: nobody waits for that.
+  const hangUp = (): void => [child.stdout, child.stderr].forEach((stream) => stream?.destroy());
   const end = (): void => {
-    // What it started may live on and hold its output open: nobody waits for that.
-    child.once('exit', () => [child.stdout, child.stderr].forEach((stream) => stream?.destroy()));
-    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) {
+      child.once('exit', hangUp);
+      child.kill('SIGKILL');
+    } else {
+      hangUp();
+    }
   };
   signal?.addEventListener('abort', end, { once: true });
   child.stdout?.on('data', stdout.take);

@@ -18,17 +18,22 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function run(logFile: string) {
+interface Asked {
+  readonly script?: string;
+  readonly timeoutMs?: number;
+}
+
+async function run(logFile: string, { script = 'printf out; printf err >&2; exit 3', timeoutMs }: Asked = {}) {
   const invocation = {
     file: '/bin/sh',
-    args: ['-c', 'printf out; printf err >&2; exit 3'],
+    args: ['-c', script],
     env: {},
     pidFile: '/nonexistent',
     errorLog: '/nonexistent',
   };
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const read = Promise.all([text(stdout), text(stderr)]);
-  const code = await attach(invocation, { tty: false, logFile, stdout, stderr, input: 'none' });
+  const code = await attach(invocation, { tty: false, logFile, timeoutMs, stdout, stderr, input: 'none' });
   stdout.end();
   stderr.end();
   const [out, err] = await read;
@@ -49,6 +54,15 @@ describe('attach', () => {
       out: 'out',
       err: expect.stringMatching(/output is not kept.*ENOENT[^]*err$/),
     });
+  });
+
+  it('does not wait, after its time limit, for what a command that has ended left behind', async () => {
+    const { code, out } = await run(join(folder, 'x.log'), { script: 'sleep 90 & echo $!; exit 3', timeoutMs: 10 });
+    const left = Number(out);
+    expect(left).toBeGreaterThan(1);
+    // It runs on, and has the pipes open.
+    expect(process.kill(left, 'SIGKILL')).toBe(true);
+    expect(code).toBe(3);
   });
 
   it('does not follow a link that lies where the copy goes', async () => {

@@ -36,3 +36,10 @@ test('when its caller gives up', { timeout: 60_000 }, async () => {
   });
   await expect(begun).rejects.toThrow('given up');
 });
+
+test('when it has ended by itself', { timeout: 60_000 }, async () => {
+  const left = waiting.replace('wait }', 'exit }');
+  await expect(run('perl', ['-e', `$| = 1; ${left}`, join(folder, 'pid')], { env, timeoutMs: 5000 })).rejects.toMatchObject({
+    code: 'TIMED_OUT',
+  });
+});

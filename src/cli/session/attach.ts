@@ -59,8 +59,11 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
     resolve(startFailure(invocation, exitCode) ?? exitCode);
   });
   // The daemon ends the command in time; a process it left behind may still hold the pipes open.
-  const giveUp =
-    options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), options.timeoutMs + graceMs);
+  const hangUp = (): void => {
+    child.kill('SIGKILL');
+    [child.stdout, child.stderr].forEach((stream) => stream?.destroy());
+  };
+  const giveUp = options.timeoutMs === undefined ? undefined : setTimeout(hangUp, options.timeoutMs + graceMs);
   try {
     return await promise;
   } finally {
