@@ -354,6 +354,14 @@ describe('in a signature of AWS', () => {
       { lines: [signedBy(awsId, { region: 'us-east-1', service: 'iam' })], body: 'UserName=a&Action=CreateAccess%4bey' },
     ],
     [
+      'fresh keys from IAM, behind many other names of calls',
+      iam,
+      {
+        lines: [signedBy(awsId, { region: 'us-east-1', service: 'iam' })],
+        body: `${'Action=ListUsers&'.repeat(16)}Action=CreateAccessKey`,
+      },
+    ],
+    [
       'fresh keys from IAM, compressed',
       iam,
       { lines: [signedBy(awsId, { region: 'us-east-1', service: 'iam' }), 'Content-Encoding: aws-chunked'], body: 'x' },

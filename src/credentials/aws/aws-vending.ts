@@ -45,6 +45,9 @@ const byOperation: Judges = {
   gamelift: named('GetComputeAuthToken', 'GetInstanceAccess', 'RequestUploadCredentials'),
   // Access to a machine for a while, with keys of a role.
   ssm: named('GetAccessToken'),
+  'license-manager': named('GetAccessToken'),
+  // What a job reads and writes comes with keys for it.
+  codepipeline: named('PollForJobs', 'PollForThirdPartyJobs', 'GetJobDetails', 'GetThirdPartyJobDetails'),
 };
 
 /** Told apart by the address alone. */
@@ -60,7 +63,9 @@ const byAddress: Judges = {
   finspace: inPath('credentials'),
   'finspace-api': inPath('credentials'),
   deadline: inPath('iam-roles', '-roles'),
-  iot: inPath('keys-and-certificate'),
+  iot: inPath('keys-and-certificate', 'provisioning-claim'),
+  connect: inPath('/user/federate'),
+  grafana: inPath('/apikeys', '/tokens'),
   rolesanywhere: inPath('sessions'),
   'eks-auth': inPath('assume-role-for-pod-identity'),
   // Keys of other services that an agent's identity there stands for.

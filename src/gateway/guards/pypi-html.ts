@@ -53,6 +53,8 @@ function* anchorsIn(html: string): Generator<Anchor, void, void> {
       // No installer reads a tag that does not end.
       return;
     }
+    // What looks like another tag before that is a part of this one.
+    opening.lastIndex = tagEnd;
     const next = opening.exec(html);
     if (closed.start < tagEnd) {
       closing.lastIndex = tagEnd;
@@ -66,7 +68,7 @@ function* anchorsIn(html: string): Generator<Anchor, void, void> {
 }
 
 function fileNameIn(attributes: string): string {
-  const [, double, single, bare] = /\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i.exec(attributes) ?? [];
+  const [, double, single, bare] = /(?:^|[\s"'/])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i.exec(attributes) ?? [];
   const path = (double ?? single ?? bare ?? '').split(/[?#]/)[0] ?? '';
   return decoded(path.split('/').at(-1) ?? '');
 }

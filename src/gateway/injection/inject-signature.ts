@@ -196,8 +196,8 @@ function statedFault(stated: string | undefined, { service }: SigningScope): Ref
     : refuse('not-signable', `the service ${service} does not take content that is not signed`);
 }
 
-/** One call has one; more of them are enough to know that it is none. */
-const mostActions = 16;
+/** One call has one: with more of them it is not said which one is carried out. */
+const mostActions = 1;
 
 /** Calls whose answer holds fresh keys are not signed: those would be real ones inside the sandbox. */
 function vendingFault(
@@ -215,9 +215,12 @@ function vendingFault(
   const query = queryParts(target);
   // Of a service that is not told apart by its content nothing is looked for there: it may be an object of many megabytes.
   const form = isReadByContent(service) ? (content?.toString('latin1') ?? '') : '';
-  const actions = [target.slice(path.length + 1), form].flatMap((text) => valuesOfParameter(text, 'action', mostActions));
+  const actions = [target.slice(path.length + 1), form].flatMap((text) => valuesOfParameter(text, 'action', mostActions + 1));
+  if (isReadByContent(service) && actions.length > mostActions) {
+    return refuse('not-signable', `a call of ${service} is signed only where it names itself once`);
+  }
   const targets = valuesOf(fields, 'x-amz-target').map((value) => value.split('.').at(-1)?.trim() ?? '');
-  const [, inPath] = /\/operation\/([^/]+)$/.exec(decodedName(path)) ?? [];
+  const [, inPath] = /\/operation\/([^/]+)\/*$/i.exec(decodedName(path)) ?? [];
   const call = {
     service,
     path: decodedName(path),
