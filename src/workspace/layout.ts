@@ -1,9 +1,9 @@
-import { constants } from 'node:fs';
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { isErrno } from '../system/files.ts';
+import { madeFolderIn } from '../system/made-folder.ts';
 import { openPlainFolder } from '../system/plain-folder.ts';
 
 /**
@@ -26,17 +26,10 @@ export async function makeLayout(workspace: string, names: readonly string[]): P
 }
 
 async function makeFolder(held: FileHandle, name: string, workspace: string): Promise<void> {
-  const path = `/proc/self/fd/${held.fd}/${name}`;
-  const isNew = await mkdir(path, { mode: 0o755 }).then(
-    () => true,
-    (error: unknown) => {
-      if (isErrno(error, 'EEXIST')) {
-        return false;
-      }
-      throw error;
-    },
-  );
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch((cause: unknown) => {
+  const folder = await madeFolderIn(held, name).catch((cause: unknown) => {
+    if (!['ENOTDIR', 'ELOOP', 'ENOENT'].some((code) => isErrno(cause, code))) {
+      throw cause;
+    }
     throw new CasemateError(
       'PATH_INVALID',
       `${visible(workspace)}/${name} is no folder, and the layout of the workspace has it as one`,
@@ -46,12 +39,5 @@ async function makeFolder(held: FileHandle, name: string, workspace: string): Pr
       },
     );
   });
-  try {
-    if (isNew) {
-      const { uid, gid } = await held.stat();
-      await folder.chown(uid, gid);
-    }
-  } finally {
-    await folder.close();
-  }
+  await folder.close();
 }

@@ -250,6 +250,8 @@ describe('in a signature of AWS', () => {
   const signedBy = (id: string, { region = 'eu-west-1', service = 'bedrock' } = {}): string =>
     `Authorization: AWS4-HMAC-SHA256 Credential=${id}/20261121/${region}/${service}/aws4_request, SignedHeaders=host;x-amz-date, Signature=${'0'.repeat(64)}`;
   const model = '/model/anthropic.claude-v1:0/invoke';
+  const asSts = [signedBy(awsId, { region: 'us-east-1', service: 'sts' })];
+  const asIam = [signedBy(awsId, { region: 'us-east-1', service: 'iam' })];
   const inside = [
     signedBy(awsId),
     'X-Amz-Date: 20200101T000000Z',
@@ -325,17 +327,13 @@ describe('in a signature of AWS', () => {
     ],
     ['unsigned content where it is not taken', bedrock, { lines: [signedBy(awsId), 'X-Amz-Content-Sha256: UNSIGNED-PAYLOAD'] }],
     ['a plus in the query', bedrock, { target: '/?a=b+c', lines: inside }],
-    [
-      'fresh keys from STS',
-      sts,
-      { lines: [signedBy(awsId, { region: 'us-east-1', service: 'sts' })], body: 'Action=AssumeRole' },
-    ],
+    ['fresh keys from STS', sts, { lines: asSts, body: 'Action=AssumeRole' }],
     [
       'fresh keys from STS, hidden',
       sts,
       {
         target: '/?Action=GetSessionToken',
-        lines: [signedBy(awsId, { region: 'us-east-1', service: 'sts' })],
+        lines: asSts,
         body: 'Action=GetCallerIdentity',
       },
     ],
@@ -344,28 +342,13 @@ describe('in a signature of AWS', () => {
       sts,
       {
         target: '/service/AWSSecurityTokenServiceV20110615/operation/AssumeRole',
-        lines: [signedBy(awsId, { region: 'us-east-1', service: 'sts' })],
+        lines: asSts,
         body: 'Action=GetCallerIdentity',
       },
     ],
-    [
-      'fresh keys from IAM',
-      iam,
-      { lines: [signedBy(awsId, { region: 'us-east-1', service: 'iam' })], body: 'UserName=a&Action=CreateAccess%4bey' },
-    ],
-    [
-      'fresh keys from IAM, behind many other names of calls',
-      iam,
-      {
-        lines: [signedBy(awsId, { region: 'us-east-1', service: 'iam' })],
-        body: `${'Action=ListUsers&'.repeat(16)}Action=CreateAccessKey`,
-      },
-    ],
-    [
-      'fresh keys from IAM, compressed',
-      iam,
-      { lines: [signedBy(awsId, { region: 'us-east-1', service: 'iam' }), 'Content-Encoding: aws-chunked'], body: 'x' },
-    ],
+    ['fresh keys from IAM', iam, { lines: asIam, body: 'UserName=a&Action=CreateAccess%4bey' }],
+    ['more names than one', iam, { lines: asIam, body: `${'Action=ListUsers&'.repeat(16)}Action=CreateAccessKey` }],
+    ['fresh keys from IAM, compressed', iam, { lines: [...asIam, 'Content-Encoding: aws-chunked'], body: 'x' }],
     [
       'a token of the container registry',
       ecr,
@@ -379,7 +362,7 @@ describe('in a signature of AWS', () => {
   });
 
   test('nor is a call that names itself in content of another charset', async () => {
-    const lines = [signedBy(awsId, { region: 'us-east-1', service: 'sts' }), 'Content-Type: application/json; charset=utf-16'];
+    const lines = [...asSts, 'Content-Type: application/json; charset=utf-16'];
     await isRefused(sts, { target: '/?Action=GetCallerIdentity', lines, body: 'unreadable' }, 'not-signable');
   });
 
@@ -390,7 +373,7 @@ describe('in a signature of AWS', () => {
   });
 
   test('who one is may be asked of STS', async () => {
-    const lines = [signedBy(awsId, { region: 'us-east-1', service: 'sts' }), 'Content-Type: application/x-www-form-urlencoded'];
+    const lines = [...asSts, 'Content-Type: application/x-www-form-urlencoded'];
     expect(await send(sts, { target: '/', lines, body: 'Action=GetCallerIdentity&Version=2011-06-15' })).toMatch(
       /^HTTP\/1\.1 200 /,
     );

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { isErrno } from '../../system/files.ts';
+import { madeFolderIn } from '../../system/made-folder.ts';
 import type { Entry } from './entries.ts';
 import { fault, inFolder, openFolder } from './held-folder.ts';
 import type { HostPlace } from './host-source.ts';
@@ -70,24 +70,9 @@ async function madeFolder(root: string, parts: readonly string[]): Promise<FileH
 }
 
 async function step(folder: FileHandle, name: string, shown: string): Promise<FileHandle> {
-  const path = inFolder(folder, name);
-  const isNew = await mkdir(path, 0o755).then(
-    () => true,
-    (error: unknown) => {
-      if (isErrno(error, 'EEXIST')) {
-        return false;
-      }
-      throw fault(shown, error);
-    },
-  );
-  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-  const handle = await open(path, flags).catch((error: unknown) => {
+  return await madeFolderIn(folder, name).catch((error: unknown) => {
     throw fault(shown, error);
   });
-  if (isNew) {
-    await giveTo(handle, folder);
-  }
-  return handle;
 }
 
 /** Root writes for whoever owns the folder. */
