@@ -6,6 +6,9 @@ import type { NetworkRule } from '../policy.ts';
  */
 export const labDomain = 'proof.test';
 
-export function isLabRule({ host: { host } }: NetworkRule): boolean {
-  return host === labDomain || host.endsWith(`.${labDomain}`);
+/** Requests to AWS are signed for the region and the service in the name of their host; a region of this name there is not. */
+export const labAwsHost = 's3.xx-proof-1.amazonaws.com';
+
+export function isLabRule({ host: { host, kind } }: NetworkRule): boolean {
+  return (kind === 'exact' && host === labAwsHost) || host === labDomain || host.endsWith(`.${labDomain}`);
 }

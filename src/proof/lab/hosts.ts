@@ -1,3 +1,5 @@
+import { labAwsHost } from '../../policy/layers/lab-hosts.ts';
+
 /**
  * Hosts of the lab, below a name that is reserved for tests (RFC 2606). Each has a rule of its kind in the lab's policy
  * (`lab-rules.ts`); `denied` has none.
@@ -40,8 +42,13 @@ export const hosts = {
   early: 'early.proof.test',
   stranger: 'stranger.proof.test',
   misnamed: 'misnamed.proof.test',
+  /** signed anew with the lab's keys of AWS: GET and PUT below /held */
+  signed: labAwsHost,
   denied: 'denied.proof.test',
 } as const;
+
+/** of `signed` */
+export const signedRegion = 'xx-proof-1';
 
 export const rawPort = 5432;
 

@@ -4,15 +4,18 @@ import type { ServerPorts } from './world.ts';
 /** What the lab's own hosts add to the policy that is proved: a rule of each kind, and credentials that are canaries. Pure. */
 export interface LabFacts {
   readonly ports: ServerPorts;
-  /** files with values: of the main canary, of the one for `rotating` */
+  /** files with values: of the main canary, of the one for `rotating`, of the keys of AWS */
   readonly canaryFile: string;
   readonly rotatingFile: string;
+  /** with `id:secret:token` */
+  readonly signingFile: string;
   readonly hasRegistry: boolean;
 }
 
 export const labCredential = 'proof-canary';
 export const rotatingCredential = 'proof-rotating';
 export const meteredCredential = 'proof-metered';
+export const signingCredential = 'proof-signing';
 
 /** Variables in which a sandbox of the lab finds its phantoms. */
 export const phantomVariable = 'PROOF_API_KEY';
@@ -48,17 +51,19 @@ export function labRules({ ports, hasRegistry }: LabFacts): readonly object[] {
       git: [{ repository: 'team/open', push: ['agent/*'] }, { repository: 'team/read' }],
       upstream: secure,
     },
+    { host: hosts.signed, credential: signingCredential, allow: ['GET /held/**', 'PUT /held/**'], upstream: secure },
     { host: hosts.scripted, ...keyed, upstream: `http://127.0.0.1:${ports.scripted}` },
     ...(hasRegistry ? [{ host: hosts.registry, upstream: secure }] : []),
     ...bad,
   ];
 }
 
-export function labCredentials({ canaryFile, rotatingFile }: LabFacts): Readonly<Record<string, object>> {
+export function labCredentials({ canaryFile, rotatingFile, signingFile }: LabFacts): Readonly<Record<string, object>> {
   const key = { provider: 'header', header: { name: 'x-api-key', format: '{}' } };
   return {
     [labCredential]: { ...key, source: { file: canaryFile }, variable: phantomVariable },
     [meteredCredential]: { ...key, source: { file: canaryFile }, variable: 'PROOF_METERED_KEY' },
+    [signingCredential]: { provider: 'aws', source: { file: signingFile } },
     [rotatingCredential]: { provider: 'bearer', source: { file: rotatingFile }, variable: rotatingVariable },
   };
 }

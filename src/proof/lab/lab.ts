@@ -99,6 +99,10 @@ export interface Canaries {
   /** the same of the credential that probes change */
   readonly rotating: string;
   readonly rotatingFile: string;
+  /** keys of AWS: the id, and what of them is secret */
+  readonly signingId: string;
+  readonly signing: Readonly<Record<'secret' | 'token', string>>;
+  readonly signingFile: string;
   /** file beside the workspace that nobody in a sandbox may read or change */
   readonly hostFile: string;
   readonly hostText: string;

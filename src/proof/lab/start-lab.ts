@@ -68,8 +68,14 @@ async function furnish(folder: string, options: LabOptions, world: StartedWorld)
   await privateFolder(places.config);
   await writeFile(certificate, world.trustedPem);
   const tools = await plantTools(folder, options.env);
-  const { keyFile: canaryFile, rotatingFile } = canaries;
-  const policy = twinPolicy(options.plan, { canaryFile, rotatingFile, ports: world.ports, hasRegistry: tools !== undefined });
+  const { keyFile: canaryFile, rotatingFile, signingFile } = canaries;
+  const policy = twinPolicy(options.plan, {
+    canaryFile,
+    rotatingFile,
+    signingFile,
+    ports: world.ports,
+    hasRegistry: tools !== undefined,
+  });
   await writeFile(join(places.config, 'policy.yaml'), policy, { mode: 0o600 });
   const env = {
     ...options.env,
@@ -114,13 +120,18 @@ async function plantCanaries(folder: string) {
   const key = `cmcanary${randomBytes(16).toString('hex')}/+&<~${randomBytes(16).toString('hex')}`;
   const hostText = `host canary ${randomBytes(16).toString('hex')}\n`;
   const rotating = `cmcanary${randomBytes(24).toString('hex')}`;
+  const signingId = `AKIA${randomBytes(8).toString('hex').toUpperCase()}`;
+  const signing = { secret: `cmcanary${randomBytes(16).toString('hex')}`, token: `cmcanary${randomBytes(48).toString('hex')}` };
+  const signingFile = join(folder, 'signing.key');
   const keyFile = join(folder, 'canary.key');
   const rotatingFile = join(folder, 'rotating.key');
   const hostFile = join(folder, 'host-canary');
   await writeFile(keyFile, key, { mode: 0o600 });
   await writeFile(rotatingFile, rotating, { mode: 0o600 });
+  await writeFile(signingFile, `${signingId}:${signing.secret}:${signing.token}`, { mode: 0o600 });
   await writeFile(hostFile, hostText, { mode: 0o644 });
-  return { key, keyFile, rotating, rotatingFile, hostFile, hostText, mark: join(folder, 'executed-on-the-host') };
+  const mark = join(folder, 'executed-on-the-host');
+  return { key, keyFile, rotating, rotatingFile, signingId, signing, signingFile, hostFile, hostText, mark };
 }
 
 /**

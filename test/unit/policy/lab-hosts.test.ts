@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { isLabRule, labDomain } from '../../../src/policy/layers/lab-hosts.ts';
+import { isLabRule, labAwsHost, labDomain } from '../../../src/policy/layers/lab-hosts.ts';
 import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
 import { hosts } from '../../../src/proof/lab/hosts.ts';
 import { facts, layer, resolveTexts, thrownBy } from './samples.ts';
@@ -37,6 +37,8 @@ test.each([
   ['another host', 'network: [{ host: other.example.com }]'],
   ['a host that ends alike', 'network: [{ host: opened.not-proof.test }, { host: x.notproof.test }]'],
   ['a name that its name is part of', 'network: [{ host: proof.test.example.com }]'],
+  ['a host beside the one of AWS', `network: [{ host: "x.${labAwsHost}" }]`],
+  ['hosts below the one of AWS', `network: [{ host: "*.${labAwsHost}" }]`],
   ['more functions', 'network: [{ host: api.example.com, allow: ["POST /v1/models"] }]'],
 ])('in a lab, too, the organisation bounds %s', (_, text) => {
   expect(thrownBy(() => inLab({ organisation, user: text }))).toMatch(/which is not what|with more functions than/);
@@ -48,6 +50,6 @@ test("in a lab, too, a project cannot name the lab's hosts by itself", () => {
   expect(thrownBy(() => inLab({ organisation, user: 'limits: { pids: 50 }', project }))).toContain('opened.proof.test');
 });
 
-test('every host of the lab lies below the reserved name', () => {
-  expect(Object.values(hosts).filter((host) => !host.endsWith(`.${labDomain}`))).toEqual([]);
+test('every host of the lab lies below the reserved name, but the one of AWS, in a region that is not there', () => {
+  expect(Object.values(hosts).filter((host) => !host.endsWith(`.${labDomain}`))).toEqual([labAwsHost]);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { isLabRule } from '../../../src/policy/layers/lab-hosts.ts';
 import { parsePolicy } from '../../../src/policy/written/parse.ts';
 import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
 import { twinPolicy } from '../../../src/proof/lab/twin-policy.ts';
@@ -53,12 +54,12 @@ describe('the policy of a twin', () => {
   const plan = planOf(written);
   const names = ['tls', 'plain', 'raw', 'inner', 'scripted', 'expired', 'early', 'stranger', 'misnamed'] as const;
   const ports = Object.fromEntries(names.map((name, index) => [name, 1001 + index])) as ServerPorts;
-  const places = { canaryFile: '/lab/canary.key', rotatingFile: '/lab/rotating.key' };
+  const places = { canaryFile: '/lab/canary.key', rotatingFile: '/lab/rotating.key', signingFile: '/lab/signing.key' };
   const text = twinPolicy(plan, { ...places, ports, hasRegistry: false });
   const twin = planOf(text);
 
   it('says what the plan says, and beside it only rules for hosts of the lab', () => {
-    const own = twin.network.rules.filter(({ host }) => !host.host.endsWith('.proof.test'));
+    const own = twin.network.rules.filter((rule) => !isLabRule(rule));
     const bare = (rules: typeof own) => rules.map(({ id: _id, origin: _origin, ...rule }) => rule);
     expect(bare(own)).toEqual(bare([...plan.network.rules]));
     expect(twin).toMatchObject({
@@ -89,11 +90,12 @@ describe('the policy of a twin', () => {
   });
 
   it('takes no value of the real credentials', () => {
+    const ownFiles: Record<string, string> = { 'proof-rotating': '/lab/rotating.key', 'proof-signing': '/lab/signing.key' };
     expect(text).not.toContain('REAL_SECRET');
     expect(twin.credentials.map(({ rule }) => rule.source)).toEqual(
       twin.credentials.map(({ rule }) => ({
         kind: 'file',
-        path: rule.name === 'proof-rotating' ? '/lab/rotating.key' : '/lab/canary.key',
+        path: ownFiles[rule.name] ?? '/lab/canary.key',
       })),
     );
     expect(twin.credentials.map(({ rule }) => rule.name).toSorted()).toEqual([
@@ -101,6 +103,7 @@ describe('the policy of a twin', () => {
       'proof-canary',
       'proof-metered',
       'proof-rotating',
+      'proof-signing',
     ]);
   });
 });
