@@ -21,11 +21,16 @@ describe('what carries a command of an engine', () => {
   /** Answers of the engine about the command; the last one is given again and again. */
   let told: object[];
   let stream: Duplex | undefined;
+  /** how often that was */
+  let asked: number;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'casemate-carried-'));
     command = spawn('sleep', ['600'], { stdio: 'ignore' });
+    stream = undefined;
+    asked = 0;
     server = createServer((_, response) => {
+      asked += 1;
       const answer = told.length > 1 ? told.shift() : told[0];
       response.end(JSON.stringify(answer));
     });
@@ -45,9 +50,9 @@ describe('what carries a command of an engine', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  function carry(signals = ''): ChildProcess {
+  function carry(signals = '', before: readonly string[] = []): ChildProcess {
     const args = [join(folder, 'engine'), exec, 'plain', join(folder, 'pid'), join(folder, 'log'), signals];
-    return spawn('perl', [dataFile('engines/docker/attach.pl'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawn('perl', [...before, dataFile('engines/docker/attach.pl'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   /** The command ended by a signal; the engine says so, and closes the stream. */
@@ -80,6 +85,33 @@ describe('what carries a command of an engine', () => {
     });
     expect(await endsBy(carrier)).toEqual({ signal: 'SIGTERM', code: 143 });
     expect(await output).toBe('ready\n');
+  });
+
+  it('goes with a command on that has closed its output, as long as the engine says it runs', async () => {
+    const runs = { Running: true, Pid: command.pid, ExitCode: null };
+    told = [runs];
+    const carrier = carry();
+    await once(carrier.stdout ?? carrier, 'data');
+    stream?.end();
+    // Asked for again and again from then on.
+    const before = asked;
+    await expect.poll(() => asked - before).toBeGreaterThan(5);
+    carrier.kill('SIGTERM');
+    expect(await endsBy(carrier)).toEqual({ signal: 'SIGTERM', code: 143 });
+  });
+
+  it('waits where its own output takes no more for now', async () => {
+    told = [{ Running: true, Pid: command.pid, ExitCode: null }];
+    // F_SETFL and O_NONBLOCK
+    const carrier = carry('', ['-e', 'fcntl(STDOUT, 4, 04000) or die; exec "perl", @ARGV']);
+    await expect.poll(() => stream).toBeDefined();
+    const much = 'x'.repeat(4_000_000);
+    stream?.write(frame(much));
+    await expect.poll(() => stream?.writableLength).toBe(0);
+    const output = text(carrier.stdout ?? process.stdin);
+    command.kill('SIGTERM');
+    expect(await endsBy(carrier)).toEqual({ signal: 'SIGTERM', code: 143 });
+    expect((await output).length).toBe('ready\n'.length + much.length);
   });
 
   it('says of a signal that the daemon did not send that it was not, while the command runs', async () => {

@@ -12,6 +12,7 @@ sub SOCK_STREAM () { 1 }
 sub F_GETFL () { 3 }
 sub F_SETFL () { 4 }
 sub O_NONBLOCK () { 04000 }
+sub EPERM () { 1 }
 sub EINTR () { 4 }
 sub EAGAIN () { 11 }
 sub TCGETS () { 0x5401 }
@@ -44,6 +45,12 @@ sub send_all {
   my ($handle, $text) = @_;
   while ($text ne '') {
     my $sent = syswrite($handle, $text);
+    if (!defined $sent && $! == EAGAIN) {
+      my $writable = '';
+      vec($writable, fileno($handle), 1) = 1;
+      select(undef, $writable, undef, 1);
+      next;
+    }
     next if !defined $sent && $! == EINTR;
     return 0 unless defined $sent;
     substr($text, 0, $sent) = '';
@@ -219,6 +226,9 @@ sub ASK_AFTER () { 0.15 }
 # A signal that is kept is tried again after so long; one that comes between the look at it and the wait is seen after so long.
 sub KEPT_FOR () { 0.02 }
 sub MISSED_FOR () { 1 }
+# A command that goes on without output is asked for so often, and so long after its process has gone.
+sub AGAIN_AFTER () { 0.25 }
+sub PATIENCE () { 4 }
 my $wait = ASK_AFTER;
 take_frames();
 while (1) {
@@ -238,7 +248,7 @@ while (1) {
   }
   if (vec($readable, 0, 1)) {
     my $count = sysread(STDIN, $to_send, 65536);
-    if (!$count && !(!defined $count && $! == EINTR)) {
+    if (!$count && !(!defined $count && ($! == EINTR || $! == EAGAIN))) {
       $input_open = 0;
       $to_send = '';
       # The end of a terminal would end what runs on it.
@@ -264,15 +274,22 @@ while (1) {
 show(1, '') if !$begun;
 if (!$begun && $held ne '') { send_all(\*STDOUT, $held) }
 
-my ($running, $number, $code) = (1, 0, undef);
-# The output ends a moment before the engine has written the end down.
-my ($pause, $patience) = (0.001, 4);
+# Whether there is such a process; of one on another kernel the engine alone can say it.
+sub is_there {
+  my ($number) = @_;
+  return $number > 1 && ($signals ne '' || kill(0, $number) || $! == EPERM);
+}
+
+my ($running, $number, $code);
+# The output ends a moment before the engine has written the end down, or long before: a command may close it and go on.
+my ($pause, $patience) = (0.001, PATIENCE);
 while (1) {
+  pass_signals();
   ($running, $number, $code) = look();
   last if !$running || $patience <= 0;
+  $patience = is_there($number) ? PATIENCE : $patience - $pause;
   select(undef, undef, undef, $pause);
-  $patience -= $pause;
-  $pause *= 1.5 if $pause < 0.02;
+  $pause *= 1.5 if $pause < AGAIN_AFTER;
 }
 if ($refusal ne '' || (!$running && $number == 0 && $pid == 0)) {
   note($error_log, 'exec failed: ' . ($refusal ne '' ? $refusal : 'the engine did not start it') . "\n") if $refusal ne '' || !defined $code;

@@ -129,6 +129,12 @@ sub pass_signals {
 # A signal that is kept is tried again after the first; one that comes between the look at it and the wait is seen after the second.
 sub patience { return @pending ? 0.02 : 0.25 }
 
+# Whether input may still come after a read that answered this: it may find nothing, because another took what was there.
+sub has_more {
+  my ($count) = @_;
+  return defined $count ? $count > 0 : $! == EINTR || $! == EAGAIN;
+}
+
 sub exit_as {
   my ($status) = @_;
   exit($status & 127 ? 128 + ($status & 127) : $status >> 8);
@@ -185,7 +191,7 @@ sub through_pipes {
       if ($length) { write_all((undef, *STDOUT, *STDERR)[$number], $text) }
       elsif (defined $length) { delete $said{$number} }
     }
-    $looks = sysread(STDIN, $given, 65536) ? 1 : 0 if vec($readable, 0, 1);
+    $looks = has_more(sysread(STDIN, $given, 65536)) if vec($readable, 0, 1);
     if (defined $input && $given ne '' && vec($writable, fileno($input), 1)) {
       my $sent = syswrite($input, $given);
       if (defined $sent) { substr($given, 0, $sent) = '' }
@@ -247,7 +253,7 @@ while (1) {
   if ($count > 0) {
     sysread($main, $said, 65536) if vec($readable, fileno($main), 1);
     write_all(*STDOUT, $said);
-    $looks = sysread(STDIN, $keys, 4096) ? 1 : 0 if vec($readable, 0, 1);
+    $looks = has_more(sysread(STDIN, $keys, 4096)) if vec($readable, 0, 1);
     if ($keys ne '' && vec($writable, fileno($main), 1)) {
       my $sent = syswrite($main, $keys);
       substr($keys, 0, $sent // 0) = '';
