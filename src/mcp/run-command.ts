@@ -7,10 +7,11 @@ import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { Client } from '../daemon/client.ts';
 import { linkExecution } from '../daemon/execution-link.ts';
+import { giveUpAfter } from '../daemon/give-up.ts';
 import { openOutputLog, type OutputLog } from '../daemon/output-log.ts';
 import type { OpenAnswer } from '../daemon/protocol.ts';
 import { startFailure } from '../daemon/start-failure.ts';
-import { spawnProcess } from '../system/process.ts';
+import { endNow, spawnProcess } from '../system/process.ts';
 import { boundedText } from './bounded-text.ts';
 import type { ToolContext } from './tool-context.ts';
 
@@ -59,6 +60,7 @@ export interface OpenCommand {
   readonly mark: string;
   readonly client: Client;
   readonly opened: OpenAnswer;
+  readonly timeoutMs: number;
 }
 
 /** Recorded and ready to be started; `runCommand` must follow, it also ends the connection. */
@@ -69,7 +71,7 @@ export async function openCommand(context: ToolContext, request: CommandRequest)
   const env = { ...request.env, [markName]: mark };
   try {
     const opened = await client.call('exec', { ...request, env, tty: false, client: await context.identity() });
-    return { name: request.name, mark, client, opened };
+    return { name: request.name, mark, client, opened, timeoutMs: request.timeoutMs };
   } catch (error) {
     client.close();
     throw error;
@@ -81,7 +83,7 @@ const progressEveryMs = 1000;
 /** Throws the abort reason when the caller cancels: the command is over then. */
 export async function runCommand(
   context: ToolContext,
-  { name, mark, client, opened }: OpenCommand,
+  { name, mark, client, opened, timeoutMs }: OpenCommand,
   options: RunOptions,
 ): Promise<CommandResult> {
   const { executionId } = opened;
@@ -92,7 +94,7 @@ export async function runCommand(
   const stderr = boundedText(options.maxOutputBytes);
   let closed;
   try {
-    exitCode = await attached(context, opened, { ...options, stdout: stdout.take, stderr: stderr.take });
+    exitCode = await attached(context, opened, { ...options, timeoutMs, stdout: stdout.take, stderr: stderr.take });
   } finally {
     closed = await link.reportEnd(exitCode);
     if (options.quiet !== true && (closed.timedOut || context.signal.aborted)) {
@@ -128,6 +130,7 @@ async function endMarked(cancelled: ToolContext, name: string, mark: string): Pr
 }
 
 interface Taking extends RunOptions {
+  readonly timeoutMs: number;
   readonly stdout: (piece: Buffer) => void;
   readonly stderr: (piece: Buffer) => void;
 }
@@ -137,7 +140,8 @@ async function attached(context: ToolContext, { invocation, logFile }: OpenAnswe
   const log = taking.quiet === true ? undefined : openOutputLog(logFile, (text) => context.progress(text));
   const { file, args, env } = invocation;
   const child = spawnProcess(file, args, { env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
-  const cancel = (): void => void child.kill('SIGKILL');
+  const cancel = (): void => endNow(child);
+  const stopWaiting = giveUpAfter(child, taking.timeoutMs);
   context.signal.addEventListener('abort', cancel, { once: true });
   const reporter = lineReporter(taking.quiet === true || taking.quietProgress === true ? () => undefined : context.progress);
   const exchanged = wire(child, taking, { log, reporter });
@@ -156,6 +160,7 @@ async function attached(context: ToolContext, { invocation, logFile }: OpenAnswe
     await exchanged;
     return exitCode;
   } finally {
+    stopWaiting();
     reporter.close();
     context.signal.removeEventListener('abort', cancel);
     log?.close();

@@ -51,16 +51,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
           timedOut = true;
           end();
         }, timeoutMs);
-  // What it started may live on and hold its output open: nobody waits for that.
-  const hangUp = (): void => [child.stdout, child.stderr].forEach((stream) => stream?.destroy());
-  const end = (): void => {
-    if (child.exitCode === null && child.signalCode === null) {
-      child.once('exit', hangUp);
-      child.kill('SIGKILL');
-    } else {
-      hangUp();
-    }
-  };
+  const end = (): void => endNow(child);
   signal?.addEventListener('abort', end, { once: true });
   child.stdout?.on('data', stdout.take);
   child.stderr?.on('data', (piece: Buffer) => {
@@ -95,6 +86,12 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     clearTimeout(timer);
     signal?.removeEventListener('abort', end);
   }
+}
+
+/** Ends a program at once. What it started may live on and hold its output open: nobody waits for that. */
+export function endNow(child: ChildProcess): void {
+  child.kill('SIGKILL');
+  [child.stdout, child.stderr].forEach((stream) => stream?.destroy());
 }
 
 function collect(limit: number) {

@@ -40,6 +40,12 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what else callers 
     expect(((await caller.call('list_sessions'))['sessions'] as unknown[]).length).toBe(1);
   });
 
+  it('a command over its time limit with an answer, whatever it left behind with its output open', async () => {
+    const over = await caller.call('execute_command', { sessionId, command: 'setsid sleep 7779 & sleep 7780', timeoutMs: 1000 });
+    expect(over).toMatchObject({ exitCode: 124, timedOut: true });
+    expect((await caller.call('execute_command', { sessionId, command: 'ps -e -o args=' }))['stdout']).not.toMatch(/7779|7780/);
+  });
+
   it('a reason for what may and may not be reached', async () => {
     const about = async (more: object) => await caller.call('explain_access', { sessionId, host: 'docs.example.com', ...more });
     expect(await about({ method: 'GET', path: '/x' })).toMatchObject({ verdict: 'allow', rule: { functions: ['GET /**'] } });

@@ -2,6 +2,7 @@ import { constants as osConstants } from 'node:os';
 import type { Readable } from 'node:stream';
 
 import type { CasemateError } from '../../base/errors.ts';
+import { giveUpAfter } from '../../daemon/give-up.ts';
 import { openOutputLog, type OutputLog } from '../../daemon/output-log.ts';
 import { startFailure } from '../../daemon/start-failure.ts';
 import type { Invocation } from '../../engines/engine.ts';
@@ -22,8 +23,6 @@ export interface AttachOptions {
   readonly stderr: NodeJS.WritableStream;
 }
 
-/** how long after its time limit a command may take to end */
-const graceMs = 3000;
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** Resolves to the exit code of the command: its own, or 128 + n when signal n ended it. */
@@ -58,16 +57,11 @@ export async function attach(invocation: Invocation, options: AttachOptions): Pr
     }
     resolve(startFailure(invocation, exitCode) ?? exitCode);
   });
-  // The daemon ends the command in time; a process it left behind may still hold the pipes open.
-  const hangUp = (): void => {
-    child.kill('SIGKILL');
-    [child.stdout, child.stderr].forEach((stream) => stream?.destroy());
-  };
-  const giveUp = options.timeoutMs === undefined ? undefined : setTimeout(hangUp, options.timeoutMs + graceMs);
+  const stopWaiting = giveUpAfter(child, options.timeoutMs);
   try {
     return await promise;
   } finally {
-    clearTimeout(giveUp);
+    stopWaiting();
     stopForwarding();
     log?.close();
   }
