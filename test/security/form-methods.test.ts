@@ -54,6 +54,11 @@ test.each([
   ['without a type', '', ['_method=DELETE']],
   ['escaped', urlencoded, ['%5Fmethod=%44ELETE']],
   ['in parts', 'multipart/form-data; boundary=XX', [part('name="a"', '1'), part('name="_method"', 'PUT'), '--XX--\r\n']],
+  ['in JSON', 'application/json', ['{"a":[{"b":"}"}],"_method":"DELETE"}']],
+  ['in JSON in pieces', 'application/vnd.api+json; charset=UTF-8', ['{"a":"\\"', '","_me', 'thod" ', ': "DEL', 'ETE"}']],
+  ['in escaped JSON', 'text/json', ['\n{"\\u005f\\u006Dethod":"\\u0044ELETE"}']],
+  ['in JSON twice', 'application/json', ['{"_method":"POST","_method":"DELETE"}']],
+  ['in JSON as no text', 'application/json', ['{"_method":["DELETE"]}']],
 ])('a form that asks for another method is refused: %s', async (_, type, pieces) => {
   expect(await post(type, pieces)).toMatch(/^HTTP\/1\.1 403 [\s\S]*function-not-allowed/);
   expect(api.seen.map(({ body }) => body).join('')).not.toMatch(/DEL|ELETE|PUT/);
@@ -66,6 +71,10 @@ test('parts whose ends are not clear are refused', async () => {
   );
 });
 
+test.each(['utf-16', '"utf-7"', 'utf-8; charset=utf-16le', 'utf-8;charset*=x'])('JSON in %s is refused', async (charset) => {
+  expect(await post(`application/json; charset=${charset}`, ['{}'])).toMatch(/^HTTP\/1\.1 415 [\s\S]*content-not-readable/);
+});
+
 test('content of two types is refused', async () => {
   expect(await post('text/plain\r\nContent-Type: application/x-www-form-urlencoded', ['a=1'])).toMatch(/^HTTP\/1\.1 415 /);
 });
@@ -75,6 +84,9 @@ test('the method that was judged, and all that only looks like another, go on', 
     [urlencoded, 'a=1&_method=post'],
     [urlencoded, '{"_method":"DELETE"}'],
     ['application/json', '{"a":"&_method=DELETE&"}'],
+    ['application/json', '{"a":{"_method":"DELETE"},"b":["_method","DELETE"],"c":"_method","_method" : "post"}'],
+    ['application/json;charset="utf-8"', '["_method","DELETE",{"_method":"DELETE"}]'],
+    ['application/json', `{"${'_method'.repeat(90)}":"DELETE","a":"\\"_method\\":\\"DELETE\\"`],
     [
       'multipart/form-data; boundary=XX',
       `${part('name="a"; filename="_method"', '<input name="_method" value="DELETE">')}--XX--\r\n`,

@@ -2,14 +2,15 @@ import { hasFunctions } from '../../policy/judging/functions.ts';
 import type { BodyStep } from '../bodies/body-steps.ts';
 import { valuesOf } from '../http/fields.ts';
 import { createFormScan, type FieldScan } from '../http/form-scan.ts';
+import { createJsonMemberScan } from '../http/json-member-scan.ts';
 import { createMultipartScan } from '../http/multipart-scan.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 import { asksForOther, isMethodParameter } from './rewriting.ts';
 import type { Run } from './run.ts';
 
 /**
- * Looks for a field of a form by which a server would carry out another method than the one that the rules have judged
- * (Rails, Laravel, Symfony and their kind). The request is broken off before such a field is through.
+ * Looks for a field of a form, or of a JSON object, by which a server would carry out another method than the one that the rules
+ * have judged (Rails, Laravel, Symfony, Express and their kind). The request is broken off before such a field is through.
  */
 export function methodInForm({ exchange, plan }: Run, stop: (refusal: Refusal) => void): BodyStep | undefined {
   if (!hasFunctions(plan.rule) || exchange.body === undefined) {
@@ -28,7 +29,7 @@ export function methodInForm({ exchange, plan }: Run, stop: (refusal: Refusal) =
   return scan === undefined
     ? undefined
     : holding(scan, () => {
-        const message = 'a field of the form asks for another method than the one that the rules have judged';
+        const message = 'a field of the content asks for another method than the one that the rules have judged';
         stop(refuse('function-not-allowed', message, plan.rule.id));
       });
 }
@@ -41,9 +42,20 @@ function scanOf(types: readonly string[], method: string, scan: FieldScan): Scan
   if (/multipart\//i.test(type)) {
     return createMultipartScan(type, scan);
   }
+  // Laravel reads it in JSON, too, and Express whatever its programs say; all of them where a POST says so.
+  if (/json/i.test(type) && method === 'POST') {
+    return isOneText(type) ? createJsonMemberScan(scan) : 'unreadable';
+  }
   // Rack takes a POST that states no type for a form.
   const isForm = /x-www-form-urlencoded/i.test(type) || (type === '' && method === 'POST');
   return isForm ? createFormScan(scan) : undefined;
+}
+
+/** Other charsets, which Express takes, would make other names of the same bytes. */
+function isOneText(type: string): boolean {
+  return (
+    !/charset/i.test(type) || /^[^;]*;\s*charset\s*=\s*"?(?:utf-?8|us-ascii|iso-8859-1)"?\s*(?:;(?!.*charset).*)?$/i.test(type)
+  );
 }
 
 /** Answers where what may go on ends, -1: none of it. `isLast`: nothing follows. */

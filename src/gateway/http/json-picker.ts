@@ -1,4 +1,5 @@
 import { parseJson } from '../../base/json.ts';
+import { stringEnd, type StringState } from './json-string-end.ts';
 
 /**
  * Picks a few members at the top of a JSON object out of its bytes as they pass, however they are cut, without holding
@@ -10,7 +11,6 @@ export interface JsonPicker {
 }
 
 const quote = 0x22;
-const backslash = 0x5c;
 const longestName = 256;
 const nesting = new Map([
   [0x7b, 1],
@@ -19,10 +19,8 @@ const nesting = new Map([
   [0x5d, -1],
 ]);
 
-interface State {
+interface State extends StringState {
   depth: number;
-  inString: boolean;
-  isEscaped: boolean;
   /** the next string at the top is a name */
   awaitsName: boolean;
   /** parts of the name or value that is being kept; `undefined`: nothing is */
@@ -130,25 +128,4 @@ function step(byte: number, state: State, { begin, isWanted }: Actions): boolean
     return true;
   }
   return false;
-}
-
-/** Behind the end of the string that `at` lies in, or the end of the piece. */
-function stringEnd(piece: Buffer, at: number, state: State): number {
-  for (let from = at; ;) {
-    if (state.isEscaped) {
-      state.isEscaped = false;
-      from += 1;
-    }
-    const end = piece.indexOf(quote, from);
-    const slash = piece.subarray(from, end === -1 ? piece.length : end).indexOf(backslash);
-    if (slash === -1) {
-      state.inString = end === -1;
-      return end === -1 ? piece.length : end + 1;
-    }
-    from += slash + 1;
-    state.isEscaped = true;
-    if (from >= piece.length) {
-      return piece.length;
-    }
-  }
 }

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 
+import { asObject } from '../../../src/base/json.ts';
 import { asksForOther, isMethodParameter } from '../../../src/gateway/exchange/rewriting.ts';
 import { createFormScan } from '../../../src/gateway/http/form-scan.ts';
+import { createJsonMemberScan } from '../../../src/gateway/http/json-member-scan.ts';
 import { createMultipartScan } from '../../../src/gateway/http/multipart-scan.ts';
 import { decodedName, formParts } from '../../../src/gateway/http/query.ts';
 
@@ -143,4 +145,41 @@ describe('a form of several parts', () => {
       expect(createMultipartScan(type, sought)).toBe('unreadable');
     },
   );
+});
+
+describe('JSON that asks for another method', () => {
+  const word = fc.constantFrom('_method', 'DELETE', 'POST', 'a', '"', '\\', '{', ',');
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 3 },
+      word,
+      fc.integer(),
+      fc.constant(null),
+      fc.array(tie('value')),
+      fc.dictionary(word, tie('value')),
+    ),
+  }));
+
+  it('is refused exactly where its reader finds it, however it is cut and written', () => {
+    fc.assert(
+      fc.property(value, cuts, fc.boolean(), fc.boolean(), (one, places, isSpaced, isEscaped) => {
+        const json = JSON.stringify(one, undefined, isSpaced ? ' ' : undefined);
+        const text = isEscaped ? json.replaceAll('_', '\\u005f').replaceAll('D', '\\u0044') : json;
+        const top = asObject(one);
+        const asked = Object.hasOwn(top, '_method') ? top['_method'] : 'POST';
+        const { out, isRefused } = through(createJsonMemberScan(sought), text, places);
+        expect(isRefused).toBe(asked !== 'POST');
+        expect(isRefused || out === text).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('is held for as long as it may be one, and no longer', () => {
+    const scan = createJsonMemberScan(sought);
+    expect(scan(Buffer.from('{"a":1,"_meth'), false)).toBe(7);
+    expect(scan(Buffer.from(`"_meth${'o'.repeat(600)}`), false)).toBe(606);
+    expect(createJsonMemberScan(sought)(Buffer.from(`{"_method"${' '.repeat(4000)}`), false)).toBe(-1);
+    expect(createJsonMemberScan(sought)(Buffer.from(`{"_method":"${'P'.repeat(600)}`), false)).toBe(-1);
+  });
 });

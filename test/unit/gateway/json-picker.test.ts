@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { ownTime } from '../../helpers/own-time.ts';
 import { createJsonPicker } from '../../../src/gateway/http/json-picker.ts';
 
 function pick(text: string, names: readonly string[], cuts: readonly number[] = []): Record<string, unknown> {
@@ -20,6 +21,15 @@ describe('members at the top of a JSON object', () => {
 
   it('the last of two counts, as for JSON.parse', () => {
     expect(pick('{"a":1,"a":2}', ['a'])).toEqual({ a: 2 });
+  });
+
+  it.each([
+    ['escapes without end', `{"a":"${'\\n'.repeat(1_000_000)}`],
+    ['strings before an escape', `{"a":[${'"b",'.repeat(400_000)}"\\n"`],
+  ])('are looked for in time that the length bounds: %s', (_, text) => {
+    const spent = ownTime();
+    expect(pick(text, ['model'])).toEqual({});
+    expect(spent()).toBeLessThan(3000);
   });
 
   it('what is no object gives nothing', () => {
