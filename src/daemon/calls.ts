@@ -22,6 +22,7 @@ import { createAccessCalls } from './access-calls.ts';
 import { callerActor } from './caller-protocol.ts';
 import { createCredentialCalls } from './credential-calls.ts';
 import { createLeftBehindCalls } from './left-behind-calls.ts';
+import { callerGone, goneOf, lineOf } from './gone-callers.ts';
 import { createLoginCalls, loginsOf } from './login-calls.ts';
 import { createRequestCalls } from './request-calls.ts';
 import { seenFromOutside } from '../proof/seen-from-outside.ts';
@@ -75,13 +76,7 @@ export function createCalls(parts: CallParts): Calling {
       const { plan, planHash } = await sandboxes.prepare(request, callersChoice(parts, call));
       return { hash: planHash, plan };
     },
-    async create(params, call) {
-      return await inLine(parts, { params, call, runs: false }, async ({ prepared, callerEnv, place }) => {
-        const { name, keys } = params;
-        const owner = { actor, caller: parts.caller, ephemeral: false, client: undefined };
-        return view(await sandboxes.make(prepared, { ...owner, name, callerEnv, place, given: keys }));
-      });
-    },
+    create: async (params, call) => view(await createCall(parts, params, call)),
     start: async (params, call) => view(await startNamed(params, call)),
     stop: async ({ name }) => view(await stopNamed(name)),
     restart: async ({ name }, call) => view(await restartCall(parts, name, call)),
@@ -117,6 +112,23 @@ export function createCalls(parts: CallParts): Calling {
     status: () => parts.status(),
     shutdown: async ({ force }) => ({ stopped: await parts.shutdown(force) }),
   };
+}
+
+async function createCall(parts: CallParts, params: MakeCall, call: CallContext): Promise<SandboxRow> {
+  const { context, sandboxes } = parts;
+  const actor = actorIn(parts);
+  const hasGone = goneOf(call);
+  return await inLine(parts, { params, call, runs: false }, async ({ prepared, callerEnv, place }) => {
+    const { name, keys } = params;
+    const owner = { actor, caller: parts.caller, ephemeral: false, client: undefined };
+    const row = await sandboxes.make(prepared, { ...owner, name, callerEnv, place, given: keys });
+    // Nobody will know of it: it would only count.
+    if (hasGone()) {
+      await sandboxes.destroy(row.id, { actor, callerEnv: context.env, reason: 'client-lost' });
+      throw callerGone();
+    }
+    return row;
+  });
 }
 
 async function restartCall(parts: CallParts, name: string, call: CallContext): Promise<SandboxRow> {
@@ -239,15 +251,6 @@ async function inLine<T>(parts: CallParts, { params, call, runs }: Entering, mak
   } finally {
     place.leave();
   }
-}
-
-/** Whoever has gone waits no more. */
-function lineOf(waitMs: number | undefined, call: CallContext) {
-  const gone = new AbortController();
-  if (waitMs !== undefined) {
-    call.onLost(() => gone.abort(new CasemateError('TOO_MANY', 'the caller has gone')));
-  }
-  return { waitMs, signal: gone.signal, tell: call.progress };
 }
 
 async function runCall(parts: CallParts, params: RunCall, call: CallContext): Promise<OpenAnswer> {

@@ -1,28 +1,20 @@
 import type { Socket } from 'node:net';
 
+import { lineSplitter } from '../base/line-splitter.ts';
 import { maxLineBytes } from './protocol.ts';
 
 /** JSON objects over a socket, one a line. A line that is too long or is not JSON ends the connection. */
 export function readLines(socket: Socket, take: (message: unknown) => void): void {
-  let pending: Buffer[] = [];
-  let size = 0;
+  const lines = lineSplitter(maxLineBytes);
   socket.on('data', (piece: Buffer) => {
-    let rest = piece;
-    // Whoever was hung up on is not listened to any more, whatever came with that.
-    for (let end = rest.indexOf(10); end >= 0 && !socket.destroyed; end = rest.indexOf(10)) {
-      const line = Buffer.concat([...pending, rest.subarray(0, end)]);
-      pending = [];
-      size = 0;
-      rest = rest.subarray(end + 1);
-      if (!deliver(line, take)) {
-        socket.destroy();
+    for (const line of lines.take(piece)) {
+      // Whoever was hung up on is not listened to any more, whatever came with that.
+      if (socket.destroyed) {
         return;
       }
-    }
-    size += rest.length;
-    pending.push(rest);
-    if (size > maxLineBytes) {
-      socket.destroy();
+      if (line === undefined || !deliver(line, take)) {
+        socket.destroy();
+      }
     }
   });
 }

@@ -1,6 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 import { CasemateError } from '../base/errors.ts';
+import type { Paths } from '../system/paths.ts';
 
 /**
  * One daemon per state folder. The lock is a write transaction of SQLite that is never ended: the kernel drops it with
@@ -31,4 +34,23 @@ export function takeDaemonLock(path: string): DaemonLock | undefined {
   }
   const held = database;
   return { release: () => held.close() };
+}
+
+export function daemonLock({ state }: Pick<Paths, 'state'>): string {
+  return join(state, 'daemon.lock');
+}
+
+/** Whether some daemon lives, also one that does not listen yet, or no more. Looks by taking the lock for a moment. */
+export function isLockHeld(path: string): boolean {
+  if (!existsSync(path)) {
+    return false;
+  }
+  try {
+    const lock = takeDaemonLock(path);
+    lock?.release();
+    return lock === undefined;
+  } catch {
+    // What cannot be locked holds nobody.
+    return false;
+  }
 }

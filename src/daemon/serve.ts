@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-
 import { cleanupStack, type Cleanup } from '../base/cleanup.ts';
 import { engineNames } from '../base/engine-names.ts';
 import { CasemateError, toCasemateError } from '../base/errors.ts';
@@ -8,7 +6,7 @@ import { assemble } from './assemble.ts';
 import { buildId } from './build-id.ts';
 import { callsOfCaller } from './caller-calls.ts';
 import { createCalls, type CallParts } from './calls.ts';
-import { takeDaemonLock } from './lock.ts';
+import { daemonLock, takeDaemonLock } from './lock.ts';
 import { socketPath, type StatusAnswer } from './protocol.ts';
 import { listenForCalls, type Control } from './server.ts';
 import { removeOldFaults, startFaultPath } from './start-fault.ts';
@@ -64,7 +62,7 @@ export async function serve(options: ServeOptions): Promise<number> {
 
 async function live({ env, paths, uid, resolver, isLab, whileOpen }: ServeOptions, cleanup: Cleanup): Promise<number> {
   const idleMs = idleTime(env);
-  const lock = takeDaemonLock(join(paths.state, 'daemon.lock'));
+  const lock = takeDaemonLock(daemonLock(paths));
   if (lock === undefined) {
     return 0;
   }

@@ -1,4 +1,4 @@
-import { StringDecoder } from 'node:string_decoder';
+import { lineSplitter } from '../base/line-splitter.ts';
 
 /** Output that comes in pieces, as lines. One that is longer than a bound is dropped whole: half an event says nothing. */
 export interface LineReader {
@@ -7,31 +7,17 @@ export interface LineReader {
   readonly end: () => void;
 }
 
-const maxLineLength = 8 * 1024 * 1024;
+const maxLineBytes = 8 * 1024 * 1024;
 
 export function lineReader(line: (text: string) => void): LineReader {
-  const decoder = new StringDecoder('utf8');
-  let pending = '';
-  let isDropping = false;
+  const lines = lineSplitter(maxLineBytes);
+  const tell = (bytes: Buffer | undefined): void => {
+    if (bytes !== undefined) {
+      line(bytes.toString('utf8'));
+    }
+  };
   return {
-    take(piece) {
-      const parts = (pending + decoder.write(piece)).split('\n');
-      pending = parts.pop() ?? '';
-      for (const part of parts) {
-        if (!isDropping) {
-          line(part);
-        }
-        isDropping = false;
-      }
-      if (pending.length > maxLineLength) {
-        pending = '';
-        isDropping = true;
-      }
-    },
-    end() {
-      if (pending !== '' && !isDropping) {
-        line(pending);
-      }
-    },
+    take: (piece) => lines.take(piece).forEach(tell),
+    end: () => tell(lines.rest()),
   };
 }

@@ -57,7 +57,7 @@ export async function serveHttp(options: HttpOptions): Promise<Listener> {
   const sweep = setInterval(() => {
     for (const { transport, usedMs, open } of sessions.values()) {
       if (open === 0 && nowMs() - usedMs > sessionIdleMs) {
-        void transport.close();
+        end(transport);
       }
     }
   }, sweepEveryMs);
@@ -90,9 +90,14 @@ async function endRevoked(
   }
   for (const { overMs, transport } of open) {
     if (overMs !== undefined && nowMs() - overMs >= lastWordsMs) {
-      void transport.close();
+      end(transport);
     }
   }
+}
+
+function end(transport: StreamableHTTPServerTransport): void {
+  // A fault of one connection is no end of this server.
+  transport.close().catch(() => undefined);
 }
 
 interface Serving extends HttpOptions {
@@ -109,6 +114,10 @@ async function answer(serving: Serving, request: IncomingMessage, response: Serv
     refuse(response, 403, fault);
   } else if ((request.url ?? '').split('?')[0] === '/mcp') {
     const claim = await claimIn(serving, request);
+    // Who went while the daemon was asked is not counted: the end of that would never be seen.
+    if (response.closed) {
+      return;
+    }
     await (claim === undefined ? refuseUnknown(response) : serveCaller(serving, { claim, request, response }));
   } else {
     refuse(response, 404, 'there is /mcp and nothing else');
@@ -168,7 +177,7 @@ async function handOver(serving: Serving, asked: Asked): Promise<void> {
     return;
   }
   const session = known ?? (await begin(serving, asked));
-  if (session === undefined) {
+  if (session === undefined || response.closed) {
     return;
   }
   session.open += 1;
@@ -223,13 +232,18 @@ type Body = { readonly value: unknown } | { readonly status: number; readonly fa
 async function readBody(request: IncomingMessage): Promise<Body> {
   const pieces: Buffer[] = [];
   let size = 0;
+  // To its end: an answer that is sent before that is lost with the connection.
   for await (const piece of request) {
     const bytes = Buffer.from(piece);
     size += bytes.length;
-    if (size > maxBodyBytes) {
-      return { status: 413, fault: `a message is ${maxBodyBytes} bytes at most` };
+    if (size <= maxBodyBytes) {
+      pieces.push(bytes);
+    } else {
+      pieces.length = 0;
     }
-    pieces.push(bytes);
+  }
+  if (size > maxBodyBytes) {
+    return { status: 413, fault: `a message is ${maxBodyBytes} bytes at most` };
   }
   try {
     return { value: JSON.parse(Buffer.concat(pieces).toString('utf8')) };

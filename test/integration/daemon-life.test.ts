@@ -4,9 +4,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { takeDaemonLock } from '../../src/daemon/lock.ts';
+import { daemonLock, takeDaemonLock } from '../../src/daemon/lock.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
 import { makeHome, ways, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
@@ -110,6 +111,27 @@ describe('a daemon that dies while it is told to end', () => {
     await new Promise((done) => server.close(done));
     expect(stop).toMatchObject({ code: 125, out: '', err: expect.stringContaining('ended before it answered') });
     expect(await home.casemate(['daemon', 'stop'])).toMatchObject({ code: 0, out: 'no daemon is running\n' });
+  });
+});
+
+describe('a daemon that lives and does not listen', () => {
+  it('is waited for by who stops it, until it listens or is gone', async () => {
+    await Promise.all([home.paths.state, home.paths.runtime].map((path) => mkdir(path, { recursive: true, mode: 0o700 })));
+    const lock = takeDaemonLock(daemonLock(home.paths));
+    const stopping = home.casemate(['daemon', 'stop']);
+    // Long enough for it to have looked; where it has not, it finds the other case.
+    await Promise.race([stopping, sleep(1500)]);
+    const server = createServer((socket) => {
+      socket.write(`${JSON.stringify({ type: 'hello', version: '0', build: 'x', pid: 1 })}\n`);
+      socket.once('data', () => socket.end(`${JSON.stringify({ type: 'result', id: 1, value: { stopped: ['box'] } })}\n`));
+    });
+    await new Promise<void>((done) => server.listen(socketPath(home.paths), done));
+    expect(await stopping).toMatchObject({ code: 0, out: 'stopped, and with it box\n' });
+    await new Promise((done) => server.close(done));
+    const again = home.casemate(['daemon', 'stop']);
+    await Promise.race([again, sleep(1500)]);
+    lock?.release();
+    expect(await again).toMatchObject({ code: 0, out: 'no daemon is running\n' });
   });
 });
 

@@ -30,8 +30,8 @@ export const controlMutants: readonly Mutant[] = [
     name: 'control-line-without-end',
     weakens: 'what is sent to the control socket is collected without a bound',
     file: 'src/daemon/lines.ts',
-    find: 'if (size > maxLineBytes) {',
-    replace: 'if (size > maxLineBytes * 1024) {',
+    find: 'lineSplitter(maxLineBytes)',
+    replace: 'lineSplitter(maxLineBytes * 1024)',
     caughtBy: ['control.garbage'],
   },
 ];

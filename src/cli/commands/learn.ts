@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
@@ -95,24 +93,20 @@ async function runLearned(
   return { sandbox: opened.sandbox.id, code };
 }
 
+/** It goes with its command, and this waits for its turn behind that, however long a busy host takes. */
 async function untilGone(context: CommandContext, sandbox: string): Promise<void> {
   const client = await connectDaemon(context);
-  for (let round = 0; round < 100; round += 1) {
-    // oxlint-disable-next-line no-await-in-loop -- waiting is the point
+  try {
+    await client.call('destroy', { name: sandbox });
     const left = await client.call('ls', {});
-    if (left.every(({ id }) => id !== sandbox)) {
-      // What cannot be removed is no fault of this run.
-      // oxlint-disable-next-line no-await-in-loop -- once, at the end
-      await removeLeftCopies(
-        context.paths.state,
-        left.map(({ workspace }) => workspace),
-      ).catch(() => undefined);
-      break;
-    }
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await sleep(100);
+    // What cannot be removed is no fault of this run.
+    await removeLeftCopies(
+      context.paths.state,
+      left.map(({ workspace }) => workspace),
+    ).catch(() => undefined);
+  } finally {
+    client.close();
   }
-  client.close();
 }
 
 function warning({ mode, known }: Learning, { copied }: LearnWorkspace): string {

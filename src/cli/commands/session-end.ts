@@ -1,9 +1,11 @@
 import { getSystemErrorName } from 'node:util';
 
 import { CasemateError, isErrorCode } from '../../base/errors.ts';
+import { lineSplitter } from '../../base/line-splitter.ts';
 import { lostBeforeAnswer } from '../../daemon/client.ts';
 import { linkExecution, type ExecutionLink } from '../../daemon/execution-link.ts';
 import type { CloseAnswer, FromDaemon } from '../../daemon/protocol.ts';
+import { maxLineBytes } from '../../daemon/protocol.ts';
 import { startFailure } from '../../daemon/start-failure.ts';
 import type { RunCommand } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
@@ -55,14 +57,11 @@ export const run: RunCommand = async (_args, context) => {
   return 125;
 };
 
-/** Not by `node:readline`, for which U+2028 ends a line, too: names of a sandbox may hold it. */
 async function* linesOf(stream: NodeJS.ReadStream): AsyncGenerator<string> {
-  let pending = '';
-  for await (const piece of stream.setEncoding('utf8')) {
-    pending += String(piece);
-    for (let end = pending.indexOf('\n'); end >= 0; end = pending.indexOf('\n')) {
-      yield pending.slice(0, end);
-      pending = pending.slice(end + 1);
+  const lines = lineSplitter(maxLineBytes);
+  for await (const piece of stream) {
+    for (const line of lines.take(Buffer.from(piece))) {
+      yield line?.toString('utf8') ?? '';
     }
   }
 }

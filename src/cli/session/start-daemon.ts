@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, readFileSync, realpathSync, rmSync, wri
 import { join } from 'node:path';
 
 import { CasemateError, isErrorCode, toCasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
 import type { StartedDaemon } from '../../daemon/client.ts';
 import type { WireError } from '../../daemon/protocol.ts';
 import { startFaultPath } from '../../daemon/start-fault.ts';
@@ -63,7 +64,10 @@ export function startDaemon({ env, paths, entry: given }: CommandContext): Start
   });
   // It may lose the race against another caller's daemon; whichever runs is found by connecting.
   let exitCode: number | null | undefined;
-  child.on('error', () => undefined);
+  let unstarted: CasemateError | undefined;
+  child.on('error', (cause) => {
+    unstarted = new CasemateError('DAEMON_UNREACHABLE', `the daemon cannot be started: ${visible(cause.message)}`, { cause });
+  });
   child.on('exit', (code) => {
     exitCode = code;
   });
@@ -72,7 +76,8 @@ export function startDaemon({ env, paths, entry: given }: CommandContext): Start
   const hasEnded = (): boolean => exitCode !== undefined;
   return {
     hasEnded,
-    fault: () => (hasEnded() && exitCode !== 0 ? readFault(startFaultPath(paths, child.pid ?? 0), paths.state) : undefined),
+    fault: () =>
+      unstarted ?? (hasEnded() && exitCode !== 0 ? readFault(startFaultPath(paths, child.pid ?? 0), paths.state) : undefined),
   };
 }
 

@@ -35,6 +35,9 @@ export const createSession = tool({
     const client = await context.connect(context.progress);
     // A caller that has gone waits in no line.
     context.signal.addEventListener('abort', client.close, { once: true });
+    if (context.signal.aborted) {
+      client.close();
+    }
     const sinceMs = performance.now();
     try {
       const { id } = await client.call('create', await requestOf(asked, { client, context }));

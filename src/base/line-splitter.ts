@@ -1,0 +1,47 @@
+/**
+ * Bytes that come in pieces, as lines. Of bytes: a letter may be cut between two pieces, and only a line feed ends a line
+ * (for `node:readline` U+2028 does, too, and what a sandbox names may hold it).
+ */
+export interface LineSplitter {
+  /** The lines that this piece ends, without their line feed; `undefined` once for each that is too long, whose bytes are dropped. */
+  readonly take: (piece: Buffer) => readonly (Buffer | undefined)[];
+  /** What stands behind the last line feed; `undefined`: nothing, or it is too long. */
+  readonly rest: () => Buffer | undefined;
+}
+
+export function lineSplitter(maxBytes: number): LineSplitter {
+  let pending: Buffer[] = [];
+  let size = 0;
+  /** Whether the line has just become too long. */
+  const add = (part: Buffer): boolean => {
+    const wasLong = size > maxBytes;
+    size += part.length;
+    if (size > maxBytes) {
+      pending = [];
+      return !wasLong;
+    }
+    pending.push(part);
+    return false;
+  };
+  const line = (): Buffer | undefined => (size > maxBytes ? undefined : Buffer.concat(pending));
+  return {
+    take(piece) {
+      const lines: (Buffer | undefined)[] = [];
+      let rest = piece;
+      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+        const isLong = add(rest.subarray(0, end));
+        if (isLong || size <= maxBytes) {
+          lines.push(line());
+        }
+        pending = [];
+        size = 0;
+        rest = rest.subarray(end + 1);
+      }
+      if (rest.length > 0 && add(rest)) {
+        lines.push(undefined);
+      }
+      return lines;
+    },
+    rest: () => (size === 0 ? undefined : line()),
+  };
+}
