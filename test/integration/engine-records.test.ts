@@ -128,6 +128,25 @@ describe('ranges of ids', () => {
     expect(await slots.take('cm-fifth')).toBe(first);
   });
 
+  it('stay with who took one over while the sandbox before it was still giving it back', async () => {
+    const path = join(folder, 'slots');
+    // The window is some hundred microseconds wide.
+    for (let round = 0; round < 400; round += 1) {
+      const slot = await idSlots(path, async () => true).take('cm-before');
+      const slots = idSlots(path, async () => false);
+      const freed = async (): Promise<void> => {
+        for (let step = 0; step < round % 6; step += 1) {
+          await readFile('/proc/self/comm');
+        }
+        await slots.free(slot, 'cm-before');
+      };
+      const [taken] = await Promise.all([slots.take('cm-after'), freed()]);
+      expect(await readFile(join(path, String(taken)), 'utf8').catch(() => 'nobody')).toBe('cm-after');
+      await slots.free(taken, 'cm-after');
+      await slots.tidy();
+    }
+  });
+
   it('are free again at the next beginning, where a kill came before the record or after it, or in the middle of the claim', async () => {
     const known = await idSlots(join(folder, 'slots'), async () => true).take('cm-known');
     const isKnown = async (id: string): Promise<boolean> => id === 'cm-known';

@@ -27,7 +27,8 @@ export function idSlots(folder: string, isKnown: (id: string) => Promise<boolean
   // Its record may not be written yet: whoever comes meanwhile must not take the range over.
   const taken = new Set<string>();
   const isOwned = async (id: string): Promise<boolean> => taken.has(id) || (await isKnown(id));
-  // Two that take one over at once would both believe that it is theirs.
+  // Two that take one over at once would both believe that it is theirs; and one that was taken over between the look at whose it
+  // is and its removal would be nobody's.
   const inTurn = oneAtATime();
   const firstFree = async (id: string): Promise<number> => {
     for (let step = 0; step < slotCount; step += 1) {
@@ -45,27 +46,30 @@ export function idSlots(folder: string, isKnown: (id: string) => Promise<boolean
   return {
     async take(id) {
       await privateFolder(folder);
-      return inTurn('take', () => firstFree(id));
+      return inTurn('slots', () => firstFree(id));
     },
-    async pass(slot, from, to) {
-      if ((await ownerOf(fileOf(slot))) !== from) {
-        throw new CasemateError('ENGINE_FAILED', `the id range ${slot} is not of ${from}`);
-      }
-      taken.add(to);
-      await replaceFile(fileOf(slot), to);
-      taken.delete(from);
-    },
-    async free(slot, id) {
-      if ((await ownerOf(fileOf(slot))) === id) {
-        await removeFile(fileOf(slot));
-      }
-      taken.delete(id);
-    },
-    async tidy() {
-      await removeDrafts(folder);
-      const names = (await readdir(folder).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
-      await Promise.all(names.map((name) => freeIfLost(fileOf(name), isOwned)));
-    },
+    pass: (slot, from, to) =>
+      inTurn('slots', async () => {
+        if ((await ownerOf(fileOf(slot))) !== from) {
+          throw new CasemateError('ENGINE_FAILED', `the id range ${slot} is not of ${from}`);
+        }
+        taken.add(to);
+        await replaceFile(fileOf(slot), to);
+        taken.delete(from);
+      }),
+    free: (slot, id) =>
+      inTurn('slots', async () => {
+        if ((await ownerOf(fileOf(slot))) === id) {
+          await removeFile(fileOf(slot));
+        }
+        taken.delete(id);
+      }),
+    tidy: () =>
+      inTurn('slots', async () => {
+        await removeDrafts(folder);
+        const names = (await readdir(folder).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
+        await Promise.all(names.map((name) => freeIfLost(fileOf(name), isOwned)));
+      }),
   };
 }
 
