@@ -58,7 +58,7 @@ export function startListener({ program: [file, ...args], env, spawn = spawnProc
   };
 }
 
-const timeoutMs = 10_000;
+const timeoutMs = 30_000;
 
 /** Listeners that nobody is served by keep nobody alive after `rest`. */
 export interface BoundIngress extends Ingress {
@@ -143,6 +143,7 @@ function socketSet(): SocketSet {
   const servers: Server[] = [];
   const datagrams: DatagramSocket[] = [];
   let receiver: IngressReceiver | undefined;
+  let isClosed = false;
   const onConnection = (localPort: number, socket: Socket): void => {
     const { localAddress } = socket;
     // Without an error listener a reset of a waiting connection would end this process.
@@ -153,28 +154,37 @@ function socketSet(): SocketSet {
       receiver.connection({ socket, localAddress, localPort });
     }
   };
+  const close = async (): Promise<void> => {
+    isClosed = true;
+    await Promise.all([...servers.splice(0).map(closeServer), ...datagrams.splice(0).map(closeDatagrams)]);
+  };
+  const keep = ({ protocol, port }: HandedPort, handle: unknown): void => {
+    if (protocol === 'udp') {
+      datagrams.push(datagramSocket(handle, port, () => receiver));
+      return;
+    }
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
+      onConnection(port, socket),
+    );
+    server.on('error', () => undefined);
+    // A second listen() on a descriptor that listens already: Node only starts to accept on it.
+    server.listen(handle, 1024);
+    servers.push(server);
+  };
   return {
-    take({ protocol, port }, handle) {
-      if (protocol === 'udp') {
-        datagrams.push(datagramSocket(handle, port, () => receiver));
-        return;
+    take(port, handle) {
+      keep(port, handle);
+      // It was on its way when whoever waited gave up.
+      if (isClosed) {
+        void close();
       }
-      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
-        onConnection(port, socket),
-      );
-      server.on('error', () => undefined);
-      // A second listen() on a descriptor that listens already: Node only starts to accept on it.
-      server.listen(handle, 1024);
-      servers.push(server);
     },
     rest: () => [...servers, ...datagrams].forEach((socket) => void socket.unref()),
     serve(newReceiver) {
       receiver = newReceiver;
       [...servers, ...datagrams].forEach((socket) => void socket.ref());
     },
-    async close() {
-      await Promise.all([...servers.splice(0).map(closeServer), ...datagrams.splice(0).map(closeDatagrams)]);
-    },
+    close,
   };
 }
 

@@ -12,10 +12,10 @@ sub stop {
 }
 
 socket(my $uplink, AF_UNIX, SOCK_STREAM, 0) or stop('socket');
-# Whoever receives may still be starting.
-for (1 .. 500) {
+# Whoever receives may still be starting, and whoever waits for this one gives up first.
+for (1 .. 3000) {
   last if connect($uplink, pack('Sa108', AF_UNIX, $path));
-  $_ < 500 or stop($path);
+  $_ < 3000 or stop($path);
   select(undef, undef, undef, 0.01);
 }
 
