@@ -30,7 +30,8 @@ const maxDepth = 128;
 const maxKeys = 20_000;
 /** Strings and signs together: each costs time that everybody in this process shares. */
 const maxTokens = 250_000;
-const tokens = /"(?:[^"\\]|\\.)*"|[{}[\]:,]/g;
+/** A quote alone begins a string that does not end: to go on would be to look through the rest again from each quote in it. */
+const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|["{}[\]:,]/g;
 
 /** In valid JSON a string before a colon is a key of the innermost object; throws for some texts that are not JSON. */
 function hasRepeatedKey(text: string): boolean {
@@ -41,7 +42,7 @@ function hasRepeatedKey(text: string): boolean {
   const isTooMuch = (): boolean => seen > maxTokens || count > maxKeys || open.length > maxDepth;
   for (const [token] of text.matchAll(tokens)) {
     seen += 1;
-    if (isTooMuch()) {
+    if (token === '"' || isTooMuch()) {
       return true;
     }
     if (token === '{' || token === '[') {

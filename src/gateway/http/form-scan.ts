@@ -11,6 +11,11 @@ export interface FieldScan {
 const mostBytes = 192;
 /** Blanks before a name are none of it for PHP; a plus is one, too. */
 const blank = /^(?:[+\s]|%(?:20|09|0[abcd]))*/i;
+/** What it may begin with, in ISO 8859-1. */
+const blankStart = new Uint8Array(256);
+for (const byte of Buffer.from('+% \t\n\v\f\r\u00a0', 'latin1')) {
+  blankStart[byte] = 1;
+}
 
 /**
  * Given all that was not let go of and what has come since; answers where what may go on ends, -1 at a field that is refused.
@@ -76,6 +81,10 @@ function endOf(data: Buffer, from: number, isName: boolean): number {
 /** Up to what may be the beginning of an escaped one. */
 function skipBlanks(data: Buffer, from: number): number {
   for (let at = from; ;) {
+    // Mostly there is none, and a form may have as many fields as bytes.
+    if (blankStart[data[at] ?? 0] === 0) {
+      return at;
+    }
     const length = blank.exec(data.toString('latin1', at, at + mostBytes))?.[0].length ?? 0;
     at += length;
     if (length < mostBytes - 2) {

@@ -18,6 +18,8 @@ export function createMultipartScan(
     return 'unreadable';
   }
   let isInHead = false;
+  /** of a head that is not whole yet, which the next data begin with: bytes that are known not to end it */
+  let known = 0;
   /** of the part whose content comes now, where it is sought */
   let name: string | undefined;
   /** Whether the content of such a part is yet to come, is refused, or may go on. */
@@ -31,7 +33,8 @@ export function createMultipartScan(
   return (data, isLast) => {
     for (let at = 0; ;) {
       if (isInHead) {
-        const end = headEnd(data, at);
+        const end = headEnd(data, at + Math.max(0, known - 2));
+        known = end === -1 ? data.length - at : 0;
         if (end === -1) {
           return unended(data.length, at, isLast);
         }

@@ -6,6 +6,7 @@ import { asksForOther, isMethodParameter } from '../../../src/gateway/exchange/r
 import { createFormScan } from '../../../src/gateway/http/form-scan.ts';
 import { createJsonMemberScan } from '../../../src/gateway/http/json-member-scan.ts';
 import { createMultipartScan } from '../../../src/gateway/http/multipart-scan.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 import { decodedName, formParts } from '../../../src/gateway/http/query.ts';
 
 const sought = {
@@ -182,4 +183,18 @@ describe('JSON that asks for another method', () => {
     expect(createJsonMemberScan(sought)(Buffer.from(`{"_method"${' '.repeat(4000)}`), false)).toBe(-1);
     expect(createJsonMemberScan(sought)(Buffer.from(`{"_method":"${'P'.repeat(600)}`), false)).toBe(-1);
   });
+});
+
+test('the head of a part that comes byte by byte is looked through once', () => {
+  const scan = createMultipartScan('multipart/form-data; boundary=XX', sought);
+  expect(scan).not.toBe('unreadable');
+  const head = Buffer.from(`--XX${'\nx'.repeat(8000)}`);
+  const spent = ownTime();
+  let held = Buffer.alloc(0);
+  for (const byte of head) {
+    const data = Buffer.concat([held, Buffer.from([byte])]);
+    held = data.subarray((scan as Scan)(data, false));
+  }
+  expect(spent()).toBeLessThan(1500);
+  expect((scan as Scan)(Buffer.concat([held, Buffer.from('\n\nab')]), false)).toBe(head.length - 2);
 });
