@@ -51,6 +51,15 @@ claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Aut
 - **Roles.** \`viewer\` looks at its own sessions and plans, \`operator\` makes and uses its own, \`admin\` has those of all callers. Those of people are nobody's.
 - **Each request** is judged anew by the daemon. A token that is revoked (\`casemate caller revoke\`) or expires is worth nothing from then on: its connections, streams, calls and commands end, and the sandboxes that it used are stopped. What they hold is kept for another token of that name. Of a token only the hash is kept.
 - **Loopback alone** unless you say otherwise: \`--listen ADDRESS\` beyond it needs \`--tls-cert\`, \`--tls-key\` and the names under which it is reached (\`--host\`). Not for pages of browsers: another \`Host\` and any \`Origin\` are refused. A connection belongs to the token that began it.
+- **From inside a sandbox**: an agent there reaches the server as it reaches any host, by a name of your choice, and holds a stand-in of its token: \`casemate mcp serve --host casemate.example.com\`, \`casemate credentials set orchestrator --provider bearer --host casemate.example.com\` with the token, and in your policy
+
+  \`\`\`yaml
+  credentials: { orchestrator: { provider: bearer, source: { stored: orchestrator } } }
+  network: [{ host: casemate.example.com, credential: orchestrator, upstream: "http://127.0.0.1:7391" }]
+  \`\`\`
+
+  It names the server in \`mcpConfig\` with \`{ "type": "http", "url": "https://casemate.example.com/mcp", "headers": { "Authorization": { "credential": "orchestrator", "prefix": "Bearer " } } }\`.
+
 - **A policy of its own** for a caller, in the place of yours: \`--policy FILE\` of \`casemate caller add\` and \`casemate mcp\`. It must lie in none of its roots; the organisation's bounds it as ever.
 - **What is left** of callers that are gone: \`casemate reap --dry-run\` lists it, \`casemate reap\` removes it.
 - **Bounds.** 16 connections and 64 open requests for each caller, 64 calls that are being answered (over standard input and output, too), messages of 8 MiB at most, and for each tool, and for lists and resources, a number of calls at once that fills again (\`RATE_LIMITED\` says when); ten \`create_session\` at once, then one in six seconds.

@@ -10,7 +10,7 @@ export interface ListenerOptions {
   readonly port: number;
   /** an address of this machine; default 127.0.0.1 */
   readonly address?: string | undefined;
-  /** names that a `Host` may say beside those of loopback */
+  /** names that a `Host` may say beside those of loopback; with whatever port, for a relay may stand before */
   readonly hosts?: readonly string[] | undefined;
   /** PEM texts */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
@@ -98,8 +98,11 @@ function portOf(server: Server): number {
 
 /** Why a request is none for us: a page in a browser names another host, or an origin. `undefined`: it is. */
 export function misdirected({ headers }: IncomingMessage, { port, hosts = [] }: ListenerOptions): string | undefined {
-  const names = [...loopbackNames, ...hosts].flatMap((name) => [`${name}:${port}`, ...(port === 443 ? [name] : [])]);
-  if (!names.some((name) => headers.host?.toLowerCase() === name)) {
+  const host = headers.host?.toLowerCase() ?? '';
+  const own = loopbackNames.flatMap((name) => [`${name}:${port}`, ...(port === 443 ? [name] : [])]);
+  // A page that has its own name lead here (DNS rebinding) cannot say one of these.
+  const isDeclared = hosts.includes(host.replace(/:\d{1,5}$/, ''));
+  if (!own.includes(host) && !isDeclared) {
     return 'this host name is not served';
   }
   return headers.origin === undefined ? undefined : 'pages of browsers are not served';

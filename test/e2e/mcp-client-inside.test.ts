@@ -28,13 +28,13 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
 
   beforeAll(async () => {
     home = await makeHome();
-    http = await startMcpHttp(home);
+    http = await startMcpHttp(home, ['--host', 'casemate.example.com']);
     token = await http.add('inner');
     api = await startModelApi({ expectedKey: key, script: (outcomes) => script(outcomes) });
     const outside: Serve = (request, response) => {
       presented.push(String(request.headers.authorization));
-      const headers = { ...request.headers, host: http.url.host };
-      const onward = httpRequest(new URL(request.url ?? '/', http.url), { method: request.method, headers }, (answer) => {
+      const { method, headers } = request;
+      const onward = httpRequest(new URL(request.url ?? '/', http.url), { method, headers }, (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(response);
       });

@@ -31,10 +31,12 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
-export async function startMcpHttp(home: Home): Promise<McpHttp> {
+/** `more`: further arguments of `mcp serve` */
+export async function startMcpHttp(home: Home, more: readonly string[] = []): Promise<McpHttp> {
   const port = await unusedPort();
   const url = new URL(`http://127.0.0.1:${port}/mcp`);
-  const server = spawn(process.execPath, [entry, 'mcp', 'serve', '--port', String(port)], { cwd: home.project, env: home.env });
+  const args = [entry, 'mcp', 'serve', '--port', String(port), ...more];
+  const server = spawn(process.execPath, args, { cwd: home.project, env: home.env });
   let said = '';
   await new Promise<void>((resolve, reject) => {
     server.stderr.on('data', (piece: Buffer) => {

@@ -26,7 +26,7 @@ export const callerCommands: CommandTable = {
   'mcp serve': {
     group: 'Agents and programs',
     summary: 'Serve sandboxes over HTTP, to callers with tokens',
-    usage: '[--port N] [--listen ADDRESS --host NAME... --tls-cert FILE --tls-key FILE]',
+    usage: '[--port N] [--host NAME...] [--listen ADDRESS --tls-cert FILE --tls-key FILE]',
     options: [
       { name: 'port', value: 'N', about: 'port (default 7391)' },
       { name: 'listen', value: 'ADDRESS', about: 'address of this machine (default 127.0.0.1); beyond loopback with TLS alone' },
@@ -34,7 +34,7 @@ export const callerCommands: CommandTable = {
         name: 'host',
         value: 'NAME',
         repeats: true,
-        about: 'name under which it is reached there; requests that say another are refused',
+        about: 'name under which it is reached beside loopback; requests that say another are refused',
       },
       { name: 'tls-cert', value: 'FILE', about: 'certificate and those of its issuers, PEM' },
       { name: 'tls-key', value: 'FILE', about: 'its key, PEM, readable by you alone' },

@@ -22,14 +22,19 @@ it('nothing is listened for beyond this machine but with TLS, under a name', () 
 it('a request that names another host, or comes from a page, is none for us', () => {
   const asked = (headers: IncomingMessage['headers'], options = { port: 7391, hosts: ['casemate.example.com'] }) =>
     misdirected({ headers } as IncomingMessage, options);
-  for (const host of ['127.0.0.1:7391', 'LocalHost:7391', '[::1]:7391', 'casemate.example.com:7391']) {
+  const names = ['casemate.example.com:7391', 'casemate.example.com', 'Casemate.example.com:443'];
+  for (const host of ['127.0.0.1:7391', 'LocalHost:7391', '[::1]:7391', ...names]) {
     expect(asked({ host }), host).toBeUndefined();
   }
   for (const host of [
     undefined,
     '',
-    'casemate.example.com',
+    ':7391',
     '127.0.0.1',
+    'casemate.example.com.',
+    'casemate.example.com:x',
+    'casemate.example.com:1:7391',
+    'casemate.example.com:7391.example.net',
     '127.0.0.1:80',
     'x.casemate.example.com:7391',
     '0.0.0.0:7391',
