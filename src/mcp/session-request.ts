@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { agents, isAgentName } from '../agents/agents.ts';
 import { mcpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
+import { noAgent } from '../policy/policy.ts';
 import { layout } from '../policy/written/schema.ts';
 import type { Client } from '../daemon/client.ts';
 import type { MakeCall } from '../daemon/protocol.ts';
@@ -96,7 +97,7 @@ export async function requestOf(
   return {
     ...place,
     name: sessionName === undefined ? undefined : nameFrom(sessionName),
-    agent,
+    agent: asked.agent === noAgent ? noAgent : agent,
     provider,
     region,
     models,
@@ -121,7 +122,7 @@ async function agentOf(
   { agent: asked }: SessionInput,
   { client, place }: { readonly client: Client; readonly place: Pick<MakeCall, 'cwd' | 'workspace'> },
 ): Promise<AskedAgent> {
-  if (asked === 'none') {
+  if (asked === noAgent) {
     return { agent: undefined, credential: undefined };
   }
   if (asked !== undefined && isAgentName(asked)) {

@@ -139,6 +139,9 @@ export interface DockerOffer {
   readonly images: readonly string[];
 }
 
+/** Written in the place of an agent's name: commands only, whatever the layers above name. */
+export const noAgent = 'none';
+
 export interface Policy {
   readonly version: 1;
   readonly level: Level;

@@ -42,6 +42,18 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a policy for one c
     expect(await plain()).toMatchObject({ network: [{ host: 'mine.example.com' }] });
   });
 
+  it('gives a caller that asks for no agent none, nor what one needs, though the policy names one', async () => {
+    const named = join(home.root, 'named.yaml');
+    await writeFile(named, 'version: 1\nagent: { name: claude, permissions: skip }\n');
+    const caller = await startCaller(home, { args: ['--root', root, '--caller', 'bare', '--policy', named] });
+    callers.push(caller);
+    const asked = async (agent?: string) => await caller.call('plan_session', { projectPath: join(root, 'one'), agent });
+    expect(await asked()).toMatchObject({ agent: 'claude', network: [{ host: 'api.anthropic.com' }] });
+    const bare = await asked('none');
+    expect(bare).toMatchObject({ network: [] });
+    expect(bare).not.toHaveProperty('agent');
+  });
+
   it('holds for the token it was given with, and is shown', async () => {
     const added = await home.casemate(['caller', 'add', 'ci', '--root', root, '--policy', file, '--json']);
     expect(JSON.parse(added.out)).toMatchObject({ name: 'ci', policy: file });
@@ -55,7 +67,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a policy for one c
       const { code, err } = await home.casemate(['caller', 'add', 'bad', '--root', root, '--policy', path]);
       expect(code, path).not.toBe(0);
       expect(err).toContain('where the caller itself works');
-      await expect((await planOf('--policy', path))()).rejects.toThrow('NOT_ALLOWED');
+      const served = await home.casemate(['mcp', '--root', root, '--policy', path]);
+      expect(served).toMatchObject({ code: 125, out: '', err: expect.stringContaining('where the caller itself works') });
     }
     const plan = await planOf('--policy', file);
     await rename(file, `${file}.away`);

@@ -95,8 +95,8 @@ export const callerMutants: readonly Mutant[] = [
     name: 'any-host-over-http',
     weakens: 'MCP over HTTP is served under every name that leads to it',
     file: 'src/mcp/http-listener.ts',
-    find: '  if (!names.some((name) => headers.host?.toLowerCase() === name)) {',
-    replace: '  if (names.length === 0) {',
+    find: '  if (!own.includes(host) && !isDeclared) {',
+    replace: '  if (!own.includes(host) && !isDeclared && host.length > 300) {',
     caughtBy: ['callers.http'],
   },
   {

@@ -20,7 +20,7 @@ export const makeOptions: readonly OptionRow[] = [
   { name: 'name', value: 'NAME', about: 'name of the sandbox (default: made from the folder)' },
   { name: 'engine', value: 'oci|docker|podman|auto', about: 'what makes the sandbox' },
   { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime' },
-  { name: 'agent', value: 'AGENT', about: 'agent to use: claude, codex' },
+  { name: 'agent', value: 'AGENT', about: 'agent to use: claude, codex; none: commands only' },
   { name: 'image', value: 'RECIPE', about: "image recipe (default: the agent's, else base)" },
   { name: 'workspace', value: 'PATH', about: "folder to work in (default: the policy's, else here)" },
   { name: 'readonly', about: 'the sandbox may read the workspace but not write it' },

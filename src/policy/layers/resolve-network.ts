@@ -3,7 +3,7 @@ import type { Facts } from '../facts.ts';
 import { composeNetwork, writtenRules } from './compose-network.ts';
 import { firstContradiction, firstExcess, inheritFrom, type Excess } from './cover-network.ts';
 import { faultAt, formatOrigin, originOf, type PolicyLayer } from '../written/policy-layer.ts';
-import type { NetworkRule } from '../policy.ts';
+import { noAgent, type NetworkRule } from '../policy.ts';
 import type { Origin } from '../origin.ts';
 import { presetRules, type ListedPreset } from './presets.ts';
 import { checkBinding, type KnownCredentials } from './resolve-credentials.ts';
@@ -101,7 +101,9 @@ function addCommandLine(
 function commandLinePresets(layer: PolicyLayer): readonly ListedPreset[] {
   const agent = layer.written.agent?.name;
   const listed = (layer.written.presets ?? []).map((name, index) => ({ name, origin: originOf(layer, ['presets', index]) }));
-  return agent === undefined ? listed : [{ name: agent, origin: originOf(layer, ['agent', 'name']) }, ...listed];
+  return agent === undefined || agent === noAgent
+    ? listed
+    : [{ name: agent, origin: originOf(layer, ['agent', 'name']) }, ...listed];
 }
 
 /** A preset that a layer above lists as well keeps the place where that one lists it. */

@@ -2,7 +2,7 @@ import { posix, resolve, relative, isAbsolute } from 'node:path';
 
 import { visible } from '../../base/text.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
-import { layoutFolders, levels, type Asks, type Level, type Limits, type Policy } from '../policy.ts';
+import { layoutFolders, levels, noAgent, type Asks, type Level, type Limits, type Policy } from '../policy.ts';
 import type { Origin } from '../origin.ts';
 import { originOf, type PolicyLayer, type ValuePath } from '../written/policy-layer.ts';
 import type { WrittenPolicy } from '../written/schema.ts';
@@ -54,15 +54,21 @@ export function resolveScalars(layers: PolicyLayers, folder: string): Scalars {
     return held?.value ?? fallback;
   }
   const chosenLevel = pick(level, 'personal');
+  const named = pick(agentName, undefined);
   return {
     level: chosenLevel,
     agent: {
-      name: pick(agentName, undefined),
+      name: named === noAgent ? undefined : named,
       permissions: pick(permissions, 'ask'),
       telemetry: pick(telemetry, false),
-      provider: pick(agentProvider, undefined),
-      region: pick(agentRegion, undefined),
-      project: pick(agentProject, undefined),
+      // Where it reaches its model is said of the one that is not to be there.
+      ...(named === noAgent
+        ? {}
+        : {
+            provider: pick(agentProvider, undefined),
+            region: pick(agentRegion, undefined),
+            project: pick(agentProject, undefined),
+          }),
     },
     image: pick(imageChoice, undefined),
     engine: pick(engine, 'oci'),
@@ -136,15 +142,16 @@ function pickLimits(pick: <T, F>(scalar: Scalar<T>, fallback: F) => T | F): Limi
 }
 
 export function resolveScalar<T>(scalar: Scalar<T>, layers: PolicyLayers): Held<T> | undefined {
+  const { organisation, commandLine } = layers;
+  const bound = organisation === undefined ? undefined : statedIn(scalar, organisation, undefined);
   let held: Held<T> | undefined;
   for (const layer of filesOf(layers)) {
-    const isDefault = scalar.isChoice === true && held?.origin.layer !== 'organisation';
-    const stated: Held<T> | undefined = statedIn(scalar, layer, isDefault ? undefined : held);
+    // The user's choice is a default; what the organisation chose binds a project, whatever stands between.
+    const above = scalar.isChoice === true ? bound : held;
+    const stated: Held<T> | undefined = statedIn(scalar, layer, layer === organisation ? undefined : above);
     // The same value again keeps the place where it was first allowed.
     held = stated === undefined || stated.value === held?.value ? held : stated;
   }
-  const { organisation, commandLine } = layers;
-  const bound = organisation === undefined ? undefined : statedIn(scalar, organisation, undefined);
   return (commandLine === undefined ? undefined : statedIn(scalar, commandLine, bound)) ?? held;
 }
 
@@ -234,7 +241,11 @@ const askWhen = ordered(
   ({ asks }) => asks?.when,
   (when) => (when === 'watched' ? 1 : 0),
 );
-const agentName = choice(['agent', 'name'], (layer) => layer.written.agent?.name);
+/** None is less than any: whoever may choose no other agent may do without. */
+const agentName: Scalar<string> = {
+  ...choice(['agent', 'name'], (layer) => layer.written.agent?.name),
+  isLooser: (lower, higher) => lower !== noAgent && lower !== higher,
+};
 const agentProvider = choice(['agent', 'provider'], (layer) => layer.written.agent?.provider);
 const agentRegion = choice(['agent', 'region'], (layer) => layer.written.agent?.region);
 const agentProject = choice(['agent', 'project'], (layer) => layer.written.agent?.project);

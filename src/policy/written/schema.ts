@@ -207,7 +207,9 @@ const asks = z.strictObject({
 const agentName = z
   .string()
   .regex(name, 'is not the name of an agent')
-  .describe('agent to use: `claude`, `codex`, or one that [a file describes](agents.md)');
+  .describe(
+    'agent to use: `claude`, `codex`, or one that [a file describes](agents.md); `none`: commands only, whatever a layer above names',
+  );
 
 const agent = z
   .union([

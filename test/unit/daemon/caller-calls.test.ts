@@ -140,7 +140,7 @@ describe('what a caller may say of a session', () => {
       given: ['anthropic'],
       keys: { anthropic: 'k' },
     });
-    expect(await request({ agent: 'none' })).toMatchObject({ agent: undefined, given: [] });
+    expect(await request({ agent: 'none' })).toMatchObject({ agent: 'none', given: [] });
   });
 
   it('is refused by name where it cannot be honoured', async () => {
