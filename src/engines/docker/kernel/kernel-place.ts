@@ -9,8 +9,13 @@ export interface KernelPlace {
 }
 
 export interface Observer {
-  /** Throws `ENGINE_FAILED` where it cannot be made, or says why it does not do that. */
+  /**
+   * Throws `ENGINE_FAILED` where it cannot be made, or says why it does not do that. What it may have done in the moment it was
+   * lost is asked for again.
+   */
   readonly ask: (...question: readonly (string | number)[]) => Promise<Buffer>;
+  /** As `ask`, for what must not be done twice: throws `ENGINE_FAILED` where nobody knows whether it was done. */
+  readonly askOnce: (...question: readonly (string | number)[]) => Promise<Buffer>;
   /** who answers */
   readonly hello: () => Promise<Hello>;
   /** label of its container, where there is one */

@@ -46,7 +46,8 @@ export function observedKernel(observer: Observer): EngineKernel {
     endSession: async (init, leader) =>
       untilNoneIsLeft(async () => /^\d+$/.test(leader) && (await text('end', ...words(init), leader)) !== '0'),
     async signal(init, pid, signal) {
-      await observer.ask('signal', ...words(init), pid, signal);
+      // A second one may mean another thing to the command than the first.
+      await observer.askOnce('signal', ...words(init), pid, signal);
     },
     async sender(init, { localPort, remoteAddress, remotePort }) {
       const remote = `${hexAddress(remoteAddress)}:${hexPort(remotePort)}`;

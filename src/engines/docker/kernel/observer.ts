@@ -12,6 +12,7 @@ import { importedImageOf } from '../image-of.ts';
 import { newExec } from '../inside.ts';
 import { bodyFacts } from '../body-facts.ts';
 import { fieldsOf, numberOf } from '../read-json.ts';
+import { again, onceAlive } from './ask-kept.ts';
 import type { Hello, Observer } from './kernel-place.ts';
 import { Lost, questions, type Questions } from './questions.ts';
 
@@ -56,32 +57,31 @@ export function observer(context: DockerContext): Observer {
     }
     return present;
   };
-  const again = async <T>(work: (made: Made) => Promise<T>): Promise<T> => {
-    const first = get();
-    try {
-      return await work(await first);
-    } catch (error) {
-      if (!(error instanceof Lost)) {
-        throw error;
-      }
-      // Another process that tidied up, or a person, has ended it.
-      if (present === first) {
-        present = undefined;
-      }
-      void first.then((made) => remove(context, made)).catch(() => undefined);
-      return work(await get());
+  // Another process that tidied up, or a person, has ended it.
+  const lose = (lost: Promise<Made>): void => {
+    if (present === lost) {
+      present = undefined;
     }
+    void lost.then((made) => remove(context, made)).catch(() => undefined);
   };
-  const told = async <T>(work: (made: Made) => Promise<T>): Promise<T> => {
+  const kept = { get, lose };
+  const told = async <T>(work: Promise<T>): Promise<T> => {
     try {
-      return await again(work);
+      return await work;
     } catch (error) {
       throw error instanceof Lost ? new CasemateError('ENGINE_FAILED', error.message, { cause: error }) : error;
     }
   };
   return {
-    ask: (...question) => told(async (made) => made.questions.ask(question, limitMs)),
-    hello: () => told(async ({ hello }) => hello),
+    ask: (...question) => told(again(kept, async (made) => made.questions.ask(question, limitMs))),
+    askOnce: (...question) =>
+      told(
+        onceAlive(kept, {
+          look: async (made) => made.questions.ask(['hello'], limitMs),
+          work: async (made) => made.questions.ask(question, limitMs),
+        }),
+      ),
+    hello: () => told(again(kept, async ({ hello }) => hello)),
     label: () => label,
     close: drop,
   };
