@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { buildId } from '../../src/daemon/build-id.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
+import { atTerminal } from '../../src/proof/outside/host-terminal.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
 import { run } from '../../src/system/process.ts';
@@ -206,6 +207,48 @@ describe('the short way of the launcher', () => {
     expect(await said(plain, env)).toBe(short);
     await symlink(launcher, join(home.root, 'link'));
     expect(await said(['ls'], env, join(home.root, 'link'))).toMatchObject({ words: ['ls'] });
+  });
+
+  /** The new process of the command gets a signal before it does anything. */
+  async function signalAtFork(signal: string): Promise<void> {
+    const text = await readFile(launcher, 'utf8');
+    const begin = 'BEGIN { $^W = 1 }';
+    const forked = `BEGIN { *CORE::GLOBAL::fork = sub () { my $new = CORE::fork(); kill '${signal}', $$ if !$new; return $new } }`;
+    expect(text).toContain(begin);
+    await writeFile(
+      launcher,
+      text.replace(begin, () => `${begin} ${forked}`),
+      { mode: 0o755 },
+    );
+  }
+
+  it('knows the end of a command for a caller that ignores the ends of its own', async () => {
+    await serve({ answers: { ...answers(), exec: async () => opened(home, 'exit 3') } });
+    const ignoring = ['-e', '$SIG{CHLD} = "IGNORE"; exec { $ARGV[0] } @ARGV', launcher, ...plain];
+    const { exitCode } = await run('/usr/bin/perl', ignoring, { cwd: home.project, env: home.env, timeoutMs: 20_000 });
+    expect(exitCode).toBe(3);
+    expect(daemon?.asked.at(-1)).toMatchObject(['close', { exitCode: 3 }]);
+  });
+
+  it('hands a signal on to a command that is being started', async () => {
+    await serve();
+    await signalAtFork('TERM');
+    const { exitCode, stdout } = await run(launcher, plain, { cwd: home.project, env: home.env });
+    expect([exitCode, stdout.toString('utf8')]).toEqual([143, '']);
+    expect(daemon?.asked.at(-1)).toMatchObject(['close', { exitCode: 143 }]);
+  });
+
+  it.each([
+    ['INT', 130],
+    ['QUIT', 131],
+  ])('leaves a command at a terminal that is being started the %s of its keys', async (signal, code) => {
+    await serve();
+    await signalAtFork(signal);
+    const typed = ['/bin/sh', '-c', 'exec "$0" exec work -- true > /dev/tty', launcher];
+    const [file = '', ...args] = await atTerminal('word', typed);
+    const { exitCode } = await run(file, args, { cwd: home.project, env: home.env });
+    expect([exitCode, daemon?.asked.map(([method]) => method)]).toEqual([code, ['exec', 'close']]);
+    expect(daemon?.asked[0]).toMatchObject(['exec', { tty: {} }]);
   });
 
   it('does without the program once a daemon runs', async () => {

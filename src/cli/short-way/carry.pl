@@ -76,8 +76,10 @@ sub leave {
 
 sub catch_signals {
   my ($tty) = @_;
+  my $own = $$;
   for my $name (@passed_on) {
-    $SIG{$name} = $tty && $name =~ /^(?:INT|QUIT)$/ ? sub { } : sub { push @signals, $name };
+    # Of the keys of a terminal the new process has got its own, which is for the command.
+    $SIG{$name} = $tty && $name =~ /^(?:INT|QUIT)$/ ? sub { push @signals, $name if $$ != $own } : sub { push @signals, $name };
   }
 }
 
