@@ -1,3 +1,5 @@
+import { gather } from './gather.ts';
+
 /**
  * Bytes that come in pieces, as lines. Of bytes: a letter may be cut between two pieces, and only a line feed ends a line
  * (for `node:readline` U+2028 does, too, and what a sandbox names may hold it).
@@ -10,20 +12,21 @@ export interface LineSplitter {
 }
 
 export function lineSplitter(maxBytes: number): LineSplitter {
-  let pending: Buffer[] = [];
+  // A line may come byte by byte: small pieces are copied together.
+  const pending = gather();
   let size = 0;
   /** Whether the line has just become too long. */
   const add = (part: Buffer): boolean => {
     const wasLong = size > maxBytes;
     size += part.length;
     if (size > maxBytes) {
-      pending = [];
+      pending.take();
       return !wasLong;
     }
-    pending.push(part);
+    pending.add(part);
     return false;
   };
-  const line = (): Buffer | undefined => (size > maxBytes ? undefined : Buffer.concat(pending));
+  const line = (): Buffer | undefined => (size > maxBytes ? undefined : pending.take());
   return {
     take(piece) {
       const lines: (Buffer | undefined)[] = [];
@@ -33,7 +36,6 @@ export function lineSplitter(maxBytes: number): LineSplitter {
         if (isLong || size <= maxBytes) {
           lines.push(line());
         }
-        pending = [];
         size = 0;
         rest = rest.subarray(end + 1);
       }

@@ -62,12 +62,16 @@ function fromNpm(lock: unknown): readonly string[] {
   return [...packages, ...fromDependencies(asObject(lock)['dependencies'])];
 }
 
-/** The first form of npm's lock: dependencies in dependencies. */
-function fromDependencies(dependencies: unknown): readonly string[] {
-  return Object.entries(asObject(dependencies)).flatMap(([name, entry]) => {
+/** The first form of npm's lock: dependencies in dependencies. Into one list: to join those of each level would copy all below it. */
+function fromDependencies(dependencies: unknown, found: string[] = []): readonly string[] {
+  for (const [name, entry] of Object.entries(asObject(dependencies))) {
     const { version, dependencies: inner } = asObject(entry);
-    return [...(typeof version === 'string' ? [npm(name, version)] : []), ...fromDependencies(inner)];
-  });
+    if (typeof version === 'string') {
+      found.push(npm(name, version));
+    }
+    fromDependencies(inner, found);
+  }
+  return found;
 }
 
 const yarnEntry = /^"?((?:@[^@\s"/]+\/)?[^@\s"]+)@[^\n]*:\n(?: {2}[^\n]*\n)*? {2}version:? "?([^"\s]+)"?/gm;

@@ -34,9 +34,13 @@ function wholeText(note: (text: string) => AgentNote): AgentReader {
   let text = '';
   return (line) => {
     if (line === undefined) {
-      return note(text);
+      return note(text.slice(-maxTextLength));
     }
-    text = `${text}${line}\n`.slice(-maxTextLength);
+    text += `${line}\n`;
+    // Now and then, for each cut copies what is kept.
+    if (text.length > 2 * maxTextLength) {
+      text = text.slice(-maxTextLength);
+    }
     return undefined;
   };
 }

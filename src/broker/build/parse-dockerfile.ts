@@ -124,9 +124,9 @@ function listOf(text: string): readonly string[] | undefined {
   }
 }
 
-/** `$NAME`, `${NAME}`, `${NAME:-other}`, `${NAME:+other}`; a backslash before a dollar keeps it. */
+/** `$NAME`, `${NAME}`, `${NAME:-other}`, `${NAME:+other}` where `other` is short; a backslash before a dollar keeps it. */
 export function expand(text: string, variables: ReadonlyMap<string, string>): string {
-  return text.replaceAll(/\\(\$)|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::([-+])([^}]*))?\})/g, (...groups: string[]) => {
+  return text.replaceAll(/\\(\$)|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::([-+])([^}]{0,512}))?\})/g, (...groups: string[]) => {
     const [, kept, bare, braced, mark, other = ''] = groups;
     if (kept !== undefined) {
       return '$';

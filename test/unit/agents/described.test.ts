@@ -8,6 +8,7 @@ import { outputReader } from '../../../src/agents/described/output-reader.ts';
 import { parseAgent } from '../../../src/agents/described/parse-agent.ts';
 import { agentJsonSchema, agentKeysAt } from '../../../src/agents/described/schema.ts';
 import { isCasemateError } from '../../../src/base/errors.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 
 /** Agents that files describe: what a file may say, and what it comes to. */
 
@@ -144,6 +145,11 @@ describe('output', () => {
     for (let line = 0; line < 40; line += 1) {
       read(`${line} ${'x'.repeat(50_000)}`);
     }
+    const spent = ownTime();
+    for (let line = 0; line < 50_000; line += 1) {
+      read('');
+    }
+    expect(spent()).toBeLessThan(1000);
     expect(read(undefined)?.report?.result?.length).toBeLessThan(1024 * 1024 + 1);
   });
 

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tarEnd, tarHeader, tarPadding, type TarHeader } from '../../../src/base/tar.ts';
 import { expand, pairs, parseDockerfile, words } from '../../../src/broker/build/parse-dockerfile.ts';
 import { readContext } from '../../../src/broker/build/read-context.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 import { assemblyText } from '../../../src/engines/docker/nested/assembly.ts';
 
 let folder = '';
@@ -104,6 +105,10 @@ describe('a Dockerfile', () => {
     ]);
     expect(pairs('A one two')).toEqual([['A', 'one two']]);
     expect(expand('$A ${B:-x} ${A:+y} \\$A ${C}', new Map([['A', '1']]))).toBe('1 x y $A ');
+    const spent = ownTime();
+    const open = '${a:-'.repeat(50_000);
+    expect(expand(open, new Map())).toBe(open);
+    expect(spent()).toBeLessThan(5000);
   });
 
   test.each([

@@ -123,6 +123,10 @@ describe('versions in lock files', () => {
 
 describe('files that somebody wrote to keep their reader busy', () => {
   const many = 200_000;
+  const deepLock = (): string => {
+    const widest = Array.from({ length: many / 8 }, (_, index) => `"p${index}":{"version":"1"}`).join(',');
+    return `${'{"dependencies":{"a":'.repeat(1500)}{"dependencies":{${widest}}}${'}}'.repeat(1500)}`;
+  };
   it.each([
     ['an env file of blanks', () => envValues(`A_KEY=x${' '.repeat(many)}y`, '.env')],
     ['an env file of signs of comments', () => envValues(`A_KEY=x${'#'.repeat(many)}y`, '.env')],
@@ -131,6 +135,7 @@ describe('files that somebody wrote to keep their reader busy', () => {
     ['requirements that go on and on', () => readLock('requirements.txt', 'a==1 \\\n'.repeat(many))],
     ['a lock of yarn that is one line', () => readLock('yarn.lock', `a@${':'.repeat(many)}`)],
     ['a lock of yarn without versions', () => readLock('yarn.lock', `a@x:\n${'  z\n'.repeat(many)}`.repeat(2))],
+    ['a lock of npm of deep dependencies', () => readLock('package-lock.json', deepLock())],
     ['a lock of uv of open quotes', () => readLock('uv.lock', `[[package]]\n${'name = "a\n'.repeat(many)}`)],
     [
       'a lock of pnpm as large as that of a large project',
