@@ -37,18 +37,22 @@ credentials:
     await home.remove();
   });
 
-  test('answers a prompt; every request is signed with the real keys, and none shows a phantom', async () => {
-    const env = { MY_KEYS: `${keys.accessKeyId}:${keys.secretAccessKey}` };
-    const script = 'echo "$AWS_ACCESS_KEY_ID"; claude -p "say it"';
-    const { code, out } = await home.casemate(['run', '--', 'sh', '-c', script], { env, timeoutMs: 120_000 });
-    expect(code).toBe(0);
-    expect(out).toMatch(/^ASIACMPH[A-Z2-7]{12}\nan answer of Bedrock\n$/);
-    expect(api.seen.map(({ fault }) => fault)).toEqual(api.seen.map(() => undefined));
-    expect(api.seen.map(({ target }) => target)).toContainEqual(
-      expect.stringMatching(/^\/model\/[^/]+\/invoke-with-response-stream$/),
-    );
-    expect(JSON.stringify(api.seen)).not.toContain('CMPH');
-    const denied = await home.casemate(['journal', 'query', '--decision', 'deny', '--json']);
-    expect(denied.out).toBe('');
-  });
+  test(
+    'answers a prompt; every request is signed with the real keys, and none shows a phantom',
+    { timeout: 180_000 },
+    async () => {
+      const env = { MY_KEYS: `${keys.accessKeyId}:${keys.secretAccessKey}` };
+      const script = 'echo "$AWS_ACCESS_KEY_ID"; claude -p "say it"';
+      const { code, out } = await home.casemate(['run', '--', 'sh', '-c', script], { env, timeoutMs: 120_000 });
+      expect(code).toBe(0);
+      expect(out).toMatch(/^ASIACMPH[A-Z2-7]{12}\nan answer of Bedrock\n$/);
+      expect(api.seen.map(({ fault }) => fault)).toEqual(api.seen.map(() => undefined));
+      expect(api.seen.map(({ target }) => target)).toContainEqual(
+        expect.stringMatching(/^\/model\/[^/]+\/invoke-with-response-stream$/),
+      );
+      expect(JSON.stringify(api.seen)).not.toContain('CMPH');
+      const denied = await home.casemate(['journal', 'query', '--decision', 'deny', '--json']);
+      expect(denied.out).toBe('');
+    },
+  );
 });

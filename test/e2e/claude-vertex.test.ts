@@ -50,7 +50,7 @@ credentials:
     await home.remove();
   });
 
-  test('answers a prompt from a stream, with the token of the host and nothing asked twice', async () => {
+  test('answers a prompt from a stream, with the token of the host and nothing asked twice', { timeout: 180_000 }, async () => {
     const command = ['run', '--', 'claude', '-p', 'say it'];
     const { code, out } = await home.casemate(command, { env: { ACCESS_TOKEN: token }, timeoutMs: 120_000 });
     expect({ code, out }).toEqual({ code: 0, out: 'an answer of Vertex\n' });

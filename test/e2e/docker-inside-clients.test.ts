@@ -13,7 +13,7 @@ const compose = await composeClients();
 /** A `node_modules` that holds it; `npm test` fetches one. */
 const testcontainers = processEnvironment.get('CASEMATE_TEST_TESTCONTAINERS');
 
-describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('clients of Docker in a sandbox', () => {
+describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('clients of Docker in a sandbox', { timeout: 240_000 }, () => {
   let lab: DockerInside;
   const put = async (path: string, text: string): Promise<void> => {
     const file = join(lab.project, path);

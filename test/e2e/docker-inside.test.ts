@@ -7,7 +7,7 @@ import { dockerInside, type DockerInside } from '../helpers/docker-inside.ts';
 import { dockerLacks } from '../helpers/docker-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
-describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox that is offered Docker', () => {
+describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox that is offered Docker', { timeout: 240_000 }, () => {
   let lab: DockerInside;
   let foreign = '';
 

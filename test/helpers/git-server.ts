@@ -41,7 +41,7 @@ export async function git(
     execFile(
       'git',
       args,
-      { cwd: options.cwd, env: { ...environment, ...options.env }, timeout: 30_000 },
+      { cwd: options.cwd, env: { ...environment, ...options.env }, timeout: 50_000 },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), text: `${stdout}${stderr}` }),
     );
   });

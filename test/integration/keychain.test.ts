@@ -53,7 +53,7 @@ describe.skipIf(missing.length > 0)('a Secret Service', () => {
     children.push(keyring);
     keyring.stdin?.end('password of the test');
     env = environmentOf(variables);
-    for (let tries = 0; tries < 50; tries += 1) {
+    for (let tries = 0; tries < 300; tries += 1) {
       // It takes a moment until the service has its name on the bus.
       const answer = await readKeychain(entry, { env }).catch(() => 'not yet');
       if (answer === undefined) {
@@ -62,7 +62,7 @@ describe.skipIf(missing.length > 0)('a Secret Service', () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error('the keyring of the test did not come up');
-  }, 20_000);
+  }, 120_000);
 
   afterAll(async () => {
     children.toReversed().forEach((child) => child.kill('SIGTERM'));

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -35,9 +36,16 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
     {
       await using sandbox = await createSandbox({ project: home.project, memory: '1g', cpus: 0.5, env: home.env });
       id = sandbox.id;
-      const ran = await sandbox.run(['sh', '-c', 'cat > given; echo said; sleep 1.2; exit 3'], {
+      // It lasts until its line was told of.
+      const script = 'cat > given; echo said; until test -e told; do sleep 0.1; done; exit 3';
+      const ran = await sandbox.run(['sh', '-c', script], {
         input: 'text',
-        onProgress: (line) => void lines.push(line),
+        onProgress(line) {
+          lines.push(line);
+          if (line === 'said') {
+            writeFileSync(join(home.project, 'told'), '');
+          }
+        },
       });
       expect(ran).toMatchObject({ exitCode: 3, stdout: 'said\n', stderr: '', timedOut: false });
       expect(lines).toContain('said');

@@ -12,7 +12,7 @@ import { makeHome, ways, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { ociLab, ociLacks, type OciLab } from '../helpers/oci-lab.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
-/** Processes of the host that sleep for exactly so long, whichever namespace they are in. */
+/** Processes of the host that sleep for exactly so long, whichever namespace they are in: for a time that is no process id. */
 const sleepers = async (seconds: string): Promise<number> => (await processesNaming(seconds)).length;
 
 describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a command whose runtime is dead', () => {
@@ -37,22 +37,22 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a command whose runtime
       executionId: `l${executions}`,
     });
     const runtime = spawnProcess(file, args, { env: { ...env }, stdio: 'ignore' });
-    await expect.poll(() => sleepers(seconds), { timeout: 10_000 }).toBe(1);
-    await expect.poll(() => readFile(pidFile, 'utf8').catch(() => ''), { timeout: 10_000 }).not.toBe('');
+    await expect.poll(() => sleepers(seconds), { timeout: 30_000 }).toBe(1);
+    await expect.poll(() => readFile(pidFile, 'utf8').catch(() => ''), { timeout: 30_000 }).not.toBe('');
     return { runtime, pidFile };
   }
 
   it('is ended, also where nobody knows its number, and those of living runtimes and what they left go on', async () => {
-    const kept = await begun('7301');
-    const lost = await begun('7302');
-    await lab.inside(spec.id, ['sh', '-c', 'sleep 7303 > /dev/null 2>&1 &']);
+    const kept = await begun('7301.5');
+    const lost = await begun('7302.5');
+    await lab.inside(spec.id, ['sh', '-c', 'sleep 7303.5 > /dev/null 2>&1 &']);
     await rm(lost.pidFile);
     lost.runtime.kill('SIGKILL');
     await sleep(200);
-    expect(await sleepers('7302')).toBe(1);
+    expect(await sleepers('7302.5')).toBe(1);
     await lab.engine.endOrphans(spec.id);
-    await expect.poll(() => sleepers('7302')).toBe(0);
-    expect([await sleepers('7301'), await sleepers('7303')]).toEqual([1, 1]);
+    await expect.poll(() => sleepers('7302.5')).toBe(0);
+    expect([await sleepers('7301.5'), await sleepers('7303.5')]).toEqual([1, 1]);
     kept.runtime.kill('SIGKILL');
   });
 });
@@ -70,16 +70,17 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks())).each(ways)('a comma
   });
 
   it('does not go on when its runtime was killed and its end is on record', async () => {
-    const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 7304; echo never']);
-    await expect.poll(() => sleepers('7304'), { timeout: 10_000 }).toBe(1);
+    const running = home.casemate(['exec', 'kept', '--', 'sh', '-c', 'sleep 7304.5; echo never']);
+    await expect.poll(() => sleepers('7304.5'), { timeout: 30_000 }).toBe(1);
     const [row] = JSON.parse((await home.casemate(['ls', '--json'])).out);
     const runtimes = (await processesNaming(row.id)).map(async (pid) => ({
       pid,
-      words: await readFile(`/proc/${pid}/cmdline`, 'utf8'),
+      words: await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
     }));
     const runtime = (await Promise.all(runtimes)).find(({ words }) => words.includes('\0exec\0'));
-    process.kill(runtime?.pid ?? 0, 'SIGKILL');
+    // Never 0: that would be this test and all with it.
+    process.kill(runtime?.pid ?? expect.fail('no runtime was found'), 'SIGKILL');
     expect(await running).toMatchObject({ code: 137, out: '' });
-    expect(await sleepers('7304')).toBe(0);
+    await expect.poll(() => sleepers('7304.5')).toBe(0);
   });
 });

@@ -58,8 +58,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what else callers 
 
   it('commands that go on, are waited for and are interrupted with all they started', async () => {
     const start = async (command: string) => String((await caller.call('start_command', { sessionId, command }))['executionId']);
-    const first = await start('sleep 1; echo done');
+    const first = await start('until test -e seen; do sleep 0.1; done; echo done');
     expect(await caller.call('wait_for_execution', { executionId: first, timeoutMs: 0 })).toEqual({ state: 'running' });
+    await writeFile(join(home.project, 'seen'), '');
     expect(await caller.call('wait_for_execution', { executionId: first })).toMatchObject({
       state: 'ended',
       kind: 'command',
@@ -71,7 +72,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what else callers 
       .toMatch(/7777[^]*7778/);
     await caller.call('interrupt_execution', { executionId: second });
     expect(await caller.call('wait_for_execution', { executionId: second })).toMatchObject({ state: 'failed' });
-    expect((await caller.call('execute_command', { sessionId, command: 'ps -e -o args=' }))['stdout']).not.toMatch(/777/);
+    await expect
+      .poll(async () => (await caller.call('execute_command', { sessionId, command: 'ps -e -o args=' }))['stdout'])
+      .not.toMatch(/sleep 777/);
     expect(await caller.refusal('wait_for_execution', { executionId: 'ex-0123456789abcdef' })).toContain('USAGE');
     expect(await caller.refusal('start_command', { sessionId: 'none', command: 'id' })).toContain('SANDBOX_NOT_FOUND');
     expect(await caller.refusal('start_task', { sessionId, prompt: 'x' })).toContain('USAGE: this session has no agent');

@@ -58,7 +58,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
       }
       return text !== '';
     };
-    await expect.poll(look, { timeout: 10_000, interval: 20 }).toBe(true);
+    await expect.poll(look, { timeout: 50_000, interval: 20 }).toBe(true);
     return await promise;
   }
 
@@ -149,7 +149,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
 
   it('is listened in ahead where its sandbox will be, and whoever connects before is served by nobody', async () => {
     const { record, pid } = await madeReady({ ports });
-    await expect.poll(() => listening(pid), { timeout: 10_000, interval: 20 }).toEqual([5353, 8080, 8443]);
+    await expect.poll(() => listening(pid), { timeout: 30_000, interval: 20 }).toEqual([5353, 8080, 8443]);
     const connect =
       'open(my $own, "<", "/proc/$ARGV[0]/ns/net"); syscall($ARGV[1], fileno $own, 0) == 0 or die; socket(my $socket, 2, 1, 0); connect($socket, pack("SnC4x8", 2, 8080, 127, 0, 0, 1)) or die; print sysread($socket, my $bytes, 1) ? "served" : "cut"';
     const setns = process.arch === 'arm64' ? '268' : '308';
@@ -165,7 +165,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
     const read = 'use IO::Socket::INET; print IO::Socket::INET->new("127.0.0.1:8443")->getline';
     expect((await lab.inside(spec.id, ['perl', '-e', read])).out).toBe('port 8443');
     await ingress.close();
-    await expect.poll(() => listening(pid), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => listening(pid), { timeout: 30_000 }).toEqual([]);
   });
 
   it('is not given to a sandbox that is listened to elsewhere, and other ports than were said are bound anew', async () => {
@@ -189,7 +189,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
     expect(await containerOf(spec)).toBe(record.spec.id);
     const before = await identifyProcess(pid);
     process.kill(pid, 'SIGKILL');
-    await expect.poll(async () => await identifyProcess(pid), { timeout: 10_000 }).not.toEqual(before);
+    await expect.poll(async () => await identifyProcess(pid), { timeout: 30_000 }).not.toEqual(before);
     const ingress = await lab.engine.ingress(spec.id, ports);
     const now = (await lab.engine.processes(spec.id))[0] ?? 0;
     expect(now).not.toBe(pid);
@@ -254,7 +254,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
   });
 
   it('end when nobody has asked for one for long', async () => {
-    await anew({ refillMs: 1, lookMs: 20, idleMs: 3000 });
+    await anew({ refillMs: 1, lookMs: 20, idleMs: 6000 });
     const { pid } = await madeReady();
     await untilWaiting(0);
     expect(await identifyProcess(pid)).toBeUndefined();
@@ -324,10 +324,10 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
     // Nobody removes what something is mounted on.
     expect((await run('mount', ['--bind', file, file], { env })).exitCode).toBe(0);
     process.kill(pid, 'SIGKILL');
-    await expect.poll(() => folderOf('run/sandboxes'), { timeout: 10_000, interval: 10 }).toEqual([]);
+    await expect.poll(() => folderOf('run/sandboxes'), { timeout: 30_000, interval: 10 }).toEqual([]);
     expect(await folderOf('state/sandboxes')).toEqual([`${record.spec.id}.json`]);
     expect((await run('umount', [file], { env })).exitCode).toBe(0);
-    await expect.poll(() => folderOf('state/sandboxes'), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => folderOf('state/sandboxes'), { timeout: 30_000 }).toEqual([]);
   });
 
   it('ends with whoever made it, and the next one clears away what is left', async () => {
@@ -338,7 +338,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
     });
     const { record, pid } = await waiting();
     child.kill('SIGKILL');
-    await expect.poll(() => identifyProcess(pid), { timeout: 5000 }).toBeUndefined();
+    await expect.poll(() => identifyProcess(pid), { timeout: 30_000 }).toBeUndefined();
     expect((await records().all()).map(({ spec: { id } }) => id)).toEqual([record.spec.id]);
     const next: Engine = lab.other();
     expect(await next.list(lab.owner)).toEqual([]);

@@ -1,4 +1,6 @@
 /** The set-up on machines that lack something: one clear line, what to do, and the right exit code. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,12 +46,24 @@ test('where apt fails at first, its lists are fetched once and it is tried once 
 });
 
 test('an own turn is kept from a second set-up and given up by one that died', async () => {
-  const code = `import { inTurn } from '${scripts}/turn.mjs'; await inTurn(async () => { process.stdout.write('in '); await new Promise((r) => setTimeout(r, 300)); process.stdout.write('out '); });`;
-  const both = await Promise.all(
-    [1, 2].map(() => run(process.execPath, ['--input-type=module', '-e', code], { env: {}, timeoutMs: 30_000 })),
-  );
-  expect(both.map(({ stdout }) => stdout.toString('utf8'))).toEqual(['in out ', 'in out ']);
-  expect(both.filter(({ stderr }) => stderr.toString('utf8').includes('waiting for another set-up'))).toHaveLength(1);
+  // Each has its turn until its input ends.
+  const code = `import { inTurn } from '${scripts}/turn.mjs'; await inTurn(async () => { process.stdout.write('in '); await new Promise((r) => process.stdin.once('end', r).resume()); process.stdout.write('out '); });`;
+  const start = () => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { env: {} });
+    const said = { out: '', err: '' };
+    child.stdout.on('data', (piece: Buffer) => (said.out += piece.toString()));
+    child.stderr.on('data', (piece: Buffer) => (said.err += piece.toString()));
+    return { child, said, ended: once(child, 'close') };
+  };
+  const first = start();
+  await expect.poll(() => first.said.out, { timeout: 30_000 }).toBe('in ');
+  const second = start();
+  await expect.poll(() => second.said.err, { timeout: 30_000 }).toContain('waiting for another set-up');
+  expect(second.said.out).toBe('');
+  first.child.stdin.end();
+  second.child.stdin.end();
+  await Promise.all([first.ended, second.ended]);
+  expect([first.said.out, second.said.out, first.said.err]).toEqual(['in out ', 'in out ', '']);
 });
 
 test("the launcher takes the Node of its checkout, through a link, and the host's where there is none", async () => {

@@ -1,4 +1,5 @@
 /** An upstream that breaks the rules spoils its own answer, and neither the next one nor another sandbox's. */
+import { once } from 'node:events';
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 
@@ -6,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { createLab, credential, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { http2Get } from '../helpers/http2-client.ts';
+import { ownWait } from '../helpers/own-wait.ts';
 import { rawConnect, talk, type RawAnswer } from '../helpers/raw-client.ts';
 
 const plain = 'up.example.com';
@@ -65,12 +67,12 @@ describe('over HTTP/1.1', () => {
     const caller = await rawConnect(await lab.open(plain, 80));
     const texts: string[] = [];
     caller.on('data', (piece) => texts.push(piece.toString('latin1')));
+    const ended = once(caller, 'close');
     caller.write(get('/a', ''));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect.poll(() => texts.join('')).toContain('from 1');
+    await ownWait(300);
     caller.write(get('/b'));
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    caller.destroy();
-    expect(texts.join('')).toContain('from 1');
+    await ended;
     expect(texts.join('')).not.toContain('STALE');
   });
 

@@ -29,6 +29,8 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
   afterAll(async () => {
     await lab.remove();
   });
+  /** Empty of one that ended meanwhile, as what carried the command before may. */
+  const statusOf = async (pid: number) => await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   const inside = async (command: string) => lab.inside(spec.id, ['bash', '-c', command]);
   const perl = async (program: string) => lab.inside(spec.id, ['perl', '-e', program]);
 
@@ -36,7 +38,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
     const { out } = await inside('cat /proc/self/status');
     const statuses = [
       out,
-      ...(await Promise.all((await lab.engine.processes(spec.id)).map((pid) => readFile(`/proc/${pid}/status`, 'utf8')))),
+      ...(await Promise.all((await lab.engine.processes(spec.id)).map(statusOf))).filter((status) => status !== ''),
     ];
     expect(statuses.length).toBeGreaterThan(1);
     for (const status of statuses) {
@@ -119,7 +121,8 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
       'my $n = 0; for (1..400) { my $p = fork(); last unless defined $p; if (!$p) { sleep 30; exit } $n++ } print $n; kill 9, -$$',
     );
     expect(forks.code).not.toBe(0);
-    expect((await inside('true')).code).toBe(0);
+    // Those that were killed count until they are buried.
+    await expect.poll(async () => (await inside('true')).code).toBe(0);
     const { memoryBytes } = await lab.engine.stats(spec.id);
     expect(memoryBytes).toBeGreaterThan(0);
     expect(memoryBytes).toBeLessThan(spec.limits.memoryBytes);
@@ -131,7 +134,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
       tty: false,
       executionId: 'absent',
     });
-    const result = await run(file, args, { env, timeoutMs: 20_000 });
+    const result = await run(file, args, { env, timeoutMs: 50_000 });
     expect(result.exitCode).not.toBe(0);
     expect(result.stdout.toString('utf8')).toBe('');
     expect(await readFile(errorLog, 'utf8')).toMatch(/exec failed: .*executable file not found/s);

@@ -53,9 +53,12 @@ answer([n, stopped])`;
   });
 
   it('orphans do not stay as zombies: the first process buries them', async () => {
-    await lab.inside(spec.id, ['sh', '-c', 'for i in 1 2 3 4 5; do (sleep 0.05 &) ; done']);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    expect((await lab.engine.processes(spec.id)).length).toBe(1);
+    const left = async () => (await lab.engine.processes(spec.id)).length;
+    // Those of the bomb before are in nobody's way.
+    await expect.poll(left, { timeout: 20_000 }).toBe(1);
+    const orphans = 'for i in 1 2 3 4 5; do (sleep 0.05 &) ; done';
+    expect(await lab.inside(spec.id, ['sh', '-c', orphans])).toMatchObject({ code: 0, err: '' });
+    await expect.poll(left, { timeout: 20_000 }).toBe(1);
   });
 
   it('memory: the one who takes it is killed, and nobody else (DOS-02)', async ({ skip }) => {

@@ -55,12 +55,17 @@ test.each([
   relay.close();
 });
 
-/** Another program that speaks on whatever it is handed, and tells what came back. */
+/** Another program that speaks on whatever it is handed, and tells what came back when no more of it comes. */
 const program = `
 process.on('message', (ask, socket) => {
   let text = '';
-  socket.on('data', (piece) => (text += piece));
-  setTimeout(() => { process.send(text); socket.destroy(); }, 500);
+  const tell = () => { process.send(text); socket.destroy(); };
+  let quiet = setTimeout(tell, 30000);
+  socket.on('data', (piece) => {
+    text += piece;
+    clearTimeout(quiet);
+    quiet = setTimeout(tell, 300);
+  });
   socket.write(ask);
   socket.resume();
 });

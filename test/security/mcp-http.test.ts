@@ -129,10 +129,12 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('MCP over HTTP', ()
   });
 
   it('is over with the time of a token and with its revocation, in the middle of a connection', async () => {
-    const added = await home.casemate(['caller', 'add', 'brief', '--root', join(home.root, 'ada'), '--expires', '3s']);
+    const added = await home.casemate(['caller', 'add', 'brief', '--root', join(home.root, 'ada'), '--expires', '8s']);
     const brief = await connected(added.out.trim());
     expect(await structured(brief, 'list_sessions')).toEqual({ sessions: [] });
-    await expect.poll(async () => (await post({ authorization: `Bearer ${added.out.trim()}` })).status).toBe(401);
+    await expect
+      .poll(async () => (await post({ authorization: `Bearer ${added.out.trim()}` })).status, { timeout: 30_000 })
+      .toBe(401);
     await expect(brief.callTool({ name: 'list_sessions' })).rejects.toThrow();
     const bob = await connected(tokens['bob'] ?? '');
     expect((await home.casemate(['caller', 'revoke', 'bob'])).code).toBe(0);

@@ -36,7 +36,7 @@ test('GWP-31: of fifty random names below a wildcard few are dialled, and all ar
           .filter(({ outcome }) => outcome === 'too-many-names')
           .reduce((sum, { detail }) => sum + Number(detail?.['repeated'] ?? 1), 0),
       {
-        timeout: 3000,
+        timeout: 20_000,
       },
     )
     .toBe(33);
@@ -58,7 +58,7 @@ test('GWP-31: requests that are judged are bounded alike, and a name that is kno
   expect(answers.at(-1)).toContain('429');
   expect(answers.at(-1)).toContain('too many different names were used below *.wild.example.com (too-many-names)');
   expect(await ask(hosts[0] ?? '')).toContain('200 OK');
-}, 30_000);
+}, 120_000);
 
 test('SEC-15: a registry is read, not written to; what it does not know is asked for a little and then no more', async () => {
   const host = 'registry.example.com';
@@ -103,4 +103,4 @@ test('SEC-15: a registry is read, not written to; what it does not know is asked
   expect(answers.at(-1)).toBe('429');
   expect(await ask('GET', '/lodash')).toBe('200');
   expect(sinks[0]?.seen.every(({ method }) => method === 'GET')).toBe(true);
-}, 60_000);
+}, 120_000);

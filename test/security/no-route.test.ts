@@ -71,7 +71,8 @@ answer([said, u.recv(9).decode()])`;
     expect(
       await ask(`[tcp(h, 443) for h in (${hosts})] + [udp(h, 53) for h in ("192.0.2.10", "224.0.0.251", "2001:db8::10")]`),
     ).toEqual(Array(9).fill('ENETUNREACH'));
-    expect(performance.now() - started).toBeLessThan(3000);
+    // Nine that were waited for would take three seconds each.
+    expect(performance.now() - started).toBeLessThan(20_000);
     expect(await ask('[l.split(":")[0].strip() for l in open("/proc/net/dev").read().splitlines()[2:]]')).toEqual(['lo']);
     expect(await ask('open("/proc/net/route").read().splitlines()[1:]')).toEqual([]);
   });

@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 
 import type { NetworkRule } from '../../src/policy/policy.ts';
 import { createLab, rule, sandboxId, type Lab } from '../helpers/gateway-lab.ts';
+import { ownWait } from '../helpers/own-wait.ts';
 import { rawConnect, talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
 
@@ -23,13 +24,15 @@ afterEach(async () => {
 
 const trickle = { respond: (_: unknown, response: { write: (text: string) => unknown }) => void response.write('first\n') };
 
-function closed(socket: Socket): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
+async function closed(socket: Socket): Promise<boolean> {
+  let isClosed = false;
   socket.resume();
-  socket.on('error', () => resolve(true));
-  socket.once('close', () => resolve(true));
-  setTimeout(() => resolve(false), 700);
-  return promise;
+  socket.on('error', () => undefined);
+  socket.once('close', () => (isClosed = true));
+  for (let ms = 0; ms < 700 && !isClosed; ms += 10) {
+    await ownWait(10);
+  }
+  return isClosed;
 }
 
 function replace(rules: readonly NetworkRule[]): number | undefined {

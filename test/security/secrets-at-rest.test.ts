@@ -71,7 +71,7 @@ test('after a whole flow, a bad input and a crash of the daemon no file, argumen
   await sleep(300);
   expect((await home.casemate(['daemon', 'status'])).code).toBe(0);
   process.kill(pid, 'SIGABRT');
-  await expect.poll(async () => await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''), { timeout: 5000 }).toBe('');
+  await expect.poll(async () => await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''), { timeout: 30_000 }).toBe('');
   for (const value of [first, second]) {
     expect(await sightings(value)).toEqual([]);
     for (const { out, err } of [set, refused, asArgument, shown]) {
@@ -85,7 +85,7 @@ test('after a whole flow, a bad input and a crash of the daemon no file, argumen
     ({ name }) => name === 'github',
   );
   expect(view).toMatchObject({ name: 'github', revoked: ['everywhere'], hosts: [`${control}.example`] });
-}, 60_000);
+}, 120_000);
 
 test('a copy of the state folder alone opens nothing', async () => {
   await home.casemate(['credentials', 'set', 'github'], { input: first });
@@ -97,4 +97,4 @@ test('a copy of the state folder alone opens nothing', async () => {
     expect(bytes.includes(first) || bytes.includes(key) || bytes.includes(Buffer.from(key, 'hex'))).toBe(false);
   }
   expect(state.some((path) => path.endsWith('credentials.sealed'))).toBe(true);
-}, 60_000);
+}, 120_000);

@@ -8,7 +8,7 @@ import { engineOrSkip } from '../helpers/require-engine.ts';
 /** G15: what a sandbox was denied it cannot allow itself. */
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))(
   'an agent that wants to approve its own request',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   () => {
     let home: Home;
     beforeAll(async () => {
@@ -20,8 +20,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))(
     const inside = async (script: string) => await home.casemate(['exec', 'net', '--no-tty', '--', 'sh', '-c', script]);
 
     it('cannot be answered from inside: no socket in there leads to the daemon', async () => {
-      const outside = await run('curl', ['-sS', '-m', '3', '--http0.9', '--unix-socket', socketPath(home.paths), 'http://x/'], {
-        timeoutMs: 10_000,
+      const outside = await run('curl', ['-sS', '-m', '20', '--http0.9', '--unix-socket', socketPath(home.paths), 'http://x/'], {
+        timeoutMs: 30_000,
         env: home.env,
       });
       // Positive control: on the host this very socket answers.

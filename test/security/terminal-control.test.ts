@@ -42,7 +42,7 @@ afterAll(async () => {
 async function casemate(args: readonly string[]): Promise<string> {
   const program = join(import.meta.dirname, '../../src/cli/main.ts');
   const env = { CASEMATE_HOME: place.root, PATH: '/usr/bin:/bin', HOME: place.root };
-  const { stdout, stderr, exitCode } = await run(process.execPath, [program, 'journal', ...args], { env, timeoutMs: 10_000 });
+  const { stdout, stderr, exitCode } = await run(process.execPath, [program, 'journal', ...args], { env, timeoutMs: 50_000 });
   expect(exitCode, stderr.toString()).toBe(0);
   return stdout.toString() + stderr.toString();
 }

@@ -63,7 +63,7 @@ test('the second of two protocols is chosen where the first is unknown', async (
 /** Bytes and files in, all that it says out; `undefined` where there is no such program. */
 function openssl(args: readonly string[], input: string): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const child = execFile('openssl', args, { timeout: 5000 }, (error, stdout, stderr) =>
+  const child = execFile('openssl', args, { timeout: 25_000 }, (error, stdout, stderr) =>
     resolve(error !== null && 'code' in error && error.code === 'ENOENT' ? undefined : stdout + stderr),
   );
   child.stdin?.on('error', () => undefined);

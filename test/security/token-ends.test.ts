@@ -48,42 +48,46 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the end of a token
   const newMark = (): string => String(100_000 + (randomBytes(4).readUInt32BE() % 800_000));
   const running = async (mark: string): Promise<number> => (await processesNaming(mark)).length;
 
-  it('ends calls, background work and whatever they started, at once, and stops the sandboxes', async () => {
-    const tokens = { ada: await http.add('ada'), bob: await http.add('bob') };
-    const [ada, again, bob] = [
-      await http.connected(tokens.ada),
-      await http.connected(tokens.ada),
-      await http.connected(tokens.bob),
-    ];
-    const [own, other] = [await make(ada, 'ada'), await make(bob, 'bob')];
-    const marks = { call: newMark(), background: newMark(), bob: newMark() };
-    const called = ada
-      .callTool({ name: 'execute_command', arguments: { sessionId: own, command: busy(marks.call) } }, undefined, brief)
-      .then((answer) => textOf(answer as CallToolResult), ended);
-    const started = await http.structured(again, 'start_command', { sessionId: own, command: busy(marks.background) });
-    const waitingFor = { executionId: started['executionId'], timeoutMs: 60_000 };
-    const waiting = again
-      .callTool({ name: 'wait_for_execution', arguments: waitingFor }, undefined, brief)
-      .then((answer) => textOf(answer as CallToolResult), ended);
-    await http.structured(bob, 'start_command', { sessionId: other, command: busy(marks.bob) });
-    for (const mark of Object.values(marks)) {
-      await expect.poll(async () => await running(mark), patience).toBeGreaterThan(1);
-    }
-    const revoked = await home.casemate(['caller', 'revoke', 'ada', '--json']);
-    expect(JSON.parse(revoked.out)).toEqual({ name: 'ada', revoked: true, stopped: ['ada'] });
-    // Already now: the person is not told before it is over.
-    expect(await running(marks.call)).toBe(0);
-    expect(await running(marks.background)).toBe(0);
-    expect(await states()).toMatchObject({ [own]: 'stopped caller-revoked', [other]: expect.stringContaining('running') });
-    expect(await called).toMatch(over);
-    expect(await waiting).not.toContain('"exitCode":0');
-    await expect(ada.callTool({ name: 'list_sessions' })).rejects.toThrow();
-    // Who is not meant goes on.
-    expect(await running(marks.bob)).toBeGreaterThan(1);
-    expect(await http.structured(bob, 'execute_command', { sessionId: other, command: 'echo on' })).toMatchObject({
-      stdout: 'on\n',
-    });
-  });
+  it(
+    'ends calls, background work and whatever they started, at once, and stops the sandboxes',
+    { timeout: 240_000 },
+    async () => {
+      const tokens = { ada: await http.add('ada'), bob: await http.add('bob') };
+      const [ada, again, bob] = [
+        await http.connected(tokens.ada),
+        await http.connected(tokens.ada),
+        await http.connected(tokens.bob),
+      ];
+      const [own, other] = [await make(ada, 'ada'), await make(bob, 'bob')];
+      const marks = { call: newMark(), background: newMark(), bob: newMark() };
+      const called = ada
+        .callTool({ name: 'execute_command', arguments: { sessionId: own, command: busy(marks.call) } }, undefined, brief)
+        .then((answer) => textOf(answer as CallToolResult), ended);
+      const started = await http.structured(again, 'start_command', { sessionId: own, command: busy(marks.background) });
+      const waitingFor = { executionId: started['executionId'], timeoutMs: 60_000 };
+      const waiting = again
+        .callTool({ name: 'wait_for_execution', arguments: waitingFor }, undefined, brief)
+        .then((answer) => textOf(answer as CallToolResult), ended);
+      await http.structured(bob, 'start_command', { sessionId: other, command: busy(marks.bob) });
+      for (const mark of Object.values(marks)) {
+        await expect.poll(async () => await running(mark), patience).toBeGreaterThan(1);
+      }
+      const revoked = await home.casemate(['caller', 'revoke', 'ada', '--json']);
+      expect(JSON.parse(revoked.out)).toEqual({ name: 'ada', revoked: true, stopped: ['ada'] });
+      // Already now: the person is not told before it is over.
+      expect(await running(marks.call)).toBe(0);
+      expect(await running(marks.background)).toBe(0);
+      expect(await states()).toMatchObject({ [own]: 'stopped caller-revoked', [other]: expect.stringContaining('running') });
+      expect(await called).toMatch(over);
+      expect(await waiting).not.toContain('"exitCode":0');
+      await expect(ada.callTool({ name: 'list_sessions' })).rejects.toThrow();
+      // Who is not meant goes on.
+      expect(await running(marks.bob)).toBeGreaterThan(1);
+      expect(await http.structured(bob, 'execute_command', { sessionId: other, command: 'echo on' })).toMatchObject({
+        stdout: 'on\n',
+      });
+    },
+  );
 
   it('gives a connection of the old token to no new one of the name', async () => {
     const old = await http.add('dora');
@@ -131,7 +135,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('the end of a token
     const stream = await listening(tokens.carl);
     await home.casemate(['caller', 'revoke', 'carl']);
     await stream.ended;
-  }, 120_000);
+  }, 240_000);
 
   /** A connection that only listens, as the protocol has it. */
   async function listening(token: string): Promise<{ readonly ended: Promise<void> }> {

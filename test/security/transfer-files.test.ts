@@ -9,7 +9,7 @@ import { startCaller, type McpCaller } from '../helpers/mcp-client.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
 /** Files in and out of a session, by a caller and a sandbox that both want more than they may have. */
-describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('transfers', () => {
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('transfers', { timeout: 180_000 }, () => {
   let home: Home;
   let caller: McpCaller;
   let sessionId = '';
