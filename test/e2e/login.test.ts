@@ -35,7 +35,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
         command: ['claude', '-p', '--dangerously-skip-permissions'],
       });
       ({ home } = lab);
-    }, 120_000);
+    }, 240_000);
 
     afterAll(() => lab.remove());
 
@@ -44,7 +44,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
       const calls = lab.api.requests.filter(({ path }) => path.startsWith('/v1/messages'));
       expect(calls.length).toBeGreaterThanOrEqual(6);
       expect(calls.filter(({ authorized }) => !authorized)).toEqual([]);
-    }, 120_000);
+    }, 240_000);
 
     it('a renewal that the client itself asks for is answered with stand-ins, and reaches no server', async () => {
       const before = lab.server.counts.refreshes;
@@ -59,7 +59,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
       const journal = (await home.casemate(['journal', 'query', '--json'])).out;
       expect(journal).toMatch(/"local":true,"method":"POST","path":"\/v1\/oauth\/token"/);
       expect(lab.server.counts.refreshes - before).toBeLessThanOrEqual(lab.dueSince(startedMs));
-    }, 60_000);
+    }, 240_000);
 
     it('nobody logs in, logs out or makes a key from inside', async () => {
       const post = async (url: string, body: string): Promise<string> => {
@@ -77,14 +77,14 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
       await home.casemate(['exec', 'second', '--', 'claude', 'auth', 'logout']);
       expect(lab.server.counts.revoked).toBe(revoked);
       expect((await lab.ask('first')).out).toBe('All is well.\n');
-    }, 60_000);
+    }, 240_000);
 
     it('no real token is in the environment, the files or the memory of a sandbox', async () => {
       const { bytes, standIns, real } = await lab.keysInside('first');
       expect(bytes).toBeGreaterThan(10 * 1024 * 1024);
       expect(standIns).toBeGreaterThan(0);
       expect(real).toEqual([]);
-    }, 90_000);
+    }, 240_000);
 
     it('the daemon is killed while a renewal is under way: the sandboxes go on with the same login', async () => {
       await sleep(lifeS * 1000);
@@ -102,7 +102,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
       expect(outcomes.map(({ out }) => out)).toContain('All is well.\n');
       expect((await lab.ask('first')).out).toBe('All is well.\n');
       expect(lab.server.counts.reused).toBe(0);
-    }, 120_000);
+    }, 240_000);
 
     it('an answer that ends the login is one clear message, and the server is not asked again', async () => {
       await sleep(lifeS * 1000);
@@ -120,13 +120,13 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
       lab.server.fail(undefined);
       expect((await lab.logIn()).code).toBe(0);
       expect((await lab.ask('first')).out).toBe('All is well.\n');
-    }, 120_000);
+    }, 240_000);
 
     it('logging out ends it at the server, too', async () => {
       const { revoked } = lab.server.counts;
       expect((await home.casemate(['logout', 'claude'])).out).toBe('claude: ended at its server and removed\n');
       expect(lab.server.counts.revoked).toBe(revoked + 1);
       expect((await home.casemate(['login', '--status'])).out).toBe('no logins\n');
-    }, 60_000);
+    }, 240_000);
   },
 );

@@ -38,7 +38,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude', 'codex'])))(
   'tasks for agents over MCP',
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   () => {
     let home: Home;
     let caller: McpCaller;
@@ -232,10 +232,13 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude', 'codex'])))(
       const shown = await caller.call('execute_command', { sessionId, command: ['codex', 'mcp', 'list'] });
       expect(shown['stdout']).toMatch(/a-part[\s\S]*beside/);
       // What it asked for: the server says so on standard error.
-      const { entries } = (await caller.call('get_session_logs', { sessionId, tail: 200 })) as { entries: { lines: string[] }[] };
-      const lines = entries.flatMap((entry) => entry.lines);
-      expect(lines).toContain('the one apart was asked for initialize');
-      expect(lines).toContain('the one apart was asked for tools/list');
+      const lines = async (): Promise<readonly string[]> => {
+        const { entries } = await caller.call('get_session_logs', { sessionId, tail: 200 });
+        return (entries as readonly { readonly lines: readonly string[] }[]).flatMap((entry) => entry.lines);
+      };
+      for (const method of ['initialize', 'tools/list']) {
+        await expect.poll(lines, { timeout: 30_000 }).toContain(`the one apart was asked for ${method}`);
+      }
       await caller.call('destroy_session', { sessionId });
     });
 

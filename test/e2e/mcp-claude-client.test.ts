@@ -93,7 +93,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
         ANTHROPIC_API_KEY: phantom,
         ANTHROPIC_BASE_URL: api.url,
       },
-      timeoutMs: 55_000,
+      timeoutMs: 170_000,
     });
     const said = `${ended.stdout.toString('utf8')}\n${ended.stderr.toString('utf8')}\n${seen.join('\n')}`;
     expect(said).toContain('All three are done.');
@@ -103,5 +103,5 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
       expect(seen[3 + index]).toContain('1000');
     }
     expect(JSON.parse((await home.casemate(['ls', '--json'])).out)).toEqual([]);
-  });
+  }, 240_000);
 });

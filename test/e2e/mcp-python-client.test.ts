@@ -38,7 +38,7 @@ describe.skipIf(!hasClient || !engineOrSkip('oci', await wholeWayLacks()))('the 
     let said = '';
     child.stdout.on('data', (piece: Buffer) => (said += piece.toString('utf8')));
     child.stderr.on('data', (piece: Buffer) => (said += piece.toString('utf8')));
-    const ended = once(child, 'exit');
+    const ended = once(child, 'close');
     try {
       // All three are at work at the same time.
       for (const project of projects) {

@@ -9,7 +9,7 @@ import { engineOrSkip } from '../helpers/require-engine.ts';
 
 /** What somebody meets who has never used it: pipes, odd folders, no network, a full disk, misunderstandings. */
 
-describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () => {
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', { timeout: 180_000 }, () => {
   let home: Home;
 
   beforeAll(async () => {
@@ -23,7 +23,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
   /** A line of shell in which `casemate` is the command line under test. */
   async function shell(line: string): Promise<{ code: number; out: string; err: string }> {
     const script = `casemate() { "${process.execPath}" "${entry}" "$@"; }\n${line}`;
-    const result = await run('bash', ['-c', script], { cwd: home.project, env: home.env, timeoutMs: 60_000 });
+    const result = await run('bash', ['-c', script], { cwd: home.project, env: home.env, timeoutMs: 170_000 });
     return { code: result.exitCode, out: result.stdout.toString('utf8'), err: result.stderr.toString('utf8') };
   }
 
@@ -183,7 +183,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', () =>
       const result = await run('unshare', ['--net', process.execPath, entry, ...args], {
         cwd: home.project,
         env: { ...env, ...more },
-        timeoutMs: 60_000,
+        timeoutMs: 170_000,
       });
       return { code: result.exitCode, out: result.stdout.toString('utf8'), err: result.stderr.toString('utf8') };
     };

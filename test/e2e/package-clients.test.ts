@@ -23,7 +23,7 @@ async function pipOfHost(): Promise<string | undefined> {
   return found?.exitCode === 0 ? found.stdout.toString('utf8').trim() : undefined;
 }
 
-describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('package clients behind the guard', () => {
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('package clients behind the guard', { timeout: 240_000 }, () => {
   let home: Home;
   let registry: Registry;
 
@@ -77,7 +77,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('package clients be
 
   const inside = async (script: string): Promise<Outcome> =>
     await home.casemate(['run', '--', 'bash', '-c', `npm config set registry http://${host}/; mkdir -p ~/w; cd ~/w; ${script}`], {
-      timeoutMs: 90_000,
+      timeoutMs: 230_000,
     });
 
   it('npm install takes the newest version that is old enough, and says why', async () => {

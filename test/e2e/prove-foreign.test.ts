@@ -27,7 +27,7 @@ const tight =
   'bwrap --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --dev /dev --proc /proc --tmpfs /tmp ' +
   '--bind {work} /work --chdir /work --unshare-all --new-session --die-with-parent --clearenv --setenv PATH /usr/bin --setenv HOME /tmp --cap-drop ALL {}';
 
-describe.skipIf(!engineOrSkip('bwrap', await whatIsMissing()))('casemate prove --command', () => {
+describe.skipIf(!engineOrSkip('bwrap', await whatIsMissing()))('casemate prove --command', { timeout: 180_000 }, () => {
   let temporary: string;
 
   beforeAll(async () => {
@@ -42,7 +42,7 @@ describe.skipIf(!engineOrSkip('bwrap', await whatIsMissing()))('casemate prove -
     run('unshare', [...apart, process.execPath, entry, 'prove', '--command', command, ...more], {
       env: { PATH: path, HOME: join(temporary, 'user'), LANG: 'C.UTF-8', TMPDIR: temporary },
       cwd: temporary,
-      timeoutMs: 60_000,
+      timeoutMs: 170_000,
     });
 
   async function verdicts(

@@ -31,7 +31,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('of a program with 
     folder = await mkdtemp(`${mutantFolder}-test-`);
     const results = await Promise.all(lanes.map(proveLane));
     proved = new Map(results.flat());
-  }, 180_000);
+  }, 600_000);
   afterAll(async () => {
     await rm(folder, { recursive: true, force: true });
   });

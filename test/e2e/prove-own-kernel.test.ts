@@ -8,7 +8,7 @@ import { engineOrSkip } from '../helpers/require-engine.ts';
 
 const lacking = (await wholeWayLacks()) ?? (await ociLacks('runsc'));
 
-describe.skipIf(!engineOrSkip('runsc', lacking))('casemate prove --runtime runsc', () => {
+describe.skipIf(!engineOrSkip('runsc', lacking))('casemate prove --runtime runsc', { timeout: 240_000 }, () => {
   let home: Home;
 
   beforeAll(async () => {
@@ -22,7 +22,9 @@ describe.skipIf(!engineOrSkip('runsc', lacking))('casemate prove --runtime runsc
     findings.filter(({ verdict }) => verdict !== 'held').map(({ probe, verdict, why }) => `${probe}: ${verdict}: ${why ?? ''}`);
 
   it('holds by the quick probes, and programs are found to be no processes of this host', async () => {
-    const { code, out, err } = await home.casemate(['prove', '--runtime', 'runsc', '--profile', 'quick', '--json']);
+    const { code, out, err } = await home.casemate(['prove', '--runtime', 'runsc', '--profile', 'quick', '--json'], {
+      timeoutMs: 230_000,
+    });
     expect([code, err]).toEqual([0, '']);
     const report: Report = JSON.parse(out);
     expect(unheld(report)).toEqual([]);
@@ -31,19 +33,15 @@ describe.skipIf(!engineOrSkip('runsc', lacking))('casemate prove --runtime runsc
     expect(rows.filter(({ kind, from, ok }) => kind === 'attack' && from === 'outside' && ok === true)).toHaveLength(2);
   });
 
-  it(
-    'holds by what a lab shows of its specification, its runtime and what root inside leaves',
-    { timeout: 240_000 },
-    async () => {
-      const probes = 'specification.golden,specification.runtime,left.files';
-      const { code, out } = await home.casemate(['prove', '--runtime', 'runsc', '--only', probes, '--json'], {
-        timeoutMs: 230_000,
-      });
-      const report: Report = JSON.parse(out);
-      expect([code, unheld(report)]).toEqual([0, []]);
-      expect(report.findings).toHaveLength(3);
-    },
-  );
+  it('holds by what a lab shows of its specification, its runtime and what root inside leaves', async () => {
+    const probes = 'specification.golden,specification.runtime,left.files';
+    const { code, out } = await home.casemate(['prove', '--runtime', 'runsc', '--only', probes, '--json'], {
+      timeoutMs: 230_000,
+    });
+    const report: Report = JSON.parse(out);
+    expect([code, unheld(report)]).toEqual([0, []]);
+    expect(report.findings).toHaveLength(3);
+  });
 
   it('is ticked by `inspect`', async () => {
     await home.casemate(['create', 'box', '--runtime', 'runsc']);

@@ -9,7 +9,7 @@ import type { Report } from '../../src/proof/statement.ts';
 import { entry, makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
-describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', () => {
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', { timeout: 240_000 }, () => {
   let home: Home;
   let temporary: string;
 
@@ -50,7 +50,9 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
 
   it('attacks a sandbox of the policy, has the verdict signed and recorded, and leaves nothing behind', async () => {
     const html = join(home.root, 'proof.html');
-    const { code, out, err } = await home.casemate(['prove', '--profile', 'quick', '--json', '--html', html]);
+    const { code, out, err } = await home.casemate(['prove', '--profile', 'quick', '--json', '--html', html], {
+      timeoutMs: 200_000,
+    });
     expect([code, err]).toEqual([0, '']);
     const report: Report = JSON.parse(out);
     expect(report.findings.filter(({ verdict }) => verdict !== 'held' && verdict !== 'not-applicable')).toEqual([]);
@@ -58,7 +60,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
     expect(report.findings.flatMap(({ rows }) => rows).filter(({ from }) => from === 'outside').length).toBeGreaterThan(10);
     expect(report.statement).toMatchObject({ engine: 'oci', runtime: 'runc', waived: [], target: { name: 'policy' } });
     expect(await readFile(html, 'utf8')).toContain('<h1>Proof of <em>policy</em></h1>');
-    expect(await sandboxes()).toEqual([]);
+    await until(async () => (await sandboxes()).length === 0);
     expect(await proofFolders()).toEqual([]);
 
     const query = await home.casemate(['journal', 'query', '--action', 'proof.verdict', '--json']);
@@ -86,7 +88,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
   it('attacks a running sandbox by its name and leaves it running', async () => {
     await home.casemate(['create', 'kept']);
     await home.casemate(['start', 'kept']);
-    const { code, out } = await home.casemate(['prove', 'kept', '--profile', 'quick', '--only', 'G1,G9']);
+    const { code, out } = await home.casemate(['prove', 'kept', '--profile', 'quick', '--only', 'G1,G9'], { timeoutMs: 200_000 });
     expect(code).toBe(0);
     expect(out).toMatch(/✓ G1 +held/);
     expect(out).not.toContain('G4');
@@ -95,7 +97,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
   });
 
   it('comes before the command of `run --prove`, which starts only then', async () => {
-    const { code, out, err } = await home.casemate(['run', '--prove', '--', 'echo', 'started']);
+    const { code, out, err } = await home.casemate(['run', '--prove', '--', 'echo', 'started'], { timeoutMs: 200_000 });
     expect([code, out]).toEqual([0, 'started\n']);
     expect(err).toMatch(/proved in \d+ ms: \d+ guarantees held/);
     const query = await home.casemate(['journal', 'query', '--limit', '500', '--json']);
@@ -119,7 +121,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
     await until(async () => (await daemonsOf(made)).length === 0);
     await until(async () => (await sandboxes()).length === 0);
     expect(await proofFolders()).toEqual(expect.arrayContaining(made));
-    expect((await home.casemate(['prove', '--only', 'kernel.namespaces'])).code).toBe(0);
+    expect((await home.casemate(['prove', '--only', 'kernel.namespaces'], { timeoutMs: 200_000 })).code).toBe(0);
     expect((await proofFolders()).filter((name) => made.includes(name))).toEqual([]);
   });
 
@@ -135,6 +137,6 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate prove', (
       const { code, err } = await home.casemate(args);
       expect([code, err]).toEqual([2, expect.stringContaining(said)]);
     }
-    expect(await sandboxes()).toEqual([]);
+    await until(async () => (await sandboxes()).length === 0);
   });
 });

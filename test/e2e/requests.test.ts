@@ -17,13 +17,13 @@ interface Listed {
   readonly risks: readonly string[];
 }
 
-describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is denied', { timeout: 60_000 }, () => {
+describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is denied', { timeout: 240_000 }, () => {
   let home: Home;
   let site: ExampleSite;
 
   beforeAll(async () => {
     home = await makeHome();
-    site = await exampleSite(home, { policy: ['asks: { wait: 8s, when: always }'], allow: 'GET /v1/**', answer: 'done\n' });
+    site = await exampleSite(home, { policy: ['asks: { wait: 15s, when: always }'], allow: 'GET /v1/**', answer: 'done\n' });
     expect(await home.casemate(['create', 'net'], { env })).toMatchObject({ code: 0 });
     expect(await home.casemate(['start', 'net'], { env })).toMatchObject({ code: 0 });
   });
@@ -35,14 +35,14 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
 
   const inside = async (script: string) => await home.casemate(['exec', 'net', '--no-tty', '--', 'sh', '-c', script]);
   const post = async (path: string) =>
-    await inside(`curl -sS -m 20 -d content -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com${path}`);
+    await inside(`curl -sS -m 50 -d content -H "Authorization: Bearer $EXAMPLE_KEY" https://api.example.com${path}`);
   const killDaemon = async (): Promise<void> => {
     const { daemon } = JSON.parse((await home.casemate(['daemon', 'status', '--json'])).out);
     process.kill(daemon.pid, 'SIGKILL');
   };
   const list = async (): Promise<readonly Listed[]> => JSON.parse((await home.casemate(['requests', '--json'])).out);
   const waiting = async (path: string): Promise<Listed> => {
-    for (let round = 0; round < 40; round += 1) {
+    for (let round = 0; round < 100; round += 1) {
       const found = (await list()).find((one) => one.path === path && one.state === 'waiting');
       if (found !== undefined) {
         return found;
@@ -144,7 +144,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('what a sandbox is 
   });
 
   it('is known by its id after its sandbox has ended, so that the next one may have it', async () => {
-    const ended = await home.casemate(['run', '--', 'curl', '-sS', '-m', '20', '-d', 'x', 'https://api.example.com/ended'], {
+    const ended = await home.casemate(['run', '--', 'curl', '-sS', '-m', '50', '-d', 'x', 'https://api.example.com/ended'], {
       env,
     });
     const id = /ask-[a-z0-9]{12}/.exec(ended.out)?.[0] ?? '';

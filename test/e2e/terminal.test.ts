@@ -26,11 +26,11 @@ for (const { engine, lacks, options, way } of sets) {
       }
       await home.casemate(['create', 'term', ...options]);
       await home.casemate(['start', 'term']);
-    }, 120_000);
+    }, 600_000);
 
     afterAll(async () => {
       await home.remove();
-    }, 60_000);
+    }, 600_000);
 
     /** Runs a shell line in a pseudo-terminal of its own (script(1)); `casemate` is the real command line. */
     async function inTerminal(line: string, typed?: string): Promise<{ code: number; out: string }> {
@@ -64,8 +64,9 @@ for (const { engine, lacks, options, way } of sets) {
     });
 
     it('follows a resize', async () => {
+      const untilResized = 'for n in $(seq 60); do [ "$(stty size)" = "33 77" ] && break; sleep 0.5; done; stty size';
       const { out } = await inTerminal(
-        "tty=$(tty); (sleep 2; stty cols 77 rows 33 < $tty) & casemate exec term -- sh -c 'sleep 4; stty size'",
+        `tty=$(tty); (sleep 2; stty cols 77 rows 33 < $tty) & casemate exec term -- sh -c '${untilResized}'`,
       );
       expect(out).toContain('33 77');
     });

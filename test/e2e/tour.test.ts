@@ -36,6 +36,6 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
   }, 300_000);
 
   it('leaves no sandbox behind', async () => {
-    expect(JSON.parse((await home.casemate(['ls', '--json'])).out)).toEqual([]);
+    await expect.poll(async () => JSON.parse((await home.casemate(['ls', '--json'])).out), { timeout: 30_000 }).toEqual([]);
   });
 });

@@ -320,7 +320,7 @@ function isGone(pid: number): boolean {
   }
 }
 
-export async function until(isSo: () => boolean, waitMs = 15_000): Promise<void> {
+export async function until(isSo: () => boolean, waitMs = 60_000): Promise<void> {
   for (const end = performance.now() + waitMs; !isSo(); await sleep(10)) {
     if (performance.now() > end) {
       throw new Error('what was waited for did not come');

@@ -35,7 +35,7 @@ export type Moment = 'killed' | 'settled';
 const mostWaiting = 2;
 
 /** What has to end by itself gets this long. */
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 /** `mayLeave`: forms of faults that are none. */
 export async function look(

@@ -32,8 +32,14 @@ async function own(path: string, user: Owner): Promise<void> {
   if (stats === undefined) {
     return;
   }
-  await lchown(path, user.uid, user.gid);
-  if (stats.isDirectory()) {
-    await Promise.all((await readdir(path)).map((name) => own(join(path, name), user)));
+  try {
+    await lchown(path, user.uid, user.gid);
+    const names = stats.isDirectory() ? await readdir(path) : [];
+    await Promise.all(names.map((name) => own(join(path, name), user)));
+  } catch (error) {
+    // A daemon that runs here replaces its files.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) {
+      throw error;
+    }
   }
 }

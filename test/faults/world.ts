@@ -71,6 +71,8 @@ export type Role = 'daemon' | 'caller';
 
 /** of an access token, seconds */
 const lifeS = 2;
+/** One that was good when it was sent may arrive late. */
+const underWayMs = 1500;
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface WorldOptions {
@@ -93,7 +95,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   }
   await mkdir(at('casemate'), { mode: 0o700 });
   await options.prepareHome?.(at('casemate'));
-  const server = await startAuthorizationServer({ expiresIn: lifeS, graceMs: 60_000 });
+  const server = await startAuthorizationServer({ expiresIn: lifeS, leewayMs: underWayMs, graceMs: 60_000 });
   const seen: Seen[] = [];
   const sink = createServer(({ url: path = '', headers: { authorization = '' } }, response) => {
     seen.push({ path, authorization, isLoggedIn: server.accepts(authorization.replace(/^Bearer /, '')) });
@@ -143,7 +145,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
     project: at('project'),
     paths,
     seen,
-    server: { ...server, lifeMs: lifeS * 1000 },
+    server: { ...server, lifeMs: lifeS * 1000 + underWayMs },
     start,
     run: async (args, given) => await start(args, given).ended,
     arm: (role, plan) => arm(faults, role, plan),
@@ -199,9 +201,18 @@ function disarm(faults: string): void {
   }
   const pid = daemonPid(faults);
   if (pid !== undefined) {
-    process.kill(pid, 'SIGUSR2');
+    tell(pid);
   }
   rmSync(join(faults, 'hits'), { force: true });
+}
+
+/** It may end by itself just now. */
+function tell(pid: number): void {
+  try {
+    process.kill(pid, 'SIGUSR2');
+  } catch {
+    // It has.
+  }
 }
 
 function missingLayers(rows: string): readonly string[] {

@@ -53,6 +53,11 @@ export interface KeysInside {
 /** A token may end between the gateway and the stand-in, which share two processors with both agents. */
 const underWayMs = 3000;
 const names = ['first', 'second'] as const;
+/** in a sandbox: is there once it has been searched */
+const searched = '/tmp/searched';
+/** seconds, as nothing else there sleeps */
+const pause = '0.45';
+const waiting = `for n in $(seq 200); do [ -e ${searched} ] && break; sleep ${pause}; done`;
 
 export async function makeLoginLab(agent: LoginAgent): Promise<LoginLab> {
   const { name: agentName, lifeS } = agent;
@@ -63,13 +68,13 @@ export async function makeLoginLab(agent: LoginAgent): Promise<LoginLab> {
     graceMs: 30_000,
     form: agentName,
   });
-  /** how long the model has the agent wait in a command */
-  let waitS = 0;
+  /** the model has the agent wait in a command */
+  let waits = false;
   const api = await startModelApi({
     expectedKey: server.accepts,
     script: (outcomes) =>
-      waitS > 0 && outcomes.length === 0
-        ? { say: 'I wait.', act: { kind: 'run', command: `sleep ${waitS}`, about: 'Wait' } }
+      waits && outcomes.length === 0
+        ? { say: 'I wait.', act: { kind: 'run', command: waiting, about: 'Wait' } }
         : { say: 'All is well.', act: undefined },
   });
   const logIn = async (): Promise<Outcome> => {
@@ -108,12 +113,13 @@ export async function makeLoginLab(agent: LoginAgent): Promise<LoginLab> {
     },
     dueSince: (startedMs) => 1 + Math.floor((performance.now() - startedMs) / (lifeS * 1000 * 0.8)),
     async keysInside(name) {
-      waitS = 8;
+      waits = true;
       const asking = ask(name);
       try {
-        return await searchInside(home, name, { server, command: `sleep\0${waitS}` });
+        return await searchInside(home, name, server);
       } finally {
-        waitS = 0;
+        waits = false;
+        await home.casemate(['exec', name, '--', 'touch', searched]);
         await asking;
       }
     },
@@ -129,11 +135,7 @@ export async function makeLoginLab(agent: LoginAgent): Promise<LoginLab> {
 }
 
 /** While the agent waits in this command, with its login in memory. */
-async function searchInside(
-  home: Home,
-  name: string,
-  { server, command }: { readonly server: AuthorizationServer; readonly command: string },
-): Promise<KeysInside> {
+async function searchInside(home: Home, name: string, server: AuthorizationServer): Promise<KeysInside> {
   const { phantoms } = JSON.parse((await home.casemate(['inspect', name, '--json'])).out) as { phantoms: string[] };
   // The part that all of a server have in common is each one's own, so every one is looked for.
   const real = server.issued.map((text, index) => ({ name: `real ${index}`, text }));
@@ -143,8 +145,8 @@ async function searchInside(
   const pids = await eventually(async () => {
     const now = (await client.call('processes', { name })).pids;
     const lines = await Promise.all(now.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
-    return lines.some((line) => line.startsWith(command)) ? now : undefined;
-  }, 20_000);
+    return lines.some((line) => line.startsWith(`sleep\0${pause}\0`)) ? now : undefined;
+  }, 60_000);
   client.close();
   if (pids === undefined) {
     throw new Error('the agent does not wait in its command');

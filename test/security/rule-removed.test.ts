@@ -25,14 +25,12 @@ afterEach(async () => {
 const trickle = { respond: (_: unknown, response: { write: (text: string) => unknown }) => void response.write('first\n') };
 
 async function closed(socket: Socket): Promise<boolean> {
-  let isClosed = false;
   socket.resume();
   socket.on('error', () => undefined);
-  socket.once('close', () => (isClosed = true));
-  for (let ms = 0; ms < 700 && !isClosed; ms += 10) {
+  for (let ms = 0; ms < 700 && !socket.closed; ms += 10) {
     await ownWait(10);
   }
-  return isClosed;
+  return socket.closed;
 }
 
 function replace(rules: readonly NetworkRule[]): number | undefined {
