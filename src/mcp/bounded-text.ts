@@ -1,3 +1,5 @@
+import { gather } from '../base/gather.ts';
+
 /** Output of any length as a text of bounded length: its beginning and its end, with a note of what is between. */
 export interface BoundedText {
   readonly take: (piece: Buffer) => void;
@@ -9,44 +11,37 @@ export interface BoundedText {
 export function boundedText(maxBytes: number): BoundedText {
   const headBytes = Math.ceil(maxBytes / 2);
   const tailBytes = maxBytes - headBytes;
-  const head: Buffer[] = [];
-  let tail: Buffer[] = [];
-  let headSize = 0;
-  let tailSize = 0;
+  // Output may come byte by byte: small pieces are copied together.
+  const head = gather();
+  const tail = gather();
   let total = 0;
-  const trim = (): void => {
-    const joined = Buffer.concat(tail);
-    tail = [joined.subarray(Math.max(0, joined.length - tailBytes))];
-    tailSize = tail[0]?.length ?? 0;
+  const trimmed = (): Buffer => {
+    const joined = tail.take();
+    const kept = joined.subarray(Math.max(0, joined.length - tailBytes));
+    tail.add(kept);
+    return kept;
+  };
+  const between = (): number => {
+    trimmed();
+    return total - head.size() - tail.size();
   };
   return {
     take(piece) {
       total += piece.length;
-      const first = piece.subarray(0, headBytes - headSize);
-      if (first.length > 0) {
-        head.push(first);
-        headSize += first.length;
-      }
-      const rest = piece.subarray(first.length);
-      if (rest.length > 0) {
-        tail.push(rest);
-        tailSize += rest.length;
-        if (tailSize > 2 * tailBytes + 65_536) {
-          trim();
-        }
+      const first = piece.subarray(0, Math.max(0, headBytes - head.size()));
+      head.add(first);
+      tail.add(piece.subarray(first.length));
+      if (tail.size() > 2 * tailBytes + 65_536) {
+        trimmed();
       }
     },
-    omitted() {
-      trim();
-      return total - headSize - tailSize;
-    },
+    omitted: between,
     text() {
-      trim();
-      const left = total - headSize - tailSize;
-      const note = left === 0 ? '' : `\n[${left} bytes left out here]\n`;
-      return left === 0
-        ? Buffer.concat([...head, ...tail]).toString('utf8')
-        : Buffer.concat(head).toString('utf8') + note + Buffer.concat(tail).toString('utf8');
+      const left = between();
+      const [first, last] = [head.take(), trimmed()];
+      head.add(first);
+      const note = `\n[${left} bytes left out here]\n`;
+      return left === 0 ? Buffer.concat([first, last]).toString('utf8') : first.toString('utf8') + note + last.toString('utf8');
     },
   };
 }

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { posix } from 'node:path';
 
 import { CasemateError, isCasemateError } from '../base/errors.ts';
+import { gather } from '../base/gather.ts';
 import { visible, visibleJson } from '../base/text.ts';
 import { journalPlace } from '../journal/journal-place.ts';
 import { newestEvents } from '../sandbox/sandbox-events.ts';
@@ -100,15 +101,16 @@ async function fileOf(
   { uri, session, path }: { readonly uri: string; readonly session: string; readonly path: string },
   context: ToolContext,
 ): Promise<ResourceContent> {
-  const pieces: Buffer[] = [];
+  const held = gather();
   const command = ['/usr/bin/head', '-c', String(maxFileBytes + 1), '--', path];
   const open = await openCommand(context, { name: session, command, timeoutMs: 30_000 });
   const { exitCode, stderr } = await runCommand(context, open, {
     maxOutputBytes: 1024,
     quiet: true,
-    onOutput: (piece) => void pieces.push(piece),
+    // What others inside write to its output is output, too.
+    onOutput: (piece) => (held.size() > maxFileBytes ? undefined : held.add(piece)),
   });
-  const bytes = Buffer.concat(pieces);
+  const bytes = held.take();
   if (exitCode !== 0) {
     throw new CasemateError('PATH_INVALID', `the file cannot be read: ${visible(stderr.trim()).slice(0, 300)}`);
   }

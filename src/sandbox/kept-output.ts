@@ -45,24 +45,49 @@ async function keptNames(folder: string): Promise<readonly string[]> {
   return names.filter((name) => /^ex-[0-9a-f]{16}\.log$/.test(name));
 }
 
+export interface KeptFile {
+  /** id of the execution */
+  readonly execution: string;
+  readonly startedMs: number;
+  readonly size: number;
+}
+
 /** Oldest first. `folder`: of the sandbox; a sandbox cannot reach it. */
-export async function readKeptOutput(folder: string): Promise<readonly KeptOutput[]> {
-  const logs = join(folder, 'logs');
-  const names = await keptNames(folder);
-  const read = await Promise.all(
-    names.map(async (name) => {
+export async function listKeptOutput(folder: string): Promise<readonly KeptFile[]> {
+  const found = await Promise.all(
+    (await keptNames(folder)).map(async (name) => {
       // Output is removed while commands go on.
-      const file = await open(join(logs, name), constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => undefined);
-      try {
-        return file === undefined
-          ? []
-          : [{ startedMs: (await file.stat()).birthtimeMs, execution: name.slice(0, -4), bytes: await file.readFile() }];
-      } finally {
-        await file?.close();
-      }
+      const stats = await lstat(join(folder, 'logs', name)).catch(() => undefined);
+      return stats === undefined ? [] : [{ execution: name.slice(0, -4), startedMs: stats.birthtimeMs, size: stats.size }];
     }),
   );
-  return read.flat().toSorted((a, b) => a.startedMs - b.startedMs);
+  return found.flat().toSorted((a, b) => a.startedMs - b.startedMs);
+}
+
+/** The last bytes of one, at most so many; none where it is gone. */
+export async function endOfKept(folder: string, execution: string, most: number): Promise<Buffer> {
+  const path = join(folder, 'logs', `${execution}.log`);
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => undefined);
+  try {
+    const { size } = (await file?.stat()) ?? { size: 0 };
+    const bytes = Buffer.alloc(Math.min(size, most));
+    const { bytesRead } = (await file?.read(bytes, 0, bytes.length, size - bytes.length)) ?? { bytesRead: 0 };
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Oldest first, whole. */
+export async function readKeptOutput(folder: string): Promise<readonly KeptOutput[]> {
+  const kept = await listKeptOutput(folder);
+  return await Promise.all(
+    kept.map(async ({ execution, startedMs }) => ({
+      execution,
+      startedMs,
+      bytes: await endOfKept(folder, execution, keptBounds.bytes),
+    })),
+  );
 }
 
 /** The last lines, with control characters as escapes. */

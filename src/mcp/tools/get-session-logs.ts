@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { lastLines, readKeptOutput } from '../../sandbox/kept-output.ts';
+import { endOfKept, lastLines, listKeptOutput } from '../../sandbox/kept-output.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 
@@ -32,17 +32,20 @@ export const getSessionLogs = tool({
     const client = await connect();
     try {
       const { folder } = await client.call('inspect', { name: session.sessionId });
-      const kept = (await readKeptOutput(folder)).filter(
+      const kept = (await listKeptOutput(folder)).filter(
         ({ execution }) => executionId === undefined || execution === executionId,
       );
       let room = maxBytes;
       let lines = tail;
       let truncated = false;
       const entries = [];
-      for (const { execution, startedMs, bytes } of kept.toReversed()) {
-        const all = lastLines(bytes.subarray(-room), Number.POSITIVE_INFINITY);
-        const shown = lines === 0 || room === 0 ? [] : all.slice(-lines);
-        truncated ||= shown.length < all.length || bytes.length > room;
+      // The newest first, and of each no more than is shown: many callers ask at one time.
+      for (const { execution, startedMs, size } of kept.toReversed()) {
+        // oxlint-disable-next-line no-await-in-loop -- how much depends on those before
+        const bytes = room === 0 || lines === 0 ? Buffer.alloc(0) : await endOfKept(folder, execution, room);
+        const all = lastLines(bytes, Number.POSITIVE_INFINITY);
+        const shown = lines === 0 ? [] : all.slice(-lines);
+        truncated ||= shown.length < all.length || size > bytes.length;
         lines -= shown.length;
         room = Math.max(0, room - bytes.length);
         if (shown.length > 0) {

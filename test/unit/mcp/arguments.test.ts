@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { isCasemateError } from '../../../src/base/errors.ts';
 import { narrowPolicy } from '../../../src/policy/layers/narrow-policy.ts';
+import { heldBytes } from '../../helpers/held-bytes.ts';
 import { boundedText } from '../../../src/mcp/bounded-text.ts';
 import { dockerOptions, narrowingOf } from '../../../src/mcp/docker-options.ts';
 import { sessionKeys } from '../../../src/mcp/session-keys.ts';
@@ -90,6 +91,9 @@ describe('output of any length', () => {
       long.take(Buffer.from(String(index % 10)));
     }
     expect([long.text(), long.omitted()]).toEqual(['01234\n[99990 bytes left out here]\n56789', 99_990]);
+    const large = boundedText(2 * 1024 * 1024);
+    expect(heldBytes(2_000_000, (piece) => large.take(piece))).toBeLessThan(150_000_000);
+    expect(large.text().length).toBe(2_000_000);
   });
 });
 
