@@ -55,3 +55,16 @@ export function gather(): Gathered {
     },
   };
 }
+
+/** All of a stream; `undefined` where it is longer than so many bytes. */
+export async function gathered(source: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Buffer | undefined> {
+  const held = gather();
+  for await (const piece of source) {
+    // A copy: whoever gave the piece may write over it.
+    held.add(Buffer.from(piece));
+    if (held.size() > mostBytes) {
+      return undefined;
+    }
+  }
+  return held.take();
+}

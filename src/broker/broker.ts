@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 import { CasemateError, toCasemateError } from '../base/errors.ts';
+import { gathered } from '../base/gather.ts';
 import { visible } from '../base/text.ts';
 import type { SandboxContainers } from '../engines/containers.ts';
 import type { LocalRecord } from '../gateway/local-names.ts';
@@ -166,17 +167,11 @@ function callOf(incoming: Incoming, params: readonly string[], record: LocalReco
 const greatestJson = 1024 * 1024;
 
 async function wholeOf(content: Readable): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of content) {
-    const bytes = Buffer.from(piece);
-    size += bytes.length;
-    if (size > greatestJson) {
-      throw malformed('the body is too long');
-    }
-    pieces.push(bytes);
+  const whole = await gathered(content, greatestJson);
+  if (whole === undefined) {
+    throw malformed('the body is too long');
   }
-  return Buffer.concat(pieces);
+  return whole;
 }
 
 async function recordRefusal({ method, path }: Incoming, record: LocalRecord, error: unknown): Promise<void> {

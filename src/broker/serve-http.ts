@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { PassThrough, Readable, type Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
+import { gather } from '../base/gather.ts';
 import type { Reply } from './call.ts';
 import { malformed, type BrokerRefusal } from './refusal.ts';
 
@@ -182,15 +183,17 @@ async function bodyOf(request: IncomingMessage, socket: Duplex, head: Buffer): P
     throw malformed('a request that becomes a stream has a short body of a known length');
   }
   const wanted = Number(length);
-  let have = head;
-  if (have.length < wanted) {
+  const held = gather();
+  held.add(head);
+  if (held.size() < wanted) {
     for await (const piece of socket.iterator({ destroyOnReturn: false })) {
-      have = Buffer.concat([have, Buffer.from(piece)]);
-      if (have.length >= wanted) {
+      held.add(Buffer.from(piece));
+      if (held.size() >= wanted) {
         break;
       }
     }
   }
+  const have = held.take();
   if (have.length > wanted) {
     socket.unshift(have.subarray(wanted));
   }

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 
+import { gathered } from '../base/gather.ts';
 import type { CallerClaim } from '../daemon/caller-view.ts';
 import { listenHttp, misdirected, type Listener, type ListenerOptions } from './http-listener.ts';
 import { createRate, type Rate } from './rate.ts';
@@ -230,23 +231,12 @@ function isInitialize(body: unknown): boolean {
 type Body = { readonly value: unknown } | { readonly status: number; readonly fault: string };
 
 async function readBody(request: IncomingMessage): Promise<Body> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  // To its end: an answer that is sent before that is lost with the connection.
-  for await (const piece of request) {
-    const bytes = Buffer.from(piece);
-    size += bytes.length;
-    if (size <= maxBodyBytes) {
-      pieces.push(bytes);
-    } else {
-      pieces.length = 0;
-    }
-  }
-  if (size > maxBodyBytes) {
+  const whole = await gathered(request, maxBodyBytes);
+  if (whole === undefined) {
     return { status: 413, fault: `a message is ${maxBodyBytes} bytes at most` };
   }
   try {
-    return { value: JSON.parse(Buffer.concat(pieces).toString('utf8')) };
+    return { value: JSON.parse(whole.toString('utf8')) };
   } catch {
     return { status: 400, fault: 'the message is no JSON' };
   }

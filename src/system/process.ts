@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 
 import { CasemateError } from '../base/errors.ts';
+import { gather } from '../base/gather.ts';
 
 /** Programs, started from argument lists. No other file of this project starts a process; nothing here knows a shell. */
 
@@ -95,19 +96,15 @@ export function endNow(child: ChildProcess): void {
 }
 
 function collect(limit: number) {
-  const pieces: Buffer[] = [];
-  let size = 0;
+  const held = gather();
   let dropped = false;
   return {
     take(piece: Buffer): void {
-      const room = limit - size;
+      const room = limit - held.size();
       dropped ||= piece.length > room;
-      if (room > 0) {
-        pieces.push(piece.subarray(0, room));
-        size += Math.min(piece.length, room);
-      }
+      held.add(piece.subarray(0, Math.max(0, room)));
     },
-    bytes: () => Buffer.concat(pieces),
+    bytes: () => held.take(),
     truncated: () => dropped,
   };
 }

@@ -2,6 +2,7 @@ import { request, type IncomingMessage, type RequestOptions } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 
 import { CasemateError } from '../../base/errors.ts';
+import { gathered } from '../../base/gather.ts';
 import { visible } from '../../base/text.ts';
 import { dial } from './place/dial.ts';
 import { addressOf, type Endpoint } from './place/endpoint.ts';
@@ -195,18 +196,11 @@ async function stream(
 }
 
 async function answerOf(response: IncomingMessage): Promise<Answer> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of response) {
-    const bytes = Buffer.from(piece);
-    size += bytes.length;
-    if (size > greatestAnswer) {
-      throw new Error('its answer is too long');
-    }
-    pieces.push(bytes);
+  const whole = await gathered(response, greatestAnswer);
+  if (whole === undefined) {
+    throw new Error('its answer is too long');
   }
-  const text = Buffer.concat(pieces).toString('utf8');
-  return { status: response.statusCode ?? 0, body: parsed(text) };
+  return { status: response.statusCode ?? 0, body: parsed(whole.toString('utf8')) };
 }
 
 function parsed(text: string): unknown {

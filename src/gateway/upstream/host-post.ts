@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 
+import { gathered } from '../../base/gather.ts';
 import { parseHost } from '../../base/host.ts';
 import type { HostReply, HostRequest, SendOnHost } from '../../credentials/host-request.ts';
 import { UnsentError, type TokenPost } from '../../credentials/login/token-request.ts';
@@ -112,15 +113,9 @@ function routeOf(url: URL): { readonly secure: boolean; readonly destination: De
 }
 
 async function textOf(body: Readable): Promise<string> {
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of body) {
-    const bytes = Buffer.from(piece);
-    size += bytes.length;
-    if (size > maxAnswerBytes) {
-      throw new Error('the answer is too long');
-    }
-    pieces.push(bytes);
+  const whole = await gathered(body, maxAnswerBytes);
+  if (whole === undefined) {
+    throw new Error('the answer is too long');
   }
-  return Buffer.concat(pieces).toString('utf8');
+  return whole.toString('utf8');
 }
