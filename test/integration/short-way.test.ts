@@ -222,14 +222,6 @@ describe('the short way of the launcher', () => {
     );
   }
 
-  it('knows the end of a command for a caller that ignores the ends of its own', async () => {
-    await serve({ answers: { ...answers(), exec: async () => opened(home, 'exit 3') } });
-    const ignoring = ['-e', '$SIG{CHLD} = "IGNORE"; exec { $ARGV[0] } @ARGV', launcher, ...plain];
-    const { exitCode } = await run('/usr/bin/perl', ignoring, { cwd: home.project, env: home.env, timeoutMs: 20_000 });
-    expect(exitCode).toBe(3);
-    expect(daemon?.asked.at(-1)).toMatchObject(['close', { exitCode: 3 }]);
-  });
-
   it('hands a signal on to a command that is being started', async () => {
     await serve();
     await signalAtFork('TERM');

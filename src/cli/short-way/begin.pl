@@ -28,8 +28,6 @@ $SIG{__DIE__} = sub {
 };
 # A reader that has gone is an answer of the write.
 $SIG{PIPE} = 'IGNORE';
-# Where our caller ignores it, nobody would know how a command ended, and no runtime that we start either.
-$SIG{CHLD} = 'DEFAULT';
 
 # Also set by a person who wants no short way.
 sub long_way {
