@@ -7,6 +7,7 @@ import { inspectContainer, killContainer, partOf } from './containers.ts';
 import type { DockerContext } from './context.ts';
 import type { Product } from './dialect.ts';
 import { segment } from './docker-client.ts';
+import { eventCursor } from './event-cursor.ts';
 import { labels } from './labels.ts';
 import type { OwnPart } from './own-effects.ts';
 import { differences } from './read-back.ts';
@@ -74,23 +75,21 @@ export function followEvents(context: DockerContext, tell: () => Tell | undefine
 
 /** Until it is told to end: an engine that went away is asked again, for what happened since its last word, too. */
 async function follow(context: DockerContext, tell: () => Tell | undefined, signal: AbortSignal): Promise<void> {
-  let last: string | undefined;
   let pauseMs = firstPauseMs;
   const told = toldOnce(systemClock.nowMs);
+  const cursor = eventCursor(systemClock.nowMs);
   while (!signal.aborted) {
-    const from = last;
+    const since = cursor.connect();
     try {
       // oxlint-disable-next-line no-await-in-loop -- one connection after the other
-      const query = { ...filtersFor((await context.facts()).product), ...(from && { since: from }) };
+      const query = { ...filtersFor((await context.facts()).product), ...(since && { since }) };
       // oxlint-disable-next-line no-await-in-loop -- as above
       const events = await context.client.follow('/events', { query, signal });
       pauseMs = firstPauseMs;
       // oxlint-disable-next-line no-await-in-loop -- as above
       for await (const line of createInterface({ input: events, crlfDelay: Infinity })) {
         const at = timeOf(line);
-        // Told before: only what was told on an earlier connection. On one, two that were done together may come in any order.
-        if (from === undefined || at > from) {
-          last = last === undefined || at > last ? at : last;
+        if (cursor.isAhead(at)) {
           const event = parsed(line);
           await (told.isNew(event, at) ? judge(context, event, tell) : undefined);
         }
@@ -126,7 +125,7 @@ function parsed(line: string): Fields {
   }
 }
 
-/** Seconds and nine digits behind the point, as `since` takes them; as texts they are in the order of time. */
+/** As `engineTime` writes it. */
 function timeOf(line: string): string {
   const nanoseconds = /"timeNano":(\d+)/.exec(line)?.[1] ?? '0';
   return `${nanoseconds.slice(0, -9)}.${nanoseconds.slice(-9)}`;

@@ -16,7 +16,7 @@ const greatestKept = 8192;
 /** `nowMs`: of the clock that the engine has, too. What was done before this call is told by nobody but a log that was cut. */
 export function toldOnce(nowMs: () => number, most = greatestKept): ToldOnce {
   const seen = new Map<string, string>();
-  let floor = timeIn(nowMs());
+  let floor = engineTime(nowMs());
   const forgetOldest = (): void => {
     const oldest = [...seen].toSorted(([, one], [, other]) => (one < other ? -1 : 1)).slice(0, Math.ceil(most / 2));
     oldest.forEach(([key]) => seen.delete(key));
@@ -26,7 +26,7 @@ export function toldOnce(nowMs: () => number, most = greatestKept): ToldOnce {
   return {
     isNew(event, at) {
       // A clock that was set back since says nothing of what is old.
-      const isOld = at <= floor && timeIn(nowMs()) >= floor;
+      const isOld = at <= floor && engineTime(nowMs()) >= floor;
       const key = identityOf(event, at);
       if (isOld || seen.has(key)) {
         return false;
@@ -40,7 +40,8 @@ export function toldOnce(nowMs: () => number, most = greatestKept): ToldOnce {
   };
 }
 
-function timeIn(ms: number): string {
+/** Seconds and nine digits behind the point, as `since` takes them; as texts they are in the order of time. */
+export function engineTime(ms: number): string {
   return `${Math.floor(ms / 1000)}.${String(Math.floor(ms % 1000)).padStart(3, '0')}000000`;
 }
 
