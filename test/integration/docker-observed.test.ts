@@ -1,5 +1,7 @@
 /** A kernel that a container of ours tells of, forced on this one: what it is asked, whom it signals, and that it stays nowhere. */
 import { once } from 'node:events';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -81,7 +83,10 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('an engine whose k
     // Its output has been read to the end, which its exit is not told after.
     const [code] = await once(carrier, 'close');
     expect([said, code]).toEqual(['ready\ngot it\n', 3]);
+    // As a process leaves it that was killed while it looked whether the engine shows this host's files.
+    await writeFile(join(spec.workspace.path, `.casemate-shared-${spec.id}`), 'x');
     await lab.engine.remove(spec.id);
+    expect(await readdir(spec.workspace.path)).not.toContainEqual(expect.stringContaining('.casemate'));
   });
 
   test('says before anything runs that a container there does not reach this host', async () => {

@@ -33,7 +33,7 @@ import { bodyFacts } from './body-facts.ts';
 import { imageOf } from './image-of.ts';
 import { runInside } from './inside.ts';
 import { limitPools } from './limit-pools.ts';
-import { requireSharedFiles } from './kernel/shared-files.ts';
+import { removeLeftFile, requireSharedFiles } from './kernel/shared-files.ts';
 import { makeKeeper, requireAsAsked } from './make-keeper.ts';
 import { fieldsOf } from './read-json.ts';
 import { fillKeepers, forgetReady, passKeeper, takeKeeper, uplinkFolder } from './ready-keeper.ts';
@@ -311,7 +311,9 @@ async function forget(context: DockerContext, id: string): Promise<void> {
 async function tearDown(context: DockerContext, id: string, options: { readonly writesRecord: boolean }): Promise<void> {
   context.running.delete(id);
   await removeContainers(context, id);
+  const { workspace } = (await context.records.get(id)).spec;
   await releaseNames(context, id, options);
+  await removeLeftFile(workspace.path, id);
   const { folder, shown } = context.sandbox(id);
   await Promise.all([folder, shown].map((one) => rm(one, { recursive: true, force: true })));
 }

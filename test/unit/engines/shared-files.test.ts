@@ -9,7 +9,7 @@ import { CasemateError } from '../../../src/base/errors.ts';
 import type { SandboxSpec } from '../../../src/engines/engine.ts';
 import { bindMount } from '../../../src/engines/docker/container-bodies.ts';
 import type { EngineKernel } from '../../../src/engines/docker/kernel/engine-kernel.ts';
-import { requireSharedFiles } from '../../../src/engines/docker/kernel/shared-files.ts';
+import { removeLeftFile, requireSharedFiles } from '../../../src/engines/docker/kernel/shared-files.ts';
 import { parseMounts } from '../../../src/engines/workspace/protections.ts';
 
 const init = { pid: 7, startTicks: '1' };
@@ -94,5 +94,18 @@ describe('files of this host in a container on another kernel', () => {
     await check(places());
     expect(await readFile(target, 'utf8')).toBe('as it was');
     expect(await readdir(join(folder, 'work'))).toEqual([]);
+  });
+
+  test('what a killed process left there goes later, and nothing that is no file of ours', async () => {
+    const work = join(folder, 'work');
+    await Promise.all(['cm-1', 'cm-2'].map((id) => writeFile(join(work, `.casemate-shared-${id}`), 'x')));
+    await removeLeftFile(work, 'cm-1');
+    await removeLeftFile(work, 'cm-1');
+    expect(await readdir(work)).toEqual(['.casemate-shared-cm-2']);
+    await symlink(work, join(folder, 'link'));
+    await removeLeftFile(join(folder, 'link'), 'cm-2');
+    await mkdir(join(work, '.casemate-shared-cm-3'));
+    await removeLeftFile(work, 'cm-3');
+    expect(await readdir(work)).toEqual(['.casemate-shared-cm-2', '.casemate-shared-cm-3']);
   });
 });

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 import { CasemateError } from '../../../base/errors.ts';
 import { visible } from '../../../base/text.ts';
 import { isErrno } from '../../../system/files.ts';
+import { inPlainFolder } from '../../../system/plain-folder.ts';
 import type { ProcessIdentity } from '../../../system/process-identity.ts';
 import type { SandboxSpec } from '../../engine.ts';
 import type { Mounted } from '../../workspace/protections.ts';
@@ -63,7 +64,7 @@ async function isShown({ kernel, init, inside }: Shown, spec: SandboxSpec, { Sou
 
 /** Made with `O_EXCL`, so that nothing that somebody put there is followed; an earlier one that was left is removed. */
 export async function showsNewFile(folder: string, id: string, read: (name: string) => Promise<Buffer>): Promise<boolean> {
-  const name = `.casemate-shared-${id}`;
+  const name = nameFor(id);
   const path = join(folder, name);
   const content = randomBytes(32).toString('hex');
   await rm(path, { force: true });
@@ -84,6 +85,21 @@ export async function showsNewFile(folder: string, id: string, read: (name: stri
   } finally {
     await rm(path, { force: true });
   }
+}
+
+function nameFor(id: string): string {
+  return `.casemate-shared-${id}`;
+}
+
+/** What a process that was killed in that moment left in the workspace. No link is followed, and what is no file of ours stays. */
+export async function removeLeftFile(workspace: string, id: string): Promise<void> {
+  await inPlainFolder(workspace, async (at) => {
+    const path = join(at, nameFor(id));
+    const stats = await lstat(path).catch(() => undefined);
+    if (stats?.isFile() === true) {
+      await rm(path, { force: true });
+    }
+  });
 }
 
 /** The observer says that there is none. */
