@@ -1,6 +1,7 @@
 import { builtinChain } from './find-recipe.ts';
 import { buildImage, type BuildDeps } from './build.ts';
-import { imageStore, type StoredImage } from './store.ts';
+import type { StoredImage } from './open-image.ts';
+import { imageStore } from './store.ts';
 
 /**
  * The image of a recipe, built now if there is none of its present content. Throws what `buildImage` throws, and

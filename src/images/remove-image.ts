@@ -2,7 +2,8 @@ import type { BuildDeps } from './build.ts';
 import { lockBuilds } from './build-lock.ts';
 import type { ImageRecord } from './image.ts';
 import { imageTools } from './image-tools.ts';
-import { imageStore, isDigestOf, type DamagedImage, type LocalImageStore, type StoredImage } from './store.ts';
+import type { DamagedImage, StoredImage } from './open-image.ts';
+import { imageStore, isDigestOf, type LocalImageStore } from './store.ts';
 
 /**
  * Removes an image from disk; its lock stays, so that the same image can be built again. Waits for a build that may be

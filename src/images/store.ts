@@ -1,34 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
 import { readTextIfPresent, syncFolder, writeDurably } from '../system/files.ts';
-import { builtinChain, canonicalJson, findRecipe, hostTarget, isRecipeFile, lastOf, recipeDigest } from './find-recipe.ts';
-import { openRecord, sealRecord, textDigest, type ImageFile } from './image-record.ts';
+import { canonicalJson, findRecipe, hostTarget, isRecipeFile, lastOf, recipeDigest } from './find-recipe.ts';
+import { sealRecord, type ImageFile } from './image-record.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
 import type { ImageTools } from './image-tools.ts';
 import { knownFiles } from './known-files.ts';
 import { parseLock, type Lock } from './lock.ts';
+import { folderName, isDamaged, openImage, sealed, type DamagedImage, type Opened, type StoredImage } from './open-image.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
 /** Images on disk: one folder for each digest, named by it, complete from the moment it has its name. */
-
-export interface StoredImage extends ImageRecord, Omit<ImageFile, 'digest' | 'recipe' | 'createdAt' | 'bytes' | 'lockDigest'> {
-  readonly folder: string;
-  /** built from the recipe as it is now; `false`: the recipe has changed since */
-  readonly current: boolean;
-}
-
-export interface DamagedImage {
-  /** from the name of the folder */
-  readonly digest: string;
-  readonly folder: string;
-  /** what the damaged record says it is, if anything */
-  readonly recipe: string | undefined;
-  readonly fault: string;
-}
 
 export interface LocalImageStore extends ImageStore {
   readonly find: (recipe: string) => Promise<StoredImage | undefined>;
@@ -71,15 +57,13 @@ export interface StoreOptions {
   readonly target?: RecipeTarget | undefined;
 }
 
-const folderName = /^sha256-([0-9a-f]{64})$/;
-
 export function imageStore({ folder: root, target = hostTarget() }: StoreOptions): LocalImageStore {
   const files = knownFiles<Opened>();
   const openHere: Open = (folder) =>
     files.recall(
       folder,
       sealed.map((name) => join(folder, name)),
-      () => open(folder, target),
+      () => openImage(folder, target),
     );
   const store: LocalImageStore = {
     async find(recipe) {
@@ -138,7 +122,6 @@ interface Listing {
   readonly damaged: readonly DamagedImage[];
 }
 
-type Opened = StoredImage | DamagedImage | undefined;
 type Open = (folder: string) => Promise<Opened>;
 
 async function listImages(root: string, openHere: Open): Promise<Listing> {
@@ -147,10 +130,6 @@ async function listImages(root: string, openHere: Open): Promise<Listing> {
   const images = opened.flatMap((image) => image ?? []);
   const sound = images.flatMap((image) => (isDamaged(image) ? [] : [image]));
   return { sound: sound.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1)), damaged: images.filter(isDamaged) };
-}
-
-function isDamaged(image: StoredImage | DamagedImage): image is DamagedImage {
-  return 'fault' in image;
 }
 
 /** A damaged image is not passed over for an older one of its recipe: that would be a way to bring the older one back. */
@@ -199,39 +178,6 @@ async function writeContent(folder: string, { record, lock, bom, manifest }: Ima
 async function keepLock(root: string, lock: Lock): Promise<void> {
   await mkdir(join(root, 'locks'), { recursive: true, mode: 0o700 });
   await writeDurably(join(root, 'locks', `${lock.recipe}.json`), `${canonicalJson(lock)}\n`);
-}
-
-/** What says what an image is; each is checked against what the record says of it. */
-const sealed = ['image.json', 'lock.json', 'bom.json'] as const;
-
-/** `undefined` when the folder was removed meanwhile. */
-async function open(folder: string, target: RecipeTarget): Promise<Opened> {
-  const [text, lock, bom] = await Promise.all(sealed.map((name) => readTextIfPresent(join(folder, name))));
-  if (text === undefined && lock === undefined && bom === undefined) {
-    return undefined;
-  }
-  const digest = `sha256:${folderName.exec(basename(folder))?.[1] ?? ''}`;
-  const record = openRecord(text ?? '');
-  if (record === undefined || record.digest !== digest) {
-    return { digest, folder, recipe: claimedRecipe(text), fault: 'its record was changed' };
-  }
-  if (!belongsTo(record, { lock: lock ?? '', bom: bom ?? '' })) {
-    return { digest, folder, recipe: record.recipe, fault: 'its lock or its bill of materials was changed' };
-  }
-  return { ...record, folder, rootfs: join(folder, 'rootfs'), current: isCurrent(record, target) };
-}
-
-function belongsTo({ lockDigest, bomDigest }: ImageFile, { lock, bom }: { lock: string; bom: string }): boolean {
-  return textDigest(lock.trimEnd()) === lockDigest && textDigest(bom) === bomDigest;
-}
-
-function claimedRecipe(text = ''): string | undefined {
-  return /"recipe":\s*"([a-z0-9-]{1,40})"/.exec(text)?.[1];
-}
-
-function isCurrent({ builtin, recipe, recipeDigest: built }: ImageFile, target: RecipeTarget): boolean {
-  // A recipe file is not kept by us; its image stays the one of its name until it is built again.
-  return !builtin || (Object.hasOwn(builtinRecipes, recipe) && recipeDigest(builtinChain(recipe, target)) === built);
 }
 
 function recordOf({

@@ -2,7 +2,8 @@
 import type { BuildDeps } from './build.ts';
 import type { VerifyRow } from './image.ts';
 import { imageTools } from './image-tools.ts';
-import { imageStore, type StoredImage } from './store.ts';
+import type { StoredImage } from './open-image.ts';
+import { imageStore } from './store.ts';
 import { verifyRootfs } from './verify.ts';
 
 export interface ImageVerification {

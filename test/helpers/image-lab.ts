@@ -7,7 +7,8 @@ import { buildImage, type BuildDeps, type BuildOptions } from '../../src/images/
 import { findRecipe, hostTarget } from '../../src/images/find-recipe.ts';
 import type { RecipeChain } from '../../src/images/image.ts';
 import { imageTools } from '../../src/images/image-tools.ts';
-import { imageStore, type StoredImage } from '../../src/images/store.ts';
+import type { StoredImage } from '../../src/images/open-image.ts';
+import { imageStore } from '../../src/images/store.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { VerifyRow } from '../../src/images/image.ts';
-import { imageStore, type StoredImage } from '../../src/images/store.ts';
+import type { StoredImage } from '../../src/images/open-image.ts';
+import { imageStore } from '../../src/images/store.ts';
 import { runConfined } from '../../src/images/run-confined.ts';
 import { failedRows, verifyRootfs } from '../../src/images/verify.ts';
 import { verifyImage } from '../../src/images/verify-image.ts';

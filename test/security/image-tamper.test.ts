@@ -10,7 +10,8 @@ import { imageTools } from '../../src/images/image-tools.ts';
 import { textDigest } from '../../src/images/image-record.ts';
 import { lockDigest, type Lock } from '../../src/images/lock.ts';
 import { removable } from '../../src/images/remove-image.ts';
-import { imageStore, type LocalImageStore, type StoredImage } from '../../src/images/store.ts';
+import type { StoredImage } from '../../src/images/open-image.ts';
+import { imageStore, type LocalImageStore } from '../../src/images/store.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 
 const target = hostTarget();
@@ -102,6 +103,25 @@ test('a damaged image does not bring an older one of its recipe back, does not t
   const tools = imageTools({ uid: process.getuid?.() ?? 0, env: environmentOf(process.env) });
   await store.remove(await removable(store, 'bbbbbb'), { tools, inUse: async () => [] });
   expect((await store.find('claude'))?.digest).toBe(digest('a'));
+});
+
+test('an image that is removed or replaced while it is looked at is not taken for a changed one', async () => {
+  const image = await stored('a', { createdAt: '2026-01-01T00:00:00.000Z' });
+  const aside = join(folder, '.build-removed');
+  const moved = new AbortController();
+  const moving = (async (): Promise<void> => {
+    for (let round = 0; round < 400; round += 1) {
+      await rename(image.folder, aside);
+      await rename(aside, image.folder);
+    }
+  })().finally(() => moved.abort());
+  const found: unknown[] = [];
+  while (!moved.signal.aborted) {
+    found.push(...(await store.damaged()));
+  }
+  await moving;
+  expect(found).toEqual([]);
+  expect((await store.find('claude'))?.digest).toBe(image.digest);
 });
 
 test('a build of the same digest replaces what was stored under it', async () => {

@@ -1,5 +1,5 @@
 import { buildDeps } from '../../images/build-deps.ts';
-import type { StoredImage } from '../../images/store.ts';
+import type { StoredImage } from '../../images/open-image.ts';
 import type { RunCommand } from '../command.ts';
 import { stepProgress } from '../printing/step-progress.ts';
 import { printJson } from '../printing/output.ts';
