@@ -5,7 +5,7 @@
 case $1,$2,$3 in
   run,--*,?* | exec,?*,--*)
     if [ -z "$CASEMATE_LONG_WAY$PERL5OPT$PERL5LIB$PERLLIB$PERL5DB$PERL_UNICODE$PERLIO$PERLIO_DEBUG$PERL_SIGNALS$PERL_BADLANG$PERL_HASH_SEED_DEBUG" ] \
-      && [ -x /usr/bin/perl ] && [ -e /proc/self/fd/0 ] && [ -e /proc/self/fd/1 ] && [ -e /proc/self/fd/2 ]; then
+      && [ -x /usr/bin/perl ] && [ -s /usr/bin/perl ] && [ -e /proc/self/fd/0 ] && [ -e /proc/self/fd/1 ] && [ -e /proc/self/fd/2 ]; then
       PERL_BADLANG=0 exec /usr/bin/perl -x -- "$0" "$@"
     fi
     ;;

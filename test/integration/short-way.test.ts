@@ -149,6 +149,30 @@ describe('the short way of the launcher', () => {
     expect(daemon?.asked).toEqual([]);
   });
 
+  it('leaves all to the whole program where perl is empty, has no module or cannot read it', async () => {
+    await serve();
+    const text = await readFile(launcher, 'utf8');
+    const empty = join(home.root, 'perl');
+    await writeFile(empty, '', { mode: 0o755 });
+    for (const broken of [
+      text.replaceAll('/usr/bin/perl', empty),
+      text.replace('use strict;', 'use strict::that::is::not::there;'),
+      text.replace('sub EINTR', 'class Odd { method EINTR'),
+    ]) {
+      await writeFile(launcher, broken);
+      expect(await said(plain)).toMatchObject({ words: plain });
+    }
+    expect(daemon?.asked).toEqual([]);
+    // What fails once it runs is no such thing.
+    await writeFile(launcher, text.replace('sub begin {', 'sub begin { die "late\n";'));
+    const { exitCode, stdout, stderr } = await run(launcher, plain, { cwd: home.project, env: home.env });
+    expect([exitCode, stdout.toString(), stderr.toString()]).toEqual([
+      125,
+      '',
+      String.raw`casemate: a defect of the short way: late\x0a`,
+    ]);
+  });
+
   it('leaves a daemon of another build, one that says nothing, and none to the whole program', async () => {
     expect(await said(plain)).toMatchObject({ words: plain });
     await serve({ build: `${buildId(`${launcher}.js`)}1` });

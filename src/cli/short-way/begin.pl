@@ -3,6 +3,14 @@
 # arguments. Whatever is not plain is done by the whole program: before the daemon was asked, by starting it with the same
 # arguments (`take_long_way`); after that, by telling it what is left to do (`hand_on`). No module but the smallest is
 # loaded: what perl reads before it begins is waited for.
+
+# What this perl cannot read of it, or has not, is done by the whole program: nothing has had an effect yet.
+BEGIN {
+  $SIG{__DIE__} = sub {
+    $ENV{CASEMATE_LONG_WAY} = 1;
+    exec { '/bin/sh' } 'sh', $0, @ARGV;
+  };
+}
 use strict;
 BEGIN { $^W = 1 }
 
