@@ -1,6 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { callerIn } from './clients/caller.ts';
+import { requestText } from './clients/request-text.ts';
+import { eventually } from './eventually.ts';
 import { attack, control, type Row } from './finding.ts';
+import { hosts } from './lab/hosts.ts';
 import type { Lab } from './lab/lab.ts';
 import type { Arrival, World } from './lab/world.ts';
 import type { JournalRecord } from '../journal/record.ts';
@@ -72,6 +77,28 @@ export function arrivalText(arrival: Arrival | undefined): string {
 export async function watchJournal({ records }: Lab): Promise<() => Promise<readonly JournalRecord[]>> {
   const before = (await records()).length;
   return async () => (await records()).slice(before);
+}
+
+/** for which like events are summed up in one record, and for which an alarm looks for its sender: `gateway/tally.ts`, `gateway/secrets/alarm.ts` */
+const lateMs = 1000 + 300;
+
+/**
+ * The same where each record counts, so that none of an attack before it is among them: those that were still to be written
+ * are when a request of our own is on record, which came after their time.
+ */
+export async function watchWholeJournal(lab: Lab): Promise<() => Promise<readonly JournalRecord[]>> {
+  await sleep(lateMs);
+  const mark = randomBytes(6).toString('hex');
+  const { allowed: host } = hosts;
+  await callerIn(lab.twin).plain({ host }, [requestText({ host, target: `/${mark}` })]);
+  const isOn = async (): Promise<true | undefined> => {
+    const ended = (await lab.records()).filter(({ action }) => action === 'net.exchange');
+    return ended.some(({ detail }) => detail?.['path'] === `/${mark}`) ? true : undefined;
+  };
+  if ((await eventually(isOn, 20_000)) === undefined) {
+    throw new Error('a request of the lab is not on record');
+  }
+  return await watchJournal(lab);
 }
 
 /** How many effects some records stand for: of a flood, many are counted in one. */

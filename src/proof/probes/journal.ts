@@ -12,7 +12,7 @@ import { eventually } from '../eventually.ts';
 import { control, type Row } from '../finding.ts';
 import { hosts } from '../lab/hosts.ts';
 import type { Lab } from '../lab/lab.ts';
-import { effectsIn, settle, watch, watchJournal } from '../oracle.ts';
+import { effectsIn, settle, watch, watchJournal, watchWholeJournal } from '../oracle.ts';
 import { tamperRows } from '../outside/tampered-journal.ts';
 import type { ProbeTable } from '../probe.ts';
 
@@ -72,7 +72,7 @@ export const journalProbes: ProbeTable = {
     source: 'CWE-778; evidence rotated away',
     async run(lab) {
       const mark = nonce();
-      const since = await watchJournal(lab);
+      const since = await watchWholeJournal(lab);
       const before = (await lab.records()).length;
       const caller = callerIn(lab.twin);
       // Many names, which are counted apart or together, and again and again one.
@@ -89,6 +89,8 @@ export const journalProbes: ProbeTable = {
         // oxlint-disable-next-line no-await-in-loop -- as above
         await sleep(flood.pauseMs);
       }
+      // What is summed up is written when its second is over; what is counted twice would be by then.
+      await eventually(async () => (denials(await since()) >= refused ? true : undefined), 20_000);
       await settle(2500);
       const all = await lab.records();
       const records = await since();

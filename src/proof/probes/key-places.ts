@@ -12,7 +12,7 @@ import { hosts } from '../lab/hosts.ts';
 import type { Lab } from '../lab/lab.ts';
 import { phantomIn } from '../lab/phantoms.ts';
 import type { Arrival } from '../lab/world.ts';
-import { effectsIn, seenRow, settle, unseenRow, watch, watchJournal, type Oracle } from '../oracle.ts';
+import { effectsIn, seenRow, settle, unseenRow, watch, watchJournal, watchWholeJournal, type Oracle } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /** Where a key goes (G13): in the declared place of the declared host, over TLS that is verified, and nowhere else. */
@@ -115,8 +115,8 @@ async function controls(lab: Lab, oracle: Oracle): Promise<readonly Row[]> {
 
 async function misplace(lab: Lab): Promise<readonly Row[]> {
   const oracle = watch(lab.world);
-  const since = await watchJournal(lab);
   const attempts = await attemptsIn(lab);
+  const since = await watchWholeJournal(lab);
   const phantoms = await Promise.all([phantomIn(lab.twin), lab.peer().then((peer) => phantomIn(peer))]);
   const sought = { key: lab.canaries.key, phantoms };
   await Promise.all(attempts.map(({ host, say, bytes }) => say({ host }, [bytes], { quietMs: 1500 })));
