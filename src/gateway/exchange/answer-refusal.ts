@@ -57,7 +57,7 @@ function stubAnswer(): Explanation {
   return { status: 202, fields, body };
 }
 
-async function recordRefusal(effect: Effect, site: Site, { reason, secret }: Refusal): Promise<void> {
+export async function recordRefusal(effect: Effect, site: Site, { reason, secret }: Refusal): Promise<void> {
   const alarm = alarmOf(reason);
   if (alarm === undefined) {
     await site.live.recorder.deny(effect, { reason });

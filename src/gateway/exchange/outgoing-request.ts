@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 
-import { raise } from '../secrets/alarm.ts';
+import { alarmOf, raise } from '../secrets/alarm.ts';
+import { recordRefusal } from './answer-refusal.ts';
 import { type BodyStep, chain } from '../bodies/body-steps.ts';
 import type { GuardStop } from '../guards/exchange-guard.ts';
 import { secretInFields } from '../guards/secret-in-head.ts';
@@ -85,7 +86,7 @@ export function searchOutward(run: Run): BodyStep | undefined {
  * transcript may well hold one); at any other host the request is broken off before the phantom is through.
  */
 function searchFor(run: Run): BodyStep | undefined {
-  const { site, effect, plan, sent, stop } = run;
+  const { site, effect, plan, sent } = run;
   const needles = phantomSearch(site.live.phantoms());
   const onFound = (): void => {
     if (sent.misplaced) {
@@ -93,7 +94,7 @@ function searchFor(run: Run): BodyStep | undefined {
     }
     sent.misplaced = true;
     if (plan.credential === undefined) {
-      stop.abort();
+      breakOff(run, misplacedIn(run));
     } else {
       void raise('phantom-misplaced', site, { effect, outcome: 'masked' });
     }
@@ -102,17 +103,48 @@ function searchFor(run: Run): BodyStep | undefined {
 }
 
 export function guardStop(run: Run): GuardStop {
-  const { site, effect, sent, stop, plan } = run;
+  const { site, effect, sent, plan } = run;
   return {
     refuse(refusal) {
-      sent.refusal ??= { ...refusal, rule: plan.rule.id };
-      stop.abort();
+      if (sent.refusal === undefined) {
+        sent.refusal = { ...refusal, rule: plan.rule.id };
+        breakOff(run, sent.refusal);
+      }
     },
     masked(label) {
       const named = { ...effect, detail: { ...effect.detail, secret: label } };
       void raise('secret-outgoing', site, { effect: named, outcome: 'masked' });
     },
   };
+}
+
+/**
+ * The rest of the request does not go on. A server may answer before it has it all: then it is this that ends the exchange, and
+ * an alarm is on record at once, for the answer to the caller is no refusal any more.
+ */
+function breakOff({ exchange, site, effect, sent, stop, cutBy }: Run, refusal: Refusal): void {
+  stop.abort();
+  if (sent.isAnswered) {
+    cutBy.why ??= refusal.reason;
+    exchange.cut();
+    if (alarmOf(refusal.reason) !== undefined) {
+      site.live.counts.denied += 1;
+      void recordRefusal(effect, site, refusal);
+    }
+  }
+}
+
+function misplacedIn({ plan }: Run): Refusal {
+  return refuse('phantom-misplaced', 'a key of this sandbox stands in the content of the request', plan.rule.id);
+}
+
+/** The same before there is an answer: recorded as the end of the exchange, and once more as the alarm that it is. */
+export function brokenOff(run: Run): Refusal | undefined {
+  if (run.sent.misplaced && run.plan.credential === undefined) {
+    finish(run, 'phantom-misplaced');
+    return misplacedIn(run);
+  }
+  return stoppedBy(run);
 }
 
 /** The request was broken off by a guard: recorded as its end, and once more as the refusal that it is. */

@@ -7,7 +7,7 @@ import { type Field, forwardedResponseFields, valuesOf } from '../http/fields.ts
 import type { Site } from '../live-sandbox.ts';
 import { answerLocally, localExchange, tellRejected } from './local-answer.ts';
 import { createMask, type Mask, maskFields } from '../secrets/mask.ts';
-import { stoppedBy, upstreamRequest } from './outgoing-request.ts';
+import { brokenOff, upstreamRequest } from './outgoing-request.ts';
 import type { FetchMore } from '../guards/filter-metadata.ts';
 import { keepingOf } from '../guards/package-keeping.ts';
 import { wholeBody } from '../guards/read-metadata.ts';
@@ -80,16 +80,10 @@ async function carryOut(run: Run): Promise<Refusal | undefined> {
   }
   const upstream = site.live.upstreams.get({ destination: plan.destination, secure: plan.secure });
   const answer = readable(await upstream.request(upstreamRequest(run)), run);
-  if (run.sent.misplaced && plan.credential === undefined) {
+  const broken = brokenOff(run);
+  if (broken !== undefined) {
     discard(answer);
-    finish(run, 'phantom-misplaced');
-    // Recorded once more, as the alarm that it is.
-    return refuse('phantom-misplaced', 'a key of this sandbox stands in the content of the request', plan.rule.id);
-  }
-  const stopped = stoppedBy(run);
-  if (stopped !== undefined) {
-    discard(answer);
-    return stopped;
+    return broken;
   }
   if (!answer.ok) {
     finish(run, exchange.signal.aborted ? 'caller-gone' : answer.fault.reason);
@@ -101,6 +95,12 @@ async function carryOut(run: Run): Promise<Refusal | undefined> {
     answer.value.body.destroy();
     finish(run, guarded.reason);
     return { ...guarded, rule: plan.rule.id };
+  }
+  // The rest of the request went on while the answer was looked at.
+  const late = brokenOff(run);
+  if (late !== undefined) {
+    guarded.body.destroy();
+    return late;
   }
   await passOn(run, guarded);
   return undefined;
@@ -137,6 +137,7 @@ function discard(answer: Attempt<UpstreamAnswer>): void {
 /** Answers with the body as it comes. The exchange is over, and on record, when the last byte is handed on. */
 export async function passOn(run: Run, answer: UpstreamAnswer): Promise<void> {
   const { exchange, needles } = run;
+  run.sent.isAnswered = true;
   notePath(run, answer.status);
   const mask = needles.sought.length === 0 ? undefined : createMask(needles);
   const answered = answeredFields(answer.fields, run);

@@ -26,7 +26,8 @@ export interface Run {
   readonly cutBy: { why: string | undefined };
   /** forgets it among what is open */
   readonly release: () => void;
-  readonly sent: { bytes: number; misplaced: boolean; refusal?: Refusal };
+  /** `isAnswered`: the answer is on its way, and nobody waits any more for what stops the rest of the request */
+  readonly sent: { bytes: number; misplaced: boolean; isAnswered: boolean; refusal?: Refusal };
   readonly received: { bytes: number };
 }
 
@@ -64,7 +65,7 @@ export function createRun(
     stop,
     cutBy,
     release,
-    sent: { bytes: 0, misplaced: false },
+    sent: { bytes: 0, misplaced: false, isAnswered: false },
     received: { bytes: 0 },
   };
 }
