@@ -43,8 +43,10 @@ export interface ValuePlace {
 /** Session credentials are renewed this long before they end: longer than an exchange takes to be sent. */
 const renewAheadMs = 5 * 60_000;
 const rejectedAgainMs = 30_000;
+/** Kinds of source that may have another value though nothing says so. */
+const newerKinds: ReadonlySet<string> = new Set(['command', 'keychain', 'aws']);
 
-/** Holds nothing until `refresh()` has been called. */
+/** Holds nothing until `refresh()` has been called, but for a login, whose keeper is asked at each use. */
 export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveValue {
   const clock = options.clock ?? systemClock;
   let held: Reading | undefined;
@@ -52,6 +54,7 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
   let askedAgainMs = Number.NEGATIVE_INFINITY;
   let epoch = 0;
   let givenUp = 0;
+  let isForgotten = false;
 
   const { shared, anew } = singleReading(async (source) => {
     const begun = givenUp;
@@ -61,11 +64,16 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
     }
     epoch += held !== undefined && isSame(held.material, found.material) ? 0 : 1;
     held = found;
+    isForgotten = false;
     return found;
   });
 
   const current = async (): Promise<Reading> => {
     if (held === undefined) {
+      // Its keeper is always there to be asked, and knows why there is none: one that had ended may have come again.
+      if (place.source.kind === 'login' && !isForgotten) {
+        return await shared(place.source);
+      }
       throw notHeld(place);
     }
     if (await isOutdated(held, access, clock)) {
@@ -83,17 +91,14 @@ export function liveValue(place: ValuePlace, options: LiveValueOptions): LiveVal
     switchTo: anew,
     forget() {
       givenUp += 1;
+      isForgotten = true;
       held = undefined;
       epoch += 1;
     },
     onRejected(material) {
       if (held?.source.kind === 'login') {
         access.loginRejected?.(held.source.agent, material);
-      } else if (
-        held !== undefined &&
-        ['command', 'keychain', 'aws'].includes(held.source.kind) &&
-        clock.monotonicMs() - askedAgainMs > rejectedAgainMs
-      ) {
+      } else if (held !== undefined && newerKinds.has(held.source.kind) && clock.monotonicMs() - askedAgainMs > rejectedAgainMs) {
         askedAgainMs = clock.monotonicMs();
         shared(held.source).catch(() => undefined);
       }

@@ -104,14 +104,17 @@ function agentLogin(bindings: readonly Binding[], logins: readonly LoginView[], 
   return { ...bound.standIns.now(), nowMs: bound.standIns.nowMs(), scopes, plan, accountId };
 }
 
-/** One that died with the caller's environment must not take the others with it. */
+/** What a person can give again: one that died with the caller's environment, a login that has ended. */
+const givenAgain: ReadonlySet<string> = new Set(['CREDENTIAL_UNAVAILABLE', 'LOGIN_ENDED']);
+
+/** One that cannot be read must not take the others, and what runs in the sandbox, with it. */
 async function readWhatCan(bindings: Iterable<Binding>): Promise<void> {
   for (const binding of bindings) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- sources may ask the person; one at a time
       await binding.refresh();
     } catch (error) {
-      if (toCasemateError(error).code !== 'CREDENTIAL_UNAVAILABLE') {
+      if (!givenAgain.has(toCasemateError(error).code)) {
         throw error;
       }
     }

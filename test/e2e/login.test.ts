@@ -117,6 +117,11 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['claude'])))(
       expect((await home.casemate(['login', '--status'])).out).toMatch(
         /claude: .*ended: the authorization server answered invalid_grant/,
       );
+      // A daemon that comes meanwhile takes the sandboxes back: with a login they go on from where they are.
+      process.kill(await daemonPid(), 'SIGKILL');
+      const sandboxes = JSON.parse((await home.casemate(['ls', '--json'])).out) as { state: string }[];
+      expect(sandboxes.map(({ state }) => state)).toEqual(['running', 'running']);
+      expect((await lab.ask('first')).out).not.toContain('All is well.');
       lab.server.fail(undefined);
       expect((await lab.logIn()).code).toBe(0);
       expect((await lab.ask('first')).out).toBe('All is well.\n');

@@ -229,3 +229,24 @@ test('a file that is empty while it is written anew is no fault', async () => {
   stamp = 1;
   expect(await text()).toBe('two');
 });
+
+test('a login is asked for at each use, also where it had ended before it was ever read; one that was given up is not', async () => {
+  let ended = true;
+  const { value, text } = world(
+    { kind: 'login', agent: 'claude' },
+    {
+      async login() {
+        if (ended) {
+          throw new CasemateError('LOGIN_ENDED', 'the login of claude has ended');
+        }
+        return { kind: 'text', secret: secret('token') };
+      },
+    },
+  );
+  await expect(value.refresh()).rejects.toMatchObject({ code: 'LOGIN_ENDED' });
+  await expect(text()).rejects.toMatchObject({ code: 'LOGIN_ENDED' });
+  ended = false;
+  expect(await text()).toBe('token');
+  value.forget();
+  await expect(text()).rejects.toMatchObject({ code: 'CREDENTIAL_UNAVAILABLE' });
+});
