@@ -1,4 +1,4 @@
-import { readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
@@ -58,9 +58,11 @@ async function requireUnused(image: string): Promise<void> {
 }
 
 async function isMounted(image: string): Promise<boolean> {
+  // The kernel names the file by its real path; one of ours may lead through a link.
+  const real = await realpath(image);
   const devices = (await readdir('/sys/block')).filter((name) => /^loop\d+$/.test(name));
   const files = await Promise.all(devices.map((name) => readTextIfPresent(join('/sys/block', name, 'loop/backing_file'))));
-  return files.some((file) => file?.trimEnd() === image);
+  return files.some((file) => file?.trimEnd() === real);
 }
 
 /** With the holes of the file as holes: it is as large as a home may become. */
