@@ -75,6 +75,12 @@ test.each(['utf-16', '"utf-7"', 'utf-8; charset=utf-16le', 'utf-8;charset*=x'])(
   expect(await post(`application/json; charset=${charset}`, ['{}'])).toMatch(/^HTTP\/1\.1 415 [\s\S]*content-not-readable/);
 });
 
+test('a type that would be judged and not go on is refused', async () => {
+  const type = 'text/plain\r\nConnection: x, Content-Type';
+  expect(await post(type, ['_method=DELETE'])).toMatch(/^HTTP\/1\.1 400 [\s\S]*malformed-request/);
+  expect(api.seen).toEqual([]);
+});
+
 test('content of two types is refused', async () => {
   expect(await post('text/plain\r\nContent-Type: application/x-www-form-urlencoded', ['a=1'])).toMatch(/^HTTP\/1\.1 415 /);
 });

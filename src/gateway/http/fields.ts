@@ -68,6 +68,16 @@ const aboutTheCaller = new Set([
   'x-forwarded-server',
 ]);
 
+/**
+ * A field that is there and that `Connection` has for its own, though it is none of those. It would be judged and not go on: a
+ * type of content for example, without which a server takes a POST for a form. Usual clients name no such one.
+ */
+export function strayOfConnection(fields: readonly Field[]): string | undefined {
+  const named = tokensOf(fields, 'connection').filter((name) => !perConnection.has(name));
+  const there = new Set(named.length === 0 ? [] : fields.map(([name]) => name));
+  return named.find((name) => there.has(name));
+}
+
 /** Whether `Connection` says that a field belongs to it; mostly it names none, or one. */
 function namedByConnection(fields: readonly Field[]): (name: string) => boolean {
   const named = tokensOf(fields, 'connection');

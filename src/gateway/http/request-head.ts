@@ -1,6 +1,6 @@
 import { canonicalHost, type HostName } from '../../base/host.ts';
 import type { Exchange } from '../exchange.ts';
-import { tokensOf, valuesOf } from './fields.ts';
+import { strayOfConnection, tokensOf, valuesOf } from './fields.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
 /**
@@ -81,6 +81,9 @@ function framingFault({ fields, version }: Exchange): Refusal | undefined {
   // Faulty by RFC 9112 section 6.1: a server of that version would look for the end elsewhere.
   if (coding.length > 0 && version === '1.0') {
     return refuse('malformed-request', 'HTTP/1.0 knows no transfer coding');
+  }
+  if (strayOfConnection(fields) !== undefined) {
+    return refuse('malformed-request', 'the header connection names a field that is not of the connection alone');
   }
   const lengths = valuesOf(fields, 'content-length');
   if (coding.length > 1 || (coding.length === 1 && (coding[0] !== 'chunked' || lengths.length > 0))) {

@@ -84,7 +84,7 @@ export const urlencoded = 'application/x-www-form-urlencoded';
 const parts = 'multipart/form-data; boundary=XX';
 const part = (name: string, value: string): string => `--XX\r\nContent-Disposition: form-data; ${name}\r\n\r\n${value}\r\n`;
 
-/** Forms that name another method than `POST`; each holds `MARK`. */
+/** Forms, and JSON, that name another method than `POST`; each holds `MARK`. */
 export const methodForms: readonly { readonly what: string; readonly type: string; readonly body: string }[] = [
   { what: 'as it is', type: urlencoded, body: '_method=DELETE&a=MARK' },
   { what: 'behind another field', type: urlencoded, body: 'a=MARK&_method=delete' },
@@ -100,4 +100,11 @@ export const methodForms: readonly { readonly what: string; readonly type: strin
     type: parts,
     body: `${part('name=_method', 'DELETE')}${part('name=a', 'MARK')}--XX--\r\n`,
   },
+  {
+    what: 'of a type that is said to be of the connection alone',
+    type: 'text/plain\r\nConnection: Content-Type',
+    body: '_method=DELETE&a=MARK',
+  },
+  { what: 'as JSON', type: 'application/json', body: '{"a":"MARK","_method":"DELETE"}' },
+  { what: 'as JSON in escapes', type: 'application/json', body: '{"\\u005fmethod":"\\u0044ELETE","a":"MARK"}' },
 ];
