@@ -136,6 +136,14 @@ export const exhaustionMutants: readonly Mutant[] = [
     caughtBy: ['exhaustion.output'],
   },
   {
+    name: 'output-kept-whole-by-the-short-way',
+    weakens: 'the same where Node is not started',
+    file: 'src/cli/short-way/begin.pl',
+    find: 'sub MAX_LOG () { 4 * 1024 * 1024 }',
+    replace: 'sub MAX_LOG () { 2 ** 40 }',
+    caughtBy: ['exhaustion.output'],
+  },
+  {
     name: 'output-kept-for-ever',
     weakens: 'what commands printed is kept as long as their sandbox is there',
     file: 'src/sandbox/kept-output.ts',
