@@ -25,6 +25,7 @@ export default defineConfig({
           isolate: false,
           // A machine that is busy with other things is no fault of a test.
           testTimeout: 60_000,
+          expect: real.expect,
         },
       },
       { test: { ...real, name: 'real', include: [...alone] } },

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect } from 'node:net';
 
 /** All that is said on a socket until it is closed: of a path, or of a port of this host. */
@@ -10,6 +9,7 @@ export async function answerOf(to: string | number, question = ''): Promise<stri
   socket.on('data', (piece: Buffer) => {
     said += piece.toString('utf8');
   });
-  await once(socket, 'close');
+  // Being cut off may be seen as a reset, of which once() would make a failure.
+  await new Promise((done) => socket.once('close', done));
   return said;
 }

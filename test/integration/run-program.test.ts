@@ -11,8 +11,11 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'casemate-run-'));
 });
 afterEach(async () => {
-  const pid = Number(await readFile(join(folder, 'pid'), 'utf8'));
-  process.kill(pid, 'SIGKILL');
+  const pid = Number(await readFile(join(folder, 'pid'), 'utf8').catch(() => ''));
+  // Nothing is there yet where the program did not come that far; 0 would be this very group.
+  if (pid > 1) {
+    process.kill(pid, 'SIGKILL');
+  }
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -10,7 +10,12 @@ import { streamIngress, type StreamIngress } from '../../../src/engines/docker/u
 let ingress: StreamIngress;
 
 beforeEach(async () => {
-  ingress = await streamIngress({ patienceMs: 300 });
+  await open(60_000);
+});
+afterEach(() => ingress.close());
+
+async function open(patienceMs: number): Promise<void> {
+  ingress = await streamIngress({ patienceMs });
   ingress.serve({
     connection: ({ socket, localAddress, localPort, remotePort = '' }) => {
       socket.write(`${localAddress}:${localPort} ${remotePort}`);
@@ -18,8 +23,7 @@ beforeEach(async () => {
     },
     datagram: ({ data, reply }) => reply(Buffer.from(`${Buffer.from(data).toString('utf8')}!`)),
   });
-});
-afterEach(() => ingress.close());
+}
 
 describe('a connection to the port of an uplink', () => {
   it('with a token is handed on with the address that was asked for, and nothing of it is lost', async () => {
@@ -42,12 +46,14 @@ describe('a connection to the port of an uplink', () => {
     expect(both.toSorted()).toEqual(['', '127.0.0.1:1 ']);
   });
 
-  it.each([
+  it.each<[string, string, number?]>([
     ['no token', '\ntcp 127.0.0.1 1\n'],
     ['a token that nobody gave', `${'a'.repeat(64)}\ntcp 127.0.0.1 1\n`],
     ['a line without an end', 'a'.repeat(5000)],
-    ['nothing', ''],
-  ])('with %s is cut off', async (_, text) => {
+    ['nothing', '', 300],
+  ])('with %s is cut off', async (_, text, patienceMs = 60_000) => {
+    await ingress.close();
+    await open(patienceMs);
     ingress.token();
     expect(await answer(text, { ends: false })).toBe('');
   });
@@ -133,7 +139,7 @@ async function answer(
   if (ends) {
     socket.end();
   }
-  await once(socket, 'close');
+  await new Promise((done) => socket.once('close', done));
   if (fault !== undefined) {
     throw fault;
   }

@@ -4,6 +4,7 @@ import { describe, expect, it, test } from 'vitest';
 import { createKnownSecrets } from '../../../src/gateway/secrets/known-secrets.ts';
 import { phantomSearch } from '../../../src/gateway/secrets/phantom-search.ts';
 import { createSecretSearch, maskSecrets, secretIn } from '../../../src/gateway/secrets/secret-search.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 
 const value = 'sk-live-9f8e7d6c5b4a39281706f5e4';
 const known = createKnownSecrets();
@@ -119,7 +120,7 @@ test.each([
 ])('%s: content is searched in time that its length bounds', (_, unit) => {
   const step = createSecretSearch({ needles, mode: 'mask', onFound: () => undefined });
   const piece = Buffer.alloc(1024 * 1024, unit);
-  const start = performance.now();
+  const spent = ownTime();
   step.push(piece);
-  expect(performance.now() - start).toBeLessThan(5000);
+  expect(spent()).toBeLessThan(5000);
 });

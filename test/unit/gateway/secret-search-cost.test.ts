@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 
 import { createKnownSecrets } from '../../../src/gateway/secrets/known-secrets.ts';
 import { createSecretSearch } from '../../../src/gateway/secrets/secret-search.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 
 /** Env files come with the project: values in them that were chosen to keep the search busy must not. */
 
@@ -20,11 +21,11 @@ test.each([
   );
   const found: string[] = [];
   const search = createSecretSearch({ needles: known.needlesFor('one'), mode: 'refuse', onFound: (label) => found.push(label) });
-  const start = performance.now();
+  const spent = ownTime();
   for (let piece = 0; piece < 4; piece += 1) {
     search.push(Buffer.alloc(65_536, filler));
   }
-  expect(performance.now() - start).toBeLessThan(5000);
+  expect(spent()).toBeLessThan(5000);
   expect(found).toEqual([]);
   search.push(Buffer.from(values[0] ?? ''));
   expect(found).toEqual(['x']);
