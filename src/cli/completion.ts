@@ -32,7 +32,7 @@ complete -o default -F _casemate casemate
 `;
 }
 
-/** For `zsh`: put it as `_casemate` into a folder of `$fpath`. */
+/** For `zsh`: put it as `_casemate` into a folder of `$fpath`, or source it once `compinit` has run. */
 export function zshCompletion(table: CommandTable): string {
   const rows = Object.entries(table).map(([name, row]) => {
     const specs = row.options.flatMap(zshOption).map((spec) => `        ${spec}`);
@@ -67,7 +67,11 @@ ${secondWords(table, (key) => `    ${quoted(key)}) name=${quoted(key)} ;;`)}
 ${rows.join('\n')}
   esac
 }
-_casemate "$@"
+if [[ \${funcstack[1]-} == _casemate ]]; then
+  _casemate "$@"
+else
+  compdef _casemate casemate
+fi
 `;
 }
 

@@ -61,7 +61,12 @@ export const hostCommands: CommandTable = {
     summary: 'Print completion for a shell',
     usage: 'bash|zsh|fish',
     options: [],
-    examples: ['casemate completion bash > /etc/bash_completion.d/casemate'],
+    examples: [
+      'casemate completion bash > /etc/bash_completion.d/casemate',
+      'casemate completion zsh > ~/.zfunc/_casemate',
+      'casemate completion fish > ~/.config/fish/completions/casemate.fish',
+    ],
+    about: 'For zsh the folder must be in $fpath before compinit runs; once it has run, the file can be sourced instead.',
     load: () => import('../commands/completion.ts'),
   },
 };

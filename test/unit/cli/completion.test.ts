@@ -40,6 +40,13 @@ describe('zsh', () => {
     expect(script).toContain("'-p[a file]:FILE:_files'");
     expect(script).toContain("'*--env[again]:NAME: '");
   });
+
+  test('completes where it is called as a function of its name, and only says so where it is sourced', () => {
+    const script = zshCompletion(table);
+    expect(script.split('\n').slice(-6).join('\n')).toBe(
+      'if [[ ${funcstack[1]-} == _casemate ]]; then\n  _casemate "$@"\nelse\n  compdef _casemate casemate\nfi\n',
+    );
+  });
 });
 
 describe('fish', () => {
