@@ -56,15 +56,29 @@ export function gather(): Gathered {
   };
 }
 
-/** All of a stream; `undefined` where it is longer than so many bytes. */
-export async function gathered(source: AsyncIterable<Uint8Array>, mostBytes: number): Promise<Buffer | undefined> {
+/**
+ * All of a stream; `undefined` where it is longer than so many bytes. `read on`: to its end all the same, for a peer that is
+ * answered, and hung up on, before it has sent all that it sends does not come to reading the answer.
+ */
+export async function gathered(
+  source: AsyncIterable<Uint8Array>,
+  mostBytes: number,
+  beyond: 'break off' | 'read on' = 'break off',
+): Promise<Buffer | undefined> {
   const held = gather();
+  let isLonger = false;
   for await (const piece of source) {
-    // A copy: whoever gave the piece may write over it.
-    held.add(Buffer.from(piece));
-    if (held.size() > mostBytes) {
-      return undefined;
+    if (!isLonger) {
+      // A copy: whoever gave the piece may write over it.
+      held.add(Buffer.from(piece));
+      isLonger = held.size() > mostBytes;
+    }
+    if (isLonger) {
+      held.take();
+      if (beyond === 'break off') {
+        return undefined;
+      }
     }
   }
-  return held.take();
+  return isLonger ? undefined : held.take();
 }

@@ -231,7 +231,7 @@ function isInitialize(body: unknown): boolean {
 type Body = { readonly value: unknown } | { readonly status: number; readonly fault: string };
 
 async function readBody(request: IncomingMessage): Promise<Body> {
-  const whole = await gathered(request, maxBodyBytes);
+  const whole = await gathered(request, maxBodyBytes, 'read on');
   if (whole === undefined) {
     return { status: 413, fault: `a message is ${maxBodyBytes} bytes at most` };
   }
