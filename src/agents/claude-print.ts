@@ -57,19 +57,36 @@ function conversationOf(message: unknown): Partial<AgentReport> {
 }
 
 function resultOf(message: unknown): Partial<AgentReport> {
-  const usage = member(message, 'usage');
   const subtype = textOf(member(message, 'subtype')) ?? '';
   return {
     result: textOf(member(message, 'result')) ?? subtype,
     failed: member(message, 'is_error') === true || subtype !== 'success',
     turns: countOf(member(message, 'num_turns')),
     costUsd: countOf(member(message, 'total_cost_usd')),
-    usage: {
-      inputTokens: countOf(member(usage, 'input_tokens')),
-      outputTokens: countOf(member(usage, 'output_tokens')),
-      cacheReadTokens: countOf(member(usage, 'cache_read_input_tokens')),
-      cacheWriteTokens: countOf(member(usage, 'cache_creation_input_tokens')),
-    },
+    usage: usageOf(message),
+  };
+}
+
+/** What it stopped for a budget of its own, it leaves out of `usage` and counts by model alone. */
+function usageOf(message: unknown): AgentReport['usage'] {
+  const usage = member(message, 'usage');
+  const told = {
+    inputTokens: countOf(member(usage, 'input_tokens')),
+    outputTokens: countOf(member(usage, 'output_tokens')),
+    cacheReadTokens: countOf(member(usage, 'cache_read_input_tokens')),
+    cacheWriteTokens: countOf(member(usage, 'cache_creation_input_tokens')),
+  };
+  if (Object.values(told).some((count) => count > 0)) {
+    return told;
+  }
+  const byModel = member(message, 'modelUsage');
+  const models: readonly unknown[] = typeof byModel === 'object' && byModel !== null ? Object.values(byModel) : [];
+  const sum = (name: string): number => models.reduce<number>((total, one) => total + countOf(member(one, name)), 0);
+  return {
+    inputTokens: sum('inputTokens'),
+    outputTokens: sum('outputTokens'),
+    cacheReadTokens: sum('cacheReadInputTokens'),
+    cacheWriteTokens: sum('cacheCreationInputTokens'),
   };
 }
 

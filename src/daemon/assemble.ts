@@ -94,7 +94,7 @@ export async function assemble({
     userHome: env.get('HOME') ?? homedir(),
     uid,
     hostTrustPem,
-    share: async () => await currentShare(paths),
+    share: async (read) => await currentShare(paths, read),
     servers: createServerLinks(),
     held: new Map(),
   };

@@ -241,10 +241,13 @@ const stillMs = 1000;
 
 /** What cannot be is said before anybody waits; what waited is planned again, by what holds then. */
 async function inLine<T>(parts: CallParts, { params, call, runs }: Entering, make: (entered: Entered) => Promise<T>): Promise<T> {
+  const readMs = performance.now();
   const before = await preparedFor(parts, params, call);
   const sinceMs = performance.now();
+  // Where a person was asked meanwhile it is read again.
+  const share = sinceMs - readMs > stillMs ? undefined : before.share;
   const count = 1 + (before.plan.companions ?? []).length;
-  const place = await parts.sandboxes.room.enter({ caller: parts.caller, runs, count, ...lineOf(params.queueMs, call) });
+  const place = await parts.sandboxes.room.enter({ caller: parts.caller, runs, count, share, ...lineOf(params.queueMs, call) });
   try {
     const prepared = performance.now() - sinceMs > stillMs ? await preparedFor(parts, params, call) : before;
     return await make({ prepared, callerEnv: await askEnvironment(prepared.plan, call), place });

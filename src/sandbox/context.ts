@@ -12,6 +12,7 @@ import type { SigningJournal } from '../journal/record.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
+import type { Share } from '../policy/share.ts';
 import type { HostShare } from './share-limits.ts';
 import type { PlanCredentials } from './plan-credentials.ts';
 import type { ServerLinks } from './server-links.ts';
@@ -49,7 +50,7 @@ export interface SandboxContext {
   /** the host's trust store, PEM: what the sandbox trusts beside its own authority */
   readonly hostTrustPem: string;
   /** what all sandboxes together may take, by the policy as it reads now */
-  readonly share: () => Promise<HostShare>;
+  readonly share: (read?: Share) => Promise<HostShare>;
   /** ways to servers of an agent that run in sandboxes of their own */
   readonly servers: ServerLinks;
   /** credentials of the sandboxes that run, by sandbox id; in this process's memory and nowhere else */

@@ -54,9 +54,12 @@ export async function hostSize(): Promise<HostSize> {
   return { memoryBytes: totalmem(), cpus: availableParallelism(), threads: Math.min(...bounds) };
 }
 
-/** Read anew each time: what a policy says holds from the next start. Throws `POLICY_INVALID`, `POLICY_WIDENS`. */
-export async function currentShare(paths: Pick<Paths, 'organisation' | 'config'>): Promise<HostShare> {
-  const [written, host] = await Promise.all([loadShare(paths), hostSize()]);
+/**
+ * Read anew each time, unless it was just `read`: what a policy says holds from the next start. Throws `POLICY_INVALID`,
+ * `POLICY_WIDENS`.
+ */
+export async function currentShare(paths: Pick<Paths, 'organisation' | 'config'>, read?: Share): Promise<HostShare> {
+  const [written, host] = await Promise.all([read ?? loadShare(paths), hostSize()]);
   return shareOf(written, host);
 }
 

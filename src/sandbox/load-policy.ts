@@ -41,6 +41,8 @@ export interface PolicyRequest {
 
 export interface LoadedPolicy {
   readonly policy: Policy;
+  /** What organisation and user let all sandboxes together take, by the same reading of the same files. Throws as that does. */
+  readonly share: () => Share;
   /** in the order of the layers; `sha256` of the bytes that were read, hex */
   readonly files: readonly LoadedFile[];
 }
@@ -79,7 +81,8 @@ export async function loadPolicy(request: PolicyRequest): Promise<LoadedPolicy> 
   if (project !== undefined) {
     await refuseLinksOut(policy, project.layer);
   }
-  return { policy, files: read.map(({ file }) => file) };
+  const share = (): Share => resolveShare({ organisation: organisation?.layer, user: user?.layer });
+  return { policy, share, files: read.map(({ file }) => file) };
 }
 
 /** The credentials that exist by themselves and those that the organisation and the user define, by name. */

@@ -23,7 +23,7 @@ import { readFacts } from './facts.ts';
 import { chooseEngine, type CallersChoice } from './choose-engine.ts';
 import { homeSource } from './folder.ts';
 import { limitsWithin } from './host-share.ts';
-import { loadPolicy } from './load-policy.ts';
+import { loadPolicy, type LoadedPolicy } from './load-policy.ts';
 import { placedFiles } from './placed-files.ts';
 import {
   hashPlan,
@@ -36,6 +36,7 @@ import {
 } from './plan.ts';
 import { protectedPaths } from './protected-paths.ts';
 import { trustBundlePath } from './spec.ts';
+import type { HostShare } from './share-limits.ts';
 import { resolveWorkspace } from './workspace-path.ts';
 import { programFolders } from '../system/environment.ts';
 
@@ -82,6 +83,8 @@ export interface Prepared {
   readonly agent: Agent | undefined;
   /** what the project's policy grants beyond the defaults; `undefined` without a project policy */
   readonly trust: Trust | undefined;
+  /** what all sandboxes together may take, as it was read with the policy; absent: to be read */
+  readonly share?: HostShare | undefined;
 }
 
 export interface Trust {
@@ -94,9 +97,11 @@ export interface Trust {
 
 export async function prepare(context: SandboxContext, request: MakeRequest, callers?: CallersChoice): Promise<Prepared> {
   const agents = await context.agents();
-  const { policy: written, files } = await readPolicy(context, request, agents);
+  const { policy: written, files, share: own } = await readPolicy(context, request, agents);
   const { learn } = request;
-  const bounded = { ...written, limits: limitsWithin(written.limits, await context.share()) };
+  // One reading for both, unless another than the user's own policy was read.
+  const share = await context.share(isOwnPolicy(request) ? own() : undefined);
+  const bounded = { ...written, limits: limitsWithin(written.limits, share) };
   const narrowed = request.narrowing === undefined ? bounded : narrowPolicy(bounded, request.narrowing);
   const policy = withGiven(learn === undefined ? narrowed : learnable(narrowed, learn), request.given ?? []);
   const agent = policy.agent.name === undefined ? undefined : agents[policy.agent.name];
@@ -123,7 +128,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest, cal
   };
   const companions = servers === undefined ? undefined : await plannedCompanions(context, policy, { servers, facts });
   const plan = withPlacedFiles(makePlan(policy, { ...facts, mcpServers: servers, companions }));
-  return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files) };
+  return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files), share };
 }
 
 function descriptionFiles(agent: KnownAgent | undefined): readonly PolicyFile[] {
@@ -237,11 +242,11 @@ function learnable(policy: Policy, learn: Learning): Policy {
   return learningPolicy(policy, learn);
 }
 
-async function readPolicy(
-  context: SandboxContext,
-  request: MakeRequest,
-  agents: KnownAgents,
-): Promise<{ policy: Policy; files: readonly PolicyFile[] }> {
+function isOwnPolicy({ userPolicyFolder, userPolicyFile }: MakeRequest): boolean {
+  return userPolicyFolder === undefined && userPolicyFile === undefined;
+}
+
+async function readPolicy(context: SandboxContext, request: MakeRequest, agents: KnownAgents): Promise<LoadedPolicy> {
   const { cwd, policyFile, userPolicyFolder, userPolicyFile } = request;
   const { env, userHome } = context;
   const paths = userPolicyFolder === undefined ? context.paths : { ...context.paths, config: userPolicyFolder };

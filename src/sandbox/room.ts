@@ -25,6 +25,8 @@ export interface Wish {
   readonly runs: boolean;
   /** how many sandboxes, those of its servers among them; default: 1 */
   readonly count?: number | undefined;
+  /** what all together may take, as it was read just before; default: read now */
+  readonly share?: HostShare | undefined;
   /** a sandbox that is there already and is started again */
   readonly id?: string | undefined;
   /** how long to wait in the line; default: not at all */
@@ -119,7 +121,7 @@ export function createRoom({ store, clock, share }: RoomContext): Room {
       look();
     },
     async enter(wish) {
-      limits = await share();
+      limits = wish.share ?? (await share());
       look();
       const reason = refusalOf(wish, limits) ?? (wish.runs && line.some(({ wish: { runs } }) => runs) ? behindOthers : undefined);
       if (reason === undefined) {

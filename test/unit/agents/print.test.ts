@@ -55,6 +55,17 @@ describe('an agent without a person', () => {
       result: 'error_max_budget_usd',
     });
     expect(read({})).toMatchObject({ failed: true });
+    // As Claude Code 2.1.329 wrote it when its own budget was used up.
+    const none = { input_tokens: 0, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: 0 };
+    const counts = { inputTokens: 2820, outputTokens: 1034, cacheReadInputTokens: 7, cacheCreationInputTokens: 3 };
+    const modelUsage = { 'claude-opus-5-5': counts, 'claude-haiku-5': { ...counts, outputTokens: 6 } };
+    expect(read({ subtype: 'error_max_budget_usd', usage: none, modelUsage })?.usage).toEqual({
+      inputTokens: 5640,
+      outputTokens: 1040,
+      cacheReadTokens: 14,
+      cacheWriteTokens: 6,
+    });
+    expect(read({ usage: { ...none, output_tokens: 5 }, modelUsage })?.usage?.outputTokens).toBe(5);
     expect(codex.print.reader()('{"type":"turn.failed","error":{"message":"no"}}')?.report).toMatchObject({
       failed: true,
       result: 'no',
