@@ -15,16 +15,15 @@ export interface RoutedOptions {
 }
 
 export function routedEngine({ names: [first, ...others], load, engineOf }: RoutedOptions): Engine {
-  const loaded = new Map<string, Promise<Engine>>();
   let ready: number | undefined;
   /** seen in an engine, and planned by nobody: left over */
   const found = new Map<string, string>();
   let tell: Tell | undefined;
+  const engines = loadedOnce((name) => watched(load(name), (change) => tell?.(change)));
   const named = async (name: string): Promise<Engine> => {
-    const engine = loaded.get(name) ?? watched(load(name), (change) => tell?.(change));
-    loaded.set(name, engine);
+    const engine = await engines.named(name);
     if (ready !== undefined) {
-      (await engine).holdReady?.(ready);
+      engine.holdReady?.(ready);
     }
     return engine;
   };
@@ -70,8 +69,22 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     keepHome: async (id, home, to, options) => keepingHomes(await of(id)).keepHome(id, home, to, options),
     putHomeBack: async (id, home, from, options) => keepingHomes(await of(id)).putHomeBack(id, home, from, options),
     processOf: async (id, connection) => (await of(id)).processOf(id, connection),
-    async close() {
-      await Promise.all([...loaded.values()].map(async (engine) => (await engine).close?.()));
+    close: engines.close,
+  };
+}
+
+/** Each is loaded once; one that cannot be is loaded anew by whoever needs it next. */
+function loadedOnce(load: (name: string) => Promise<Engine>) {
+  const loaded = new Map<string, Promise<Engine>>();
+  return {
+    named(name: string): Promise<Engine> {
+      const engine = loaded.get(name) ?? load(name);
+      loaded.set(name, engine);
+      engine.catch(() => loaded.get(name) === engine && loaded.delete(name));
+      return engine;
+    },
+    async close(): Promise<void> {
+      await Promise.all([...loaded.values()].map(async (engine) => (await engine.catch(() => undefined))?.close?.()));
     },
   };
 }

@@ -3,6 +3,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 
+import { askedOnce } from '../../base/asked-once.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { isErrno, privateFolder, readTextIfPresent, writeNew } from '../../system/files.ts';
 import type { Abortable, LayerReport } from '../engine.ts';
@@ -102,7 +103,6 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
   }
   const client = dockerClient(socket, { env: options.env });
   let known: Promise<EngineFacts> | undefined;
-  let mark: Promise<string> | undefined;
   let carrier: Promise<CarrierSocket> | undefined;
   const context: DockerContext = {
     options,
@@ -121,7 +121,7 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
     machine,
     covers: join(folders.state, 'covers'),
     sandbox: (id) => sandboxFolder(join(folders.run, id), join(folders.state, 'shown', id)),
-    mark: () => (mark ??= ownMark(folders.state)),
+    mark: askedOnce(() => ownMark(folders.state)),
     hasMade: async () => (await readTextIfPresent(join(folders.state, 'mark'))) !== undefined,
     async facts({ again = false } = {}) {
       if (again || known === undefined) {
@@ -140,8 +140,12 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
       if (endpoint.kind === 'unix') {
         return endpoint.path;
       }
-      carrier ??= openCarrier(folders.run, () => dial(endpoint, { env: options.env }));
-      return (await carrier).path;
+      const opened = carrier ?? openCarrier(folders.run, () => dial(endpoint, { env: options.env }));
+      carrier = opened;
+      opened.catch(() => {
+        carrier = carrier === opened ? undefined : carrier;
+      });
+      return (await opened).path;
     },
     closeCarrier: async () => (await carrier)?.close(),
     dialect: async () => dialectOf((await context.facts()).product, { client, folder: folders.state, env: options.env }),

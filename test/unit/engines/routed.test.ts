@@ -40,3 +40,21 @@ test('each sandbox is the concern of the engine it was planned for, and one that
   await routed.start(second);
   expect(await engines['two']?.list('test')).toEqual([{ id: second, state: 'running' }]);
 });
+
+test('an engine that could not be loaded is loaded by who needs it next', async () => {
+  let times = 0;
+  const load = async (name: string): Promise<Engine> => {
+    times += 1;
+    if (times === 1) {
+      throw new Error('no room');
+    }
+    return { ...memoryEngine(), name };
+  };
+  const routed = routedEngine({ names: ['one'], load, engineOf: () => 'one' });
+  const id = newSandboxId();
+  await expect(routed.create(specOf(id))).rejects.toThrow('no room');
+  await routed.create(specOf(id));
+  expect(await routed.list('test')).toEqual([{ id, state: 'created' }]);
+  expect(times).toBe(2);
+  await routed.close?.();
+});

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
+import { askedOnce } from '../../../base/asked-once.ts';
 import { dataFile } from '../../../system/data-file.ts';
 import type { OciProcess } from '../bundle.ts';
 import { machineOf } from '../host.ts';
@@ -24,18 +25,15 @@ function own({ env, args }: OciProcess): readonly string[] {
 /** number of prctl(2) */
 const control = { x64: '157', arm64: '167' } as const;
 
-let known: Promise<readonly string[]> | undefined;
-
 /** The same for every command of this process. */
 async function front({ refusesAutomountFlag }: GvisorChoice): Promise<readonly string[]> {
-  known ??= programText();
   const machine = machineOf(process.arch) ?? 'x64';
   const library = refusesAutomountFlag ? statxLibrary(machine).toString('hex') : '-';
-  return [...(await known), control[machine], listFilter(machine), library];
+  return [...(await program()), control[machine], listFilter(machine), library];
 }
 
-async function programText(): Promise<readonly string[]> {
+const program = askedOnce(async (): Promise<readonly string[]> => {
   const text = await readFile(dataFile('engines/oci/gvisor/filtered.pl'), 'utf8');
   // What is said to readers need not travel.
   return ['/usr/bin/perl', '-e', text.replaceAll(/^\s*#.*\n/gm, '')];
-}
+});
