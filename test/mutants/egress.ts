@@ -150,7 +150,7 @@ export const egressMutants: readonly Mutant[] = [
     name: 'claims-forwarded',
     weakens: 'what a caller says of itself goes on',
     file: 'src/gateway/http/fields.ts',
-    find: '!aboutTheCaller.has(name)',
+    find: '!aboutTheCaller.has(folded)',
     replace: "name !== 'host'",
     caughtBy: ['destinations.claims'],
   },

@@ -19,6 +19,22 @@ export const functionMutants: readonly Mutant[] = [
     caughtBy: ['functions.overridden'],
   },
   {
+    name: 'form-of-any-charset',
+    weakens: 'a form whose bytes say another method in another charset is not looked through',
+    file: 'src/gateway/exchange/method-in-form.ts',
+    find: 'made === undefined || isOneText(type) ? made',
+    replace: 'made === undefined || isOneText(type) || true ? made',
+    caughtBy: ['functions.overridden'],
+  },
+  {
+    name: 'type-of-connection',
+    weakens: 'a field that Connection names is judged and does not go on',
+    file: 'src/gateway/http/request-head.ts',
+    find: 'strayOfConnection(fields) !== undefined',
+    replace: 'strayOfConnection(fields) !== undefined && version === "other"',
+    caughtBy: ['functions.overridden'],
+  },
+  {
     name: 'method-in-form',
     weakens: 'a field of a form that names another method goes on',
     file: 'src/gateway/exchange/method-in-form.ts',

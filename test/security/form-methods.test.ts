@@ -54,6 +54,11 @@ test.each([
   ['without a type', '', ['_method=DELETE']],
   ['escaped', urlencoded, ['%5Fmethod=%44ELETE']],
   ['in parts', 'multipart/form-data; boundary=XX', [part('name="a"', '1'), part('name="_method"', 'PUT'), '--XX--\r\n']],
+  [
+    'in words of mail',
+    'multipart/form-data; charset=UTF-8; boundary=XX',
+    [part('name="=?utf-8?Q?=5Fmethod?="', 'PUT'), '--XX--\r\n'],
+  ],
   ['in JSON', 'application/json', ['{"a":[{"b":"}"}],"_method":"DELETE"}']],
   ['in JSON in pieces', 'application/vnd.api+json; charset=UTF-8', ['{"a":"\\"', '","_me', 'thod" ', ': "DEL', 'ETE"}']],
   ['in escaped JSON', 'text/json', ['\n{"\\u005f\\u006Dethod":"\\u0044ELETE"}']],
@@ -69,6 +74,14 @@ test('parts whose ends are not clear are refused', async () => {
   expect(await post('multipart/form-data; boundary=a; boundary=b', ['--a'])).toMatch(
     /^HTTP\/1\.1 415 [\s\S]*content-not-readable/,
   );
+});
+
+test.each([
+  `${urlencoded}; charset=ibm037`,
+  'multipart/form-data; boundary=XX; charset="utf-16"',
+  `${urlencoded}; charset=utf-8; charset=cp500`,
+])('a form of another charset is refused: %s', async (type) => {
+  expect(await post(type, ['a=1'])).toMatch(/^HTTP\/1\.1 415 [\s\S]*content-not-readable/);
 });
 
 test.each(['utf-16', '"utf-7"', 'utf-8; charset=utf-16le', 'utf-8;charset*=x'])('JSON in %s is refused', async (charset) => {

@@ -39,22 +39,29 @@ function scanOf(types: readonly string[], method: string, scan: FieldScan): Scan
   if (more.length > 0) {
     return 'unreadable';
   }
+  const made = scanOfType(type, method, scan);
+  return made === undefined || isOneText(type) ? made : 'unreadable';
+}
+
+function scanOfType(type: string, method: string, scan: FieldScan): Scan | 'unreadable' | undefined {
   if (/multipart\//i.test(type)) {
     return createMultipartScan(type, scan);
   }
   // Laravel reads it in JSON, too, and Express whatever its programs say; all of them where a POST says so.
   if (/json/i.test(type) && method === 'POST') {
-    return isOneText(type) ? createJsonMemberScan(scan) : 'unreadable';
+    return createJsonMemberScan(scan);
   }
   // Rack takes a POST that states no type for a form.
   const isForm = /x-www-form-urlencoded/i.test(type) || (type === '' && method === 'POST');
   return isForm ? createFormScan(scan) : undefined;
 }
 
-/** Other charsets, which Express takes, would make other names of the same bytes. */
+/** Another charset, which Express and Tomcat take (UTF-16, EBCDIC), would make other names of the same bytes. */
 function isOneText(type: string): boolean {
+  const stated = type.match(/charset/gi)?.length ?? 0;
   return (
-    !/charset/i.test(type) || /^[^;]*;\s*charset\s*=\s*"?(?:utf-?8|us-ascii|iso-8859-1)"?\s*(?:;(?!.*charset).*)?$/i.test(type)
+    stated === 0 ||
+    (stated === 1 && /;\s*charset\s*=\s*"?(?:utf-?8|us-ascii|iso-8859-\d{1,2}|latin-?1|windows-125\d)"?\s*(?:;|$)/i.test(type))
   );
 }
 

@@ -1,6 +1,7 @@
 import { hasFunctions } from '../../policy/judging/functions.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import type { Exchange } from '../exchange.ts';
+import { foldedField } from '../http/fields.ts';
 import { decodedName, foldedName, queryParts } from '../http/query.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
@@ -11,7 +12,7 @@ const fields =
 
 /** Whether a header field does. */
 export function isRewriting(name: string): boolean {
-  return fields.test(name);
+  return fields.test(foldedField(name));
 }
 
 /** Rails and its kind; Google (`$httpMethod`) and Salesforce (`_HttpMethod`); what takes the name of the header. */

@@ -1,7 +1,7 @@
 import type { BoundCredential } from '../../credentials/credential.ts';
 import { identityNames } from '../injection/identity.ts';
 import { isRewriting } from './rewriting.ts';
-import { forwardedRequestFields, forwardedResponseFields, type Field } from '../http/fields.ts';
+import { foldedField, forwardedRequestFields, forwardedResponseFields, type Field } from '../http/fields.ts';
 import { maskFields, type Needles } from '../secrets/mask.ts';
 import { phantomSearch } from '../secrets/phantom-search.ts';
 import { secretIn } from '../secrets/secret-search.ts';
@@ -23,7 +23,10 @@ export function requestTrailers(
   const isIdentity = identityNames(credential);
   const set = phantomSearch(phantoms);
   const isForeign = ([name, value]: Field): boolean =>
-    isIdentity(name) || neverBehind.test(name) || isRewriting(name) || secretIn(`${name}: ${value}`, set) !== undefined;
+    isIdentity(name) ||
+    neverBehind.test(foldedField(name)) ||
+    isRewriting(name) ||
+    secretIn(`${name}: ${value}`, set) !== undefined;
   return fields.some(isForeign) ? undefined : forwardedRequestFields(fields);
 }
 

@@ -13,6 +13,12 @@ export function fieldsOf(raw: readonly string[]): readonly Field[] {
   return fields;
 }
 
+/** The form in which names are compared: what stands behind CGI, WSGI, Rack or PHP cannot tell `a_b` from `a-b`. */
+export function foldedField(name: string): string {
+  const lowered = name.toLowerCase();
+  return lowered.includes('_') ? lowered.replaceAll('_', '-') : lowered;
+}
+
 export function valuesOf(fields: readonly Field[], name: string): readonly string[] {
   let values: string[] | undefined;
   for (const field of fields) {
@@ -100,7 +106,8 @@ export function forwardedRequestFields(
   const kept: Field[] = [];
   for (const field of fields) {
     const [name] = field;
-    if (!perConnection.has(name) && !aboutTheCaller.has(name) && !isNamed(name) && !isLeftOut(name)) {
+    const folded = foldedField(name);
+    if (!perConnection.has(folded) && !aboutTheCaller.has(folded) && !isNamed(name) && !isLeftOut(name)) {
       kept.push(field);
     }
   }

@@ -27,7 +27,7 @@ export function createMultipartScan(
     if (!isWhole && to - from <= mostValueBytes) {
       return 'wait';
     }
-    const isOther = to - from > mostValueBytes || isRefused(name ?? '', data.toString('latin1', from, to));
+    const isOther = to - from > mostValueBytes || isCoded(name) || isRefused(name ?? '', data.toString('latin1', from, to));
     return isOther ? 'refused' : 'passed';
   };
   return (data, isLast) => {
@@ -38,7 +38,7 @@ export function createMultipartScan(
         if (end === -1) {
           return unended(data.length, at, isLast);
         }
-        name = namesIn(data.toString('latin1', at, end)).find(isSought);
+        name = namesIn(data.toString('latin1', at, end)).find((one) => isSought(one) || isCoded(one));
         isInHead = false;
         at = end;
       }
@@ -55,6 +55,11 @@ export function createMultipartScan(
       at = next + delimiter.length;
     }
   };
+}
+
+/** In words of mail (RFC 2047), which Tomcat decodes: no form of a browser has such a name, and it may be any. */
+function isCoded(name = ''): boolean {
+  return name.includes('=?');
 }
 
 function delimiterIn(type: string): Buffer | undefined {

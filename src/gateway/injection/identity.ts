@@ -1,5 +1,5 @@
 import type { BoundCredential, Injection } from '../../credentials/credential.ts';
-import type { Field } from '../http/fields.ts';
+import { foldedField, type Field } from '../http/fields.ts';
 import { headerValue } from '../http/header-value.ts';
 import { decodedName, foldedName, hasTooManyParts, isSameName, queryParts } from '../http/query.ts';
 import { isOfSignature } from './presigned.ts';
@@ -41,8 +41,8 @@ export function identityNames(credential: BoundCredential | undefined): (name: s
   if (known !== undefined) {
     return known;
   }
-  const own = new Set(credential.identityHeaders.map(foldedHeader));
-  const made = (name: string): boolean => own.has(foldedHeader(name)) || isUsualIdentity(name);
+  const own = new Set(credential.identityHeaders.map(foldedField));
+  const made = (name: string): boolean => own.has(foldedField(name)) || isUsualIdentity(name);
   namesOf.set(credential, made);
   return made;
 }
@@ -57,13 +57,8 @@ export function isUsualIdentity(name: string): boolean {
   return name.length > 64 ? isUsual(name) : rememberedUsual(name);
 }
 
-const isUsual = (name: string): boolean => usualHeaders.test(foldedHeader(name));
+const isUsual = (name: string): boolean => usualHeaders.test(foldedField(name));
 const rememberedUsual = createRecent(isUsual, 512);
-
-function foldedHeader(name: string): string {
-  const lowered = name.toLowerCase();
-  return lowered.includes('_') ? lowered.replaceAll('_', '-') : lowered;
-}
 
 /** Every header that carries an identity holds the phantom, or is not there. A signature is judged by the one who signs anew. */
 function foreignHeader({ fields, credential, injection }: Claims): Refusal | undefined {

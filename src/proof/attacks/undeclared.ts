@@ -78,6 +78,8 @@ export const overrides: readonly string[] = [
   'X-Rewrite-URL: /v1/files',
   'X-HTTP-Path-Override: /v1/files',
   'X-Original-Path: /v1/files',
+  'X_HTTP_Method_Override: DELETE',
+  'X-Original_URL: /v1/files',
 ];
 
 export const urlencoded = 'application/x-www-form-urlencoded';
@@ -104,6 +106,12 @@ export const methodForms: readonly { readonly what: string; readonly type: strin
     what: 'of a type that is said to be of the connection alone',
     type: 'text/plain\r\nConnection: Content-Type',
     body: '_method=DELETE&a=MARK',
+  },
+  { what: 'of another charset', type: `${urlencoded}; charset=ibm037`, body: 'a=MARK' },
+  {
+    what: 'in words of mail',
+    type: parts,
+    body: `${part('name="=?utf-8?Q?=5Fmethod?="', 'DELETE')}${part('name=a', 'MARK')}--XX--\r\n`,
   },
   { what: 'as JSON', type: 'application/json', body: '{"a":"MARK","_method":"DELETE"}' },
   { what: 'as JSON in escapes', type: 'application/json', body: '{"\\u005fmethod":"\\u0044ELETE","a":"MARK"}' },
