@@ -53,7 +53,7 @@ test('a request is sent as it was made, and what is signed stays as it is', asyn
     ['authorization', 'AWS4-HMAC-SHA256 x'],
     ['accept', 'text/xml'],
   ] as const;
-  const reply = await direct({ url: `${url}/sts?a=1`, method: 'POST', fields, body: 'Action=AssumeRole', timeoutMs: 5000 });
+  const reply = await direct({ url: `${url}/sts?a=1`, method: 'POST', fields, body: 'Action=AssumeRole', timeoutMs: 30_000 });
   expect(reply).toEqual({ status: 200, body: 'answered' });
   expect(seen).toMatchObject([
     {
@@ -68,14 +68,14 @@ test('a request is sent as it was made, and what is signed stays as it is', asyn
 
 test('a GET has no content, and no redirect is followed', async () => {
   const { url, seen } = await startServer(302);
-  const reply = await direct({ url: `${url}/profile`, method: 'GET', fields: [], body: undefined, timeoutMs: 5000 });
+  const reply = await direct({ url: `${url}/profile`, method: 'GET', fields: [], body: undefined, timeoutMs: 30_000 });
   expect(reply.status).toBe(302);
   expect(seen.map(({ method, body, headers }) => [method, body, headers['content-length']])).toEqual([['GET', '', undefined]]);
 });
 
 test('a post of a login has its type of content', async () => {
   const { url, seen } = await startServer();
-  await hostPost(direct)({ url, contentType: 'application/json', body: '{}', timeoutMs: 5000 });
+  await hostPost(direct)({ url, contentType: 'application/json', body: '{}', timeoutMs: 30_000 });
   expect(seen[0]).toMatchObject({ method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } });
 });
 
@@ -93,7 +93,7 @@ test('it goes through the proxy of the host', async () => {
   const env = environmentOf({ HTTPS_PROXY: `http://127.0.0.1:${portOf(proxy)}` });
   const send = createHostSend({ upstreamProxy: proxySettings(env), trustStorePem: undefined });
   const url = 'https://sts.eu-west-1.amazonaws.com/';
-  await expect(send({ url, method: 'GET', fields: [], body: undefined, timeoutMs: 5000 })).rejects.toMatchObject({
+  await expect(send({ url, method: 'GET', fields: [], body: undefined, timeoutMs: 30_000 })).rejects.toMatchObject({
     name: 'UnsentError',
   });
   expect(asked).toEqual(['CONNECT sts.eu-west-1.amazonaws.com:443 HTTP/1.1']);

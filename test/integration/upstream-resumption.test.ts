@@ -39,8 +39,8 @@ beforeAll(async () => {
     dial: () => dialOnHost({ address: '127.0.0.1', port }),
     proxy: undefined,
     trustStorePem: authority.certificatePem,
-    dialMs: 5000,
-    handshakeMs: 5000,
+    dialMs: 30_000,
+    handshakeMs: 30_000,
   });
 });
 afterAll(() => void server.close());
