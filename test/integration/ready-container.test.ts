@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import { engineLayout } from '../../src/engines/oci/folders.ts';
 import type { ReadyTimes } from '../../src/engines/oci/ready-place.ts';
+import { emptyJson } from '../../src/engines/workspace/cover-files.ts';
 import { engineRecords, type EngineRecord } from '../../src/engines/records.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 import { run, spawnProcess } from '../../src/system/process.ts';
@@ -98,7 +99,7 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a container that is mad
     const script =
       'hostname; cat /home/agent/settings file /etc/resolv.conf; echo; echo $MARK; mkdir -p .git/hooks && touch .git/hooks/x; echo x > .mcp.json; cat .mcp.json; touch made /home/agent/made; stat -c %u made';
     const { out } = await lab.inside(spec.id, ['sh', '-c', script]);
-    expect(out).toBe('second\nmineworknameserver 127.0.0.1\n\nm\n{}\n1000\n');
+    expect(out).toBe(`second\nmineworknameserver 127.0.0.1\n\nm\n${emptyJson}1000\n`);
     expect(await lab.engine.stats(spec.id)).toMatchObject({ pids: expect.any(Number) });
     await lab.engine.stop(spec.id, { graceMs: 500 });
     await lab.engine.start(spec.id);

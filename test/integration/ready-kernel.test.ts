@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SandboxSpec } from '../../src/engines/engine.ts';
 import { engineLayout } from '../../src/engines/oci/folders.ts';
 import { requireUnopened } from '../../src/engines/oci/gvisor/held-kernel.ts';
+import { emptyJson } from '../../src/engines/workspace/cover-files.ts';
 import { engineRecords, type EngineRecord } from '../../src/engines/records.ts';
 import { identifyProcess, type ProcessIdentity } from '../../src/system/process-identity.ts';
 import { ociLab, ociLacks, uid, type OciLab } from '../helpers/oci-lab.ts';
@@ -60,7 +61,7 @@ describe.skipIf(!engineOrSkip('runsc', lacks))('a kernel of gVisor that is made 
     const script =
       'hostname; cat file /etc/resolv.conf; echo; echo $MARK; mkdir -p .git/hooks && touch .git/hooks/x; echo x > .mcp.json; cat .mcp.json; touch made ~/made; stat -c %u made ~/made';
     const { out } = await lab.inside(spec.id, ['sh', '-c', script]);
-    expect(out).toBe('sandbox\nworknameserver 127.0.0.1\n\nm\n{}\n1000\n1000\n');
+    expect(out).toBe(`sandbox\nworknameserver 127.0.0.1\n\nm\n${emptyJson}1000\n1000\n`);
     expect((await readdir(spec.workspace.path)).toSorted()).toContain('made');
     // What the host writes later is seen, and what of gVisor's is ended first has its score.
     await writeFile(join(spec.workspace.path, 'later'), 'new');
