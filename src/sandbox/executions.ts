@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { CasemateError, toCasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { SandboxId } from '../base/ids.ts';
+import { carriersOf } from '../engines/carriers.ts';
 import type { Invocation, TerminalSize } from '../engines/engine.ts';
 import { sha256Of } from '../policy/hash.ts';
-import { processesNaming } from '../system/processes-naming.ts';
 import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 import type { SandboxContext } from './context.ts';
 import { parsePlan } from './plan.ts';
@@ -193,8 +193,7 @@ async function killExecution({ engine }: SandboxContext, { sandbox, invocation }
 
 async function abandonExecution(context: SandboxContext, execution: Execution): Promise<boolean> {
   const { invocation } = execution;
-  // No other program has the path of that file among its arguments.
-  const started = invocation === undefined ? [] : await processesNaming(invocation.pidFile);
+  const started = invocation === undefined ? [] : await carriersOf(invocation);
   started.forEach(endProcess);
   return (await endInside(context, execution)) && started.length === 0;
 }

@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 import { dataFile } from '../../system/data-file.ts';
-import { processesNaming } from '../../system/processes-naming.ts';
+import { carriersOf } from '../carriers.ts';
 import type { CommandSpec, Invocation } from '../engine.ts';
 import { defaultEnv } from '../kernel/limits.ts';
 import { mountsIn, requireProtections } from '../workspace/protections.ts';
@@ -68,7 +68,7 @@ export async function endOrphans(context: DockerContext, id: string): Promise<vo
       const exec = await readFile(files.exec, 'utf8');
       const told = fieldsOf(await context.client.must('GET', `/exec/${segment(exec)}/json`).catch(() => undefined));
       const pid = numberOf(told['Pid']) ?? 0;
-      if (told['Running'] === true && pid > 1 && (await processesNaming(files.pid)).length === 0) {
+      if (told['Running'] === true && pid > 1 && (await carriersOf({ pidFile: files.pid })).length === 0) {
         await (await kernelOf(context)).endSession(init, String(pid));
       }
     }),
