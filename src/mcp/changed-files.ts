@@ -1,4 +1,5 @@
 import { CasemateError } from '../base/errors.ts';
+import { gather } from '../base/gather.ts';
 import { openCommand, runCommand } from './run-command.ts';
 import type { ToolContext } from './tool-context.ts';
 
@@ -25,23 +26,22 @@ const list = ['/usr/bin/find', '/workspace', '-xdev', '(', '-name', '.git', '-o'
 const rows = ['(', '-type', 'f', '-o', '-type', 'l', ')', '-printf', '%s %T@ %C@ %i %P\\0'];
 
 export async function listFiles(context: ToolContext, name: string): Promise<FileList> {
-  const pieces: Buffer[] = [];
-  let size = 0;
+  const held = gather();
   const open = await openCommand(context, { name, command: [...list, ...rows], timeoutMs: 30_000 });
   const { exitCode } = await runCommand(context, open, {
     maxOutputBytes: 1024,
     quiet: true,
     onOutput(piece) {
-      if (size <= maxListBytes) {
-        size += piece.length;
-        pieces.push(piece);
+      if (held.size() <= maxListBytes) {
+        held.add(piece);
       }
     },
   });
+  const size = held.size();
   if (exitCode !== 0 && size === 0) {
     throw new CasemateError('ENGINE_FAILED', `the files of the workspace cannot be listed (exit code ${exitCode})`);
   }
-  const entries = Buffer.concat(pieces).toString('utf8').split('\0').slice(0, -1);
+  const entries = held.take().toString('utf8').split('\0').slice(0, -1);
   const files = new Map(entries.flatMap((entry) => splitEntry(entry)));
   return { files, complete: exitCode === 0 && size <= maxListBytes };
 }

@@ -37,7 +37,7 @@ export function hostPlace(path: string, bounds: HostBounds): HostPlace {
 
 /** Throws for what programs of the host act on by themselves: a transfer is no way around the workspace's protection. */
 export function refuseTarget(path: string, { programFolders }: HostBounds): void {
-  const parts = path.toLowerCase().split('/');
+  const parts = path.split('/').map(folded);
   const name = protectedPaths.find((entry) => holds(parts, entry.split('/'))) ?? (parts.includes('.git') ? '.git' : undefined);
   if (name !== undefined) {
     throw new CasemateError('NOT_ALLOWED', `${visible(path)}: programs of the host act on ${name} by themselves`, {
@@ -48,6 +48,20 @@ export function refuseTarget(path: string, { programFolders }: HostBounds): void
   if (folder !== undefined) {
     throw new CasemateError('NOT_ALLOWED', `${visible(path)}: programs of this host are looked for in ${visible(folder)}`);
   }
+}
+
+/**
+ * A name as the most lenient file system takes it: in any case, in another form of its letters or with signs that are not seen
+ * (APFS and HFS+; CVE-2014-9390), with blanks and dots behind it or by its short form (NTFS, also as WSL shows it).
+ */
+function folded(name: string): string {
+  const plain = name
+    .normalize('NFKC')
+    .replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .toLowerCase();
+  const end = plain.search(/[. ]*$/);
+  const bare = end === 0 ? plain : plain.slice(0, end);
+  return bare === 'git~1' ? '.git' : bare;
 }
 
 function holds(parts: readonly string[], wanted: readonly string[]): boolean {
