@@ -41,9 +41,7 @@ async function main(): Promise<number> {
   const chosen = mutants.filter(({ name }) => wanted === undefined || wanted.includes(name));
   const results: MutantResult[] = [];
   for (const some of Map.groupBy(chosen, ({ runtime, through, engine }) => `${runtime} ${through} ${engine}`).values()) {
-    if (!(await tryGroup(some, results))) {
-      return 1;
-    }
+    results.push(...(await tryGroup(some)));
   }
   return finish(results);
 }
@@ -51,22 +49,22 @@ async function main(): Promise<number> {
 /** How a build is proved: the product itself must hold in the same way. */
 type Way = Pick<Mutant, 'runtime' | 'through' | 'engine'>;
 
-/** Those that are proved in one way; whether the product itself holds in it. */
-async function tryGroup(some: readonly Mutant[], results: MutantResult[]): Promise<boolean> {
+/** Those that are proved in one way. */
+async function tryGroup(some: readonly Mutant[]): Promise<readonly MutantResult[]> {
   const { runtime, through, engine }: Way = some[0] ?? {};
-  if (engine !== undefined && !onPath(engine)) {
-    results.push(...some.map((mutant) => skipped(mutant, `${engine} is not installed`)));
-    return true;
-  }
-  if (runtime !== undefined && !onPath(runtime)) {
-    results.push(...some.map((mutant) => skipped(mutant, `${runtime} is not installed`)));
-    return true;
+  const missing = [engine, runtime].find((name) => name !== undefined && !onPath(name));
+  if (missing !== undefined) {
+    return some.map((mutant) => skipped(mutant, `${missing} is not installed`));
   }
   const { faults, absent } = await baseline(some, { runtime, through, engine });
+  if (faults.some((fault) => fault.includes('cannot talk to the engine'))) {
+    return some.map((mutant) => skipped(mutant, `${engine ?? 'the engine'} does not answer`));
+  }
   if (faults.length > 0) {
     say(`the product itself does not hold, so no mutant can be told from it:\n  ${faults.join('\n  ')}`);
-    return false;
+    return some.map((mutant) => ({ ...skipped(mutant, 'the product itself does not hold'), outcome: 'missed' }));
   }
+  const results: MutantResult[] = [];
   for (const mutant of some) {
     const result = await tryMutant(mutant, absent);
     results.push(result);
@@ -74,7 +72,7 @@ async function tryGroup(some: readonly Mutant[], results: MutantResult[]): Promi
       say(line(result));
     }
   }
-  return true;
+  return results;
 }
 
 function skipped({ name, weakens }: Mutant, why: string): MutantResult {
