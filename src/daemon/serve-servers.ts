@@ -28,12 +28,12 @@ export interface ServingParts {
   readonly context: SandboxContext;
   readonly sandboxes: Sandboxes;
   readonly log: (text: string) => void;
+  /** how long a program may take to end once its input has; default: 5000 */
+  readonly graceMs?: number | undefined;
 }
 
 /** of one server at a time */
 const mostConnections = 8;
-/** how long a program may take to end once its input has */
-const graceMs = 5000;
 
 export function serveServers(parts: ServingParts): void {
   const open = new Map<string, number>();
@@ -123,13 +123,21 @@ async function joined(parts: ServingParts, { wanted, execution, socket }: Joinin
   child.once('error', reject);
   child.once('close', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   const close = keepStderr(parts, child, { wanted, execution });
+  let isOver = false;
+  let late: NodeJS.Timeout | undefined;
+  child.once('close', () => {
+    isOver = true;
+    clearTimeout(late);
+  });
+  // Its socket ends after a program that ended by itself, too: then nothing is left to be ended.
   const endLate = (): void => {
     child.stdin?.end();
-    const timer = setTimeout(() => {
-      void parts.sandboxes.executions.kill(execution);
-      child.kill('SIGKILL');
-    }, graceMs);
-    child.once('close', () => clearTimeout(timer));
+    if (!isOver) {
+      late ??= setTimeout(() => {
+        void parts.sandboxes.executions.kill(execution);
+        child.kill('SIGKILL');
+      }, parts.graceMs ?? 5000);
+    }
   };
   child.stdin?.on('error', () => undefined);
   child.stdout?.on('error', () => undefined);

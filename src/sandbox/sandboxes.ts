@@ -4,6 +4,7 @@ import { CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { nearest, visible } from '../base/text.ts';
 import type { Environment } from '../system/environment.ts';
+import { createBackground } from './background-work.ts';
 import { companionsOf, createCompanions, sandboxesOf, type Companions, type CompanionSteps } from './companions.ts';
 import type { SandboxContext } from './context.ts';
 import { sandboxFolder } from './folder.ts';
@@ -87,14 +88,7 @@ export function createSandboxes(context: SandboxContext): Sandboxes {
     return locks.run(id, () => work(find(id)));
   };
   const companions = createCompanions(context, locks, companionSteps(context, executions));
-  const started = async <T>(name: string, options: CallOptions, then: (row: SandboxRow) => T | Promise<T>): Promise<T> =>
-    await inRoom(room, find(name), options, (place) =>
-      underLock(name, async (row) => {
-        requireParent(context, row);
-        await startOne(context, executions, row, { ...options, place, before: companions });
-        return await then(row);
-      }),
-    );
+  const started = createStarted(context, { executions, find, underLock, room, companions });
   const ends = createEnds(context, { executions, locks, find, underLock, room, companions });
   return {
     ...ends,
@@ -215,6 +209,34 @@ function requireParent({ store }: SandboxContext, { parent }: SandboxRow): void 
   }
 }
 
+type Started = <T>(name: string, options: CallOptions, then: (row: SandboxRow) => T | Promise<T>) => Promise<T>;
+
+/** Starts one, with room for it, and does what follows in the same turn. */
+function createStarted(
+  context: SandboxContext,
+  { executions, find, underLock, room, companions }: Omit<EndParts, 'locks'>,
+): Started {
+  return async (name, options, then) => {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- once more where it ended before its turn
+      const done = await inRoom(room, find(name), options, (place) =>
+        underLock(name, async (row) => {
+          requireParent(context, row);
+          // It ran when room was looked for, and has ended since: it takes room like any other.
+          if (place === undefined && row.state !== 'running') {
+            return undefined;
+          }
+          await startOne(context, executions, row, { ...options, place, before: companions });
+          return { value: await then(row) };
+        }),
+      );
+      if (done !== undefined) {
+        return done.value;
+      }
+    }
+  };
+}
+
 /** Nobody's turn is held up by one who waits in the line: the lock comes after it. */
 async function inRoom<T>(
   room: Room,
@@ -307,21 +329,6 @@ function createEnds(
       }
     },
     settled: () => background.settled(),
-  };
-}
-
-/** What goes on after an answer was given; it may fail. */
-function createBackground() {
-  const all = new Set<Promise<unknown>>();
-  return {
-    run(work: Promise<unknown>): void {
-      const settling = work.catch(() => undefined);
-      all.add(settling);
-      void settling.then(() => all.delete(settling));
-    },
-    async settled(): Promise<void> {
-      await Promise.all(all);
-    },
   };
 }
 

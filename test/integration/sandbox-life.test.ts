@@ -102,6 +102,22 @@ describe('the life of a sandbox', () => {
     expect(await engineHas()).toEqual([]);
   });
 
+  it('takes room like any other where it ended after it was looked at', async () => {
+    const small = await sandboxLab({ running: 1 });
+    await small.make({ name: 'first' });
+    await small.make({ name: 'second' });
+    await small.sandboxes.start('first', call);
+    const second = small.sandboxes.start('second', { ...call, line: { waitMs: 60_000 } });
+    while (small.sandboxes.room.waiting() === 0) {
+      await nextTurn();
+    }
+    const [, again] = await Promise.allSettled([small.sandboxes.stop('first', call), small.sandboxes.start('first', call)]);
+    expect(again).toMatchObject({ status: 'rejected', reason: { code: 'TOO_MANY' } });
+    expect((await second).state).toBe('running');
+    expect(small.store.list().filter((row) => row.state === 'running')).toHaveLength(1);
+    await small.remove();
+  });
+
   it('goes with its own command, and not with one that waited for its start', async () => {
     const { id } = await lab.make({ name: 'work', ephemeral: true });
     const request = { command: ['sh'], tty: false, client: undefined, actor: 'user:0' };

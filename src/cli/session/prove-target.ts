@@ -39,6 +39,8 @@ export async function throwAwayTarget(client: Client, wish: Wish, given?: string
     const params = { ...request, workspace, command, keep: false, tty: false, client: await ownIdentity() };
     const { sandbox, invocation } = await client.call('run', params);
     const child = spawnProcess(invocation.file, invocation.args, { env: { ...invocation.env }, stdio: 'ignore' });
+    // Where it cannot be started the sandbox is there all the same, and is removed as ever.
+    child.on('error', () => undefined);
     return {
       ...entriesOf(client, sandbox.name),
       plan,

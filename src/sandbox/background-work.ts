@@ -1,0 +1,14 @@
+/** What goes on after an answer was given; it may fail. */
+export function createBackground() {
+  const all = new Set<Promise<unknown>>();
+  return {
+    run(work: Promise<unknown>): void {
+      const settling = work.catch(() => undefined);
+      all.add(settling);
+      void settling.then(() => all.delete(settling));
+    },
+    async settled(): Promise<void> {
+      await Promise.all(all);
+    },
+  };
+}
