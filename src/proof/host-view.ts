@@ -1,14 +1,29 @@
 import { readFile, readlink } from 'node:fs/promises';
 
+import { eventually } from './eventually.ts';
 import type { Target } from './target.ts';
 
 /** What this host's kernel says of the processes of a sandbox (proc(5)): the view from outside. */
 
-/** Fields of `/proc/PID/status` of every process inside; empty for a sandbox whose processes are not known here. */
-export async function readStatus(target: Target): Promise<readonly Readonly<Record<string, string>>[]> {
-  const pids = await target.processes();
-  const texts = await Promise.all(pids.map((pid) => readText(`/proc/${pid}/status`)));
-  return texts.filter((text) => text !== '').map(statusFields);
+export type Status = Readonly<Record<string, string>>;
+
+/** Names that the runtime's own process has until it is the command that it was told to start (runc, crun). */
+const beginning = /^(?:runc:\[|crun$)/;
+
+/**
+ * Fields of `/proc/PID/status` of every process inside; empty for a sandbox whose processes are not known here. One that the
+ * runtime is just about to start has not all of its bounds yet: it is waited for, and read as it is where it goes on having such
+ * a name, which any process may give itself.
+ */
+export async function readStatus(target: Pick<Target, 'processes'>, limitMs = 3000): Promise<readonly Status[]> {
+  let statuses: readonly Status[] = [];
+  await eventually(async () => {
+    const pids = await target.processes();
+    const texts = await Promise.all(pids.map((pid) => readText(`/proc/${pid}/status`)));
+    statuses = texts.filter((text) => text !== '').map(statusFields);
+    return statuses.some(({ Name = '' }) => beginning.test(Name)) ? undefined : true;
+  }, limitMs);
+  return statuses;
 }
 
 export function statusFields(text: string): Readonly<Record<string, string>> {

@@ -1,11 +1,9 @@
 import { attack, type Row } from '../finding.ts';
-import { readStatus, namespaceOf } from '../host-view.ts';
+import { namespaceOf, readStatus, type Status } from '../host-view.ts';
 import type { Target } from '../target.ts';
 import { hostProcesses, type HostProcess } from './gvisor-processes.ts';
 
 /** What of privilege a process has, by its status in proc(5): inside as it reads its own, outside as this host has it. */
-
-type Status = Readonly<Record<string, string>>;
 
 const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'] as const;
 
