@@ -124,9 +124,14 @@ function listOf(text: string): readonly string[] | undefined {
   }
 }
 
-/** `$NAME`, `${NAME}`, `${NAME:-other}`, `${NAME:+other}` where `other` is short; a backslash before a dollar keeps it. */
+const inBraces = /\\(\$)|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::([-+])([^}]*))?\})/g;
+const bareOnly = /\\(\$)|\$([A-Za-z_]\w*)/g;
+
+/** `$NAME`, `${NAME}`, `${NAME:-other}`, `${NAME:+other}`; a backslash before a dollar keeps it. In one pass, however long. */
 export function expand(text: string, variables: ReadonlyMap<string, string>): string {
-  return text.replaceAll(/\\(\$)|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::([-+])([^}]{0,512}))?\})/g, (...groups: string[]) => {
+  // Behind the last closing brace none is closed: to look for one from each opening one there would take very long.
+  const end = text.lastIndexOf('}') + 1;
+  const closed = text.slice(0, end).replaceAll(inBraces, (...groups: string[]) => {
     const [, kept, bare, braced, mark, other = ''] = groups;
     if (kept !== undefined) {
       return '$';
@@ -134,6 +139,12 @@ export function expand(text: string, variables: ReadonlyMap<string, string>): st
     const value = variables.get(bare ?? braced ?? '') ?? '';
     return mark === '-' ? (value === '' ? other : value) : mark === '+' ? (value === '' ? '' : other) : value;
   });
+  const open = text
+    .slice(end)
+    .replaceAll(bareOnly, (_, kept: string | undefined, bare: string | undefined) =>
+      kept === undefined ? (variables.get(bare ?? '') ?? '') : '$',
+    );
+  return closed + open;
 }
 
 /** Words as a shell would part them, without one: quotes and backslashes are taken off. */

@@ -108,6 +108,9 @@ describe('a Dockerfile', () => {
     const spent = ownTime();
     const open = '${a:-'.repeat(50_000);
     expect(expand(open, new Map())).toBe(open);
+    // What stands for it may be long, and what is open behind it stays.
+    const long = 'x'.repeat(4000);
+    expect(expand(`\${C:-${long}}\${A:-y $A \\$A`, new Map([['A', '1']]))).toBe(`${long}\${A:-y 1 $A`);
     expect(spent()).toBeLessThan(5000);
   });
 
