@@ -1,7 +1,13 @@
+export interface AskedOnce<T> {
+  (): Promise<T>;
+  /** what was asked, or is being asked, and did not fail so far; asks nothing */
+  readonly known: () => Promise<T> | undefined;
+}
+
 /** Asks once, and for all; what failed is asked anew by whoever needs it next. */
-export function askedOnce<T>(ask: () => Promise<T>): () => Promise<T> {
+export function askedOnce<T>(ask: () => Promise<T>): AskedOnce<T> {
   let known: Promise<T> | undefined;
-  return () => {
+  const once = (): Promise<T> => {
     if (known === undefined) {
       const asked = ask();
       known = asked;
@@ -11,4 +17,5 @@ export function askedOnce<T>(ask: () => Promise<T>): () => Promise<T> {
     }
     return known;
   };
+  return Object.assign(once, { known: () => known });
 }

@@ -6,7 +6,7 @@ import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
 import { layoutFolders } from '../policy/policy.ts';
 import { guaranteeIds } from '../proof/guarantees.ts';
-import { callerRoles } from '../sandbox/caller-tokens.ts';
+import { callerNamePattern, callerRoles } from '../sandbox/caller-tokens.ts';
 import { greatestWaitMs } from '../sandbox/room.ts';
 import { snapshotIdPattern } from '../sandbox/snapshots.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
@@ -82,7 +82,7 @@ const credentialName = shortText.regex(
 
 const callerName = z
   .string()
-  .regex(/^[a-z][a-z0-9-]{0,62}$/, 'is not the name of a caller: lower-case letters, digits and hyphens, a letter first');
+  .regex(callerNamePattern, 'is not the name of a caller: lower-case letters, digits and hyphens, a letter first');
 
 const tokenHash = z.string().regex(/^[0-9a-f]{64}$/);
 

@@ -40,7 +40,10 @@ export function daemonLock({ state }: Pick<Paths, 'state'>): string {
   return join(state, 'daemon.lock');
 }
 
-/** Whether some daemon lives, also one that does not listen yet, or no more. Looks by taking the lock for a moment. */
+/**
+ * Whether some daemon lives, also one that does not listen yet, or no more. Looks by taking the lock for a moment: a daemon that
+ * begins in it makes way, and whoever wants one begins another (`connectClient`).
+ */
 export function isLockHeld(path: string): boolean {
   if (!existsSync(path)) {
     return false;

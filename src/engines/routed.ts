@@ -1,3 +1,4 @@
+import { askedOnce, type AskedOnce } from '../base/asked-once.ts';
 import { CasemateError } from '../base/errors.ts';
 import type { SandboxContainers } from './containers.ts';
 import type { Abortable, Engine, EngineSandbox } from './engine.ts';
@@ -75,16 +76,16 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
 
 /** Each is loaded once; one that cannot be is loaded anew by whoever needs it next. */
 function loadedOnce(load: (name: string) => Promise<Engine>) {
-  const loaded = new Map<string, Promise<Engine>>();
+  const loaders = new Map<string, AskedOnce<Engine>>();
   return {
     named(name: string): Promise<Engine> {
-      const engine = loaded.get(name) ?? load(name);
-      loaded.set(name, engine);
-      engine.catch(() => loaded.get(name) === engine && loaded.delete(name));
-      return engine;
+      const loader = loaders.get(name) ?? askedOnce(() => load(name));
+      loaders.set(name, loader);
+      return loader();
     },
     async close(): Promise<void> {
-      await Promise.all([...loaded.values()].map(async (engine) => (await engine.catch(() => undefined))?.close?.()));
+      const known = [...loaders.values()].map(async (loader) => loader.known()?.catch(() => undefined));
+      await Promise.all(known.map(async (engine) => (await engine)?.close?.()));
     },
   };
 }

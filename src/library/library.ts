@@ -13,6 +13,7 @@ import { executeCommand } from '../mcp/tools/execute-command.ts';
 import { executeInSession } from '../mcp/tools/execute-in-session.ts';
 import { restoreSession, snapshotSession } from '../mcp/tools/snapshot-tools.ts';
 import { transferFiles } from '../mcp/tools/transfer-files.ts';
+import { callerNamePattern } from '../sandbox/caller-tokens.ts';
 import { environmentOf, processEnvironment } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
 import type * as Library from './library-types.ts';
@@ -62,7 +63,7 @@ function libraryContext({
   caller = 'library',
   env: given,
 }: Library.SandboxOptions): (following?: Following) => ToolContext {
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(caller)) {
+  if (!callerNamePattern.test(caller)) {
     throw new CasemateError('USAGE', `caller "${visible(caller)}" is not a name: lower-case letters, digits and hyphens`);
   }
   const env = given === undefined ? processEnvironment : environmentOf(given);

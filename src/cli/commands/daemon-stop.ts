@@ -47,27 +47,25 @@ async function stop(context: CommandContext, force: boolean): Promise<readonly s
 const patienceMs = 60_000;
 
 /** `undefined`: none is there. One that starts or ends listens nowhere: it is waited for, or it would be there after this. */
-async function connectLiving({ paths, ...context }: CommandContext): Promise<Client | undefined> {
+async function connectLiving(context: CommandContext): Promise<Client | undefined> {
   const end = performance.now() + patienceMs;
   for (;;) {
     try {
       // oxlint-disable-next-line no-await-in-loop -- waiting is the point
-      return await connectDaemon({ paths, ...context }, { start: 'never' });
+      return await connectDaemon(context, { start: 'never' });
     } catch (error) {
       if (!isCasemateError(error) || error.code !== 'DAEMON_UNREACHABLE') {
         throw error;
       }
     }
-    if (!isLockHeld(daemonLock(paths))) {
+    if (!isLockHeld(daemonLock(context.paths))) {
       return undefined;
     }
     if (performance.now() > end) {
       throw new CasemateError(
         'DAEMON_UNREACHABLE',
         `a daemon that starts or ends did not come to that within ${patienceMs / 1000} s`,
-        {
-          hint: 'Its last words are in daemon.log in the state folder.',
-        },
+        { hint: 'Its last words are in daemon.log in the state folder.' },
       );
     }
     // oxlint-disable-next-line no-await-in-loop -- as above

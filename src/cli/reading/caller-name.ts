@@ -1,9 +1,10 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { callerNamePattern } from '../../sandbox/caller-tokens.ts';
 
 /** The name of a caller as it was typed; `what` it was given as, for the error. Throws `USAGE`. */
 export function callerName(text: string, what: string): string {
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(text)) {
+  if (!callerNamePattern.test(text)) {
     throw new CasemateError('USAGE', `${what} "${visible(text)}" is not the name of a caller`, {
       hint: 'Use 1 to 63 lower-case letters, digits and hyphens, a letter first; for example: ci',
     });

@@ -103,7 +103,10 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
   }
   const client = dockerClient(socket, { env: options.env });
   let known: Promise<EngineFacts> | undefined;
-  let carrier: Promise<CarrierSocket> | undefined;
+  const carrier = askedOnce(async () => {
+    const endpoint = await client.endpoint();
+    return openCarrier(folders.run, () => dial(endpoint, { env: options.env }));
+  });
   const context: DockerContext = {
     options,
     client,
@@ -140,14 +143,9 @@ export function dockerContext(options: DockerEngineOptions): DockerContext {
       if (endpoint.kind === 'unix') {
         return endpoint.path;
       }
-      const opened = carrier ?? openCarrier(folders.run, () => dial(endpoint, { env: options.env }));
-      carrier = opened;
-      opened.catch(() => {
-        carrier = carrier === opened ? undefined : carrier;
-      });
-      return (await opened).path;
+      return (await carrier()).path;
     },
-    closeCarrier: async () => (await carrier)?.close(),
+    closeCarrier: async () => (await carrier.known())?.close(),
     dialect: async () => dialectOf((await context.facts()).product, { client, folder: folders.state, env: options.env }),
   };
   return context;

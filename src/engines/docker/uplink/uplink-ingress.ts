@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 
 import { CasemateError } from '../../../base/errors.ts';
+import { lineSplitter } from '../../../base/line-splitter.ts';
 import { visible } from '../../../base/text.ts';
 import { dataFile } from '../../../system/data-file.ts';
 import type { Ingress } from '../../../system/ingress.ts';
@@ -110,16 +111,14 @@ interface Heard {
 
 /** A word a line. */
 function hear(tell: (word: string) => void): Heard {
-  let rest = '';
+  const lines = lineSplitter(longestWord);
   let complaint = '';
   const take = frameReader((stream, piece) => {
     if (stream === 2) {
       complaint = (complaint + piece.toString('utf8')).slice(0, 4096);
       return;
     }
-    const lines = (rest + piece.toString('latin1')).split('\n');
-    rest = (lines.pop() ?? '').slice(-longestWord);
-    lines.forEach(tell);
+    lines.take(piece).forEach((word) => tell(word?.toString('latin1') ?? ''));
   });
   return { take, complaint: () => complaint.trim().slice(0, 300) };
 }
