@@ -2,7 +2,10 @@ import type { AgentServer } from './mcp-servers.ts';
 import type { AgentPrint } from './print.ts';
 import type { HttpAllowance, Level } from '../policy/policy.ts';
 
-/** A coding agent as data: how it starts, what it reads, what it needs. A new agent is a new file with one of these, or a description (`described/`). */
+/**
+ * A coding agent as data: how it starts, what it reads, what it needs. A new agent is a new file with one of these, or a
+ * description (`described/`).
+ */
 export interface Agent {
   readonly name: string;
   readonly title: string;

@@ -2,7 +2,7 @@ import type { Agent } from './agent.ts';
 import { claude } from './claude.ts';
 import { codex } from './codex.ts';
 
-/** Every coding agent, by the name the policy and the command line use. */
+/** All coding agents by the names that policies and the command line use. */
 export const agents = { claude, codex } as const satisfies Readonly<Record<string, Agent>>;
 
 export type AgentName = keyof typeof agents;

@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import { countOf, member, parseLine, textOf, type AgentNote, type AgentPrint, type AgentTask } from './print.ts';
 
-/** Codex without a person: `codex exec --json`. Observed with version 0.169.0. */
+/** Codex running without a person: `codex exec --json`. Observed with version 0.169.0. */
 
 /** Of its two ways to ask, neither has anybody to ask here: what its read-only sandbox does not let it do fails. */
 const ask = ['-c', 'approval_policy="never"', '-c', 'sandbox_mode="read-only"'] as const;

@@ -10,8 +10,8 @@ import { isSecretFile, secretIn } from './secret-patterns.ts';
 import { filterSettings } from './settings.ts';
 
 /**
- * The classified copy of the user's own configuration for a sandbox. A copy, never a mount: what the agent writes stays
- * in the sandbox. Tokens, transcripts and servers' secrets are in no list, so they are on no level.
+ * The classified copy of the user's own configuration for a sandbox. It is a copy, never a mount: what the agent writes stays in
+ * the sandbox. Tokens, transcripts and the secrets of servers are in no list, so no level includes them.
  */
 export interface HomePlan {
   readonly files: readonly { readonly path: string; readonly content: Buffer; readonly mode: number }[];

@@ -1,8 +1,8 @@
 import { parseHost, type HostName } from '../base/host.ts';
 
 /**
- * How an agent reaches a server that runs in a sandbox of its own: the command it is told to start joins its standard input and
- * output to a place at the gateway, and the daemon joins that to the server's. Nothing of ours lies in the sandbox for it.
+ * How an agent reaches a server that runs in a sandbox of its own: the command it starts connects its standard input and output
+ * to a name at the gateway, and the daemon connects that to the server's. This puts no program of ours into the sandbox.
  */
 
 /** Of the reserved domain `internal`, one name for each server. */

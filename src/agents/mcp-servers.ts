@@ -7,7 +7,10 @@ import type { HostPattern } from '../policy/policy.ts';
 import { relayCommand, relayHost } from './mcp-relay.ts';
 import { isSecretName, secretIn } from './secret-patterns.ts';
 
-/** Servers of the Model Context Protocol that an agent starts or reaches inside its sandbox, as agents write them down. */
+/**
+ * Servers of the Model Context Protocol that an agent starts or reaches inside its sandbox, in the form that agents configure
+ * them.
+ */
 
 const word = z
   .string()

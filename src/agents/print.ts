@@ -1,4 +1,4 @@
-/** How an agent works on one task without a person, and what its output says. */
+/** How an agent works on one task without a person, and what its output means. */
 export interface AgentPrint {
   /** it takes servers of the Model Context Protocol from a file */
   readonly takesMcpFile: boolean;

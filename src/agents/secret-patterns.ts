@@ -1,4 +1,4 @@
-/** Recognises texts that look like credentials, so that a file with one is not copied into a sandbox. */
+/** Recognises texts that look like credentials, so that a file that contains one is not copied into a sandbox. */
 
 /** Names of the forms, so that a refusal can say what was seen without showing it. */
 const patterns: readonly (readonly [string, RegExp])[] = [

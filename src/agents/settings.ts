@@ -2,8 +2,8 @@ import { isJsonObject, parseJson, type JsonFields } from '../base/json.ts';
 import { isSecretName, secretIn } from './secret-patterns.ts';
 
 /**
- * Strips the user's settings of Claude Code for a sandbox: only what is listed here comes along. Whatever holds secrets,
- * starts programs of the host, changes where requests go or decides about permissions by itself stays out, and is named.
+ * Filters the user's settings of Claude Code for a sandbox: only what is listed here is copied. Settings that hold secrets,
+ * start programs of the host, redirect requests or decide about permissions stay out and are named.
  */
 export interface FilteredSettings {
   /** JSON; `undefined` when nothing is left, or the text is no settings */

@@ -1,4 +1,4 @@
-/** Makes every usual tool in a sandbox trust the sandbox's own authority beside whatever the host trusts. */
+/** Makes the usual tools in a sandbox trust the sandbox's own authority in addition to those that the host trusts. */
 
 /** Where the engine shows the bundle inside; Debian's own tools look there without being told. */
 export const trustBundlePath = '/etc/ssl/certs/ca-certificates.crt';

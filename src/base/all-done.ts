@@ -1,6 +1,6 @@
 /**
- * The results of steps that run side by side, like `Promise.all`, but only when every one of them has ended: whoever
- * then takes back what they made meets none at work. Of several faults the first in the order of the steps is thrown.
+ * Runs steps side by side like `Promise.all`, but settles only after every one of them has ended, so that a caller who then
+ * undoes their work finds none still running. If several fail, it throws the fault of the first step in order.
  */
 export async function allDone<T extends readonly unknown[] | []>(steps: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(steps);

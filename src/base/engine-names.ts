@@ -1,4 +1,4 @@
-/** Engines that a sandbox can be planned for. Where several would do equally well, the first is taken. */
+/** The engines that a sandbox can be planned for, in order of preference. */
 export const engineNames = ['oci', 'podman', 'docker'] as const;
 
 export type PlannedEngine = (typeof engineNames)[number];

@@ -1,6 +1,6 @@
 /**
- * Bytes that come in pieces, kept until they are wanted as a whole. Small pieces are copied together: a peer that sends
- * its bytes one by one would otherwise have a hundred times as much held for each, and the block it was cut from.
+ * Collects bytes that arrive in pieces until they are wanted as a whole. Small pieces are copied together: kept apart, each
+ * single byte that a slow peer sends would hold an object a hundred times its size, and the block it was cut from.
  */
 export interface Gathered {
   /** bytes held */

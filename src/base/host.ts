@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { CasemateError } from './errors.ts';
 import { visible } from './text.ts';
 
-/** The one parser of host names. Whatever is not canonical after it is refused, never repaired further along. */
+/** The one parser of host names. A name that is not canonical afterwards is refused here; no later code repairs it. */
 
 declare const hostBrand: unique symbol;
 

@@ -3,7 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { CasemateError } from './errors.ts';
 import { visible } from './text.ts';
 
-/** Identifiers of sandboxes: an id is ours and unique for ever, a name is the user's and unique among live sandboxes. */
+/**
+ * Identifiers of sandboxes. We choose the id, and it is unique for ever; the user chooses the name, and it is unique among live
+ * sandboxes.
+ */
 
 declare const idBrand: unique symbol;
 declare const nameBrand: unique symbol;

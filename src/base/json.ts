@@ -1,4 +1,6 @@
-/** JSON that others wrote, read without trust in its form: what is not there, or is something else, is `undefined` or empty. */
+/**
+ * Reads JSON that others wrote without trusting its shape: a value that is missing or of another type is `undefined` or empty.
+ */
 export type JsonFields = Readonly<Record<string, unknown>>;
 
 /** `undefined`: not JSON. For what is judged by its content there is `readStrictJson`. */

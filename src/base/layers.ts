@@ -1,6 +1,6 @@
 /**
- * The protection layers a host can give, by name. A start that lacks one is refused unless a human waived it by this
- * name, which the journal records. `doctor` prints this table with the host's answers.
+ * The protection layers that a host can offer, by name. A start on a host that lacks one is refused unless a person waived that
+ * layer by name; the journal records the waiver. `doctor` prints this table with the host's answers.
  */
 export const layers = {
   'user-namespace': 'ids inside are mapped: no root inside is root outside',

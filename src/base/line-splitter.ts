@@ -1,8 +1,8 @@
 import { gather } from './gather.ts';
 
 /**
- * Bytes that come in pieces, as lines. Of bytes: a letter may be cut between two pieces, and only a line feed ends a line
- * (for `node:readline` U+2028 does, too, and what a sandbox names may hold it).
+ * Splits bytes that arrive in pieces into lines. It works on bytes because a character may be cut between two pieces, and
+ * because only a line feed may end a line: `node:readline` also splits at U+2028, which a name from a sandbox may contain.
  */
 export interface LineSplitter {
   /** The lines that this piece ends, without their line feed; `undefined` once for each that is too long, whose bytes are dropped. */

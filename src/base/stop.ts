@@ -1,6 +1,6 @@
 /**
- * Says once that something is over. What is used of an `AbortController`, which may stand in its place: one is made for each
- * request and connection, and the real one costs several times as much in time and memory.
+ * Says once that something is over. It is a light stand-in for `AbortController` with the parts of it that we use: every request
+ * and connection makes one, and the real one costs several times as much time and memory.
  */
 export interface StopSignal {
   readonly aborted: boolean;

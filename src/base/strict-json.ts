@@ -1,6 +1,6 @@
 /**
- * Reads JSON (RFC 8259) that every reader reads alike. Parsers differ on repeated keys, and some (Go's) take keys in any
- * case: with such a text one value would be judged here and another one carried out there.
+ * Reads only JSON (RFC 8259) that every parser reads alike. Parsers differ on repeated keys, and some (Go's) ignore the case of
+ * keys: such a text could be judged here by one value and carried out elsewhere by another.
  */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 

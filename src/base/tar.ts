@@ -1,6 +1,6 @@
 /**
- * Tar archives (POSIX.1-2001 pax, and GNU's long names): read entry by entry without trust in what they say, and written with
- * nothing in them but what is needed. Pure: bytes in, bytes out.
+ * Tar archives (POSIX.1-2001 pax, and GNU's long names). Reading goes entry by entry and trusts nothing that an entry claims;
+ * writing includes nothing beyond what is needed. Pure: bytes in, bytes out.
  */
 
 export type TarKind = 'file' | 'folder' | 'link' | 'other';

@@ -1,4 +1,4 @@
-/** Text from a sandbox, a project or a network peer, made safe to show on a terminal. */
+/** Makes text from a sandbox, a project or a network peer safe to show on a terminal. */
 
 /**
  * Every character that can drive a terminal, or reorder or hide what a person reads: controls (C0, C1, DEL), all of Unicode's

@@ -1,4 +1,4 @@
-/** Sizes and times as people write them. Pure; throws nothing: what cannot be read is `undefined`. */
+/** Sizes and times as people write them. Pure and never throws: text that cannot be read gives `undefined`. */
 
 const sizeUnits: Readonly<Record<string, number>> = {
   b: 1,

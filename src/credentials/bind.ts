@@ -7,7 +7,7 @@ import { systemClock } from '../system/clock.ts';
 import { makePhantom, type PhantomOwner } from './phantom.ts';
 import { providerOf, type CredentialSpec } from './providers.ts';
 
-/** Ties a credential of the policy to one sandbox: its phantom, its place on the wire, its value held in memory. */
+/** Binds a credential of the policy to one sandbox: its phantom, its place on the wire, and its value held in memory. */
 
 export interface Binding extends BoundCredential, LiveValue {
   readonly onRejected: LiveValue['onRejected'];

@@ -1,4 +1,4 @@
-/** Credentials as the gateway uses them. Values exist in the gateway's process alone. */
+/** Credentials as the gateway uses them. Their values exist only in the gateway's process. */
 
 /** A secret text that cannot be printed by accident: `toString`, `toJSON` and `inspect` give `[secret]`. */
 export interface Secret {

@@ -1,4 +1,7 @@
-/** One request of the host's own, such as for keys or about an account: how the gateway carries it out for a credential. */
+/**
+ * One request that the host makes itself, for example for keys or about an account, and how the gateway sends it with a
+ * credential.
+ */
 export interface HostRequest {
   readonly url: string;
   readonly method: 'GET' | 'POST' | 'PUT';

@@ -3,7 +3,7 @@ import { visible } from '../base/text.ts';
 import type { Injection } from './credential.ts';
 import { providerOf, type CredentialSpec } from './providers.ts';
 
-/** Where on the wire the value of a rule goes: as the provider says, or as the rule does. */
+/** Where on the wire the value for a rule goes: as the provider says, or as the rule does. */
 
 const headerName = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 /** Headers that frame a message or name its target: a credential there would change where a request goes (RFC 9110, 7.6.1). */

@@ -10,8 +10,8 @@ import { readSource, type Reading } from './sources.ts';
 import type { SourceAccess } from './sources/source-access.ts';
 
 /**
- * One credential's value as it is now, for as long as a sandbox runs: a file that changed is read again, a session that
- * ends is renewed before it does, a command is asked again when the upstream refused what it gave.
+ * The current value of one credential for as long as a sandbox runs. A changed file is read again, a session is renewed before
+ * it ends, and a command is run again if the upstream refused the value it gave.
  */
 export interface LiveValue {
   /** Throws `CREDENTIAL_UNAVAILABLE`. Several callers at once wait for one reading. */

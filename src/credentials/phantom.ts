@@ -2,7 +2,10 @@ import { hkdfSync } from 'node:crypto';
 
 import type { PhantomShape } from './providers.ts';
 
-/** Phantoms: the worthless stand-ins a sandbox holds. Derived, not stored, so that a sandbox keeps its own over a restart. */
+/**
+ * Phantoms: the worthless stand-ins that a sandbox holds. They are derived, not stored, so a sandbox keeps its own across a
+ * restart.
+ */
 
 /** Every phantom has a mark, in this form or in one its alphabet allows: a phantom is known for one wherever it turns up. */
 export const phantomMark = 'cmph_';

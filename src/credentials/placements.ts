@@ -1,6 +1,6 @@
 /**
- * Files of a sandbox's home in which tools look for credentials, holding phantoms. A row for each tool; several
- * credentials may have lines in one file.
+ * Files in a sandbox's home where tools look for credentials; here they hold phantoms. One row for each tool; several
+ * credentials may have lines in the same file.
  */
 const placeNames = ['git', 'gh', 'npmrc', 'netrc', 'pypirc'] as const;
 export type PlaceName = (typeof placeNames)[number];

@@ -4,7 +4,7 @@ import type { CredentialRule } from '../policy/policy.ts';
 import type { Injection } from './credential.ts';
 import type { PlaceName } from './placements.ts';
 
-/** Who takes which credential in which place, as data. A new provider is a new row. */
+/** Which providers take which credential in which place, as data. A new provider is a new row. */
 
 export interface Provider {
   readonly title: string;

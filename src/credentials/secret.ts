@@ -1,6 +1,6 @@
 import type { Secret } from './credential.ts';
 
-/** Wraps a secret text so that no log, error, template or JSON shows it; only `reveal()` gives it. */
+/** Wraps a secret text so that no log, error, template or JSON shows it. Only `reveal()` returns it. */
 
 const shown = '[secret]';
 const inspected = Symbol.for('nodejs.util.inspect.custom');

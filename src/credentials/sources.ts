@@ -17,7 +17,7 @@ import { readKeychain } from './sources/keychain.ts';
 import { readSecretFile } from './sources/secret-file.ts';
 import { isProviderName, providers, type Provider } from './providers.ts';
 
-/** Reads a credential where the policy says it is. No error of this file holds a value or the output of a command. */
+/** Reads a credential from where the policy says it is. No error from this file holds a value or the output of a command. */
 
 type PlainSource = Exclude<CredentialSource, { readonly kind: 'first' }>;
 

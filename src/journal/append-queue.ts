@@ -1,8 +1,8 @@
 import { CasemateError, isCasemateError } from '../base/errors.ts';
 
 /**
- * Group commit: lines wait while the batch before them is written and synced, then go to disk together. Knows nothing of
- * records; `state` is whatever its owner must go back to when lines turn out not to be durable.
+ * Group commit: lines wait while the batch before them is written and synced, then go to disk together. The queue knows nothing
+ * of records; `state` is what its owner must return to if lines turn out not to be durable.
  */
 export interface BatchStore {
   /** Writes and syncs. Throws when the bytes may not be durable. */

@@ -3,8 +3,8 @@ import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { keyIdOf, type JournalKeys } from './journal-keys.ts';
 
 /**
- * Statements about other things than the journal, signed with its key (Ed25519, RFC 8032), so that who trusts one trusts
- * both. The kind is a part of what is signed: a statement of one kind never passes for another, nor for a checkpoint.
+ * Signs statements about things other than the journal with the journal's key (Ed25519, RFC 8032), so that trusting one means
+ * trusting both. The kind is part of the signed text: a statement of one kind never passes for another, nor for a checkpoint.
  */
 export interface Attestation {
   /** first 16 hex digits of the SHA-256 of the public key */

@@ -10,7 +10,10 @@ import { listSegments, openSegment, type Segment } from './segments.ts';
 import { verifySegments, type JournalVerdict } from './verify-journal.ts';
 import { encodeWitness, readWitness } from './witness.ts';
 
-/** An evidence bundle: the whole journal with its checkpoints, the witness, the public key, and how to check them elsewhere. */
+/**
+ * An evidence bundle: the whole journal with its checkpoints, the witness, the public key, and instructions for checking them
+ * elsewhere.
+ */
 
 export interface BundleReceipt {
   readonly folder: string;

@@ -8,7 +8,7 @@ import type { JournalKeys } from './journal-keys.ts';
 import type { JournalEntry, JournalRecord } from './record.ts';
 import { witnessKeeper } from './witness-keeper.ts';
 
-/** The growing end of the chain: gives each entry its place and hash, and signs the head in time. */
+/** The growing end of the chain: gives each entry its sequence number and hash, and signs the head when it is due. */
 export interface ChainWriter {
   /** Resolves when the record is durable. */
   readonly write: (entry: JournalEntry) => Promise<JournalRecord>;

@@ -5,8 +5,8 @@ import { keyIdOf, type JournalKeys } from './journal-keys.ts';
 import type { JournalEntry, JournalRecord } from './record.ts';
 
 /**
- * Signed statements about the head of a journal. A checkpoint is a record: its signature covers the whole record, and with
- * `previous` every record before it. A witness says the same of the newest checkpoint, and is kept apart.
+ * Signed statements about the head of a journal. A checkpoint is a record: its signature covers the whole record and, through
+ * `previous`, every record before it. A witness repeats the newest checkpoint and is kept apart.
  */
 
 /** More records than this without a checkpoint are not a journal of ours. */

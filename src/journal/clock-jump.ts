@@ -1,7 +1,7 @@
 import type { Clock } from '../system/clock.ts';
 import type { JournalEntry } from './record.ts';
 
-/** Times of records. Order is by sequence; a clock that jumped is flagged, never corrected. */
+/** The times of records. Order is by sequence number; a clock that jumped is flagged, never corrected. */
 
 export interface Reading {
   /** RFC 3339, UTC, milliseconds */

@@ -2,8 +2,8 @@ import { visible } from '../base/text.ts';
 import type { JournalRecord } from './record.ts';
 
 /**
- * Records as CSV (RFC 4180: CRLF, quotes doubled). Control characters are shown as escapes, and a text that a spreadsheet
- * would take for a formula begins with an apostrophe (CWE-1236); for exact texts export JSON.
+ * Records as CSV (RFC 4180: CRLF, quotes doubled). Control characters are escaped, and a text that a spreadsheet would take for
+ * a formula gets a leading apostrophe (CWE-1236). For exact texts, export JSON.
  */
 
 const columns = [

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { CasemateError } from '../base/errors.ts';
 import type { JournalEntry, JournalRecord } from './record.ts';
 
-/** One record as its one line: canonical JSON (RFC 8785), so that two different records never share bytes. */
+/** Encodes a record as one line of canonical JSON (RFC 8785), so that two different records never have the same bytes. */
 
 /** Bytes of the longest line, its line feed included. */
 export const maxLineBytes = 64 * 1024;

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { visible } from '../base/text.ts';
 import { maxLineBytes } from './encode-record.ts';
 
-/** Why a line is not the canonical line of a record, for a person. Only lines that already failed come here. */
+/** Explains to a person why a line is not the canonical line of a record. Only called for lines that failed already. */
 
 const members = [
   'action',

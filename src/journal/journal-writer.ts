@@ -6,7 +6,7 @@ import type { JournalEntry, JournalRecord, SigningJournal } from './record.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 import { listSegments } from './segments.ts';
 
-/** What callers may do with an open journal, and when it is refused them. */
+/** What callers may do with an open journal, and when they are refused. */
 
 export interface JournalWriterParts extends ChainWriterParts {
   readonly folder: string;

@@ -3,8 +3,8 @@ import { isUtf8 } from 'node:buffer';
 import type { JournalRecord } from './record.ts';
 
 /**
- * Which bytes are a line of the journal. One expression accepts exactly the canonical lines of well-formed records, so a
- * verifier needs no parser for them; it is matched against bytes read as Latin-1 (one character a byte).
+ * Which bytes are a line of the journal. One regular expression accepts exactly the canonical lines of well-formed records, so a
+ * verifier needs no parser. It is matched against bytes read as Latin-1 (one character a byte).
  */
 
 // RFC 8785, 3.2.2.2: only these escapes, in this form, and nothing else escaped.

@@ -2,7 +2,7 @@ import { maxUnsigned } from './checkpoint.ts';
 import { noLine } from './encode-record.ts';
 import { orderFault, overdue, type BlockScan } from './scan-block.ts';
 
-/** Joins the scans of the blocks of a journal, in order, to one chain. Pure. */
+/** Joins the scans of a journal's blocks, in order, to one chain. Pure. */
 export interface Chain {
   readonly records: number;
   readonly head: { readonly seq: number; readonly hash: string; readonly time: string } | undefined;

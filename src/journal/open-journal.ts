@@ -16,7 +16,10 @@ import { verifySegments, type JournalVerdict } from './verify-journal.ts';
 import { encodeWitness, readWitness } from './witness.ts';
 import { lockWriter } from './writer-lock.ts';
 
-/** Opens the one writer of a journal: locks, verifies what is there, heals an unfinished last line, says so, signs. */
+/**
+ * Opens the single writer of a journal: takes the lock, verifies the files, repairs an unfinished last line, records that, and
+ * signs.
+ */
 
 export interface OpenJournalOptions {
   /** made with mode 0700 if absent */

@@ -5,7 +5,7 @@ import { CasemateError, type ErrorCode } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { isErrno } from '../system/files.ts';
 
-/** Files of the journal, opened so that a link, a pipe, a device or a folder in their place is refused without being read. */
+/** Opens files of the journal so that a link, a pipe, a device or a folder in their place is refused without being read. */
 
 export interface OpenOptions {
   /** beside `O_NOFOLLOW` and `O_NONBLOCK` */

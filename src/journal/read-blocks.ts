@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { maxLineBytes } from './encode-record.ts';
 
-/** A segment as runs of whole lines, in bounded memory. */
+/** Reads a segment as runs of whole lines, in bounded memory. */
 
 export interface Block {
   /** whole lines; in the last block of a segment maybe none */

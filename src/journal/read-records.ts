@@ -6,7 +6,7 @@ import { readBlocks } from './read-blocks.ts';
 import type { JournalRecord } from './record.ts';
 import { openSegment, type Segment } from './segments.ts';
 
-/** The records of a journal, forwards or newest first, without holding more than a block of it. Verifies nothing. */
+/** Reads the records of a journal, oldest or newest first, holding at most one block of it. Verifies nothing. */
 
 /** A record, or `undefined` for a line that is none. */
 export type Line = { readonly bytes: Buffer; readonly record: JournalRecord | undefined };

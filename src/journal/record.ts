@@ -1,6 +1,6 @@
 import type { Attestation, AttestationKind } from './attest.ts';
 
-/** The form of one line of the journal. Shapes only; no effects. */
+/** The shape of one line of the journal. Types only; no effects. */
 
 /** What a caller states; the journal adds time, sequence and hashes. Values are plain text, never a secret. */
 export interface JournalEntry {

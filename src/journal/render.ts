@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import { visible } from '../base/text.ts';
 import type { JournalRecord } from './record.ts';
 
-/** Records as lines for people. Every text goes through `visible`: a sandbox chose much of it. */
+/** Formats records as lines for people. Every text goes through `visible`, because a sandbox chose much of it. */
 
 export interface RenderOptions {
   readonly colours: 'on' | 'off';

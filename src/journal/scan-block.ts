@@ -7,8 +7,8 @@ import { explainLine } from './explain-line.ts';
 import { checkpointOpening, decodeRecord, isCanonicalDetail, lineGrammar } from './line-grammar.ts';
 
 /**
- * Verifies a run of whole lines by itself: form, order, hashes, signatures. Pure, so that runs of one journal can be scanned
- * side by side; `link-scans.ts` joins them.
+ * Verifies a run of whole lines on its own: form, order, hashes, signatures. Pure, so that runs of one journal can be scanned in
+ * parallel; `link-scans.ts` joins them.
  */
 export interface BlockScan {
   /** good lines from the start; all of them where there is no fault */

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { CasemateError } from '../base/errors.ts';
 import { scanBlock, type BlockScan, type ScanOptions } from './scan-block.ts';
 
-/** Scans blocks: in this thread, or in several threads where there is much to do. The answers are the same. */
+/** Scans blocks in this thread, or in several threads if there is much to do. The answers are the same. */
 export interface Scanner {
   readonly scan: (bytes: Buffer) => Promise<BlockScan>;
   /** how many blocks are worth having under way */

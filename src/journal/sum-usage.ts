@@ -1,6 +1,6 @@
 import type { JournalRecord } from './record.ts';
 
-/** Tokens and spend out of the records of exchanges, summed by sandbox, credential and model. */
+/** Sums tokens and spend from the records of exchanges, by sandbox, credential and model. */
 export interface UsageRow {
   /** name, or its id where the records do not tell */
   readonly sandbox: string;

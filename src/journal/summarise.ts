@@ -1,6 +1,6 @@
 /**
- * Keeps a flood of like events from drowning the journal: the first of each second pass, the rest are counted exactly and
- * told in one summary. Pure; the caller owns the clock and writes the records.
+ * Keeps a flood of similar events from drowning the journal: the first of each second pass, the rest are counted exactly and
+ * reported in one summary. Pure; the caller owns the clock and writes the records.
  */
 export interface Summariser {
   /** Whether this event gets a record of its own. If not, it is counted. */

@@ -6,8 +6,8 @@ import { decodeRecord } from './line-grammar.ts';
 import type { Segment } from './segments.ts';
 
 /**
- * A journal has begun when its opening is signed and the witness knows of it; nothing is reported before that. What a first
- * writer leaves that was killed until then is the opening, whole or cut, and a part of the signature behind it.
+ * A journal has begun once its opening record is signed and the witness knows of it; nothing is reported before that. A first
+ * writer that is killed earlier leaves the opening record, whole or cut, and perhaps part of the signature after it.
  */
 
 const opening = '{"action":"journal.opened",';

@@ -15,11 +15,11 @@ import { readWitness } from './witness.ts';
 /**
  * What a valid verdict claims.
  *
- * With the witness: every record up to the witness's is the one that was written, in its place, and none is missing; that
- * holds even against somebody who can write the journal and read its keys, but not the witness. Records after it up to the
- * last checkpoint hold against whoever has not the signing key; the at most 1,000 after that checkpoint are chained only.
- * Without the witness: the same against whoever has not the signing key, except that a tail that was cut off is not noticed.
- * Nothing is claimed against somebody who holds the signing key and can write the witness, nor that a record is true.
+ * With the witness: every record up to the witness's is the one that was written, in its place, and none is missing. That holds
+ * even against someone who can write the journal and read its keys, but not write the witness. Records after it, up to the last
+ * checkpoint, hold against anyone without the signing key; the records after that checkpoint, at most 1,000, are only chained.
+ * Without the witness: the same against anyone without the signing key, except that a cut-off tail goes unnoticed. Nothing is
+ * claimed against someone who holds the signing key and can write the witness, nor that a record is true.
  */
 export interface JournalVerdict {
   readonly valid: boolean;

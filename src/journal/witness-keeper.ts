@@ -1,6 +1,8 @@
 import { toCasemateError, type CasemateError } from '../base/errors.ts';
 
-/** Keeps the witness at the newest durable head: one save at a time, and a head that waits stands for all before it. */
+/**
+ * Keeps the witness at the newest durable head. It saves one head at a time; the newest waiting head replaces all earlier ones.
+ */
 export interface WitnessKeeper {
   /** Resolves when the witness names `head` or a later one. */
   readonly save: (head: StatedHead) => Promise<void>;

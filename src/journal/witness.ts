@@ -4,7 +4,7 @@ import { visible } from '../base/text.ts';
 import type { Witness } from './checkpoint.ts';
 import { readSmall } from './open-regular.ts';
 
-/** Reads a witness file: strict, because it is what the rest is measured by. */
+/** Reads a witness file. Strict, because everything else is measured against it. */
 
 const members = ['hash', 'key', 'publicKey', 'seq', 'signature', 'time', 'version'];
 

@@ -6,8 +6,8 @@ import { CasemateError } from '../base/errors.ts';
 import { isErrno } from '../system/files.ts';
 
 /**
- * One writer at a time. The lock is SQLite's own on an empty file: a lock of the kernel (fcntl), so a dead process holds
- * none, no process id can be mistaken for another, and it counts across network and process namespaces.
+ * Allows one writer at a time. The lock is SQLite's own lock on an empty file, held by the kernel (fcntl): a dead process holds
+ * none, no process id can be mistaken for another, and it works across network and process namespaces.
  */
 export interface WriterLock {
   readonly release: () => void;

@@ -1,7 +1,10 @@
 import type { HostName } from '../base/host.ts';
 import type { HttpAllowance } from './policy.ts';
 
-/** What a policy is resolved against: facts of this machine and of the agent table, handed in so that policy/ stays pure. */
+/**
+ * The facts that a policy is resolved against, of this machine and of the agent table. They are passed in, so that policy/ stays
+ * pure.
+ */
 export interface Facts {
   /** by name; a row of `agents/` has this form */
   readonly agents: Readonly<Record<string, AgentFacts>>;

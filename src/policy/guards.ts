@@ -1,6 +1,9 @@
 import type { Origin } from './origin.ts';
 
-/** What is measured and held back beyond the rules: budgets, ages of packages, uploads. Every layer's own holds, so layers only narrow. */
+/**
+ * What is measured and held back in addition to the rules: budgets, minimum ages of packages, uploads. The guards of every layer
+ * hold side by side, so layers can only narrow.
+ */
 
 export interface Guards {
   readonly budgets: readonly Budget[];

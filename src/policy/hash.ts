@@ -5,7 +5,7 @@ import canonicalize from 'canonicalize';
 import { CasemateError } from '../base/errors.ts';
 import type { Policy } from './policy.ts';
 
-/** Identity of plain data: SHA-256 over its canonical JSON (RFC 8785). Same data, same hash, on every machine. */
+/** The identity of plain data: SHA-256 over its canonical JSON (RFC 8785). The same data has the same hash on every machine. */
 
 /** 64 hex digits. Members that are `undefined` count as absent. Throws `INTERNAL` for what is not plain data. */
 export function sha256Of(value: unknown): string {

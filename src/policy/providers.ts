@@ -1,7 +1,7 @@
 import type { RegistryKind } from './facts.ts';
 import type { CredentialSource } from './policy.ts';
 
-/** Providers of credentials as a policy sees them: where the key is by default, and to which hosts it may ever go. */
+/** Credential providers as a policy sees them: where the key is found by default, and the only hosts it may ever go to. */
 export interface PolicyProvider {
   /** where the key is where no policy says otherwise, in this order; the store of this installation is behind them */
   readonly sources: readonly CredentialSource[];

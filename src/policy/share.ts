@@ -1,6 +1,6 @@
 import type { Origin } from './origin.ts';
 
-/** What all sandboxes of one user may take of the host together, as written; no project has a say in it. */
+/** What all sandboxes of one user together may use of the host, as written. A project has no say in it. */
 export interface Share {
   /** containers that wait for sandboxes to come */
   readonly ready: number;

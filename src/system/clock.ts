@@ -1,4 +1,4 @@
-/** Time as a parameter. */
+/** The clock as a parameter. */
 export interface Clock {
   /** milliseconds since the epoch; may jump */
   readonly nowMs: () => number;

@@ -2,7 +2,7 @@ import type { Environment } from './environment.ts';
 import { baseEnvironment } from './environment.ts';
 import { run } from './process.ts';
 
-/** What a crash would write of this process's memory: nothing, where the host lets us say so. */
+/** Keeps this process's memory out of core dumps, where the host lets us say so. */
 export interface CoreDumpOptions {
   readonly env: Environment;
   readonly pid?: number;

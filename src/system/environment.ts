@@ -1,6 +1,6 @@
 import { isAbsolute, normalize, sep } from 'node:path';
 
-/** The process environment, read in this file only; everything else is handed an `Environment`. */
+/** The process environment. Only this file reads it; all other code is handed an `Environment`. */
 export interface Environment {
   /** The value of a variable; an empty one counts as absent. */
   readonly get: (name: string) => string | undefined;

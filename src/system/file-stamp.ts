@@ -1,6 +1,9 @@
 import { stat } from 'node:fs/promises';
 
-/** Tells whether a file is another one or was written since: device, inode, size and times in one text. Follows links. */
+/**
+ * Tells whether a path now names another file, or the same file was written since: one text of device, inode, size and times.
+ * Follows links.
+ */
 export async function stampOf(path: string): Promise<string | undefined> {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });

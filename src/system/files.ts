@@ -6,7 +6,7 @@ import { CasemateError } from '../base/errors.ts';
 import { keepTrying } from './keep-trying.ts';
 import { leftBehind, ownMark } from './owner-mark.ts';
 
-/** Files of our own state: private, written whole or not at all, durable before they are reported. */
+/** Writes the files of our own state: private, whole or not at all, and durable before they are reported. */
 
 /** Makes `path` and its parents with mode 0700; refuses one that others can enter. */
 export async function privateFolder(path: string): Promise<string> {

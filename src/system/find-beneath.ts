@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 
 /**
- * Looks for files by name below a folder that somebody else may be changing, through open handles: no symbolic link is
- * followed, nothing but regular files is read, and amounts are bounded. What cannot be read is left out.
+ * Finds files by name below a folder that someone else may be changing. It works through open handles: it follows no symbolic
+ * link, reads only regular files, and bounds its work. It leaves out what it cannot read.
  */
 export interface FindOptions {
   readonly wantsFile: (name: string) => boolean;

@@ -1,4 +1,4 @@
-/** Ownership of whole trees, for who runs with the ids of a host. */
+/** Changes the owner of whole trees. */
 import { lchown, lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 

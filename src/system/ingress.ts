@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 
 /**
- * How connections from one sandbox reach the gateway, whatever the engine: accepted in the sandbox's network namespace
- * or carried out of it. Neither engines nor the gateway know more of each other than this.
+ * How connections from one sandbox reach the gateway, whatever the engine: accepted inside the sandbox's network namespace, or
+ * carried out of it. This is all that engines and the gateway know of each other.
  */
 export interface Ingress {
   /** Called once, before the sandbox's first process starts. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from './process-identity.ts';
 
 /**
- * Names of things that a process makes for a moment say which process that is, so that what a killed one left can be told
- * from what is in use. A mark is `PID-TICKS`.
+ * Puts the owning process into the names of temporary things, so that leftovers of a killed process can be told from things in
+ * use. A mark is `PID-TICKS`.
  */
 let self: Promise<ProcessIdentity | undefined> | undefined;
 

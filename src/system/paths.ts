@@ -6,8 +6,8 @@ import { visible } from '../base/text.ts';
 import type { Environment } from './environment.ts';
 
 /**
- * Where this program keeps things (XDG Base Directory Specification 0.8). `CASEMATE_HOME` puts all under one root,
- * `CASEMATE_IMAGES` the images elsewhere, e.g. on a larger disk.
+ * Where this program keeps things (XDG Base Directory Specification 0.8). `CASEMATE_HOME` puts everything under one root;
+ * `CASEMATE_IMAGES` puts the images elsewhere, for example on a larger disk.
  */
 export interface Paths {
   /** user's policy and settings */

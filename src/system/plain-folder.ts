@@ -4,8 +4,9 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { isErrno } from './files.ts';
 
 /**
- * Opens a folder by its absolute path, name by name, each looked up in the one before: no part of the path may be a symbolic
- * link. For folders above which somebody else may be changing names, a sandbox whose workspace this one lies in even.
+ * Opens a folder by its absolute path, one name at a time, each looked up in the folder before it, and accepts no symbolic link
+ * anywhere in the path. For folders whose parents someone else may be changing, for example another sandbox whose workspace
+ * contains this one.
  */
 export async function openPlainFolder(path: string): Promise<FileHandle> {
   let held = await open('/', flags);

@@ -5,7 +5,9 @@ import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { isErrno } from './files.ts';
 
-/** Reads a file that must be a secret of its owner: no link, a regular file, the caller's own, closed to everyone else. */
+/**
+ * Reads a file that must be a secret of its owner: a regular file, not a link, owned by the caller and closed to everyone else.
+ */
 
 export interface PrivateFileOptions {
   /** who must own the file */

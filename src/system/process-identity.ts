@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 
 /**
- * Which process a number means: a process id alone is reused, id and start time together are not, as long as the machine
- * runs. After a reboot both begin anew, and what is written down may mean somebody else's process.
+ * Says which process a number means. Process ids are reused, but an id together with its start time is unique until the machine
+ * reboots. After a reboot both start over, so a stored pair may name someone else's process.
  */
 export interface ProcessIdentity {
   readonly pid: number;

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { CasemateError } from '../base/errors.ts';
 import { gather } from '../base/gather.ts';
 
-/** Programs, started from argument lists. No other file of this project starts a process; nothing here knows a shell. */
+/** Starts programs from argument lists. No other file of this project starts a process, and nothing here uses a shell. */
 
 export interface RunOptions {
   readonly cwd?: string | undefined;

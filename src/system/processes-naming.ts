@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 
-/** Processes of this host one of whose arguments is exactly this word: for words that nobody else would use. */
+/** Finds the processes of this host that have exactly this word among their arguments. For words that no one else would use. */
 export async function processesNaming(word: string): Promise<readonly number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(

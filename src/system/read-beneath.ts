@@ -4,8 +4,8 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 import { isErrno } from './files.ts';
 
 /**
- * Reads files below a folder, component by component through open handles: no symbolic link is followed, nothing but
- * regular files is opened to its content, and amounts are bounded. What was not read is reported by name.
+ * Reads files below a folder, component by component through open handles: it follows no symbolic link, reads only regular
+ * files, and bounds its work. It reports by name what it did not read.
  */
 export type Found =
   | { readonly kind: 'file'; readonly path: string; readonly content: Buffer; readonly executable: boolean }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { isErrno } from './files.ts';
 
-/** Removes a folder that a sandbox filled: whatever modes it set and however deep it built. */
+/** Removes a folder that a sandbox filled, whatever modes it set and however deep it nested. */
 
 /**
  * Nothing may still write in the folder. Links are removed and never followed. The quick way fails on folders that their

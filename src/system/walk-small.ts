@@ -2,9 +2,9 @@ import { constants, type Dirent } from 'node:fs';
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 
 /**
- * Lists a small tree that somebody else may be changing, through open handles: no symbolic link is followed and no other file
- * system entered. Of a tree that is not small, or cannot be listed whole, it says nothing: find(1) is for those, whose start
- * alone takes as long as this does for some twenty folders.
+ * Lists a small tree that someone else may be changing, through open handles: it follows no symbolic link and enters no other
+ * file system. It gives no answer for a tree that is large or cannot be listed whole; find(1) is for those, because merely
+ * starting it takes as long as walking some twenty folders here.
  */
 export interface SmallTree {
   /** whether to list what is in it */

@@ -1,4 +1,4 @@
-/** What Claude Code prints with `--output-format stream-json`, one JSON object a line, as lines for a person. */
+/** Turns what Claude Code prints with `--output-format stream-json`, one JSON object a line, into lines for a person. */
 
 /** Lines to show for one line of the stream; nothing for what a person need not see. Safe text is the caller's concern. */
 export function stepsOf(line: string): readonly string[] {

@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * A stand-in for an authorization server on loopback, for tests and trials: nobody logs in here, and its tokens open
- * nothing but the stand-in for the model API. It keeps to OAuth 2.0 with PKCE, rotates refresh tokens, and ends a family
- * when a used one comes again (RFC 9700 section 4.14).
+ * A stand-in for an authorization server on loopback, for tests and trials. No one logs in here, and its tokens open only the
+ * stand-in for the model API. It follows OAuth 2.0 with PKCE, rotates refresh tokens, and ends a token family when a used
+ * refresh token comes again (RFC 9700 section 4.14).
  */
 export interface AuthorizationServer {
   /** `http://127.0.0.1:<port>` */

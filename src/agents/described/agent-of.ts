@@ -4,7 +4,7 @@ import type { AgentPrint, AgentTask } from '../print.ts';
 import { outputReader } from './output-reader.ts';
 import type { WrittenAgent } from './schema.ts';
 
-/** A description as an agent: the same row as the ones in code, by filling in. */
+/** Turns a description into an agent: the same kind of row as the built-in agents, filled in from the description. */
 
 type Permissions = 'ask' | 'skip';
 

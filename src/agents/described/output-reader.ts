@@ -10,7 +10,7 @@ import {
 } from '../print.ts';
 import type { WrittenOutput } from './output-schema.ts';
 
-/** Reads what an agent prints by the form that its description declares. What it holds was written in the sandbox. */
+/** Reads an agent's output in the form that its description declares. Its content was written in the sandbox. */
 
 type Fields = NonNullable<WrittenOutput['fields']>;
 type Event = NonNullable<WrittenOutput['events']>[number];

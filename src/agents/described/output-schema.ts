@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** How the output of an agent that works without a person is read: one of three forms, fields by their path. */
+/** How to read the output of an agent that works without a person: one of three forms, with fields named by their paths. */
 
 const fieldPath = z
   .string()

@@ -7,7 +7,7 @@ import { parseFile, type FileText } from '../../policy/written/parse-file.ts';
 import { positionOf, type ValuePath } from '../../policy/written/policy-layer.ts';
 import { agentKeysAt, agentSchema, type WrittenAgent } from './schema.ts';
 
-/** Text of a file that describes an agent, judged: what cannot be, and what would take a credential elsewhere, is refused. */
+/** Parses and judges a file that describes an agent. It refuses what cannot work, and what would send a credential elsewhere. */
 
 interface Fault {
   readonly path: ValuePath;

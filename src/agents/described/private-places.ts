@@ -1,6 +1,6 @@
 import { isSecretFile } from '../secret-patterns.ts';
 
-/** Places of a home that never come along, whoever asks: they hold keys, or what the host starts by itself. */
+/** Places in a home that are never copied, whoever asks: they hold keys, or programs that the host starts by itself. */
 
 const privateFolders = new Set([
   '.ssh',

@@ -14,8 +14,8 @@ import { parseAgent } from './parse-agent.ts';
 import type { WrittenAgent } from './schema.ts';
 
 /**
- * Agents that files describe, beside those of this program. They decide where credentials go, so only the organisation's
- * folder and the user's own are read, never a project's; and a file there that anybody else can change starts nothing.
+ * Agents that files describe, in addition to the built-in ones. These files decide where credentials go, so they are read only
+ * from the organisation's folder and the user's own, never from a project. A file there that someone else can change is refused.
  */
 
 export interface AgentDescription {

@@ -1,7 +1,10 @@
 import { providers } from '../../credentials/providers.ts';
 import { trustEnvironment } from '../trust.ts';
 
-/** Variables that no description sets: those that say where programs and trust come from, and those that hold phantoms. */
+/**
+ * Variables that no description may set: those that decide which programs and certificates are trusted, and those that hold
+ * phantoms.
+ */
 
 const trusted = new Set(Object.keys(trustEnvironment()));
 

@@ -13,7 +13,7 @@ import { isPrivatePlace } from './private-places.ts';
 import { outputSchema } from './output-schema.ts';
 import { reservedVariable } from './reserved-variables.ts';
 
-/** The form of a file that describes an agent. What is said here is shown by editors and on the page about agents. */
+/** The form of a file that describes an agent. Editors and the reference page about agents show the descriptions in it. */
 
 const noSecret = (text: string): boolean => secretIn(text) === undefined;
 const secretFault = { error: 'looks like a secret; name a `credential`, and the gateway puts its value on the wire' };

@@ -5,8 +5,8 @@ import { fromVariables, regionOf, type AwsAccess, type AwsReading } from './aws-
 import { assumeWithToken } from './aws-sts.ts';
 
 /**
- * AWS credentials as the AWS tools would find them: variables, profiles, a web identity, the container, the instance.
- * Not by their SDK: that reads this process's own environment, and runs `credential_process` through a shell.
+ * Finds AWS credentials as the AWS tools would: variables, profiles, a web identity, the container, the instance. It does not
+ * use the AWS SDK, which reads this process's own environment and runs `credential_process` through a shell.
  */
 /** Variables of the caller that the chain looks at. */
 export const awsVariables = [

@@ -2,7 +2,7 @@ import { unavailable } from '../sources/checked-value.ts';
 import type { HostReply } from '../host-request.ts';
 import type { AwsAccess, AwsFields } from './aws-reading.ts';
 
-/** The few requests by which AWS keys are had. Nothing of an answer is in an error: it may hold what was asked for. */
+/** The few requests that obtain AWS keys. An error never quotes an answer, which may hold the keys. */
 export interface AwsRequest {
   readonly url: string;
   readonly method?: 'GET' | 'POST' | 'PUT';

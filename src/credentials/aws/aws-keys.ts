@@ -3,8 +3,8 @@ import type { Material } from '../credential.ts';
 import { secret } from '../secret.ts';
 
 /**
- * A pair of AWS keys from one text: the answer of a `credential_process` (JSON with `AccessKeyId`, `SecretAccessKey`
- * and `SessionToken`), or `id:secret` and `id:secret:token`.
+ * Reads a pair of AWS keys from one text: the answer of a `credential_process` (JSON with `AccessKeyId`, `SecretAccessKey` and
+ * `SessionToken`), or `id:secret` and `id:secret:token`.
  */
 const keyId = /^[A-Z0-9]{16,128}$/;
 

@@ -4,7 +4,9 @@ import { unavailable } from '../sources/checked-value.ts';
 import { awsReading, type AwsAccess, type AwsReading } from './aws-reading.ts';
 import { askAws, fieldsFromJson } from './aws-http.ts';
 
-/** Keys that a container service or the machine itself hands out. They are asked on the host, never for a sandbox's request. */
+/**
+ * Keys that a container service or the machine itself hands out. They are requested on the host, never on behalf of a sandbox.
+ */
 
 const container = 'the credentials endpoint of the container';
 const instance = 'the metadata service of the instance';

@@ -5,7 +5,7 @@ import type { SendOnHost } from '../host-request.ts';
 import { checkedValue } from '../sources/checked-value.ts';
 import type { Material } from '../credential.ts';
 
-/** AWS keys as they were found, and what the finding of them works with. */
+/** AWS keys as they were found, and what the code that finds them works with. */
 
 export interface AwsReading {
   readonly material: Material;

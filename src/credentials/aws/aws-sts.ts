@@ -6,7 +6,7 @@ import { askAws, fieldsFromXml } from './aws-http.ts';
 import { readSecretFile } from '../sources/secret-file.ts';
 import { signRequest, type AwsKeys } from './sigv4.ts';
 
-/** Roles: session keys from the token service (STS), by a call signed with other keys or by a token of an identity. */
+/** Roles: session keys from the token service (STS), requested by a call signed with other keys or by an identity token. */
 export interface AssumedRole {
   readonly role: string;
   readonly session: string | undefined;

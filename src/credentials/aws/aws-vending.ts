@@ -1,6 +1,6 @@
 /**
- * Calls of AWS whose answer is a fresh credential: signed for a sandbox, they would bring a real one into it. Of the
- * services here the calls are known by name; what a service keeps as data, such as a secret store, is not among them.
+ * AWS calls that answer with a fresh credential: signed for a sandbox, they would bring a real one into it. The calls are known
+ * by name for the services listed here. Data that a service stores, such as a secret store's, is not covered.
  */
 export interface AwsCall {
   readonly service: string;

@@ -1,7 +1,7 @@
 /**
- * What a signed request says about itself (AWS Signature Version 4): whose key, which region, which service. Nothing of
- * the signature itself is believed; region and service are compared with the name of the host, because they decide
- * what the new signature is good for.
+ * What a signed request says about itself (AWS Signature Version 4): whose key, which region, which service. The signature
+ * itself is not trusted; region and service are compared with the host name, because they decide what the new signature is good
+ * for.
  */
 export interface SigningScope {
   readonly accessKeyId: string;

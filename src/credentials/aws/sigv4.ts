@@ -3,8 +3,8 @@ import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import type { Material } from '../credential.ts';
 
 /**
- * Signs a request anew (AWS Signature Version 4) over exactly what is sent. The signer is the one of the AWS SDK for
- * JavaScript; it is loaded at the first signature.
+ * Signs a request again (AWS Signature Version 4), over exactly what is sent. The signer is that of the AWS SDK for JavaScript;
+ * it is loaded for the first signature.
  */
 export interface SignInput {
   readonly method: string;

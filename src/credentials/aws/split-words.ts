@@ -1,6 +1,6 @@
 import { unavailable } from '../sources/checked-value.ts';
 
-/** The words of a line as the AWS tools split `credential_process`: by spaces, quotes hold together; no shell reads it. */
+/** Splits `credential_process` into words as the AWS tools do: at spaces, with quotes grouping. No shell reads it. */
 export function splitWords(line: string): readonly string[] {
   const words: string[] = [];
   const pattern = /\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"']+))(?=\s|$)/gy;

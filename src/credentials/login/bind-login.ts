@@ -4,7 +4,7 @@ import { localLogin } from './local-login.ts';
 import { oauthClientOf } from './oauth-clients.ts';
 import { standInMaker, type StandInMaker } from './stand-ins.ts';
 
-/** A login as one sandbox has it: its stand-ins, and the authorization server that answers it on the host. */
+/** A login as one sandbox has it: its stand-in tokens, and the authorization server on the host that renews them. */
 export interface BoundLogin {
   readonly standIns: StandInMaker;
   readonly local: LocalResponder;

@@ -6,7 +6,7 @@ import type { OAuthClient, OAuthServer } from './oauth-clients.ts';
 import type { TokenFamily } from './token-family.ts';
 import { exchangeCode, type TokenPost } from './token-request.ts';
 
-/** A login of our own: the authorization code flow with PKCE (RFC 7636). The verifier stays in this process. */
+/** Our own login: the authorization code flow with PKCE (RFC 7636). The verifier stays in this process. */
 export interface CodeFlow {
   /** for the person's browser */
   readonly url: string;

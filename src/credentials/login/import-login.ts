@@ -7,7 +7,10 @@ import { accountIn, expiryIn } from './code-flow.ts';
 import type { OAuthClient, OAuthServer } from './oauth-clients.ts';
 import type { TokenFamily } from './token-family.ts';
 
-/** Reads what an agent's own client keeps on the host: observed with Claude Code 2.1.329 and Codex 0.169.0 on 2026-11-21. */
+/**
+ * Reads the login that an agent's own client keeps on the host. Observed with Claude Code 2.1.329 and Codex 0.169.0 on
+ * 2026-11-21.
+ */
 
 const token = z.string().regex(/^[\x21-\x7e]{8,65536}$/);
 

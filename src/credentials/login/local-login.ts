@@ -4,8 +4,8 @@ import type { OAuthClient } from './oauth-clients.ts';
 import type { StandInMaker } from './stand-ins.ts';
 
 /**
- * The authorization server as a sandbox sees it: renewals give new stand-ins, logging out changes nothing outside, and
- * nobody logs in from in there. No byte of these requests leaves the host.
+ * The authorization server as a sandbox sees it. Renewals give new stand-ins, logging out changes nothing outside, and no one
+ * can log in from there. No byte of these requests leaves the host.
  */
 export function localLogin(client: OAuthClient, standIns: StandInMaker): LocalResponder {
   const tokenHost = new URL(client.server.tokenUrl).hostname;

@@ -19,8 +19,8 @@ import {
 import { noteOf, type LoginNote, type LoginRecord, type TokenFamily } from './token-family.ts';
 
 /**
- * The one owner of each login on this host. It renews the tokens once for all sandboxes and callers, before they end and
- * when they are refused, and gives a new access token to nobody before its refresh token is on disk.
+ * The one owner of each login on this host. It renews tokens once for all sandboxes and callers, before they expire and when
+ * they are refused, and hands out a new access token only after its refresh token is on disk.
  */
 export interface LoginKeeper {
   /** `undefined`: no such login. Waits for a renewal that is under way. Throws `CREDENTIAL_UNAVAILABLE`, `LOGIN_ENDED`. */

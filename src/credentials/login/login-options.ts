@@ -2,7 +2,7 @@ import type { TokenPost } from './token-request.ts';
 import type { SealedStore } from '../sealed/sealed-store.ts';
 import type { Clock } from '../../system/clock.ts';
 
-/** What the keeper of logins is made with. */
+/** The options for making a login keeper. */
 export interface LoginKeeperOptions {
   readonly store: Pick<SealedStore, 'get' | 'put' | 'remove' | 'list'>;
   readonly post: TokenPost;

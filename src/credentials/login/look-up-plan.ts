@@ -4,8 +4,8 @@ import type { SendOnHost } from '../host-request.ts';
 import type { OAuthClient } from './oauth-clients.ts';
 
 /**
- * The plan of a subscription, which the answer with Claude's tokens leaves out: its client asks for it after a login, and
- * so is it asked for here, once, on the host. Of the answer, which also holds a name and a mail address, nothing else is kept.
+ * Looks up the subscription plan, which the token response for Claude leaves out. Claude Code asks for it after a login, so we
+ * ask for it too, once, on the host. The answer also holds a name and a mail address; only the plan is kept.
  */
 
 const profile = z.object({ organization: z.object({ organization_type: z.string().max(64) }) });

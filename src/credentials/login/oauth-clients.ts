@@ -1,6 +1,6 @@
 /**
- * The public OAuth clients of the agents, as data. Read out of Claude Code 2.1.329 and Codex 0.169.0 on 2026-11-21: both
- * are public clients with PKCE (RFC 7636) whose refresh tokens rotate.
+ * The public OAuth clients of the agents, as data. Taken from Claude Code 2.1.329 and Codex 0.169.0 on 2026-11-21: both are
+ * public clients with PKCE (RFC 7636) whose refresh tokens rotate.
  */
 export interface OAuthClient {
   readonly agent: string;

@@ -6,7 +6,7 @@ import type { LoginEvent, LoginKeeperOptions } from './login-options.ts';
 import { noteOf, parseLoginRecord, type LoginRecord, type TokenFamily } from './token-family.ts';
 import { refreshTokens, type NewTokens } from './token-request.ts';
 
-/** One renewal of a login, from the marker on disk to the new tokens on disk, and when it is due. */
+/** One renewal of a login, from the marker on disk to the new tokens on disk, and when a renewal is due. */
 
 /** Renewed this long before the end, or in the last fifth of a short life; the margin varies by half. */
 const marginMs = 10 * 60_000;

@@ -4,8 +4,8 @@ import { makePhantom, type PhantomOwner } from '../phantom.ts';
 import type { PhantomShape } from '../providers.ts';
 
 /**
- * What a sandbox holds instead of the tokens of a login. They get another form every few hours (a generation), so that
- * they are renewed as real ones are; all are derived, so that nothing need be kept over a restart.
+ * What a sandbox holds instead of the tokens of a login. Every few hours they change (a generation), so that agents renew them
+ * as they would real ones. All are derived, so nothing has to be stored across a restart.
  */
 export interface StandIns {
   readonly accessToken: string;

@@ -5,7 +5,7 @@ import { visible } from '../../base/text.ts';
 import type { OAuthClient } from './oauth-clients.ts';
 import type { TokenFamily } from './token-family.ts';
 
-/** Requests to an authorization server and what their answers mean (RFC 6749 sections 4.1.3, 5 and 6, RFC 7009). */
+/** Requests to an authorization server, and what its answers mean (RFC 6749 sections 4.1.3, 5 and 6, RFC 7009). */
 
 /** Carries one request out on the host. It throws an `UnsentError` where nothing of it was sent. */
 export type TokenPost = (request: TokenRequest) => Promise<TokenReply>;

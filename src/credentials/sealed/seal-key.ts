@@ -10,8 +10,8 @@ import { unavailable } from '../sources/checked-value.ts';
 import { readKeychain, writeKeychain, type KeychainAccess } from '../sources/keychain.ts';
 
 /**
- * The key of the sealed values: in the operating system's keychain where one answers, else in a file of the
- * configuration folder, apart from the state folder, so that a copy of the state holds no value that can be opened.
+ * The key of the sealed values. It is in the operating system's keychain if one answers, and otherwise in a file of the
+ * configuration folder: outside the state folder, so that a copy of the state holds no value that can be opened.
  */
 export interface SealKeyPlace extends KeychainAccess {
   /** configuration folder, absolute */

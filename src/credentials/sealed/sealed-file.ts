@@ -3,9 +3,9 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, ti
 import { z } from 'zod';
 
 /**
- * The form of the file of sealed values. Each value is sealed by itself (AES-256-GCM, NIST SP 800-38D, random nonce of
- * 96 bits) with its kind, name and note as associated data, so that none can be put in another's place; a MAC over the
- * whole (HMAC-SHA-256) shows what was removed or cut off. Names and notes can be read without the key, values cannot.
+ * The format of the file of sealed values. Each value is sealed on its own (AES-256-GCM, NIST SP 800-38D, random nonce of 96
+ * bits) with its kind, name and note as associated data, so that none can be moved to another's place. A MAC over the whole file
+ * (HMAC-SHA-256) shows what was removed or cut off. Names and notes can be read without the key, values cannot.
  */
 export interface SealedFile {
   readonly key: KeyNote;

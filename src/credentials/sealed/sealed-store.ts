@@ -8,8 +8,8 @@ import { findOrMakeSealKey, findSealKey, type SealKeyPlace } from './seal-key.ts
 import { formatSealedFile, keysFrom, openEntry, parseSealedFile, sealEntry, type Keys, type SealedFile } from './sealed-file.ts';
 
 /**
- * Values sealed at rest: credentials, and the token families of logins. Only the daemon opens it. A file that is damaged,
- * or sealed with another key, is told of and left as it is; it is never replaced.
+ * Values sealed at rest: credentials, and the token families of logins. Only the daemon opens it. A file that is damaged or
+ * sealed with another key is reported and left alone, never replaced.
  */
 export interface SealedStore {
   /** What is sealed, without any value. Needs no key. */

@@ -5,7 +5,7 @@ import { checkedValue, unavailable } from '../sources/checked-value.ts';
 import type { Secret } from '../credential.ts';
 import type { SealedNote, SealedStore } from './sealed-store.ts';
 
-/** A credential in the sealed store: its value, and what was said about it when it was set. */
+/** A credential in the sealed store: its value, and the notes given when it was set. */
 
 export interface ValueNote {
   /** row of the provider table */

@@ -5,7 +5,9 @@ import { checkedValue, unavailable } from '../sources/checked-value.ts';
 import type { Secret } from '../credential.ts';
 import type { SealedStore } from './sealed-store.ts';
 
-/** Keys that came with the call which made a sandbox: sealed under its id, for it alone, gone with it. */
+/**
+ * Keys that arrived with the call that created a sandbox: sealed under the sandbox's id, usable by it alone, removed with it.
+ */
 export interface SessionPlace {
   readonly sandbox: string;
   /** name of the credential in the plan */

@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import type { Secret } from '../credential.ts';
 import { secret } from '../secret.ts';
 
-/** What may be a credential's value, whatever source it comes from. No error of this file holds the value. */
+/** What a credential's value may look like, whatever its source. No error from this file holds the value. */
 
 export const maxValueBytes = 64 * 1024;
 

@@ -7,7 +7,7 @@ import { run, type RunResult } from '../../system/process.ts';
 import { maxValueBytes, unavailable, withoutLastLineFeed } from './checked-value.ts';
 import type { SourceAccess } from './source-access.ts';
 
-/** A credential that a program prints. What it says on failing is not shown: it may hold what it was asked for. */
+/** A credential that a program prints. What the program says when it fails is not shown, because it may hold the credential. */
 
 const commandTimeoutMs = 30_000;
 

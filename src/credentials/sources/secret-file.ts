@@ -8,9 +8,9 @@ import { isErrno } from '../../system/files.ts';
 import { maxValueBytes, unavailable } from './checked-value.ts';
 
 /**
- * A secret that Docker or Kubernetes mounted as a file. The kubelet shows it through links (`token` to `..data/token`,
- * `..data` to a dated folder) and renews it by replacing one of them, so links are followed, but only within the folder
- * of the secret. Others may read such a file by design; none but root or its user may change it.
+ * A secret that Docker or Kubernetes mounted as a file. The kubelet exposes it through links (`token` to `..data/token`,
+ * `..data` to a dated folder) and renews it by replacing one of them, so links are followed, but only within the folder of the
+ * secret. Others may read such a file by design; only root or its user may change it.
  */
 export interface SecretFile {
   readonly content: string;

@@ -7,7 +7,7 @@ import type { stampOf } from '../../system/file-stamp.ts';
 import type { readPrivateFile } from '../../system/private-file.ts';
 import type { run } from '../../system/process.ts';
 
-/** What reading a source may use. */
+/** What a source may use to read its value. */
 export interface SourceAccess {
   /** the caller's own environment */
   readonly env: Environment;

@@ -6,7 +6,7 @@ import { matchesHost, specificity } from '../matching/host-pattern.ts';
 import { refusedCalls, type McpCalls } from './mcp.ts';
 import type { Decision, McpAllowance, NetworkRule } from '../policy.ts';
 
-/** The judgement on destinations and requests. Total: every input gets a verdict, and what no rule allows is denied. */
+/** Judges destinations and requests. Total: every input gets a verdict, and whatever no rule allows is denied. */
 
 /**
  * The rules that decide about a host and port: those that match both and say most about the host. An exact name beats a

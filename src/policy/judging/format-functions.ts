@@ -1,7 +1,7 @@
 import { hasFunctions, type Functions } from './functions.ts';
 import type { GitAllowance, HttpAllowance, McpAllowance } from '../policy.ts';
 
-/** The functions of a rule in words, one line each: as in a policy file where that is short. */
+/** Writes the functions of a rule as text, one line each; short ones as they would stand in a policy file. */
 
 /** `undefined`: everything. The lines are not made safe for a terminal. */
 export function formatFunctions(functions: Functions): readonly string[] | undefined {

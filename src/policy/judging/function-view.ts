@@ -6,7 +6,7 @@ import { compileGlob, matchPath, type PathGlob } from '../matching/match-path.ts
 import type { GitAllowance, HttpAllowance, McpAllowance, NetworkRule } from '../policy.ts';
 import { isRegistryRead } from './registry-path.ts';
 
-/** What one rule says about one request: yes, no, or that its content decides. */
+/** What one rule says about one request: yes, no, or "the content decides". */
 
 export type ContentKind = 'git-push' | 'lfs-batch' | 'mcp';
 

@@ -1,6 +1,6 @@
 import type { NetworkRule } from '../policy.ts';
 
-/** `allow`, `git` and `mcp` are one statement: a rule that writes any of them has said all of it. */
+/** `allow`, `git` and `mcp` together are one statement: a rule that writes any of them allows only what they name. */
 export type Functions = Pick<NetworkRule, 'http' | 'git' | 'mcp' | 'registry'>;
 
 export function hasFunctions({ http, git, mcp, registry }: Functions): boolean {

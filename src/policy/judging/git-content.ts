@@ -2,7 +2,7 @@ import { gitGrants, mayPush } from './git-request.ts';
 import { compileGlob, matchPath } from '../matching/match-path.ts';
 import type { GitChange, NetworkRule } from '../policy.ts';
 
-/** What the content of a git request asks for, and whether rules allow it: every reference of a push, one by one. */
+/** What the content of a git request asks for, and whether rules allow it. Every reference of a push is judged by itself. */
 
 export interface RefUpdate {
   /** full name, e.g. `refs/heads/main` */

@@ -4,8 +4,9 @@ import { compileGlob, matchPath } from '../matching/match-path.ts';
 import type { GitAllowance, NetworkRule } from '../policy.ts';
 
 /**
- * What a request asks of a git server (gitprotocol-http(5), and the batch interface of git-lfs): which repository, and
- * whether it reads or writes. Told from method, path and query alone; what is neither clearly is `unclear`.
+ * What a request asks of a git server (gitprotocol-http(5), and the batch API of git-lfs): which repository, and whether it
+ * reads or writes. Judged by method, path and query alone; a request that is neither clearly a read nor clearly a write is
+ * `unclear`.
  */
 export interface GitRequest {
   /** without leading slash and without `.git` */

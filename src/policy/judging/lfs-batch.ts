@@ -1,7 +1,7 @@
 import type { LfsBatch } from './git-content.ts';
 import { hasPlainKeys, isObject, readStrictJson } from '../../base/strict-json.ts';
 
-/** Reads a request for large files. `undefined`: not one that every reader reads alike. */
+/** Reads a batch request of git-lfs. `undefined`: it is not a request that every parser reads alike. */
 export function readLfsBatch(bytes: Uint8Array, repository: string): LfsBatch | undefined {
   const json = readStrictJson(bytes);
   if (!isObject(json) || !hasPlainKeys(json, ['operation', 'ref', 'objects', 'transfers', 'hash_algo'])) {

@@ -2,7 +2,10 @@ import { compileGlob, matchPath } from '../matching/match-path.ts';
 import type { McpAllowance } from '../policy.ts';
 import { hasPlainKeys, isObject, readStrictJson, type JsonObject, type JsonValue } from '../../base/strict-json.ts';
 
-/** Calls of the Model Context Protocol in the content of a request (JSON-RPC 2.0, Streamable HTTP), and which a rule allows. */
+/**
+ * Calls of the Model Context Protocol in the content of a request (JSON-RPC 2.0, Streamable HTTP), and which of them a rule
+ * allows.
+ */
 
 export interface McpCalls {
   readonly kind: 'mcp';

@@ -2,8 +2,8 @@ import type { RegistryKind } from '../facts.ts';
 import type { RequestLine } from './request-line.ts';
 
 /**
- * Reading from a package registry: the addresses its clients ask for, below whatever prefix a mirror puts before them.
- * An account, a token or a list of users has no such address, also where it could be read with `GET`.
+ * Recognises reads from a package registry: the addresses that its clients ask for, below whatever prefix a mirror adds.
+ * Addresses of accounts, tokens and user lists are not among them, even where `GET` could read them.
  */
 
 const segment = '[A-Za-z0-9._~+-]{1,128}';

@@ -7,7 +7,7 @@ import { faultAt } from '../written/policy-layer.ts';
 import type { Level, NetworkRule, Policy } from '../policy.ts';
 import type { Origin } from '../origin.ts';
 
-/** An agent that reaches its model at another provider than its maker: which hosts that takes, in which region. */
+/** For an agent that uses its model through a provider other than its maker: which hosts it needs, in which region. */
 
 type AgentSettings = Policy['agent'];
 

@@ -5,7 +5,7 @@ import { faultAt, originOf, type PolicyLayer, type ValuePath } from '../written/
 import { isRecipePath } from './resolve-scalars.ts';
 import type { WrittenPolicy } from '../written/schema.ts';
 
-/** What a project file must never say: it comes with the code, from whoever wrote that. */
+/** What a project file must never say, because it comes with the code and so from whoever wrote the code. */
 
 const neverThere = [
   {

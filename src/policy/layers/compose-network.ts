@@ -6,7 +6,7 @@ import { originOf, type PolicyLayer } from '../written/policy-layer.ts';
 import type { McpAllowance, NetworkRule } from '../policy.ts';
 import type { WrittenRule } from '../written/schema.ts';
 
-/** Rules of a layer as written, and written rules together with those of presets. Pure; what is left out stays out. */
+/** Joins the written rules of a layer with those of its presets. Pure; absent keys stay absent. */
 
 const defaultPorts: readonly number[] = [443];
 

@@ -4,7 +4,10 @@ import { compileGlob } from '../matching/match-path.ts';
 import type { GitAllowance, HttpAllowance, McpAllowance } from '../policy.ts';
 import { sessionMethods } from '../judging/mcp.ts';
 
-/** Whether the functions of some rules are no more than those of others. In doubt they are more: that refuses too much, never too little. */
+/**
+ * Tells whether the functions of some rules are covered by those of others. When in doubt it says no: that may refuse too much,
+ * but never too little.
+ */
 
 /** One entry for each rule that decides about the same destination; they are united. */
 export function areFunctionsWithin(lower: readonly Functions[], higher: readonly Functions[]): boolean {

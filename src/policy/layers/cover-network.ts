@@ -5,7 +5,10 @@ import { decisiveRules } from '../judging/decide.ts';
 import { matchesHost } from '../matching/host-pattern.ts';
 import type { NetworkRule } from '../policy.ts';
 
-/** Whether one set of rules allows no more than another, told exactly: by every kind of host the two can tell apart. */
+/**
+ * Tells exactly whether one set of rules allows no more than another, by checking one host of every kind that the two sets can
+ * tell apart.
+ */
 
 /** What rules together say about one host and port. */
 interface Grant {

@@ -1,8 +1,8 @@
 import type { NetworkRule } from '../policy.ts';
 
 /**
- * A lab's own hosts. All of them lie below a name that is reserved for tests (RFC 2606) and that nobody can register, so that
- * a proof can be made under whatever policy an organisation has: its daemon lets a user's policy name them, and nothing else.
+ * The hosts of a lab. All of them lie below a name that is reserved for tests (RFC 2606) and that no one can register, so that a
+ * proof can run under any organisation's policy: the lab's daemon lets a user's policy name these hosts and no others.
  */
 export const labDomain = 'proof.test';
 

@@ -5,8 +5,8 @@ import { formatOrigin } from '../written/policy-layer.ts';
 import { byDefault } from './resolve-scalars.ts';
 
 /**
- * What a caller that is no person may ask of a policy: less. A model that was talked into asking for more gets a refusal
- * that names what it asked for and where the bound stands; nothing is taken down to the bound in silence.
+ * The policy that a caller other than a person may ask for: only less than its own. A model that was talked into asking for more
+ * gets a refusal that names what it asked for and where the limit stands. Nothing is silently reduced to the limit.
  */
 export interface Narrowing {
   readonly memoryBytes?: number | undefined;

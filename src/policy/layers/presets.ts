@@ -8,7 +8,7 @@ import { faultAt } from '../written/policy-layer.ts';
 import type { HttpAllowance, NetworkRule, Policy } from '../policy.ts';
 import type { Origin } from '../origin.ts';
 
-/** Presets: named sets of rules, as data. An agent is a preset of its own name; package presets only ever read. */
+/** Presets: named sets of rules, as data. Each agent has a preset of its own name; package presets only allow reads. */
 
 /** A preset and where it was listed. */
 export interface ListedPreset {

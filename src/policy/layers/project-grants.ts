@@ -5,7 +5,10 @@ import { formatHostPattern } from '../matching/host-pattern.ts';
 import type { NetworkRule, Policy } from '../policy.ts';
 import { isRecipePath, defaultLimits } from './resolve-scalars.ts';
 
-/** What a project file asks for beyond what every sandbox has: a human approves these lines before they first hold. */
+/**
+ * What a project file asks for beyond what every sandbox has. A person approves these lines before they take effect for the
+ * first time.
+ */
 
 /**
  * One line for each grant, safe to print, in a fixed order; empty where the project only narrows. What a layer above

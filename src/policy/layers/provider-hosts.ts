@@ -3,7 +3,7 @@ import { readHostPattern } from '../matching/parse-host-pattern.ts';
 import type { HostPattern } from '../policy.ts';
 import { policyProviders } from '../providers.ts';
 
-/** The hosts a known API's key may go to: those of the provider, and those where an agent of ours needs that key. */
+/** The hosts that the key of a known API may go to: the provider's own, and those where one of our agents needs that key. */
 export function providerHosts(provider: string, facts: Facts): readonly HostPattern[] {
   const ofAgents = Object.values(facts.agents)
     .filter((agent) => agent.provider === provider)

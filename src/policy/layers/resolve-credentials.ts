@@ -10,7 +10,7 @@ import type { WrittenCredential } from '../written/schema.ts';
 import { readWrittenSource } from '../written/source-schema.ts';
 import { widens } from './widening.ts';
 
-/** Credentials by name: those that exist by themselves, and those an organisation or a user defines. */
+/** Resolves credentials by name: the built-in ones, and those that an organisation or a user defines. */
 export interface KnownCredential {
   readonly rule: CredentialRule;
   /** the only hosts it may be bound to; `undefined`: any that a trusted layer binds it to */

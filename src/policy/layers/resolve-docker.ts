@@ -5,7 +5,9 @@ import { faultAt, originOf, type PolicyLayer } from '../written/policy-layer.ts'
 import { byDefault, filesOf, type PolicyLayers } from './resolve-scalars.ts';
 import { widens } from './widening.ts';
 
-/** What of Docker the layers offer inside together: each may take away from what one above it has written, and never add. */
+/**
+ * What all layers together offer of Docker inside a sandbox. A layer may remove what a higher one wrote, and never add to it.
+ */
 
 export interface ResolvedDocker {
   readonly offer: DockerOffer;

@@ -6,7 +6,10 @@ import { filesOf, type PolicyLayers } from './resolve-scalars.ts';
 import type { WrittenPolicy } from '../written/schema.ts';
 import { widens } from './widening.ts';
 
-/** Budgets, package and upload rules of all layers. Each layer's own holds beside the others', so none can be loosened below. */
+/**
+ * Budgets, package rules and upload rules of all layers. Those of each layer hold beside the others', so a lower layer can
+ * loosen none.
+ */
 
 /** Throws `POLICY_WIDENS` for what a layer above does not allow. */
 export function resolveGuards(layers: PolicyLayers): Guards {

@@ -11,9 +11,9 @@ import { byDefault, filesOf, type PolicyLayers, type Scalars } from './resolve-s
 import { widens } from './widening.ts';
 
 /**
- * The rules of the layers together. `presets` and `network` are two keys: of each the lowest layer that writes it
- * holds, and where no layer writes `presets` it is the agent's own. A layer that writes either bounds all below it by
- * both, as they stand at that layer.
+ * Resolves the network rules of all layers. `presets` and `network` are two separate keys, and for each the lowest layer that
+ * writes it wins; if no layer writes `presets`, the agent's own preset is used. A layer that writes either key limits all lower
+ * layers to what both keys allow at that layer.
  */
 export interface ResolvedNetwork {
   readonly presets: readonly ListedPreset[];

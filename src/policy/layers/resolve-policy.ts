@@ -16,9 +16,9 @@ import { byDefault, filesOf, isRecipePath, resolveScalars, type PolicyLayers, ty
 import { widens } from './widening.ts';
 
 /**
- * The layers as one policy. Organisation, user and project bound each other downwards; the command line is the person
- * at the terminal: it may replace what user and project say, and is bound by the organisation. What a layer does not
- * write it has no opinion on: it then neither bounds nor changes anything.
+ * Resolves the layers to one policy. Organisation, user and project each limit the layers below. The command line is the person
+ * at the terminal: it may replace what user and project say, and only the organisation limits it. A key that a layer does not
+ * write neither limits nor changes anything.
  */
 
 export interface ResolveOptions {

@@ -8,7 +8,7 @@ import { originOf, type PolicyLayer, type ValuePath } from '../written/policy-la
 import type { WrittenPolicy } from '../written/schema.ts';
 import { widens } from './widening.ts';
 
-/** Single values of a policy: which layer's holds, and that none is looser than one written above it. */
+/** Resolves the single values of a policy: which layer's value is used, and that none is looser than one written above it. */
 
 /** Layers by rank. Files bind those below them; the command line is the person, bound by the organisation alone. */
 export interface PolicyLayers {

@@ -4,7 +4,7 @@ import type { Share } from '../share.ts';
 import type { WrittenPolicy } from '../written/schema.ts';
 import { byDefault, resolveScalar, type PolicyLayers, type Scalar } from './resolve-scalars.ts';
 
-/** What all sandboxes together may take, by organisation and user: the user only less than the organisation says. */
+/** What all sandboxes together may use, by organisation and user. The user may only lower what the organisation says. */
 
 type Key = keyof NonNullable<WrittenPolicy['share']>;
 

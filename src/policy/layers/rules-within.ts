@@ -4,8 +4,8 @@ import { formatHostPattern, specificity } from '../matching/host-pattern.ts';
 import type { HostPattern, NetworkRule } from '../policy.ts';
 
 /**
- * What is left of rules for one that may reach these hosts alone: at each of them exactly what the rules say there, elsewhere
- * nothing. `unmet`: entries of the list that no rule allows anything of.
+ * Cuts rules down to a list of hosts: at each of these hosts exactly what the rules allow there, and nothing elsewhere. `unmet`:
+ * entries of the list for which no rule allows anything.
  */
 export function rulesWithin(
   rules: readonly NetworkRule[],

@@ -1,4 +1,4 @@
-/** The one reading of a request path that rules are matched against. A path two servers could read apart has none. */
+/** The one reading of a request path that rules are matched against. A path that two servers could read differently has none. */
 
 const unreserved = /[A-Za-z0-9\-._~]/;
 

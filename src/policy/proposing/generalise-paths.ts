@@ -1,10 +1,10 @@
 import type { HttpAllowance } from '../policy.ts';
 
 /**
- * From paths that were asked for to few functions, by stated steps and no others: (1) a segment that is an id (digits, a
- * UUID, long hexadecimal digits, a ULID) becomes `*`; (2) where eight or more paths differ in one segment only, that
- * segment becomes `*`; (3) where a host would still need more than 64 functions, paths of the same length become one,
- * with `*` for each segment in which they differ. `**` is never made.
+ * Turns the paths that were asked for into a few functions, by these steps and no others: (1) a segment that is an id (digits, a
+ * UUID, long hexadecimal digits, a ULID) becomes `*`; (2) if eight or more paths differ in only one segment, that segment
+ * becomes `*`; (3) if a host would still need more than 64 functions, paths of equal length become one, with `*` for each
+ * segment in which they differ. `**` is never produced.
  */
 export interface SeenFunction {
   readonly method: string;

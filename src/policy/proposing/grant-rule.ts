@@ -4,7 +4,7 @@ import { firstExcess } from '../layers/cover-network.ts';
 import { decideExchange, decisiveRules } from '../judging/decide.ts';
 import type { HttpAllowance, NetworkRule } from '../policy.ts';
 
-/** From a request that was denied to the one rule that would allow it, and no more than it. Pure. */
+/** Turns a denied request into the one rule that would allow it and nothing more. Pure. */
 
 export interface DeniedRequest {
   readonly host: HostName;

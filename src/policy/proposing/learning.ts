@@ -1,6 +1,9 @@
 import type { Policy } from '../policy.ts';
 
-/** A run that is only to show what a program needs: what of it leaves the host, and what of the policy holds meanwhile. Pure. */
+/**
+ * Policy for a run that only shows what a program needs: which of its requests leave the host, and which rules hold meanwhile.
+ * Pure.
+ */
 export const learnModes = ['closed', 'reads', 'writes'] as const;
 
 /** `closed`: nothing leaves; `reads`: GET and HEAD, bounded; `writes`: everything over HTTP. Never with a credential. */

@@ -3,7 +3,7 @@ import type { Content } from '../judging/decide.ts';
 import type { RefUpdate } from '../judging/git-content.ts';
 import { readGitRequest, type GitRequest } from '../judging/git-request.ts';
 
-/** The smallest rule that would have allowed what was denied, as one line of YAML for `network:`. */
+/** The smallest rule that would have allowed a denied request, as one line of YAML for `network:`. */
 export interface Denied {
   readonly host: string;
   readonly port: number;

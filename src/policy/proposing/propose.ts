@@ -8,8 +8,8 @@ import type { HttpAllowance, NetworkRule } from '../policy.ts';
 import { ruleWords } from './words.ts';
 
 /**
- * From exchanges that were denied to the smallest set of rules that allows them beside those there are. Pure. Hosts are
- * named one by one, never by a wildcard; paths are generalised by the steps of `generalise-paths.ts` alone.
+ * Turns denied exchanges into the smallest set of rules that allows them in addition to the existing rules. Pure. Hosts are
+ * named one by one, never by a wildcard; paths are generalised only by the steps of `generalise-paths.ts`.
  */
 export interface ProposeOptions {
   /** rules of the organisation, which no proposal exceeds */

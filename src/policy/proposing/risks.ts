@@ -2,7 +2,7 @@ import { getDomain } from 'tldts';
 
 import type { DeniedRequest } from './grant-rule.ts';
 
-/** What a person should weigh before a request is allowed. Words about the request as it is shown, nothing guessed. */
+/** What a person should weigh before allowing a request. It speaks only of the request as it is shown and guesses nothing. */
 export interface RiskFacts extends DeniedRequest {
   readonly scheme: 'http' | 'https' | 'tcp';
   /** with the query */

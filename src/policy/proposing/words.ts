@@ -3,7 +3,7 @@ import { formatFunctions } from '../judging/format-functions.ts';
 import { formatHostPattern } from '../matching/host-pattern.ts';
 import type { NetworkRule } from '../policy.ts';
 
-/** What a rule would allow, as a sentence for the person who decides about it; safe to print. */
+/** What a rule would allow, as a sentence for the person who decides about it. Safe to print. */
 export function ruleWords(rule: NetworkRule): string {
   const { host, ports, credential, upstream } = rule;
   const place = ports.map((port) => `${formatHostPattern(host)}:${port}`).join(' and ');

@@ -4,7 +4,7 @@ import { keysAt } from './json-schema.ts';
 import { originOf, type PolicyLayer } from './policy-layer.ts';
 import { policySchema } from './schema.ts';
 
-/** The options of a command as a layer of the policy: the same form and the same checks as a file, other words. */
+/** The options of a command as a policy layer: the same form and the same checks as a file, under other names. */
 export interface CommandLinePolicy {
   readonly agent?: string | undefined;
   readonly permissions?: string | undefined;

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { nearest, visible } from '../../base/text.ts';
 import type { ValuePath } from './policy-layer.ts';
 
-/** What a schema found, in words for the person who wrote the file. */
+/** Puts a fault that a schema found into words for the person who wrote the file. */
 export interface SchemaFault {
   readonly path: ValuePath;
   /** the fault is the key itself, not its value */

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { policySchema } from './schema.ts';
 import type { ValuePath } from './policy-layer.ts';
 
-/** The policy file as JSON Schema (2020-12): for editors, for the reference page, and for naming the keys of a place. */
+/**
+ * The policy file as JSON Schema (2020-12): for editors, for the reference page, and for listing the keys that a place allows.
+ */
 
 /** The part of JSON Schema that our schema uses. */
 export interface JsonSchema {

@@ -6,7 +6,7 @@ import { describeIssue } from './describe-issue.ts';
 import { positionOf, type Position, type ValuePath } from './policy-layer.ts';
 import { readYaml } from './read-yaml.ts';
 
-/** Text of a file that people write, by a strict schema. Every fault is one error with path, line, column and what to do. */
+/** Parses a file that people write, by a strict schema. Each fault is one error with path, line, column and what to do. */
 export interface FileForm<T> {
   readonly schema: z.ZodType<T>;
   /** names of the keys that may stand at a path, for the nearest one */

@@ -3,7 +3,7 @@ import { parseFile } from './parse-file.ts';
 import type { PolicyLayer } from './policy-layer.ts';
 import { policySchema } from './schema.ts';
 
-/** Text of a policy file to a layer. Every fault is one `POLICY_INVALID` with path, line, column and what to do. */
+/** Parses the text of a policy file to a layer. Each fault is one `POLICY_INVALID` with path, line, column and what to do. */
 
 export interface PolicyText extends Pick<PolicyLayer, 'kind' | 'source' | 'folder' | 'workspaceFolder'> {
   readonly text: string;

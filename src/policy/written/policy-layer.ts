@@ -3,7 +3,7 @@ import { visible } from '../../base/text.ts';
 import type { Origin } from '../origin.ts';
 import type { WrittenPolicy } from './schema.ts';
 
-/** One file (or the command line) as a layer of the policy: what is written, and where each value stands. */
+/** One file, or the command line, as a policy layer: what is written, and where each value stands. */
 export interface PolicyLayer {
   readonly kind: 'organisation' | 'user' | 'project' | 'command line';
   /** absolute path of the file; for the command line a word for it */

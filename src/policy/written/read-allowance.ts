@@ -1,7 +1,7 @@
 import { canonicalPath } from '../matching/canonical-path.ts';
 import type { HttpAllowance } from '../policy.ts';
 
-/** Reads one allowed function of a host: `GET,HEAD /v1/**`, or a path alone for every method. */
+/** Reads one allowed function of a host: `GET,HEAD /v1/**`, or a path alone, which allows every method. */
 
 export type AllowanceReading = { readonly allowance: HttpAllowance } | { readonly fault: string };
 

@@ -1,6 +1,6 @@
 import { canonicalPath } from '../matching/canonical-path.ts';
 
-/** Reads the parts of a rule about git as people write them: a repository, and a branch or reference. */
+/** Reads the git parts of a rule as people write them: a repository, and a branch or another reference. */
 
 export type GitReading = { readonly value: string } | { readonly fault: string };
 

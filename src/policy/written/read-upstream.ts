@@ -3,8 +3,8 @@ import { isIP } from 'node:net';
 import { canonicalHost } from '../../base/host.ts';
 
 /**
- * What a rule has dialled instead of its host, in its one form: `http://HOST[:PORT]`, `https://HOST[:PORT]`, or
- * `tcp://HOST:PORT` for what is not HTTP. `undefined`: it is none, or says more than where.
+ * Reads the address that a rule dials instead of its host: `http://HOST[:PORT]`, `https://HOST[:PORT]`, or `tcp://HOST:PORT` for
+ * protocols other than HTTP. `undefined`: it is no such address, or holds more than one.
  */
 export function readUpstream(written: string): string | undefined {
   const isTcp = /^tcp:\/\//i.test(written);

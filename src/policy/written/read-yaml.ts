@@ -3,7 +3,10 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Docum
 import { visible } from '../../base/text.ts';
 import type { Position, ValuePath } from './policy-layer.ts';
 
-/** YAML text (1.2, core schema) to plain data with the position of every value. Only what a policy needs of YAML is taken. */
+/**
+ * Reads YAML (1.2, core schema) to plain data with the position of every value. Supports only the parts of YAML that a policy
+ * needs.
+ */
 
 export interface YamlFault {
   readonly what: string;

@@ -1,6 +1,6 @@
 import { policyJsonSchema, type JsonSchema } from './json-schema.ts';
 
-/** The reference page of the policy file, made from the schema's own descriptions, so that the two cannot drift. */
+/** The reference page of the policy file, generated from the descriptions in the schema, so that the two cannot drift apart. */
 
 export function policyReference(): string {
   return `${introduction}${functions}\n## Keys\n\n| key | value | meaning |\n|---|---|---|\n${rowsOf(policyJsonSchema(), '').join('\n')}\n`;

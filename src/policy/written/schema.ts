@@ -11,7 +11,7 @@ import { readRef, readRepository, type GitReading } from './read-git.ts';
 import { readUpstream } from './read-upstream.ts';
 import { byteSize, byteSizeFrom, durationLike, refuseValue } from './written-value.ts';
 
-/** The form of `casemate.yaml`. Every key's description here is what editors and the reference page show. */
+/** The form of `casemate.yaml`. Editors and the reference page show the descriptions of its keys. */
 
 const duration = durationLike('90s, 30m or 2h');
 

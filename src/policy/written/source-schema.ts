@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 import type { CredentialSource } from '../policy.ts';
 
-/** The form of `source` under a credential, and what it means: exactly one key says where the real value is on the host. */
+/** The form of `source` under a credential and what it means: exactly one key says where on the host the real value is. */
 
 const nonEmpty = z.string().min(1).max(4096);
 const bareName = z

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { formatBytes, parseBytes, parseDurationMs } from '../../base/units.ts';
 
-/** Values that several keys of `casemate.yaml` have in common, and how the form of one refuses a value in its own words. */
+/** Values that several keys of `casemate.yaml` share, and how to refuse one in its own words. */
 
 /** Issues with this parameter carry their own wording. */
 export function refuseValue(ctx: z.RefinementCtx, input: unknown, message: string): never {

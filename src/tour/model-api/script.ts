@@ -1,4 +1,4 @@
-/** What the stand-in model does next, as a pure function of what its earlier actions gave. Knows no wire format. */
+/** Decides what the stand-in model does next, as a pure function of the results of its earlier actions. Knows no wire format. */
 
 export type Action =
   | { readonly kind: 'run'; readonly command: string; readonly about: string }
