@@ -47,9 +47,11 @@ describe('links between pages', () => {
       path: 'docs/a.md',
       text: '# One\n[x](b.md) [y](#two) [z](https://example.com) [ok](#one) [up](../README.md)\n`[code](c.md)`',
     };
-    expect(linkFaults([page], (path) => path === 'README.md')).toEqual([
+    const other = { path: 'docs/c.md', text: '# Three\n[there](a.md#one) [not there](a.md#three)' };
+    expect(linkFaults([page, other], (path) => path !== 'docs/b.md')).toEqual([
       'docs/a.md: b.md is not there',
       'docs/a.md: there is no heading #two',
+      'docs/c.md: there is no heading a.md#three',
     ]);
   });
 });

@@ -23,19 +23,25 @@ export function manifestFaults(manifest: unknown, version: string): readonly str
 
 /** Relative links of Markdown pages that lead to no file, and links within a page to no heading. */
 export function linkFaults(pages: readonly SourceFile[], present: (path: string) => boolean): readonly string[] {
+  const headings = new Map(pages.map(({ path, text }) => [path, headingsOf(text)]));
   return pages.flatMap(({ path, text }) => {
     const prose = text.replaceAll(/```[\s\S]*?```|`[^`\n]*`/g, '');
-    const headings = new Set(Array.from(text.matchAll(/^#+ (.*)$/gm), ([, title = '']) => anchor(title)));
     return Array.from(prose.matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target)
       .filter((target) => !/^[a-z]+:/.test(target))
       .flatMap((target) => {
         const [file = '', heading] = target.split('#');
-        if (file === '') {
-          return headings.has(heading ?? '') ? [] : [`${path}: there is no heading #${heading ?? ''}`];
+        const there = file === '' ? path : join(dirname(path), file);
+        if (file !== '' && !present(there)) {
+          return [`${path}: ${file} is not there`];
         }
-        return present(join(dirname(path), file)) ? [] : [`${path}: ${file} is not there`];
+        const missing = heading !== undefined && headings.get(there)?.has(heading) === false;
+        return missing ? [`${path}: there is no heading ${target}`] : [];
       });
   });
+}
+
+function headingsOf(text: string): ReadonlySet<string> {
+  return new Set(Array.from(text.matchAll(/^#+ (.*)$/gm), ([, title = '']) => anchor(title)));
 }
 
 /** Files and folders of ours that a page names in code, such as `src/base/errors.ts`, and that are not there. */
@@ -50,8 +56,8 @@ export function pathFaults(pages: readonly SourceFile[], present: (path: string)
 /** The name of a heading as hosting sites make it. */
 function anchor(title: string): string {
   return title
+    .trim()
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-    .trim()
     .replaceAll(/\s/g, '-');
 }
