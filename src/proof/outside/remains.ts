@@ -67,10 +67,20 @@ export async function ticksNow(): Promise<number> {
 }
 
 /**
+ * Brings a sandbox to the state from which it is destroyed. `ticks`: whoever began until then is of it. Where it ends with that
+ * (`endsBefore`), whoever begins meanwhile may be of the next one, made ahead, in namespaces that have the numbers of this one's.
+ */
+export async function broughtTo<T>(before: () => Promise<T>, endsBefore: boolean) {
+  const earlier = await ticksNow();
+  const result = await before();
+  return { result, ticks: endsBefore ? earlier : await ticksNow() };
+}
+
+/**
  * A line for each thing that is still there. Numbers of namespaces are given away again: who is in one of them counts only
  * where it was started until then, `ticks` of the clock.
  */
-export async function remainsOf({ places }: Lab, traces: Traces, ticks: number): Promise<readonly string[]> {
+export async function remainsOf({ places }: Pick<Lab, 'places'>, traces: Traces, ticks: number): Promise<readonly string[]> {
   const { names, namespaces, groups, slotFile } = traces;
   const [processes, mounts, devices, files, left, slot] = await Promise.all([
     processesLeft(traces, ticks),

@@ -16,7 +16,7 @@ import { hosts } from '../lab/hosts.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { phantomIn } from '../lab/phantoms.ts';
 import { seenRow, settle, watch } from '../oracle.ts';
-import { remainsOf, ticksNow, tracesOf } from '../outside/remains.ts';
+import { broughtTo, remainsOf, ticksNow, tracesOf } from '../outside/remains.ts';
 import { changes, fingerprint } from '../outside/tree.ts';
 import type { ProbeTable } from '../probe.ts';
 
@@ -156,10 +156,7 @@ async function destroyed(lab: Lab, how: string, way: Way) {
   await write(sandbox, mark, lab.folder);
   const traces = await tracesOf(lab, sandbox, [mark, await phantomIn(sandbox)]);
   const there = await remainsOf(lab, traces, await ticksNow());
-  const earlier = await ticksNow();
-  const afterwards = await before(lab, sandbox);
-  // Whoever began later may be of the next one, made ahead, in namespaces that have the numbers of this one's.
-  const ticks = endsBefore ? earlier : await ticksNow();
+  const { result: afterwards, ticks } = await broughtTo(() => before(lab, sandbox), endsBefore);
   await destroy(lab, sandbox);
   const left = await settled(() => remainsOf(lab, traces, ticks), 8000);
   await afterwards();
