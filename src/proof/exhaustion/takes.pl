@@ -126,7 +126,7 @@ $TAKE{keys} = sub { grab($_[0], sub { my ($type, $name, $value) = ('user', "take
 
 # Priority, and limits of its own: how many of them it could raise.
 my %RAISE = (
-    'nice -5' => sub { setpriority(0, 0, -5) },
+    'one step' => sub { setpriority(0, 0, getpriority(0, 0) - 1) },
     'SCHED_FIFO' => sub { my $wish = pack('l', 50); kernel('sched_setscheduler', 0, 1, $wish) == 0 },
     'SCHED_RR' => sub { my $wish = pack('l', 50); kernel('sched_setscheduler', 0, 2, $wish) == 0 },
     'first class of input and output' => sub { kernel('ioprio_set', 1, 0, 1 << 13) == 0 },
