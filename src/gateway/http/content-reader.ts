@@ -17,7 +17,13 @@ type State = 'none' | 'length' | 'until-end' | 'size' | 'chunk' | 'chunk-end' | 
 
 /** All that is said about chunks beside their sizes, in one message. */
 const maxExtensionBytes = 16 * 1024;
+/**
+ * Chunks below this that came together go on together: each piece costs the streams behind it as much as a kilobyte does, and
+ * ten thousand chunks of one byte fit into what is read at once.
+ */
+const smallBytes = 1024;
 /** Extensions (RFC 9112 section 7.1.1) say nothing to us. */
+const mostDigits = 12;
 const sizeLine =
   /^([0-9A-Fa-f]{1,12})((?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"))?)*)$/;
 
@@ -32,6 +38,9 @@ export class ContentReader {
   #extensionBytes = 0;
   #trailerBytes = 0;
   #trailers: Field[] = [];
+  /** small chunks of the bytes that are being taken, one behind the other */
+  #small: Buffer | undefined;
+  #smallBytes = 0;
 
   /** `held`: of the connection; empty between a head and its content. */
   constructor(headerBytes: number, held: HeldText, on: ContentEvents) {
@@ -58,11 +67,26 @@ export class ContentReader {
     this.#trailerBytes = 0;
   }
 
-  /** Takes some of the bytes from `at` on, and answers where it stopped. */
+  /** Takes of the bytes from `at` on what belongs to the content, and answers where it stopped. */
   take(bytes: Buffer, at: number): number {
+    let now = at;
+    try {
+      while (now < bytes.length && this.isReading) {
+        now = this.#takeSome(bytes, now);
+      }
+    } finally {
+      this.#handSmall();
+      this.#small = undefined;
+    }
+    return now;
+  }
+
+  #takeSome(bytes: Buffer, at: number): number {
     switch (this.#state) {
       case 'size':
+        return this.#takeSize(bytes, at) ?? this.#takeLine(bytes, at);
       case 'trailers':
+        this.#handSmall();
         return this.#takeLine(bytes, at);
       case 'chunk-end':
         return this.#takeEnd(bytes, at);
@@ -85,6 +109,30 @@ export class ContentReader {
     this.#on.done(this.#trailers);
   }
 
+  /** The usual line of a chunk, digits and nothing else, where it is there as a whole: no text is made of it. */
+  #takeSize(bytes: Buffer, at: number): number | undefined {
+    let size = 0;
+    let digits = 0;
+    for (; digits < mostDigits; digits += 1) {
+      const digit = hexDigit(bytes[at + digits]);
+      if (digit === -1) {
+        break;
+      }
+      size = size * 16 + digit;
+    }
+    const end = at + digits;
+    if (digits === 0 || bytes[end] !== 0x0d || bytes[end + 1] !== 0x0a || !this.#held.isEmpty()) {
+      return undefined;
+    }
+    this.#begins(size);
+    return end + 2;
+  }
+
+  #begins(size: number): void {
+    this.#left = size;
+    this.#state = size === 0 ? 'trailers' : 'chunk';
+  }
+
   #takeLine(bytes: Buffer, at: number): number {
     const taken = this.#held.take(bytes, at, '\r\n');
     if (taken === undefined) {
@@ -104,8 +152,7 @@ export class ContentReader {
     if (digits === '' || this.#extensionBytes > maxExtensionBytes) {
       throw new MessageFault('the size of a chunk cannot be read');
     }
-    this.#left = Number.parseInt(digits, 16);
-    this.#state = this.#left === 0 ? 'trailers' : 'chunk';
+    this.#begins(Number.parseInt(digits, 16));
   }
 
   #readTrailer(line: string): void {
@@ -129,11 +176,39 @@ export class ContentReader {
       this.#state = 'chunk-end';
       this.#left = 2;
     }
-    this.#on.content(count === bytes.length ? bytes : bytes.subarray(at, at + count));
+    this.#hand(bytes, at, count);
     if (isLast) {
+      this.#handSmall();
       this.#complete();
     }
     return at + count;
+  }
+
+  #hand(bytes: Buffer, at: number, count: number): void {
+    if (count >= smallBytes || count === bytes.length) {
+      this.#handSmall();
+      this.#on.content(count === bytes.length ? bytes : bytes.subarray(at, at + count));
+      return;
+    }
+    this.#small ??= Buffer.allocUnsafe(bytes.length - at);
+    if (count > 8) {
+      bytes.copy(this.#small, this.#smallBytes, at, at + count);
+    } else {
+      // A call would take longer.
+      for (let index = 0; index < count; index += 1) {
+        this.#small[this.#smallBytes + index] = bytes[at + index] ?? 0;
+      }
+    }
+    this.#smallBytes += count;
+  }
+
+  /** A copy, so that the room is not held as long as what is in it. */
+  #handSmall(): void {
+    if (this.#small !== undefined && this.#smallBytes > 0) {
+      const small = Buffer.from(this.#small.subarray(0, this.#smallBytes));
+      this.#smallBytes = 0;
+      this.#on.content(small);
+    }
   }
 
   /** The line end behind a chunk, which may come in two parts. */
@@ -147,4 +222,16 @@ export class ContentReader {
     }
     return at + 1;
   }
+}
+
+/** -1: it is none. */
+function hexDigit(byte: number | undefined): number {
+  if (byte === undefined) {
+    return -1;
+  }
+  if (byte >= 0x30 && byte <= 0x39) {
+    return byte - 0x30;
+  }
+  const lowered = byte | 0x20;
+  return lowered >= 0x61 && lowered <= 0x66 ? lowered - 0x57 : -1;
 }

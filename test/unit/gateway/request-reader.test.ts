@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
+import { RequestReader } from '../../../src/gateway/http/request-reader.ts';
 import { readAsNode, readOurs } from '../../helpers/request-readings.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -68,6 +69,42 @@ describe('a request with more than one meaning, or none, is refused', () => {
   test('nothing behind what is refused is read', () => {
     const text = `${head}Content-Length: 1\r\n\r\nxGET /b HTTP/1.1\r\nA: b\nC: d\r\n\r\nGET /c HTTP/1.1\r\n\r\n`;
     expect(read(text).requests.map(({ target }) => target)).toEqual(['/a']);
+  });
+});
+
+describe('very many small chunks', () => {
+  const head = 'POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const piecesOf = (text: string): string[] => {
+    const pieces: string[] = [];
+    const reader = new RequestReader(65_536, {
+      head: () => true,
+      content: (piece) => void pieces.push(piece.toString('latin1')),
+      done: (trailers) => void pieces.push(`end ${JSON.stringify(trailers)}`),
+    });
+    reader.push(bytes(text));
+    return pieces;
+  };
+
+  test('go on as one piece where they came as one', () => {
+    const chunks = Array.from({ length: 10_000 }, (_, index) => `1\r\n${index % 10}\r\n`);
+    expect(piecesOf(`${head}${chunks.join('')}0\r\na: b\r\n\r\n`)).toEqual(['0123456789'.repeat(1000), 'end [["a","b"]]']);
+  });
+
+  test('keep their order among large ones', () => {
+    const large = 'y'.repeat(1024);
+    const pieces = piecesOf(`${head}1\r\na\r\n2;x=y\r\nbc\r\n400\r\n${large}\r\n00000000000D\r\nd${'e'.repeat(12)}\r\n5\r\nf`);
+    expect(pieces).toEqual(['abc', large, `d${'e'.repeat(12)}f`]);
+  });
+
+  test('have gone on where what follows them is refused', () => {
+    const pieces: string[] = [];
+    const reader = new RequestReader(65_536, {
+      head: () => true,
+      content: (piece) => void pieces.push(piece.toString('latin1')),
+      done: () => undefined,
+    });
+    expect(() => reader.push(bytes(`${head}1\r\na\r\n1\r\nb\r\nz\r\n`))).toThrow('the size of a chunk');
+    expect(pieces).toEqual(['ab']);
   });
 });
 
