@@ -1,7 +1,7 @@
 /** One line for each step of the set-up, on standard error: what runs, how long, what it last said. */
 import { Failure } from './failure.mjs';
 
-const tty = process.stderr.isTTY;
+const tty = process.stderr.isTTY && process.env.TERM !== 'dumb';
 const heartbeatMs = tty ? 200 : 15_000;
 
 /**

@@ -23,7 +23,7 @@ export const run: RunCommand = async (args, context, row) => {
   const ending = new AbortController();
   const interrupt = (): void => ending.abort(new Error('interrupted'));
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  const progress = stepProgress(stderr);
+  const progress = stepProgress(context);
   const later = setTimeout(() => progress.line(`copying ${source} to ${destination}`), quietMs);
   try {
     const asked = {

@@ -14,7 +14,7 @@ export const run: RunCommand = async (args, context, row) => {
     import('../../images/build.ts'),
     import('../../images/find-recipe.ts'),
   ]);
-  const progress = stepProgress(stderr);
+  const progress = stepProgress(context);
   const interrupted = new AbortController();
   const stop = (): void => interrupted.abort(new Error('interrupted'));
   process.once('SIGINT', stop);

@@ -1,9 +1,9 @@
 import { privateFolder } from '../../system/files.ts';
 import { buildDeps } from '../../images/build-deps.ts';
 import { ensureImage } from '../../images/ensure-image.ts';
-import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
+import { stepProgress } from '../printing/step-progress.ts';
 import { listOption, optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
 /** `casemate setup`: folders and images; what is there already is left as it is. */
@@ -14,10 +14,14 @@ export const run: RunCommand = async (args, context, row) => {
   const { paths, env, uid } = context;
   await Promise.all([paths.state, paths.config, paths.runtime].map(privateFolder));
   const images = [];
-  for (const recipe of given.length === 0 ? ['base'] : given) {
-    const progress = (text: string): void => void context.stderr.write(`${visible(text)}\n`);
-    // oxlint-disable-next-line no-await-in-loop -- the second is made from the first
-    images.push(await ensureImage(recipe, buildDeps({ paths, env, uid, progress })));
+  const progress = stepProgress(context);
+  try {
+    for (const recipe of given.length === 0 ? ['base'] : given) {
+      // oxlint-disable-next-line no-await-in-loop -- the second is made from the first
+      images.push(await ensureImage(recipe, buildDeps({ paths, env, uid, progress: progress.line })));
+    }
+  } finally {
+    progress.stop();
   }
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { images: images.map(({ recipe, digest }) => ({ recipe, digest })) });

@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 
 import { terminalSafeJson, visible } from '../../base/text.ts';
+import type { CommandContext } from '../command.ts';
 
 /** What commands print: JSON for programs, aligned text for people; colours only where the stream shows them. */
 
@@ -48,6 +49,11 @@ export function dim(stream: NodeJS.WriteStream, text: string): string {
 
 export function bold(stream: NodeJS.WriteStream, text: string): string {
   return styleText('bold', text, { stream });
+}
+
+/** Whether a line on standard error can be drawn over: at a terminal that moves its cursor, which `TERM=dumb` says it does not. */
+export function drawsOver({ stderr, env }: Pick<CommandContext, 'stderr' | 'env'>): boolean {
+  return stderr.isTTY && env.get('TERM') !== 'dumb';
 }
 
 /** `2 minutes` since then, for lists. */

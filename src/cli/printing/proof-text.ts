@@ -4,7 +4,7 @@ import { guarantees } from '../../proof/guarantees.ts';
 import type { GuaranteeVerdict, Proof } from '../../proof/prove.ts';
 import { probes } from '../../proof/probes.ts';
 import type { CommandContext } from '../command.ts';
-import { bold, dim, mark } from './output.ts';
+import { bold, dim, drawsOver, mark } from './output.ts';
 
 /** A proof for a terminal: one line a guarantee, below it what did not hold, and on request everything that was seen. */
 
@@ -59,8 +59,9 @@ function summary(stream: NodeJS.WriteStream, { findings, verdicts }: Proof): str
 }
 
 /** What is being tried, on standard error: replaced in place at a terminal, nothing elsewhere unless something fails. */
-export function proofProgress({ stderr }: CommandContext, { quiet }: { readonly quiet: boolean }) {
-  const shows = stderr.isTTY && !quiet;
+export function proofProgress(context: CommandContext, { quiet }: { readonly quiet: boolean }) {
+  const { stderr } = context;
+  const shows = drawsOver(context) && !quiet;
   const clear = (): void => void (shows && stderr.write('\r\u001B[2K'));
   return {
     start(title: string): void {

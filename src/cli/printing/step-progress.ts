@@ -1,30 +1,37 @@
 import { formatDuration } from '../../base/units.ts';
 import { visible } from '../../base/text.ts';
 import type { Progress } from '../../images/image.ts';
-import { dim } from './output.ts';
+import type { CommandContext } from '../command.ts';
+import { dim, drawsOver } from './output.ts';
 
-/** Steps of long work on standard error, each with the time since the start. On a terminal the step under way counts on. */
+/**
+ * Steps of long work on standard error, each with the time since the start. On a terminal the step under way counts on;
+ * elsewhere a step that takes long says so now and then, so that the log of a job shows that it is alive.
+ */
 export interface StepProgress {
   readonly line: Progress;
   readonly stop: () => void;
 }
 
 const frameMs = 1000;
+const heartbeatMs = 15_000;
 
-export function stepProgress(stream: NodeJS.WriteStream): StepProgress {
+export function stepProgress(context: Pick<CommandContext, 'stderr' | 'env'>, beatMs?: number): StepProgress {
+  const { stderr } = context;
+  const inPlace = drawsOver(context);
   const startedMs = performance.now();
   let current: string | undefined;
-  const stamp = (): string => dim(stream, formatDuration(Math.floor((performance.now() - startedMs) / 100) * 100).padStart(9));
-  const render = (): void => {
+  const stamp = (): string => dim(stderr, formatDuration(Math.floor((performance.now() - startedMs) / 100) * 100).padStart(9));
+  const beat = (): void => {
     if (current !== undefined) {
-      stream.write(`\r\x1b[K${stamp()}  ${current} ...`);
+      stderr.write(inPlace ? `\r\x1b[K${stamp()}  ${oneLine(current, stderr.columns)} ...` : `${stamp()}  still ${current}\n`);
     }
   };
-  const timer = stream.isTTY ? setInterval(render, frameMs) : undefined;
-  timer?.unref();
+  const timer = setInterval(beat, beatMs ?? (inPlace ? frameMs : heartbeatMs));
+  timer.unref();
   const finish = (): void => {
-    if (stream.isTTY && current !== undefined) {
-      stream.write(`\r\x1b[K${stamp()}  ${current}\n`);
+    if (inPlace && current !== undefined) {
+      stderr.write(`\r\x1b[K${stamp()}  ${current}\n`);
     }
     current = undefined;
   };
@@ -32,10 +39,10 @@ export function stepProgress(stream: NodeJS.WriteStream): StepProgress {
     line(text) {
       finish();
       current = visible(text);
-      if (stream.isTTY) {
-        render();
+      if (inPlace) {
+        beat();
       } else {
-        stream.write(`${stamp()}  ${current}\n`);
+        stderr.write(`${stamp()}  ${current}\n`);
       }
     },
     stop() {
@@ -43,4 +50,9 @@ export function stepProgress(stream: NodeJS.WriteStream): StepProgress {
       finish();
     },
   };
+}
+
+/** What is drawn over has to fit into one line beside the time and the dots: a line that wraps is left behind in part. */
+function oneLine(text: string, columns = 80): string {
+  return text.slice(0, Math.max(10, columns - 16));
 }
