@@ -10,7 +10,7 @@ export function mcpPage(): string {
   return [opening, ...tools.map(toolSection)].join('\n\n');
 }
 
-const opening = `An agent, a CI job or a program drives sandboxes over the Model Context Protocol. The client starts the server itself and speaks with it over standard input and output:
+const opening = `Casemate is an MCP server: an agent, a CI job or a program can create and use sandboxes over the Model Context Protocol. The client starts the server itself and talks to it over standard input and output:
 
 \`\`\`sh
 claude mcp add casemate -- casemate mcp --root ~/projects
@@ -20,54 +20,56 @@ claude mcp add casemate -- casemate mcp --root ~/projects
 { "mcpServers": { "casemate": { "command": "casemate", "args": ["mcp", "--root", "/home/me/projects"] } } }
 \`\`\`
 
+Below, a **caller** is whoever uses the server, and a **session** is a sandbox that a caller has created.
+
 ## What a caller may
 
-The caller is taken to be a model that was talked into anything. The daemon judges each of its calls, so nothing depends on what the server between them lets through.
+A caller is assumed to be a model that can be talked into anything. The daemon checks each of its calls, so nothing depends on the server process between them.
 
-- **Its own sessions alone.** What people and other callers have is not there for it; an id or name of theirs is answered like one that does not exist. \`--caller NAME\` says whose sessions they are (default \`mcp\`): the same name finds them again, in another process, after a restart of the daemon or of the machine.
-- **Its roots alone.** A project must lie below a folder that \`--root\` named, links resolved, judged again on what is mounted. Beside that hold the bounds on workspaces that hold for people.
-- **Less, never more.** Limits and times can be tightened against the policy and are read back from the kernel. What the policy allows, waives, trusts, and which image and runtime there is, says the person at the host; a project file that asks for more has to be approved there (\`casemate policy trust\`).
-- **Keys go in, never out.** A key in an argument is sealed on the host for that one session and put on the wire by the gateway. It is in no log, no record, no argument or environment of a process and not in the sandbox, and goes with the session. An organisation that defines a credential itself does not let another key take its place. Better: keep keys out of the caller's context and let the host have them (\`casemate credentials set\`, \`casemate login\`).
-- **${eachCaller} sessions** for each caller, ${callers} for all together, and no more than all sandboxes of the host may ([\`share\`](policy.md)). Where there are so many, \`create_session\` says who waits already and when to come again, or waits in the line for \`queueMs\`. A session ends an hour after it was made and is stopped after 15 minutes without a command, where the policy says nothing else; one that was stopped goes on with the next command.
-- **On record.** Every effect is in the journal under \`caller:NAME\`, and so is what was refused because it is the person's to do (\`caller.refused\`).
+- **Only its own sessions.** Sandboxes of people and of other callers are invisible to it: their ids and names get the same answer as ones that do not exist. \`--caller NAME\` says whose sessions they are (default \`mcp\`). The same name finds them again from another process, and after a restart of the daemon or the machine.
+- **Only its roots.** A project must be inside a folder named with \`--root\`. Symbolic links are resolved first, and what is finally mounted is checked again. The limits on workspaces that apply to people apply, too.
+- **Less, never more.** A caller can tighten limits and times below the policy; the result is read back from the kernel. What the policy allows, waives or trusts, and which image and runtime are used, is decided by the person at the host. A project file that asks for more must be approved there (\`casemate policy trust\`).
+- **Keys go in, never out.** A key given as an argument is sealed on the host for that one session, and the gateway puts it on the wire. It appears in no log, record, process argument or process environment, and not in the sandbox; it is deleted with the session. If the organisation defines a credential, another key cannot replace it. It is better to keep keys out of the caller's context and on the host (\`casemate credentials set\`, \`casemate login\`).
+- **At most ${eachCaller} sessions** for each caller, ${callers} for all callers together, and no more than the host allows for all sandboxes ([\`share\`](policy.md)). At that limit \`create_session\` says how many are waiting and when to retry, or waits in line for \`queueMs\`. Unless the policy says otherwise, a session ends an hour after it was created, and is stopped after 15 minutes without a command; a stopped session resumes with the next command.
+- **On record.** Every effect is in the journal under \`caller:NAME\`. So is everything refused because only the person at the host may do it (\`caller.refused\`).
 
-What is refused is a tool result with \`isError\`, a text \`CODE: what and why\`, and the same in \`_meta["casemate/error"]\` ([codes](errors.md)). Arguments that are not as the schema says, unknown ones among them, are a fault of the protocol (\`-32602\`) that names the argument. Texts are safe to show on a terminal; \`structuredContent\` holds output as it was.
+A refusal is a tool result with \`isError\`, a text \`CODE: what and why\`, and the same in \`_meta["casemate/error"]\` ([codes](errors.md)). Arguments that do not match the schema, including unknown ones, are a protocol error (\`-32602\`) that names the argument. Texts are safe to print on a terminal; \`structuredContent\` holds output unchanged.
 
-A call that the client cancels ends its command; a client that goes ends its commands and leaves its sessions. Where the client asks for progress it gets the last line of output, once a second at most.
+If the client cancels a call, its command ends. If the client disconnects, its commands end and its sessions stay. If the client asks for progress, it gets the latest line of output, at most once a second.
 
 ## A layout of the project
 
-\`layout\` of \`create_session\` (or \`workspace.layout\` in a policy) makes folders in the project, for its owner, where they are missing: \`imports\`, which the sandbox reads and cannot write, rename or replace; \`exports\`, which \`transfer_files\` takes out where no \`sourcePath\` is said; \`shared\`, \`Projects\`, \`Documentation\`, \`Research\`. What is put into \`imports\` on the host is there at once.
+\`layout\` of \`create_session\` (or \`workspace.layout\` in a policy) creates missing folders in the project, owned by the project's owner: \`imports\`, which the sandbox can read but not write, rename or replace; \`exports\`, which \`transfer_files\` takes out when no \`sourcePath\` is given; \`shared\`, \`Projects\`, \`Documentation\` and \`Research\`. What you put into \`imports\` on the host is visible inside at once.
 
 ## Over HTTP
 
-\`casemate mcp serve\` speaks Streamable HTTP at \`http://127.0.0.1:7391/mcp\`, for callers that come with a token:
+\`casemate mcp serve\` speaks Streamable HTTP at \`http://127.0.0.1:7391/mcp\`, for callers with a token:
 
 \`\`\`sh
 casemate caller add ci --root ~/projects --expires 30d     # prints the token, once
 claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Authorization: Bearer cmt_..."
 \`\`\`
 
-- **Roles.** \`viewer\` looks at its own sessions and plans, \`operator\` makes and uses its own, \`admin\` has those of all callers. Those of people are nobody's.
-- **Each request** is judged anew by the daemon. A token that is revoked (\`casemate caller revoke\`) or expires is worth nothing from then on: its connections, streams, calls and commands end, and the sandboxes that it used are stopped. What they hold is kept for another token of that name. Of a token only the hash is kept.
-- **Loopback alone** unless you say otherwise: \`--listen ADDRESS\` beyond it needs \`--tls-cert\`, \`--tls-key\` and the names under which it is reached (\`--host\`). Not for pages of browsers: another \`Host\` and any \`Origin\` are refused. A connection belongs to the token that began it.
-- **From inside a sandbox**: an agent there reaches the server as it reaches any host, by a name of your choice, and holds a stand-in of its token: \`casemate mcp serve --host casemate.example.com\`, \`casemate credentials set orchestrator --provider bearer --host casemate.example.com\` with the token, and in your policy
+- **Roles.** \`viewer\` can look at its own sessions and plans, \`operator\` can create and use its own, \`admin\` can do so with the sessions of all callers. No role reaches the sandboxes of people.
+- **Each request** is checked anew by the daemon. When a token is revoked (\`casemate caller revoke\`) or expires, its connections, streams, calls and commands end at once, and the sandboxes it used are stopped. Their contents are kept for another token with the same name. Only a hash of each token is stored.
+- **Loopback only**, unless you say otherwise: \`--listen ADDRESS\` beyond loopback needs \`--tls-cert\`, \`--tls-key\` and the names under which clients reach it (\`--host\`). It does not serve web pages: another \`Host\` and any \`Origin\` are refused. A connection belongs to the token that opened it.
+- **From inside a sandbox**, an agent reaches the server like any other host, under a name of your choice, and holds a stand-in of its token. Start \`casemate mcp serve --host casemate.example.com\`, store the token with \`casemate credentials set orchestrator --provider bearer --host casemate.example.com\`, and write in your policy:
 
   \`\`\`yaml
   credentials: { orchestrator: { provider: bearer, source: { stored: orchestrator } } }
   network: [{ host: casemate.example.com, credential: orchestrator, upstream: "http://127.0.0.1:7391" }]
   \`\`\`
 
-  It names the server in \`mcpConfig\` with \`{ "type": "http", "url": "https://casemate.example.com/mcp", "headers": { "Authorization": { "credential": "orchestrator", "prefix": "Bearer " } } }\`.
+  In \`mcpConfig\` the server is named with \`{ "type": "http", "url": "https://casemate.example.com/mcp", "headers": { "Authorization": { "credential": "orchestrator", "prefix": "Bearer " } } }\`.
 
-- **A policy of its own** for a caller, in the place of yours: \`--policy FILE\` of \`casemate caller add\` and \`casemate mcp\`. It must lie in none of its roots; the organisation's bounds it as ever.
-- **What is left** of callers that are gone: \`casemate reap --dry-run\` lists it, \`casemate reap\` removes it.
-- **Bounds.** 16 connections and 64 open requests for each caller, 64 calls that are being answered (over standard input and output, too), messages of 8 MiB at most, and for each tool, and for lists and resources, a number of calls at once that fills again (\`RATE_LIMITED\` says when); ten \`create_session\` at once, then one in six seconds.
-- The process that serves HTTP holds no credential: it has no more than a command line has.
+- **A separate policy** for a caller, in place of yours: \`--policy FILE\` of \`casemate caller add\` and \`casemate mcp\`. The file must not be inside any of the caller's roots. The organisation's policy limits it as always.
+- **Left-overs** of callers that are gone: \`casemate reap --dry-run\` lists them, \`casemate reap\` removes them.
+- **Limits.** For each caller: 16 connections, 64 open requests, and 64 calls in progress (the last also over standard input and output). Messages have at most 8 MiB. Each tool, and lists and resources, have a call allowance that refills over time (\`RATE_LIMITED\` says when); for \`create_session\` it is ten at once, then one every six seconds.
+- The process that serves HTTP holds no credential: it has no more rights than a command line of yours.
 
 ## Servers inside
 
-\`mcpConfig\` gives Claude Code, Codex, and an agent whose description says how, servers that run in the sandbox, and \`mcpMounts\` puts their folders there, as copies:
+\`mcpConfig\` gives the agent MCP servers that run inside the sandbox. It works with Claude Code, Codex, and agents whose description says how. \`mcpMounts\` copies the servers' folders into the sandbox:
 
 \`\`\`json
 {
@@ -85,20 +87,20 @@ claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Aut
 }
 \`\`\`
 
-A key is never written there. \`{ "credential": NAME }\` becomes the stand-in of a credential that the policy defines, for this sandbox alone; the gateway puts the key on the wire, at the hosts that the policy binds it to.
+Never write a key there. \`{ "credential": NAME }\` becomes the stand-in of a credential that the policy defines, for this sandbox only; the gateway puts the real key on the wire, at the hosts to which the policy binds it.
 
-\`network_isolation\` is the list of hosts that one server may reach, exact names or \`*.example.com\`; \`true\` is the empty list. Such a server runs in a **sandbox of its own** beside the session: same image, same project folder, same copies of \`mcpMounts\`, but a home, a network namespace and a gateway of its own, whose rules are those of the policy at these hosts and nothing elsewhere. Only the credentials that its \`env\` names are there, as stand-ins of its own; the agent's key is not.
+\`network_isolation\` lists the hosts that one server may reach: exact names or \`*.example.com\`; \`true\` means the empty list. Such a server runs in a **sandbox of its own** beside the session. It has the same image, project folder and copies of \`mcpMounts\`, but its own home folder, network namespace and gateway, whose rules are those of the policy for the listed hosts and nothing else. It gets stand-ins only for the credentials that its \`env\` names, and never the agent's key.
 
-- A list only narrows: a host that the policy does not allow, and one where the policy puts a credential on the wire that the server is not given, is refused at \`create_session\`. Nobody is asked for more while it runs, and what a person allows the session opens nothing here.
-- The agent finds a short command in its file, which joins it to a place at the gateway, \`mcp-1.casemate.internal\`; the daemon joins that to the server, which is started there like any command, once for each connection and eight times at most. \`get_events\` has it all, with \`server\` in the details; what the server prints on standard error is in \`get_session_logs\`.
-- It is started, stopped and removed with the session and by nobody else (\`casemate ls\` shows it as \`for NAME\`). It counts as a sandbox of the caller's, uses up the session's budgets, and all of these servers together have one half of the session's memory, processors, processes and disk.
-- For a server that is reached (\`type\`, \`url\`) the list can only be the host of its URL, which the policy has to allow: where it goes from there is not seen here.
-- \`{ "preset": "context7" }\` and \`{ "preset": "serena" }\` are servers of an exact version, with or without \`network_isolation\`. Context7 is fetched by npx, from the npm registry where the policy allows it; a list of its own has to name that registry's host. Serena has an image of its own (\`casemate image build serena\`) and so always a sandbox of its own; without a list it has no network.
-- Without \`network_isolation\` a server runs beside the agent and may reach what the session may. \`false\` says so in words, and is refused at the levels \`service\` and \`maximum\`.
+- A list can only narrow. \`create_session\` refuses a host that the policy does not allow, and a host where the policy puts a credential on the wire that the server is not given. Nobody is asked for more while it runs, and what a person allows the session opens nothing here.
+- In its configuration the agent finds a short command that connects to a local name at the gateway, \`mcp-1.casemate.internal\`. The daemon connects that to the server, which it starts like any command, once for each connection and at most eight times. \`get_events\` reports all of it, with \`server\` in the details; what the server prints on standard error is in \`get_session_logs\`.
+- This sandbox is started, stopped and removed with the session and by nobody else (\`casemate ls\` shows it as \`for NAME\`). It counts as one of the caller's sandboxes and uses up the session's budgets. All such servers together have half of the session's memory, processors, processes and disk.
+- For a remote server (\`type\`, \`url\`) the list can only be the host of its URL, which the policy must allow; where that server sends data is not visible here.
+- \`{ "preset": "context7" }\` and \`{ "preset": "serena" }\` are servers of a fixed version, with or without \`network_isolation\`. Context7 is fetched by npx from the npm registry, if the policy allows it; a list for it must include that registry's host. Serena has an image of its own (\`casemate image build serena\`) and therefore always its own sandbox; without a list it has no network.
+- Without \`network_isolation\`, a server runs beside the agent and can reach what the session can. \`false\` says so explicitly, and is refused at the levels \`service\` and \`maximum\`.
 
 ## Coming from another server
 
-The tools and arguments of servers that keep such sessions in Docker containers are here under the same names; the command is the one line to change. \`ANTHROPIC_API_KEY\`, \`CLAUDE_CODE_USE_BEDROCK\`, \`AWS_REGION\`, \`ANTHROPIC_MODEL\` and \`ANTHROPIC_SMALL_FAST_MODEL\` in the server's environment mean what they meant.`;
+Other MCP servers keep such sessions in Docker containers. Their tools and arguments have the same names here, so only the command in the client's configuration changes. \`ANTHROPIC_API_KEY\`, \`CLAUDE_CODE_USE_BEDROCK\`, \`AWS_REGION\`, \`ANTHROPIC_MODEL\` and \`ANTHROPIC_SMALL_FAST_MODEL\` in the server's environment keep their meaning.`;
 
 function toolSection({ name, about, inputSchema, outputSchema }: Tool): string {
   const parts = [`## ${name}`, about];
