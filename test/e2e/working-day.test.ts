@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { connectClient } from '../../src/daemon/client.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
-import { startAuthorizationServer, type AuthorizationServer } from '../../src/tour/authorization-server.ts';
+import { startAuthorizationServer, type AuthorizationServer } from '../helpers/authorization-server.ts';
 import {
   emptyReport,
   joinReports,

@@ -289,7 +289,7 @@ async function busyCommands(world: World): Promise<readonly Started[]> {
 }
 
 /** A request that went out has one line that allowed it; its end is on record once, or not at all where a daemon died. */
-export function fetchFaults(world: World, { nonce, outcomes, lines }: Done): readonly string[] {
+function fetchFaults(world: World, { nonce, outcomes, lines }: Done): readonly string[] {
   const of = (action: string): number =>
     lines.filter((line) => line.action === action && line.detail?.['path'] === `/n/${nonce}`).length;
   const arrived = world.seen.filter(({ path }) => path === `/n/${nonce}`).length;

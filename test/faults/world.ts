@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { startAuthorizationServer, type AuthorizationServer } from '../../src/tour/authorization-server.ts';
+import { startAuthorizationServer, type AuthorizationServer } from '../helpers/authorization-server.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { pathsFrom, type Paths } from '../../src/system/paths.ts';
 import { armChild, childCalls, disarmChild, placePrograms, type ChildFault } from './child-faults.ts';

@@ -9,31 +9,22 @@ import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import { dockerContext, type DockerContext, type DockerEngineOptions } from '../../src/engines/docker/context.ts';
 import { imageOf } from '../../src/engines/docker/image-of.ts';
 import { dockerEngine } from '../../src/engines/docker/engine.ts';
-import { podmanSocketPath, socketPath } from '../../src/engines/docker/socket-path.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
-import { run } from '../../src/system/process.ts';
-import { testRootfs, uid, type Inside, type InsideOptions } from './oci-lab.ts';
+import { engineLab, labSpec, type EngineLab } from './engine-lab.ts';
+import { dockerSocketPath, podmanSocketPath } from './engine-sockets.ts';
+import { testRootfs, uid } from './oci-lab.ts';
 
-export interface DockerLab {
-  readonly engine: Engine;
+export interface DockerLab extends EngineLab {
   /** a second engine on the same folders: what another process, or the same one after a kill, would see */
   readonly other: () => Engine;
   readonly context: DockerContext;
   readonly options: DockerEngineOptions;
-  readonly folder: string;
-  readonly owner: string;
-  readonly spec: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
-  /** a sandbox that runs */
-  readonly started: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
-  readonly inside: (id: string, command: readonly string[], options?: InsideOptions) => Promise<Inside>;
-  readonly remove: () => Promise<void>;
 }
 
 const env = {
   PATH: processEnvironment.get('PATH') ?? '/usr/sbin:/usr/bin:/sbin:/bin',
 };
-const MiB = 1024 * 1024;
 
 /** Owner of the workspaces, and so the agent's id: there is no mapping of ids. */
 export const workspaceOwner = uid === 0 ? 1000 : uid;
@@ -49,7 +40,7 @@ function labWaivers(name: LabEngine): readonly LayerName[] {
 }
 
 /** `npm test` starts an engine of its own and names it in `DOCKER_HOST`. */
-export const dockerSocket = socketPath(processEnvironment);
+export const dockerSocket = dockerSocketPath(processEnvironment);
 
 export function socketOf(name: LabEngine): string {
   return name === 'docker' ? dockerSocket : podmanSocketPath(processEnvironment, uid);
@@ -91,7 +82,6 @@ export async function dockerLab(
   const context = dockerContext(options);
   // Once for this machine, and not within the time of a test. What fails here fails there again, and is told.
   await (rootfs === undefined ? undefined : imageOf(context, { rootfs }, {}).catch(() => undefined));
-  let executions = 0;
   const spec = async (changes: Partial<SandboxSpec> = {}): Promise<SandboxSpec> => {
     const id = newSandboxId();
     const workspace = join(folder, `work-${id}`);
@@ -99,46 +89,9 @@ export async function dockerLab(
     await chown(workspace, workspaceOwner, workspaceOwner);
     const resolvConf = join(folder, `resolv-${id}`);
     await writeFile(resolvConf, 'nameserver 127.0.0.1\n');
-    return {
-      id,
-      owner,
-      hostname: 'box',
-      runtime: 'runc',
-      rootfs: rootfs ?? '/nonexistent',
-      workspace: { path: workspace, mode: 'direct', protect: [] },
-      home: join(folder, `home-${id}`),
-      files: [{ source: resolvConf, target: '/etc/resolv.conf' }],
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/agent', LANG: 'C.UTF-8' },
-      limits: { memoryBytes: 512 * MiB, cpus: 1, pids: 200, diskBytes: 1024 * MiB, fileBytes: 64 * MiB, openFiles: 1024 },
-      waived: labWaivers(name),
-      ...changes,
-    };
+    const home = join(folder, `home-${id}`);
+    const parts = { id, owner, runtime: 'runc', rootfs, workspace, resolvConf, home, waived: labWaivers(name) } as const;
+    return { ...labSpec(parts), ...changes };
   };
-  return {
-    engine,
-    other,
-    context,
-    options,
-    folder,
-    owner,
-    spec,
-    async started(changes) {
-      const made = await spec(changes);
-      await engine.create(made);
-      await engine.start(made.id);
-      return made;
-    },
-    async inside(id, command, { input, timeoutMs = 30_000, ...rest } = {}) {
-      executions += 1;
-      const invocation = await engine.attach(id, { command, tty: false, executionId: `t${executions}`, ...rest });
-      const result = await run(invocation.file, invocation.args, { env: invocation.env, input, timeoutMs });
-      return { code: result.exitCode, out: result.stdout.toString('utf8'), err: result.stderr.toString('utf8') };
-    },
-    async remove() {
-      const left = await engine.list(owner);
-      await Promise.all(left.map(({ id }) => engine.remove(id)));
-      await engine.close?.();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  return { ...engineLab({ engine, folder, owner, spec }), other, context, options };
 }

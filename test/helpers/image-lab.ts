@@ -17,7 +17,7 @@ export const tools = imageTools({ uid, env: processEnvironment });
 const usual = pathsFrom(processEnvironment, uid);
 
 /** One package on top of the smallest Debian. */
-export const tinyRecipe = `name: tiny
+const tinyRecipe = `name: tiny
 debian:
   packages: [jq]
 files:

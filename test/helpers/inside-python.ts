@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Inside, OciLab } from './oci-lab.ts';
+import type { Inside } from './engine-lab.ts';
+import type { OciLab } from './oci-lab.ts';
 
 const probe = readFileSync(join(import.meta.dirname, 'probe.py'), 'utf8');
 

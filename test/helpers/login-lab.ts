@@ -8,7 +8,7 @@ import { connectClient } from '../../src/daemon/client.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
 import { eventually } from '../../src/proof/eventually.ts';
 import { emptyReport, joinReports, searchFolder, searchProcess } from '../../src/proof/outside/key-search.ts';
-import { startAuthorizationServer, type AuthorizationServer, type Granted } from '../../src/tour/authorization-server.ts';
+import { startAuthorizationServer, type AuthorizationServer, type Granted } from './authorization-server.ts';
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
 import { makeHome, type Home, type Outcome } from './cli.ts';
 

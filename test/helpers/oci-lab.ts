@@ -1,47 +1,30 @@
 /** Sandboxes of the `oci` engine for tests, in folders that end with the test. */
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
 import { layers, type LayerName } from '../../src/base/layers.ts';
 import { newSandboxId } from '../../src/base/ids.ts';
-import type { CommandSpec, Engine, SandboxSpec } from '../../src/engines/engine.ts';
+import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import type { OciEngineOptions } from '../../src/engines/oci/context.ts';
 import { ociEngine } from '../../src/engines/oci/engine.ts';
 import { imageStore } from '../../src/images/store.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
-import { run } from '../../src/system/process.ts';
+import { engineLab, labSpec, type EngineLab } from './engine-lab.ts';
 
-export interface OciLab {
-  readonly engine: Engine;
+export interface OciLab extends EngineLab {
   /** a second engine on the same folders: what another process, or the same one after a kill, would see */
   readonly other: () => Engine;
   readonly options: OciEngineOptions;
-  readonly folder: string;
-  readonly owner: string;
   readonly runtime: SandboxSpec['runtime'];
-  readonly spec: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
-  /** a sandbox that runs */
-  readonly started: (changes?: Partial<SandboxSpec>) => Promise<SandboxSpec>;
-  readonly inside: (id: string, command: readonly string[], options?: InsideOptions) => Promise<Inside>;
-  readonly remove: () => Promise<void>;
-}
-
-export type InsideOptions = Partial<Omit<CommandSpec, 'command'>> & { readonly input?: string; readonly timeoutMs?: number };
-
-export interface Inside {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
 }
 
 export const uid = process.geteuid?.() ?? 0;
 const env = { PATH: processEnvironment.get('PATH') ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
-const MiB = 1024 * 1024;
 
 /** Layers that no host of ours gives everywhere; each test of a layer says so itself. */
-export const softLayers: readonly LayerName[] = ['disk-limit', 'memory-limit', 'cpu-limit', 'runtime-floor'];
+const softLayers: readonly LayerName[] = ['disk-limit', 'memory-limit', 'cpu-limit', 'runtime-floor'];
 
 /** A built image's root file system; `CASEMATE_TEST_ROOTFS` names another one. */
 export async function testRootfs(): Promise<string | undefined> {
@@ -84,53 +67,24 @@ export async function ociLab(
   const other = (): Engine => ociEngine(options);
   const engine = other();
   const owner = 'test';
-  let executions = 0;
   const spec = async (changes: Partial<SandboxSpec> = {}): Promise<SandboxSpec> => {
     const id = newSandboxId();
     const workspace = join(folder, `work-${id}`);
     await mkdir(workspace);
     const resolvConf = join(folder, `resolv-${id}`);
     await writeFile(resolvConf, 'nameserver 127.0.0.1\n');
-    return {
+    const home = join(folder, `home-${id}`);
+    const parts = {
       id,
       owner,
-      hostname: 'box',
       runtime,
-      rootfs: rootfs ?? '/nonexistent',
-      workspace: { path: workspace, mode: 'direct', protect: [] },
-      home: join(folder, `home-${id}`),
-      files: [{ source: resolvConf, target: '/etc/resolv.conf' }],
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/home/agent', LANG: 'C.UTF-8' },
-      limits: { memoryBytes: 512 * MiB, cpus: 1, pids: 200, diskBytes: 1024 * MiB, fileBytes: 64 * MiB, openFiles: 1024 },
+      rootfs,
+      workspace,
+      resolvConf,
+      home,
       waived: softLayers.filter((layer) => layer in layers),
-      ...changes,
-    };
+    } as const;
+    return { ...labSpec(parts), ...changes };
   };
-  return {
-    engine,
-    other,
-    options,
-    folder,
-    owner,
-    runtime,
-    spec,
-    async started(changes) {
-      const made = await spec(changes);
-      await engine.create(made);
-      await engine.start(made.id);
-      return made;
-    },
-    async inside(id, command, { input, timeoutMs = 30_000, ...rest } = {}) {
-      executions += 1;
-      const invocation = await engine.attach(id, { command, tty: false, executionId: `t${executions}`, ...rest });
-      const result = await run(invocation.file, invocation.args, { env: invocation.env, input, timeoutMs });
-      return { code: result.exitCode, out: result.stdout.toString('utf8'), err: result.stderr.toString('utf8') };
-    },
-    async remove() {
-      const left = await engine.list(owner);
-      await Promise.all(left.map(({ id }) => engine.remove(id)));
-      await engine.close?.();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  return { ...engineLab({ engine, folder, owner, spec }), other, options, runtime };
 }

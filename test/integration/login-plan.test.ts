@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { connectClient } from '../../src/daemon/client.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
-import { startAuthorizationServer, type AuthorizationServer } from '../../src/tour/authorization-server.ts';
+import { startAuthorizationServer, type AuthorizationServer } from '../helpers/authorization-server.ts';
 import { makeHome, type Home } from '../helpers/cli.ts';
 
 /** A login in the browser, and one that was taken over, end with the plan of the subscription known. */
