@@ -119,7 +119,7 @@ export async function tag(call: Call, parts: BrokerParts): Promise<Reply> {
 }
 
 /** A name of the sandbox's own; no name that the policy gives can be taken. */
-export async function giveName(
+async function giveName(
   call: Call,
   parts: BrokerParts,
   { image, name }: { readonly image: Pick<FoundImage, 'id'>; readonly name: string },

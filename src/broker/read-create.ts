@@ -202,7 +202,6 @@ const endpoint = z
   .partial();
 
 export type Endpoint = z.output<typeof endpoint>;
-export const endpointSchema = endpoint;
 
 export const createSchema = z
   .strictObject({

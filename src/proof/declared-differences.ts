@@ -41,7 +41,7 @@ const ofContainers: readonly Difference[] = [
   },
 ];
 
-export const engineDifferences: Readonly<Record<Plan['engine'], readonly Difference[]>> = {
+const engineDifferences: Readonly<Record<Plan['engine'], readonly Difference[]>> = {
   oci: [],
   docker: [
     ...ofContainers,

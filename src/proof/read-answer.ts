@@ -1,6 +1,6 @@
 /** Reading of what was answered inside: of the expected form, or a fault that makes the probe inconclusive. */
 
-export class UnreadableAnswer extends Error {
+class UnreadableAnswer extends Error {
   override readonly name = 'UnreadableAnswer';
 }
 

@@ -13,7 +13,7 @@ export interface KeptOutput {
 }
 
 /** What a sandbox's commands leave on the host, whoever calls them how often: so many files, and bytes in all. */
-export const keptBounds = { files: 256, bytes: 64 * 1024 * 1024 } as const;
+const keptBounds = { files: 256, bytes: 64 * 1024 * 1024 } as const;
 
 /** Removes what was written longest ago, beyond the bounds. `running`: ids of executions whose output is still being written. */
 export async function trimKeptOutput(

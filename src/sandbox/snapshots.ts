@@ -39,7 +39,7 @@ export interface Snapshots {
 }
 
 /** of one sandbox */
-export const greatestSnapshots = 4;
+const greatestSnapshots = 4;
 
 export const snapshotIdPattern = /^sn-[0-9a-f]{16}$/;
 

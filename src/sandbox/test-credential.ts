@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import { parseHost } from '../base/host.ts';
 import { visible } from '../base/text.ts';
-import { bindWithoutValue } from '../credentials/bind.ts';
+import { bindCredential } from '../credentials/bind.ts';
 import { readSealedValue } from '../credentials/sealed/sealed-value.ts';
 import type { Field } from '../gateway/http/fields.ts';
 import type { Environment } from '../system/environment.ts';
@@ -44,7 +44,7 @@ export async function testCredential(context: SandboxContext, asked: TestCredent
   const { name, actor } = asked;
   const { journal, gateway } = context;
   const { rule, call } = await planTest(context, asked);
-  const binding = bindWithoutValue(rule, {
+  const binding = await bindCredential(rule, {
     sandboxId: 'host',
     installationKey: context.store.installationKey,
     env: asked.callerEnv,
@@ -52,7 +52,6 @@ export async function testCredential(context: SandboxContext, asked: TestCredent
     clock: context.clock,
     stored: (stored) => readSealedValue(context.sealed, { name: stored, hosts: [call.host] }),
   });
-  await binding.refresh();
   const subject = `${call.host}:443`;
   const entry = { actor, action: 'credential.test', subject, decision: 'none', detail: { name, path: call.target } } as const;
   await journal.append({ ...entry, outcome: 'asked' });

@@ -26,7 +26,7 @@ export interface RequestEvents extends ContentEvents {
 }
 
 /** Past it, or past the bytes of a head, the answer is 431. */
-export const maxFields = 512;
+const maxFields = 512;
 
 const requestLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([\x21-\x7e]+) HTTP\/1\.([01])$/;
 

@@ -10,7 +10,7 @@ export interface SwitchTry {
   readonly answer: string;
 }
 
-export const webSocketKey = 'dGhlIHNhbXBsZSBub25jZQ==';
+const webSocketKey = 'dGhlIHNhbXBsZSBub25jZQ==';
 const acceptValue = createHash('sha1').update(`${webSocketKey}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
 
 const webSocketLines = [

@@ -59,8 +59,3 @@ async function send(stream: Duplex, pieces: readonly Piece[], { gapMs, sent }: S
     }
   }
 }
-
-/** Statuses of the answers in a text, in order. */
-export function statusesIn(text: string): readonly number[] {
-  return [...text.matchAll(/(?:^|\n|\r|[^\w/])HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
-}

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 
 import { dataFile } from '../../system/data-file.ts';
-import { run } from '../../system/process.ts';
 import type { Inside, InsideOptions } from '../target.ts';
 
 /**
@@ -80,9 +79,3 @@ function readAnswer(json: string): Answer {
   const { fault, died }: { readonly fault?: unknown; readonly died?: unknown } = value;
   return { missing: typeof fault === 'string' ? fault.trim().slice(0, 200) : `the probe was ended by signal ${String(died)}` };
 }
-
-/** The same questions on this host, as an ordinary process of it: what a sandbox has to be different from. */
-export const runOnHost: RunInside = async ([file = '', ...args], { timeoutMs } = {}) => {
-  const { exitCode, stdout, stderr } = await run(file, args, { env: { PATH: '/usr/bin:/bin' }, timeoutMs });
-  return { code: exitCode, out: stdout, err: stderr };
-};

@@ -12,10 +12,10 @@ export interface LabFacts {
   readonly hasRegistry: boolean;
 }
 
-export const labCredential = 'proof-canary';
+const labCredential = 'proof-canary';
 export const rotatingCredential = 'proof-rotating';
-export const meteredCredential = 'proof-metered';
-export const signingCredential = 'proof-signing';
+const meteredCredential = 'proof-metered';
+const signingCredential = 'proof-signing';
 
 /** Variables in which a sandbox of the lab finds its phantoms. */
 export const phantomVariable = 'PROOF_API_KEY';

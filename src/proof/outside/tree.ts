@@ -51,7 +51,7 @@ async function walk(folder: Buffer, path: string, found: Entry[]): Promise<void>
 }
 
 /** `undefined`: nothing is there. */
-export async function entryAt(path: Buffer | string, relative: string): Promise<Entry | undefined> {
+async function entryAt(path: Buffer | string, relative: string): Promise<Entry | undefined> {
   const stats = await lstat(path).catch(() => undefined);
   if (stats === undefined) {
     return undefined;

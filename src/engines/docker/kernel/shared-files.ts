@@ -63,7 +63,7 @@ async function isShown({ kernel, init, inside }: Shown, spec: SandboxSpec, { Sou
 }
 
 /** Made with `O_EXCL`, so that nothing that somebody put there is followed; an earlier one that was left is removed. */
-export async function showsNewFile(folder: string, id: string, read: (name: string) => Promise<Buffer>): Promise<boolean> {
+async function showsNewFile(folder: string, id: string, read: (name: string) => Promise<Buffer>): Promise<boolean> {
   const name = nameFor(id);
   const path = join(folder, name);
   const content = randomBytes(32).toString('hex');

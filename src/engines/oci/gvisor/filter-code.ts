@@ -15,12 +15,12 @@ export const architectures: Readonly<Record<Machine, number>> = { x64: 0xc000_00
 const offset = { number: 0, architecture: 4, arguments: 16 } as const;
 
 const load = (at: number): Instruction => ({ code: 0x20, value: at });
-export const loadNumber = load(offset.number);
+const loadNumber = load(offset.number);
 /** the lower or the upper half of an argument's register */
 export const loadArgument = (index: number, half: 'lower' | 'upper' = 'lower'): Instruction =>
   load(offset.arguments + 8 * index + (half === 'lower' ? 0 : 4));
 export const mask = (value: number): Instruction => ({ code: 0x54, value });
-export const passOver = (count: number): Instruction => ({ code: 0x05, value: count });
+const passOver = (count: number): Instruction => ({ code: 0x05, value: count });
 
 const answer = (value: number): Instruction => ({ code: 0x06, value });
 export const allow = answer(0x7fff_0000);
