@@ -8,46 +8,51 @@ export function policyReference(): string {
 
 const introduction = `# The policy file
 
-\`casemate.yaml\` says what a sandbox may use and reach. What it does not allow is denied. Unknown keys, repeated keys,
-anchors, tags and second documents are refused with line and column. \`casemate policy schema\` prints the JSON Schema
-for editors; \`casemate policy check\` reads the files as a start would; \`casemate policy explain HOST\` says which rule decides.
+\`casemate.yaml\` says what a sandbox may use and reach. Everything it does not allow is denied.
+
+- \`casemate policy check\` reads the policy files as a start would.
+- \`casemate policy explain HOST\` says which rule decides about a host.
+- \`casemate policy schema\` prints the JSON Schema, for editors.
+
+Unknown keys, repeated keys, anchors, tags and second documents are refused, with line and column.
 
 ## Layers
 
-| layer | file | may |
+| layer | file | what it may do |
 |---|---|---|
-| organisation | \`/etc/casemate/policy.yaml\` | bound everything below it |
-| user | \`policy.yaml\` in the configuration folder | narrow the organisation; bound every project |
-| project | \`casemate.yaml\`, from the present folder up to the one that holds \`.git\` | narrow; what it opens beyond a bare sandbox is approved by a human once for each content |
-| command line | options | replace what user and project say, within what the organisation says |
+| organisation | \`/etc/casemate/policy.yaml\` | limit everything below it |
+| user | \`policy.yaml\` in the configuration folder (\`~/.config/casemate\`) | narrow the organisation's policy; limit every project |
+| project | \`casemate.yaml\` in the present folder or the nearest one above it, up to the folder that holds \`.git\` | narrow. What it opens beyond a bare sandbox must be approved by a person, once for each version of its content |
+| command line | options | replace what user and project say, within the organisation's policy |
 
-- A key that a layer does not write is no opinion: it bounds nothing and changes nothing.
-- A lower layer may only narrow. Order of strictness: \`level\` personal < team < service < maximum; \`permissions\` skip < ask;
+- A key that a layer does not write has no effect: it limits nothing and changes nothing.
+- A lower layer can only be stricter. The order, from less to more strict: \`level\` personal < team < service < maximum; \`permissions\` skip < ask;
   \`telemetry\` true < false; \`engine\` docker, podman, auto < oci; \`runtime\` runc, crun < runsc; \`workspace.mode\` direct < readonly; a smaller limit is stricter;
-  a \`workspace.path\` must be the upper one or lie in it.
-- \`agent.name\` and \`image\` are choices: what the organisation writes binds, what the user writes is a default.
-- \`network\` and \`presets\` together are what may be reached. Of each, the lowest layer that writes it holds; where no layer
-  writes \`presets\` it is the agent's own. Once a layer writes either, everything below must lie within both: host, port,
-  functions, credential and upstream. \`presets: []\` with \`network: []\` means nothing at all.
-- A rule takes what it leaves out (\`credential\`, the functions, \`upstream\`) from the rule above that decides about the same host:
+  a \`workspace.path\` must be the path of the layer above or lie inside it.
+- \`agent.name\` and \`image\` are choices: the organisation's value is binding, the user's is a default.
+- \`network\` and \`presets\` together say what may be reached. Of each, the value in the lowest layer that writes it applies; if no layer
+  writes \`presets\`, the agent's own apply. Once a layer has written either, everything below must lie within both: host, port,
+  functions, credential and upstream. \`presets: []\` with \`network: []\` allows nothing at all.
+- What a rule leaves out (\`credential\`, the functions, \`upstream\`) it inherits from the rule above it for the same host:
   a preset's rule for the same host and port, or a rule of a higher layer.
-- An exact host beats a wildcard, a longer wildcard a shorter one; rules that say the same are united.
-- A project file must not contain \`waive\`, \`credentials\`, \`share\`, \`upstream\`, nor a path that leaves its folder, and may send the key
-  of a known API only to that API, unless a higher layer binds it elsewhere itself.
-- \`waive\` of a higher file is what lower layers may waive; the command line adds to it.
+- An exact host takes precedence over a wildcard, and a longer wildcard over a shorter one. Rules for the same host are combined.
+- A project file must not contain \`waive\`, \`credentials\`, \`share\`, \`upstream\`, or a path that leaves its folder. It may send the key
+  of a known API only to that API, unless a higher layer itself binds the key elsewhere.
+- \`waive\` in a higher file lists what lower layers may waive; the command line adds to it.
 
 ## Paths of functions
 
-A request path is matched in one canonical form: escapes of letters, digits and \`-._~\` are decoded, the query is left out. A path
-that servers could read in two ways matches no function but \`/**\`, which allows every path: \`//\`, \`.\` and \`..\` segments (escaped or with
-parameters, too), \`\\\`, \`#\`, broken escapes, escaped slashes, backslashes and control characters, and doubly escaped forms of these.
-\`*\` stands for any run of characters without \`/\`, \`**\` for any run at all. Methods are case-sensitive; \`GET\` does not include \`HEAD\`.
+A **function** is a method and a path that may be called. The path of a request is matched in one canonical form: escapes of letters, digits and \`-._~\` are decoded, and the query is left out.
+
+- \`*\` stands for any characters except \`/\`, \`**\` for any characters at all. Methods are case-sensitive; \`GET\` does not include \`HEAD\`.
+- A path that servers could interpret in two ways matches only \`/**\`, which allows every path. Such paths contain \`//\`, \`.\` or \`..\` segments (also escaped or with
+  parameters), \`\\\`, \`#\`, broken escapes, escaped slashes, backslashes or control characters, or doubly escaped forms of these.
 `;
 
 const functions = `
 ## Git, MCP and gRPC
 
-\`allow\`, \`git\` and \`mcp\` are one statement about functions: a rule that writes any of them allows what they say together and nothing else.
+\`allow\`, \`git\` and \`mcp\` together list the permitted functions: a rule that writes any of them allows what they list together and nothing else.
 
 \`\`\`yaml
 network:
@@ -62,13 +67,13 @@ network:
     allow: ["POST /echo.Echo/Say"] # a method of gRPC is a path
 \`\`\`
 
-- Of a push every reference is judged before a byte of it goes out, and one that is not allowed refuses the whole push. A request does not say whether an
-  \`update\` throws commits away (a forced push): give \`changes: [create]\` where no existing reference may change. Signed pushes and push options are refused.
-- Beside \`git\` no other function lets a push through. Large files (LFS) are told apart by what they do: reading needs the repository, writing a reference that may be pushed to;
-  where their content lies at another host, that host needs a rule of its own.
-- Owner and repository are compared without case at github.com, gitlab.com, bitbucket.org and codeberg.org, elsewhere with it.
-- Of MCP every message is read, each call of a batch by itself. JSON that readers could take in different ways (repeated keys, keys in other case) is refused.
-- A caller may use many names below a wildcard, but not as a way to write: about a thousand characters of different names, then some every minute. The same holds for paths
+- Every reference of a push is checked before a byte of it is sent; one that is not allowed refuses the whole push. A request does not say whether an
+  \`update\` discards commits (a forced push): use \`changes: [create]\` where no existing reference may change. Signed pushes and push options are refused.
+- In a rule with \`git\`, no other function lets a push through. Git LFS is judged by what a request does: reading needs the repository, writing needs a reference that may be pushed to.
+  If the content is stored at another host, that host needs its own rule.
+- Owner and repository are compared without regard to case at github.com, gitlab.com, bitbucket.org and codeberg.org, elsewhere exactly.
+- Every MCP message is read, and each call of a batch is judged by itself. JSON that readers could interpret differently (repeated keys, keys that differ only in case) is refused.
+- Below a wildcard a sandbox may use many names, but not as a way to send data: about a thousand characters of different names, then a few more every minute. The same applies to paths
   that a package registry does not know.
 `;
 
