@@ -1,8 +1,8 @@
-import { readlinkSync } from 'node:fs';
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 
 import { isErrno } from '../system/files.ts';
+import { kernelLink, kernelText } from '../system/kernel-text.ts';
 import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 
 /** Processes of a sandbox as the host sees them: those in the process-id namespace of its first process. */
@@ -13,30 +13,31 @@ import { isSameProcess, type ProcessIdentity } from '../system/process-identity.
  * container of root's engine, the group tells them, which is the container's own and bears its id.
  */
 export async function processesInside(init: ProcessIdentity): Promise<readonly number[]> {
-  const [namespace, own] = await Promise.all([namespaceOf(String(init.pid)), namespaceOf('self')]);
+  const [namespace, own] = [namespaceOf(String(init.pid), 'pid'), namespaceOf('self', 'pid')];
   const group = namespace === undefined ? await containerGroupOf(init.pid) : undefined;
   if ((namespace === undefined && group === undefined) || namespace === own || !(await isSameProcess(init))) {
     return [];
   }
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const inside =
     namespace === undefined
-      ? await keep(pids, async (pid) => (await groupsOf(pid)) === group)
-      : await keepNow(pids, (pid) => namespaceNow(pid) === namespace);
-  // the first process first
-  return inside.map(Number).toSorted((a, b) => Number(b === init.pid) - Number(a === init.pid) || a - b);
+      ? await keep(await allPids(), async (pid) => (await groupsOf(pid)) === group)
+      : await pidsInNamespace('pid', namespace);
+  return firstOf(init, inside);
 }
 
-async function keep(pids: readonly string[], isInside: (pid: string) => Promise<boolean>): Promise<readonly string[]> {
-  const answers = await Promise.all(pids.map(isInside));
-  return pids.filter((_, index) => answers[index]);
+type NamespaceKind = 'pid' | 'user';
+
+/** Identity of a namespace of a process, e.g. `pid:[4026531836]`; `undefined` where it may not be looked at or is gone. */
+export function namespaceOf(pid: string, kind: NamespaceKind): string | undefined {
+  return kernelLink(`/proc/${pid}/ns/${kind}`);
 }
 
-/** Some microseconds each here, and ten times that through the pool of threads. */
-async function keepNow(pids: readonly string[], isInside: (pid: string) => boolean): Promise<readonly string[]> {
+/** All processes of the host that are in a namespace, which is named as by `namespaceOf`. */
+export async function pidsInNamespace(kind: NamespaceKind, namespace: string): Promise<readonly string[]> {
+  const pids = await allPids();
   const inside: string[] = [];
   for (let from = 0; from < pids.length; from += atOnce) {
-    inside.push(...pids.slice(from, from + atOnce).filter(isInside));
+    inside.push(...pids.slice(from, from + atOnce).filter((pid) => namespaceOf(pid, kind) === namespace));
     // oxlint-disable-next-line no-await-in-loop -- whoever else waits has a turn
     await nextTurn();
   }
@@ -45,13 +46,18 @@ async function keepNow(pids: readonly string[], isInside: (pid: string) => boole
 
 const atOnce = 128;
 
-/** Of the kernel's own memory: no disk is waited for. */
-function namespaceNow(pid: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
-  } catch {
-    return undefined;
-  }
+/** As numbers, the first process before the others. */
+export function firstOf(init: ProcessIdentity, pids: readonly string[]): readonly number[] {
+  return pids.map(Number).toSorted((a, b) => Number(b === init.pid) - Number(a === init.pid) || a - b);
+}
+
+async function allPids(): Promise<readonly string[]> {
+  return (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+}
+
+async function keep(pids: readonly string[], isInside: (pid: string) => Promise<boolean>): Promise<readonly string[]> {
+  const answers = await Promise.all(pids.map(isInside));
+  return pids.filter((_, index) => answers[index]);
 }
 
 /** Of its groups (cgroups(7)), which anybody may read; `undefined` where none of them bears the id of a container. */
@@ -64,10 +70,6 @@ async function groupsOf(pid: string): Promise<string | undefined> {
   return readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => undefined);
 }
 
-async function namespaceOf(pid: string): Promise<string | undefined> {
-  return readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
-}
-
 const killRounds = 20;
 
 /**
@@ -78,8 +80,7 @@ const killRounds = 20;
 export async function endSession(init: ProcessIdentity, leader: string): Promise<void> {
   await untilNoneIsLeft(async () => {
     const inside = await processesInside(init);
-    const sessions = await Promise.all(inside.map(sessionOf));
-    const mine = inside.filter((_, index) => sessions[index] === leader);
+    const mine = inside.filter((pid) => sessionOf(pid) === leader);
     mine.forEach(killProcess);
     return mine.length > 0;
   });
@@ -98,8 +99,8 @@ export async function untilNoneIsLeft(kill: () => Promise<boolean>): Promise<voi
 }
 
 /** Field 6 of `/proc/PID/stat` (proc(5)). */
-async function sessionOf(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+function sessionOf(pid: number): string | undefined {
+  const stat = kernelText(`/proc/${pid}/stat`) ?? '';
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3];
 }
 

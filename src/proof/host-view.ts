@@ -1,5 +1,6 @@
-import { readFile, readlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 
+import { kernelLink, kernelText } from '../system/kernel-text.ts';
 import { eventually } from './eventually.ts';
 import type { Target } from './target.ts';
 
@@ -19,7 +20,7 @@ export async function readStatus(target: Pick<Target, 'processes'>, limitMs = 30
   let statuses: readonly Status[] = [];
   await eventually(async () => {
     const pids = await target.processes();
-    const texts = await Promise.all(pids.map((pid) => readText(`/proc/${pid}/status`)));
+    const texts = pids.map((pid) => kernelText(`/proc/${pid}/status`) ?? '');
     statuses = texts.filter((text) => text !== '').map(statusFields);
     return statuses.some(({ Name = '' }) => beginning.test(Name)) ? undefined : true;
   }, limitMs);
@@ -37,20 +38,20 @@ export function statusFields(text: string): Readonly<Record<string, string>> {
 
 /** `/proc/PID/NAME`; empty where it cannot be read. */
 export async function readProcess(pid: number, name: string): Promise<string> {
-  return await readText(`/proc/${pid}/${name}`);
+  const path = `/proc/${pid}/${name}`;
+  return ownTables.has(name) ? (kernelText(path) ?? '') : await readFile(path, 'utf8').catch(() => '');
 }
+
+/** what the kernel tells without waiting for anybody */
+const ownTables: ReadonlySet<string> = new Set(['limits', 'oom_score_adj', 'stat', 'status', 'uid_map']);
 
 /** Identity of a namespace of a process, e.g. `net:[4026531840]`; empty where it cannot be told. */
 export async function namespaceOf(pid: number | 'self', kind: string): Promise<string> {
-  return await readlink(`/proc/${pid}/ns/${kind}`).catch(() => '');
+  return kernelLink(`/proc/${pid}/ns/${kind}`) ?? '';
 }
 
 /** Of processes of one sandbox, one whose namespaces may be looked at; without any the first. */
 export async function visibleOf(pids: readonly number[]): Promise<number | undefined> {
   const spaces = await Promise.all(pids.map((pid) => namespaceOf(pid, 'net')));
   return pids.find((_, index) => spaces[index] !== '') ?? pids[0];
-}
-
-async function readText(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch(() => '');
 }

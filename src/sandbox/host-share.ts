@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 
 import type { HostShare } from './share-limits.ts';
 import type { TogetherUse } from '../engines/engine.ts';
 import type { Limits } from '../policy/policy.ts';
 import type { Share } from '../policy/share.ts';
+import { kernelText } from '../system/kernel-text.ts';
 import type { Paths } from '../system/paths.ts';
 import type { SandboxContext } from './context.ts';
 import { loadShare } from './load-policy.ts';
@@ -45,12 +45,8 @@ export function shareOf({ ready, running, memoryBytes, cpus, pids, callers, each
   };
 }
 
-export async function hostSize(): Promise<HostSize> {
-  const bounds = await Promise.all(
-    ['pid_max', 'threads-max'].map(async (name) =>
-      Number(await readFile(`/proc/sys/kernel/${name}`, 'utf8').catch(() => '32768')),
-    ),
-  );
+export function hostSize(): HostSize {
+  const bounds = ['pid_max', 'threads-max'].map((name) => Number(kernelText(`/proc/sys/kernel/${name}`) ?? 32_768));
   return { memoryBytes: totalmem(), cpus: availableParallelism(), threads: Math.min(...bounds) };
 }
 
@@ -59,8 +55,7 @@ export async function hostSize(): Promise<HostSize> {
  * `POLICY_WIDENS`.
  */
 export async function currentShare(paths: Pick<Paths, 'organisation' | 'config'>, read?: Share): Promise<HostShare> {
-  const [written, host] = await Promise.all([read ?? loadShare(paths), hostSize()]);
-  return shareOf(written, host);
+  return shareOf(read ?? (await loadShare(paths)), hostSize());
 }
 
 /** No sandbox has more than all of them together. */

@@ -1,5 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 
+import { kernelText } from './kernel-text.ts';
+
 /**
  * Says which process a number means. Process ids are reused, but an id together with its start time is unique until the machine
  * reboots. After a reboot both start over, so a stored pair may name someone else's process.
@@ -24,8 +26,8 @@ async function presentBoot(): Promise<string | undefined> {
 
 /** `undefined` when there is no such process. */
 export async function identifyProcess(pid: number): Promise<ProcessIdentity | undefined> {
-  const [stat, boot] = await Promise.all([readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined), presentBoot()]);
-  return identityIn(pid, stat, boot);
+  const boot = await presentBoot();
+  return identityIn(pid, kernelText(`/proc/${pid}/stat`), boot);
 }
 
 /** By the text of `/proc/PID/stat`. Pure. */

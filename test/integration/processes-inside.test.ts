@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
+import { gvisorProcesses } from '../../src/engines/oci/gvisor/own-processes.ts';
 import { endSession, processesInside } from '../../src/engines/processes.ts';
 import { identifyProcess, type ProcessIdentity } from '../../src/system/process-identity.ts';
 
@@ -24,6 +25,10 @@ afterEach(() => {
 
 test('a process of the host is in no sandbox', async () => {
   expect(await processesInside(identity)).toEqual([]);
+});
+
+test('nor one of gVisor', async () => {
+  expect(await gvisorProcesses(identity)).toEqual([]);
 });
 
 test('and its session is not ended', async () => {

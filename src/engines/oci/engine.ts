@@ -121,7 +121,7 @@ async function limitAll(context: EngineContext, owner: string, limits: TogetherL
   }
   await limitTogether(owner, limits, cgroup);
   context.together.owner = owner;
-  return await usedTogether(owner, cgroup);
+  return usedTogether(owner, cgroup);
 }
 
 interface LiveSandbox {

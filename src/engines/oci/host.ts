@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, readFile, readdir, stat } from 'node:fs/promises';
+import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { readTextIfPresent } from '../../system/files.ts';
@@ -114,11 +114,4 @@ export async function stageFolder(
     }
   }
   return undefined;
-}
-
-/** Resident facts of a process, `undefined` when it is gone: the fields of `/proc/PID/stat` after the name (proc(5)). */
-export async function isAlive(pid: number): Promise<boolean> {
-  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-  const state = text.slice(text.lastIndexOf(')') + 2).at(0);
-  return state !== undefined && state !== 'Z' && state !== 'X';
 }

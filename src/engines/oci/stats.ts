@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { readTextIfPresent } from '../../system/files.ts';
+import { kernelText } from '../../system/kernel-text.ts';
 import type { Stats } from '../engine.ts';
 import { isDelegated } from './delegation.ts';
 
@@ -10,20 +11,18 @@ export async function sandboxStats(id: string, pid: number, { root = '/sys/fs/cg
   const names = await readdir(root).catch((): string[] => []);
   const isUnified = names.includes('cgroup.controllers');
   const groups = ownGroups(id, (await readTextIfPresent(join(proc, String(pid), 'cgroup'))) ?? '');
-  const read = async (controller: string, file: string): Promise<number | undefined> => {
+  const read = (controller: string, file: string): number | undefined => {
     const group = groups.get(isUnified ? '' : controller);
-    return group === undefined
-      ? undefined
-      : numberOf(await readTextIfPresent(join(root, isUnified ? '' : controller, group, file)));
+    return group === undefined ? undefined : numberOf(kernelText(join(root, isUnified ? '' : controller, group, file)));
   };
-  const [memoryBytes, memoryPeakBytes, cpu, pids] = await Promise.all([
-    read('memory', isUnified ? 'memory.current' : 'memory.usage_in_bytes'),
-    read('memory', isUnified ? 'memory.peak' : 'memory.max_usage_in_bytes'),
-    // microseconds in the unified layout, nanoseconds in the other
-    read('cpuacct', isUnified ? 'cpu.stat' : 'cpuacct.usage'),
-    read('pids', 'pids.current'),
-  ]);
-  return { memoryBytes, memoryPeakBytes, cpuMs: cpu === undefined ? undefined : cpu / (isUnified ? 1000 : 1_000_000), pids };
+  // microseconds in the unified layout, nanoseconds in the other
+  const cpu = read('cpuacct', isUnified ? 'cpu.stat' : 'cpuacct.usage');
+  return {
+    memoryBytes: read('memory', isUnified ? 'memory.current' : 'memory.usage_in_bytes'),
+    memoryPeakBytes: read('memory', isUnified ? 'memory.peak' : 'memory.max_usage_in_bytes'),
+    cpuMs: cpu === undefined ? undefined : cpu / (isUnified ? 1000 : 1_000_000),
+    pids: read('pids', 'pids.current'),
+  };
 }
 
 /**

@@ -1,8 +1,9 @@
-import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { isErrno } from '../../system/files.ts';
+import { kernelText } from '../../system/kernel-text.ts';
 import type { TogetherLimits, TogetherUse } from '../engine.ts';
 import type { CgroupHost } from './host.ts';
 
@@ -57,10 +58,8 @@ export async function limitTogether(owner: string, limits: TogetherLimits, place
   const { layout, controllers } = place;
   const settings = settingsOf(limits, layout).filter(({ controller }) => controllers.includes(controller));
   const fileOf = ({ controller, file }: Setting): string => join(folderOf(owner, controller, place), file);
-  const isHeld = async (setting: Setting): Promise<boolean> =>
-    (await readFile(fileOf(setting), 'utf8').catch(() => '')).trim() === setting.text;
-  const held = await Promise.all(settings.map(isHeld));
-  if (!held.includes(false)) {
+  const isHeld = (setting: Setting): boolean => kernelText(fileOf(setting))?.trim() === setting.text;
+  if (settings.every(isHeld)) {
     return;
   }
   await makeGroups(owner, place);
@@ -71,8 +70,7 @@ export async function limitTogether(owner: string, limits: TogetherLimits, place
     } catch (cause) {
       throw refused(setting, cause);
     }
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    if (!(await isHeld(setting))) {
+    if (!isHeld(setting)) {
       throw refused(setting, undefined);
     }
   }
@@ -106,22 +104,19 @@ function folderOf(owner: string, controller: string, { layout, root = '/sys/fs/c
 }
 
 /** What all sandboxes use at this moment; empty where there is no group. */
-export async function usedTogether(owner: string, place: TogetherPlace): Promise<TogetherUse> {
+export function usedTogether(owner: string, place: TogetherPlace): TogetherUse {
   const { layout, controllers } = place;
-  const read = async (controller: string, file: string): Promise<number | undefined> => {
-    const text = controllers.includes(controller)
-      ? await readFile(join(folderOf(owner, controller, place), file), 'utf8').catch(() => '')
-      : '';
-    return /^\d+$/.test(text.trim()) ? Number(text) : undefined;
+  const read = (controller: string, file: string): number | undefined => {
+    const text = controllers.includes(controller) ? kernelText(join(folderOf(owner, controller, place), file)) : undefined;
+    return /^\d+$/.test(text?.trim() ?? '') ? Number(text) : undefined;
   };
   const isUnified = layout === 'unified';
-  const [memoryBytes, memoryLimitBytes, pids, pidsLimit] = await Promise.all([
-    read('memory', isUnified ? 'memory.current' : 'memory.usage_in_bytes'),
-    read('memory', isUnified ? 'memory.max' : 'memory.limit_in_bytes'),
-    read('pids', 'pids.current'),
-    read('pids', 'pids.max'),
-  ]);
-  return { memoryBytes, memoryLimitBytes, pids, pidsLimit };
+  return {
+    memoryBytes: read('memory', isUnified ? 'memory.current' : 'memory.usage_in_bytes'),
+    memoryLimitBytes: read('memory', isUnified ? 'memory.max' : 'memory.limit_in_bytes'),
+    pids: read('pids', 'pids.current'),
+    pidsLimit: read('pids', 'pids.max'),
+  };
 }
 
 /** Goes when no sandbox is in it; else it stays, with its limits, for the next daemon. */

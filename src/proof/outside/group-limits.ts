@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { kernelText } from '../../system/kernel-text.ts';
 import { groupPaths } from './running-process.ts';
 
 /** What the kernel's cgroup files say of the group that a process is in, in whichever layout this host has. */
@@ -16,21 +17,21 @@ export interface GroupLimits {
 
 export async function groupLimits(pid: number): Promise<GroupLimits> {
   const groups = groupPaths(await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => ''));
-  const read = async (controller: string, separate: string, unified: string): Promise<string | undefined> => {
+  const read = (controller: string, separate: string, unified: string): string | undefined => {
     const own = groups.get(controller);
     const path =
       own === undefined
         ? join('/sys/fs/cgroup', groups.get('') ?? '/', unified)
         : join('/sys/fs/cgroup', controller, own, separate);
-    return (await readFile(path, 'utf8').catch(() => undefined))?.trim();
+    return kernelText(path)?.trim();
   };
-  const [memory, quota, period, pids, members] = await Promise.all([
+  const [memory, quota, period, pids, members] = [
     read('memory', 'memory.limit_in_bytes', 'memory.max'),
     read('cpu', 'cpu.cfs_quota_us', 'cpu.max'),
     read('cpu', 'cpu.cfs_period_us', 'cpu.max'),
     read('pids', 'pids.max', 'pids.max'),
     read('pids', 'cgroup.procs', 'cgroup.procs'),
-  ]);
+  ];
   return {
     memory,
     cpus: cpusOf(quota, period),

@@ -27,7 +27,7 @@ describe('limits of all sandboxes together', () => {
     expect(text('cpu/casemate', owner, 'cpu.cfs_quota_us')).toBe('150000');
     expect(text('pids/casemate', owner, 'pids.max')).toBe('300');
     writeFileSync(join(root, 'memory/casemate', owner, 'memory.usage_in_bytes'), '4096\n');
-    expect(await usedTogether(owner, place)).toEqual({
+    expect(usedTogether(owner, place)).toEqual({
       memoryBytes: 4096,
       memoryLimitBytes: 9_998_336,
       pids: undefined,

@@ -1,25 +1,20 @@
-import { readFile, readdir, readlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 
 import { isSameProcess, type ProcessIdentity } from '../../../system/process-identity.ts';
+import { firstOf, namespaceOf, pidsInNamespace } from '../../processes.ts';
 
 /**
  * gVisor's processes for one sandbox, as the host sees them: the keeper, the kernel, the file server, and those in which the
  * sandbox's memory lies. None of the sandbox's own programs is a process of the host.
  */
 
-/** Those of the sandbox's user namespace, the keeper first; a call of gVisor is not in it. */
+/** Those of the sandbox's user namespace, the keeper first; a call of gVisor is not in it. None where that is our own. */
 export async function gvisorProcesses(keeper: ProcessIdentity): Promise<readonly number[]> {
-  const namespace = await userNamespaceOf(String(keeper.pid));
-  if (namespace === undefined || !(await isSameProcess(keeper))) {
+  const namespace = namespaceOf(String(keeper.pid), 'user');
+  if (namespace === undefined || namespace === namespaceOf('self', 'user') || !(await isSameProcess(keeper))) {
     return [];
   }
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const inside = await Promise.all(pids.map(async (pid) => ((await userNamespaceOf(pid)) === namespace ? [Number(pid)] : [])));
-  return inside.flat().toSorted((a, b) => Number(b === keeper.pid) - Number(a === keeper.pid) || a - b);
-}
-
-async function userNamespaceOf(pid: string): Promise<string | undefined> {
-  return readlink(`/proc/${pid}/ns/user`).catch(() => undefined);
+  return firstOf(keeper, await pidsInNamespace('user', namespace));
 }
 
 /** The one by which the sandbox's files are reached: its mounts are the sandbox's. */
