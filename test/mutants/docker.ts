@@ -12,6 +12,9 @@ const unread = {
   replace: '.filter(([name, value]) => field(name) === `not ${value}`)',
 };
 
+/** Wherever the engine that is proved listens: another's may not be there. */
+const ownSocket = "(process.env['DOCKER_HOST'] ?? 'unix:///run/docker.sock').slice('unix://'.length)";
+
 const guards: readonly Omit<Mutant, 'engine'>[] = [
   {
     name: 'docker-rights-left',
@@ -36,7 +39,7 @@ const guards: readonly Omit<Mutant, 'engine'>[] = [
     weakens: "a container is shown the engine's socket",
     file: bodies,
     find: "    bindMount(home, '/home/agent', 'write'),",
-    replace: "    bindMount(home, '/home/agent', 'write'),\n    bindMount('/run/docker.sock', '/mnt/docker.sock', 'read'),",
+    replace: `    bindMount(home, '/home/agent', 'write'),\n    bindMount(${ownSocket}, '/mnt/docker.sock', 'read'),`,
     caughtBy: ['files.mounts'],
   },
   {
