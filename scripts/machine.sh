@@ -5,7 +5,7 @@
 #
 #   scripts/machine.sh /tmp/machine &
 #   TMPDIR=/tmp/machine/share CASEMATE_TEST_MACHINE=/tmp/machine/docker.sock CASEMATE_DOCKER_UPLINK=host:10.0.2.2 \
-#     npx vitest run --project real test/contract/docker.test.ts -t 'virtual machine' --testTimeout 600000 --hookTimeout 900000
+#     npx vitest run --project real test/contract/docker.test.ts -t 'virtual machine'
 #
 # The first test imports the image, which is waited for up to 15 minutes: CASEMATE_TEST_ROOTFS may name a smaller one.
 set -eu

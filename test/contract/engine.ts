@@ -30,9 +30,13 @@ export function engineContract(
   describe(`the ${name} engine keeps the contract`, () => {
     let under: EngineUnderTest;
     let executions = 0;
-    beforeAll(async () => {
-      under = await make();
-    });
+    // An engine far from this host is given an image first, which is waited for as long (`import-image.ts`).
+    beforeAll(
+      async () => {
+        under = await make();
+      },
+      isElsewhere ? 16 * 60_000 : undefined,
+    );
     afterAll(async () => {
       await under.remove();
     });

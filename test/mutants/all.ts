@@ -10,6 +10,7 @@ import { functionMutants } from './functions.ts';
 import { journalMutants } from './journal.ts';
 import type { Mutant } from './mutant.ts';
 import { ownKernelMutants } from './own-kernel.ts';
+import { podmanMutants } from './podman.ts';
 import { egressMutants } from './egress.ts';
 import { secretMutants } from './secrets.ts';
 import { wideningMutants } from './widening.ts';
@@ -32,5 +33,6 @@ export const mutants: readonly Mutant[] = [
   ...faultMutants,
   ...wideningMutants,
   ...dockerMutants,
+  ...podmanMutants,
   ...engineMutants,
 ];

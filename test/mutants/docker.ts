@@ -6,7 +6,7 @@ const bodies = 'src/engines/docker/container-bodies.ts';
 const lifecycle = 'src/engines/docker/lifecycle.ts';
 
 /** What the kernel says of the first process is not looked at. */
-const unread = {
+export const firstProcessUnread = {
   file: 'src/engines/docker/read-back.ts',
   find: '.filter(([name, value]) => field(name) !== value)',
   replace: '.filter(([name, value]) => field(name) === `not ${value}`)',
@@ -22,7 +22,7 @@ const guards: readonly Omit<Mutant, 'engine'>[] = [
     file: bodies,
     find: "    CapDrop: ['ALL'],",
     replace: '    CapDrop: [],',
-    also: [unread],
+    also: [firstProcessUnread],
     caughtBy: ['kernel.privilege'],
   },
   {
@@ -31,7 +31,7 @@ const guards: readonly Omit<Mutant, 'engine'>[] = [
     file: bodies,
     find: '`seccomp=${JSON.stringify(seccompProfile(machine))}`',
     replace: "'seccomp=unconfined', ...(machine === 'x64' ? [] : [String(seccompProfile)])",
-    also: [unread],
+    also: [firstProcessUnread],
     caughtBy: ['kernel.privilege', 'kernel.dangerous-calls'],
   },
   {
