@@ -21,9 +21,9 @@ import { createBrokerHttp, type BrokerHttp, type Incoming } from './serve-http.t
 import { apiVersion, oldestApiVersion } from './system-calls.ts';
 
 /**
- * Docker for the programs of one sandbox. A request is read by its form, in which nothing is unknown, and what is made of it is
- * written anew; no byte of a client's reaches the engine but on the streams of its own containers. The engine's socket is
- * nowhere inside.
+ * Docker for the programs of one sandbox. Each request is parsed by a form that allows nothing unknown, and what is made of it
+ * is written from scratch; the bytes of a client reach the engine only on the streams of its own containers. The engine's socket
+ * is not visible inside.
  */
 export interface Broker {
   readonly serve: (socket: Socket, record: LocalRecord) => void;

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 
 import { malformed } from './refusal.ts';
 
-/** One request as a handler sees it, and what it answers. */
+/** One request as a handler sees it, and the handler's answer. */
 export interface Call {
   /** parts of the path, in order */
   readonly params: readonly string[];

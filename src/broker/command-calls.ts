@@ -8,7 +8,7 @@ import type { BrokerParts } from './parts.ts';
 import { commandSchema, commandStartSchema } from './read-create.ts';
 import { conflict, notFound, notOffered } from './refusal.ts';
 
-/** Commands in a container that runs. They are known by ids that were given out here, and by no others. */
+/** Commands in a running container. Only ids that were given out here are accepted. */
 
 export interface CommandCalls {
   readonly create: (call: Call) => Promise<Reply>;

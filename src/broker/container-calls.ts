@@ -11,7 +11,7 @@ import { readSpec } from './read-spec.ts';
 import { conflict, malformed, notOffered } from './refusal.ts';
 import { requireVolumes } from './volume-calls.ts';
 
-/** Containers: made, looked at, started, ended. */
+/** Containers: create, inspect, start, end. */
 
 const greatestCount = 64;
 

@@ -3,8 +3,8 @@ import type { Note } from './notes.ts';
 import type { OwnContainer } from './own-containers.ts';
 
 /**
- * Answers about containers, written anew from what the engine says: nothing of the host is in them. Pure. All containers are at
- * home on the sandbox's loopback, so that is their address in every network.
+ * Answers about containers, rebuilt from what the engine says so that they hold nothing of the host. Pure. All containers share
+ * the sandbox's loopback, so that is their address in every network.
  */
 
 const address = '127.0.0.1';

@@ -3,7 +3,10 @@ import { visible } from '../base/text.ts';
 import type { BrokerParts } from './parts.ts';
 import { BrokerRefusal, malformed, notFound } from './refusal.ts';
 
-/** Images by the names that clients use: those the policy names first, so that no tag of a sandbox's stands before one. */
+/**
+ * Finds images by the names that clients use. Those that the policy names come first, so that no tag of a sandbox's can shadow
+ * one.
+ */
 
 export interface FoundImage {
   readonly id: string;

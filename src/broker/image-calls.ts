@@ -7,7 +7,7 @@ import type { BrokerParts } from './parts.ts';
 import { hasLabels, readFilters } from './read-filters.ts';
 import { conflict, notOffered } from './refusal.ts';
 
-/** Images that are there: looked at, named, removed. Nothing is fetched from anywhere. */
+/** Images that exist already: inspect, tag, remove. Nothing is fetched from anywhere. */
 
 export async function list({ query }: Call, parts: BrokerParts): Promise<Reply> {
   const filters = readFilters(query.text('filters'), ['label', 'reference', 'dangling', 'before', 'since']);

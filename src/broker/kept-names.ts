@@ -4,8 +4,8 @@ import { parseJson } from '../base/json.ts';
 import { readTextIfPresent, writeDurably } from '../system/files.ts';
 
 /**
- * Names that one sandbox has given: of images, networks and volumes. They are its own and nowhere else: a tag here names no image
- * for anybody outside, and no name of the engine's can be overwritten by it.
+ * Names that one sandbox has given to images, networks and volumes. They exist only for this sandbox: a tag names no image for
+ * anyone else and cannot overwrite a name of the engine's.
  */
 const schema = z.object({
   version: z.literal(1),

@@ -11,8 +11,8 @@ import { hasLabels, readFilters } from './read-filters.ts';
 import { conflict, notFound, notOffered } from './refusal.ts';
 
 /**
- * Networks are names: all containers of a sandbox share its loopback, and there is none that leads elsewhere. What a network is
- * for, that containers find each other by name, the gateway's answers to name queries do.
+ * Networks are only names: all containers of a sandbox share its loopback, and no network leads elsewhere. Containers find each
+ * other by name through the gateway's DNS answers.
  */
 
 const greatestCount = 32;

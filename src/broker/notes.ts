@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { parseJson } from '../base/json.ts';
 
 /**
- * What a container's maker called it and wrote on it, in one label of ours: so labels of the engine that mean something to
- * this program are never what a sandbox wrote, and a daemon that starts anew finds everything with the container itself.
+ * The name and labels that a client gave a container, kept in one label of ours: so the engine labels that this program trusts
+ * never hold what a sandbox wrote, and a restarted daemon finds everything on the container itself.
  */
 const schema = z.object({
   version: z.literal(1),

@@ -4,7 +4,10 @@ import { readNote, type Note } from './notes.ts';
 import type { BrokerParts } from './parts.ts';
 import { malformed, notFound } from './refusal.ts';
 
-/** Containers by the names that clients use. What a client wrote is looked for among the sandbox's own, and is sent to no engine. */
+/**
+ * Finds containers by the names that clients use. A client's name is looked up among the sandbox's own containers and never sent
+ * to an engine.
+ */
 
 export interface OwnContainer extends NestedContainer {
   readonly said: Note;

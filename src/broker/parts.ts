@@ -2,7 +2,7 @@ import type { SandboxContainers } from '../engines/containers.ts';
 import type { Clock } from '../system/clock.ts';
 import type { KeptNames } from './kept-names.ts';
 
-/** What every handler of one sandbox's broker works with. */
+/** What all handlers of one sandbox's broker work with. */
 export interface BrokerParts {
   /** name of the sandbox */
   readonly sandbox: string;

@@ -4,7 +4,7 @@ import { readStrictJson } from '../base/strict-json.ts';
 import { visible } from '../base/text.ts';
 import { malformed, notOffered } from './refusal.ts';
 
-/** From the bytes of a request to what is known of its form. What is not known is refused: nothing is passed on unread. */
+/** Parses the bytes of a request body. Unknown content is refused: nothing is passed on unread. */
 
 /** `undefined` for no bytes at all. Throws a refusal for a key that is written twice, is unknown, or says too much. */
 export function readBody<S extends z.ZodType>(schema: S, bytes: Uint8Array): z.output<S> {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * The body of `POST /containers/create` (Docker Engine API 1.41, and what newer clients write in it), key by key. A key has
- * one of three kinds: read, of no effect whatever it says, or refused unless it says nothing. There is no fourth.
+ * The body of `POST /containers/create` (Docker Engine API 1.41, and what newer clients write in it), key by key. Each key is of
+ * one of three kinds: read, ignored whatever it says, or refused unless it is empty.
  */
 
 /** Says nothing, in any of the ways in which clients do. Anything else would be a hole or a promise that is not kept. */

@@ -3,7 +3,7 @@ import { isJsonObject } from '../base/json.ts';
 import { visible } from '../base/text.ts';
 import { malformed } from './refusal.ts';
 
-/** The parameter `filters` of lists: names, each with values, in either of the two forms that clients write. */
+/** The `filters` parameter of lists: names, each with values, in either of the two forms that clients write. */
 
 export type Filters = ReadonlyMap<string, readonly string[]>;
 

@@ -6,7 +6,10 @@ import { parseBytes } from '../base/units.ts';
 import type { CreateBody } from './read-create.ts';
 import { malformed, notOffered } from './refusal.ts';
 
-/** Which places of the sandbox, and which volumes of its own, a container asks to see. Whether they are there is found by who opens them. */
+/**
+ * Which places of the sandbox, and which of its volumes, a container asks to see. Whether they exist is found out by the code
+ * that opens them.
+ */
 
 export interface AskedMounts {
   readonly mounts: readonly NestedMount[];

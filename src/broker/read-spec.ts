@@ -9,7 +9,10 @@ import type { CreateBody } from './read-create.ts';
 import { readMounts } from './read-mounts.ts';
 import { malformed, notOffered } from './refusal.ts';
 
-/** From what a client asked for to what is made: built anew, value by value. Pure but for a name where none is given. */
+/**
+ * Turns what a client asked for into what is made, built from scratch, value by value. Pure, except for a generated name where
+ * none is given.
+ */
 
 export interface SpecFacts {
   readonly share: EngineLimits;

@@ -1,4 +1,4 @@
-/** What the broker does not do, as clients of Docker are told: a status and a sentence. */
+/** How the broker refuses, in the form that Docker clients know: a status and a sentence. */
 
 /** Which part of the policy, or of what holds for every sandbox, says no. */
 export type Rule = 'docker.run' | 'docker.build' | 'docker.images' | 'confinement' | 'limits' | 'form';

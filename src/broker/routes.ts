@@ -7,7 +7,7 @@ import type { BrokerParts } from './parts.ts';
 import * as system from './system-calls.ts';
 import * as volumes from './volume-calls.ts';
 
-/** What is offered, and nothing else: a method and the form of a path, each with who answers it. */
+/** Everything that is offered: methods and path forms, each with its handler. */
 
 export interface Route {
   readonly method: string;

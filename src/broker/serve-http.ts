@@ -8,8 +8,8 @@ import type { Reply } from './call.ts';
 import { malformed, type BrokerRefusal } from './refusal.ts';
 
 /**
- * HTTP/1.1 with clients of Docker, on Node's strict parser: one server for all sandboxes, each connection with its own broker.
- * What a client sends reaches the engine nowhere: a handler answers, and this writes it.
+ * Serves HTTP/1.1 to Docker clients with Node's strict parser: one server for all sandboxes, each connection with its own
+ * broker. A client's bytes never reach the engine: a handler answers, and this writes the answer.
  */
 
 export interface Incoming {

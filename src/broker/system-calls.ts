@@ -8,7 +8,7 @@ import { ownContainers } from './own-containers.ts';
 import type { BrokerParts } from './parts.ts';
 import { hasLabels, isAmong, readFilters } from './read-filters.ts';
 
-/** What clients ask before anything else, and what happens to containers. */
+/** What clients ask before anything else, and the events of containers. */
 
 export const apiVersion = '1.41';
 export const oldestApiVersion = '1.24';

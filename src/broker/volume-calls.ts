@@ -10,7 +10,7 @@ import { volumeSchema } from './read-create.ts';
 import { hasLabels, readFilters } from './read-filters.ts';
 import { conflict, notFound, notOffered } from './refusal.ts';
 
-/** Volumes are folders of the sandbox's own on the host; no volume of the engine's is ever one. */
+/** Volumes are folders of the sandbox's own on the host, never volumes of the engine's. */
 
 const greatestCount = 128;
 

@@ -22,7 +22,9 @@ import { peek } from './tls/peek.ts';
 import { reset } from './upstream/reset.ts';
 import { end, relayTunnel, type Tunnel } from './tunnel.ts';
 
-/** Decides what one connection is: who is asked for, what is spoken, and whether it is relayed, opened or closed. */
+/**
+ * Decides about one connection: which host it asks for, which protocol it speaks, and whether it is relayed, opened or closed.
+ */
 export interface ConnectionTools {
   readonly live: LiveSandbox;
 }

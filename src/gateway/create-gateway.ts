@@ -30,7 +30,7 @@ import { reset } from './upstream/reset.ts';
 import { createRuleBook } from './rule-book.ts';
 import { createUpstreamStore } from './upstream/upstream-store.ts';
 
-/** The gateway of a daemon: any number of sandboxes, each with state and limits of its own. */
+/** The gateway of a daemon, for any number of sandboxes, each with its own state and limits. */
 export interface GatewayOptions {
   readonly journal: Journal;
   /** opens the TCP connections to upstreams, to addresses that were checked */

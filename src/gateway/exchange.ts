@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 
 import type { Field } from './http/fields.ts';
 
-/** One request of a sandbox and the way to answer it, the same for HTTP/1.1 and HTTP/2. */
+/** One request of a sandbox and how to answer it, the same for HTTP/1.1 and HTTP/2. */
 export interface Exchange {
   /** of HTTP, as the caller said it; `other`: none that has these requests (0.9, or 2.0 in text) */
   readonly version: '1.0' | '1.1' | '2' | 'other';

@@ -1,4 +1,4 @@
-/** Why an upstream could not be used. A value and not an error: the caller is told, the gateway goes on. */
+/** Why an upstream could not be used. It is a value and not an error: the caller is told, and the gateway continues. */
 export interface Fault {
   readonly reason: FaultReason;
   /** one sentence for the caller; never a secret */

@@ -8,7 +8,7 @@ import type { Guarding } from './guards/guarding.ts';
 import type { LocalNames } from './local-names.ts';
 import type { Ruling } from './rule-book.ts';
 
-/** The only way out of every sandbox: what the rest of the program sees of it. */
+/** The only way out of every sandbox, as the rest of the program sees it. */
 
 export interface GatewaySandbox {
   readonly id: string;

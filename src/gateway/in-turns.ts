@@ -1,6 +1,6 @@
 /**
- * Long work of the gateway's one thread, carried out in pieces of a few milliseconds: whoever waits beside it is served
- * in between. The work yields wherever it may be interrupted.
+ * Runs long work on the gateway's one thread in slices of a few milliseconds, so that others are served in between. The work
+ * yields wherever it may be interrupted.
  */
 export interface InTurnsOptions {
   /** how long one piece may take */

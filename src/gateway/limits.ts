@@ -1,4 +1,4 @@
-/** Bounds of one sandbox's traffic. Reaching one affects that sandbox alone. */
+/** Limits on one sandbox's traffic. Reaching one affects only that sandbox. */
 export interface GatewayLimits {
   readonly connections: number;
   /** new connections a second, with a burst of the same size */

@@ -20,7 +20,7 @@ import type { Recorder } from './records.ts';
 import type { RuleBook } from './rule-book.ts';
 import type { UpstreamStore } from './upstream/upstream-store.ts';
 
-/** All that the gateway holds for one attached sandbox; nothing of it is shared with another one. */
+/** Everything that the gateway holds for one attached sandbox. None of it is shared with another. */
 export interface LiveSandbox {
   readonly sandbox: GatewaySandbox;
   /** the rules in force, and what is open under them */

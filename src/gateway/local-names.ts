@@ -4,8 +4,8 @@ import type { HostName } from '../base/host.ts';
 import type { Recorder } from './records.ts';
 
 /**
- * Names that lead to something of the sandbox's own and never out: a place that a part of the daemon serves, as the broker for
- * containers is, or a program inside. Whoever serves a place decides, and puts each effect on record here.
+ * Names that lead to something of the sandbox's own and never outside: a service of the daemon, such as the container broker, or
+ * a program inside. The service behind a name makes its own decisions and records each effect here.
  */
 export interface LocalNames {
   readonly places: readonly LocalPlace[];

@@ -4,10 +4,10 @@ import { createRate } from './rate.ts';
 import { createTally } from './tally.ts';
 
 /**
- * What the journal says about one sandbox's traffic. The rule: permission is one durable line `net.open` before the
- * first byte leaves, the end of the same exchange is one line `net.exchange` with the same number; a denial is one
- * line `net.exchange` alone. So every effect is counted once by its `net.exchange`, and a `net.open` without one was cut
- * off by a crash. Floods of denials are counted exactly and written as one line a second for each kind.
+ * What the journal says about one sandbox's traffic. Permission is one durable line `net.open` before the first byte leaves; the
+ * end of the same exchange is one line `net.exchange` with the same number; a denial is one line `net.exchange` alone. So every
+ * effect is counted once by its `net.exchange`, and a `net.open` without one was cut off by a crash. Floods of denials are
+ * counted exactly and written as one line a second for each kind.
  */
 export interface Recorder {
   /** Resolves when durable. False: the journal cannot be written, so nothing may leave. */

@@ -5,7 +5,7 @@ import type { FaultReason } from './fault.ts';
 import type { Field } from './http/fields.ts';
 import type { RefusedPush } from './git/git-report.ts';
 
-/** Why a request was not carried out: by policy, by the rules of the gateway, or for want of an upstream. */
+/** Why a request was not carried out: the policy, the rules of the gateway, or an unusable upstream. */
 export interface Refusal {
   readonly reason: RefusalReason;
   /** one sentence for the caller */

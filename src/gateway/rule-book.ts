@@ -1,8 +1,8 @@
 import type { NetworkRule } from '../policy/policy.ts';
 
 /**
- * The rules of one sandbox as they are now, and all that is open under them: a change of rules reaches both at once,
- * so that a rule taken away ends the tunnels it allowed (GWP-30).
+ * The current rules of one sandbox, and everything that is open under them. A change of rules reaches both at once, so that
+ * removing a rule ends the tunnels it allowed (GWP-30).
  */
 export interface RuleBook {
   readonly now: () => readonly NetworkRule[];

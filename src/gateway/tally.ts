@@ -1,7 +1,7 @@
 import { otherKeys, summariser } from '../journal/summarise.ts';
 import type { JournalEntry } from '../journal/record.ts';
 
-/** Counts like entries of a flood and states each kind once a second, with its exact number. */
+/** Counts similar entries of a flood and reports each kind once a second, with its exact number. */
 export interface Tally {
   readonly count: (entry: JournalEntry) => void;
   /** states what has been counted so far */

@@ -10,7 +10,7 @@ import { reset } from './upstream/reset.ts';
 import { splice } from './upstream/splice.ts';
 import type { Wire } from './upstream/wire.ts';
 
-/** A connection whose bytes are passed on as they are: recorded, counted against the budgets, cut when it must not go on. */
+/** A connection whose bytes are relayed unchanged: recorded, counted against the budgets, and cut when it may not continue. */
 export interface Tunnel {
   readonly socket: Socket;
   readonly site: Site;

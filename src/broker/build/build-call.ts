@@ -14,7 +14,7 @@ import { build, type BuildRequest } from './builder.ts';
 import { parseDockerfile } from './parse-dockerfile.ts';
 import { readContext } from './read-context.ts';
 
-/** `POST /build` as the classic builder has it: an archive goes in, and progress comes out, one JSON document a line. */
+/** `POST /build` in the form of the classic builder: an archive goes in, and progress comes out as one JSON document a line. */
 
 /** What came with each lies on the disk meanwhile. */
 const greatestWaiting = 4;

@@ -13,8 +13,8 @@ import type { Context } from './read-context.ts';
 import { runStep } from './run-step.ts';
 
 /**
- * A Dockerfile carried out step by step. What runs is a container of the sandbox; what does not is put together by the engine
- * from instructions that this writes. Every file and step belongs to the agent: there is nobody else inside.
+ * Carries out a Dockerfile step by step. Steps that run something run in a container of the sandbox; for the others the engine's
+ * builder gets instructions that are written here. Every file and step belongs to the agent: there is no one else inside.
  */
 
 export interface BuildRequest {

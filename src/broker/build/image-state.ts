@@ -1,7 +1,7 @@
 import { asObject, asText } from '../../base/json.ts';
 import type { Instruction } from '../../engines/containers.ts';
 
-/** What an image says beside its files, as a build goes on. */
+/** An image's configuration besides its files, as a build goes on. */
 export interface ImageState {
   /** id; `undefined`: nothing yet */
   readonly image: string | undefined;

@@ -1,7 +1,7 @@
 import { visible } from '../../base/text.ts';
 import { malformed, notOffered } from '../refusal.ts';
 
-/** The lines of a Dockerfile as instructions of the classic builder: words and flags, nothing expanded yet. Pure. */
+/** Parses a Dockerfile to instructions of the classic builder: words and flags, with nothing expanded yet. Pure. */
 
 export interface Line {
   /** upper case */

@@ -9,8 +9,8 @@ import { visible } from '../../base/text.ts';
 import { malformed, notOffered } from '../refusal.ts';
 
 /**
- * What comes with a build: an archive of a client's, of which nothing is unpacked here. Its entries are looked at one by one and
- * written anew, below `c/`, to a file of ours: files, folders and links that stay within, without owners and set-id bits.
+ * Reads the build context, an archive of the client's, without unpacking it here. Its entries are checked one by one and written
+ * again, below `c/`, to a file of ours: files, folders and links that stay within, without owners and set-id bits.
  */
 
 export interface Context {

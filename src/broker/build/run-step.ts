@@ -6,7 +6,7 @@ import type { BrokerParts } from '../parts.ts';
 import { BrokerRefusal } from '../refusal.ts';
 import type { ImageState } from './image-state.ts';
 
-/** One `RUN` of a build: a container of the sandbox like any other one, and its files as an image. */
+/** One `RUN` of a build: an ordinary container of the sandbox, whose files then become an image. */
 
 export interface Step {
   readonly state: ImageState & { readonly image: string };

@@ -4,7 +4,7 @@ import type { Clock } from '../../system/clock.ts';
 import { createRefused, type Refused } from './ask-refused.ts';
 import type { AskAnswer, AskLimits, AskOutcome, AskView, AskingSandbox, Claim, Question } from './question.ts';
 
-/** The open questions of one sandbox: the same one once, all of it bounded, ids anew when the rules change. */
+/** The open questions of one sandbox: equal ones are merged, all of it is bounded, and ids change when the rules do. */
 export interface Desk {
   readonly sandbox: AskingSandbox;
   readonly raise: (question: Question, signal: StopSignal) => Promise<AskAnswer>;

@@ -10,7 +10,7 @@ import type { Effect } from '../records.ts';
 import type { Refusal, RefusalReason } from '../refusal.ts';
 import { pathOf } from '../http/request-head.ts';
 
-/** Puts a denial before a person where the policy has that, and says how the exchange goes on. */
+/** Puts a denial before a person where the policy says so, and says how the exchange continues. */
 export type Settled =
   /** judge again, at this site */
   { readonly site: Site } | { readonly refusal: Refusal };

@@ -1,7 +1,7 @@
 import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 import type { Clock } from '../../system/clock.ts';
 
-/** What a person has denied, so that the same is not asked again: for a while, or for the sandbox's life. Bounded. */
+/** Remembers what a person denied, for a while or for the life of the sandbox, so that it is not asked again. Bounded. */
 export interface Refused {
   readonly has: (request: DeniedRequest) => boolean;
   readonly add: (request: DeniedRequest, scope: 'while' | 'sandbox') => void;

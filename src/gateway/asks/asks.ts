@@ -8,8 +8,8 @@ import { systemClock, type Clock } from '../../system/clock.ts';
 import { createDesk, type Desk } from './ask-desk.ts';
 
 /**
- * What was denied and may still be allowed by a person: held for a while where somebody looks, listed otherwise. It only
- * keeps and matches; who may answer is settled by whoever can call it, and that is the daemon's control socket alone.
+ * Denied requests that a person may still allow: held for a while if someone is watching, listed otherwise. This only keeps and
+ * matches them. Who may answer is decided by who can call it, and that is the daemon's control socket alone.
  */
 export interface Asks {
   readonly open: (sandbox: AskingSandbox) => void;

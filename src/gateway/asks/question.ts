@@ -1,7 +1,7 @@
 import type { Asks as AskSettings, DenyReason, NetworkRule } from '../../policy/policy.ts';
 import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 
-/** What is asked of a person, and what comes back. */
+/** What a person is asked, and what they can answer. */
 
 export interface AskingSandbox {
   readonly id: string;

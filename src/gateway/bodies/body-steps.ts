@@ -1,4 +1,4 @@
-/** What content passes through on its way: each step may hold bytes back, change them, or note what it saw. */
+/** What content passes through on its way. Each step may hold bytes back, change them, or note what it saw. */
 export interface BodyStep {
   readonly push: (piece: Buffer) => Buffer;
   /** what was still held back */

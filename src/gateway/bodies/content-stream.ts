@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-/** The content of an answer as a stream. One that is there as a whole before anybody read of it can be had at once. */
+/** The content of an answer as a stream. If all of it has arrived before anyone read it, it can be taken at once. */
 export interface BodySource {
   /** asks for more, after `add` said that it is full */
   readonly more: () => void;

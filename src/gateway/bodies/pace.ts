@@ -1,6 +1,6 @@
 /**
- * Shares the one thread of the gateway among sandboxes: each moves so much content in a turn of the event loop, and what
- * is more waits for the next turn. Nothing is slowed down that has the thread to itself.
+ * Shares the gateway's one thread among sandboxes: in each turn of the event loop each may move a fixed amount of content, and
+ * the rest waits for the next turn. Alone on the thread, a sandbox is not slowed down.
  */
 export interface Pace {
   /** False: the turn's share is used up; read on when `later` says so. */

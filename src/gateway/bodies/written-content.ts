@@ -5,8 +5,8 @@ import { fieldLines, type Framing } from '../http/request-text.ts';
 import type { Field } from '../http/fields.ts';
 
 /**
- * Takes one message that has content onto its connection: its head goes with the first piece, so that a request whose
- * content cannot be read goes nowhere. A length that was stated is kept exactly, or the message breaks.
+ * Sends one message with content over its connection. The head goes with the first piece, so that nothing is sent of a request
+ * whose content cannot be read. A declared length is kept exactly, or the message breaks.
  */
 export interface ContentOptions {
   readonly head: string;

@@ -11,7 +11,7 @@ import { isDenial, type Refusal } from '../refusal.ts';
 import { pathOf } from '../http/request-head.ts';
 import { maskSecrets } from '../secrets/secret-search.ts';
 
-/** What was refused is recorded and told to the caller, who may still be sending. */
+/** Records a refusal and tells it to the caller, who may still be sending. */
 
 /** How much of a refused upload is read, so that the caller comes to reading the answer. */
 const usualDrain = { bytes: 1024 * 1024, ms: 2000 };

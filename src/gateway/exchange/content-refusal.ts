@@ -4,7 +4,7 @@ import { refusedCalls } from '../../policy/judging/mcp.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
-/** A refusal of what the content of a request asks for, which says what of it is not allowed. */
+/** Refuses a request for what its content asks, and says which part is not allowed. */
 export interface KnownContent {
   readonly content: Content;
   /** of a push: what the caller's git understands */

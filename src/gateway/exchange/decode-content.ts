@@ -3,7 +3,7 @@ import { constants, createBrotliDecompress, createGunzip, createInflate, createZ
 
 import { tokensOf, type Field } from '../http/fields.ts';
 
-/** Undoes a content coding (RFC 9110 section 8.4.1) as the bytes come, so that what is in it can be seen. */
+/** Decodes a content coding (RFC 9110 section 8.4.1) as the bytes arrive, so that the content can be inspected. */
 const decoders = {
   gzip: createGunzip,
   'x-gzip': createGunzip,

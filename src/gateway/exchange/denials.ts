@@ -1,6 +1,9 @@
 import type { RefusalReason } from '../refusal.ts';
 
-/** Every answer the gateway gives in the place of an upstream: what it means, and what to do. `docs/denials.md` is made of it. */
+/**
+ * Every answer that the gateway gives in place of an upstream, with its meaning and what to do. `docs/denials.md` is generated
+ * from it.
+ */
 export interface DenialRow {
   readonly about: string;
   /** for whoever reads the answer inside; `undefined`: made from the request */

@@ -6,7 +6,7 @@ import { tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import { pushReport, type RefusedPush } from '../git/git-report.ts';
 import { isDenial, statusOf, type Refusal } from '../refusal.ts';
 
-/** A refusal put into words that a person, or an agent, can act on. */
+/** Words a refusal so that a person, or an agent, can act on it. */
 export interface Asked {
   readonly scheme: 'http' | 'https';
   readonly host: string;

@@ -2,7 +2,7 @@ import type { Field } from '../http/fields.ts';
 import { statusOf } from '../refusal.ts';
 import { denials } from './denials.ts';
 
-/** The answer to what could not be read as a request: there is no method, path or wish for JSON that it could speak of. */
+/** Answers what could not be read as a request, and so has no method, path or preference for JSON to refer to. */
 export interface HeadRefusal {
   readonly status: number;
   readonly fields: readonly Field[];

@@ -15,8 +15,8 @@ import { contentOf, holdContent } from './read-content.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
 /**
- * Judges a request with its content, where the rules depend on it: of a push the list of references is read, of a call
- * the whole message. What was read goes on as it was judged, and nothing of it before.
+ * Judges a request by its content where the rules depend on it: the reference list of a push, the whole message of a call. What
+ * was read is sent on exactly as it was judged, and nothing is sent before.
  */
 export type WholeJudgement =
   | { readonly ok: true; readonly plan: Plan; readonly exchange: Exchange }

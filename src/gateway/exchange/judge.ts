@@ -11,7 +11,7 @@ import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
 import { readHead, type RequestHead } from '../http/request-head.ts';
 import { rewritingFault } from './rewriting.ts';
 
-/** The decision about one request, taken before anything of it is carried out. Any fault in it denies. */
+/** Decides about one request before any part of it is carried out. A fault while deciding denies. */
 export interface Plan {
   readonly head: RequestHead;
   readonly rule: NetworkRule;

@@ -1,7 +1,7 @@
 import type { NetworkRule } from '../../policy/policy.ts';
 import type { Learning } from '../../policy/proposing/learning.ts';
 
-/** What a sandbox that is learned from may send, and has sent. */
+/** What a sandbox in learning mode may send, and has sent. */
 export interface LearnState {
   readonly setting: Learning;
   /** rules of the organisation, beyond which nothing goes out */

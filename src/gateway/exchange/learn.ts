@@ -8,9 +8,9 @@ import { refuse, type Refusal } from '../refusal.ts';
 import { pathOf } from '../http/request-head.ts';
 
 /**
- * What becomes of a request while a sandbox is learned from. Reads go out without content and with few header fields, all
- * of them together within a bound; the rest is answered here. A path can carry data out: that is why it is bounded, and
- * why the command that learns keeps secrets out of the sandbox.
+ * What happens to a request in learning mode. Reads go out without content and with few header fields, all of them together
+ * within a bound; everything else is answered here. A path can carry data out: that is why the number is bounded, and why the
+ * command that learns keeps secrets out of the sandbox.
  */
 export type Learned =
   /** goes out as this, at this site */

@@ -7,7 +7,10 @@ import type { Site } from '../live-sandbox.ts';
 import { contentOf } from './read-content.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
-/** Requests that a credential answers itself, such as the renewal of a login: allowed by a rule, on record, and kept on the host. */
+/**
+ * Requests that a credential answers on the host, such as the renewal of a login: allowed by a rule, recorded, and never sent
+ * out.
+ */
 export interface LocalExchange {
   readonly plan: Plan;
   readonly service: LocalResponder;

@@ -9,8 +9,8 @@ import { asksForOther, isMethodParameter } from './rewriting.ts';
 import type { Run } from './run.ts';
 
 /**
- * Looks for a field of a form, or of a JSON object, by which a server would carry out another method than the one that the rules
- * have judged (Rails, Laravel, Symfony, Express and their kind). The request is broken off before such a field is through.
+ * Finds a field of a form, or of a JSON object, that makes a server carry out another method than the one that the rules judged
+ * (Rails, Laravel, Symfony, Express and others). The request is broken off before such a field has passed.
  */
 export function methodInForm({ exchange, plan }: Run, stop: (refusal: Refusal) => void): BodyStep | undefined {
   if (!hasFunctions(plan.rule) || exchange.body === undefined) {

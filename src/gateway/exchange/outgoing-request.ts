@@ -15,7 +15,7 @@ import { epochOf, finish, type Run } from './run.ts';
 import { requestTrailers } from './trailers.ts';
 import type { UpstreamRequest } from '../upstream/upstream-request.ts';
 
-/** A request as it goes to the upstream, its content searched and counted on the way. */
+/** A request as it goes to the upstream. Its content is searched and counted on the way. */
 
 export function upstreamRequest(run: Run): UpstreamRequest {
   const { exchange, outgoing, site, stop, plan } = run;

@@ -20,7 +20,7 @@ import { type Refusal, refuse } from '../refusal.ts';
 import { isRewriting } from './rewriting.ts';
 import { createRun, epochOf, finish, isStillAllowed, type Run } from './run.ts';
 
-/** From a request to the permission to carry it out: judged, put before a person, guarded, injected, recorded. */
+/** Takes a request to the permission to carry it out: judged, put before a person, guarded, given its credential, recorded. */
 
 export type Permission = { readonly ok: true; readonly run: Run } | { readonly ok: false; readonly refusal: Refusal };
 

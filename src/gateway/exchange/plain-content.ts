@@ -7,8 +7,8 @@ import type { LiveSandbox } from '../live-sandbox.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
 /**
- * A request with its content in the clear. Compressed content is decoded as it comes and goes on decoded: what was
- * searched and judged is then what the upstream reads, and no second decoder can see something else in it.
+ * A request with its content uncompressed. Compressed content is decoded as it arrives and sent on decoded, so that the upstream
+ * reads exactly what was searched and judged, and no second decoder can read it differently.
  */
 export interface PlainContent {
   readonly exchange: Exchange;

@@ -9,7 +9,10 @@ import { inject } from '../injection/inject.ts';
 import type { GatewayLimits } from '../limits.ts';
 import { createUpstream } from '../upstream/upstream.ts';
 
-/** One call of the host's own with a real credential, over the same way as those of sandboxes: does it still work? */
+/**
+ * One call that the host itself makes with a real credential, on the same path as those of sandboxes, to see whether it still
+ * works.
+ */
 export interface Probe {
   readonly host: HostName;
   readonly port: number;

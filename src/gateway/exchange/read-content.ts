@@ -6,7 +6,7 @@ import type { Exchange } from '../exchange.ts';
 import { valuesOf } from '../http/fields.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
-/** Reads the whole content of a request, within a bound, before anything of it goes on. */
+/** Reads the whole content of a request, up to a bound, before any of it is sent on. */
 export interface Content {
   /** bytes as the head says; `undefined`: it does not */
   readonly length: number | undefined;

@@ -5,7 +5,7 @@ import { foldedField } from '../http/fields.ts';
 import { decodedName, foldedName, queryParts } from '../http/query.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
-/** Ways to ask some servers for another method or path than the one that a rule has judged. */
+/** Ways to make some servers use another method or path than the one that a rule judged. */
 
 const fields =
   /^x-(?:http-method|(?:http-)?(?:method|path|url|uri)-override|(?:original|rewrite|override|forwarded)-(?:method|path|prefix|url|uri))$/;

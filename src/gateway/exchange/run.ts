@@ -8,7 +8,7 @@ import { type Needles, noNeedles, prepareNeedles } from '../secrets/mask.ts';
 import type { Effect } from '../records.ts';
 import type { Refusal } from '../refusal.ts';
 
-/** What one exchange that was allowed gathers, from its permission to the line about its end. */
+/** What one allowed exchange collects, from its permission to the record of its end. */
 export interface Run {
   readonly exchange: Exchange;
   readonly site: Site;

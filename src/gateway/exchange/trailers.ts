@@ -7,8 +7,8 @@ import { phantomSearch } from '../secrets/phantom-search.ts';
 import { secretIn } from '../secrets/secret-search.ts';
 
 /**
- * Fields behind the content (RFC 9110 section 6.5), which gRPC needs in both directions. They come when the request is
- * judged and on its way, so they may say nothing about who asks, how the message is framed, or how it is to be read.
+ * Trailer fields (RFC 9110 section 6.5), which gRPC needs in both directions. They arrive after the request has been judged and
+ * sent, so they may not say who asks, how the message is framed, or how to read it.
  */
 
 /** Section 6.5.1: framing, routing, conditions, authentication, and what says how the content is to be read. */

@@ -3,9 +3,9 @@ import { isRefName } from '../../policy/written/read-git.ts';
 import { createPktReader, type PktReader } from './git-pkt-line.ts';
 
 /**
- * Reads the commands that a push begins with (gitprotocol-pack(5), "Reference Update Request"), as the bytes come and no
- * further than to the pack. One grammar, nothing repaired: signed pushes and push options are refused, because servers
- * act on what stands in them.
+ * Reads the commands at the start of a push (gitprotocol-pack(5), "Reference Update Request") as the bytes arrive, and stops at
+ * the pack. It accepts one grammar and repairs nothing. Signed pushes and push options are refused, because servers act on their
+ * content.
  */
 export type PushReading =
   | { readonly kind: 'incomplete' }

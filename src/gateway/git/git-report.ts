@@ -1,6 +1,6 @@
 import { flushPkt, pktLine } from './git-pkt-line.ts';
 
-/** The answer to a push that is refused, in git's own words (gitprotocol-pack(5), "Report Status"), so that git shows the reason. */
+/** Answers a refused push in git's own format (gitprotocol-pack(5), "Report Status"), so that git shows the reason. */
 export interface RefusedPush {
   /** every reference of the push: a push is carried out as a whole or not at all */
   readonly updates: readonly { readonly ref: string; readonly why: string }[];

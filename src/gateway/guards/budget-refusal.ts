@@ -2,7 +2,7 @@ import { refuse, type Refusal } from '../refusal.ts';
 import type { Overrun } from './budgets.ts';
 import type { ModelApi } from './model-api.ts';
 
-/** A budget that is used up, told so that clients of model APIs show the reason and do not ask again for minutes. */
+/** Tells that a budget is used up, in a form that makes clients of model APIs show the reason and not retry for minutes. */
 
 const kinds: Readonly<Record<Overrun['kind'], string>> = {
   requests: 'requests',

@@ -2,8 +2,8 @@ import { budgetKinds, type Budget, type BudgetKind, type ModelPrice } from '../.
 import { accountKey, noAmounts, plus, windowLeftMs, type Account, type Amounts, type Ledger } from './ledger.ts';
 
 /**
- * Budgets of one sandbox: what a request may use is taken from them before it goes out and corrected when it is over.
- * Parallel requests share what is left; the last one that is let through may overrun by itself, and no other with it.
+ * Budgets of one sandbox. The most that a request may use is reserved before it goes out and corrected when it is over. Parallel
+ * requests share what is left; only the last one let through may overrun, and only by itself.
  */
 export interface Budgets {
   /** Takes one request and its bytes; `Overrun`: nothing was taken. */

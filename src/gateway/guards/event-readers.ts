@@ -1,6 +1,6 @@
 import { gather } from '../../base/gather.ts';
 
-/** Readers of streamed answers: the objects in them, one by one, as the bytes pass, however they are cut. */
+/** Readers of streamed answers: give the objects in them one by one as the bytes pass, however they are cut. */
 export interface EventReader {
   readonly push: (piece: Buffer) => void;
 }

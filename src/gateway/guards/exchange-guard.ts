@@ -20,7 +20,7 @@ import type { Amounts } from './ledger.ts';
 import { addUsage, readUsage } from './usage.ts';
 import { createUsageMeter, type MeteredUsage, type UsageMeter } from './usage-meter.ts';
 
-/** What stands around one exchange beside its rules: budgets, the search for known secrets, the count of tokens. */
+/** The guards around one exchange besides its rules: budgets, the search for known secrets, the count of tokens. */
 export interface ExchangeGuard {
   /** the request's fields as they go on */
   readonly fields: readonly Field[];

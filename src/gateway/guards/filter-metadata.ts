@@ -15,7 +15,7 @@ import { filterHtml } from './pypi-html.ts';
 import { filterProject, filterSimple, uploadsIn } from './pypi-metadata.ts';
 import { greatestMetadataBytes, readMetadata } from './read-metadata.ts';
 
-/** Metadata of packages as the registry gave it, and what of it a sandbox is shown. */
+/** Package metadata as the registry gave it, and the part of it that a sandbox is shown. */
 export interface PackageAnswer {
   readonly answer: UpstreamAnswer;
   readonly detail: Detail;

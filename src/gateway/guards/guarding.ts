@@ -2,7 +2,7 @@ import type { Guards } from '../../policy/guards.ts';
 import type { KnownSecrets } from '../secrets/known-secrets.ts';
 import type { Ledger } from './ledger.ts';
 
-/** What the daemon gives the gateway for the guards of one sandbox, beside its rules. */
+/** What the daemon passes to the gateway for the guards of one sandbox, besides its rules. */
 export interface Guarding {
   readonly rules: Guards;
   readonly ledger: Ledger;

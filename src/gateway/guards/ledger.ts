@@ -1,6 +1,6 @@
 import type { BudgetKind, BudgetWindow } from '../../policy/guards.ts';
 
-/** How much was used of each budget: kept by the daemon so that no end of a process, however it came, makes it less. */
+/** How much of each budget was used. The daemon keeps it, so that no end of a process, however it came, makes it less. */
 export interface Ledger {
   /** What is used in the window that `nowMs` lies in. */
   readonly used: (account: Account, nowMs: number) => Amounts;

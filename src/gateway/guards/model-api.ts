@@ -1,4 +1,4 @@
-/** Which interface of a model a request speaks, by its path: whoever serves it, tokens are counted there. */
+/** Which model API a request speaks, recognised by its path: whoever serves it, its tokens are counted. */
 export type ModelApi = 'anthropic' | 'openai' | 'bedrock' | 'gemini';
 
 const paths: readonly (readonly [ModelApi, RegExp])[] = [

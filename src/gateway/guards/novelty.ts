@@ -1,8 +1,8 @@
 import type { Clock } from '../../system/clock.ts';
 
 /**
- * Bounds what can be told to the outside by names alone: each name below a wildcard, and each path that a registry does
- * not know, is a message of its own (GWP-31, SEC-15). A name costs its characters once; then it is known and free.
+ * Limits what can be sent out through names alone: each new name below a wildcard, and each path that a registry does not know,
+ * is a message (GWP-31, SEC-15). A name costs its characters once; after that it is known and free.
  */
 export interface Novelty {
   /** Whether `name` is known in `group`, or there is room for it still. */

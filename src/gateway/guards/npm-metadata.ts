@@ -5,7 +5,7 @@ import { joined } from '../http/joined.ts';
 import { memberRanges, valueIn, type MemberRange } from '../http/json-ranges.ts';
 import { isLocked, withheldBecause, youngBecause, type VerdictContext } from './package-verdict.ts';
 
-/** What a registry says of one npm package, without the versions that are withheld; what stays stays to the byte. */
+/** Removes the withheld versions from a registry's metadata of an npm package. What remains is unchanged to the byte. */
 export interface NpmMetadata {
   readonly name: string;
   readonly body: Buffer;

@@ -7,7 +7,7 @@ import { valuesOf, type Field } from '../http/fields.ts';
 import { inTurns } from '../in-turns.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 
-/** Answers with metadata of packages as they are handed on: validators, caching and notices fit what is left in them. */
+/** Answers with filtered package metadata: validators, caching and notices match what is left in them. */
 export interface FilteredMetadata {
   readonly name: string;
   readonly body: Buffer;

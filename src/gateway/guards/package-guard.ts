@@ -18,7 +18,9 @@ import { keepingOf } from './package-keeping.ts';
 import { packageRequest, type PackageRequest } from './package-request.ts';
 import { blockedBecause, isLocked, youngBecause } from './package-verdict.ts';
 
-/** Answers of package registries: versions that are too young or on a list are not offered, and their archives not given. */
+/**
+ * Guards the answers of package registries: versions that are too new or listed are not offered, and their archives are refused.
+ */
 export interface PackageGuard {
   /** the request's fields, so that the answer says when versions were published */
   readonly fields: readonly Field[];

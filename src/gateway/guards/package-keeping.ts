@@ -1,7 +1,7 @@
 import type { LiveSandbox } from '../live-sandbox.ts';
 import { createPackageMemory, type PackageMemory } from './package-memory.ts';
 
-/** What is kept for one sandbox while it asks for packages: what was judged, and how much metadata is held right now. */
+/** What is kept for one sandbox while it requests packages: the verdicts, and how much metadata is held right now. */
 export interface Keeping {
   readonly memory: PackageMemory;
   heldBytes: number;

@@ -1,4 +1,4 @@
-/** What the metadata of a registry said of versions and files, for the archives that are asked for next. Bounded. */
+/** What a registry's metadata said of versions and files, for the archives that are requested next. Bounded. */
 export interface PackageMemory {
   /** `reason`: withheld for this; `offered`: it may be fetched; `undefined`: not known */
   readonly judgement: (key: string, nowMs: number) => { readonly reason: string } | 'offered' | undefined;

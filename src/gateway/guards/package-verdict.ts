@@ -4,7 +4,7 @@ import semver from 'semver';
 import { formatDuration } from '../../base/units.ts';
 import type { Ecosystem, PackagePattern, PackageRule } from '../../policy/guards.ts';
 
-/** Whether a version may be offered: every layer's rule has to allow it. */
+/** Whether a version may be offered: the rule of every layer must allow it. */
 export interface PackageVersion {
   readonly ecosystem: Ecosystem;
   /** in the ecosystem's canonical form */

@@ -8,7 +8,7 @@ import { canonicalPypi, withheldBecause, type VerdictContext } from './package-v
 import { pageParts, anchorFor } from './pypi-html.ts';
 import { versionOf } from './python-file-name.ts';
 
-/** What an index says of one Python project (PEP 503, 691, 700, and the JSON interface), without what is withheld. */
+/** Removes the withheld versions from what an index says of a Python project (PEP 503, 691, 700, and the JSON API). */
 const simpleJson = 'application/vnd.pypi.simple.v1+json';
 
 /** From the JSON form of the index. `asHtml`: the asker reads only the other form. As all here for `inTurns`. */

@@ -1,6 +1,6 @@
 import { canonicalPypi } from './package-verdict.ts';
 
-/** The version in the name of a wheel or a source archive; empty where there is none. */
+/** The version in the name of a wheel or a source archive; empty if there is none. */
 export function versionOf(filename: string, project?: string): string {
   const bare = filename.replace(/\.(?:metadata|asc|provenance)$/, '');
   if (/\.(?:whl|egg)$/.test(bare)) {

@@ -5,7 +5,7 @@ import { refuse, type Refusal } from '../refusal.ts';
 import type { NeedleSet } from '../secrets/needle-search.ts';
 import { secretIn } from '../secrets/secret-search.ts';
 
-/** Known secrets of the host in the short parts of a request, where nothing is masked: it is refused. */
+/** Refuses requests with known secrets of the host in their short parts, where nothing can be masked. */
 
 export function secretInHead({ target, fields }: Pick<Exchange, 'target' | 'fields'>, live: LiveSandbox): Refusal | undefined {
   const needles = soughtOf(live);

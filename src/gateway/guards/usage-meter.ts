@@ -3,7 +3,7 @@ import { valuesOf, type Field } from '../http/fields.ts';
 import { createJsonPicker } from '../http/json-picker.ts';
 import { readUsage, type Usage } from './usage.ts';
 
-/** Reads the tokens a model says it used out of its answer as the bytes pass. It only looks on: nothing waits for it. */
+/** Reads from a model's answer, as the bytes pass, how many tokens it says it used. It only watches: nothing waits for it. */
 export interface UsageMeter {
   readonly push: (piece: Buffer) => void;
   /** `undefined`: the answer says nothing */

@@ -1,6 +1,6 @@
 import { asObject, type JsonFields } from '../../base/json.ts';
 
-/** Tokens that a model says it used, brought into one form. Every API counts in its own way; the table is here. */
+/** The token counts that models report, in one form. Every API counts in its own way; the table is here. */
 export interface Usage {
   readonly model: string | undefined;
   /** sent and neither read from nor written to a cache */

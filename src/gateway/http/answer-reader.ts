@@ -4,9 +4,9 @@ import { createHeldText, type HeldText } from './held-text.ts';
 import { isKeptBySender, isText, MessageFault, readField, statedFraming } from './message-fields.ts';
 
 /**
- * Reads answers of HTTP/1.1 (RFC 9112) from the bytes of one connection. Strict: what has more than one meaning is no
- * answer. Lines end in CRLF; names are tokens and touch their colon; nothing is folded; a length stands there once, in
- * digits, and never beside a transfer coding; the only transfer coding is `chunked`. How the bytes are cut changes nothing.
+ * Reads HTTP/1.1 answers (RFC 9112) from the bytes of one connection. Strict: what can be read in two ways is not an answer.
+ * Lines end in CRLF; names are tokens followed at once by a colon; lines are not folded; a length appears once, in digits, and
+ * never next to a transfer coding; the only transfer coding is `chunked`. How the bytes are cut makes no difference.
  */
 export interface AnswerHead {
   readonly status: number;

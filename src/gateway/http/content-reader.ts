@@ -2,7 +2,7 @@ import type { Field } from './fields.ts';
 import type { HeldText } from './held-text.ts';
 import { MessageFault, readField } from './message-fields.ts';
 
-/** How the end of a message's content is told (RFC 9112 section 6). */
+/** How to find the end of a message's content (RFC 9112 section 6). */
 export type ReadFraming =
   | { readonly kind: 'length'; readonly bytes: number }
   | { readonly kind: 'chunked' }

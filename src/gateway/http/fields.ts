@@ -1,4 +1,4 @@
-/** HTTP header fields as an ordered list, names in lower case: nothing is merged, lost or reordered on the way. */
+/** HTTP header fields as an ordered list with names in lower case. Nothing is merged, lost or reordered. */
 export type Field = readonly [name: string, value: string];
 
 /** From Node's `rawHeaders`: name, value, name, value... Pseudo-headers of HTTP/2 are left out. */

@@ -1,6 +1,6 @@
 import { decodedName } from './query.ts';
 
-/** Fields of a form that matter, as they come: `a=1&b=2` of any length, read as the most lenient server would. */
+/** Finds certain fields of a form as it arrives: `a=1&b=2` of any length, read as the most lenient server would. */
 export interface FieldScan {
   readonly isSought: (name: string) => boolean;
   /** of a field that is sought */

@@ -1,6 +1,6 @@
 import type { Injection } from '../../credentials/credential.ts';
 
-/** How a value stands in a header, be it the real one or a phantom. */
+/** How a value is written in a header, be it the real one or a phantom. */
 export function headerValue({ format, isBase64 }: Injection & { readonly kind: 'header' }, value: string): string {
   return format.replace('{}', () => (isBase64 === true ? base64(value) : value));
 }

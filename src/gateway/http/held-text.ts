@@ -1,4 +1,4 @@
-/** Text of a protocol that comes in pieces, until its end is there: bounded, and no piece is looked at or moved twice. */
+/** Protocol text that arrives in pieces and is held until its end: bounded, and no piece is read or copied twice. */
 export interface HeldText {
   /** The text before `end`, and where `bytes` go on behind it; `undefined`: all of `bytes` was kept. Throws `TextFault`. */
   readonly take: (

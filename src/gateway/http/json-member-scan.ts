@@ -2,7 +2,7 @@ import { parseJson } from '../../base/json.ts';
 import type { FieldScan } from './form-scan.ts';
 import { stringEnd, type StringState } from './json-string-end.ts';
 
-/** Members at the top of a JSON object that matter, as they come, read as the most lenient server would. */
+/** Finds certain members at the top of a JSON object as it arrives, read as the most lenient server would. */
 
 /** A name or a value that matters is shorter, though each letter of it be written as an escape. */
 const mostBytes = 512;

@@ -1,4 +1,7 @@
-/** Members at the top of a JSON object with their places in the text, for replacing one value and leaving all else as it is. */
+/**
+ * The members at the top of a JSON object with their places in the text, so that one value can be replaced and everything else
+ * stays the same.
+ */
 export interface JsonMember {
   readonly name: string;
   /** of the value, in UTF-16 units */

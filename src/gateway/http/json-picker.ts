@@ -2,8 +2,8 @@ import { parseJson } from '../../base/json.ts';
 import { stringEnd, type StringState } from './json-string-end.ts';
 
 /**
- * Picks a few members at the top of a JSON object out of its bytes as they pass, however they are cut, without holding
- * the rest. What is not JSON gives nothing; of a member that is there twice the last one counts, as with `JSON.parse`.
+ * Picks a few members at the top of a JSON object out of its bytes as they pass, however they are cut, without holding the rest.
+ * What is not JSON gives nothing. Of a repeated member the last one counts, as with `JSON.parse`.
  */
 export interface JsonPicker {
   readonly push: (piece: Buffer) => void;

@@ -1,8 +1,8 @@
 import { parseJson } from '../../base/json.ts';
 
 /**
- * Members of JSON objects as ranges of the bytes they were read from, so that what is kept is kept to the byte. A search
- * yields every so many bytes, for `inTurns`: documents of many megabytes are common.
+ * Members of JSON objects as ranges of the bytes they were read from, so that what is kept stays the same to the byte. The
+ * search yields regularly for `inTurns`, because documents of many megabytes are common.
  */
 export interface ValueRange {
   readonly valueStart: number;

@@ -1,4 +1,4 @@
-/** Where one is in a JSON text that comes in pieces. */
+/** The position in a JSON text that arrives in pieces: inside a string or not. */
 export interface StringState {
   inString: boolean;
   /** the next byte belongs to a backslash */

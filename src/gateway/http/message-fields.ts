@@ -1,6 +1,6 @@
 import type { Field } from './fields.ts';
 
-/** The fields of a message of HTTP/1.1 as they stand on the wire, the same for requests and answers. */
+/** The fields of an HTTP/1.1 message as they are on the wire, the same for requests and answers. */
 
 /** This is no message, or one with more than one meaning. */
 export class MessageFault extends Error {}

@@ -1,7 +1,7 @@
 import type { FieldScan } from './form-scan.ts';
 import { decodedName } from './query.ts';
 
-/** Parts of `multipart/form-data` (RFC 7578) that matter, as they come. */
+/** Finds certain parts of `multipart/form-data` (RFC 7578) as it arrives. */
 
 /** What stands before the content of a part; clients write a few hundred bytes. */
 const mostHeadBytes = 16 * 1024;

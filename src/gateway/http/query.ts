@@ -1,6 +1,6 @@
 /**
- * Queries and forms as their bytes are, for the one parameter that a credential goes into. Servers read them in several
- * ways, so names are compared the way the most lenient of them would, and what cannot be read in one way is refused.
+ * Queries and forms as raw bytes, for the one parameter that holds a credential. Servers read them in several ways, so names are
+ * compared as the most lenient server would, and what can be read in two ways is refused.
  */
 export interface QueryPart {
   /** as written, `name=value` or `name` */

@@ -1,6 +1,6 @@
 import { decodeOrUndefined, decodedName, formParts, isSameName } from './query.ts';
 
-/** Puts a value in the one parameter of a query or a form, in the place of a phantom or at the end. */
+/** Puts a value into one parameter of a query or a form: in place of a phantom, or at the end. */
 export type Replaced =
   | { readonly ok: true; readonly before: string; readonly after: string }
   | { readonly ok: false; readonly fault: 'foreign' | 'unreadable' };

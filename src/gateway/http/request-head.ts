@@ -4,8 +4,8 @@ import { strayOfConnection, tokensOf, valuesOf } from './fields.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
 /**
- * Checks that a request says what its connection said: the authority is the name that was asked for, the target is a
- * plain path, the framing is beyond doubt. What two servers could read in two ways is refused (RFC 9112 section 11.2).
+ * Checks that a request agrees with its connection: the authority is the requested name, the target is a plain path, the framing
+ * is unambiguous. What two servers could read in two ways is refused (RFC 9112 section 11.2).
  */
 export interface RequestHead {
   /** as it is sent on */

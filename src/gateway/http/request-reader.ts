@@ -4,8 +4,8 @@ import { createHeldText, TextFault, type HeldText } from './held-text.ts';
 import { isKeptBySender, isToken, MessageFault, readField, statedFraming } from './message-fields.ts';
 
 /**
- * Reads requests of HTTP/1.1 (RFC 9112) from the bytes of one caller's connection, as strictly as answers are read: what
- * has more than one meaning is no request, and nothing behind it is read as one.
+ * Reads HTTP/1.1 requests (RFC 9112) from the bytes of one caller's connection, as strictly as answers are read: what can be
+ * read in two ways is not a request, and nothing after it is read as one.
  */
 export interface ReadRequest {
   readonly version: '1.0' | '1.1';

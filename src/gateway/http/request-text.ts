@@ -1,6 +1,6 @@
 import type { Field } from './fields.ts';
 
-/** How the end of a request's content is told: by chunks, or by a length stated before. */
+/** How a request declares the end of its content: chunked, or by a length in advance. */
 export type Framing = 'chunked' | { readonly length: number };
 
 /** The head of a request as it is written (RFC 9112). Throws rather than to write what could be read in two ways. */

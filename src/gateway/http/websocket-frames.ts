@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { BodyStep } from '../bodies/body-steps.ts';
 
 /**
- * WebSocket frames (RFC 6455 section 5) of one direction, read and written anew: content passes through a step, and what
- * was not understood does not go on. No extension is in use, so fragments may be cut differently (section 5.4).
+ * WebSocket frames (RFC 6455 section 5) of one direction, read and written again. Content passes through a step, and what was
+ * not understood is not sent on. No extension is in use, so fragments may be cut differently (section 5.4).
  */
 export interface FrameOptions {
   /** who sends: frames of a client are masked, those of a server never */

@@ -9,8 +9,8 @@ import { createRecent } from '../secrets/recent.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 
 /**
- * What a request may not say about who asks: a key of the caller's own would carry data to somebody else's account at
- * an allowed host (SEC-04), and a phantom where it does not belong is an attempt to see where the real key goes (SEC-06).
+ * What a request may not say about who asks. A key of the caller's own would carry data to another account at an allowed host
+ * (SEC-04), and a misplaced phantom is an attempt to see where the real key goes (SEC-06).
  */
 export interface Claims {
   readonly fields: readonly Field[];

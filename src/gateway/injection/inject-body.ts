@@ -9,8 +9,8 @@ import { refuse, type RefusalReason } from '../refusal.ts';
 import { placeForParameter } from '../http/replace-parameter.ts';
 
 /**
- * The credential as one member of a JSON object or one field of a form. The content is read whole first, and refused
- * where two programs could read it in two ways: what the caller meant must be what the upstream sees.
+ * Puts the credential into one member of a JSON object or one field of a form. The content is read whole first and refused if
+ * two programs could read it in two ways: what the caller meant must be what the upstream sees.
  */
 const maxBytes = 1024 * 1024;
 /** Each is looked at, in time that all sandboxes share. */

@@ -12,9 +12,9 @@ import { decodedName, decodeOrUndefined, queryParts, valuesOfParameter } from '.
 import { refuse, type Refusal, type RefusalReason } from '../refusal.ts';
 
 /**
- * Requests to AWS: what the caller signed with its phantom keys, in the header or in the address, is signed anew with the
- * real ones (Signature Version 4). Of the caller's signature only key id, region and service are read, and of an address how
- * long it is good; all of it is left out.
+ * Signs requests to AWS again with the real keys (Signature Version 4), after the caller signed them with its phantom keys, in
+ * the header or in the URL. Of the caller's signature only key id, region and service are read, and of a URL how long it is
+ * valid; all of the signature is removed.
  */
 const maxBytes = 25 * 1024 * 1024;
 

@@ -10,8 +10,8 @@ import { refuse, type Refusal } from '../refusal.ts';
 import { placeForParameter } from '../http/replace-parameter.ts';
 
 /**
- * Puts the real credential in the place of the phantom: in the declared place, once, and nowhere else. A key of the
- * caller's own is refused, because it would carry data to somebody else's account at an allowed host (SEC-04).
+ * Puts the real credential in place of the phantom: in the declared place, once, and nowhere else. A key of the caller's own is
+ * refused, because it would carry data to another account at an allowed host (SEC-04).
  */
 export async function inject(input: InjectInput): Promise<InjectResult> {
   const { fields, target, credential, phantoms, host } = input;

@@ -4,7 +4,7 @@ import type { Content } from '../exchange/read-content.ts';
 import type { Field } from '../http/fields.ts';
 import type { Refusal } from '../refusal.ts';
 
-/** A request that a credential may be put into, and what goes out of it. */
+/** A request that a credential may be put into, and what is sent out as a result. */
 export interface InjectInput {
   readonly method: string;
   readonly host: string;

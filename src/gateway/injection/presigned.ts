@@ -3,9 +3,9 @@ import type { Field } from '../http/fields.ts';
 import { decodedName, decodeOrUndefined, queryParts, type QueryPart } from '../http/query.ts';
 
 /**
- * An address that a program inside has signed with its phantom keys (Signature Version 4 in the query): taken apart, so
- * that the request can be signed anew in its header. Nothing of that signature goes on, so the real one never stands in an
- * address, and is good for the minutes that AWS gives a header.
+ * Takes apart a URL that a program inside signed with its phantom keys (Signature Version 4 in the query), so that the request
+ * can be signed again in its header. Nothing of that signature is sent on, so the real one never appears in a URL, and it is
+ * valid only for the minutes that AWS allows a header.
  */
 export interface Presigned {
   readonly scope: SigningScope;

@@ -5,8 +5,8 @@ import type { NetworkRule } from '../../policy/policy.ts';
 import { isServed, type Names } from './names.ts';
 
 /**
- * The answer to one DNS query (RFC 1035), from the sandbox's table of names alone: nothing is resolved outside, so a
- * query carries nothing out. Denied names get an address too, so that the denial can be explained over HTTP.
+ * Answers one DNS query (RFC 1035) from the sandbox's own table of names. Nothing is resolved outside, so a query carries
+ * nothing out. Denied names get an address too, so that the denial can be explained over HTTP.
  */
 export interface DnsContext {
   readonly names: Names;

@@ -5,8 +5,8 @@ import { matchesHost } from '../../policy/matching/host-pattern.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 
 /**
- * The names one sandbox has asked for, each with an address of its own out of 127.64.0.0/10. An address follows from
- * sandbox and name, so that it is the same again after a restart of the daemon; it is never given to another name.
+ * The names that one sandbox has asked for, each with its own address from 127.64.0.0/10. An address is derived from sandbox and
+ * name, so it is the same after a restart of the daemon, and it is never given to another name.
  */
 export interface Names {
   /** The address of a name, assigned at first sight; `undefined` when the table is full. */

@@ -8,7 +8,7 @@ import type { Detail, Effect } from '../records.ts';
 import type { RefusalReason } from '../refusal.ts';
 import { maskSecrets } from './secret-search.ts';
 
-/** What somebody has to look at: a key where it must not be. One line `alarm.<name>`, with the process that sent it. */
+/** Raises what a person must look at: a key where it must not be. One line `alarm.<name>`, with the process that sent it. */
 export type AlarmName = 'phantom-misplaced' | 'foreign-key' | 'secret-outgoing';
 
 const names: readonly AlarmName[] = ['phantom-misplaced', 'foreign-key', 'secret-outgoing'];

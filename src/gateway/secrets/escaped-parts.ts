@@ -1,6 +1,6 @@
 /**
- * What a server undoes by itself before it reads a text: `%70` of forms and addresses, `\u0070` of JSON. A text in which
- * letters are written so shows nothing of a secret until that is done; here it is done for the parts that hold escapes.
+ * Undoes what servers decode by themselves before they read a text: `%70` in forms and URLs, `\u0070` in JSON. A secret that is
+ * written so cannot be found until it is decoded; here that is done for the parts that contain escapes.
  */
 export interface EscapedPart {
   /** the text with its escapes undone, once; good until the next part is asked for */

@@ -2,8 +2,8 @@ import { needleSet, type Needle, type NeedleSet } from './needle-search.ts';
 import { needlesOf } from './needles.ts';
 
 /**
- * Real values that must not leave in any request: what the credentials of all sandboxes hold, and what the project's
- * own env files hold. In this process's memory alone; asked for by value and never listed.
+ * Real values that must not leave in any request: those of all sandboxes' credentials, and those in the project's env files.
+ * They are held only in this process's memory, and can be asked for by value but never listed.
  */
 export interface KnownSecrets {
   /** `label` names it in the journal, such as `credential anthropic`. A value that could stand anywhere by chance is left out. */

@@ -1,8 +1,8 @@
 import type { Field } from '../http/fields.ts';
 
 /**
- * Replaces secrets in a stream of bytes by as many asterisks: lengths stay, so that `Content-Length` stays true. Of
- * what arrives only the longest tail that may be the beginning of a secret is held back, so that events are not delayed.
+ * Replaces secrets in a stream of bytes by as many asterisks, so that lengths and `Content-Length` stay the same. It holds back
+ * only the longest tail that may be the start of a secret, so that events are not delayed.
  */
 export interface Mask {
   readonly push: (piece: Buffer) => Buffer;

@@ -1,6 +1,6 @@
 /**
- * Finds any of many needles in a stream of bytes, over the borders of its pieces, and never lets a whole one through:
- * the tail that may be the beginning of one is held back. Wu and Manber's method: most bytes are never looked at.
+ * Finds any of many needles in a stream of bytes, across the borders of its pieces, and never lets a whole one pass: the tail
+ * that may be the start of one is held back. It uses Wu and Manber's method, which never looks at most bytes.
  */
 export interface NeedleSet {
   readonly size: number;

@@ -1,7 +1,7 @@
 import { noNeedles, prepareNeedles, type Needles } from './mask.ts';
 import { createRecent } from './recent.ts';
 
-/** The forms in which a secret may come back: itself, escaped, in UTF-16, and inside base64 or hexadecimal text. */
+/** The forms in which a secret may appear: itself, escaped, in UTF-16, and inside base64 or hexadecimal text. */
 
 /** Shorter values are not searched for: they would be found by chance. */
 export const shortestNeedle = 8;

@@ -2,8 +2,8 @@ import { needlesOf } from './needles.ts';
 import { needleSet, type Needle, type NeedleSet } from './needle-search.ts';
 
 /**
- * The stand-ins of a sandbox as they are sought in what it sends: as they are, and in the usual disguises (base64,
- * hexadecimal, escapes). They are worth nothing; who sends one where it does not belong tries to see where the real one goes.
+ * Searches what a sandbox sends for its phantoms, as they are and in the usual disguises (base64, hexadecimal, escapes). They
+ * are worth nothing, but a phantom in the wrong place is an attempt to see where the real key goes.
  */
 export function phantomSearch(phantoms: readonly string[]): NeedleSet {
   const known = made.get(phantoms) ?? needleSet(phantoms.flatMap(formsOf));

@@ -1,4 +1,4 @@
-/** Remembers what was worked out for the texts seen last: credentials are the same ones for every request. */
+/** Caches the results for the texts seen last, because requests carry the same credentials again and again. */
 export function createRecent<T>(make: (text: string) => T, kept = 16): (text: string) => T {
   const known = new Map<string, T>();
   return (text) => {

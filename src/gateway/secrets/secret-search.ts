@@ -2,7 +2,9 @@ import type { BodyStep } from '../bodies/body-steps.ts';
 import { escapedParts, withoutEscapes } from './escaped-parts.ts';
 import type { Found, NeedleSet } from './needle-search.ts';
 
-/** Looks for known secrets in content on its way out: breaks it off before the first one is through, or masks each. */
+/**
+ * Searches outgoing content for known secrets. It either breaks the content off before the first one has passed, or masks each.
+ */
 export interface SecretSearchOptions {
   readonly needles: NeedleSet;
   readonly mode: 'refuse' | 'mask';

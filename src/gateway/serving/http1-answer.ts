@@ -5,7 +5,7 @@ import { tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import type { ReadRequest } from '../http/request-reader.ts';
 import { fieldLines } from '../http/request-text.ts';
 
-/** The head of an answer to a caller of HTTP/1.1, and how its content ends. */
+/** The head of an answer to an HTTP/1.1 caller, and how the end of its content is marked. */
 export interface AnswerHead {
   readonly head: string;
   readonly framing: ContentOptions['framing'];

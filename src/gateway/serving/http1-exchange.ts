@@ -5,7 +5,7 @@ import { valuesOf, type Field } from '../http/fields.ts';
 import type { ReadRequest } from '../http/request-reader.ts';
 import type { WrittenContent } from '../bodies/written-content.ts';
 
-/** A request of HTTP/1.1 under way, as its connection sees it. */
+/** An HTTP/1.1 request in progress, as its connection sees it. */
 export interface Under {
   readonly request: ReadRequest;
   readonly body: ContentStream | undefined;

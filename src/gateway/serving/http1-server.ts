@@ -16,7 +16,7 @@ import { http1Exchange, under, type Under } from './http1-exchange.ts';
 import { watchCaller } from './watch-caller.ts';
 import { relayUpgrade } from './websocket.ts';
 
-/** HTTP/1.1 with a caller, read and written directly on its connection, strictly (`RequestReader`). */
+/** Serves HTTP/1.1 to a caller, read and written directly on its connection, and strictly (`RequestReader`). */
 export function serveHttp1(socket: Socket, site: Site): void {
   new CallerConnection(socket, site).begin();
 }

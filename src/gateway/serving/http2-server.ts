@@ -15,7 +15,7 @@ import { headRefusal } from '../exchange/head-refusal.ts';
 import { relay } from '../exchange/relay.ts';
 import { headersOf } from '../upstream/upstream-http2.ts';
 
-/** HTTP/2 with callers: every stream is an exchange of its own and is judged by itself. */
+/** Serves HTTP/2 to callers. Every stream is its own exchange and is judged by itself. */
 export function serveHttp2(socket: Socket, site: Site): void {
   const { limits } = site.live;
   // The listener of the sandbox lets each direction end by itself; here the caller's end is the end of all its streams.

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { LiveSandbox } from '../live-sandbox.ts';
 import { keepAliveMs } from './http1-answer.ts';
 
-/** Notices when a caller of HTTP/1.1 is too slow, or says nothing any more. */
+/** Notices when an HTTP/1.1 caller is too slow, or has gone silent. */
 export interface WatchedCaller {
   readonly live: Pick<LiveSandbox, 'limits' | 'clock'>;
   /** no request is under way */

@@ -6,8 +6,8 @@ import type * as Pkijs from 'pkijs';
 import type { Authority } from '../gateway.ts';
 
 /**
- * The certificate authority of one sandbox: P-256, signs leaves only (path length 0), lives 30 days. Its key stays in
- * the gateway's process and its state folder. pkijs reads nothing here but what this file wrote.
+ * The certificate authority of one sandbox: P-256, signs only leaf certificates (path length 0), valid for 30 days. Its key
+ * stays in the gateway's process and its state folder. pkijs only parses what this file wrote.
  */
 export interface AuthorityOptions {
   /** name of the sandbox, shown in the certificate */

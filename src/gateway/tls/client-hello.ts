@@ -1,8 +1,8 @@
 import { canonicalHost, type HostName } from '../../base/host.ts';
 
 /**
- * Reads the server name out of a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3). Strict: whatever is not
- * exactly one well-formed name in one record is unreadable, and unreadable means closed, never "no name".
+ * Reads the server name from a TLS ClientHello (RFC 8446 section 4.1.2, RFC 6066 section 3). Strict: anything other than exactly
+ * one well-formed name in one record is unreadable, and unreadable means closed, never "no name".
  */
 export type Hello =
   | { readonly kind: 'incomplete' }

@@ -5,7 +5,7 @@ import type { LeafSigner } from './authority.ts';
 import type { Authority } from '../gateway.ts';
 import { createRate } from '../rate.ts';
 
-/** Certificates of one sandbox's authority, made at first use for each host; their number and rate are bounded. */
+/** Certificates of one sandbox's authority, made for each host at first use. Their number and rate are bounded. */
 export interface LeafStore {
   /** `undefined`: too many new hosts in a short time. */
   readonly contextFor: (host: string) => Promise<SecureContext | undefined>;

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import { TLSSocket, type SecureContext } from 'node:tls';
 
 /**
- * Ends TLS towards a caller, with a certificate of the sandbox's own authority. Without a server of `node:tls`: one for
- * each connection would cost half a millisecond and 50 KiB, for the context of its own that it makes and never uses.
+ * Terminates TLS towards a caller, with a certificate of the sandbox's own authority. It does not use a `node:tls` server: one
+ * for each connection would cost half a millisecond and 50 KiB for a context that is never used.
  */
 export interface OpenTlsOptions {
   readonly context: SecureContext;

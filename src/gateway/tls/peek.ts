@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 
 /**
- * Looks at the first bytes of a connection without consuming them: afterwards the socket is paused and gives the same
- * bytes again to whoever reads it.
+ * Looks at the first bytes of a connection without consuming them. Afterwards the socket is paused, and its next reader gets the
+ * same bytes.
  */
 export type Peek<T> = { readonly kind: 'seen'; readonly value: T } | { readonly kind: 'closed' | 'slow' | 'too-long' };
 

@@ -4,7 +4,9 @@ import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { faulty, type Attempt } from '../fault.ts';
 import type { TlsSessions } from './tls-sessions.ts';
 
-/** TLS over a connection of ours, towards an upstream. The certificate is always verified before anything is written. */
+/**
+ * Starts TLS over one of our connections, towards an upstream. The certificate is always verified before anything is written.
+ */
 export interface TlsOptions {
   /** the name, or address, the certificate must be for */
   readonly serverName: string;

@@ -1,6 +1,6 @@
 /**
- * Sessions of TLS with one upstream of one sandbox: its next connection is resumed and spares both sides the certificate,
- * which was verified when the session began. Nobody else has them: a session tells a server that it is the same client.
+ * TLS sessions between one sandbox and one upstream. The next connection resumes one, which saves both sides the certificate
+ * that was verified when the session began. They are never shared, because a session identifies the client to the server.
  */
 export interface TlsSessions {
   /** The newest one that may still be used, once (RFC 8446 appendix C.4). */

@@ -3,7 +3,7 @@ import { getCACertificates, rootCertificates } from 'node:tls';
 import type { Environment } from '../../system/environment.ts';
 import { readTextIfPresent } from '../../system/files.ts';
 
-/** Whom this host trusts, for TLS towards upstreams. Verification itself cannot be turned off anywhere. */
+/** Which authorities this host trusts, for TLS towards upstreams. Verification cannot be turned off anywhere. */
 
 const bundles = [
   '/etc/ssl/certs/ca-certificates.crt',

@@ -2,8 +2,8 @@ import { networkInterfaces } from 'node:os';
 import ipaddr from 'ipaddr.js';
 
 /**
- * Which addresses a name may lead to. Checked on the very address that is dialled, at the moment it is dialled, so
- * that an answer which changes between check and use (DNS rebinding) gains nothing.
+ * Which addresses a name may lead to. The check is on the very address that is dialled, at the moment it is dialled, so that an
+ * answer that changes between check and use (DNS rebinding) gains nothing.
  */
 export type AddressFault = 'not-an-address' | 'own-host' | 'not-public';
 

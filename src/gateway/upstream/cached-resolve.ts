@@ -1,8 +1,8 @@
 import type { Resolve } from './dial.ts';
 
 /**
- * Addresses of names that were asked for a moment ago: programs open many connections to one host in a row, and each
- * would wait for the host's resolver. What is found is judged at each dialling all the same, so a kept answer allows nothing.
+ * Keeps the addresses of recently resolved names: programs open many connections to one host in a row, and each would wait for
+ * the host's resolver. Every dial checks the address all the same, so a cached answer allows nothing.
  */
 export interface CacheOptions {
   readonly nowMs: () => number;

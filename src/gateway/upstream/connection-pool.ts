@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 
 import { Http1Connection, type Owner } from './http1-connection.ts';
 
-/** Connections to one place; those that are unused are kept for a short time, the last one used being the first taken. */
+/** Connections to one destination. Idle ones are kept for a short time, and the most recently used is taken first. */
 export interface ConnectionPool {
   /** one that is free; `undefined`: one has to be opened */
   readonly take: () => Http1Connection | undefined;

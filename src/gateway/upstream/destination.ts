@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { canonicalHost, type HostName } from '../../base/host.ts';
 
-/** Where an exchange goes: the name the sandbox asked for, and what the rule says to dial instead of it. */
+/** Where an exchange goes: the name that the sandbox asked for, and what the rule says to dial instead of it. */
 export interface Destination {
   readonly host: HostName;
   readonly port: number;

@@ -7,7 +7,9 @@ import type { Destination } from './destination.ts';
 import { faulty, type Attempt } from '../fault.ts';
 import { connectWire, type Wire } from './wire.ts';
 
-/** Opens TCP connections to destinations: resolves on the host, checks each address, dials exactly what was checked. */
+/**
+ * Opens TCP connections to destinations: resolves on the host, checks each address, and dials exactly the address it checked.
+ */
 
 /** All addresses of a name; rejects when there are none. */
 export type Resolve = (host: string) => Promise<readonly string[]>;

@@ -12,7 +12,7 @@ import type { TlsSessions } from '../tls/tls-sessions.ts';
 import { splitPem } from '../tls/trust.ts';
 import type { Wire } from './wire.ts';
 
-/** Every way the gateway opens a connection outwards. */
+/** Every way in which the gateway opens an outgoing connection. */
 export interface Dialer {
   /** for bytes that are relayed as they are, by `splice` */
   readonly relay: (destination: Destination, signal: StopSignal) => Promise<Attempt<Socket | Wire>>;

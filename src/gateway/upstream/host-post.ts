@@ -11,7 +11,7 @@ import { defaultLimits, type GatewayLimits } from '../limits.ts';
 import type { UpstreamProxy } from './proxy-settings.ts';
 import { createUpstream } from './upstream.ts';
 
-/** Requests of the host itself, to authorization servers and for keys: by the gateway's own dialling, trust and proxy. */
+/** Requests that the host itself makes, to authorization servers and for keys, with the gateway's dialling, trust and proxy. */
 export interface HostSendOptions {
   readonly upstreamProxy: UpstreamProxy | undefined;
   readonly trustStorePem: string | undefined;

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 
 import { CasemateError } from '../../base/errors.ts';
 
-/** Takes the redirect of a browser login on a loopback port (RFC 8252 section 7.3): one code, then it is closed. */
+/** Receives the redirect of a browser login on a loopback port (RFC 8252 section 7.3). It takes one code, then closes. */
 export interface LoopbackCode {
   readonly redirectUri: string;
   /** `CODE#STATE`. Throws `LOGIN_ENDED` where the server refuses, `TIMED_OUT` after ten minutes. */

@@ -2,9 +2,9 @@ import { Socket } from 'node:net';
 import { getSystemErrorMap } from 'node:util';
 
 /**
- * What Node's own sockets stand on, as far as relayed connections use it: for them the streams above it cost more processor
- * time than all the rest of a connection, the kernel's part included. Node promises none of it, so each part is looked for
- * at first use; where one is missing, relays go over streams.
+ * The internals of Node's sockets that relayed connections use directly: the streams on top cost more processor time than the
+ * rest of a connection, the kernel's part included. Node guarantees none of this, so each part is checked at first use; if one
+ * is missing, relays use streams.
  */
 export interface NodeTcp {
   /** A connection that leads nowhere yet. */

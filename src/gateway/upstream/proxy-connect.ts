@@ -8,8 +8,8 @@ import { proxyAuthorization } from './proxy-settings.ts';
 import { startTls } from '../tls/start-tls.ts';
 
 /**
- * Tunnels through the host's HTTP proxy (RFC 9110 section 9.3.6). The name goes to the proxy, so the address of the
- * destination cannot be checked here: the proxy decides where it leads. The proxy itself may have a private address.
+ * Tunnels through the host's HTTP proxy (RFC 9110 section 9.3.6). The proxy gets the name and decides where it leads, so the
+ * address of the destination cannot be checked here. The proxy itself may have a private address.
  */
 export async function dialProxy(
   proxy: URL,

@@ -1,6 +1,6 @@
 import type { Environment } from '../../system/environment.ts';
 
-/** The host's own HTTP proxy, as its environment names it. */
+/** The host's own HTTP proxy, as the host's environment names it. */
 export interface UpstreamProxy {
   /** for TLS and other TCP (`HTTPS_PROXY`) */
   readonly secure: URL | undefined;

@@ -6,7 +6,7 @@ import { reset } from './reset.ts';
 import type { Spliced, SpliceOptions } from './spliced.ts';
 import type { Wire } from './wire.ts';
 
-/** One end of a relay below the streams of Node. */
+/** One end of a relay, below the level of Node's streams. */
 export interface Side {
   readonly handle: StreamHandle;
   /** what a stream has read of it already */

@@ -1,6 +1,6 @@
 /**
- * Where relayed connections are read into: one small buffer of the connection that is used again, and a far larger one
- * while much is coming. That halves the processor time of each byte.
+ * The buffers that relayed connections read into: one small buffer for each connection, which is reused, and a much larger one
+ * while much is arriving. That halves the processor time of each byte.
  */
 export interface Room {
   /** the buffer of now */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-/** Ends a connection so that its other side sees a failure and not an end: a reset where the transport knows one. */
+/** Ends a connection so that the other side sees a failure and not a clean end: by a reset where the transport has one. */
 export function reset(socket: Socket): void {
   try {
     socket.resetAndDestroy();

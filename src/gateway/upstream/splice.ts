@@ -6,8 +6,8 @@ import type { Spliced, SpliceOptions } from './spliced.ts';
 import { streamOf, type Wire } from './wire.ts';
 
 /**
- * Relays bytes both ways as they are, with back-pressure and half-close, and counts them. Resolves when both sides are closed;
- * never rejects. What was read of `inner` and put back is relayed, too.
+ * Relays bytes both ways unchanged, with back-pressure and half-close, and counts them. Resolves when both sides are closed;
+ * never rejects. Bytes that were read of `inner` and put back are relayed too.
  */
 export function splice(inner: Socket, outer: Socket | Wire, options: SpliceOptions): Promise<Spliced> {
   const [near, far] = [sideOf(inner), sideOf(outer)];

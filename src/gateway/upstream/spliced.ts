@@ -1,5 +1,5 @@
 import type { StopSignal } from '../../base/stop.ts';
-/** What a relay of bytes is told, and what it tells at its end. */
+/** What a byte relay is told at its start, and what it reports at its end. */
 export interface Spliced {
   /** from the sandbox */
   readonly bytesOut: number;

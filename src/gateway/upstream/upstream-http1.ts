@@ -10,9 +10,9 @@ import type { Http1Connection, Waiting } from './http1-connection.ts';
 import type { UpgradeAnswer, Upstream, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream-request.ts';
 
 /**
- * Requests over HTTP/1.1 with kept-alive connections. A connection is dialled, checked and, for TLS, verified before
- * anything is written to it. Only a request that has no content and changes nothing is sent a second time, when a
- * kept-alive connection turns out to be dead.
+ * Requests over HTTP/1.1 with kept-alive connections. A connection is dialled, checked and, for TLS, verified before anything is
+ * written to it. If a kept-alive connection turns out to be dead, a request is sent again only if it has no content and changes
+ * nothing.
  */
 export interface Http1Upstream extends Upstream {
   /** Takes a connection that was opened for HTTP/2 and turned out to speak HTTP/1.1. */

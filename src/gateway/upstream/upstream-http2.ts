@@ -8,7 +8,7 @@ import { informationLimit } from '../limits.ts';
 import { pump } from '../bodies/pump.ts';
 import type { RequestBody, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream-request.ts';
 
-/** Requests over one HTTP/2 session to an upstream that offers it. Nothing is sent a second time. */
+/** Requests over one HTTP/2 session, to an upstream that offers it. Nothing is sent twice. */
 export interface Http2Upstream {
   /** The live session or a new one; a plain connection where the upstream chose HTTP/1.1; `undefined` where it is known to. */
   readonly session: (signal: StopSignal) => Promise<Attempt<Offer> | undefined>;

@@ -10,7 +10,7 @@ import type { TlsSessions } from '../tls/tls-sessions.ts';
 import type { Destination } from './destination.ts';
 import type { Dialer } from './dialer.ts';
 
-/** What is asked of an upstream, and what comes back. */
+/** What an upstream is asked, and what it answers. */
 export interface UpstreamRequest {
   readonly method: string;
   readonly target: string;

@@ -1,7 +1,7 @@
 import { createUpstream } from './upstream.ts';
 import type { Upstream, UpstreamOptions } from './upstream-request.ts';
 
-/** The upstreams of one sandbox by destination, so that their connections are used again; bounded in number. */
+/** The upstreams of one sandbox by destination, so that their connections are reused. Bounded in number. */
 export interface UpstreamStore {
   readonly get: (options: Pick<UpstreamOptions, 'destination' | 'secure'>) => Upstream;
   readonly close: () => void;

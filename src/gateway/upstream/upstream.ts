@@ -4,7 +4,7 @@ import { createHttp1Upstream } from './upstream-http1.ts';
 import { createHttp2Upstream } from './upstream-http2.ts';
 import type { Upstream, UpstreamOptions } from './upstream-request.ts';
 
-/** Speaks HTTP/2 where the upstream offers it and the caller does, and else HTTP/1.1. */
+/** Speaks HTTP/2 if both the upstream and the caller do, and otherwise HTTP/1.1. */
 export function createUpstream(options: UpstreamOptions): Upstream {
   if (!options.secure) {
     return createHttp1Upstream(options);

@@ -2,7 +2,7 @@ import { isIPv6, Socket } from 'node:net';
 
 import { nodeTcp, type TcpHandle } from './node-tcp.ts';
 
-/** An outgoing connection for `splice`, without a stream of Node around it. Nothing is read of it until then. */
+/** An outgoing connection for `splice`, without a Node stream around it. It is not read before the relay starts. */
 export interface Wire {
   readonly handle: TcpHandle;
   /** `done` is called once, at once where it is known already. */
