@@ -3,8 +3,8 @@ import type { Duplex, Readable } from 'node:stream';
 import type { EngineLimits } from './engine-limits.ts';
 
 /**
- * Containers that belong to one sandbox: its hardening, its network, no more than it sees, a share of its limits. Whoever
- * holds this decides nothing about confinement: there is no word for it here. Ids are those of the engine, in full.
+ * Containers that belong to one sandbox: they have its hardening and its network, see no more than it sees, and share its
+ * limits. Nothing in this interface can change the confinement. Ids are the engine's own, in full.
  */
 export interface SandboxContainers {
   /** all of them run as this, whatever their image says */

@@ -1,4 +1,4 @@
-/** To which engine what somebody's environment says leads, in a form that can be compared. */
+/** Which engine someone's environment leads to, in a form that can be compared. */
 export interface EngineChoice {
   /** `false`: nothing names one, and it is where such engines usually are */
   readonly isNamed: boolean;

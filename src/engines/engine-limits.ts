@@ -1,4 +1,4 @@
-/** What bounds one sandbox. */
+/** The limits of one sandbox. */
 export interface EngineLimits {
   readonly memoryBytes: number;
   readonly cpus: number;

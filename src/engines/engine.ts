@@ -5,11 +5,11 @@ import type { Ingress } from '../system/ingress.ts';
 import type { SandboxContainers } from './containers.ts';
 
 /**
- * One container runtime. Plain data in, plain data out: no type of a runtime's client library appears here, and an
- * engine knows neither policy nor gateway. It gets a finished `SandboxSpec` and does that or throws.
+ * One container runtime. Plain data in, plain data out: no type of a runtime's client library appears here, and an engine knows
+ * neither policy nor gateway. It gets a finished `SandboxSpec` and carries it out, or throws.
  *
- * Life of a sandbox: `create` (namespaces and mounts exist, nothing of the image runs) → `ingress` → `start` → any
- * number of `attach` → `stop` → `start` … → `remove`. Every method is idempotent where that has a meaning.
+ * Life of a sandbox: `create` (namespaces and mounts exist, nothing of the image runs) → `ingress` → `start` → any number of
+ * `attach` → `stop` → `start` … → `remove`. Every method is idempotent where that has a meaning.
  */
 export interface Engine {
   readonly name: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { isErrno } from '../system/files.ts';
 
-/** A new home belongs to whoever owns the folder around it, so that files in it keep that owner. */
+/** A new home belongs to the owner of the folder around it, so that files in it keep that owner. */
 export async function makeHome(home: string): Promise<void> {
   try {
     await mkdir(home, { mode: 0o700 });

@@ -10,8 +10,8 @@ import { spawnProcess, type Spawn } from '../system/process.ts';
 import type { Abortable, IngressPorts } from './engine.ts';
 
 /**
- * Listeners inside a sandbox's network namespace, served by this process: a program of the engine's binds them there, hands
- * the descriptors over and ends. Nothing of ours stays in the sandbox and no byte is copied twice.
+ * Listeners inside a sandbox's network namespace, served by this process: a program of the engine's binds them there, passes the
+ * descriptors over and exits. Nothing of ours stays in the sandbox and no byte is copied twice.
  */
 
 export interface ListenerOptions {

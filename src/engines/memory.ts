@@ -4,8 +4,8 @@ import type { Ingress, IngressReceiver } from '../system/ingress.ts';
 import type { CommandSpec, Engine, EngineSandbox, Invocation, LayerReport, SandboxSpec, Stats } from './engine.ts';
 
 /**
- * An engine that isolates nothing and starts nothing: sandboxes are entries of a map. For tests and docs. It keeps the
- * promises of the interface (order of calls, idempotence, refusals by name), so that what works here works elsewhere.
+ * An engine that isolates nothing and starts nothing: sandboxes are entries of a map. For tests and docs. It keeps the promises
+ * of the interface (order of calls, idempotence, refusals by name), so that what works here works elsewhere.
  */
 
 export interface MemoryEngineOptions {

@@ -1,4 +1,4 @@
-/** Runs steps that share a key one after another, steps of different keys side by side. */
+/** Runs steps that share a key one after another, and steps of different keys in parallel. */
 export function oneAtATime(): <T>(key: string, step: () => Promise<T>) => Promise<T> {
   const last = new Map<string, Promise<unknown>>();
   return async (key, step) => {

@@ -5,7 +5,7 @@ import { isErrno } from '../system/files.ts';
 import { kernelLink, kernelText } from '../system/kernel-text.ts';
 import { isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 
-/** Processes of a sandbox as the host sees them: those in the process-id namespace of its first process. */
+/** The processes of a sandbox as the host sees them: those in the process-id namespace of its first process. */
 
 /**
  * None where that namespace is our own: whatever led to a sandbox without one, those are processes of the host, and who asks

@@ -8,8 +8,8 @@ import type { SandboxSpec } from './engine.ts';
 import type { Placeholder } from './workspace/protect.ts';
 
 /**
- * What the engine knows of its sandboxes, one file each: written before anything is made, removed after everything is
- * gone. Whatever a kill leaves behind is therefore listed, and can be removed.
+ * What the engine knows of its sandboxes, one file each: written before anything is made, removed after everything is gone. So
+ * whatever a kill leaves behind is listed and can be removed.
  */
 
 export interface EngineRecord {

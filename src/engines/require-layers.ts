@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import type { LayerReport, SandboxSpec } from './engine.ts';
 
-/** No start on a host that lacks a layer, unless a human accepted that by its name. */
+/** Refuses a start on a host that lacks a layer, unless a person accepted that by its name. */
 function requireLayers(reports: readonly LayerReport[], { waived }: SandboxSpec): void {
   const absent = reports.find(({ missingTool }) => missingTool !== undefined);
   if (absent !== undefined) {

@@ -4,8 +4,8 @@ import type { SandboxContainers } from './containers.ts';
 import type { Abortable, Engine, EngineSandbox } from './engine.ts';
 
 /**
- * Several engines as one: what is done to a sandbox is done by the engine it was planned for. An engine is loaded when it is
- * first needed; one that no sandbox uses is never asked anything.
+ * Several engines as one: each sandbox is handled by the engine it was planned for. An engine is loaded when first needed; one
+ * that no sandbox uses is never asked anything.
  */
 export interface RoutedOptions {
   /** the first is the one for whatever nobody planned */

@@ -6,8 +6,8 @@ import type { SandboxConnection, SendingProcess } from './engine.ts';
 import { processesInside } from './processes.ts';
 
 /**
- * Which process of a sandbox holds a connection: the kernel's table of its network namespace gives the socket, the
- * descriptors of its processes give who has it. A snapshot of things that change: `undefined` is an honest answer.
+ * Which process of a sandbox holds a connection: the kernel's table of its network namespace gives the socket, and the
+ * descriptors of its processes say who has it. This is a snapshot of things that change; `undefined` is an honest answer.
  */
 
 const greatestDescriptors = 65_536;

@@ -8,8 +8,8 @@ import { chooseSources, isEmpty, type ChosenSources, type SourceFile } from './a
 import { toolFailure, type ImageTools } from './image-tools.ts';
 
 /**
- * The host's apt with the host's settings (sources, keys, proxies, logins), but with state of our own: it sees an empty
- * system and changes nothing on the host. Runs as the caller.
+ * Runs the host's apt with the host's settings (sources, keys, proxies, logins) but with our own state: it sees an empty system
+ * and changes nothing on the host. Runs as the caller.
  */
 export interface AptSession {
   readonly run: (

@@ -1,4 +1,4 @@
-/** Which of the host's apt sources an image is built from: those of its Debian release, and none of other vendors' suites. Pure. */
+/** Which of the host's apt sources an image is built from: those of its Debian release, without other vendors' suites. Pure. */
 
 export interface SourceFile {
   readonly name: string;

@@ -1,4 +1,4 @@
-/** What building on this very host takes, put together for commands. */
+/** What a build on this host needs, put together for commands. */
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import type { BuildDeps } from './build.ts';

@@ -7,8 +7,8 @@ import { spawnProcess } from '../system/process.ts';
 import type { Progress } from './image.ts';
 
 /**
- * One build at a time. The lock is the kernel's (`flock(2)`), held by a small program that ends when its input does:
- * however we end, it is free, and no process id has to be believed.
+ * Allows one build at a time. The lock is the kernel's (`flock(2)`), held by a small program that ends when its input does:
+ * however we end, the lock is released, and no process id has to be trusted.
  */
 export interface BuildLockOptions {
   readonly env: Readonly<Record<string, string>>;

@@ -10,7 +10,7 @@ import type { Progress } from './image.ts';
 import { toolFailure } from './image-tools.ts';
 import type { LockedDeb } from './lock.ts';
 
-/** Debian packages: which ones an image needs, and their files, kept by hash so that nothing is fetched twice. */
+/** Debian packages: which ones an image needs, and their files, stored by hash so that nothing is fetched twice. */
 
 /**
  * Fetches the package lists; older ones do where the network does not answer. Throws `IMAGE_BUILD_FAILED` where there are

@@ -10,7 +10,7 @@ import { nearest, visible } from '../base/text.ts';
 import type { Recipe, RecipeChain } from './image.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
-/** From what a person writes (a name or a file) to a recipe with everything it adds to. */
+/** Resolves what a person writes (a name or a file) to a recipe with everything it builds on. */
 
 /** Changes when the same recipe would be built to other bytes by a newer version of this program. */
 const buildFormat = 2;

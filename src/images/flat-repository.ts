@@ -10,8 +10,8 @@ import { toolFailure, type ImageTools } from './image-tools.ts';
 import type { LockedDeb } from './lock.ts';
 
 /**
- * A package archive in one folder that holds exactly the locked packages: what is not in the lock cannot get into an
- * image, and the build itself needs no network. Hashes are checked here again, against the lock.
+ * A package archive in one folder that holds exactly the locked packages, so that nothing outside the lock gets into an image,
+ * and the build itself needs no network. Hashes are checked again here, against the lock.
  */
 export interface RepositoryRequest {
   readonly debs: readonly LockedDeb[];

@@ -7,8 +7,8 @@ import { baseEnvironment, type Environment } from '../system/environment.ts';
 import { run, type RunOptions, type RunResult } from '../system/process.ts';
 
 /**
- * Host programs with power over all files of an image. As root they run as they are; as an ordinary user in a user
- * namespace with the subordinate ids. Each dies with this process, so a killed build leaves nothing running.
+ * Host programs with power over all files of an image. Root runs them directly; an ordinary user runs them in a user namespace
+ * with the subordinate ids. Each dies with this process, so a killed build leaves nothing running.
  */
 export interface ImageTools {
   readonly mode: 'root' | 'user';

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 
 /**
- * Remembers what was made of some files for as long as the system says that they are the same: device, inode, size and
- * the times of the last change of content and of anything else (stat(2)); the last of these nobody but the system sets.
+ * Caches a result about some files for as long as the system says that they are unchanged: device, inode, size and both times of
+ * change (stat(2)); the second of these only the system can set.
  */
 export interface KnownFiles<T> {
   /** What `read` makes of the files at `paths`, which belong to `key`. Files that changed a moment ago are read again. */

@@ -5,7 +5,9 @@ import { z } from 'zod';
 import { CasemateError } from '../base/errors.ts';
 import { canonicalJson } from './find-recipe.ts';
 
-/** The lock: every input of an image by name, version and hash. It names no address: where things come from is the host's affair. */
+/**
+ * The lock: every input of an image by name, version and hash. It names no address: where things come from is up to the host.
+ */
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 

@@ -4,7 +4,10 @@ import { isErrno } from '../system/files.ts';
 import { hashFile } from './hash-file.ts';
 import type { ImageTools } from './image-tools.ts';
 
-/** The canonical list of all files of an image, and its digest. Ids are those of the image, so root and others get the same. */
+/**
+ * The canonical list of all files of an image, and its digest. Ids are those inside the image, so root and others get the same
+ * digest.
+ */
 
 export interface ManifestEntry {
   /** relative to the root, empty for the root itself; one character a byte (latin1) */

@@ -7,7 +7,10 @@ import { hashFile } from './hash-file.ts';
 import type { NpmPackage, Progress } from './image.ts';
 import { toolFailure, type ImageTools } from './image-tools.ts';
 
-/** npm packages: fetched by the user's own npm with the user's settings, checked by us, kept by hash. No script of a package runs. */
+/**
+ * npm packages: fetched by the user's own npm with the user's settings, checked by us, stored by hash. No script of a package
+ * runs.
+ */
 
 export interface NpmOptions {
   /** cache folder of tarballs by hash */

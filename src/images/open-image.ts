@@ -8,7 +8,7 @@ import { openRecord, textDigest, type ImageFile } from './image-record.ts';
 import type { ImageRecord } from './image.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
-/** One folder of the store, as it is found: an image that can be used, or one that was changed. */
+/** Opens one folder of the store: an image that can be used, or one that was changed. */
 
 export interface StoredImage extends ImageRecord, Omit<ImageFile, 'digest' | 'recipe' | 'createdAt' | 'bytes' | 'lockDigest'> {
   readonly folder: string;

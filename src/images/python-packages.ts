@@ -9,8 +9,9 @@ import { toolFailure, type ImageTools } from './image-tools.ts';
 import type { RecipeTarget } from './recipes.ts';
 
 /**
- * Python packages: wheels alone, fetched by the user's own pip with the user's settings, checked by us, kept by hash, and unpacked
- * by pip in namespaces without a network. What is not named with its hash is not there, and no program of a package runs.
+ * Python packages: only wheels, fetched by the user's own pip with the user's settings, checked by us, stored by hash, and
+ * unpacked by pip in namespaces without a network. Nothing gets in that is not named with its hash, and no program of a package
+ * runs.
  */
 export interface PythonOptions {
   readonly rootfs: string;

@@ -9,8 +9,8 @@ import { agentUser } from './image.ts';
 import { toolFailure, type ImageTools } from './image-tools.ts';
 
 /**
- * Runs programs of an image on the host for its checks: without a network, in namespaces of their own, with the image
- * read-only, as a user without privileges. Only host programs run before that, so nothing of the image runs as root.
+ * Runs programs of an image on the host for its checks: without a network, in namespaces of their own, with a read-only image,
+ * as an unprivileged user. Only host programs run before that, so nothing of the image runs as root.
  */
 export type RunInside = (
   rootfs: string,

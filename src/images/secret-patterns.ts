@@ -1,4 +1,6 @@
-/** What a credential in a file looks like. Deliberately few and exact: each is a format, none is a guess. */
+/**
+ * What a credential in a file looks like. The patterns are few and exact on purpose: each is a known format, none is a guess.
+ */
 export interface SecretPattern {
   readonly name: string;
   /** POSIX extended expression, without groups that capture */

@@ -2,8 +2,8 @@ import type { PythonPackage } from './image.ts';
 import type { Platform } from './platform.ts';
 
 /**
- * Serena and what it needs, as wheels for Python 3.11: the newest version all of whose dependencies are published as wheels
- * (later ones need `proxy_tools`, which is not). SHA-256 of each wheel, one or one for each platform.
+ * Serena and its dependencies as wheels for Python 3.11: the newest version whose dependencies are all published as wheels
+ * (later ones need `proxy_tools`, which is not). One SHA-256 for each wheel, or one for each platform.
  */
 const wheels: readonly (readonly [name: string, version: string, sha256: string | Readonly<Record<Platform, string>>])[] = [
   ['annotated-types', '0.8.0', 'f072f4d804ea359e4eaf198b1af7a8b0943881a87f31bb764f8bf219bb9419e0'],

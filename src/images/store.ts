@@ -14,7 +14,7 @@ import { parseLock, type Lock } from './lock.ts';
 import { folderName, isDamaged, openImage, sealed, type DamagedImage, type Opened, type StoredImage } from './open-image.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
-/** Images on disk: one folder for each digest, named by it, complete from the moment it has its name. */
+/** Images on disk: one folder for each digest, named by it, and complete from the moment it has its name. */
 
 export interface LocalImageStore extends ImageStore {
   readonly find: (recipe: string) => Promise<StoredImage | undefined>;

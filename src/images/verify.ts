@@ -9,7 +9,9 @@ import { canonicalManifest, differingPaths, manifestDigest, readManifest, type M
 import { runConfined, type RunInside } from './run-confined.ts';
 import { secretFileNames, secretPatterns } from './secret-patterns.ts';
 
-/** Checks a root file system against what every image promises. Each promise is a row; nothing is taken from the record of the build. */
+/**
+ * Checks a root file system against what every image promises. Each promise is a row; nothing is taken from the build's record.
+ */
 
 export interface VerifyOptions {
   readonly tools: ImageTools;

@@ -7,8 +7,8 @@ import { madeFolderIn } from '../system/made-folder.ts';
 import { openPlainFolder } from '../system/plain-folder.ts';
 
 /**
- * Makes the folders of a layout that are missing in a workspace, for its owner. A sandbox may have been there before, or be
- * there now: each name is looked up in the very folder that is held, and a link in its place is refused, not followed.
+ * Creates the missing folders of a layout in a workspace, for its owner. A sandbox may have run there or may be running: each
+ * name is looked up in the folder that is held open, and a link in its place is refused, not followed.
  */
 export async function makeLayout(workspace: string, names: readonly string[]): Promise<void> {
   if (names.length === 0) {

@@ -5,9 +5,9 @@ import { run } from '../system/process.ts';
 import { walkSmall } from '../system/walk-small.ts';
 
 /**
- * Git repositories that came into a workspace, or got other settings, since a moment. Any git command in one of them runs
- * what its settings name, and `git status` above one that the index lists as a submodule runs it there, too. No mount can
- * hold a name that does not exist yet, so a person is told. The tree is the sandbox's: only names and times are read.
+ * Finds git repositories that appeared in a workspace, or whose settings changed, since a moment. Any git command in one runs
+ * what its settings name, and `git status` in a parent whose index lists it as a submodule runs it there too. No mount can
+ * protect a name that does not exist yet, so a person is told. The tree is the sandbox's: only names and times are read.
  */
 export interface NewRepositories {
   /** folders relative to the workspace, `.` for itself, sorted */

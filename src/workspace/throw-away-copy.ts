@@ -7,8 +7,8 @@ import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 
 /**
- * A copy of a workspace to try something in, without what looks like a secret. Links are copied as links and never
- * followed, folders are walked through open handles, and nothing but files, folders and links is taken.
+ * Copies a workspace for trying something in, without what looks like a secret. Links are copied as links and never followed,
+ * folders are walked through open handles, and only files, folders and links are copied.
  */
 export interface CopyOptions {
   /** Why a file is left out, by its name and the beginning of its content; `undefined`: it is copied. */

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { CasemateError } from '../../base/errors.ts';
 import type { BindMount, ContainerBody } from './container-bodies.ts';
 
-/** What a container was asked to be, kept until its start, which may come from another process than the one that asked. */
+/** What a container was asked to be, kept until its start, which may come from another process than its creation. */
 
 export interface AskedFor {
   readonly version: 1;

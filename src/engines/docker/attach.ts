@@ -15,7 +15,7 @@ import { newExec } from './inside.ts';
 import { agentOf } from './lifecycle.ts';
 import { fieldsOf, numberOf } from './read-json.ts';
 
-/** Commands of whoever uses the sandbox: made here, in all that they are, and carried by `attach.pl` for the caller. */
+/** Commands of whoever uses the sandbox: fully defined here, and carried for the caller by `attach.pl`. */
 
 export async function attach(context: DockerContext, id: string, command: CommandSpec): Promise<Invocation> {
   if (!/^[\w-]{1,64}$/.test(command.executionId)) {

@@ -2,7 +2,7 @@ import type { SandboxSpec } from '../engine.ts';
 import type { BodyFacts } from './container-bodies.ts';
 import type { DockerContext } from './context.ts';
 
-/** The first process, which only waits: nobody's, so that the agent can neither signal nor read it. */
+/** The first process, which only waits. It belongs to `nobody`, so that the agent can neither signal nor read it. */
 const nobody = '65534:65534';
 
 /** What every container of a sandbox is made from. */

@@ -16,8 +16,8 @@ import type { Protection } from '../workspace/protect.ts';
 import { labelsOf, type Marks } from './labels.ts';
 
 /**
- * From a spec to what the engine is asked to make. Pure: the one place where the confinement under Docker is written down.
- * What is left to the engine's defaults elsewhere is asked for here too, so that `read-back.ts` compares all of it.
+ * Turns a spec into what the engine is asked to make. Pure: the one place where the confinement under Docker is written down.
+ * Settings that elsewhere are left to the engine's defaults are stated here too, so that `read-back.ts` can compare all of them.
  */
 
 export interface ContainerBody {

@@ -6,7 +6,7 @@ import { segment } from './docker-client.ts';
 import { labels, type Part } from './labels.ts';
 import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
-/** Containers of ours in the engine, found by labels alone: nothing of them is remembered here that could be wrong. */
+/** Finds our containers in the engine by their labels alone: nothing is remembered here that could be wrong. */
 
 export interface OwnContainer {
   readonly id: string;

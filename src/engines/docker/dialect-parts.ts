@@ -1,6 +1,6 @@
 import type { DockerClient } from './docker-client.ts';
 
-/** What the words of an engine are put together with. */
+/** The parts from which the request to an engine is built. */
 export interface DialectParts {
   readonly client: DockerClient;
   /** private folder of ours that Podman can read */

@@ -11,7 +11,7 @@ import { podmanSpec } from './podman-spec.ts';
 import { podmanTold } from './podman-told.ts';
 import { fieldsOf, rowsOf, textOf } from './read-json.ts';
 
-/** How a container is asked for and looked at again, by who makes it. All else is the same for both. */
+/** How a container is requested and inspected: the only part that differs between Docker and Podman. */
 export interface Dialect {
   /** Answers the container's id, and what the engine left out. */
   readonly make: (name: string, body: ContainerBody) => Promise<Made>;

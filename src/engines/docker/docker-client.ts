@@ -8,8 +8,8 @@ import { dial } from './place/dial.ts';
 import { addressOf, type Endpoint } from './place/endpoint.ts';
 
 /**
- * The Docker Engine API (docs.docker.com/reference/api/engine) over a connection to the engine, as far as this engine needs it.
- * Paths are put together from fixed words and encoded values; what the engine answers is data, of a bounded size.
+ * The part of the Docker Engine API (docs.docker.com/reference/api/engine) that this engine needs, over a connection to the
+ * engine. Paths are built from fixed words and encoded values; the engine's answers are data of bounded size.
  */
 
 /** Debian 12's, and what Podman offers; newer engines still speak it. */

@@ -5,7 +5,7 @@ import type { Product } from './dialect.ts';
 import { apiVersion, type DockerClient } from './docker-client.ts';
 import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
-/** What the engine says of itself. What it gives a container is read back at each start. */
+/** What the engine says of itself. What it gives to a container is read back at each start. */
 
 export interface EngineFacts {
   readonly product: Product;

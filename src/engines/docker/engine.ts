@@ -18,8 +18,8 @@ import { fieldsOf, numberOf } from './read-json.ts';
 import { dropKeepers } from './ready-keeper.ts';
 
 /**
- * A Docker Engine, or Podman's service, over its API. A sandbox is two containers: a keeper without any network but `lo`, and the
- * sandbox, which joins that network. The engine is trusted to do as it is told, and is asked afterwards whether it did.
+ * A Docker Engine, or Podman's service, over its API. A sandbox is two containers: a keeper with no network but `lo`, and the
+ * sandbox, which joins that network. The engine is trusted to do as it is told, and is then asked whether it did.
  */
 
 const graceDefaultMs = 5000;

@@ -1,6 +1,8 @@
 import { engineTime } from './told-once.ts';
 
-/** From which moment on an engine's events are asked for: what happens between two connections is told on the second. */
+/**
+ * The moment from which an engine's events are requested, so that events between two connections are delivered on the second.
+ */
 export interface EventCursor {
   /** For a new connection, as `since` takes it; `undefined` for the first one, which tells what happens from now on. */
   readonly connect: () => string | undefined;

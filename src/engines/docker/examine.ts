@@ -5,7 +5,7 @@ import type { LayerReport } from '../engine.ts';
 import { judgeRuntime } from '../oci/runtime-floors.ts';
 import type { EngineFacts } from './engine-facts.ts';
 
-/** Which layers of protection follow from what the engine says of itself: what differs between engines is data here. */
+/** Which layers of protection follow from what the engine says of itself. The differences between engines are data here. */
 
 type Answer = Omit<LayerReport, 'layer'>;
 

@@ -15,8 +15,8 @@ import { toldOnce } from './told-once.ts';
 import { fieldsOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /**
- * Deeds of others to containers of ours, by the events of the engine (Docker Engine API, "Monitor events"; podman-events(1)). What this process
- * did itself is known by `own-effects.ts`; whatever else there is, is somebody else's.
+ * What others do to our containers, from the engine's events (Docker Engine API, "Monitor events"; podman-events(1)). What this
+ * process did is known from `own-effects.ts`; every other event is someone else's.
  */
 
 export interface Following {

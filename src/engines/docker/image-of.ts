@@ -3,7 +3,7 @@ import type { Abortable, SandboxSpec } from '../engine.ts';
 import type { DockerContext } from './context.ts';
 import { importedImage } from './import-image.ts';
 
-/** Ids of images of ours in the engine. */
+/** The ids of our images in the engine. */
 
 /** An import takes long, and is done once for all who wait for it. */
 export async function imageOf(

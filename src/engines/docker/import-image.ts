@@ -9,8 +9,8 @@ import { messageOf, segment, type DockerClient } from './docker-client.ts';
 import { fieldsOf, textOf } from './read-json.ts';
 
 /**
- * An image of ours in the engine: imported once by its digest, and from then on known by the id that the engine made of its
- * content. The id is written down here, because a name or a label in the engine says nothing of what an image holds.
+ * Imports one of our images into the engine, once for each digest. From then on it is known by the id that the engine derived
+ * from its content. The id is written down here, because a name or a label in the engine says nothing about what an image holds.
  */
 
 export interface ImportOptions {

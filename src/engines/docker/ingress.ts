@@ -11,8 +11,8 @@ import type { DockerContext } from './context.ts';
 import { runInside } from './inside.ts';
 
 /**
- * Listeners in the keeper's network, served by this process: a program in the keeper binds them and hands the descriptors
- * over a Unix socket that only that keeper sees. It ends then, so that no helper can be attacked and no byte is copied.
+ * Listeners in the keeper's network, served by this process. A program in the keeper binds them and passes the descriptors over
+ * a Unix socket that only that keeper sees. Then it exits, so that no helper can be attacked and no byte is copied.
  */
 
 export interface IngressWish extends Abortable {

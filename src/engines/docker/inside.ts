@@ -4,7 +4,7 @@ import { segment } from './docker-client.ts';
 import { outputFrames } from './output-frames.ts';
 import { fieldsOf, numberOf, textOf } from './read-json.ts';
 
-/** Programs of ours in a container, started through the engine: for a few words of answer, never for a command of the agent's. */
+/** Runs our own programs in a container through the engine, for short answers. Never used for a command of the agent's. */
 
 export interface InsideCommand {
   /** id of the container */

@@ -1,7 +1,7 @@
 /**
- * A keeper that waits for its sandbox. What takes longest about a container is its network, which the engine makes even where
- * it is none; a keeper holds nothing of a sandbox but that, so it can be made before anybody has asked. It has a record like
- * every other, and a name that its sandbox does not keep.
+ * A keeper made ahead of its sandbox. The slowest part of a container is its network, which the engine sets up even if there is
+ * none. A keeper holds nothing else of a sandbox, so it can be made before anyone asks. It has a record like every other, and a
+ * name that its sandbox will not keep.
  */
 export interface ReadyKeeper {
   /** by which its container is labelled, and its folder named */

@@ -1,6 +1,6 @@
 /**
- * By which this installation knows its own: a container without all of them is somebody else's and is neither listed nor
- * touched. `engine` is a random number in the state folder, so that no image or person sets it by chance.
+ * The labels by which this installation knows its own containers: one without all of them is someone else's and is neither
+ * listed nor touched. `engine` is a random number from the state folder, so that no image or person sets it by chance.
  */
 export const labels = {
   engine: 'casemate.engine',

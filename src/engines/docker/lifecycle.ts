@@ -42,8 +42,8 @@ import { restrictMounts } from './restrict-mounts.ts';
 import { requireSamePlaces } from './same-places.ts';
 
 /**
- * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last; the
- * containers say by their labels whose they are, so whatever a kill leaves behind is found.
+ * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last, and the
+ * labels of the containers say whose they are, so whatever a kill leaves behind is found.
  */
 
 /** Whose files the workspace has: the ids of every command inside. */

@@ -11,9 +11,9 @@ import { kernelOf } from './kernel/kernel-of.ts';
 import type { EngineKernel } from './kernel/engine-kernel.ts';
 
 /**
- * What the kernel keeps in one pool for everybody and the engine does not bound: terminals, names in shared memory, memory of
- * sockets where that is counted apart. Set from outside, before anything but our sleeping process runs, and read back. `pid`:
- * the first process.
+ * Limits what the kernel keeps in one pool for everyone and the engine does not bound: terminals, names in shared memory, and
+ * socket memory where it is counted separately. Set from outside, before anything but our sleeping process runs, and read back.
+ * `pid`: the first process.
  */
 export async function limitPools(
   context: DockerContext,

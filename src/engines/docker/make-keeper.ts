@@ -18,7 +18,7 @@ import { requireSamePlaces } from './same-places.ts';
 import { mountsIn } from '../workspace/protections.ts';
 import { uplinkBody, volumeBody, volumeMount, volumeOf } from './uplink/bodies.ts';
 
-/** What holds the network of a sandbox: started, and looked at before anything joins it. */
+/** Makes the container that holds a sandbox's network: started, and inspected before anything joins it. */
 
 /** It runs, and is what was asked for. Answers the id of its container. */
 export async function makeKeeper(context: DockerContext, spec: SandboxSpec, image: string): Promise<string> {

@@ -1,6 +1,6 @@
 /**
- * What this process itself does to its containers, so that it can be told from what others do to them: the engine's events
- * name the container and the deed, never who asked. Something is noted before the engine is asked for it.
+ * Remembers what this process does to its containers, so that it can be told from what others do: the engine's events name the
+ * container and the action, but never who asked. An action is noted before the engine is asked for it.
  */
 export interface OwnEffects {
   /** Which sandbox a container of ours is for; `undefined` for one that nobody here made or found. */

@@ -4,9 +4,9 @@ import { identifyProcess, isSameProcess } from '../../system/process-identity.ts
 import { killProcess } from '../processes.ts';
 
 /**
- * Podman's service keeps the monitor of each command (conmon(8)) for five minutes after the command has ended, so that its exit
- * code can be asked for (`exit_command_delay` in containers.conf(5)): also when its container is gone, and nobody can ask any
- * more. Those are ended here, by the ids and names of containers that were removed. The monitor of a container itself ends with it.
+ * Ends leftover monitors. Podman's service keeps the monitor of each command (conmon(8)) for five minutes after the command, so
+ * that its exit code can be requested (`exit_command_delay` in containers.conf(5)), even if the container is gone and no one can
+ * ask. Monitors are found by the ids and names of removed containers. The monitor of a container itself ends with it.
  */
 export async function endMonitors(containers: readonly string[]): Promise<void> {
   const gone = new Set(containers);

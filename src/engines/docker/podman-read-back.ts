@@ -5,8 +5,8 @@ import type { PodmanTold } from './podman-told.ts';
 import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /**
- * What Podman gave to the container runtime, against what was asked for. It writes that file (`config.json` of the OCI runtime
- * specification) for each start, so nothing here is Podman's opinion of it. Pure.
+ * Compares what Podman gave to the container runtime with what was requested. Podman writes that file (`config.json` of the OCI
+ * runtime specification) for each start, so this does not rest on what Podman reports. Pure.
  */
 
 /** Places that Podman mounts by itself, in all that were tried; what lies elsewhere was not asked for. */

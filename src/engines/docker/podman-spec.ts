@@ -3,9 +3,9 @@ import type { BindMount, ContainerBody } from './container-bodies.ts';
 import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /**
- * The same container in the words of Podman's own API (`SpecGenerator`, libpod 4). Its Docker-like API passes over what it
- * does not know (non-recursive mounts, masked paths) and wants the list of system calls as a file. Pure. What is asked for in
- * another way than here has no translation and is refused: nothing is left out without a word.
+ * The same container in Podman's own API (`SpecGenerator`, libpod 4). Its Docker-compatible API ignores what it does not know
+ * (non-recursive mounts, masked paths) and wants the list of system calls as a file. Pure. A request that has no translation
+ * here is refused: nothing is dropped silently.
  */
 
 export interface PodmanFacts {

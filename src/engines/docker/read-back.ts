@@ -1,7 +1,7 @@
 import type { ContainerBody } from './container-bodies.ts';
 import { fieldsOf, rowsOf, textOf } from './read-json.ts';
 
-/** What the engine and the kernel say of a container that was started, against what was asked for. */
+/** Compares what the engine and the kernel say of a started container with what was requested. */
 
 /** As much of it as is to be compared. */
 export type Asked = Pick<ContainerBody, 'Image' | 'HostConfig'> & Partial<ContainerBody>;

@@ -1,4 +1,4 @@
-/** Answers of the engine are data: what is read of them is asked for by name and checked by kind. */
+/** Reads the engine's answers as data: each value is named and its type checked. */
 
 export type Fields = Readonly<Record<string, unknown>>;
 

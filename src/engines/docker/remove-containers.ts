@@ -3,7 +3,7 @@ import type { DockerContext } from './context.ts';
 import { removeNestedLeftovers } from './nested/leftovers.ts';
 import { endMonitors } from './podman-monitors.ts';
 
-/** All that a sandbox has in the engine, and how its containers are called there. */
+/** Everything that a sandbox has in the engine, and the names of its containers there. */
 
 /** Of the sandbox's own, and of a keeper that was made for it. */
 export function containerNames(id: string): readonly [string, string] {

@@ -9,8 +9,8 @@ import { imageLabel, ownRepository } from './import-image.ts';
 import { fieldsOf, rowsOf, textOf, type Fields } from './read-json.ts';
 
 /**
- * Copies of an image of ours that an engine still has, when the image itself is removed. A copy is known by our label, or by
- * the id that was written down when it was made; one that somebody else has given a name stays.
+ * Removes an engine's copies of one of our images together with the image. A copy is known by our label, or by the id that was
+ * written down when it was made; a copy that someone else has named stays.
  */
 export interface Copies {
   readonly client: DockerClient;

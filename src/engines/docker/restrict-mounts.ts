@@ -6,9 +6,9 @@ import type { EngineKernel } from './kernel/engine-kernel.ts';
 import { fieldsOf, textOf } from './read-json.ts';
 
 /**
- * The engine has no word for `nosuid` and `nodev` on folders of the host and on the image, and Podman none for the number of
- * files in a folder of memory. They are set from outside, before anything but our sleeping process runs, and read back. Not
- * below `/dev`: the engine makes the devices of a container there.
+ * Sets mount options that the engine cannot: `nosuid` and `nodev` on folders of the host and on the image, and for Podman the
+ * number of files in a tmpfs. They are set from outside, before anything but our sleeping process runs, and read back. Not below
+ * `/dev`, where the engine creates a container's devices.
  */
 export async function restrictMounts(
   kernel: EngineKernel,

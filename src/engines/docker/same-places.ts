@@ -6,9 +6,9 @@ import { mountsOf, type Mounted } from '../workspace/protections.ts';
 import type { BindMount } from './container-bodies.ts';
 
 /**
- * The engine finds what it mounts by path, and follows symbolic links: whoever changes one in between chooses a folder of the
- * host (CVE-2018-15664 is of this kind). What the kernel says it mounted cannot be changed so, and is compared with what
- * that path is without any link. For an engine on this kernel; elsewhere it is tried (`kernel/shared-files.ts`).
+ * Checks that the engine mounted the intended folders. It finds them by path and follows symbolic links, so whoever changes one
+ * in between chooses a folder of the host (as in CVE-2018-15664). What the kernel says was mounted cannot be faked, and is
+ * compared with what that path is without any link. For an engine on this kernel; for others see `kernel/shared-files.ts`.
  */
 export async function requireSamePlaces(inside: readonly Mounted[], mounts: readonly BindMount[]): Promise<void> {
   const host = await mountsOf(process.pid);

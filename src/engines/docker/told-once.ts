@@ -1,9 +1,8 @@
 import { fieldsOf, textOf, type Fields } from './read-json.ts';
 
 /**
- * Which of an engine's events are told for the first time. Podman cuts its log when that is long (`events_logfile_max_size` in
- * containers.conf(5), 1 MB), and whoever listens is told what is left of it once more: of our own deeds, too, which then would
- * count as those of another.
+ * Tells which of an engine's events are new. When Podman truncates a long log (`events_logfile_max_size` in containers.conf(5),
+ * 1 MB), listeners get the rest of it a second time, including our own actions, which would then count as someone else's.
  */
 export interface ToldOnce {
   /** `at`: seconds and nine digits behind the point */

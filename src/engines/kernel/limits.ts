@@ -1,6 +1,6 @@
 import type { EngineLimits } from '../engine-limits.ts';
 
-/** What bounds a sandbox beside its cgroup, the same under every engine that asks this host's kernel. */
+/** The limits of a sandbox besides its cgroup, the same under every engine that uses this host's kernel. */
 
 export const MiB = 1024 * 1024;
 

@@ -1,6 +1,6 @@
 /**
- * Paths of `/proc` that tell of the host or steer it. There is no `/sys` in a sandbox at all. Masked: shown empty;
- * read-only: shown as they are, never written, whatever the ids (core_pattern, sysrq-trigger).
+ * Paths of `/proc` that reveal the host or control it. There is no `/sys` in a sandbox at all. Masked paths appear empty;
+ * read-only paths are visible but never writable, whatever the ids (core_pattern, sysrq-trigger).
  */
 
 export const maskedPaths: readonly string[] = [

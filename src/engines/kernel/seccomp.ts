@@ -1,8 +1,8 @@
 import { allowedCalls, fallbackCalls } from './system-calls.ts';
 
 /**
- * The system calls a sandbox may make, as an allowlist in the form of the OCI runtime specification 1.0.2. Everything
- * not named answers EPERM; calls a libc tries first and can do without answer ENOSYS, so that it falls back.
+ * The system calls that a sandbox may make, as an allowlist in the form of the OCI runtime specification 1.0.2. All others
+ * answer EPERM; those that a libc tries first and can do without answer ENOSYS, so that it falls back.
  */
 
 export type Machine = 'x64' | 'arm64';

@@ -1,6 +1,6 @@
 /**
- * System calls by what they are for. A call is here because programs of ordinary work need it, never because it seemed
- * harmless: mounts, namespaces, keys, tracing, modules, clocks, quotas, BPF, io_uring, handles and raw I/O stay out.
+ * System calls by purpose. A call is listed because programs of ordinary work need it, never because it seemed harmless: mounts,
+ * namespaces, keys, tracing, modules, clocks, quotas, BPF, io_uring, handles and raw I/O stay out.
  */
 
 const files =

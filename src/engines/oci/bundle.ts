@@ -17,8 +17,8 @@ import { maskedPaths, readonlyPaths } from '../kernel/proc-paths.ts';
 import { seccompProfile, type Machine, type Seccomp } from '../kernel/seccomp.ts';
 
 /**
- * From a spec to the bundle's `config.json` (OCI runtime specification 1.0.2). Pure: the one place where the confinement
- * is written down, for the first process and for every command after it.
+ * Turns a spec into the bundle's `config.json` (OCI runtime specification 1.0.2). Pure: the one place where the confinement is
+ * written down, for the first process and for every command after it.
  */
 
 export interface BundleFacts {

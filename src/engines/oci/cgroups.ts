@@ -5,8 +5,8 @@ import { isErrno, readTextIfPresent } from '../../system/files.ts';
 import { killProcess, waitUntil } from '../processes.ts';
 
 /**
- * Where buffers of sockets are not counted as memory (cgroup v1), they get a limit of their own, beside the one of memory;
- * no runtime sets it. Must be set before anything of the image runs: it holds for sockets that are made from then on.
+ * Limits socket buffers on hosts that do not count them as memory (cgroup v1), where no runtime sets that limit. It must be set
+ * before anything of the image runs, because it only applies to sockets created afterwards.
  */
 export async function limitSockets(group: string, memoryBytes: number): Promise<void> {
   const { path, text } = socketLimit(group, memoryBytes);

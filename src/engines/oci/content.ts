@@ -12,7 +12,7 @@ import type { Protection } from '../workspace/protect.ts';
 import type { EngineRecord } from '../records.ts';
 import type { Identity, Owner, SandboxFacts } from './stage-plan.ts';
 
-/** What belongs to one sandbox alone and is mounted into its container: its home, and facts of what is on disk. */
+/** What belongs to one sandbox alone and is mounted into its container: its home, and facts about it on disk. */
 
 export interface Content {
   readonly record: EngineRecord;

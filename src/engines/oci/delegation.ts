@@ -6,8 +6,8 @@ import { visible } from '../../base/text.ts';
 import { run } from '../../system/process.ts';
 
 /**
- * Limits for an ordinary user on a host with cgroup v2: the user's own systemd makes a scope for each sandbox and leaves
- * what is below it to us (systemd's CGROUP_DELEGATION.md). The scope goes with its last process, so nothing is left behind.
+ * Limits for an ordinary user on a host with cgroup v2: the user's own systemd makes a scope for each sandbox and leaves what is
+ * below it to us (systemd's CGROUP_DELEGATION.md). The scope goes with its last process, so nothing is left behind.
  */
 
 export interface Delegation {

@@ -16,7 +16,7 @@ import { mountMap, slotBase } from './ids.ts';
 import { examineRuntime } from './runtimes.ts';
 import type { Identity, Range } from './stage-plan.ts';
 
-/** What this host gives, layer by layer: every answer comes from having done the thing, in a process that ends at once. */
+/** What this host supports, layer by layer. Every answer comes from doing the thing, in a process that ends at once. */
 
 export interface ExamineHost {
   readonly runtime: SandboxSpec['runtime'];

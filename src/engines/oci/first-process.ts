@@ -5,7 +5,10 @@ import { readTextIfPresent } from '../../system/files.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { EngineLayout } from './folders.ts';
 
-/** Which process is the first of a sandbox: its number as the runtime wrote it, and its start, so that no other is taken for it. */
+/**
+ * Which process is the first of a sandbox: its process id as the runtime wrote it, and its start time, so that no other process
+ * is taken for it.
+ */
 
 export async function rememberInit(layout: EngineLayout, id: string): Promise<ProcessIdentity | undefined> {
   const folder = layout.sandbox(id);

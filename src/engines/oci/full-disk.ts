@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 
-/** A runtime that finds no room fails with whatever it was about to write; the file system knows why. */
+/** Asks the file system whether there is room: a runtime that finds none fails with whatever it was about to write. */
 
 /** bytes a container's own files need, with room to spare */
 const neededBytes = 256 * 1024;

@@ -10,8 +10,8 @@ import { noRoom } from './full-disk.ts';
 import { homeImage } from './home-disk.ts';
 
 /**
- * A home that has a file system of its own, as one file: kept beside, and put back. Nothing in it is read: what a sandbox
- * wrote is looked at by the kernel alone, when it is mounted as before. Of a sandbox that does not run.
+ * Copies of a home that has its own file system, as one file: saved next to it, and restored. Nothing in it is read; only the
+ * kernel interprets what a sandbox wrote, when it mounts it as before. Only for a sandbox that does not run.
  */
 
 export interface HomeCopyOptions {

@@ -10,8 +10,8 @@ import { run } from '../../system/process.ts';
 import { fullDisk } from './full-disk.ts';
 
 /**
- * A home of limited size: an ext4 file system in a sparse file beside the home folder, mounted by `stage.pl` in the
- * sandbox's mount namespace only. Past its size a write fails inside with ENOSPC; inodes are limited with it.
+ * A home of limited size: an ext4 file system in a sparse file next to the home folder, which `stage.pl` mounts only in the
+ * sandbox's mount namespace. Past its size a write fails inside with ENOSPC; inodes are limited too.
  */
 export interface HomeDisk {
   readonly image: string;

@@ -7,7 +7,7 @@ import type { Delegation } from './delegation.ts';
 import type { Machine } from '../kernel/seccomp.ts';
 import type { Range } from './stage-plan.ts';
 
-/** Facts of this host that decide how a sandbox is made. Read, never guessed; each is cheap to read. */
+/** Facts of this host that decide how a sandbox is made. They are read, never guessed, and each is cheap to read. */
 
 /** `undefined` for a machine nobody has tried. */
 export function machineOf(arch: string): Machine | undefined {

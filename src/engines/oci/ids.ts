@@ -1,6 +1,6 @@
 /**
- * Which id inside is which id outside. Started by root, each live sandbox has a range of host ids of its own and files
- * keep their owners through mapped mounts; started by a user, the agent is that user and the rest are subordinate ids.
+ * Which id inside is which id outside. Started by root, each live sandbox has its own range of host ids, and files keep their
+ * owners through mapped mounts. Started by a user, the agent is that user and the rest are subordinate ids.
  */
 
 export interface IdMapping {

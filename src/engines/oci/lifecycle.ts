@@ -36,8 +36,8 @@ import { runtimeCall } from './runtime.ts';
 import { deleteContainer, forget, freeSlot, tearDown } from './tear-down.ts';
 
 /**
- * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last,
- * so whatever a kill leaves behind is listed, and `removeSandbox` takes it away.
+ * From nothing to a running sandbox and back. The record is written before the first effect and removed after the last, so
+ * whatever a kill leaves behind is listed, and `removeSandbox` takes it away.
  */
 
 export async function createSandbox(context: EngineContext, spec: SandboxSpec, { signal }: Abortable): Promise<void> {

@@ -4,8 +4,8 @@ import type { ProcessIdentity } from '../../system/process-identity.ts';
 import { endSession, processesInside } from '../processes.ts';
 
 /**
- * Commands that a runtime brought into a sandbox and that runtime is dead: nobody waits for their end, and nobody may know of
- * them. They are told by their parent, who is outside of the sandbox and no runtime that works on it.
+ * Finds commands whose runtime died after bringing them into a sandbox: no one waits for their end, and perhaps no one knows of
+ * them. They are recognised by their parent, which is outside the sandbox and not a runtime working on it.
  */
 export async function endOrphans(init: ProcessIdentity, id: string): Promise<void> {
   const inside = await processesInside(init);

@@ -4,9 +4,9 @@ import type { EngineRecord } from '../records.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 
 /**
- * A container that waits for its sandbox: of the image and the limits that one before it had, with a first process that
- * sleeps, and without workspace, home, files, name or anything secret. Whoever asks for the same kind gets it and has its
- * own mounts handed in. It has a record like every other, and its first process ends with this one.
+ * A container made ahead of its sandbox: with the image and the limits of an earlier one and a sleeping first process, but
+ * without workspace, home, files, name or anything secret. The next request of the same kind gets it, and its own mounts are
+ * handed in. It has a record like every other, and its first process ends with this one.
  */
 export interface Ready {
   readonly record: EngineRecord;

@@ -6,7 +6,9 @@ import { difference, readyTimes, type Waiting, type Wanted } from './ready-place
 import { drop, isFit, kindOf, makeReady } from './ready.ts';
 import type { Ready } from './ready-container.ts';
 
-/** Keeps as many containers waiting as may wait, of the kinds that were asked for last; ends those that are no good any more. */
+/**
+ * Keeps containers waiting, up to the allowed number and of the kinds requested last, and ends those that are no longer usable.
+ */
 
 /** At most so many wait from now on, by the kinds that were asked for last. */
 export function holdReady(context: EngineContext, count: number): void {

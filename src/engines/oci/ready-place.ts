@@ -2,7 +2,7 @@ import { newSandboxId } from '../../base/ids.ts';
 import type { SandboxSpec } from '../engine.ts';
 import type { Ready } from './ready-container.ts';
 
-/** Which containers wait for sandboxes to come, and which should, by what was asked for last. Makes none. */
+/** Which containers are waiting, and which should be, by the kinds requested last. Makes none. */
 
 export interface ReadyPlace {
   /** How many may wait; where it says less than before, what is more ends. */

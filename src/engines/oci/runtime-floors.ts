@@ -1,8 +1,8 @@
 import type { SandboxSpec } from '../engine.ts';
 
 /**
- * Known-bad versions of container runtimes. Pure. A row that a sandbox of this engine could meet refuses the version;
- * the others are told of, with the reason why they cannot be met here.
+ * Known-bad versions of container runtimes. Pure. A flaw that a sandbox of this engine could be exposed to refuses the version;
+ * the others are listed with the reason why they do not apply here.
  */
 
 export interface Flaw {

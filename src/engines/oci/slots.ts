@@ -8,8 +8,8 @@ import { slotCount } from './ids.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 
 /**
- * Ranges of host ids, one for each sandbox that root runs: a file named by the number, made exclusively, with the sandbox's
- * id in it. A number whose sandbox has no record any more is taken over, but not from one that is just being made.
+ * Ranges of host ids, one for each sandbox that root runs. A range is a file named by its number, created exclusively, with the
+ * sandbox's id in it. The number of a sandbox without a record is taken over, unless that sandbox is just being made.
  */
 export interface Slots {
   readonly take: (id: string) => Promise<number>;

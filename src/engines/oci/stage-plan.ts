@@ -4,9 +4,9 @@ import { agentId, mountMap, rangeSize, slotBase } from './ids.ts';
 import type { Protection } from '../workspace/protect.ts';
 
 /**
- * From a spec to the lines that `stage.pl` carries out. Pure. Two ways lead to the same mounts: all of them are there before
- * the runtime begins (`wholePlan`), or the container is made of the image alone and the rest is handed in (`containerPlan`,
- * `sandboxPlan`), which takes less time and can begin before anybody asks for a sandbox.
+ * Turns a spec into the lines that `stage.pl` carries out. Pure. Two ways lead to the same mounts: either all of them exist
+ * before the runtime begins (`wholePlan`), or the container is made of the image alone and the rest is handed in
+ * (`containerPlan`, `sandboxPlan`). The second is faster and can begin before anyone asks for a sandbox.
  */
 
 export interface ContainerFacts {

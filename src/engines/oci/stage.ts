@@ -7,8 +7,8 @@ import type { Abortable } from '../engine.ts';
 import { inScope } from './delegation.ts';
 
 /**
- * A `stage.pl` that waits for its plan. Starting a program holds this process up, the longer the more memory it has, so
- * the next sandbox's is started ahead. It ends with us: its standard input does.
+ * A `stage.pl` that waits for its plan. Starting a program blocks this process, and longer the more memory it has, so the one
+ * for the next sandbox is started ahead. It ends with us, because its standard input closes.
  */
 export interface Stage {
   readonly hasEnded: () => boolean;

@@ -6,7 +6,7 @@ import { kernelText } from '../../system/kernel-text.ts';
 import type { Stats } from '../engine.ts';
 import { isDelegated } from './delegation.ts';
 
-/** What a sandbox uses, read from the cgroup of its first process; `undefined` for what this host does not count. */
+/** What a sandbox uses, read from the cgroup of its first process. `undefined` for what this host does not count. */
 export async function sandboxStats(id: string, pid: number, { root = '/sys/fs/cgroup', proc = '/proc' } = {}): Promise<Stats> {
   const names = await readdir(root).catch((): string[] => []);
   const isUnified = names.includes('cgroup.controllers');

@@ -10,7 +10,7 @@ import { killProcess, waitUntilGone } from '../processes.ts';
 import { containerOf, type EngineRecord } from '../records.ts';
 import { containerState, runtimeCall, runtimeMust, type RuntimeOptions } from './runtime.ts';
 
-/** The way back: all that a record says was made, and the record last. Each step can be done again. */
+/** Removes everything that a record says was made, and the record last. Each step can be repeated. */
 
 export async function forget(context: EngineContext, record: EngineRecord): Promise<void> {
   // A full disk takes no new record, and none is needed: until the last step the one that is there lists everything.

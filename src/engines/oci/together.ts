@@ -8,8 +8,8 @@ import type { TogetherLimits, TogetherUse } from '../engine.ts';
 import type { CgroupHost } from './host.ts';
 
 /**
- * The group that holds the groups of all sandboxes of one installation, with limits for all of them together: however many
- * there are, and whatever each may take alone, the host keeps the rest. Made by root, and read back each time.
+ * The cgroup around the cgroups of all sandboxes of one installation, with limits for all of them together: however many there
+ * are and whatever each may use alone, the host keeps the rest. Root makes it, and it is read back each time.
  */
 
 const cpuPeriodUs = 100_000;

@@ -4,7 +4,7 @@ import { removePlaceholders, shareOut, type Listed } from './placeholders.ts';
 import type { Protection } from './protect.ts';
 import { protectionsOf } from './protections.ts';
 
-/** Which names of its workspace a sandbox protects, written down before anything is made there, and given up again. */
+/** Records which names of its workspace a sandbox protects, before anything is made there, and gives them up again. */
 
 export interface Claims {
   readonly records: Records;

@@ -8,9 +8,9 @@ import { run } from '../../system/process.ts';
 import { walkSmall } from '../../system/walk-small.ts';
 
 /**
- * Protected names deeper in a workspace: those that exist in a package, a submodule or a linked worktree, and the places
- * that the workspace's own git settings name. Only what is there can be found; a name that the agent makes in a folder of
- * its own cannot be foreseen. No symbolic link is followed.
+ * Protected names deeper in a workspace: those that exist in a package, a submodule or a linked worktree, and the places that
+ * the workspace's own git settings name. Only what exists can be found; a name that the agent makes in a folder of its own
+ * cannot be foreseen. No symbolic link is followed.
  */
 export async function nestedPaths(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
   const found = await scan(workspace, protect);

@@ -7,7 +7,7 @@ import { isErrno } from '../../system/files.ts';
 import { inPlainFolder } from '../../system/plain-folder.ts';
 import type { EngineRecord } from '../records.ts';
 
-/** The end of what `stage.pl` put into a workspace to keep a name taken. */
+/** Removes the placeholders that `stage.pl` put into a workspace to keep names taken. */
 
 export type Listed = EngineRecord['placeholders'][number];
 

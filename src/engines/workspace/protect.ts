@@ -7,9 +7,9 @@ import { visible } from '../../base/text.ts';
 import { isErrno } from '../../system/files.ts';
 
 /**
- * Which mounts keep protected paths of a workspace as they are. A path that exists is mounted onto itself read-only, its
- * parents onto themselves, so that none of them can be renamed; the name of one that does not exist is taken by a
- * placeholder. This only plans: `stage.pl` opens each path again, beneath the workspace and past no symbolic link.
+ * Plans the mounts that keep protected paths of a workspace as they are. An existing path is mounted onto itself read-only and
+ * its parents onto themselves, so that none of them can be renamed; a missing one gets a placeholder that takes its name. This
+ * only plans: `stage.pl` opens each path again, beneath the workspace and through no symbolic link.
  */
 
 export interface Protection {

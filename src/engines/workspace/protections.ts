@@ -9,7 +9,7 @@ import { nestedPaths } from './nested-paths.ts';
 import { lookBelow, planProtection, type Protection } from './protect.ts';
 import type { EngineRecord } from '../records.ts';
 
-/** The protections of a spec's workspace as it is now. A read-only workspace needs none. */
+/** The protections that a spec's workspace needs now. A read-only workspace needs none. */
 export async function protectionsOf({ workspace }: SandboxSpec): Promise<readonly Protection[]> {
   const { protect, fixed = [] } = workspace;
   if (workspace.mode === 'readonly' || protect.length + fixed.length === 0) {

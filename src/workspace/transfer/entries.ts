@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 
-/** What travels between host and sandbox: files and folders, each with a relative name. */
+/** What is transferred between host and sandbox: files and folders, each with a relative name. */
 export type Entry =
   | { readonly kind: 'folder'; readonly path: string }
   | {

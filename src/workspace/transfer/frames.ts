@@ -5,7 +5,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { checkedName, type Entry, type TransferLimits } from './entries.ts';
 
-/** The frames of `inside.pl`. What comes from a sandbox is hostile: every length is bounded before it is believed. */
+/** The frames of `inside.pl`. Input from a sandbox is hostile: every length is bounded before it is used. */
 
 /** Reads entries in turn; the content of one must be read before the next is asked for. Throws `PATH_INVALID`. */
 export async function* readEntries(stream: Readable, limits: TransferLimits): AsyncGenerator<Entry> {

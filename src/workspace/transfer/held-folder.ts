@@ -7,8 +7,8 @@ import { isErrno } from '../../system/files.ts';
 import { openPlainFolder } from '../../system/plain-folder.ts';
 
 /**
- * Folders of the host, held open. Somebody else may be changing what lies in them, a sandbox even, so each name is looked
- * up in the very folder that is held, through its entry in /proc, and no symbolic link is followed.
+ * Folders of the host, held open. Someone else, even a sandbox, may be changing their contents, so each name is looked up in the
+ * held folder through its entry in /proc, and no symbolic link is followed.
  */
 
 /** What `name` in a held folder can be opened as. */

@@ -9,7 +9,7 @@ import type { Entry, TransferLimits } from './entries.ts';
 import { fault, inFolder, openFolder } from './held-folder.ts';
 import { tooMuch } from './frames.ts';
 
-/** Files of the host on their way into a sandbox, read through held handles: what was judged is what is sent. */
+/** Sends files of the host into a sandbox, read through held handles: what was judged is what is sent. */
 export interface HostPlace {
   /** real and absolute */
   readonly root: string;

@@ -9,7 +9,10 @@ import type { Entry } from './entries.ts';
 import { fault, inFolder, openFolder } from './held-folder.ts';
 import type { HostPlace } from './host-source.ts';
 
-/** Files of a sandbox on their way to the host: written new beside their place, compared with the sender's hash, then put there. */
+/**
+ * Receives files of a sandbox on the host: each is written next to its destination, compared with the sender's hash, then moved
+ * there.
+ */
 export interface TargetOptions {
   readonly overwrite: boolean;
   /** Throws for a name, absolute, that no transfer may write. */

@@ -1,6 +1,6 @@
 import { Lost } from './questions.ts';
 
-/** Work with something that is made when it is needed, kept, and made anew where it was lost. */
+/** Work with something that is made when needed, kept, and made again if it was lost. */
 export interface Kept<Made> {
   readonly get: () => Promise<Made>;
   /** that one is gone */

@@ -7,7 +7,9 @@ import { unsupported } from '../place/endpoint.ts';
 import type { UplinkPlace } from '../uplink/bodies.ts';
 import { uplinkVariable } from '../uplink/forced.ts';
 
-/** Whether an engine's containers run on another kernel than this process, as they do in a virtual machine, and what that takes. */
+/**
+ * Whether an engine's containers run on another kernel than this process, as in a virtual machine, and what follows from that.
+ */
 export interface EngineWay {
   /** What it gives is told by the observer, and files are the same only where the two machines share them. */
   readonly isElsewhere: boolean;

@@ -2,9 +2,9 @@ import type { ProcessIdentity } from '../../../system/process-identity.ts';
 import type { SandboxConnection, SendingProcess } from '../../engine.ts';
 
 /**
- * The kernel that runs the engine's containers: what has to be read from it and done to it from outside. There are two ways:
- * this process does it by itself (`own-kernel.ts`), or a container of ours does, where this host has another kernel or this user
- * may not (`observed-kernel.ts`). Whoever asks does not know which. Process ids are those of that kernel.
+ * The kernel that runs the engine's containers: what has to be read from it and done to it from outside. Either this process
+ * does it (`own-kernel.ts`), or, if that kernel is not this host's or this user may not, a container of ours does
+ * (`observed-kernel.ts`). Callers do not know which. Process ids are those of that kernel.
  */
 export interface EngineKernel {
   /** Whether its process ids mean the same on this host. */

@@ -4,7 +4,7 @@ import { observedKernel } from './observed-kernel.ts';
 import { observer } from './observer.ts';
 import { ownKernel } from './own-kernel.ts';
 
-/** The kernel that an engine's containers run on. An ordinary user may do nothing with root's containers but by the engine. */
+/** The kernel that an engine's containers run on. An ordinary user can reach root's containers only through the engine. */
 export async function kernelOf(context: DockerContext): Promise<EngineKernel> {
   const { kernelPlace: place, machine, options } = context;
   if (await isObserved(context)) {

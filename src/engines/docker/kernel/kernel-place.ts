@@ -1,6 +1,6 @@
 import type { EngineKernel } from './engine-kernel.ts';
 
-/** What an engine's context keeps of the kernel that runs its containers; made when it is first needed. */
+/** What an engine's context keeps of the kernel that runs its containers. Made when first needed. */
 export interface KernelPlace {
   own: EngineKernel | undefined;
   observed: EngineKernel | undefined;

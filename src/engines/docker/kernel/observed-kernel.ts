@@ -10,7 +10,7 @@ import { groupsFolder } from '../container-bodies.ts';
 import type { EngineKernel } from './engine-kernel.ts';
 import type { Observer } from './kernel-place.ts';
 
-/** The engine's kernel as the observer tells of it. */
+/** The engine's kernel as the observer reports it. */
 export function observedKernel(observer: Observer): EngineKernel {
   const text = async (...question: readonly (string | number)[]): Promise<string> =>
     (await observer.ask(...question)).toString('utf8');

@@ -17,9 +17,9 @@ import type { Hello, Observer } from './kernel-place.ts';
 import { Lost, questions, type Questions } from './questions.ts';
 
 /**
- * A container of ours with the processes of the engine's kernel before it, in which one program of ours answers questions. It is
- * made when something is asked, for all sandboxes of this process, and ends with this process's connection to it, or when
- * nothing has been asked for a while. It has no network and no file of the host but groups, where there are such.
+ * A container of ours that sees the processes of the engine's kernel, in which one program of ours answers questions. It is made
+ * for the first question, serves all sandboxes of this process, and ends with this process's connection to it or after some idle
+ * time. It has no network, and no file of the host except cgroup files where they exist.
  */
 
 interface Made {

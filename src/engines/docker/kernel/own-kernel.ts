@@ -11,7 +11,7 @@ import { endSession, processesInside } from '../../processes.ts';
 import { sendingProcess } from '../../sending-process.ts';
 import type { EngineKernel } from './engine-kernel.ts';
 
-/** The engine's kernel is this host's, and this process may do with its containers what has to be done. */
+/** For an engine whose kernel is this host's, when this process has the rights to do what is needed. */
 export function ownKernel({
   machine,
   env,

@@ -5,7 +5,7 @@ import { visible } from '../../../base/text.ts';
 import { line } from '../../oci/stage-plan.ts';
 import { frameReader } from '../output-frames.ts';
 
-/** Questions to `observe.pl` over the connection that the engine made to it, answered in turn. */
+/** Questions to `observe.pl` over the connection that the engine made to it. Answers come in the order of the questions. */
 export interface Questions {
   /** Throws `ENGINE_FAILED` with what it said against it, `TIMED_OUT`, or `Lost` where the connection has ended. */
   readonly ask: (question: readonly (string | number)[], limitMs: number) => Promise<Buffer>;

@@ -13,9 +13,9 @@ import type { BindMount } from '../container-bodies.ts';
 import type { EngineKernel } from './engine-kernel.ts';
 
 /**
- * Where the engine has another kernel its mounts say nothing of this host's files: whether a container shows them is tried. A
- * folder that the sandbox may write to is the same one where a file that is made in it here is seen there; what is mounted over
- * a path of the workspace is that path of what is mounted there as the workspace; of a single file the content is compared.
+ * Checks by trying that a container shows this host's files, for an engine on another kernel, whose mount table says nothing
+ * about them. A folder that the sandbox may write to is the same one if a file created here appears there. A mount over a path
+ * of the workspace is compared with that path in the mounted workspace. A single file is compared by content.
  */
 export interface Shown {
   readonly kernel: EngineKernel;

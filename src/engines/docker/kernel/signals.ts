@@ -12,9 +12,9 @@ import { isObserved, kernelOf } from './kernel-of.ts';
 import type { Signals } from './kernel-place.ts';
 
 /**
- * Signals for commands, from the program that carries one: it may not send them itself where the command is another user's or on
- * another kernel, and a number of that kernel would be somebody else's process here. It says "EXEC NUMBER" on a socket in a
- * private folder, and is answered "sent", or with nothing. The last process that listens has the socket's name.
+ * Sends signals to commands on behalf of the program that carries one: it cannot do so itself if the command is another user's
+ * or on another kernel, whose process ids mean other processes here. It says "EXEC NUMBER" on a socket in a private folder and
+ * is answered "sent", or with nothing. The last process that listens has the socket's name.
  */
 const greatest = 100;
 const patienceMs = 60_000;

@@ -2,7 +2,7 @@ import { CasemateError } from '../../../base/errors.ts';
 import type { Instruction } from '../../containers.ts';
 import { tarEnd, tarHeader, tarPadding } from '../../../base/tar.ts';
 
-/** What the engine's builder is told: lines of ours alone, none of which runs or fetches anything, and a tar around them. */
+/** What the engine's builder is given: only lines of ours, none of which runs or fetches anything, in a tar archive. */
 
 export interface AssemblyFacts {
   readonly labels: Readonly<Record<string, string>>;

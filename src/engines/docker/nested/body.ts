@@ -4,7 +4,10 @@ import { memoryOptions } from '../../kernel/limits.ts';
 import { hostConfig, type BindMount, type BodyFacts } from '../container-bodies.ts';
 import { labels, labelsOf } from '../labels.ts';
 
-/** A container beside the sandbox as the engine is asked to make it. Pure: the sandbox's own confinement, and what its maker may say. */
+/**
+ * The request for a container next to the sandbox. Pure: the sandbox's own confinement, and the settings that its maker may
+ * choose.
+ */
 
 export type VolumeMount = {
   readonly Type: 'volume';

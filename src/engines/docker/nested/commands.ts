@@ -5,7 +5,7 @@ import type { ContainerPlace, SandboxContainers } from '../../containers.ts';
 import { segment } from '../docker-client.ts';
 import { newExec, type Asking } from '../inside.ts';
 
-/** Streams and commands of a container that is known to be the sandbox's own. */
+/** Streams and commands of a container that is known to belong to the sandbox. */
 
 type Require = (container: string) => Promise<void>;
 

@@ -26,7 +26,9 @@ import { removeOwnVolumes } from './leftovers.ts';
 import { makeVolumeFolder, placeMounts, volumesOf, whileHeld, type MountContext } from './mounts.ts';
 import { requireShare, sharesOf } from './shares.ts';
 
-/** The containers beside one sandbox of the Docker engine. All that is done to one is done to an id that our labels gave. */
+/**
+ * The containers next to one sandbox of the Docker engine. Everything that is done to one is done to an id found by our labels.
+ */
 
 /** What a start needs that came with another call, perhaps to another process. */
 interface Kept {

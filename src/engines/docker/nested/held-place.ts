@@ -8,8 +8,8 @@ import { openPlainFolder } from '../../../system/plain-folder.ts';
 
 /**
  * A place below the workspace or the home, held open. The sandbox may be changing names there, so each name is looked up in the
- * folder before it, no symbolic link is followed, and what was found is used by its handle and never again by its path
- * (CVE-2018-15664, CVE-2021-30465 and CVE-2024-23651 are of those who looked twice).
+ * folder before it, no symbolic link is followed, and what was found is used by its handle and never again by its path (the
+ * lookups of CVE-2018-15664, CVE-2021-30465 and CVE-2024-23651 were done twice).
  */
 export interface HeldPlace {
   readonly handle: FileHandle;

@@ -11,7 +11,10 @@ import { fieldsOf, textOf } from '../read-json.ts';
 import { assemblyTar, assemblyText } from './assembly.ts';
 import { ownImages } from './leftovers.ts';
 
-/** Images that a sandbox may use: its own, and those of the engine that a policy names. Made ones carry our labels and no name. */
+/**
+ * Images that a sandbox may use: its own, and those of the engine that a policy names. Images made here carry our labels and no
+ * name.
+ */
 
 interface Facts {
   readonly context: DockerContext;

@@ -3,7 +3,7 @@ import { segment } from '../docker-client.ts';
 import { labels } from '../labels.ts';
 import { fieldsOf, rowsOf, textOf } from '../read-json.ts';
 
-/** Images and volumes that a sandbox had made go with it. They are known by our labels, and looked at again before they go. */
+/** Removes the images and volumes that a sandbox had made. They are found by our labels, and checked again before removal. */
 
 export async function removeNestedLeftovers(context: DockerContext, sandbox: string): Promise<void> {
   await removeOwnVolumes(context, sandbox);

@@ -14,10 +14,10 @@ import type { VolumeMount } from './body.ts';
 import { openPlace, type HeldPlace } from './held-place.ts';
 
 /**
- * What a container beside the sandbox sees of the sandbox's files, and under which protection. The engine finds what it mounts by
- * path and follows links; so a folder goes to it as a volume of its own whose device is a link in a private folder of ours,
- * which leads to a handle we hold while the container starts and nowhere afterwards. The engine itself mounts that before the
- * container exists, so no name that the sandbox can change is ever looked up twice. A single file is shown as a copy.
+ * What a container next to the sandbox sees of the sandbox's files, and under which protection. The engine finds what it mounts
+ * by path and follows links. So a folder is given to it as a volume whose device is a link in a private folder of ours: the link
+ * leads to a handle that we hold while the container starts, and nowhere afterwards. The engine mounts that before the container
+ * exists, so no name that the sandbox can change is ever looked up twice. A single file is shown as a copy.
  */
 
 export interface MountContext {

@@ -7,8 +7,8 @@ import { labels } from '../labels.ts';
 import { fieldsOf, rowsOf, textOf } from '../read-json.ts';
 
 /**
- * What the containers beside a sandbox take of what they may have together. Memory is given out when one starts and stays its
- * own; processors and processes are divided anew among those that run, for they can be taken back at any time.
+ * How the containers next to a sandbox share what they may use together. Memory is assigned at the start of each and stays
+ * assigned; processors and processes can be taken back at any time, so they are divided again among those that run.
  */
 export interface Share {
   readonly id: string;

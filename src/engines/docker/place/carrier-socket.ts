@@ -3,8 +3,8 @@ import { createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /**
- * A Unix socket of this process that leads to an engine elsewhere: what carries commands speaks to sockets alone. It lies in a
- * private folder, and ends with this process.
+ * A Unix socket of this process that leads to an engine elsewhere, because the programs that carry commands speak only to
+ * sockets. It is in a private folder and ends with this process.
  */
 export interface CarrierSocket {
   readonly path: string;

@@ -7,7 +7,7 @@ import type { Spawn } from '../../../system/process.ts';
 import type { Endpoint, TlsFiles } from './endpoint.ts';
 import { sshStream } from './ssh-stream.ts';
 
-/** A connection to an engine, whichever way leads there. Who answers over TLS was verified before this resolves. */
+/** Opens a connection to an engine, by whichever way leads there. A TLS peer is verified before this resolves. */
 
 export interface DialOptions {
   /** whole environment of `ssh` */

@@ -5,8 +5,8 @@ import { CasemateError } from '../../../base/errors.ts';
 import { visible } from '../../../base/text.ts';
 
 /**
- * Where an engine answers, read from what its own client reads: `unix://`, `tcp://` with TLS, `ssh://`. Nothing else is spoken,
- * and an engine without TLS is not: whoever reaches it has root on its host.
+ * Where an engine answers, read from the settings of its own client: `unix://`, `tcp://` with TLS, `ssh://`. No other way is
+ * used, and never an engine without TLS: whoever reaches it has root on its host.
  */
 export type Endpoint =
   | { readonly kind: 'unix'; readonly path: string }

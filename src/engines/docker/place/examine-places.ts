@@ -6,7 +6,7 @@ import { fieldsOf, textOf } from '../read-json.ts';
 import { addressOf } from './endpoint.ts';
 import { chosenPlace, type Place } from './places.ts';
 
-/** Each way by which the engine is looked for: what it names, and whether that answers now. */
+/** Every way in which the engine is looked for: what it names, and whether that answers now. */
 export async function examinePlaces(
   places: readonly Place[],
   env: Readonly<Record<string, string>>,

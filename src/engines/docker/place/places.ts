@@ -3,8 +3,8 @@ import type { EngineChoice } from '../../engine-choice.ts';
 import { addressOf, type Endpoint } from './endpoint.ts';
 
 /**
- * How an engine was looked for: strategies in the order in which they count, each with what it found. The first that names an
- * engine is taken, and no other one in its place: whoever named an engine does not get another.
+ * How an engine was looked for: strategies in order of precedence, each with what it found. The first that names an engine
+ * decides; a person who named an engine never gets another one instead.
  */
 export interface Place {
   /** e.g. `DOCKER_HOST`, `context lab` */

@@ -5,8 +5,9 @@ import { spawnProcess, type Spawn } from '../../../system/process.ts';
 import type { SshEndpoint } from './endpoint.ts';
 
 /**
- * One connection to an engine behind `ssh`, as Docker's client makes it (docker/cli, `cli/connhelper`): the client there hands
- * its standard streams on to the engine. Keys, hosts and jumps are those of the caller's ssh; nobody is asked for a password.
+ * One connection to an engine behind `ssh`, made as Docker's client makes it (docker/cli, `cli/connhelper`): the Docker client
+ * on the other side connects its standard streams to the engine. Keys, hosts and jumps are those of the caller's ssh; no one is
+ * asked for a password.
  */
 export function sshStream(endpoint: SshEndpoint, { env, spawn = spawnProcess }: SshOptions): Duplex {
   const child = spawn('ssh', sshArguments(endpoint), { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'] });

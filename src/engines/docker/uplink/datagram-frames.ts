@@ -1,6 +1,4 @@
-/**
- * Datagrams in a stream: two bytes of length, six of the sender (address and port, as the network has them), the bytes. Pure.
- */
+/** Datagrams in a stream: two bytes of length, six of the sender (address and port in network order), then the bytes. Pure. */
 export interface FramedDatagram {
   readonly source: Uint8Array;
   readonly data: Uint8Array;

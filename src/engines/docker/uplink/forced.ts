@@ -4,8 +4,9 @@ import { unsupported } from '../place/endpoint.ts';
 import type { UplinkPlace } from './bodies.ts';
 
 /**
- * Whoever starts the daemon may have the listeners of Docker's sandboxes carried by an uplink, also where they could be handed
- * over: for an engine that shows no socket of this host in its containers. It is part of which engine is meant, and of the plan.
+ * Whoever starts the daemon can force an uplink for the listeners of Docker's sandboxes even where they could be handed over,
+ * for an engine that shows no socket of this host in its containers. The choice is part of which engine is meant, and of the
+ * plan.
  */
 export const uplinkVariable = 'CASEMATE_DOCKER_UPLINK';
 

@@ -5,8 +5,8 @@ import type { Ingress, IngressReceiver } from '../../../system/ingress.ts';
 import { datagramReader } from './datagram-frames.ts';
 
 /**
- * An ingress whose connections are brought to a port of loopback, each with a token that opens one connection and no second.
- * Whoever shows none, an old one or nothing is cut off; who may reach the port says nothing of who is spoken to.
+ * An ingress whose connections arrive at a port of loopback, each with a token that is good for one connection. A peer with no
+ * token or a used one is cut off, because being able to reach the port does not say who the peer is.
  */
 export interface StreamIngress extends Ingress {
   readonly port: number;

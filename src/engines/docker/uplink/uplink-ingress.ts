@@ -15,9 +15,9 @@ import type { UplinkPlace } from './bodies.ts';
 import { streamIngress } from './stream-ingress.ts';
 
 /**
- * Listeners of a sandbox whose engine shares no socket with this host: `relay.pl` in the keeper takes connections, `relay.pl` in
- * the uplink brings them to a port of this process, with a token each that it is told over the engine's own connection. Both
- * end with that connection, and so with this process.
+ * Listeners of a sandbox whose engine shares no socket with this host. `relay.pl` in the keeper takes connections, and
+ * `relay.pl` in the uplink brings them to a port of this process, each with a token that it gets over the engine's own
+ * connection. Both end with that connection, and so with this process.
  */
 export interface UplinkWish extends Abortable {
   /** ids of containers */

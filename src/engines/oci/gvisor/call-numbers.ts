@@ -1,6 +1,6 @@
 import type { Machine } from '../../kernel/seccomp.ts';
 
-/** Numbers of the system calls that `seccomp.ts` names, as Linux has them for ever (its tables of calls): `name:x64:arm64`. */
+/** The numbers of the system calls that `seccomp.ts` names, which Linux never changes: `name:x64:arm64`. */
 const table =
   'accept:43:202 accept4:288:242 access:21:- alarm:37:- arch_prctl:158:- bind:49:200 brk:12:214 cachestat:451:451 ' +
   'capget:125:90 capset:126:91 chdir:80:49 chmod:90:- chown:92:- clock_getres:229:114 clock_gettime:228:113 ' +

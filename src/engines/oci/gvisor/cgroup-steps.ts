@@ -5,8 +5,8 @@ import type { Cgroup } from '../bundle.ts';
 import type { CgroupHost } from '../host.ts';
 
 /**
- * The groups around all processes of gVisor for one sandbox, as steps that `keep.pl` carries out. Pure. gVisor would make
- * groups only as root of the host, which it is not here.
+ * The cgroups around all processes of gVisor for one sandbox, as steps that `keep.pl` carries out. Pure. gVisor itself makes
+ * cgroups only as root of the host, which it is not here.
  */
 
 const cpuPeriodUs = 100_000;

@@ -9,8 +9,8 @@ import { listFilter } from './list-filter.ts';
 import { statxLibrary } from './statx-library.ts';
 
 /**
- * A command that holds itself to the list of system calls, where the installed gVisor does not. A short program stands in
- * front of it, loads the list and becomes the command; whatever cannot load it is not started.
+ * Applies the list of system calls to a command if the installed gVisor does not. A short program starts first, loads the list
+ * and becomes the command; if it cannot load the list, the command does not start.
  */
 export async function filteredProcess(process: OciProcess, choice: GvisorChoice): Promise<OciProcess> {
   return choice.filtersCommands ? process : { ...process, env: [plainPath], args: [...(await front(choice)), ...own(process)] };

@@ -3,8 +3,8 @@ import type { OciConfig, OciMount, OciProcess } from '../bundle.ts';
 import type { Seccomp } from '../../kernel/seccomp.ts';
 
 /**
- * The bundle as gVisor needs it. Pure. `keep.pl` has made the user, network and process namespaces and the groups, so the
- * bundle names none; workspace, home and files are mounts of their own, so that gVisor looks at the host's files anew.
+ * The bundle in the form that gVisor needs. Pure. `keep.pl` has made the user, network and process namespaces and the cgroups,
+ * so the bundle names none. Workspace, home and files are separate mounts, so that gVisor revalidates the host's files.
  */
 export interface GvisorConfig extends Omit<OciConfig, 'root' | 'linux' | 'process'> {
   /** `keep.pl` sets how soon all of it is ended where memory is short: who lets a waiting kernel begin has no right to. */

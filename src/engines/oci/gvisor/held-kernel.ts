@@ -15,9 +15,9 @@ import { gvisorPlace } from './gvisor-place.ts';
 import { fileServer } from './own-processes.ts';
 
 /**
- * gVisor's kernel made ahead. Its file server follows the mounts of the host into its own namespace, and opens the root of
- * each where the first program begins, not before: what a sandbox is given is mounted in between. Which mounts it has open
- * is read from the host's kernel, before and after, for no version of gVisor promises it.
+ * A gVisor kernel made ahead. Its file server follows the host's mounts into its own namespace, and opens the root of each only
+ * when the first program begins: a sandbox's own mounts are added in between. Which mounts it has open is read from the host's
+ * kernel before and after, because no version of gVisor documents it.
  */
 
 export interface HeldHost {

@@ -15,7 +15,7 @@ import { kernelProcess } from './own-processes.ts';
 import { filteredProcess } from './filtered-process.ts';
 import { choiceOf, sharedFile } from './sandbox-folder.ts';
 
-/** What is done in a sandbox that has gVisor's kernel: its programs are known to that kernel alone. */
+/** Work inside a sandbox that has gVisor's kernel, whose programs only that kernel knows. */
 
 const timeoutMs = 30_000;
 

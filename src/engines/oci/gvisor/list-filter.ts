@@ -15,7 +15,7 @@ import {
 
 /**
  * The list of system calls (`seccomp.ts`) as a program that a command loads for itself, where the installed gVisor does not
- * apply the list to commands. Pure. Found by halves: gVisor carries programs out step by step, at every call.
+ * apply the list to commands. Pure. A call is found by binary search, because gVisor interprets the program at every call.
  */
 export function listFilter(machine: Machine): string {
   const profile = seccompProfile(machine);

@@ -4,8 +4,8 @@ import { isSameProcess, type ProcessIdentity } from '../../../system/process-ide
 import { firstOf, namespaceOf, pidsInNamespace } from '../../processes.ts';
 
 /**
- * gVisor's processes for one sandbox, as the host sees them: the keeper, the kernel, the file server, and those in which the
- * sandbox's memory lies. None of the sandbox's own programs is a process of the host.
+ * gVisor's processes for one sandbox as the host sees them: the keeper, the kernel, the file server, and those that hold the
+ * sandbox's memory. The sandbox's own programs are not processes of the host.
  */
 
 /** Those of the sandbox's user namespace, the keeper first; a call of gVisor is not in it. None where that is our own. */

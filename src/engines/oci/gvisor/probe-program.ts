@@ -1,9 +1,9 @@
 import type { Machine } from '../../kernel/seccomp.ts';
 
 /**
- * The smallest program that tells what a kernel does with it, as an ELF file (elf(5)). Pure. Without an argument it waits
- * for 20 seconds; with one it asks for a new user namespace, with two for facts of a file with a flag that may be passed
- * over (AT_NO_AUTOMOUNT), and ends with the number of the error.
+ * A minimal ELF program (elf(5)) that shows what a kernel does with it. Pure. Without an argument it waits for 20 seconds; with
+ * one it asks for a new user namespace; with two it asks for the status of a file with a flag that may be ignored
+ * (AT_NO_AUTOMOUNT). It exits with the error number.
  */
 export function probeProgram(machine: Machine): Buffer {
   const code = Buffer.from(codes[machine], 'hex');

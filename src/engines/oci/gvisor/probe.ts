@@ -18,7 +18,7 @@ import { gvisorProcesses } from './own-processes.ts';
 import { probeProgram } from './probe-program.ts';
 import { openFolder, sharedFile } from './sandbox-folder.ts';
 
-/** What the installed gVisor can do here, found by starting it as a sandbox does, around a program of ours. */
+/** What the installed gVisor can do here, found by starting it as for a sandbox, around a program of ours. */
 
 export interface ProbeHost {
   readonly machine: Machine;

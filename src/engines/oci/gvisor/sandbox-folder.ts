@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { EngineLayout } from '../folders.ts';
 import type { GvisorChoice } from './gvisor-calls.ts';
 
-/** What of a sandbox's folder gVisor reads and writes, and how it gets there. */
+/** The part of a sandbox's folder that gVisor reads and writes, and how it gets there. */
 
 export interface FolderFacts {
   readonly id: string;

@@ -14,9 +14,9 @@ import {
 } from './filter-code.ts';
 
 /**
- * A seccomp program around gVisor's own processes: none of them makes a file that gives ids to whoever runs it. gVisor's
- * file server makes the sandbox's files on this host with the mode that was asked for inside, and that would outlive the
- * sandbox. Pure; every other call is left to gVisor's own filters, which come on top.
+ * A seccomp program around gVisor's own processes that lets none of them make a set-user-ID or set-group-ID file. gVisor's file
+ * server creates the sandbox's files on this host with the mode requested inside, and such a file would outlive the sandbox.
+ * Pure; every other call is left to gVisor's own filters, which apply in addition.
  */
 
 /** O_CREAT and the bit O_TMPFILE adds to O_DIRECTORY: only then is there a mode to judge. */

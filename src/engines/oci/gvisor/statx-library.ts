@@ -1,9 +1,9 @@
 import type { Machine } from '../../kernel/seccomp.ts';
 
 /**
- * A library (elf(5)) that commands load before their own, where the installed gVisor refuses a flag of statx(2) that it
- * could pass over: `ls PATH` and `stat` of coreutils 9 set it (AT_NO_AUTOMOUNT). It takes the flag away and hands the call
- * on to `syscall` of the C library. Pure.
+ * A library (elf(5)) that commands load before their own, if the installed gVisor refuses a flag of statx(2) that it could
+ * ignore: `ls PATH` and `stat` of coreutils 9 set it (AT_NO_AUTOMOUNT). It clears the flag and passes the call on to `syscall`
+ * of the C library. Pure.
  */
 export function statxLibrary(machine: Machine): Buffer {
   const { code, number, relocation } = machines[machine];
