@@ -7,7 +7,7 @@ import { version } from '../system/version.ts';
 import type { CommandContext, CommandRow } from './command.ts';
 import { commands, innerCommands } from './commands.ts';
 
-/** The entry: finds the command in the table, loads it alone, and prints what went wrong once. */
+/** The entry point: finds the command in the table, loads only that, and prints an error once. */
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {

@@ -7,7 +7,7 @@ import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { raiseTransferAlarm } from '../sandbox/transfer-alarm.ts';
 import type { Calling } from './server.ts';
 
-/** What one sandbox may reach and was denied, for whoever it belongs to. Nothing here allows anything. */
+/** What one sandbox may reach and what it was denied, for its owner. Nothing here allows anything. */
 export function createAccessCalls(
   context: SandboxContext,
   { find, actor }: { readonly find: Sandboxes['find']; readonly actor: string },

@@ -28,7 +28,7 @@ import { systemClock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 
-/** Puts the parts together, once, for the daemon. */
+/** Assembles the parts of the daemon, once. */
 export interface AssembleOptions {
   readonly env: Environment;
   readonly paths: Paths;

@@ -18,9 +18,9 @@ import { policyOfCaller } from './caller-policy.ts';
 import { requireClaim } from './token-claims.ts';
 
 /**
- * The calls as a caller has them that is not the person at this host: an agent over MCP, assumed to be talked into
- * anything. It sees and touches its own sandboxes alone, works in its own roots alone, and asks for less than the policy
- * gives or is refused. Every refusal of what it may not do is on record.
+ * The calls of a caller that is not the person at this host: an agent over MCP, which we assume can be talked into anything. It
+ * sees and touches only its own sandboxes, works only in its own roots, and asks for less than the policy gives or is refused.
+ * Every refusal is recorded.
  */
 export interface CallerParts {
   readonly context: SandboxContext;

@@ -5,8 +5,8 @@ import { visible } from '../base/text.ts';
 import { isWithin } from '../policy/layers/resolve-scalars.ts';
 
 /**
- * The real path of a policy file for one caller. Throws `PATH_INVALID` where there is none, `NOT_ALLOWED` where it lies in a
- * root of that caller: what its sandboxes can write must not say what they may.
+ * The real path of a policy file for one caller. Throws `PATH_INVALID` if there is none, and `NOT_ALLOWED` if it is in a root of
+ * that caller: what its sandboxes can write must not decide what they may do.
  */
 export async function policyOfCaller(path: string, roots: readonly string[]): Promise<string> {
   const real = await realpath(path).catch(() => undefined);

@@ -11,7 +11,7 @@ import { claimOf, hashOf } from './token-claims.ts';
 import type { Calling } from './server.ts';
 import { timeText } from './views.ts';
 
-/** The operator's calls about who may come over the network. A token is told once, to the person who asked for it. */
+/** The operator's calls about who may connect over the network. A token is shown once, to the person who asked for it. */
 export function createCallerTokenCalls(
   context: SandboxContext,
   endOf: (name: string) => Promise<readonly string[]>,

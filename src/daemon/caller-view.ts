@@ -1,6 +1,6 @@
 import type { CallerRole } from '../sandbox/caller-tokens.ts';
 
-/** Somebody else than the person at this host: an agent over MCP. What it may is judged by the daemon, call by call. */
+/** A caller other than the person at this host: an agent over MCP. The daemon judges call by call what it may do. */
 export interface CallerClaim {
   /** lower-case letters, digits and hyphens; its sandboxes are known by it */
   readonly name: string;

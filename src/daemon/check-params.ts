@@ -11,7 +11,7 @@ import { greatestWaitMs } from '../sandbox/room.ts';
 import { snapshotIdPattern } from '../sandbox/snapshots.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
 
-/** What came over the control socket, checked against the form of its call before anything acts on it. */
+/** Checks what arrives on the control socket against the form of its call before anything acts on it. */
 
 const shortText = z.string().max(64 * 1024);
 const identity = z.strictObject({

@@ -6,7 +6,7 @@ import { readLines, writeLine } from './lines.ts';
 import type { CallerClaim } from './caller-view.ts';
 import type { Calls, FromDaemon, Method, Question } from './protocol.ts';
 
-/** The caller's end: finds or starts the daemon, makes calls, answers its questions. */
+/** The caller's end of the control socket: finds or starts the daemon, makes calls, and answers its questions. */
 export interface Client {
   readonly call: <M extends Method>(method: M, params: Calls[M]['params']) => Promise<Calls[M]['result']>;
   readonly hello: Extract<FromDaemon, { type: 'hello' }>;

@@ -2,7 +2,7 @@ import { isCasemateError } from '../base/errors.ts';
 import type { Client } from './client.ts';
 import type { CloseAnswer } from './protocol.ts';
 
-/** A caller's tie to the daemon while its command runs: found again when the daemon was killed, told of the end once. */
+/** A caller's link to the daemon while its command runs: restored when the daemon was killed, and told of the end once. */
 export interface ExecutionLink {
   /** Ends the tie. Throws where no daemon can be told. */
   readonly reportEnd: (exitCode: number) => Promise<CloseAnswer>;

@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import type { CallContext } from './server.ts';
 
-/** Callers that do not wait for their answer: nothing is made or kept for them. */
+/** Notices callers that no longer wait for their answer: nothing is made or kept for them. */
 
 /** Whether the caller of this call hung up since. */
 export function goneOf(call: CallContext): () => boolean {

@@ -5,7 +5,7 @@ import { createCallerTokenCalls } from './caller-token-calls.ts';
 import type { Calling } from './server.ts';
 import { createTokenEnds } from './token-ends.ts';
 
-/** The operator's calls about callers, and about what those and others leave behind. */
+/** The operator's calls about callers, and about what they and others left behind. */
 export function createLeftBehindCalls(
   context: SandboxContext,
   sandboxes: Sandboxes,

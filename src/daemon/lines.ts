@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { lineSplitter } from '../base/line-splitter.ts';
 import { maxLineBytes } from './protocol.ts';
 
-/** JSON objects over a socket, one a line. A line that is too long or is not JSON ends the connection. */
+/** JSON objects over a socket, one a line. A line that is too long or not JSON ends the connection. */
 export function readLines(socket: Socket, take: (message: unknown) => void): void {
   const lines = lineSplitter(maxLineBytes);
   socket.on('data', (piece: Buffer) => {

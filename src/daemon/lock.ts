@@ -6,8 +6,8 @@ import { CasemateError } from '../base/errors.ts';
 import type { Paths } from '../system/paths.ts';
 
 /**
- * One daemon per state folder. The lock is a write transaction of SQLite that is never ended: the kernel drops it with
- * the process, however that dies, so there is no stale lock to judge.
+ * Allows one daemon per state folder. The lock is a write transaction of SQLite that is never finished: the kernel drops it with
+ * the process, however that dies, so no lock can be stale.
  */
 export interface DaemonLock {
   readonly release: () => void;

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs';
 
 import { visible } from '../base/text.ts';
 
-/** What a command without a terminal prints, kept on the host for `casemate logs` by whoever started it. */
+/** Stores the output of commands without a terminal on the host, for `casemate logs` by whoever started them. */
 export interface OutputLog {
   readonly write: (piece: Buffer) => void;
   readonly close: () => void;

@@ -10,7 +10,10 @@ import { version } from '../system/version.ts';
 import type { ProveSealCall, Sealed } from './protocol.ts';
 import type { Calling } from './server.ts';
 
-/** Signing of proofs: what they are about is read here, not taken from the caller; the journal has it before it is given out. */
+/**
+ * Signs proofs. What a proof is about is read here and not taken from the caller, and the journal has it before it is handed
+ * out.
+ */
 export interface ProofParts {
   readonly context: SandboxContext;
   readonly sandboxes: Sandboxes;

@@ -25,8 +25,8 @@ import type { ProcessIdentity } from '../system/process-identity.ts';
 import type { NewRepositories } from '../workspace/new-repositories.ts';
 
 /**
- * What the command line and the daemon say to each other: one JSON object a line over a Unix socket that only its owner
- * can open. A call is answered by exactly one `result` or `error`; in between the daemon may report progress or ask.
+ * The protocol between the command line and the daemon: one JSON object a line over a Unix socket that only its owner can open.
+ * A call is answered by exactly one `result` or `error`; in between the daemon may report progress or ask a question.
  */
 export type FromClient =
   | { readonly type: 'call'; readonly id: number; readonly method: string; readonly params?: unknown }

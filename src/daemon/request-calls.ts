@@ -5,7 +5,7 @@ import { approve, deny, listRequests, liveRules } from '../sandbox/approvals.ts'
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { Calling } from './server.ts';
 
-/** The operator's calls about denied requests. What serves an agent must never have them; see `operatorMethods`. */
+/** The operator's calls about denied requests. A connection that serves an agent must never have them; see `operatorMethods`. */
 type RequestCalls = Pick<Calling, 'requests' | 'requests-follow' | 'request-approve' | 'request-deny'>;
 
 /** Changes that come close together are told of once. */

@@ -21,8 +21,8 @@ import { identifyProcess } from '../system/process-identity.ts';
 import { openOutputLog } from './output-log.ts';
 
 /**
- * Servers of agents in sandboxes of their own: each connection from the agent's side gets a program of its own there, started
- * like any command, with its confinement and in the journal. Bytes are passed on and not read; each side ends the other.
+ * Servers of agents in sandboxes of their own. Each connection from the agent's side gets its own program there, started like
+ * any command, with that confinement and on record. Bytes are relayed unread; either side ends the other.
  */
 export interface ServingParts {
   readonly context: SandboxContext;

@@ -24,7 +24,7 @@ import { privateFolder, removeDrafts, writeDurably } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
 import { version } from '../system/version.ts';
 
-/** The daemon's life: lock, state, what still runs, then calls until nobody needs it any more. */
+/** The daemon's life: take the lock, open the state, find what still runs, then answer calls until no one needs it. */
 export interface ServeOptions {
   readonly env: Environment;
   readonly paths: Paths;

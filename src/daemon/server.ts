@@ -8,7 +8,7 @@ import { readLines, writeLine } from './lines.ts';
 import type { CallerClaim } from './caller-view.ts';
 import type { Calls, FromClient, Method, Question } from './protocol.ts';
 
-/** The daemon's end of the control socket. A call of one connection never holds up another's. */
+/** The daemon's end of the control socket. A call on one connection never holds up another's. */
 export interface CallContext {
   readonly ask: (question: Question) => Promise<unknown>;
   readonly progress: (text: string) => void;

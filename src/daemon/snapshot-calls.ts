@@ -4,7 +4,7 @@ import type { Calling } from './server.ts';
 import type { SnapshotView } from './snapshot-protocol.ts';
 import { timeText } from './views.ts';
 
-/** Calls about what is kept of a sandbox's home. One that runs and does nothing is stopped for it. */
+/** Calls about snapshots of a sandbox's home. A sandbox that runs but is idle is stopped for it. */
 export function createSnapshotCalls(
   { snapshots }: Pick<Sandboxes, 'snapshots'>,
   { actor, own }: { readonly actor: string; readonly own: (name: string) => string },

@@ -2,7 +2,10 @@ import { existsSync, readFileSync } from 'node:fs';
 
 import type { Invocation } from '../engines/engine.ts';
 
-/** Exit code of a command that the runtime could not start, as shells have it (POSIX 2.8.2); ours where it is neither. */
+/**
+ * The exit code of a command that the runtime could not start, as shells have it (POSIX 2.8.2), or our own for any other
+ * failure.
+ */
 export function startFailure({ errorLog }: Pick<Invocation, 'errorLog'>, exitCode: number): number | undefined {
   if (exitCode === 0 || !existsSync(errorLog)) {
     return undefined;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Paths } from '../system/paths.ts';
 
 /**
- * A `WireError` as JSON: why a daemon that was started did not come up, for whoever started it. One for each process: several
- * callers may start one at the same time, and none must take away what another is about to read.
+ * Why a daemon did not come up, as a `WireError` in JSON for the process that started it. One file for each process: several
+ * callers may start a daemon at the same time, and none must remove what another is about to read.
  */
 export function startFaultPath(paths: Paths, pid: number): string {
   return join(paths.runtime, `daemon-start-fault-${pid}.json`);

@@ -7,7 +7,7 @@ import { parsePlan } from '../sandbox/plan.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 
-/** Everything that happens by itself: time limits, idle sandboxes, callers that died, ends that failed and are tried again. */
+/** Everything that happens by itself: time limits, idle sandboxes, callers that died, failed ends that are tried again. */
 export interface Timers {
   /** Whether a time limit ended it. Asked once, when its caller closes it. */
   readonly endedByTime: (executionId: string) => boolean;

@@ -4,7 +4,7 @@ import { CasemateError } from '../base/errors.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
 import type { CallerClaim } from './caller-view.ts';
 
-/** What a token is worth at this moment. Nothing of it is remembered: it may be revoked between two calls. */
+/** What a token allows at this moment. Nothing is cached, because it may be revoked between two calls. */
 type Known = Pick<SandboxContext, 'store' | 'clock'>;
 
 /** Tokens are random: nothing is gained by a slow hash. */

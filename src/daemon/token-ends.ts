@@ -4,8 +4,8 @@ import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 
 /**
- * A token that is over leaves nothing running: the sandboxes in which its caller may have something are stopped. What they
- * hold is kept, for another token of that name, or for the person.
+ * Ends what a token that has expired or was revoked has running: the sandboxes in which its caller may have something are
+ * stopped. They are kept, for another token of that name or for the person.
  */
 export interface TokenEnds {
   /** Of one that was revoked. Returns the names of what was stopped. */

@@ -4,7 +4,7 @@ import { parsePlan } from '../sandbox/plan.ts';
 import type { SandboxRow } from '../sandbox/store.ts';
 import type { SandboxView } from './protocol.ts';
 
-/** Sandboxes as callers see them: those of the servers of one, and one whole. */
+/** Sandboxes as callers see them; the sandboxes of one's servers are shown with it. */
 export function companionViews({ store }: SandboxContext, { id }: SandboxRow): Accompanied['companions'] {
   return companionsOf(store, id).map((row) => ({
     server: serverOf(row) ?? '',

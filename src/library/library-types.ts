@@ -1,4 +1,4 @@
-/** What `import { createSandbox } from 'casemate'` gives: types alone, which the build copies as `library.d.ts`. */
+/** The types of `import { createSandbox } from 'casemate'`. The build copies them as `library.d.ts`. */
 
 export interface SandboxOptions {
   /** absolute path of the folder to work in; it is /workspace inside */

@@ -19,8 +19,8 @@ import { pathsFrom } from '../system/paths.ts';
 import type * as Library from './library-types.ts';
 
 /**
- * Sandboxes for programs: the same use cases as over MCP, with the same bounds, as a typed object. The program is a caller
- * like an agent is: what it was talked into by what it read gets it no more than its policy gives.
+ * Sandboxes for programs: the same use cases as over MCP, with the same limits, as a typed object. The program is a caller like
+ * an agent: whatever it was talked into, it gets no more than its policy allows.
  */
 export const createSandbox: typeof Library.createSandbox = async (options) => {
   const { project, name, agent = 'none', apiKey, readonly = false, memory, cpus, timeoutMs } = options;

@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import type { Background, Ended, ToolContext, Work } from './tool-context.ts';
 
-/** Of one server: work of its callers that goes on after its call was answered. */
+/** Work of a server's callers that continues after their call was answered. */
 interface Running {
   readonly cancel: AbortController;
   readonly end: Promise<Ended>;

@@ -1,6 +1,6 @@
 import { gather } from '../base/gather.ts';
 
-/** Output of any length as a text of bounded length: its beginning and its end, with a note of what is between. */
+/** Shortens output of any length to a bounded text: its beginning and its end, with a note of what was left out between. */
 export interface BoundedText {
   readonly take: (piece: Buffer) => void;
   /** bytes that are not in `text()` */

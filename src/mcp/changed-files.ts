@@ -4,8 +4,8 @@ import { openCommand, runCommand } from './run-command.ts';
 import type { ToolContext } from './tool-context.ts';
 
 /**
- * Which files of the workspace a task changed: lists of it before and after, made by a process inside. No path that a
- * sandbox wrote is followed on the host. A file given its old size and times again, by whoever wants to hide it, is not seen.
+ * Which files of the workspace a task changed, from lists made before and after by a process inside. No path that a sandbox
+ * wrote is followed on the host. A change is missed if someone restores the file's old size and times to hide it.
  */
 export interface FileChange {
   readonly path: string;

@@ -4,8 +4,8 @@ import { parseBytes } from '../base/units.ts';
 import type { Narrowing } from '../policy/layers/narrow-policy.ts';
 
 /**
- * Options in the words of a Docker `HostConfig`, for callers that used them elsewhere. They can only tighten: each is either
- * what every sandbox has anyway, or becomes a limit of the plan. What is not here cannot be honoured and is refused by name.
+ * Accepts options in the form of a Docker `HostConfig`, for callers that are used to it. They can only tighten: each is either
+ * what every sandbox has anyway, or becomes a limit of the plan. Any other option is refused by name.
  */
 export const dockerOptions = z
   .strictObject({

@@ -6,7 +6,7 @@ import { protectedPaths } from '../sandbox/protected-paths.ts';
 import { placeRefusal, type WorkspaceBounds } from '../sandbox/workspace-path.ts';
 import type { HostPlace } from '../workspace/transfer/host-source.ts';
 
-/** Where on the host a caller may read and write files: below its roots, and never where keys or our own state lie. */
+/** Where on the host a caller may read and write files: below its roots, and never where keys or our own state are. */
 export interface HostBounds extends WorkspaceBounds {
   /** real and absolute */
   readonly roots: readonly string[];

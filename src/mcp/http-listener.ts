@@ -5,7 +5,7 @@ import { BlockList, isIP } from 'node:net';
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 
-/** Where MCP over HTTP is listened for, and for whom: this machine alone, or, asked for and with TLS, others as well. */
+/** Where MCP over HTTP listens, and for whom: this machine alone or, on request and with TLS, others as well. */
 export interface ListenerOptions {
   readonly port: number;
   /** an address of this machine; default 127.0.0.1 */

@@ -1,6 +1,9 @@
 import { lineSplitter } from '../base/line-splitter.ts';
 
-/** Output that comes in pieces, as lines. One that is longer than a bound is dropped whole: half an event says nothing. */
+/**
+ * Splits output that arrives in pieces into lines. A line longer than a bound is dropped whole, because half an event says
+ * nothing.
+ */
 export interface LineReader {
   readonly take: (piece: Buffer) => void;
   /** What stands behind the last line feed is a line, too. */

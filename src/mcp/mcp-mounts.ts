@@ -11,8 +11,8 @@ import type { ToolContext } from './tool-context.ts';
 import { transferFiles } from './tools/transfer-files.ts';
 
 /**
- * Folders of the host that a session finds in its home, for servers of the Model Context Protocol: as a copy of that
- * moment. A sandbox has one folder of the host, its project; nothing that it writes into the copy comes back.
+ * Folders of the host that a session finds in its home, for servers of the Model Context Protocol, as a copy of that moment. A
+ * sandbox has one folder of the host, its project; nothing that it writes into the copy comes back.
  */
 export const mcpMounts = z
   .array(

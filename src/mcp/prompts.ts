@@ -1,4 +1,4 @@
-/** Words for common work, for clients that offer prompts to their users. */
+/** Prompts for common work, for clients that offer them to their users. */
 export interface Prompt {
   readonly name: string;
   readonly title: string;

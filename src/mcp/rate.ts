@@ -1,6 +1,6 @@
 import { CasemateError } from '../base/errors.ts';
 
-/** How often a caller may use a tool: a bucket that fills again, for each tool. And how much it may have done at one time. */
+/** How often a caller may use each tool (a token bucket), and how many of its calls may run at one time. */
 export interface Rate {
   /** Throws `RATE_LIMITED` with the time after which it is worth another try. */
   readonly take: (tool: string) => void;

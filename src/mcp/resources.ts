@@ -9,7 +9,7 @@ import { newestEvents } from '../sandbox/sandbox-events.ts';
 import { openCommand, runCommand } from './run-command.ts';
 import type { ToolContext } from './tool-context.ts';
 
-/** What of a session can be read by its address: its journal, and files as a process inside sees them. */
+/** What of a session can be read by its URI: its journal, and files as a process inside sees them. */
 
 export interface ResourceContent {
   readonly uri: string;

@@ -15,7 +15,7 @@ import { endNow, spawnProcess } from '../system/process.ts';
 import { boundedText } from './bounded-text.ts';
 import type { ToolContext } from './tool-context.ts';
 
-/** A command in a sandbox whose output is an answer: bounded, kept for the logs, ended when its caller cancels. */
+/** Runs a command in a sandbox and returns its output: bounded, stored for the logs, and ended when the caller cancels. */
 export interface RunOptions {
   readonly input?: string | undefined;
   readonly maxOutputBytes: number;

@@ -10,8 +10,8 @@ import { createRate, type Rate } from './rate.ts';
 import { createMcpServer, type McpParts } from './server.ts';
 
 /**
- * Many callers over Streamable HTTP. This process holds no secret but what passes through: who a token
- * belongs to, and what that caller may, says the daemon, for each request anew.
+ * Serves many callers over Streamable HTTP. This process holds no secret except the tokens that pass through it: for each
+ * request the daemon says who a token belongs to and what that caller may do.
  */
 export interface HttpOptions extends ListenerOptions {
   readonly tools: McpParts['tools'];

@@ -4,7 +4,7 @@ import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 
 import { createMcpServer, type McpParts } from './server.ts';
 
-/** One caller over standard input and output: nothing but the protocol is written there. */
+/** Serves one caller over standard input and output, where nothing but the protocol is written. */
 export interface StdioOptions extends McpParts {
   readonly stdin: Readable;
   readonly stdout: Writable;

@@ -22,7 +22,7 @@ import type { Rate } from './rate.ts';
 import { ArgumentFault, type Tool } from './tool.ts';
 import type { ToolContext } from './tool-context.ts';
 
-/** The tools as a server of the Model Context Protocol, on whatever transport it is connected to. */
+/** Offers the tools as a server of the Model Context Protocol, on whatever transport it is connected to. */
 export interface McpParts extends Pick<ToolContext, 'connect' | 'identity' | 'defaults' | 'host'> {
   readonly tools: readonly Tool[];
   readonly rate: Rate;

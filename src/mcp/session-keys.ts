@@ -2,7 +2,9 @@ import { CasemateError } from '../base/errors.ts';
 import { awsKeysOf } from '../credentials/aws/aws-keys.ts';
 import { secret } from '../credentials/secret.ts';
 
-/** Keys in the arguments of a call, as the credentials of one sandbox: they go to the daemon, sealed, and nowhere else. */
+/**
+ * Keys in the arguments of a call, as the credentials of one sandbox. They go to the daemon, which seals them, and nowhere else.
+ */
 export interface KeyArguments {
   readonly agent: string | undefined;
   /** credential that the agent uses at its maker's; `undefined`: none */

@@ -12,7 +12,7 @@ import { checkMounts, mcpMounts } from './mcp-mounts.ts';
 import { sessionKeys } from './session-keys.ts';
 import type { SessionDefaults, ToolContext } from './tool-context.ts';
 
-/** What a caller may say of a session it wants, and that as a request to the daemon. */
+/** Turns what a caller says of a session it wants into a request to the daemon. */
 
 const key = z.string().min(1).max(8192);
 const model = z.string().regex(/^[\w.:/@-]{1,200}$/, 'is not the name of a model');

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import type { SandboxView } from '../daemon/protocol.ts';
 
-/** A session as callers see it: what is theirs to know of a sandbox. */
+/** A session as callers see it: what they may know of a sandbox. */
 export const sessionView = z.strictObject({
   sessionId: z.string().describe('names the session in every other call'),
   sessionName: z.string(),

@@ -3,7 +3,10 @@ import { z } from 'zod';
 import { visible, visibleJson } from '../base/text.ts';
 import type { ToolContext } from './tool-context.ts';
 
-/** What a tool is, and what it is given. One tool, one file in `tools/`; the table in `tools.ts` and the reference page read the rows. */
+/**
+ * What a tool is, and what it is given. One tool, one file in `tools/`; the table in `tools.ts` and the reference page are made
+ * from the rows.
+ */
 
 /** A hint to clients (MCP `ToolAnnotations`), never a guard of ours. */
 export interface ToolHints {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Variables that a caller may set for a command. Those that steer loaders, shells, proxies and trust are refused: inside
- * they would only change what the caller's own command does, but none of them is ever needed, and a policy says them.
+ * Variables that a caller may set for a command. Those that control loaders, shells, proxies and trust are refused: inside they
+ * would only affect the caller's own command, but none of them is ever needed, and a policy can set them.
  */
 const steering =
   /^(?:LD_.*|DYLD_.*|GCONV_PATH|NODE_OPTIONS|NODE_EXTRA_CA_CERTS|BASH_ENV|ENV|PATH|IFS|PYTHONSTARTUP|PYTHONPATH|PERL5(?:LIB|OPT)|RUBYOPT|GIT_SSH(?:_COMMAND)?|GIT_CONFIG.*|DOCKER_HOST|(?:https?|all|no|ftp)_proxy|SSL_CERT_(?:FILE|DIR)|HOME|SHELL|CASEMATE_.*|AWS_.*|ANTHROPIC_.*|CLAUDE_.*)$/i;

@@ -1,6 +1,6 @@
 /**
- * Names that tools of a host act on by themselves, written down here apart from the product's own list: what is missing there
- * would otherwise be missing here. Where they come from: the documentation of each tool, and public reports.
+ * Names that tools of a host act on by themselves. The list is kept apart from the product's own, so that a name missing there
+ * is not missing here too. Sources: the documentation of each tool, and public reports.
  */
 export interface AutorunName {
   /** relative to the top of a project */

@@ -1,6 +1,6 @@
 import { attack, type Row } from './finding.ts';
 
-/** Rows of an attack that is judged by comparing: what should be and what is. Seen from outside unless said otherwise. */
+/** Rows of an attack that is judged by comparison: expected and actual. Observed from outside unless stated otherwise. */
 
 export function same(what: string, expected: unknown, seen: unknown, from: Row['from'] = 'outside'): Row {
   const [want, have] = [wordsOf(expected), wordsOf(seen)];

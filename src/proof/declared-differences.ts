@@ -3,8 +3,8 @@ import type { Plan } from '../sandbox/plan.ts';
 import type { Row } from './finding.ts';
 
 /**
- * What an engine cannot give and says so, as data: the rows of a probe in which it differs, and why. A row that differs and is
- * not listed breaks its guarantee, and so does a loss that a human has to accept by name and has not. Pure.
+ * What an engine cannot offer and says so, as data: the rows of a probe in which it differs, and why. A differing row that is
+ * not listed breaks its guarantee, and so does a loss that a person must accept by name and has not. Pure.
  */
 interface Difference {
   /** of a row */

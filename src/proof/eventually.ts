@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { patience } from './patience.ts';
 
-/** Asks until there is an answer; `undefined` when there was none in time. What must not be there is asked for with `settled`. */
+/** Asks until there is an answer; `undefined` if there was none in time. For things that must not be there use `settled`. */
 export async function eventually<T>(ask: () => Promise<T | undefined>, limitMs = 8000): Promise<T | undefined> {
   const end = performance.now() + limitMs * patience();
   for (;;) {

@@ -1,6 +1,6 @@
 /**
- * What a probe saw, and the verdict that follows from it. A verdict is never stated by a probe: it is computed here from
- * rows, so that an attack without its control, or one that was not seen to end, can never count as held.
+ * What a probe saw, and the verdict that follows. A probe never states a verdict: it is computed here from rows, so that an
+ * attack without its control, or one that was not seen to end, can never count as held.
  */
 
 /** There is no default: what was not seen to hold is not held. */

@@ -1,6 +1,6 @@
 /**
- * What Casemate guarantees, by number: the rows of the threat model, and what a proof gives its verdict on. Changed by
- * hand, with a reason; the probes say which of them they attack.
+ * What Casemate guarantees, by number: the rows of the threat model, and what a proof gives its verdict on. Changed by hand,
+ * with a reason; the probes say which of them they attack.
  */
 export interface Guarantee {
   /** one sentence, as in the threat model */

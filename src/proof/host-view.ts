@@ -4,7 +4,7 @@ import { kernelLink, kernelText } from '../system/kernel-text.ts';
 import { eventually } from './eventually.ts';
 import type { Target } from './target.ts';
 
-/** What this host's kernel says of the processes of a sandbox (proc(5)): the view from outside. */
+/** What this host's kernel says of a sandbox's processes (proc(5)): the view from outside. */
 
 export type Status = Readonly<Record<string, string>>;
 

@@ -6,8 +6,8 @@ import type { GuaranteeVerdict } from './prove.ts';
 import { overall, statementText, type Report } from './statement.ts';
 
 /**
- * A report as one file for a person who must judge it: no script, nothing loaded, readable on paper and from the keyboard.
- * Every text in it may come from a sandbox: control characters are shown as escapes, markup is escaped.
+ * A report as one file for the person who must judge it: no script, nothing loaded, readable on paper and by keyboard. Every
+ * text in it may come from a sandbox: control characters are shown as escapes, markup is escaped.
  */
 
 const words: Readonly<Record<Verdict, string>> = {

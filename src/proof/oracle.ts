@@ -11,7 +11,7 @@ import type { Arrival, World } from './lab/world.ts';
 import type { JournalRecord } from '../journal/record.ts';
 import { patience } from './patience.ts';
 
-/** What the outside of a lab saw since a moment: the only witness that counts for what left a sandbox. */
+/** What the outside of a lab saw since a moment: the only evidence that counts for what left a sandbox. */
 export interface Oracle {
   /** all that reached a server, in order */
   readonly arrived: () => readonly Arrival[];

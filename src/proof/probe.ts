@@ -5,7 +5,7 @@ import type { GuaranteeId } from './guarantees.ts';
 import type { Lab } from './lab/lab.ts';
 import type { Watch } from './watch/watch.ts';
 
-/** What a probe is. It attacks, looks from outside, and hands back rows; the verdict is not its own. */
+/** What a probe is: it attacks, looks from outside, and returns rows. It does not decide the verdict. */
 export interface ProbeRow {
   /** one sentence: what is tried */
   readonly title: string;

@@ -31,7 +31,7 @@ import { terminalProbes } from './probes/terminal.ts';
 import { wideningProbes } from './probes/widening.ts';
 import { workspaceProbes } from './probes/workspace.ts';
 
-/** Every probe, in the order in which they run: those that only look first, those that break things last. */
+/** Every probe in running order: those that only look come first, those that break things last. */
 export const probes: ProbeTable = {
   ...kernelProbes,
   ...ownKernelProbes,

@@ -10,7 +10,7 @@ import type { Bench, Probe, ProbeTable, SandboxProbe } from './probe.ts';
 import type { Target } from './target.ts';
 import { withVisibleCommand } from './visible-command.ts';
 
-/** Runs probes against a sandbox, one after the other, and gives a verdict on each guarantee they attack. */
+/** Runs probes against a sandbox, one after another, and gives a verdict on each guarantee that they attack. */
 
 export interface ProveOptions {
   readonly target: Target;

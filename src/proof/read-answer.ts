@@ -1,4 +1,4 @@
-/** Reading of what was answered inside: of the expected form, or a fault that makes the probe inconclusive. */
+/** Reads answers from inside: either of the expected form, or a fault that makes the probe inconclusive. */
 
 class UnreadableAnswer extends Error {
   override readonly name = 'UnreadableAnswer';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { guaranteeIds } from './guarantees.ts';
 import type { Report } from './statement.ts';
 
-/** A report from a file that somebody handed over: of the expected form, or why not. Nothing in it is believed yet. */
+/** Reads a report from a file that someone handed over: of the expected form, or why not. Nothing in it is trusted yet. */
 
 const text = z.string().max(64 * 1024);
 const verdict = z.enum(['held', 'broken', 'not-applicable', 'inconclusive']);

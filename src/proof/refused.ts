@@ -1,7 +1,7 @@
 import { attack, type Row } from './finding.ts';
 import type { Inside } from './target.ts';
 
-/** A command of the program that must be refused, and must say why: its words are searched for what is wrong. */
+/** Runs a command that must be refused with a reason: its output is searched for what is wrong. */
 export function refusedRow(what: string, { code, out, err }: Inside, words: RegExp): Row {
   const said = `${out.toString('utf8')}${err.toString('utf8')}`;
   const seen = code === 0 ? 'done' : words.test(said) ? 'refused, with its name' : `refused with: ${said.trim().slice(0, 160)}`;

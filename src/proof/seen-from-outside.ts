@@ -3,8 +3,8 @@ import type { Target } from './target.ts';
 import { chooseProbes } from './probes.ts';
 
 /**
- * What this host sees of a running sandbox, by the same probes that a proof uses: the only ground for a tick in `inspect`.
- * Nothing is asked inside, so it costs milliseconds and tells as much about a sandbox whose programs were tampered with.
+ * What this host sees of a running sandbox, by the same probes as a proof: the only ground for a tick in `inspect`. Nothing is
+ * asked inside, so it takes milliseconds, and it tells as much about a sandbox whose programs were tampered with.
  */
 export interface OutsideView {
   readonly probe: string;

@@ -9,8 +9,8 @@ import { verdictsOf, type GuaranteeVerdict } from './prove.ts';
 import { probes } from './probes.ts';
 
 /**
- * What is signed of a proof: the verdicts, a digest of everything that was seen, and what they are about. Who holds a report
- * can check it offline with the public key; the journal of the installation has its digest, too.
+ * The part of a proof that is signed: the verdicts, a digest of everything that was observed, and what they are about. Anyone
+ * with a report can check it offline with the public key; the installation's journal has its digest too.
  */
 export interface Statement {
   readonly version: 1;

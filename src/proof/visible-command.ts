@@ -2,8 +2,8 @@ import { eventually } from './eventually.ts';
 import type { Target } from './target.ts';
 
 /**
- * The first process under root's Docker is nobody's, and an ordinary user may look at his own alone: so a command of the agent's
- * runs while he looks. Whoever may look at all of them just looks.
+ * Under root's Docker the first process belongs to `nobody`, and an ordinary user may inspect only processes of their own. For
+ * such a user a command of the agent's runs while they look.
  */
 export async function withVisibleCommand<T>(target: Target, look: () => Promise<T>, uid = process.getuid?.() ?? 0): Promise<T> {
   if (uid === 0 || target.plan?.engine !== 'docker') {

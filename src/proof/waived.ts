@@ -3,8 +3,8 @@ import { judge, type Row, type Seen, type Verdict } from './finding.ts';
 import type { RestsOn } from './probe.ts';
 
 /**
- * The verdict where a person waived a layer by name: what rests on it is not held, and not a defect either; what does not
- * rest on it must hold all the same. Pure.
+ * The verdict if a person waived a layer by name: what depends on the layer does not count as held, nor as a defect; everything
+ * else must still hold. Pure.
  */
 export function judgeWaived(
   seen: Seen,

@@ -12,8 +12,8 @@ import { rulingOf } from './ruling.ts';
 import type { SandboxRow, StoredAnswer } from './store.ts';
 
 /**
- * A person's answers to what a sandbox was denied. Recorded before they have any effect, bound to the request that was
- * shown, and never beyond what the organisation allows. Only the operator's calls lead here.
+ * A person's answers to what a sandbox was denied. An answer is recorded before it has any effect, is bound to the request that
+ * was shown, and never goes beyond what the organisation allows. Only the operator's calls lead here.
  */
 export interface RequestView extends AskView {
   /** what `approve --sandbox` would add, in words; or why no rule can be made */

@@ -1,4 +1,4 @@
-/** What goes on after an answer was given; it may fail. */
+/** Work that continues after an answer was given. It may fail. */
 export function createBackground() {
   const all = new Set<Promise<unknown>>();
   return {

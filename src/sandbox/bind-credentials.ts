@@ -16,7 +16,7 @@ import { environmentOf, type Environment } from '../system/environment.ts';
 import type { SandboxContext } from './context.ts';
 import type { Plan, PlannedCredential } from './plan.ts';
 
-/** The credentials of a plan are read from their sources, and phantoms made for one sandbox. */
+/** Reads the credentials of a plan from their sources and makes phantoms for one sandbox. */
 export interface BindFacts {
   readonly plan: Plan;
   readonly sandboxId: SandboxId;

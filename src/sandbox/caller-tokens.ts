@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** Callers that come over the network: whose token it is, what it may do, until when. Of a token only its hash is kept. */
+/** Callers that connect over the network: whose token it is, what it may do, until when. Only the hash of a token is stored. */
 export interface CallerTokens {
   /** A caller of this name that is not revoked must not be there: see `find`. */
   readonly add: (caller: StoredCaller, tokenHash: string) => void;

@@ -7,8 +7,8 @@ import { formatHostPattern } from '../policy/matching/host-pattern.ts';
 import type { Limits, NetworkRule, Policy } from '../policy/policy.ts';
 
 /**
- * Servers of an agent that run in a sandbox of their own, a companion of the session's: each with the session's policy, but for
- * what its own list of hosts leaves out. Pure, and only ever less.
+ * Plans for servers of an agent that run in their own sandbox, as companions of the session. Each has the session's policy
+ * without what its own list of hosts leaves out. Pure, and always narrower.
  */
 export interface CompanionPolicy {
   readonly server: IsolatedServer;

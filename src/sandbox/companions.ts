@@ -8,8 +8,8 @@ import { hashPlan, parsePlan, type PlannedCompanion } from './plan.ts';
 import type { SandboxRow, Store } from './store.ts';
 
 /**
- * Sandboxes of single servers: each is made, started and ended with the one whose agent uses it, under the lock of that one.
- * Nothing else starts, stops or removes them.
+ * The sandboxes of single servers. Each is made, started and ended with the sandbox whose agent uses it, under that sandbox's
+ * lock. Nothing else starts, stops or removes them.
  */
 export interface Companions {
   /** Those of its plan that are not there yet. */

@@ -19,7 +19,7 @@ import type { ServerLinks } from './server-links.ts';
 import type { Store } from './store.ts';
 import type { UsageLedger } from './usage-ledger.ts';
 
-/** Everything the use cases work with, made once by the daemon; tests hand in the memory engine and a fixed clock. */
+/** Everything the use cases work with. The daemon makes it once; tests pass the memory engine and a fixed clock. */
 export interface SandboxContext {
   readonly engine: Engine;
   readonly gateway: Gateway;

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** What is remembered of credentials beside their values: which were revoked, and when each was last used and where. */
+/** What is remembered of credentials besides their values: which were revoked, and when and where each was last used. */
 export interface CredentialMarks {
   /** In one sandbox, or in all that are and will be. */
   readonly revoke: (mark: RevokedMark) => void;

@@ -15,7 +15,7 @@ import { companionsOf } from './companions.ts';
 import type { SandboxContext } from './context.ts';
 import { credentialWorld } from './known-credentials.ts';
 
-/** Putting credentials in, changing them, cutting them off and taking them out. Every step is in the journal, no value is. */
+/** Sets, rotates, revokes and removes credentials. Every step is in the journal, no value is. */
 export interface CredentialCall {
   readonly name: string;
   readonly actor: string;

@@ -4,7 +4,7 @@ import type { JournalRecord } from '../journal/record.ts';
 import { listSegments } from '../journal/segments.ts';
 import type { DeniedRequest } from '../policy/proposing/grant-rule.ts';
 
-/** What sandboxes asked for and a rule could allow, out of the journal. */
+/** What sandboxes asked for and a rule could allow, from the journal. */
 export interface JournalRequests {
   readonly requests: readonly DeniedRequest[];
   /** how often each was asked, by its place in `requests` */

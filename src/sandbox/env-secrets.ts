@@ -1,7 +1,10 @@
 import type { KnownValue } from '../gateway/secrets/known-secrets.ts';
 import { findBeneath } from '../system/find-beneath.ts';
 
-/** Secrets in a project's own env files and private keys, to be kept from leaving. Read, never run; nothing is written down. */
+/**
+ * Secrets in a project's own env files and private keys, which must not leave. The files are read, never run, and nothing is
+ * written down.
+ */
 
 const skipped = new Set([
   'node_modules',

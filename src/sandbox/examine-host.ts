@@ -8,7 +8,7 @@ import { run } from '../system/process.ts';
 import { currentShare } from './host-share.ts';
 import { isCasemateError, toCasemateError } from '../base/errors.ts';
 
-/** What this host gives, each row answered by running or reading the thing itself. */
+/** What this host supports. Each row is answered by running or reading the thing itself. */
 export interface HostCheck {
   readonly check: string;
   /** `missing` stops a start; `absent` only closes a way that is not needed now */

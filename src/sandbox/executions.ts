@@ -13,8 +13,8 @@ import { parsePlan } from './plan.ts';
 import type { SandboxRow, StoredExecution } from './store.ts';
 
 /**
- * Commands in sandboxes: recorded before they start and when they end. The caller starts the engine's invocation with
- * its own terminal; here is what is known of it, so that a caller that dies leaves nothing running without an owner.
+ * Commands in sandboxes, recorded before they start and when they end. The caller starts the engine's invocation with its own
+ * terminal; this keeps what is known of it, so that a caller that dies leaves nothing running without an owner.
  */
 export interface Execution extends StoredExecution {
   /** set by the time limit before it kills: the caller then reports 124 */

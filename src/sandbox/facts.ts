@@ -10,7 +10,10 @@ import { readTextIfPresent } from '../system/files.ts';
 import { run, type RunOptions, type RunResult } from '../system/process.ts';
 import { aptLineUrls, aptStanzaUrls, npmUrls, pipUrls, registriesOf, type FoundRegistry } from './registries.ts';
 
-/** The facts a policy is resolved against, read from this machine. A tool that is not here has no registry; that is no fault. */
+/**
+ * The facts that a policy is resolved against, read from this machine. A tool that is not installed has no registry; that is not
+ * a fault.
+ */
 export interface FactsHost {
   readonly agents: Readonly<Record<string, AgentFacts>>;
   readonly env: Environment;

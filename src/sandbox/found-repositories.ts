@@ -6,8 +6,8 @@ import { parsePlan } from './plan.ts';
 import type { SandboxRow } from './store.ts';
 
 /**
- * Git repositories that a sandbox made or changed since its start: what a person should know before the next git command in
- * its workspace. Put on record; never a reason not to report an end, or not to come to one.
+ * Git repositories that a sandbox made or changed since its start, which a person should know about before the next git command
+ * in its workspace. They are recorded, and never stop a sandbox's end from being reached or reported.
  */
 
 const none: NewRepositories = { paths: [], complete: true };

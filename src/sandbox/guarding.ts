@@ -12,7 +12,7 @@ import { lockedVersions } from './lock-files.ts';
 import type { Plan } from './plan.ts';
 import type { SandboxRow } from './store.ts';
 
-/** What the gateway needs for the guards of one sandbox: read from its project before anything in it runs. */
+/** What the gateway needs for the guards of one sandbox, read from its project before anything in it runs. */
 export async function guardingOf(context: SandboxContext, row: SandboxRow, plan: Plan): Promise<Guarding> {
   const rules = plan.guards ?? noGuards;
   const { known, ledger } = context.guards;

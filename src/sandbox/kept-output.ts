@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { visibleLines } from '../base/text.ts';
 
-/** What commands without a terminal printed, as it was kept on the host. */
+/** The output of commands without a terminal, as it was stored on the host. */
 export interface KeptOutput {
   /** id of the execution */
   readonly execution: string;

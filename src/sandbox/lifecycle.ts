@@ -27,9 +27,9 @@ import { refusedKeys, rulingOf } from './ruling.ts';
 import type { SandboxRow, StoredAnswer } from './store.ts';
 
 /**
- * Start, stop and removal of one sandbox. The state file says what is about to happen; a start is then accepted by the
- * journal before it has any effect, an end is recorded once it is done, for no fault may keep a sandbox running; the
- * state file says that it happened. Whoever dies in between is found by reconcile.
+ * Start, stop and removal of one sandbox. The state file first says what is about to happen. The journal must accept a start
+ * before it has any effect; an end is recorded after it is done, because no fault may keep a sandbox running. Then the state
+ * file says that it happened. If the daemon dies in between, reconcile finds it.
  */
 export interface StartOptions {
   /** variables of the caller's own environment that credential sources of this sandbox name */

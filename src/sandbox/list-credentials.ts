@@ -14,7 +14,7 @@ import type { SandboxContext } from './context.ts';
 import { credentialWorld, hostsByRules, hostsOf } from './known-credentials.ts';
 import { runningWith } from './credentials.ts';
 
-/** All credentials with what may be told of them. No value is read for it, and none is in it. */
+/** Lists all credentials with what may be told of them. It reads no value and returns none. */
 export interface CredentialView {
   readonly name: string;
   readonly provider: string;

@@ -20,7 +20,7 @@ import { isWithin } from '../policy/layers/resolve-scalars.ts';
 import { isErrno } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
 
-/** Finds, reads and resolves the policy files that hold for a folder. Missing files are no fault; unreadable ones are. */
+/** Finds, reads and resolves the policy files that apply to a folder. A missing file is not a fault; an unreadable one is. */
 
 export interface PolicyRequest {
   readonly paths: Pick<Paths, 'organisation' | 'config'>;

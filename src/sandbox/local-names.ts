@@ -8,7 +8,7 @@ import { brokerPlace, type Plan } from './plan.ts';
 import { sandboxFolders } from './spec.ts';
 import type { SandboxRow } from './store.ts';
 
-/** Names of a sandbox that lead to something of its own: the broker for containers, where the policy offers them, and its servers. */
+/** Names of a sandbox that lead to something of its own: the container broker, if the policy offers it, and its servers. */
 export function localNames(context: SandboxContext, row: Pick<SandboxRow, 'id' | 'name'>, plan: Plan): LocalNames | undefined {
   const servers = serverPlaces(context, row, plan);
   const broker = brokerNames(context, row, plan);

@@ -1,6 +1,6 @@
 import { findBeneath } from '../system/find-beneath.ts';
 
-/** Versions that a project's lock files name: they may be fetched whatever their age, for somebody chose them before. */
+/** Versions that a project's lock files name. They may be fetched whatever their age, because someone chose them earlier. */
 
 const names = new Set([
   'package-lock.json',

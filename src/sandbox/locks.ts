@@ -1,4 +1,4 @@
-/** One use case at a time per sandbox: the others wait their turn. */
+/** Allows one use case at a time per sandbox; the others wait their turn. */
 export interface Locks {
   readonly run: <T>(key: string, work: () => Promise<T>) => Promise<T>;
 }

@@ -13,7 +13,7 @@ import type { Prepared } from './prepare.ts';
 import type { Place } from './room.ts';
 import type { SandboxRow } from './store.ts';
 
-/** Puts a sandbox on record for a prepared plan; nothing of it runs yet. */
+/** Records a sandbox for a prepared plan. Nothing of it runs yet. */
 
 export interface MakeOptions {
   readonly name: string | undefined;

@@ -1,8 +1,8 @@
 import type { JournalRecord, SigningJournal } from '../journal/record.ts';
 
 /**
- * What the journal already tells of something that was cut off between a record and the state file: so that it is not told
- * twice, and nothing is ended on record that never began there.
+ * What the journal already tells of a step that was cut off between its record and the state file, so that it is not recorded
+ * twice, and nothing is recorded as ended that never began.
  */
 type LookBack = Pick<SigningJournal, 'newestFirst'>;
 

@@ -5,7 +5,7 @@ import { parsePlan } from './plan.ts';
 import type { Sandboxes } from './sandboxes.ts';
 import type { SandboxRow } from './store.ts';
 
-/** Sandboxes that nobody will come back for. Listed first; what is removed is what was listed and still is one. */
+/** Sandboxes that no one will come back for. They are listed first; only what was listed, and still qualifies, is removed. */
 export interface Orphan {
   readonly id: string;
   /** the id again where no name is known */

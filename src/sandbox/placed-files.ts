@@ -3,7 +3,7 @@ import { placementFiles, type Placed, type PlacedFile } from '../credentials/pla
 import { providerOf } from '../credentials/providers.ts';
 import type { Plan, PlannedCredential } from './plan.ts';
 
-/** The files of a plan's home in which tools find the phantoms, for the hosts that its rules bind credentials to. */
+/** The files in a plan's home in which tools find phantoms, for the hosts that its rules bind credentials to. */
 export function placedFiles(
   { credentials, network }: Pick<Plan, 'credentials' | 'network'>,
   phantomOf: (credential: string) => string | undefined,

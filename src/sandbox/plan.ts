@@ -15,8 +15,8 @@ import type { Asks, CredentialRule, DockerOffer, LayoutFolder, Level, Limits, Ne
 import { sha256Of } from '../policy/hash.ts';
 
 /**
- * The policy resolved for one project on one host: complete, hashable, plain data. Nothing starts that was not in it.
- * Pure: whatever must be looked up on the host comes in through `PlanFacts`.
+ * The policy resolved for one project on one host: complete, hashable, plain data. Nothing starts that is not in it. Pure:
+ * whatever must be looked up on the host comes in through `PlanFacts`.
  */
 export interface Plan {
   readonly version: 1;

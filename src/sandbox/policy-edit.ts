@@ -13,7 +13,7 @@ import type { WrittenForm } from '../policy/proposing/propose.ts';
 import { maxBytes } from '../policy/written/read-yaml.ts';
 import { isErrno, removeDrafts, writeDurably } from '../system/files.ts';
 
-/** Adds rules to a policy file: tried out first by reading all layers with it, then written in one step. */
+/** Adds rules to a policy file: first tried by reading all layers with it, then written in one step. */
 export interface EditRequest {
   readonly kind: 'user' | 'project';
   /** absolute */

@@ -40,7 +40,7 @@ import type { HostShare } from './share-limits.ts';
 import { resolveWorkspace } from './workspace-path.ts';
 import { programFolders } from '../system/environment.ts';
 
-/** From what a person asks for, through policy and host facts, to a plan. Reads; changes nothing. */
+/** Turns what a person asks for into a plan, by policy and host facts. It reads and changes nothing. */
 
 export interface MakeRequest {
   /** absolute; the project policy is looked for from here upwards */

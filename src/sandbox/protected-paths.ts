@@ -1,10 +1,10 @@
 /**
- * Names in a workspace that tools of the host load and act on by themselves: because a folder is entered, opened or looked
- * at, or because any git command runs there. In `direct` mode a sandbox can neither create, change nor replace them.
+ * Names in a workspace that tools of the host load and act on by themselves: because a folder is entered, opened or listed, or
+ * because any git command runs there. In `direct` mode a sandbox can neither create, change nor replace them.
  *
- * Left out, because they act only when a person runs the project's own build, tests or packages, and an agent that may
- * not edit them can do no ordinary work: package.json, Makefile, .npmrc, .yarnrc.yml, .pre-commit-config.yaml, CLAUDE.md,
- * AGENTS.md, .github/workflows. Reviewing before running is what protects from those.
+ * Left out, because they act only when a person runs the project's own build, tests or packages, and an agent that may not edit
+ * them cannot do ordinary work: package.json, Makefile, .npmrc, .yarnrc.yml, .pre-commit-config.yaml, CLAUDE.md, AGENTS.md,
+ * .github/workflows. Review before running protects from those.
  */
 export const protectedPaths: readonly string[] = [
   // git: every command reads these, and each can name a program (core.fsmonitor, filters, hooks). `commondir` moves the

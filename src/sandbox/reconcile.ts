@@ -18,8 +18,8 @@ import { tidySnapshots } from './snapshots.ts';
 import type { SandboxRow, StoredExecution } from './store.ts';
 
 /**
- * After a daemon died: the engine says what really runs, the state file says what should. Running sandboxes get their
- * gateway back, half-made ones are removed, and what nobody owns is removed. Nothing is started here.
+ * Restores order after a daemon died: the engine says what really runs, the state file says what should. Running sandboxes get
+ * their gateway back; half-made ones and those that no one owns are removed. Nothing is started here.
  */
 export interface Reconciled {
   readonly adopted: readonly string[];

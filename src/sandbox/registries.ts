@@ -2,7 +2,7 @@ import { parseJson } from '../base/json.ts';
 import { canonicalHost } from '../base/host.ts';
 import type { RegistryFacts } from '../policy/facts.ts';
 
-/** Reads package sources out of the settings of npm, apt and pip. Pure: text in, addresses out; nothing here knows any by heart. */
+/** Reads package sources from the settings of npm, apt and pip. Pure: text in, addresses out; no address is built in. */
 
 export interface FoundRegistry extends RegistryFacts {
   /** `scheme://host` or `scheme://host:port` */

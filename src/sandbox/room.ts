@@ -5,8 +5,8 @@ import type { HostShare } from './share-limits.ts';
 import type { SandboxRow } from './store.ts';
 
 /**
- * Room for one more sandbox, by what all of them may take together. Where there is none, whoever is willing to waits in a
- * line, the first first; one who waits for room of its own holds up nobody else.
+ * Finds room for one more sandbox within what all of them together may use. If there is none, a caller that is willing to wait
+ * joins a queue, first come first served. One that waits for room in its own share holds up no one else.
  */
 export interface Room {
   /** Throws `TOO_MANY` where there is none by then, with the place in the line and when to come again. */

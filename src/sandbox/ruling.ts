@@ -3,7 +3,7 @@ import type { NetworkRule } from '../policy/policy.ts';
 import type { Plan } from './plan.ts';
 import type { StoredAnswer } from './store.ts';
 
-/** The rules of a running sandbox: those of its plan, and what a person has allowed since, under a hash of both. */
+/** The rules of a running sandbox: those of its plan and those that a person has allowed since, under a hash of both. */
 export function rulingOf(
   plan: Plan,
   answers: readonly StoredAnswer[],

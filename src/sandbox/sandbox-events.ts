@@ -2,7 +2,7 @@ import { readBackwards } from '../journal/read-records.ts';
 import type { JournalRecord } from '../journal/record.ts';
 import { listSegments } from '../journal/segments.ts';
 
-/** What the journal says of one sandbox and those of its servers, oldest first, from behind a record on. */
+/** What the journal says of one sandbox and its servers, oldest first, after a given record. */
 export interface EventPage {
   readonly records: readonly JournalRecord[];
   /** sequence number to go on behind */

@@ -26,7 +26,7 @@ import { createRoom, type Place, type Room, type Wish } from './room.ts';
 import { listSnapshots, removeSnapshot, restoreSnapshot, takeSnapshot, type Snapshots } from './snapshots.ts';
 import type { SandboxRow } from './store.ts';
 
-/** The use cases, as every face of the program calls them: one object, one lock per sandbox, nothing else of state. */
+/** The use cases as every front end of the program calls them: one object, one lock per sandbox, no other state. */
 export interface Sandboxes {
   readonly prepare: (request: MakeRequest, callers?: CallersChoice) => Promise<Prepared>;
   /** Records a sandbox for a prepared plan; nothing runs yet. */

@@ -1,7 +1,7 @@
 import type { SandboxId } from '../base/ids.ts';
 import type { LocalPlace } from '../gateway/local-names.ts';
 
-/** From a connection of a session's agent to the program of a server in a sandbox of its own. Who makes it is told once, at the start. */
+/** From a connection of a session's agent to the program of a server in its own sandbox. The link is made once, at the start. */
 export interface ServerLinks {
   readonly serve: (wanted: WantedServer, ...connection: Parameters<LocalPlace['serve']>) => void;
   readonly madeBy: (maker: ServerLinks['serve']) => void;

@@ -1,4 +1,4 @@
-/** What all sandboxes together may take of this host: by the policy, and where it is silent by what the host has. */
+/** What all sandboxes together may use of this host: as the policy says, and otherwise derived from what the host has. */
 export interface HostShare {
   readonly ready: number;
   readonly running: number;

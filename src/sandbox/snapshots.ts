@@ -15,8 +15,9 @@ import { sandboxFolders } from './spec.ts';
 import type { SandboxRow } from './store.ts';
 
 /**
- * Homes of a sandbox as they were, kept in its own folder and put back into it alone: stand-ins that lie in a home are worth
- * something in no other. Budgets, approvals, the journal and the workspace are no part of it. They go with the sandbox.
+ * Earlier states of a sandbox's home, kept in its own folder and restored only into itself: the phantoms in a home have a
+ * meaning in no other sandbox. Budgets, approvals, the journal and the workspace are not part of a snapshot. Removed with the
+ * sandbox.
  */
 export interface Snapshot {
   readonly id: string;

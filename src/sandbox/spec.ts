@@ -4,7 +4,7 @@ import type { SandboxSpec } from '../engines/engine.ts';
 import { halfOf } from './companion-plans.ts';
 import type { Plan } from './plan.ts';
 
-/** From a plan to what an engine is told. Pure: ids and folders come in, nothing is looked up. */
+/** Turns a plan into what an engine is told. Pure: ids and folders are passed in, nothing is looked up. */
 
 export interface SpecFacts {
   readonly id: string;

@@ -10,8 +10,8 @@ import { callerTable, callerTokens, type CallerTokens } from './caller-tokens.ts
 import { credentialMarks, credentialTables, type CredentialMarks } from './credential-marks.ts';
 
 /**
- * What is known of every sandbox, in one SQLite file. Each transition is one transaction; only the daemon writes. A
- * killed process loses none; a power cut may lose the last ones, and with them went the sandboxes they were about.
+ * What is known of every sandbox, in one SQLite file. Each transition is one transaction, and only the daemon writes. A killed
+ * process loses none; a power cut may lose the last ones, together with the sandboxes that they were about.
  */
 
 export const sandboxStates = ['creating', 'created', 'starting', 'running', 'stopping', 'stopped', 'removing', 'gone'] as const;

@@ -11,7 +11,7 @@ import type { SandboxContext } from './context.ts';
 import type { CredentialCall } from './credentials.ts';
 import { credentialWorld, hostsByRules, hostsOf, requireKnown } from './known-credentials.ts';
 
-/** One real call that changes nothing, with the real value: what came of it, and nothing more, is said. */
+/** Makes one real call with the real value that changes nothing, and reports only its outcome. */
 export interface TestCredential extends CredentialCall {
   readonly callerEnv: Environment;
   readonly cwd: string;

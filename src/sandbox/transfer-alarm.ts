@@ -1,6 +1,6 @@
 import type { SandboxContext } from './context.ts';
 
-/** A transfer out of a sandbox was refused for a phantom in it: somebody has to look at that. */
+/** Raises an alarm when a transfer out of a sandbox was refused because it contained a phantom. A person must look at that. */
 export interface TransferAlarm {
   readonly sandbox: string;
   /** sandbox that it belongs to, which counts it as well */

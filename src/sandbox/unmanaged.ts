@@ -4,8 +4,8 @@ import type { SandboxContext } from './context.ts';
 import type { Sandboxes } from './sandboxes.ts';
 
 /**
- * What was done to a sandbox behind our back goes on record; the sandbox's state follows. One that is not what was planned any
- * more is ended, also where it cannot be recorded.
+ * Records what was done to a sandbox behind our back; the sandbox's state follows. A sandbox that no longer is what was planned
+ * is ended, even if that cannot be recorded.
  */
 export async function followUnmanaged(context: SandboxContext, sandboxes: Sandboxes, change: Unmanaged): Promise<void> {
   const row = context.store.find(change.id);

@@ -4,7 +4,7 @@ import { CasemateError } from '../base/errors.ts';
 import { budgetKinds } from '../policy/guards.ts';
 import { accountKey, noAmounts, plus, windowStart, type Account, type Amounts, type Ledger } from '../gateway/guards/ledger.ts';
 
-/** What was used of budgets, and how often an alarm was raised, in a file: no end of the daemon makes it less. */
+/** How much of each budget was used, and how often an alarm was raised, in a file: no end of the daemon makes it less. */
 export interface UsageLedger extends Ledger {
   readonly addAlarm: (sandboxId: string) => void;
   readonly alarms: (sandboxId: string) => number;

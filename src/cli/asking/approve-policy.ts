@@ -13,7 +13,7 @@ import type { CommandContext } from '../command.ts';
 import { changedLines, planFileEdit } from './edit-policy-file.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 
-/** What `approve --policy` is asked: the rule for this sandbox, and the same in the user's own policy file. */
+/** Asks for `approve --policy`: the rule for this sandbox, and the same rule in the user's own policy file. */
 export interface PolicyApproval {
   readonly view: RequestView;
   readonly call: ApproveCall;

@@ -5,7 +5,7 @@ import { visible } from '../../base/text.ts';
 import type { CommandContext } from '../command.ts';
 import { textOption, type ParsedOptions } from '../reading/parse-options.ts';
 
-/** Before something is removed for good, its name is typed once more, or given by `--confirm`. */
+/** Before something is removed for good, its name must be typed once more, or given by `--confirm`. */
 export interface Confirmation {
   readonly name: string;
   /** as it was called, for the hint */

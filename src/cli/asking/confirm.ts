@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 
 import type { CommandContext } from '../command.ts';
 
-/** Whether standard input and standard error are a terminal: only there a person can be asked. */
+/** Whether standard input and standard error are a terminal: only then can a person be asked. */
 export function canAsk({ stdin, stderr }: CommandContext): boolean {
   const ends: readonly (boolean | undefined)[] = [stdin.isTTY, stderr.isTTY];
   return ends.every((end) => end === true);

@@ -9,7 +9,7 @@ import { planEdit, type PolicyEdit } from '../../sandbox/policy-edit.ts';
 import type { CommandContext } from '../command.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 
-/** A proposal as a change of the user's or the project's policy file, tried out and not yet written. */
+/** A proposal as a change of the user's or the project's policy file, tried but not yet written. */
 export interface FileChoice {
   readonly kind: 'user' | 'project';
   /** project policy that was named instead of one that is found */

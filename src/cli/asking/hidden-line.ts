@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import type { CommandContext } from '../command.ts';
 
-/** One line from a terminal that shows nothing of it. The terminal is as it was before, whatever happens. */
+/** Reads one line from a terminal without echoing it. The terminal is restored, whatever happens. */
 
 /** What is pasted comes in pieces that follow each other closely; a second line among them is noticed and not left behind. */
 const pasteMs = 60;

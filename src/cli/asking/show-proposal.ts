@@ -10,7 +10,9 @@ import { changedLines, planFileEdit } from './edit-policy-file.ts';
 import { printJson } from '../printing/output.ts';
 import { switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 
-/** A proposal for a person: YAML, what it would allow in words, what it could not tell; and the file, if they say yes. */
+/**
+ * Shows a proposal to a person: YAML, what it would allow in words, and what is uncertain; then writes the file if they agree.
+ */
 export interface Shown {
   readonly proposal: Proposal;
   readonly yaml: string;

@@ -6,7 +6,7 @@ import { agentFacts, agentView } from '../printing/agent-text.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
-/** `casemate agent check FILE`: judges it as a start would, and says what it comes to. */
+/** `casemate agent check FILE`: judges the file as a start would, and shows the result. */
 export const run: RunCommand = async (args, { cwd, uid, stdout }, row) => {
   const parsed = parseOptions(row, args);
   const [file = ''] = requiredPositionals(parsed, ['FILE']);

@@ -13,7 +13,7 @@ import { requestText } from '../printing/request-text.ts';
 
 /**
  * `casemate approve`: a person at a terminal reads the request and says yes. The id names exactly what is shown, under the
- * rules that hold now; a request that changed has another id.
+ * current rules; a request that changed has another id.
  */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);

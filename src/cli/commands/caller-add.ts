@@ -10,7 +10,7 @@ import { durationOption } from '../reading/make-request.ts';
 import { listOption, parseOptions, pathOption, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
 import { connectDaemon } from '../session/connect.ts';
 
-/** `casemate caller add`: a token for an agent or a program, told this once. */
+/** `casemate caller add`: makes a token for an agent or a program, shown this once. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [written = ''] = requiredPositionals(parsed, ['NAME']);

@@ -4,7 +4,7 @@ import { printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { connectDaemon } from '../session/connect.ts';
 
-/** `casemate caller ls`: who may come over the network; never a token. */
+/** `casemate caller ls`: who may connect over the network; never a token. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

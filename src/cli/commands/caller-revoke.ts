@@ -5,7 +5,9 @@ import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { connectDaemon } from '../session/connect.ts';
 
-/** `casemate caller revoke`: its token is worth nothing from now on, what it has running ends; its sandboxes stay, stopped. */
+/**
+ * `casemate caller revoke`: the token is invalid from now on and what its caller has running ends; its sandboxes stay, stopped.
+ */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);

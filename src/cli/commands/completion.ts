@@ -5,7 +5,7 @@ import { commands } from '../commands.ts';
 import { bashCompletion, fishCompletion, zshCompletion } from '../completion.ts';
 import { parseOptions, requiredPositionals } from '../reading/parse-options.ts';
 
-/** `casemate completion SHELL`: prints the script; where it goes is the user's choice. */
+/** `casemate completion SHELL`: prints the script; the user decides where it goes. */
 
 const shells = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
 

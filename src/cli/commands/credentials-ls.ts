@@ -5,7 +5,7 @@ import { connectDaemon } from '../session/connect.ts';
 import { ago, printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
-/** `casemate credentials ls`: what is there, where from and when it was used; never a value, nor a part of one. */
+/** `casemate credentials ls`: what exists, where it comes from and when it was used; never a value, nor a part of one. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

@@ -5,7 +5,7 @@ import { printJson } from '../printing/output.ts';
 import { parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { credentialName } from '../asking/secret-input.ts';
 
-/** `casemate credentials restore`: what was revoked may be used again, with the value it has now. */
+/** `casemate credentials restore`: allows a revoked credential again, with its current value. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const name = credentialName(parsed);

@@ -6,7 +6,7 @@ import { printJson } from '../printing/output.ts';
 import { parseOptions, switchOption } from '../reading/parse-options.ts';
 import { credentialName } from '../asking/secret-input.ts';
 
-/** `casemate credentials rm`: what goes is shown first, then the name once more, then the deed. */
+/** `casemate credentials rm`: first shows what will be removed, then asks for the name once more, then removes it. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const name = credentialName(parsed);

@@ -7,7 +7,7 @@ import { parseOptions, switchOption } from '../reading/parse-options.ts';
 import { credentialName, hasSecretOption, readSecret } from '../asking/secret-input.ts';
 import { reportChange } from './credentials-set.ts';
 
-/** `casemate credentials rotate`: the new value is in force in every running sandbox when this returns. */
+/** `casemate credentials rotate`: when it returns, every running sandbox uses the new value. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const name = credentialName(parsed);

@@ -6,7 +6,7 @@ import { mark, printJson } from '../printing/output.ts';
 import { parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { credentialName } from '../asking/secret-input.ts';
 
-/** `casemate credentials test`: one real call; what is said is what came of that call. */
+/** `casemate credentials test`: makes one real call and reports its outcome. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const name = credentialName(parsed);

@@ -2,7 +2,7 @@ import { serve } from '../../daemon/serve.ts';
 import type { RunCommand } from '../command.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
-/** The daemon's own process; started by the first command that needs it. Its end is not held up by open connections. */
+/** The daemon's own process, started by the first command that needs it. Open connections do not delay its end. */
 export const run: RunCommand = async (args, { env, paths, uid, stdin }, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

@@ -4,7 +4,7 @@ import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { requestId } from '../reading/request-id.ts';
 
-/** `casemate deny`: what waits is refused at once, and the same is not asked again for a while. */
+/** `casemate deny`: refuses a waiting request at once, and does not ask about it again for a while. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
   const id = requestId(requiredPositionals(parsed, ['ID'])[0]);

@@ -6,7 +6,7 @@ import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
-/** `casemate destroy`: the plan first, then the name once more, then the deed. */
+/** `casemate destroy`: first shows the plan, then asks for the name once more, then destroys. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);

@@ -12,7 +12,10 @@ import { daemonStatus } from '../session/daemon-status.ts';
 import { proveHost } from '../session/prove-host.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 
-/** `casemate doctor`: every row was probed just now; exit code 1 when something a start needs is missing, or a guarantee does not hold. */
+/**
+ * `casemate doctor`: every row was tested just now. Exit code 1 if something that a start needs is missing, or a guarantee does
+ * not hold.
+ */
 export const run: RunCommand = async (args, context, command) => {
   const parsed = parseOptions(command, args);
   optionalPositionals(parsed, []);

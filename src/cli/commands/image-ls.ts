@@ -4,7 +4,7 @@ import type { RunCommand } from '../command.ts';
 import { ago, printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
-/** `casemate image ls`: newest first; an image whose recipe has changed since is marked, for nothing starts from it. */
+/** `casemate image ls`: newest first. An image whose recipe has changed since is marked, because nothing starts from it. */
 export const run: RunCommand = async (args, { paths, stdout }, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

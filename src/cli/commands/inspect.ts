@@ -8,7 +8,7 @@ import { bold, facts, mark, printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { visible } from '../../base/text.ts';
 
-/** `casemate inspect`: ticks only for what the probes of a proof see of the running sandbox from outside. */
+/** `casemate inspect`: shows a tick only for what a proof's probes see of the running sandbox from outside. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);

@@ -7,7 +7,7 @@ import { lineOutput } from '../printing/line-output.ts';
 import { numberOption, optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { recordFormat } from '../printing/record-format.ts';
 
-/** `casemate journal tail`: the newest records, and with --follow those to come. Reads the files; needs no daemon. */
+/** `casemate journal tail`: the newest records, and with --follow each new one. Reads the files; needs no daemon. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

@@ -15,7 +15,10 @@ import { readPolicy } from '../reading/read-policy.ts';
 import { hasTerminal, ownIdentity, runSession } from '../session/session.ts';
 import { proposalTarget, showProposal } from '../asking/show-proposal.ts';
 
-/** `casemate learn`: a run in a copy without secrets, of which little leaves the host, and the rules it would have needed. */
+/**
+ * `casemate learn`: runs a command in a copy without secrets, lets little leave the host, and shows the rules that it would
+ * need.
+ */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

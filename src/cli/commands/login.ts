@@ -13,7 +13,7 @@ import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 import { typedOrPiped } from '../asking/secret-input.ts';
 
-/** `casemate login`: a login of the agent's subscription that is kept on the host, its own or the one the host already has. */
+/** `casemate login`: keeps a login of the agent's subscription on the host, a new one or the one that the host already has. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [agent] = optionalPositionals(parsed, ['AGENT']);

@@ -3,7 +3,7 @@ import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
-/** `casemate logout`: the login is ended at its server, where that can be reached, and forgotten here. */
+/** `casemate logout`: ends the login at its server, if that can be reached, and forgets it here. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [agent = ''] = requiredPositionals(parsed, ['AGENT']);

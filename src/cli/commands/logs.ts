@@ -6,7 +6,7 @@ import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { numberOption, parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 
-/** `casemate logs`: what commands without a terminal printed, kept on the host, shown without control characters. */
+/** `casemate logs`: the output of commands without a terminal, stored on the host, shown without control characters. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);

@@ -9,7 +9,7 @@ import { makeRequest } from '../reading/make-request.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
-/** `casemate plan`: everything a start would do, and its hash; nothing is started. */
+/** `casemate plan`: everything that a start would do, and its hash. Nothing is started. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

@@ -11,7 +11,7 @@ import { facts, printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 
-/** `casemate policy check`: reads the layers as a start would and says what they come to. */
+/** `casemate policy check`: reads the layers as a start would, and shows the result. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [file] = optionalPositionals(parsed, ['FILE']);

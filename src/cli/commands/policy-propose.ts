@@ -18,7 +18,7 @@ import { readPolicy } from '../reading/read-policy.ts';
 import { requestId } from '../reading/request-id.ts';
 import { proposalTarget, showProposal } from '../asking/show-proposal.ts';
 
-/** `casemate policy propose`: the smallest rules that would allow what was denied, as YAML and in words; written if asked. */
+/** `casemate policy propose`: the smallest rules that would allow what was denied, as YAML and in words; written on request. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
   proposalTarget(parsed);

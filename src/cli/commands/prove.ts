@@ -32,7 +32,7 @@ import { proveSurface } from '../session/prove-surface.ts';
 import { openLab } from '../session/open-lab.ts';
 import { namedTarget, throwAwayTarget, type ProveTarget } from '../session/prove-target.ts';
 
-/** `casemate prove`: attacks a sandbox, says which guarantees held, and has that signed. */
+/** `casemate prove`: attacks a sandbox, says which guarantees held, and has the result signed. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name] = optionalPositionals(parsed, ['NAME']);

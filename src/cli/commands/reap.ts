@@ -6,7 +6,7 @@ import { printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { connectDaemon } from '../session/connect.ts';
 
-/** `casemate reap`: what nobody will come back for, listed, then removed once a person has agreed. */
+/** `casemate reap`: lists what no one will come back for, and removes it once a person has agreed. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

@@ -7,7 +7,7 @@ import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { requestText } from '../printing/request-text.ts';
 
-/** `casemate requests`: what was denied and may still be allowed; with --follow each as it comes, and it waits meanwhile. */
+/** `casemate requests`: what was denied and may still be allowed; with --follow each as it arrives, while it waits. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

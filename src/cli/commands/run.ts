@@ -5,7 +5,7 @@ import { makeRequest, queueOption } from '../reading/make-request.ts';
 import { optionalPositionals, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { hasTerminal, ownIdentity, prepareSession, runSession, terminalSize } from '../session/session.ts';
 
-/** `casemate run`: a new sandbox for one command, gone afterwards. */
+/** `casemate run`: a new sandbox for one command, removed afterwards. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

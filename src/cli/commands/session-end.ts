@@ -11,8 +11,8 @@ import { connectDaemon } from '../session/connect.ts';
 import { tellEnd, unstarted, unwritable, type Ended } from '../session/tell-end.ts';
 
 /**
- * What the short way (`cli/short-way`) leaves to do once the daemon was asked. It says so in JSON, a line at a time, on
- * standard input, and leaves with the exit code of this.
+ * Does what the short way (`cli/short-way`) leaves to do after it has asked the daemon. It gets that as JSON, one object a line,
+ * on standard input, and the short way exits with this command's exit code.
  */
 interface Story {
   /** what the daemon answered to the call, where that is the end; without this and an id: it ended before it answered */

@@ -6,7 +6,7 @@ import { printJson } from '../printing/output.ts';
 import { stepProgress } from '../printing/step-progress.ts';
 import { listOption, optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 
-/** `casemate setup`: folders and images; what is there already is left as it is. */
+/** `casemate setup`: makes folders and images; what exists already is left as it is. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

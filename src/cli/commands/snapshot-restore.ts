@@ -6,7 +6,7 @@ import { parseOptions, requiredPositionals, switchOption } from '../reading/pars
 import { snapshotId } from '../reading/snapshot-id.ts';
 import { connectDaemon } from '../session/connect.ts';
 
-/** `casemate snapshot restore`: what will be lost first, then the name once more, then the deed. */
+/** `casemate snapshot restore`: first shows what will be lost, then asks for the name once more, then restores. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [given = '', id = ''] = requiredPositionals(parsed, ['NAME', 'ID']);

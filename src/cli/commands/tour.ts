@@ -9,7 +9,7 @@ import { ensureTourImage } from '../tour/image.ts';
 import { prepareTour, type TourStage } from '../tour/stage.ts';
 import { walk, type TourFindings } from '../tour/walk.ts';
 
-/** `casemate tour`: the whole way once, on a sample project, and what was found on it. */
+/** `casemate tour`: the whole path once, on a sample project, and what was found on the way. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);

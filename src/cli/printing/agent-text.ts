@@ -3,7 +3,7 @@ import type { KnownAgent } from '../../agents/described/read-agents.ts';
 import { isCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 
-/** An agent for people and for programs: how it starts, what it reaches, what it finds. */
+/** Describes an agent to people and to programs: how it starts, what it reaches, what it finds. */
 
 /** Safe to print. */
 export function placeOf({ description }: KnownAgent): string {

@@ -2,7 +2,7 @@ import { visible } from '../../base/text.ts';
 import type { Learning } from '../../policy/proposing/learning.ts';
 import type { JournalRequests } from '../../sandbox/denied-requests.ts';
 
-/** What a run that was learned from could not tell, one line each, safe to print. */
+/** What learning from a run could not tell, one line each, safe to print. */
 export interface LearnedFacts {
   readonly learn: Learning;
   readonly leftOut: readonly { readonly path: string; readonly why: string }[];

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 
-/** Writes to standard output at the reader's pace. A reader that has gone (`| head`) ends the output, not the program. */
+/** Writes to standard output at the reader's pace. If the reader has gone (`| head`), the output ends, not the program. */
 export interface LineOutput {
   readonly write: (text: string) => Promise<void>;
   readonly isClosed: () => boolean;

@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import { terminalSafeJson, visible } from '../../base/text.ts';
 import type { CommandContext } from '../command.ts';
 
-/** What commands print: JSON for programs, aligned text for people; colours only where the stream shows them. */
+/** How commands print: JSON for programs, aligned text for people, and colours only where the stream shows them. */
 
 export function printJson(stream: NodeJS.WritableStream, value: unknown): void {
   stream.write(`${terminalSafeJson(JSON.stringify(value, undefined, 2))}\n`);

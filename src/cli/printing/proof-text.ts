@@ -6,7 +6,7 @@ import { probes } from '../../proof/probes.ts';
 import type { CommandContext } from '../command.ts';
 import { bold, dim, drawsOver, mark } from './output.ts';
 
-/** A proof for a terminal: one line a guarantee, below it what did not hold, and on request everything that was seen. */
+/** A proof for a terminal: one line a guarantee, below it what did not hold, and on request everything that was observed. */
 
 const words: Readonly<Record<Verdict, string>> = {
   held: 'held',

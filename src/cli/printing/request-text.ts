@@ -2,7 +2,7 @@ import { visible } from '../../base/text.ts';
 import type { DenyReason } from '../../policy/policy.ts';
 import type { RequestView } from '../../sandbox/approvals.ts';
 
-/** One denied request as a person reads it before answering. Every text of the sandbox has its control characters visible. */
+/** One denied request as a person reads it before answering. Control characters from the sandbox are made visible. */
 export function requestText(view: RequestView, nowMs: number): string {
   const rows: readonly (readonly [string, string])[] = [
     ['asks', wanted(view)],

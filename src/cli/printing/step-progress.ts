@@ -5,8 +5,8 @@ import type { CommandContext } from '../command.ts';
 import { dim, drawsOver } from './output.ts';
 
 /**
- * Steps of long work on standard error, each with the time since the start. On a terminal the step under way counts on;
- * elsewhere a step that takes long says so now and then, so that the log of a job shows that it is alive.
+ * Reports the steps of long work on standard error, each with the time since the start. On a terminal the time of the current
+ * step counts up.
  */
 export interface StepProgress {
   readonly line: Progress;

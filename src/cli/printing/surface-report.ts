@@ -1,7 +1,7 @@
 import type { MeasuredSurface } from '../../proof/surface/measured.ts';
 import type { PublishedSurface } from '../../proof/surface/published.ts';
 
-/** What of the kernel a sandbox can reach, as published and as measured, by runtime. */
+/** How much of the kernel a sandbox can reach, published and measured, by runtime. */
 export interface SurfaceReport {
   readonly machine: string;
   readonly kernel: string;

@@ -3,7 +3,7 @@ import { familyName, socketPhrases } from '../../proof/surface/socket-names.ts';
 import type { RuntimeSurface, SurfaceReport } from './surface-report.ts';
 import { facts } from './output.ts';
 
-/** The reachable surface for a terminal: what is published once, and below it what each runtime let through. */
+/** The reachable surface for a terminal: the published part once, and below it what each runtime let through. */
 export function surfaceText({ machine, kernel, published, runtimes }: SurfaceReport): string {
   const { calls, judged, absent, sockets } = published;
   return [

@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { callerNamePattern } from '../../sandbox/caller-tokens.ts';
 
-/** The name of a caller as it was typed; `what` it was given as, for the error. Throws `USAGE`. */
+/** Reads the name of a caller as it was typed; `what` names the argument in errors. Throws `USAGE`. */
 export function callerName(text: string, what: string): string {
   if (!callerNamePattern.test(text)) {
     throw new CasemateError('USAGE', `${what} "${visible(text)}" is not the name of a caller`, {

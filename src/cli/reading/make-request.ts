@@ -8,7 +8,7 @@ import { greatestWaitMs } from '../../sandbox/room.ts';
 import type { CommandContext } from '../command.ts';
 import { listOption, switchOption, textOption, type ParsedOptions } from './parse-options.ts';
 
-/** The options that `run`, `create` and `plan` share, as a request to the daemon. */
+/** Turns the options that `run`, `create` and `plan` share into a request to the daemon. */
 export function makeRequest(parsed: ParsedOptions, context: CommandContext): MakeRequest {
   const policyFile = textOption(parsed, 'policy');
   const workspace = textOption(parsed, 'workspace');

@@ -5,7 +5,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { nearest, visible } from '../../base/text.ts';
 import type { CommandRow, OptionRow } from '../command.ts';
 
-/** The arguments of a command read against its row of the table. Strict: what the row does not declare is refused. */
+/** Parses the arguments of a command by its row of the table. Strict: what the row does not declare is refused. */
 export interface ParsedOptions {
   /** By long name. A switch is `true`, an option its text, a repeating option a list; what was not given is absent. */
   readonly values: Readonly<Record<string, string | boolean | readonly string[]>>;

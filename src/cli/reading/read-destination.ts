@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { parseHost, type HostName } from '../../base/host.ts';
 import { visible } from '../../base/text.ts';
 
-/** `HOST[:PORT]` as it was typed; 443 where no port is written. Throws `USAGE` and `NAME_INVALID`. */
+/** Reads `HOST[:PORT]` as it was typed; the default port is 443. Throws `USAGE` and `NAME_INVALID`. */
 export function readDestination(text: string): { readonly host: HostName; readonly port: number } {
   const match = /^(.*?)(?::(\d{1,5}))?$/.exec(text);
   const port = match?.[2] === undefined ? 443 : Number(match[2]);

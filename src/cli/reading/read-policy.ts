@@ -7,7 +7,7 @@ import { readFacts } from '../../sandbox/facts.ts';
 import { loadPolicy, type LoadedPolicy } from '../../sandbox/load-policy.ts';
 import type { CommandContext } from '../command.ts';
 
-/** The policy that holds where a command was called; reads files and settings, asks no daemon. */
+/** The policy that applies where a command was called. Reads files and settings, asks no daemon. */
 export interface PolicyChoice {
   /** absolute */
   readonly explicitFile: string | undefined;

@@ -1,7 +1,7 @@
 import type { SessionDefaults } from '../../mcp/tool-context.ts';
 import type { Environment } from '../../system/environment.ts';
 
-/** What variables of the server say about sessions that do not say otherwise, by the names that agents know. */
+/** Defaults for sessions from variables of the server, under the names that agents know. */
 export function sessionDefaults(env: Environment): SessionDefaults {
   return {
     useBedrock: env.get('CLAUDE_CODE_USE_BEDROCK') === '1',

@@ -2,7 +2,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { snapshotIdPattern } from '../../sandbox/snapshots.ts';
 
-/** The id of a snapshot of sandbox `name` as it was typed. Throws `USAGE`. */
+/** Reads the id of a snapshot of sandbox `name` as it was typed. Throws `USAGE`. */
 export function snapshotId(text: string, name: string): string {
   if (!snapshotIdPattern.test(text)) {
     throw new CasemateError('USAGE', `"${visible(text)}" is not the id of a snapshot`, {

@@ -9,7 +9,7 @@ import { agrees, overall, reportFault, type Report } from '../../proof/statement
 import type { CommandContext } from '../command.ts';
 import { mark, printJson } from '../printing/output.ts';
 
-/** Checks a report offline: 0 when it is what was signed, 1 when not. Says nothing about who holds the key. */
+/** Checks a report offline: 0 if it is what was signed, 1 if not. It does not say who holds the key. */
 export async function verifyReport(file: string, context: CommandContext, { json }: { readonly json: boolean }): Promise<number> {
   const report = await readFrom(resolve(context.cwd, file));
   const fault = reportFault(report);

@@ -9,7 +9,7 @@ import type { Invocation } from '../../engines/engine.ts';
 import { spawnProcess } from '../../system/process.ts';
 import { unstarted, unwritable } from './tell-end.ts';
 
-/** Starts what runs a command inside and lends it this terminal or these pipes, byte for byte. */
+/** Starts the process that runs a command inside and lends it this terminal or these pipes, byte for byte. */
 
 export interface AttachOptions {
   readonly tty: boolean;

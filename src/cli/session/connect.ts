@@ -6,7 +6,7 @@ import type { CallerClaim } from '../../daemon/caller-view.ts';
 import { socketPath, type Question } from '../../daemon/protocol.ts';
 import type { CommandContext } from '../command.ts';
 
-/** The way of every command to the daemon: it is started when none runs, and its questions are answered here. */
+/** How every command reaches the daemon: starts it if none runs, and answers its questions here. */
 
 export interface ConnectOptions {
   /** `never`: only an existing daemon will do */

@@ -3,7 +3,7 @@ import type { StatusAnswer } from '../../daemon/protocol.ts';
 import type { CommandContext } from '../command.ts';
 import { connectDaemon } from './connect.ts';
 
-/** What the daemon that runs says of itself; `undefined`: none runs, and none is started. */
+/** What the running daemon says of itself. `undefined`: none runs, and none is started. */
 export async function daemonStatus(context: CommandContext): Promise<StatusAnswer | undefined> {
   try {
     const client = await connectDaemon(context, { start: 'never' });

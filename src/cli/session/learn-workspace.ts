@@ -8,7 +8,7 @@ import { removeTree } from '../../system/remove-tree.ts';
 import { leftBehind, ownMark } from '../../system/owner-mark.ts';
 import { copyWorkspace, type Copied } from '../../workspace/throw-away-copy.ts';
 
-/** The workspace of a run that is learned from: a copy without secrets, gone afterwards. */
+/** The workspace of a learning run: a copy without secrets, removed afterwards. */
 export interface LearnWorkspace {
   readonly path: string;
   readonly copied: Copied;

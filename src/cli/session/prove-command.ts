@@ -16,7 +16,7 @@ import { printJson } from '../printing/output.ts';
 import { proofProgress, proofText } from '../printing/proof-text.ts';
 import { switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 
-/** `casemate prove --command`: the probes in a sandbox of somebody else's. No daemon, no policy and no journal take part. */
+/** `casemate prove --command`: runs the probes in someone else's sandbox. No daemon, no policy and no journal take part. */
 export interface CommandProof {
   /** as written */
   readonly command: string;

@@ -5,8 +5,8 @@ import type { CommandContext } from '../command.ts';
 import { namedTarget } from './prove-target.ts';
 
 /**
- * `run --prove`: the quick profile against the sandbox that was just made, before its command starts. What is broken or
- * could not be decided ends it. Throws `PROOF_FAILED`.
+ * `run --prove`: runs the quick profile against the new sandbox before its command starts. A broken guarantee, or one that could
+ * not be decided, ends it. Throws `PROOF_FAILED`.
  */
 export async function proveFirst(
   { uid, stderr }: CommandContext,

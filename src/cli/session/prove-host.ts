@@ -9,7 +9,7 @@ import { throwAwayTarget } from './prove-target.ts';
 
 /**
  * What `doctor` says of this host beyond its layers: the quick profile of a proof against a throw-away sandbox of the image
- * `base`. Where a layer is missing nothing can be started, and that is said.
+ * `base`. If a layer is missing nothing can be started, and it says so.
  */
 export async function proveHost(
   context: CommandContext,

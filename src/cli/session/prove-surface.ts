@@ -16,7 +16,7 @@ import { switchOption, textOption, type ParsedOptions } from '../reading/parse-o
 import { connectDaemon } from './connect.ts';
 import { namedTarget, throwAwayTarget, type ProveTarget } from './prove-target.ts';
 
-/** `casemate prove --surface`: measures in a sandbox of each runtime that is there. */
+/** `casemate prove --surface`: measures in a sandbox of each installed runtime. */
 export async function proveSurface(name: string | undefined, parsed: ParsedOptions, context: CommandContext): Promise<number> {
   const client = await connectDaemon(context, { trust: switchOption(parsed, 'trust') });
   try {

@@ -12,7 +12,7 @@ import { spawnProcess } from '../../system/process.ts';
 import { runInside } from './run-inside.ts';
 import { ownIdentity } from './session.ts';
 
-/** The sandbox that a proof attacks: one that runs, or a throw-away one of the policy with an empty workspace. */
+/** The sandbox that a proof attacks: a running one, or a throw-away one under the policy with an empty workspace. */
 export interface ProveTarget extends Target {
   readonly plan: Plan;
   readonly remove: () => Promise<void>;

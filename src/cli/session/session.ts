@@ -8,7 +8,7 @@ import type { CommandContext } from '../command.ts';
 import { connectDaemon } from './connect.ts';
 import { tellEnd } from './tell-end.ts';
 
-/** A command in a sandbox from the caller's side: attach, stay in touch with the daemon, report the end. */
+/** A command in a sandbox from the caller's side: attaches, stays in touch with the daemon, reports the end. */
 
 export interface SessionOptions {
   readonly tty: boolean;

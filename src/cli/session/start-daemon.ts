@@ -12,7 +12,7 @@ import { makeFolders } from '../../system/files.ts';
 import { spawnProcess } from '../../system/process.ts';
 import type { CommandContext } from '../command.ts';
 
-/** The daemon, started by the first command that finds none. Loaded then only: most commands find one. */
+/** Starts the daemon for the first command that finds none. Loaded only then, because most commands find one. */
 
 /** Settings of the host that the daemon needs; never a credential, which is asked for when a sandbox starts. */
 const daemonVariables = [

@@ -8,7 +8,7 @@ import { sessionDefaults } from '../reading/session-defaults.ts';
 import { connectDaemon } from './connect.ts';
 import { ownIdentity } from './session.ts';
 
-/** What a use case of the tools is given where no MCP client asks for it: by a command, or by a program. */
+/** What the tools' use cases are given if no MCP client calls them but a command or a program does. */
 export interface Asking {
   /** of the host, real and absolute: where files may be read and written */
   readonly roots: readonly string[];

@@ -8,7 +8,7 @@ import { mendSample } from '../../tour/model-api/mend-sample.ts';
 import { startModelApi, type ModelApi } from '../../tour/model-api/model-api.ts';
 import type { CommandContext } from '../command.ts';
 
-/** What the tour needs before it begins: a copy of the sample, a key, and where there is no key a stand-in that takes one. */
+/** What the tour needs before it begins: a copy of the sample, a key, and without a key a stand-in that accepts one. */
 export interface TourStage {
   readonly workspace: string;
   /** folder with the policy of this tour: the agent, and where its model API is */

@@ -27,7 +27,7 @@ import { dim } from '../printing/output.ts';
 import { ownIdentity } from '../session/session.ts';
 import { task, type TourStage } from './stage.ts';
 
-/** The way itself: start, test, let the agent work while its memory is searched, test again, remove, add up. */
+/** The tour itself: start, test, let the agent work while its memory is searched, test again, remove, sum up. */
 
 export interface TourFindings {
   readonly testsBefore: number;

@@ -7,7 +7,7 @@ import { missingRule } from '../../policy/proposing/missing-rule.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 
-/** What a session may reach, what it was denied, and how a person is asked. None of these gives anything. */
+/** What a session may reach, what it was denied, and how to ask a person. None of these tools grants anything. */
 
 const reads = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 

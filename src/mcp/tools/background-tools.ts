@@ -6,7 +6,7 @@ import { tool } from '../tool.ts';
 import { commandInput, runOneCommand } from './execute-command.ts';
 import { runTask, taskInput } from './execute-in-session.ts';
 
-/** Work that goes on while its caller does something else: start, wait, interrupt. */
+/** Work that runs while its caller does something else: start, wait, interrupt. */
 
 const started = z.strictObject({ executionId: z.string().describe('for wait_for_execution and interrupt_execution') });
 const executionId = z.string().regex(/^ex-[0-9a-f]{16}$/, 'is not the id of an execution');

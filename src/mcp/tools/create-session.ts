@@ -10,7 +10,7 @@ import { sessionOf, sessionView } from '../session-view.ts';
 import { tool } from '../tool.ts';
 import type { ToolContext } from '../tool-context.ts';
 
-/** A sandbox for one project, made, started and read back. */
+/** Makes a sandbox for one project, starts it, and reads back what it got. */
 export const createSession = tool({
   name: 'create_session',
   title: 'Create a session',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 
-/** The end of a session, told once. */
+/** Ends a session; its end is reported once. */
 export const destroySession = tool({
   name: 'destroy_session',
   title: 'Destroy a session',

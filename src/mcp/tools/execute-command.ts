@@ -7,7 +7,7 @@ import { tool } from '../tool.ts';
 import type { ToolContext } from '../tool-context.ts';
 import { variables } from '../variables.ts';
 
-/** One command inside, to its end. */
+/** Runs one command inside, to its end. */
 
 const word = z
   .string()

@@ -13,7 +13,7 @@ import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 import type { ToolContext } from '../tool-context.ts';
 
-/** One task for the agent of a session, without a person: its events as progress, its result at the end. */
+/** Gives the agent of a session one task without a person: its events are the progress, its result comes at the end. */
 
 const toolRule = z
   .string()

@@ -7,7 +7,7 @@ import { sandboxEvents } from '../../sandbox/sandbox-events.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 
-/** The journal of one session, as far as the caller has not read it. */
+/** The journal of one session, from where the caller stopped reading. */
 
 const lookEveryMs = 500;
 

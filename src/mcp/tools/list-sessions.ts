@@ -4,7 +4,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { sessionOf, sessionView } from '../session-view.ts';
 import { tool } from '../tool.ts';
 
-/** Sessions of the caller, page by page. */
+/** The caller's sessions, page by page. */
 
 const pageSize = 50;
 

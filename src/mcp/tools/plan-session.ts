@@ -5,7 +5,7 @@ import { formatHostPattern } from '../../policy/matching/host-pattern.ts';
 import { requestOf, sessionInput } from '../session-request.ts';
 import { tool } from '../tool.ts';
 
-/** What create_session would make of the same arguments; nothing is made. */
+/** What create_session would make of the same arguments. Nothing is made. */
 
 export const planSession = tool({
   name: 'plan_session',

@@ -5,7 +5,7 @@ import type { SnapshotView } from '../../daemon/snapshot-protocol.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 
-/** The home folder of a session as it was: kept, and put back. */
+/** Saves and restores the home folder of a session. */
 
 const snapshotId = z.string().regex(/^sn-[0-9a-f]{16}$/, 'is not the id of a snapshot');
 const snapshot = z.strictObject({

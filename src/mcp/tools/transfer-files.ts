@@ -18,7 +18,10 @@ import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 import type { ToolContext } from '../tool-context.ts';
 
-/** Files in and out of a session: a program inside sends or takes them, and the host follows nothing that a sandbox wrote. */
+/**
+ * Transfers files into and out of a session. A program inside sends or receives them, and the host follows nothing that a
+ * sandbox wrote.
+ */
 
 const anyPath = z
   .string()

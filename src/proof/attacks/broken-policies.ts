@@ -1,4 +1,4 @@
-/** Policy files that say nothing clear: half written, unknown, for another program, or more than any file may say. */
+/** Policy files without a clear meaning: half written, unknown, for another program, or larger than any file may be. */
 
 export interface BrokenPolicy {
   readonly text: string;

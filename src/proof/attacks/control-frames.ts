@@ -1,4 +1,4 @@
-/** What somebody says to the control socket who wants the daemon to end, or to be taken for somebody else. */
+/** What an attacker says to the control socket to make the daemon end, or to be taken for someone else. */
 export function controlFrames(): Readonly<Record<string, readonly Buffer[]>> {
   const line = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
   const deep = 100_000;

@@ -2,7 +2,7 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 
 import { frame } from './websocket-frame.ts';
 
-/** Answers of a server that tells what it was sent: a text in every place of an answer, byte for byte as latin1. */
+/** Answers of a server that repeats what it was sent: a text in every place of an answer, byte for byte as Latin-1. */
 
 const end = '\r\n\r\n';
 

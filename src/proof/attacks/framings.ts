@@ -1,4 +1,4 @@
-/** Requests whose end two servers could see in two places (RFC 9112 section 11.2): behind each stands another one. */
+/** Requests whose end two servers could see in two places (RFC 9112 section 11.2). After each comes another one. */
 export interface FramingParts {
   /** request line and host line of one that is allowed, with its final line end */
   readonly head: string;

@@ -1,6 +1,6 @@
 import { requestText } from '../clients/request-text.ts';
 
-/** Requests that hold a text, each in another place. */
+/** Requests that contain a text, each in another place. */
 export interface HeldText {
   readonly host: string;
   readonly method: string;

@@ -1,6 +1,6 @@
 import { clientHello, extension, serverNames } from './client-hello.ts';
 
-/** Greetings of TLS that say no one name beyond doubt: where the name decides, each of them must be closed. */
+/** TLS greetings that do not name exactly one host beyond doubt. Where the name decides, each of them must be closed. */
 export interface HelloNames {
   /** the name that the connection is for */
   readonly allowed: string;

@@ -1,6 +1,6 @@
 import { requestText } from '../clients/request-text.ts';
 
-/** Requests on a connection for one host that say they are for another (RFC 9112 section 3.2), or for nobody one can tell. */
+/** Requests on a connection for one host that claim to be for another (RFC 9112 section 3.2), or for none that can be told. */
 export interface ClaimParts {
   /** the host that the connection is for */
   readonly allowed: string;

@@ -1,6 +1,6 @@
 /**
- * Text that drives a terminal where it is shown as it is: clipboard, title, hyperlink, device control, 8-bit controls,
- * rewriting of what stands there, reordering. Behind each mark of it comes an escape, so that what was made of it can be told.
+ * Text that controls a terminal if it is shown unchanged: clipboard, title, hyperlink, device control, 8-bit controls,
+ * overwriting, reordering. Each marker in it is followed by an escape, so that its treatment can be seen.
  */
 export function hostileText(mark: string): string {
   return [

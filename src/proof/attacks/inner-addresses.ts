@@ -1,4 +1,4 @@
-/** Addresses that no public name may lead to: loopback, private, link-local, metadata, reserved, and those that carry one inside. */
+/** Addresses that no public name may lead to: loopback, private, link-local, metadata, reserved, and those that embed one. */
 export const innerAddresses: Readonly<Record<'A' | 'AAAA', readonly string[]>> = {
   A: [
     '127.0.0.1',

@@ -1,4 +1,4 @@
-/** Names that are not allowed, and look to a careless reader as if they were. */
+/** Names that are not allowed but look to a careless reader as if they were. */
 export interface NameParts {
   /** an exact name of the policy */
   readonly allowed: string;

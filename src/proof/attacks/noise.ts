@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { preface } from './http2-bytes.ts';
 
-/** Other protocols, and none at all, on a port where HTTP or TLS is spoken. */
+/** Other protocols, and plain noise, on a port for HTTP or TLS. */
 export function otherProtocols(denied: string): Readonly<Record<string, Buffer>> {
   const texts = {
     SSH: 'SSH-2.0-x\r\n',

@@ -1,6 +1,6 @@
 import { requestText } from '../clients/request-text.ts';
 
-/** Requests with a key of the caller's own, beside what stands for the sandbox's, or in its place. */
+/** Requests with a key of the caller's own, next to the sandbox's phantom or in its place. */
 export interface OwnKeyParts {
   readonly host: string;
   readonly target: string;

@@ -1,6 +1,6 @@
 /**
- * An address of AWS as a program inside signs it (Signature Version 4 in the query), byte for byte as it was told to. The
- * signature itself is made up: the gateway, which has no key that it was made with, does not look at it.
+ * An AWS URL as a program inside signs it (Signature Version 4 in the query), byte for byte as requested. The signature itself
+ * is invented: the gateway does not have the key that it would be checked with, and does not look at it.
  */
 export interface SignedAddress {
   readonly path: string;

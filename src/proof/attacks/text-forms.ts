@@ -1,4 +1,4 @@
-/** The forms in which programs write a text into addresses, content and headers, each so that it can be read back. */
+/** The forms in which programs write a text into URLs, content and headers, each of which can be read back. */
 
 /** By name of the form. Forms inside base64 are what depends on the text alone, wherever it begins. */
 export function formsOf(text: string): Readonly<Record<string, string>> {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { requestText } from '../clients/request-text.ts';
 
-/** Switches of a connection to another protocol: asked for wrongly, or answered wrongly (RFC 9110 section 7.8, RFC 6455). */
+/** Switches of a connection to another protocol, wrongly requested or wrongly answered (RFC 9110 section 7.8, RFC 6455). */
 export interface SwitchTry {
   /** the request, whole */
   readonly bytes: string;

@@ -7,7 +7,9 @@ import type { LabSandbox } from '../lab/lab.ts';
 import { patience } from '../patience.ts';
 import { talk, type Heard, type Piece, type TalkOptions } from './talk.ts';
 
-/** A program in a sandbox of the lab, as far as the network can tell: what it says and hears is this process's. */
+/**
+ * A program in a sandbox of the lab, as far as the network can tell: this process decides what it says and gets what it hears.
+ */
 export interface Caller {
   /** Bytes over TCP. What cannot be connected ends as `reset`. */
   readonly plain: (place: Place, pieces: readonly Piece[], options?: TalkOptions) => Promise<Heard>;

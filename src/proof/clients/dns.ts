@@ -3,7 +3,7 @@ import { decode, encode, type Packet } from 'dns-packet';
 import type { LabSandbox } from '../lab/lab.ts';
 import { talk } from './talk.ts';
 
-/** Asks the resolver inside a sandbox over TCP, with whatever name and type (RFC 7766). */
+/** Asks the resolver inside a sandbox over TCP, for any name and type (RFC 7766). */
 export interface DnsAnswer {
   readonly name: string;
   readonly type: string;

@@ -1,4 +1,4 @@
-/** An HTTP/1.1 request as its bytes: nothing is added, put right or left out. */
+/** An HTTP/1.1 request as bytes: nothing is added, corrected or left out. */
 export interface RequestText {
   readonly host: string;
   /** default `GET` */

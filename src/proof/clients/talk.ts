@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { patience } from '../patience.ts';
 
-/** Sends exactly the bytes it is told to, and hands back all that comes until the end. Never rejects. */
+/** Sends exactly the bytes it is given, and returns everything that arrives until the end. Never rejects. */
 export interface Heard {
   /** as latin1 */
   readonly text: string;

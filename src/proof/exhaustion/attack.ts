@@ -9,8 +9,8 @@ import { groupFigures, type GroupFigures } from './figures.ts';
 import { watchedRows, whileWatched, type Bounds, type Watched } from './watched.ts';
 
 /**
- * An attack on what sandboxes share: one that is made for it takes all it gets, with small limits so that this machine is in
- * no danger, while another one and the gateway are watched. What `prove` judges and what the benchmark measures is the same.
+ * An attack on what sandboxes share. A sandbox made for it takes all it can get, under small limits so that this machine is in
+ * no danger, while another sandbox and the gateway are watched. `prove` judges and the benchmark measures the same thing.
  */
 export interface Attack {
   /** completes "tries to ..." */

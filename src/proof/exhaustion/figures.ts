@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { ownGroups } from '../../engines/oci/stats.ts';
 
-/** Figures that this host's kernel keeps, of processes and of the whole: what an attack has cost is read here, from outside. */
+/** Figures that this host's kernel keeps, of processes and of the whole host. They tell from outside what an attack has cost. */
 
 export interface ProcessFigures {
   readonly residentBytes: number;

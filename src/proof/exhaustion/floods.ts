@@ -11,7 +11,7 @@ import { settle, watch } from '../oracle.ts';
 import type { Attack, AttackTable, Field } from './attack.ts';
 import { processFigures, startOf } from './figures.ts';
 
-/** What a sandbox can do to the gateway: connections, requests, streams and questions without end. */
+/** What a sandbox can do to the gateway: endless connections, requests, streams and DNS queries. */
 
 const mebi = 1024 * 1024;
 /** As the gateway is to keep them. Not read from it: what is not kept must not move the measure as well. */

@@ -6,7 +6,7 @@ import { attack, control, type Row } from '../finding.ts';
 import type { Inside } from '../target.ts';
 import type { AttackTable, Field } from './attack.ts';
 
-/** What commands print: it is kept on the host for whoever asks for it later. */
+/** The output of commands, which is stored on the host for later reading. */
 
 const mebi = 1024 * 1024;
 /** As output is to be kept. Not read from the product: what is not kept must not move the measure as well. */

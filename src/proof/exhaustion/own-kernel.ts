@@ -9,8 +9,8 @@ import type { Field, TakeRow } from './attack.ts';
 import type { GroupFigures } from './figures.ts';
 
 /**
- * Attacks on a sandbox that has gVisor's kernel. What its programs take is that kernel's memory, which is bounded as a whole:
- * where the limit is reached the sandbox ends, and that is a bound that holds. What is the host's is counted on the host.
+ * Attacks on a sandbox that has gVisor's kernel. What its programs take is that kernel's memory, which is limited as a whole: at
+ * the limit the sandbox ends, and that counts as a limit that holds. What belongs to the host is counted on the host.
  */
 
 const mebi = 1024 * 1024;

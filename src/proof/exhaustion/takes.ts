@@ -6,7 +6,7 @@ import { firstRow, takeWhile, takenRow, type AttackTable, type Field, type TakeR
 import { hostFigures } from './figures.ts';
 import { endedRow, orderRows, queuedBytes, takeToTheEnd } from './own-kernel.ts';
 
-/** What a sandbox can take of the host: each kind up to its bound, and the others go on meanwhile. */
+/** What a sandbox can take of the host: each kind up to its limit, while the others must go on. */
 
 const mebi = 1024 * 1024;
 

@@ -8,8 +8,8 @@ import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { processFigures, startOf } from './figures.ts';
 
 /**
- * What another sandbox and the gateway notice of an attack: while it goes on, the peer makes a whole request through the
- * gateway about ten times a second, and the daemon is looked at from outside.
+ * What another sandbox and the gateway notice of an attack. While it lasts, the peer makes a whole request through the gateway
+ * about ten times a second, and the daemon is observed from outside.
  */
 export interface Watched {
   /** before the attack */

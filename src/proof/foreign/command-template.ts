@@ -2,8 +2,8 @@ import { CasemateError } from '../../base/errors.ts';
 import { nearest, visible } from '../../base/text.ts';
 
 /**
- * The command that starts somebody else's sandbox, with places for what Casemate puts in: the probing program's argument
- * list, and folders made for the proof. Words in, words out; no shell of ours reads any of it.
+ * The command that starts someone else's sandbox, with places for what Casemate fills in: the probing program's argument list,
+ * and folders made for the proof. Words in, words out; no shell of ours reads any of it.
  */
 export interface CommandTemplate {
   /** as it was written, word by word */

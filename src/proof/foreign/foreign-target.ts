@@ -7,7 +7,7 @@ import { hold, type Holder } from './holder.ts';
 import { packProgram } from './pack-program.ts';
 import { runForeign, type Identity } from './run-foreign.ts';
 
-/** A sandbox of somebody else: made anew by its command for each program that is run inside. */
+/** Someone else's sandbox, made again by its command for each program that is run inside. */
 export interface ForeignTarget extends Target {
   /** Ends what still runs in it. */
   readonly close: () => Promise<void>;

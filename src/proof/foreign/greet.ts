@@ -6,8 +6,8 @@ import type { Inside, Target } from '../target.ts';
 import { textMap } from '../read-answer.ts';
 
 /**
- * The first words with somebody else's sandbox: whether programs run inside at all, whether there is perl to ask with, and
- * that it is not this host itself seen by root, where nothing may be tried.
+ * The first contact with someone else's sandbox: whether programs run inside at all, whether there is perl to ask with, and that
+ * it is not this host itself as root, where nothing may be tried.
  */
 export interface Greeting {
   /** why no question can be put, `undefined` where they can */

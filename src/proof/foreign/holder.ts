@@ -5,8 +5,8 @@ import { basename } from 'node:path';
 import { endGroup, startForeign, type ForeignRun } from './run-foreign.ts';
 
 /**
- * A process that waits in somebody else's sandbox, so that this host can look at it: its rights, namespaces and limits.
- * It is found by the random word in its argument list, which works wherever the kernel is shared.
+ * A process that waits in someone else's sandbox, so that this host can look at it: its rights, namespaces and limits. It is
+ * found by the random word among its arguments, which works wherever the kernel is shared.
  */
 export interface Holder {
   /** host ids; empty where it cannot be seen from here, as in a virtual machine */

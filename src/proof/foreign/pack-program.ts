@@ -1,6 +1,6 @@
 /**
- * A probing program on its way through somebody else's command line: packed into letters and digits, because a tool may
- * quote it once more for each shell it hands it to, and an argument has room for 128 KiB (execve(2)).
+ * Packs a probing program for its way through someone else's command line: only letters and digits, because a tool may quote it
+ * again for each shell it passes through, and an argument has room for 128 KiB (execve(2)).
  */
 
 /** `perl -e TEXT ARG...` as `perl -e UNPACK PACKED ARG...`; other commands as they are. */

@@ -8,7 +8,7 @@ import { foreignTarget, type ForeignTarget } from './foreign-target.ts';
 import { greet } from './greet.ts';
 import type { Identity } from './run-foreign.ts';
 
-/** Attacks a sandbox that a command of somebody else's makes, and takes away what was left in its folder. */
+/** Attacks a sandbox that someone else's command makes, and removes what was left in its folder. */
 export interface ForeignProofOptions extends Pick<ProveOptions, 'uid' | 'probes' | 'only' | 'onStart' | 'onFinding' | 'signal'> {
   readonly template: CommandTemplate;
   readonly watch: Watch;

@@ -6,8 +6,8 @@ import { spawnProcess } from '../../system/process.ts';
 import type { Inside, InsideOptions } from '../target.ts';
 
 /**
- * Runs the command that starts somebody else's sandbox, as a process group of its own, so that what it started ends with
- * it. What it prints is bounded: one that floods is ended. Never throws for an exit code.
+ * Runs the command that starts someone else's sandbox, as a process group of its own, so that what it started ends with it. Its
+ * output is bounded; a command that floods is ended. Never throws for an exit code.
  */
 export interface ForeignRun extends InsideOptions {
   readonly cwd: string;

@@ -2,8 +2,8 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 
 /**
- * Splits a command line into an argument list, by the quoting rules of POSIX shells (XCU 2.2) and without a shell: nothing
- * is expanded, and what a shell would act on outside quotes is refused, because it would mean something else here.
+ * Splits a command line into an argument list, by the quoting rules of POSIX shells (XCU 2.2) and without a shell: nothing is
+ * expanded, and unquoted text that a shell would act on is refused, because it would mean something else here.
  */
 export function splitCommand(text: string): readonly string[] {
   const words: string[] = [];

@@ -5,9 +5,9 @@ import { dataFile } from '../../system/data-file.ts';
 import type { Inside, InsideOptions } from '../target.ts';
 
 /**
- * Puts questions inside a sandbox and reads the answers. The program travels as an argument, so it needs nothing in the
- * sandbox but `perl` as every Debian has it. What comes back was written by a sandbox: it is bounded, parsed strictly, and
- * only lines with this call's nonce count.
+ * Asks questions inside a sandbox and reads the answers. The program is passed as an argument, so it needs nothing in the
+ * sandbox but the `perl` of every Debian. The answers were written by a sandbox: they are bounded, parsed strictly, and only
+ * lines with this call's nonce count.
  */
 
 /** An answer, or why there is none. */

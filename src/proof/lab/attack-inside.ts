@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 import { readAnswers, readPart, type RunInside } from '../inside/observe.ts';
 
-/** What is done inside a sandbox of the lab, beside what may be asked anywhere: it changes things there. */
+/** Attacks inside a sandbox of the lab, in addition to the questions that may be asked anywhere: these change things there. */
 export interface Attack {
   /** of `inside/attacks/` */
   readonly file: string;

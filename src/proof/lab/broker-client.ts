@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dataFile } from '../../system/data-file.ts';
 import type { SecondHome } from './second-home.ts';
 
-/** A client of the Docker that a sandbox is offered, as a program inside is one: it may send anything. */
+/** A client of the Docker that a sandbox is offered, like a program inside: it may send anything. */
 export interface BrokerAnswer {
   /** 0: there was none */
   readonly status: number;

@@ -2,7 +2,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 
 import { createAuthority, createLeafSigner } from '../../gateway/tls/authority.ts';
 
-/** Certificates of the lab's servers: from an authority that is trusted, and from those that must not be believed. */
+/** Certificates of the lab's servers, from a trusted authority and from those that must not be trusted. */
 export interface Certificates {
   /** what the lab's daemon trusts, PEM: also authorities whose time is over, or has not begun */
   readonly trustedPem: string;

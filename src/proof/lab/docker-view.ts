@@ -9,7 +9,7 @@ import { pathsFrom } from '../../system/paths.ts';
 import type { RunInside } from '../inside/observe.ts';
 import type { Lab, LabSandbox } from './lab.ts';
 
-/** What the engine under a lab says of its containers, asked directly; and the way in that the product gives nobody. */
+/** What the engine under a lab says of its containers, asked directly, and a way in that the product offers no one. */
 
 export interface DockerParts {
   /** what `inspect` answers of each */

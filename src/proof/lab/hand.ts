@@ -5,8 +5,8 @@ import { createInterface } from 'node:readline';
 import { dataFile } from '../../system/data-file.ts';
 
 /**
- * The host's end of `exhaustion/hand.pl`: takes of one thing as much as a sandbox gives, and holds it. Each take is a process
- * of its own inside, so several can be held at once; all of them end with the hand.
+ * The host's end of `exhaustion/hand.pl`: takes as much of one thing as a sandbox gives, and holds it. Each take is a process of
+ * its own inside, so several can be held at once; all of them end with the hand.
  */
 export interface Hand {
   /** Resolves when no more is to be had, or the work is done; what was taken is held. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Inside } from '../target.ts';
 import type { LabSandbox } from './lab.ts';
 
-/** A command that runs inside until it is let go, so that it can be looked at meanwhile; at most half a minute. */
+/** A command that runs inside until it is released, so that it can be observed meanwhile; at most half a minute. */
 export interface HeldCommand {
   /** is among its arguments */
   readonly nonce: string;

@@ -6,8 +6,8 @@ import type { Plan } from '../../sandbox/plan.ts';
 import { run } from '../../system/process.ts';
 
 /**
- * Programs that stand in for those by which the product asks this host for its layers, and say of one of them that it is not
- * there. They are found first in the `PATH` that this gives; nothing of the host changes.
+ * Stand-ins for the programs by which the product asks this host for its layers; they deny that one of the layers exists. They
+ * come first in the `PATH` that this gives; nothing of the host changes.
  */
 export interface HiddenLayers {
   /** with the stand-ins in front */

@@ -2,7 +2,7 @@ import { labAwsHost } from '../../policy/layers/lab-hosts.ts';
 
 /**
  * Hosts of the lab, below a name that is reserved for tests (RFC 2606). Each has a rule of its kind in the lab's policy
- * (`lab-rules.ts`); `denied` has none.
+ * (`lab-rules.ts`), except `denied`.
  */
 export const hosts = {
   /** port 443 passed through, port 80 in clear, everything allowed */

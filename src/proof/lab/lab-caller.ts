@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 
 import type { Lab } from './lab.ts';
 
-/** A caller over the Model Context Protocol, as a program is that starts `casemate mcp`: it may send anything. */
+/** A caller over the Model Context Protocol, like a program that starts `casemate mcp`: it may send anything. */
 export interface LabCaller {
   readonly call: (tool: string, args: object) => Promise<CallerAnswer>;
   readonly close: () => void;

@@ -4,7 +4,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { eventually } from '../eventually.ts';
 import type { Lab } from './lab.ts';
 
-/** `casemate mcp serve` in the lab, and bare requests to it: the head of each is the probe's to say. */
+/** `casemate mcp serve` in the lab, and raw requests to it whose heads the probe chooses. */
 export interface LabHttp {
   readonly port: number;
   /** The token of a new caller. */

@@ -1,7 +1,7 @@
 import { hosts, meteredRequests, rawPort } from './hosts.ts';
 import type { ServerPorts } from './world.ts';
 
-/** What the lab's own hosts add to the policy that is proved: a rule of each kind, and credentials that are canaries. Pure. */
+/** What the lab's own hosts add to the policy under proof: a rule of each kind, and credentials that are canaries. Pure. */
 export interface LabFacts {
   readonly ports: ServerPorts;
   /** files with values: of the main canary, of the one for `rotating`, of the keys of AWS */

@@ -6,7 +6,7 @@ import type { Hand } from './hand.ts';
 import type { World } from './world.ts';
 
 /**
- * An installation of its own for attacks that must not touch the user's: own state, journal, keys, daemon and hosts, the
+ * A separate installation for attacks that must not touch the user's: its own state, journal, keys, daemon and hosts, but the
  * same program, engine, images and policy. Its credentials are canaries, which exist nowhere else.
  */
 export interface Lab {

@@ -8,8 +8,8 @@ import { readTextIfPresent } from '../../system/files.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 
 /**
- * Temporary folders of proofs. Each says which processes use it, so that what a killed proof left behind is removed by the
- * next one, and nothing else is.
+ * Temporary folders of proofs. Each says which processes use it, so that the next proof removes what a killed one left behind,
+ * and nothing else.
  */
 
 const prefix = 'casemate-proof-';

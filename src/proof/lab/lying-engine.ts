@@ -10,7 +10,7 @@ import { fieldsOf, rowsOf, textOf, type Fields } from '../../engines/docker/read
 import { containerEngine, labOptions } from './docker-view.ts';
 import type { Lab } from './lab.ts';
 
-/** A socket before an engine that hands everything on, and says another thing of what the engine is. */
+/** A socket in front of an engine that passes everything on, and lies about what the engine is. */
 export interface LyingEngine {
   /** of a program that is to use it */
   readonly env: Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 import type { LabSandbox } from './lab.ts';
 import { phantomVariable } from './lab-rules.ts';
 
-/** What stands for a key in a sandbox of the lab, as a process there finds it. Throws where the variable is not set. */
+/** The phantom of a key in a sandbox of the lab, as a process there finds it. Throws if the variable is not set. */
 export async function phantomIn({ target }: LabSandbox, variable = phantomVariable): Promise<string> {
   const { out } = await target.inside(['perl', '-e', 'print $ENV{$ARGV[0]}', variable]);
   const phantom = out.toString('utf8');

@@ -1,7 +1,10 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** A project in which everything that a program of the host might run by itself makes a mark: the worst that a sandbox can have left. */
+/**
+ * A project in which everything that a program of the host might run by itself leaves a mark: the worst that a sandbox can
+ * leave.
+ */
 
 /** Every program that is started on the host, and those that others start. */
 const programs = (

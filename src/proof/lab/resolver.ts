@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 
 import { decode, encode, type Packet } from 'dns-packet';
 
-/** A name server of the lab on loopback: writes down every question and answers what a probe tells it to. */
+/** A name server of the lab on loopback: it writes down every query and answers as a probe tells it to. */
 export interface Resolver {
   /** `127.0.0.1:PORT` */
   readonly address: string;

@@ -16,9 +16,9 @@ import type { Inside, InsideOptions } from '../target.ts';
 import type { Lab, LabSandbox } from './lab.ts';
 
 /**
- * Runs commands in a sandbox of the lab as root of its user namespace, with every capability: what an attacker would be who
- * got past all that keeps the agent an agent. The product gives nobody this way in; the runtime is asked directly. Where root
- * inside would be root of the host, it is root without any right.
+ * Runs commands in a sandbox of the lab as root of its user namespace, with every capability: an attacker who got past all that
+ * keeps the agent an agent. The product offers no one this way in; the runtime is called directly. Where root inside would be
+ * root of the host, it is root without any right.
  */
 export function rootInside(lab: Lab, sandbox: LabSandbox): RunInside {
   const layout = engineLayout({ state: join(lab.places.state, 'engine'), run: join(lab.places.runtime, 'engine') });

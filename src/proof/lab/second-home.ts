@@ -6,8 +6,8 @@ import type { Inside } from '../target.ts';
 import type { CasemateOptions, Lab } from './lab.ts';
 
 /**
- * An installation beside the lab's, for what must not be tried on the lab's own: a daemon that asks the host anew, and a
- * user's policy that says nothing but which image and runtime to take. Its daemon is started by its first command.
+ * An installation next to the lab's, for what must not be tried on the lab's own: a daemon that examines the host again, and a
+ * user's policy that says only which image and runtime to use. Its daemon is started by its first command.
  */
 export interface SecondHome {
   readonly casemate: (args: readonly string[], options?: CasemateOptions) => Promise<Inside>;

@@ -6,7 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { ContextFor } from './certificates.ts';
 import type { Answer, Arrival, Respond, Script } from './world.ts';
 
-/** The kinds of server a lab has. Each writes down what it is sent before it answers. */
+/** The kinds of server that a lab has. Each records what it is sent before it answers. */
 
 export type Note = (arrival: Omit<Arrival, 'at'>) => Arrival;
 

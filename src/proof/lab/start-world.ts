@@ -5,7 +5,7 @@ import { startResolver } from './resolver.ts';
 import { createListeners, handler, rawServer, scriptedServer, secureServer, type Note, type Serving } from './servers.ts';
 import type { Arrival, Respond, Script, World } from './world.ts';
 
-/** Starts the outside of a lab: servers on loopback ports of their own, their certificates, a resolver. */
+/** Starts the outside of a lab: servers on their own loopback ports, their certificates, a resolver. */
 /** What the gateway lets through must arrive, or nobody could tell that it did. */
 const mostHeadBytes = 4 * 1024 * 1024;
 

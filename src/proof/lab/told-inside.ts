@@ -1,4 +1,4 @@
-/** What a held command says of itself, in lines behind its nonce (see `held-command.ts`). */
+/** What a held command reports of itself, in lines after its nonce (see `held-command.ts`). */
 export interface Told {
   /** fields of `/proc/self/status` */
   readonly status: Readonly<Record<string, string>>;

@@ -14,8 +14,8 @@ import type { Plan } from '../../sandbox/plan.ts';
 import { labBudgets, labCredentials, labRules, type LabFacts } from './lab-rules.ts';
 
 /**
- * The policy of a lab: what a plan came from, as one file with every value written out, and rules for the lab's hosts. The
- * credentials keep their providers; their values are the lab's canaries, for the real ones have no business in a lab. Pure.
+ * The policy of a lab: the policy that a plan came from, as one file with every value written out, plus rules for the lab's
+ * hosts. The credentials keep their providers; their values are the lab's canaries, because a lab must not hold real ones. Pure.
  */
 export function twinPolicy(plan: Plan, facts: LabFacts): string {
   const { level, agent, engine, runtime, workspace, limits, asks, waive, guards = noGuards } = plan;

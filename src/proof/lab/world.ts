@@ -1,6 +1,6 @@
 /**
- * The outside of a lab, on this host's loopback: servers that write down whatever reaches them and a resolver that writes
- * down every name it is asked for. They are the oracle: what they did not see did not leave.
+ * The outside of a lab, on this host's loopback: servers that record whatever reaches them, and a resolver that records every
+ * name it is asked for. They are the oracle: what they did not see did not leave.
  */
 export interface World {
   /** everything that arrived, in order */

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-/** What of a text on a terminal would drive it. Written anew, and not with what the product makes text safe with. */
+/** Which parts of a text would control a terminal. Written independently of the code with which the product makes text safe. */
 
 /** Of our own lines: their ends, a line that is written again, the moves of a question that is answered. */
 // oxlint-disable-next-line no-control-regex -- they are what is looked for

@@ -4,7 +4,7 @@ import { eventually } from '../eventually.ts';
 import { namespaceOf, readProcess, statusFields } from '../host-view.ts';
 import { limitsOf } from './running-process.ts';
 
-/** What this host's kernel says of a process that came into a sandbox by some way: all that confines it. */
+/** What this host's kernel says of a process that entered a sandbox by some way: everything that confines it. */
 export interface EntryView {
   /** what every process of a sandbox has in common, by name */
   readonly shared: Readonly<Record<string, string>>;

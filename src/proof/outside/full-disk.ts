@@ -4,8 +4,8 @@ import { readProcess } from '../host-view.ts';
 import { limitsOf } from './running-process.ts';
 
 /**
- * Keeps a process from writing a byte to any file while something is done, as on a disk that is full: by its limit on the
- * size of files (RLIMIT_FSIZE in setrlimit(2)), which needs no rights and touches nobody else. What it starts has it, too.
+ * Keeps a process from writing to any file while something is done, as on a full disk, through its file size limit (RLIMIT_FSIZE
+ * in setrlimit(2)). That needs no rights and touches no one else. Processes it starts inherit the limit.
  */
 export async function withoutRoom<T>(pid: number, env: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T> {
   const before = limitsOf(await readProcess(pid, 'limits'))['Max file size'] ?? 'unlimited';

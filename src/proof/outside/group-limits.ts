@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { kernelText } from '../../system/kernel-text.ts';
 import { groupPaths } from './running-process.ts';
 
-/** What the kernel's cgroup files say of the group that a process is in, in whichever layout this host has. */
+/** What the kernel's cgroup files say of a process's cgroup, in whichever layout this host has. */
 export interface GroupLimits {
   /** bytes; `max` where there is no limit; `undefined`: it cannot be told */
   readonly memory: string | undefined;

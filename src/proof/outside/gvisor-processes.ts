@@ -6,8 +6,8 @@ import { namespaceOf } from '../host-view.ts';
 import type { Target } from '../target.ts';
 
 /**
- * What this host sees of a sandbox that is to run on gVisor's kernel: processes, told apart by the program they run. Nothing
- * that is said inside counts here.
+ * What this host sees of a sandbox that should run on gVisor's kernel: its processes, told apart by the program they run.
+ * Nothing that is said inside counts here.
  */
 export interface HostProcess {
   readonly pid: number;

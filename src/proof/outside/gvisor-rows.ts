@@ -18,8 +18,8 @@ import {
 import { mountLines } from './running-process.ts';
 
 /**
- * The same as `kernelRows` for a sandbox on gVisor's kernel: the processes that this host has are gVisor's, so their
- * namespaces, their groups and what files they can reach are judged, and what holds for programs is judged inside.
+ * The counterpart of `kernelRows` for a sandbox on gVisor's kernel: the processes that this host sees are gVisor's, so their
+ * namespaces, cgroups and reachable files are judged here, and what applies to programs is judged inside.
  */
 export async function gvisorRows(target: Target, { first, plan, uid }: PlannedRun): Promise<readonly Row[]> {
   const [own, ids, group, strangers, seen] = await Promise.all([

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { dataFile } from '../../system/data-file.ts';
 
-/** A terminal of this host at which a command is run, and what was typed into it from within (CVE-2017-5226). */
+/** A terminal of this host at which a command is run, and what was typed into it from inside (CVE-2017-5226). */
 export interface Typed {
   /** what the command typed */
   readonly theirs: string;

@@ -9,8 +9,8 @@ import { groupLimits, type GroupLimits } from './group-limits.ts';
 import { idRanges, limitsOf, mountLines, type MountLine } from './running-process.ts';
 
 /**
- * What the kernel says of the first process of a sandbox beside what its plan says. The expected values are written here
- * anew and not taken from where the product makes its specification: a fault there would otherwise be expected, too.
+ * Compares what the kernel says of a sandbox's first process with its plan. The expected values are written here again and not
+ * taken from where the product makes its specification, because a fault there would otherwise be expected too.
  */
 
 const kinds = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup'];

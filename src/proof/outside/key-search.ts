@@ -5,8 +5,8 @@ import { dataFile } from '../../system/data-file.ts';
 import { spawnProcess } from '../../system/process.ts';
 
 /**
- * Looks from outside for texts in a sandbox: in the environment, the arguments and the whole readable memory of its
- * processes, and in the files of a folder. Every search carries a text that must be found, or its "not found" is void.
+ * Searches a sandbox from outside for texts: in the environment, the arguments and the whole readable memory of its processes,
+ * and in the files of a folder. Every search includes a text that must be found; otherwise its "not found" is void.
  */
 export interface Needle {
   readonly name: string;

@@ -1,7 +1,7 @@
 import type { OciProcess } from '../../engines/oci/bundle.ts';
 import type { Plan } from '../../sandbox/plan.ts';
 
-/** What of a specification is the same for every runtime: its processes, and their environment. */
+/** The part of a specification that is the same for every runtime: its processes and their environment. */
 
 /** What the environment has beside the plan's: stand-ins of its credentials, and nothing else but the sandbox's own name. */
 export function environmentOf(all: Readonly<Record<string, string>>, { env, credentials }: Plan) {

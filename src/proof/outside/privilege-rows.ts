@@ -3,7 +3,7 @@ import { namespaceOf, readStatus, type Status } from '../host-view.ts';
 import type { Target } from '../target.ts';
 import { hostProcesses, type HostProcess } from './gvisor-processes.ts';
 
-/** What of privilege a process has, by its status in proc(5): inside as it reads its own, outside as this host has it. */
+/** A process's privileges from its status in proc(5): inside as it reads its own, outside as this host sees it. */
 
 const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'] as const;
 

@@ -12,7 +12,7 @@ import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { entriesBelow } from './tree.ts';
 import { groupPaths } from './running-process.ts';
 
-/** What a sandbox is on this host while it runs, and what of that is still there later: by the kernel and by the disk. */
+/** What a sandbox is on this host while it runs, and what of that is still there later, according to the kernel and the disk. */
 export interface Traces {
   /** its id, and what the runtime knows it by */
   readonly names: readonly string[];

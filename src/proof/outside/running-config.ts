@@ -16,8 +16,8 @@ import { environmentOf, processFaults, unknownKeys } from './planned-process.ts'
 import { gvisorConfigRows } from './running-gvisor.ts';
 
 /**
- * The specification that a sandbox of the lab was made from, as the runtime read it: beside what the pure function gives for
- * its plan, and beside invariants that are written down here alone.
+ * Compares the specification that a sandbox of the lab was made from, as the runtime read it, with what the pure function gives
+ * for its plan, and with invariants that are written down only here.
  */
 export async function configRows(lab: Lab, sandbox: LabSandbox): Promise<readonly Row[]> {
   const layout = engineLayout({ state: join(lab.places.state, 'engine'), run: join(lab.places.runtime, 'engine') });

@@ -10,8 +10,8 @@ import { dockerParts } from '../lab/docker-view.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 
 /**
- * What a Docker Engine says that it made for a sandbox of the lab, beside invariants that are written down here alone: whatever
- * the product asked for and read back.
+ * Compares what a Docker Engine says that it made for a sandbox of the lab with invariants that are written down only here,
+ * whatever the product requested and read back.
  */
 export async function dockerConfigRows(lab: Lab, sandbox: LabSandbox): Promise<readonly Row[]> {
   const { keeper, sandbox: own } = await dockerParts(lab, sandbox);

@@ -15,7 +15,7 @@ import type { Target } from '../target.ts';
 import { hostProcesses } from './gvisor-processes.ts';
 import { environmentOf, processFaults, unknownKeys } from './planned-process.ts';
 
-/** The specification that gVisor read, and the options it was started with: as `configRows` does for the others. */
+/** Judges the specification that gVisor read and the options it was started with, as `configRows` does for the others. */
 
 interface Running {
   readonly record: EngineRecord;

@@ -12,8 +12,8 @@ import { linuxMembers } from './running-config.ts';
 import { hostKernelRow, mountFaults, parentOf, type ShownFolder } from './running-docker.ts';
 
 /**
- * What Podman gave to the container runtime for a sandbox of the lab, beside invariants that are written down here alone: whatever
- * the product asked for and read back.
+ * Compares what Podman gave to the container runtime for a sandbox of the lab with invariants that are written down only here,
+ * whatever the product requested and read back.
  */
 export async function podmanConfigRows(lab: Lab, sandbox: LabSandbox): Promise<readonly Row[]> {
   const { keeper, sandbox: own } = await podmanParts(lab, sandbox);

@@ -1,4 +1,4 @@
-/** What proc(5) says of a process, taken apart. Pure; what cannot be read is absent. */
+/** Parses what proc(5) says of a process. Pure; what cannot be read is absent. */
 
 /** Soft limits of `/proc/PID/limits` by their names there, e.g. `Max open files`. */
 export function limitsOf(text: string): Readonly<Record<string, string>> {

@@ -10,7 +10,7 @@ import { eventually } from '../eventually.ts';
 import { holdCommand } from '../lab/held-command.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 
-/** Which runtime made a sandbox and carries out its commands: judged by the program that this host sees running. */
+/** Which runtime made a sandbox and runs its commands, judged by the program that this host sees running. */
 
 const runtimes = ['runc', 'crun', 'runsc'] as const;
 

@@ -6,8 +6,8 @@ import { verifyBundle } from '../../journal/bundle.ts';
 import { attack, control, type Row } from '../finding.ts';
 
 /**
- * An evidence bundle of a journal, changed in every way that somebody with write access could, and shown to the verifier
- * each time. It must find every one, and none in the bundle as it was exported.
+ * An evidence bundle of a journal, changed in every way that someone with write access could, and given to the verifier each
+ * time. It must detect every change, and none in the bundle as it was exported.
  */
 
 /** Positions at which one bit is turned: every byte of a line, and spread over the whole file. */

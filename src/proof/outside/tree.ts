@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { dataFile } from '../../system/data-file.ts';
 import { run } from '../../system/process.ts';
 
-/** A folder that a sandbox could write, as the host sees it. No symbolic link is followed, nothing is opened but regular files. */
+/** A folder that a sandbox could write, as the host sees it. No symbolic link is followed, and only regular files are opened. */
 export interface Entry {
   /** relative to the folder; latin1 of what is on disk, so that odd names stay what they are */
   readonly path: string;

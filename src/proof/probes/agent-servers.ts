@@ -15,8 +15,8 @@ import { seenRow, settle, unseenRow, watch } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /**
- * A server of an agent that has a list of hosts, and was written by somebody else (A2): it runs in a sandbox of its own, and
- * reaches of the policy what its list names. What came of each try is looked for outside.
+ * An agent's server that has a list of hosts and was written by someone else (A2): it runs in its own sandbox, and reaches only
+ * what its list names of the policy. The result of each attempt is checked outside.
  */
 
 export const agentServerProbes: ProbeTable = {

@@ -4,7 +4,7 @@ import { attack, control, type Row } from '../finding.ts';
 import type { Bench, ProbeTable } from '../probe.ts';
 import { text, textMap } from '../read-answer.ts';
 
-/** Files, keys and processes of this host as a sandbox meets them: decided by canaries, which exist nowhere else. */
+/** Files, keys and processes of this host as a sandbox sees them, decided by canaries, which exist nowhere else. */
 
 const ownFile = (bench: Bench): Row => {
   const seen = text(bench.answer('own_file'));

@@ -5,7 +5,7 @@ import type { Target } from '../target.ts';
 import { text, textMap } from '../read-answer.ts';
 import { isLimit, readOwnLimits } from '../watch/own-limits.ts';
 
-/** Whether a sandbox has limits of its own: read from its groups on this host, and one of them tried as far as is harmless. */
+/** Whether a sandbox has limits of its own: read from its cgroups on this host, and one of them tried as far as is harmless. */
 
 /** More processes than this are not started for a proof. */
 const mostTried = 1024;

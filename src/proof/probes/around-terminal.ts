@@ -8,7 +8,7 @@ import type { Target } from '../target.ts';
 import { textMap } from '../read-answer.ts';
 import { told } from '../watch/start-watch.ts';
 
-/** The terminal of whoever starts a sandbox: what is typed into it is what they seem to have typed, once it has ended. */
+/** The terminal of whoever starts a sandbox: after the sandbox ends, text it put there would count as typed by that person. */
 
 const question = 'type_outside';
 

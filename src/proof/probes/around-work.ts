@@ -6,7 +6,7 @@ import type { Bench, ProbeTable } from '../probe.ts';
 import { textMap } from '../read-answer.ts';
 import type { Watch } from '../watch/watch.ts';
 
-/** What a sandbox leaves in the folder it works in, read on this host afterwards. */
+/** What a sandbox leaves in its working folder, read on this host afterwards. */
 
 export const aroundWorkProbes: ProbeTable = {
   'around.planted-names': {

@@ -9,7 +9,7 @@ import type { ProbeTable } from '../probe.ts';
 import type { Inside } from '../target.ts';
 import { refusedRow } from '../refused.ts';
 
-/** A policy that says nothing clear (G16): nothing is made under it, and what is wrong is named. */
+/** A policy without a clear meaning (G16): nothing is made under it, and the fault is named. */
 
 interface Written {
   readonly name: string;

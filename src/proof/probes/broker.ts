@@ -13,7 +13,7 @@ import { secondHome, type SecondHome } from '../lab/second-home.ts';
 import { containerFaults } from '../outside/running-docker.ts';
 import type { Probe, ProbeTable } from '../probe.ts';
 
-/** Docker inside: what programs of a sandbox ask of the broker, and what comes of it in the engine. */
+/** Docker inside: what programs of a sandbox ask of the broker, and what happens in the engine as a result. */
 
 /** With two sandboxes that are offered Docker. */
 interface Offered {

@@ -8,7 +8,10 @@ import type { Lab } from '../lab/lab.ts';
 import { bearer, hello, openHttp, type Connected, type HttpSeen, type LabHttp } from '../lab/lab-mcp-http.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Who comes over HTTP without the right to: another token, a page of a browser, a token that is over, one that only looks. */
+/**
+ * Callers over HTTP without the right to be there: another token, a web page in a browser, a token that is over, one that may
+ * only look.
+ */
 
 const lifeMs = 2000;
 

@@ -11,8 +11,8 @@ import { statusFields } from '../host-view.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /**
- * A caller over MCP that was talked into anything (A4): it has its own sandboxes and its own folders, and nothing that it
- * says makes that more. What came of each try is looked for on this host.
+ * A caller over MCP that was talked into anything (A4): it has its own sandboxes and folders, and nothing it says gets it more.
+ * The result of each attempt is checked on this host.
  */
 
 interface Ground {

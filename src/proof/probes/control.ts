@@ -14,7 +14,7 @@ import { rootInside } from '../lab/root-inside.ts';
 import type { ProbeTable } from '../probe.ts';
 import { text, textList, textMap } from '../read-answer.ts';
 
-/** The socket over which the daemon is told what to do (G21): from inside, as another user, and with what is no call. */
+/** The socket over which the daemon gets its orders (G21): attacked from inside, as another user, and with malformed calls. */
 
 const socketOf = ({ places }: Lab): string => join(places.runtime, 'daemon.sock');
 

@@ -12,7 +12,7 @@ import type { Lab } from '../lab/lab.ts';
 import { seenRow, settle, unseenRow, watch } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** One canonical destination, whatever a connection says of itself later (G11). */
+/** One canonical destination, whatever a connection later says of itself (G11). */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 

@@ -20,7 +20,10 @@ import { broughtTo, remainsOf, ticksNow, tracesOf } from '../outside/remains.ts'
 import { changes, fingerprint } from '../outside/tree.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Whether destroyed means gone (G24): from whatever state, also where the daemon dies in the middle; and for whoever has the name next. */
+/**
+ * Whether destroyed means gone (G24): from any state, even if the daemon dies in the middle, and for the next sandbox of that
+ * name.
+ */
 
 export const destroyedProbes: ProbeTable = {
   'destroyed.nothing-left': {

@@ -4,7 +4,7 @@ import { destinationProbes } from './destinations.ts';
 import { nameProbes } from './names.ts';
 import { requestProbes } from './requests.ts';
 
-/** All that attacks the way out: names, addresses, destinations, requests. */
+/** Everything that attacks the way out: names, addresses, destinations, requests. */
 export const egressProbes: ProbeTable = {
   ...nameProbes,
   ...addressProbes,

@@ -13,7 +13,7 @@ import { lyingEngine } from '../lab/lying-engine.ts';
 import { secondHome, type SecondHome } from '../lab/second-home.ts';
 import type { Probe, ProbeTable } from '../probe.ts';
 
-/** Engines that are asked for containers: one that makes other ones than asked, what others do with it, and what is theirs. */
+/** Engines that make other containers than requested, what others do with such containers, and which of them are ours. */
 
 type Change = (asked: Fields) => Fields;
 

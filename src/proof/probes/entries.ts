@@ -14,8 +14,8 @@ import { entries, type Entry, type ProbeTable } from '../probe.ts';
 import type { Inside } from '../target.ts';
 
 /**
- * Every way into a sandbox (G23): the same confinement as its first process has, whoever calls, with and without a terminal,
- * after another start and under another daemon. Told by this host's kernel, and by the command itself.
+ * Every way into a sandbox (G23) has the same confinement as its first process, for every caller, with and without a terminal,
+ * after another start and under another daemon. Judged by this host's kernel, and by the command itself.
  */
 
 interface Way {

@@ -9,8 +9,8 @@ import { plantedFolders, plantProject } from '../lab/planted-project.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /**
- * Whether anything that a sandbox wrote is executed on the host by Casemate (G6): every command is started in a project full
- * of programs, settings and modules that make a mark when they are run, found by a PATH that leads there first.
+ * Whether Casemate executes anything on the host that a sandbox wrote (G6): every command is started in a project full of
+ * programs, settings and modules that leave a mark when they run, with a PATH that finds them first.
  */
 
 interface Step {

@@ -6,7 +6,7 @@ import { takeAttacks } from '../exhaustion/takes.ts';
 import { isSlowed } from '../exhaustion/watched.ts';
 import type { Probe, ProbeTable } from '../probe.ts';
 
-/** What one sandbox takes is bounded (G22), and the others and the gateway go on meanwhile (G20). */
+/** What one sandbox takes is bounded (G22), and the others and the gateway keep working meanwhile (G20). */
 
 function probeOf(attack: Attack): Probe {
   const { title, source, layers, lacks } = attack;

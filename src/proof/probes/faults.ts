@@ -4,7 +4,7 @@ import { fullDiskProbes } from './full-disk.ts';
 import { missingLayerProbes } from './missing-layer.ts';
 import { outageProbes } from './outages.ts';
 
-/** All that breaks something of the host: it stops work, and opens nothing. */
+/** Everything that breaks something of the host: that may stop work, and must open nothing. */
 export const faultProbes: ProbeTable = {
   ...brokenPolicyProbes,
   ...missingLayerProbes,

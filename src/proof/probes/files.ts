@@ -5,7 +5,7 @@ import type { Plan } from '../../sandbox/plan.ts';
 import { everyRow, type Bench, type ProbeTable } from '../probe.ts';
 import { rowList, text, textList, textMap } from '../read-answer.ts';
 
-/** What of files, devices and processes is there, and what can be left behind (G3, G4). */
+/** Which files, devices and processes are visible, and what can be left behind (G3, G4). */
 
 /** Ours gives each of them; of a sandbox of somebody else one is enough, for a home that cannot be written is no fault of its. */
 function ownPlaces({ answer, target }: Bench): readonly Row[] {

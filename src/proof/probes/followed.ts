@@ -11,8 +11,8 @@ import { changes, fingerprint } from '../outside/tree.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /**
- * Whether a path that a sandbox controls is followed on the host (G8): links, pipes and sockets in the place of what commands
- * read and write, and a workspace that another sandbox swaps for a link to the host.
+ * Whether the host follows a path that a sandbox controls (G8): links, pipes and sockets in place of what commands read and
+ * write, and a workspace that another sandbox swaps for a link to the host.
  */
 
 export const followedProbes: ProbeTable = {

@@ -21,7 +21,7 @@ import { phantomIn } from '../lab/phantoms.ts';
 import { seenRow, settle, unseenRow, watch } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** What may be done at a host that is allowed, and in whose name (G14). */
+/** What may be done at an allowed host, and in whose name (G14). */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const quick = { quietMs: 1500 } as const;

@@ -16,7 +16,7 @@ import { effectsIn, settle, watch, watchJournal, watchWholeJournal } from '../or
 import { tamperRows } from '../outside/tampered-journal.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Whether the record is whole (G17) and whether a change of it is found (G18). */
+/** Whether the record is complete (G17), and whether a change to it is detected (G18). */
 
 const requests = 12;
 /** More than get a line of their own in a second, in waves that each are answered whole. */

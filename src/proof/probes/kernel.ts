@@ -8,7 +8,7 @@ import { text, textMap } from '../read-answer.ts';
 import { hostPrivilegeRows, privilegeRows } from '../outside/privilege-rows.ts';
 import { socketOfItsOwn } from './files.ts';
 
-/** What of the kernel a process in a sandbox can reach (G1). The published set is the seccomp profile itself. */
+/** Which parts of the kernel a process in a sandbox can reach (G1). The published set is the seccomp profile itself. */
 
 const published = publishedSurface(thisMachine);
 const families = new Set(published.sockets.map(({ family }) => String(family)));

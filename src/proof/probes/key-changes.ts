@@ -14,7 +14,7 @@ import type { Arrival } from '../lab/world.ts';
 import { settle, watch } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Keys that a person changes or takes away (G13): from that moment on the old one goes nowhere. */
+/** Keys that a person changes or revokes (G13): from that moment on the old one goes nowhere. */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const { rotating } = hosts;

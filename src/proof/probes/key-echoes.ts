@@ -12,7 +12,7 @@ import type { Lab } from '../lab/lab.ts';
 import type { Answer } from '../lab/world.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Answers that tell the key they were asked with (G13): nothing of it may be read inside, in whatever form. */
+/** Answers that repeat the key they were asked with (G13): nothing of it may be readable inside, in any form. */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const { scripted, opened } = hosts;

@@ -6,7 +6,7 @@ import { readProcess } from '../host-view.ts';
 import type { Bench, ProbeTable } from '../probe.ts';
 import { textMap } from '../read-answer.ts';
 
-/** What stands in the environment inside, where programs look for their keys (G13): phantoms, and no key. */
+/** What the environment inside holds, where programs look for their keys (G13): phantoms, and no key. */
 
 type Variables = Readonly<Record<string, string>>;
 

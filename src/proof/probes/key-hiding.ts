@@ -25,7 +25,7 @@ import {
 import { limitsOf } from '../outside/running-process.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Where keys lie (G13): in the memory of the gateway's process, and, where a person gave them into keeping, sealed. */
+/** Where keys are kept (G13): in the memory of the gateway's process and, if a person stored them here, sealed. */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const sealedName = 'proof-sealed';

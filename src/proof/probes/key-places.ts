@@ -15,7 +15,7 @@ import type { Arrival } from '../lab/world.ts';
 import { effectsIn, seenRow, settle, unseenRow, watch, watchJournal, watchWholeJournal, type Oracle } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Where a key goes (G13): in the declared place of the declared host, over TLS that is verified, and nowhere else. */
+/** Where a key goes (G13): to the declared place of the declared host, over verified TLS, and nowhere else. */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const declaredHeader = 'x-api-key';

@@ -13,7 +13,7 @@ import { seenRow, settle, unseenRow, watch } from '../oracle.ts';
 import type { Row } from '../finding.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** What the keys of AWS sign (G13, G14): what this sandbox signed itself, now, for this host, and the rules let through. */
+/** What the AWS keys sign (G13, G14): only what this sandbox signed itself, now, for this host, and the rules allowed. */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const minuteMs = 60_000;

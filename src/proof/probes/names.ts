@@ -10,7 +10,7 @@ import type { Lab } from '../lab/lab.ts';
 import { seenRow, settle, unseenRow, watch, type Oracle } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Names as a way out (G10): what the policy does not allow is neither resolved nor dialled. */
+/** Names as a way out (G10): a name that the policy does not allow is neither resolved nor dialled. */
 
 /** What names below one wildcard may carry at the start, and what a slow run may add (see `gateway/limits.ts`). */
 const wildcardCharacters = 1024 + 64;

@@ -3,7 +3,7 @@ import { namespaceOf, readProcess, visibleOf } from '../host-view.ts';
 import { everyRow, type ProbeTable } from '../probe.ts';
 import { text, textList, textMap } from '../read-answer.ts';
 
-/** Where packets can go without the gateway (G9). A time-out is no refusal: it means that there is a route. */
+/** Where packets can go without the gateway (G9). A time-out does not count as refused: it means that there is a route. */
 
 const atOnce = new Set(['ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EADDRNOTAVAIL', 'EPERM', 'EACCES', 'EAFNOSUPPORT']);
 

@@ -12,7 +12,7 @@ import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { arrivalText, seenRow, settle, unseenRow, watch } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** The gateway killed, stopped, and not there at a start (G9, G16): meanwhile there is no way out, and none opens. */
+/** The gateway killed, stopped, and absent at a start (G9, G16): meanwhile there is no way out, and none opens. */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const patience = { quietMs: 1500 } as const;

@@ -9,8 +9,8 @@ import type { ProbeTable } from '../probe.ts';
 import type { Target } from '../target.ts';
 
 /**
- * Whether programs run on a kernel of their own where one was asked for (G2). Judged by what this host does not see: a
- * program of a sandbox is a process of whichever kernel runs it, and its arguments can be read there.
+ * Whether programs run on a kernel of their own if one was requested (G2). Judged by what this host does not see: a sandbox's
+ * program is a process of whichever kernel runs it, and its arguments can be read there.
  */
 export const ownKernelProbes: ProbeTable = {
   'kernel.own-kernel': {

@@ -8,7 +8,9 @@ import type { Lab } from '../lab/lab.ts';
 import { secondHome, type SecondHome } from '../lab/second-home.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** A policy that a sandbox writes into its own workspace (G15): it may narrow, and what it grants waits for a person. */
+/**
+ * A policy that a sandbox writes into its own workspace (G15): it may narrow, and whatever it would grant waits for a person.
+ */
 
 const wished = 'wished.proof.test';
 const granting = `version: 1\nnetwork:\n  - host: ${wished}\n`;

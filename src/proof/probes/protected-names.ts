@@ -11,8 +11,8 @@ import { changes, fingerprint } from '../outside/tree.ts';
 import { textMap } from '../read-answer.ts';
 
 /**
- * Protected names of a workspace (G5): made, changed, replaced, renamed around and aliased from inside by every way a file
- * system knows, whether they exist or not, at the first start and after another. Judged on the host's disk alone.
+ * Protected names of a workspace (G5): made, changed, replaced, renamed around and aliased from inside in every way a file
+ * system allows, whether they exist or not, at the first start and at a later one. Judged only on the host's disk.
  */
 
 const names = actByThemselves.map(({ name }) => name);

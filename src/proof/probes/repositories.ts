@@ -9,8 +9,8 @@ import { watchJournal } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /**
- * Git repositories that a sandbox makes in its workspace (G7): git there runs what their settings name, and no mount can keep a
- * name that does not exist yet. Whoever works in the tree is told, and it is on record, however and whenever they were made.
+ * Git repositories that a sandbox makes in its workspace (G7): git there runs what their settings name, and no mount can protect
+ * a name that does not exist yet. Whoever works in the tree is told, and it is recorded, however and whenever they were made.
  */
 
 /** By the folder that git would take for one; each made by a line of shell in the workspace. */

@@ -15,7 +15,7 @@ import type { Lab } from '../lab/lab.ts';
 import { seenRow, settle, unseenRow, watch, type Oracle } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
-/** Requests that hide others, and bytes that are none (G12): what is not parsed and judged does not go on. */
+/** Requests that hide others, and bytes that are no request (G12): what was not parsed and judged is not sent on. */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const { allowed, opened, denied, scripted } = hosts;

@@ -6,7 +6,7 @@ import { keyHidingProbes } from './key-hiding.ts';
 import { keyPlaceProbes } from './key-places.ts';
 import { keySignatureProbes } from './key-signatures.ts';
 
-/** All that attacks keys: where they go, what comes back of them, where they lie, and when they are changed. */
+/** Everything that attacks keys: where they go, what comes back of them, where they are kept, and when they change. */
 export const secretProbes: ProbeTable = {
   ...keyEnvironmentProbes,
   ...keyPlaceProbes,

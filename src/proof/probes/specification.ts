@@ -10,7 +10,10 @@ import { dockerConfigRows, dockerRuntimeRows } from '../outside/running-docker.t
 import { podmanConfigRows, podmanRuntimeRows } from '../outside/running-podman.ts';
 import { runtimeRows } from '../outside/running-runtime.ts';
 
-/** Whether what runs is what was planned (G2): by what the kernel says, by the specification it was made from, by who made it. */
+/**
+ * Whether what runs is what was planned (G2), according to the kernel, the specification it was made from, and the program that
+ * made it.
+ */
 const byEngine = {
   oci: { config: configRows, runtime: runtimeRows },
   docker: { config: dockerConfigRows, runtime: dockerRuntimeRows },

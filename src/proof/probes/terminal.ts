@@ -19,8 +19,9 @@ import type { ProbeTable } from '../probe.ts';
 import type { Inside } from '../target.ts';
 
 /**
- * Whether what Casemate itself prints drives the terminal of who runs it (G19): every command that shows something of a
- * sandbox, at a terminal, after the sandbox put hostile text wherever it can. What the agent prints passes through; that is its own.
+ * Whether what Casemate prints controls the terminal of the person who runs it (G19): every command that shows something of a
+ * sandbox, at a terminal, after the sandbox put hostile text wherever it can. What the agent prints passes through unchanged;
+ * that is the agent's own.
  */
 
 export const terminalProbes: ProbeTable = {

@@ -13,7 +13,7 @@ import { seenRow, settle, unseenRow, watch, watchJournal } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 import { plantedPolicyProbes } from './planted-policy.ts';
 
-/** A sandbox that wants to be allowed more (G15): only a person can allow it, by a way that is in no sandbox. */
+/** A sandbox that wants to be allowed more (G15): only a person can allow it, by a way that no sandbox has. */
 
 const nonce = (): string => randomBytes(6).toString('hex');
 const patience = { quietMs: 3000 } as const;

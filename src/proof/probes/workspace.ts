@@ -3,7 +3,7 @@ import { leftFileProbes } from './left-files.ts';
 import { protectedNameProbes } from './protected-names.ts';
 import { specificationProbes } from './specification.ts';
 
-/** What a sandbox does to this host through what it runs from, through files and names, and through what is shown of it. */
+/** What a sandbox can do to this host through its configuration, through files and names, and through what is shown of it. */
 export const workspaceProbes: ProbeTable = {
   ...specificationProbes,
   ...leftFileProbes,

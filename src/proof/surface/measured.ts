@@ -4,8 +4,8 @@ import { textList, textMap } from '../read-answer.ts';
 import { isPublishedCall, type PublishedSurface } from './published.ts';
 
 /**
- * What of the kernel was reached from inside, by trying: every system call by number with arguments that none accepts, every
- * family of sockets, every file of /proc. A lower bound: what the kernel itself answers with EPERM counts as refused.
+ * Which parts of the kernel were reached from inside, by trying: every system call by number with arguments that none accepts,
+ * every socket family, every file of /proc. A lower bound: a call that the kernel itself answers with EPERM counts as refused.
  */
 export interface MeasuredSurface {
   /** calls that were carried out or refused for their arguments */

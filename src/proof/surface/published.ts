@@ -1,7 +1,7 @@
 import { callNames } from '../../engines/oci/system-call-numbers.ts';
 import { seccompProfile, type Machine, type SeccompArgument, type SeccompRule } from '../../engines/kernel/seccomp.ts';
 
-/** What of the kernel a sandbox may reach, as it is published: read from the seccomp profile itself. Pure. */
+/** Which parts of the kernel a sandbox may reach, as published: read from the seccomp profile itself. Pure. */
 export interface PublishedSurface {
   /** calls allowed whatever their arguments */
   readonly calls: readonly string[];

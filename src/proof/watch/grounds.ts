@@ -8,7 +8,7 @@ import type { Identity } from '../foreign/run-foreign.ts';
 import { presentFiles, presentFolders } from './planted-names.ts';
 
 /**
- * A home with a project in it, as agents find them, made for one proof: every credential, key and note is a canary, a
+ * A home with a project in it, like those that agents work in, made for one proof: every credential, key and note is a canary, a
  * random text that exists nowhere else.
  */
 export interface Grounds {

@@ -3,7 +3,10 @@ import { randomBytes } from 'node:crypto';
 import type { Identity } from '../foreign/run-foreign.ts';
 import { spawnProcess } from '../../system/process.ts';
 
-/** A process of this host with a name of its own and a canary in its environment. It ends with the proof, whose pipe it reads. */
+/**
+ * A process of this host with a name of its own and a canary in its environment. It reads a pipe of the proof's, and ends with
+ * it.
+ */
 export interface HostProcess {
   readonly pid: number;
   /** two halves; only together are they in its command line */

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { namespaceOf } from '../host-view.ts';
 
 /**
- * Limits of a process's own groups, read on the host (cgroups(7)). Those that this program is under as well, such as of a
- * login session, are no limits of a sandbox.
+ * Limits of a process's own cgroups, read on the host (cgroups(7)). Limits that this program is under as well, for example of a
+ * login session, are not the sandbox's.
  */
 export interface OwnLimits {
   /** the tightest, as the kernel writes it; `undefined`: there is none */

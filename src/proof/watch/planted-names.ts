@@ -1,6 +1,6 @@
 /**
- * Files that tools of the host load and act on by themselves: what an agent would plant in a working folder. One for each
- * name that Casemate protects, those that most tools protect first.
+ * Files that tools of the host load and act on by themselves, as an agent would plant them in a working folder: one for each
+ * name that Casemate protects, with those first that most tools protect.
  */
 export const plantedNames: readonly string[] = [
   '.git/hooks/pre-commit',

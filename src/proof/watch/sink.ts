@@ -3,8 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 /**
- * Listens on every address of this host, over TCP and UDP, and on Unix sockets, and writes down what arrives. Whether a
- * sandbox has a route is decided here: what this did not hear did not get out.
+ * Listens on every address of this host, over TCP and UDP, and on Unix sockets, and records what arrives. It decides whether a
+ * sandbox has a route: what this did not hear did not get out.
  */
 export interface Sink {
   readonly port: number;

@@ -2,8 +2,8 @@ import type { TemplateFolders } from '../foreign/command-template.ts';
 import type { Sink } from './sink.ts';
 
 /**
- * What is put around a sandbox on this host for a proof, so that the verdict comes from outside: canaries that nobody may
- * read or change, a sink that writes down who reaches it, and a process that must not be seen.
+ * What is placed around a sandbox on this host for a proof, so that the verdict comes from outside: canaries that no one may
+ * read or change, a sink that records who reaches it, and a process that must not be visible.
  */
 export interface Watch {
   readonly folders: TemplateFolders;
