@@ -55,8 +55,8 @@ function page(title: string, body: string): string {
 
 function commandPage(): string {
   const opening =
-    "The exit code of `run`, `exec` and `shell` is the command's own. Otherwise: 2 bad input, 124 a time limit, 125 casemate or the host failed. " +
-    'Every command takes `--help`; what follows `--` is passed on untouched.';
+    '`run`, `exec` and `shell` return the exit code of the command inside. Otherwise 2 means bad input, 124 a time limit, 125 a failure of casemate or the host. ' +
+    'Every command takes `--help`; everything after `--` is passed on unchanged.';
   return [opening, ...Object.entries(commands).map(commandSection)].join('\n\n');
 }
 
@@ -90,7 +90,7 @@ function denialPage(): string {
     denialOpening,
     table(['code', 'status', 'meaning', 'what the answer says to do'], rows),
     '## Connections that are reset',
-    'Where nothing can be answered the connection is reset, and the journal holds the outcome.',
+    'Where no answer is possible, the connection is reset, and the journal records the outcome.',
     table(['outcome', 'meaning'], cut),
   ].join('\n\n');
 }
@@ -102,19 +102,19 @@ const denialExample = `casemate: blocked by the network policy of this sandbox
   missing  { host: api.github.com, allow: ["POST /gists"] }
   next     Do not retry. Whoever runs the sandbox can see why, and allow it, on the host with: casemate policy propose api.github.com --method POST --path /gists`;
 
-const denialOpening = `What the gateway refuses is answered, over HTTP and HTTPS, by the gateway itself, and is a line in the journal. The answer is text, or JSON
-where the client asks for that. The codes stay the same between versions.
+const denialOpening = `When the gateway refuses a request over HTTP or HTTPS, it answers itself, and writes a line in the journal. The answer is text, or JSON
+if the client asks for JSON. The codes stay the same between versions.
 
 \`\`\`text
 ${denialExample}
 \`\`\`
 
-As JSON \`error\` holds \`code\`, \`message\`, \`layer\`, \`host\`, \`port\`, \`method\`, \`path\`, \`rule\` (the one that came nearest), \`missing\` (the smallest
-rule that would allow it, as YAML), \`propose\` (the command for whoever runs the sandbox) and \`next\`; npm and its relatives get the sentence as \`error\`. The header
-\`x-casemate-denied\` holds the code. Nothing inside a sandbox can allow anything: the commands work on the host alone.
+In JSON, \`error\` has the members \`code\`, \`message\`, \`layer\`, \`host\`, \`port\`, \`method\`, \`path\`, \`rule\` (the closest one), \`missing\` (the smallest
+rule that would allow the request, as YAML), \`propose\` (the command for whoever runs the sandbox) and \`next\`. npm and similar clients get the sentence as \`error\`. The header
+\`x-casemate-denied\` holds the code. Nothing inside a sandbox can allow anything: the commands work on the host only.
 
-What people see of it: curl prints the answer (with \`--fail\` the number alone); npm prints the sentence behind \`npm error 403\`; pip says that it found nothing (with \`-v\` the words behind the number, which name the code);
-git prints each line behind \`remote:\`, and of a refused push also why each reference was rejected. A refused push has the status 200, because git shows no other answer.`;
+What people see: curl prints the answer (with \`--fail\` only the status); npm prints the sentence after \`npm error 403\`; pip reports that it found nothing (with \`-v\` it prints the reason phrase, which names the code);
+git prints each line after \`remote:\` and, for a refused push, why each reference was rejected. A refused push has the status 200, because git shows no other answer.`;
 
 function isRefusal(reason: string): reason is RefusalReason {
   return Object.hasOwn(denials, reason);
@@ -122,8 +122,8 @@ function isRefusal(reason: string): reason is RefusalReason {
 
 function errorPage(): string {
   const opening =
-    'Every failure has one of these codes; `--json` prints it as `error.code`. A refusal by the policy is not an error: the sandbox gets an answer ' +
-    'that says so, and the journal a line.';
+    'Every failure has one of these codes; with `--json` it is printed as `error.code`. A refusal by the policy is not an error of this kind: the sandbox gets ' +
+    '[an answer that explains it](denials.md), and the journal a line.';
   const whose = { user: 'the input', host: 'this host', bug: 'casemate' };
   const rows = Object.entries(errorCodes).map(([name, { exit, fault, about }]) => [
     `\`${name}\``,
@@ -136,8 +136,8 @@ function errorPage(): string {
 
 function layerPage(): string {
   const opening =
-    'A start needs all of these. `casemate doctor` says by probes which of them this host gives. Where one is missing, the start is refused until a ' +
-    'person accepts that by name (`waive` in the policy of the user or organisation, or `--waive`); the journal records it.';
+    'A sandbox starts only if the host provides all of these. `casemate doctor` probes which of them this host provides. If one is missing, the start is refused until a ' +
+    "person waives it by name (`waive` in the user's or organisation's policy, or `--waive`); the journal records the waiver.";
   return [
     opening,
     table(
@@ -149,8 +149,8 @@ function layerPage(): string {
 
 function guaranteePage(): string {
   const opening =
-    'What `casemate prove` attacks, and how each attack was seen to succeed: a mutant is a copy of the program with one guard taken out, and `npm run prove:mutants` ' +
-    'shows which probes notice. Attackers are those of the [threat model](threat-model.md#who-attacks); what is not promised stands in [limitations.md](limitations.md).';
+    'This page lists the probes with which `casemate prove` attacks each guarantee, and how each probe was seen to fail. A mutant is a copy of the program with one guard removed; ' +
+    '`npm run prove:mutants` shows which probes notice. The attackers are those of the [threat model](threat-model.md#who-attacks); [limitations.md](limitations.md) states what is not promised.';
   return [opening, ...guaranteeIds.map(guaranteeSection)].join('\n\n');
 }
 

@@ -66,7 +66,7 @@ export async function npm(args, say) {
     env: process.env,
     onLine(line) {
       refusesLock ||= line.includes('EUSAGE');
-      const fetched = / (?:GET|POST) \d+ \S*\/(\S+)/.exec(line)?.[1];
+      const [, fetched] = / (?:GET|POST) \d+ \S*\/(\S+)/.exec(line) ?? /^npm http cache (\S+)@https?:/.exec(line) ?? [];
       // What npm warns of tells nobody how far it is, and of several lines the last alone would be shown.
       if (fetched !== undefined || !/^npm (?:warn|notice)/i.test(line)) {
         say(fetched === undefined ? line : `fetched ${fetched}`);

@@ -10,13 +10,13 @@ export interface Guarantee {
 }
 
 export const attackers = {
-  A1: 'code in the sandbox, as the agent: a prompt-injected model, a hostile dependency',
-  A2: "the same as root in the sandbox's user namespace",
+  A1: 'code running in the sandbox as the agent: a prompt-injected model, a hostile dependency',
+  A2: "the same code with root in the sandbox's user namespace",
   A3: 'a hostile image or recipe',
   A4: 'a hostile caller with a valid token',
   A5: "a web page in the operator's browser",
   A6: 'another user of the machine',
-  A7: 'someone who can write the stored state',
+  A7: "someone who can write to Casemate's stored state",
 } as const satisfies Record<string, string>;
 
 export const guarantees = {
@@ -25,7 +25,7 @@ export const guarantees = {
     against: 'A1–A3',
   },
   G2: {
-    text: 'The running specification is the golden one for its kind; the runtime asked for is the one that runs',
+    text: 'The specification that runs equals the reviewed (golden) one for its kind; the runtime that was asked for is the one that runs',
     against: 'A1–A4',
   },
   G3: {
@@ -38,12 +38,21 @@ export const guarantees = {
     against: 'A1–A2',
   },
   G6: { text: 'Nothing a sandbox wrote is executed on the host by Casemate', against: 'A1–A3' },
-  G7: { text: "Nothing that tools run by themselves reaches the user's tree unapproved", against: 'A1–A3' },
+  G7: { text: "No file that tools on the host execute automatically reaches the user's tree unapproved", against: 'A1–A3' },
   G8: { text: 'A path that a sandbox controls is never followed on the host', against: 'A1–A3' },
-  G9: { text: 'There is no route but the gateway; without it traffic fails at once and never opens', against: 'A1–A2' },
+  G9: {
+    text: 'There is no route but the gateway; without it, connections fail at once instead of finding another way',
+    against: 'A1–A2',
+  },
   G10: { text: 'A destination outside the policy is neither resolved nor dialled', against: 'A1–A2' },
-  G11: { text: 'One canonical destination is used throughout; what has no canonical form is refused', against: 'A1–A2' },
-  G12: { text: 'Where TLS is opened each request is parsed, judged and built anew, and none ends another', against: 'A1–A2' },
+  G11: {
+    text: 'One canonical destination is used throughout; a destination without a canonical form is refused',
+    against: 'A1–A2',
+  },
+  G12: {
+    text: 'Where TLS is terminated, each request is parsed, judged and rebuilt, and none can end another',
+    against: 'A1–A2',
+  },
   G13: {
     text: 'Credentials never enter a sandbox, go only to their declared place at the declared host over verified TLS, and are removed from what comes back',
     against: 'A1–A3, A7',
@@ -54,18 +63,21 @@ export const guarantees = {
     against: 'A1–A4',
   },
   G16: {
-    text: 'A missing layer, unreadable policy, full disk, dead gateway or dead journal stops work and says its name',
+    text: 'A missing layer, unreadable policy, full disk, dead gateway or dead journal stops work, and the error names it',
     against: 'faults',
   },
   G17: { text: 'Every effect has one record', against: 'A1–A4' },
-  G18: { text: 'Changing, removing, reordering or shortening the journal is found by whoever holds the witness', against: 'A7' },
-  G19: { text: "Nothing a sandbox emits drives the operator's terminal through what Casemate prints", against: 'A1' },
+  G18: {
+    text: 'Whoever holds the witness detects records that were changed, removed or reordered, and a shortened journal',
+    against: 'A7',
+  },
+  G19: { text: "Nothing a sandbox emits can control the operator's terminal through what Casemate prints", against: 'A1' },
   G20: { text: 'Sandboxes cannot reach, read or slow one another', against: 'A1–A2' },
   G21: { text: 'The control socket cannot be reached from inside or by other users', against: 'A1, A6' },
   G22: { text: 'Processes, memory, disk, files, log and connections have limits', against: 'A1–A2' },
   G23: { text: 'Every way into a sandbox has the same confinement', against: 'A4' },
   G24: { text: 'Destroyed means gone', against: 'A1, A6' },
-  G25: { text: 'Images by digest; versions below the known-good floor are refused', against: 'A3' },
+  G25: { text: 'Images are identified by digest; runtime versions below the known-good floor are refused', against: 'A3' },
 } as const satisfies Record<string, Guarantee>;
 
 export type GuaranteeId = keyof typeof guarantees;

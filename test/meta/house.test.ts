@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { generatedDocs } from '../../scripts/docs.ts';
+import { guaranteeIds, guarantees } from '../../src/proof/guarantees.ts';
 import { probes } from '../../src/proof/probes.ts';
 import { version } from '../../src/system/version.ts';
 import { linkFaults, manifestFaults, pathFaults } from './house.ts';
@@ -60,6 +61,16 @@ describe('the threat model', () => {
   const rows = (tree.find(({ path }) => path === 'docs/threat-model.md')?.text ?? '')
     .split('\n')
     .filter((line) => /^\| G\d+ \|/.test(line));
+
+  test('says of each guarantee what a proof says of it', () => {
+    const said = rows.map((row) =>
+      row
+        .split('|')
+        .map((cell) => cell.trim())
+        .slice(1, 3),
+    );
+    expect(said).toEqual(guaranteeIds.map((id) => [id, guarantees[id].text]));
+  });
 
   test('names for each guarantee it says is held the test that attacks it, or a probe of that guarantee', () => {
     const attacked = (row: string): boolean => {
