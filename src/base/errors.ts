@@ -39,7 +39,7 @@ export const errorCodes = {
   PROOF_FAILED: { fault: 'host', exit: 125, about: 'a sandbox did not pass its probes, so nothing was started in it' },
   JOURNAL_UNWRITABLE: { fault: 'host', exit: 125, about: 'the journal cannot be written, so nothing may start' },
   JOURNAL_INVALID: { fault: 'host', exit: 125, about: 'the journal was changed, shortened or is malformed' },
-  STORE_FAILED: { fault: 'host', exit: 125, about: 'the state file cannot be read or written' },
+  STORE_FAILED: { fault: 'host', exit: 125, about: 'a file or folder of the state cannot be read or written' },
   DAEMON_UNREACHABLE: { fault: 'host', exit: 125, about: 'the daemon did not answer' },
   DISK_FULL: { fault: 'host', exit: 125, about: 'there is no room left where a file had to be written' },
   OUTPUT_UNWRITABLE: { fault: 'host', exit: 125, about: 'what a command printed could not be written where it was sent' },
@@ -85,7 +85,9 @@ export function toCasemateError(value: unknown): CasemateError {
     return value;
   }
   return (
-    diskFull(value) ?? new CasemateError('INTERNAL', value instanceof Error ? value.message : String(value), { cause: value })
+    diskFull(value) ??
+    notWritable(value) ??
+    new CasemateError('INTERNAL', value instanceof Error ? value.message : String(value), { cause: value })
   );
 }
 
@@ -99,5 +101,38 @@ function diskFull(value: unknown): CasemateError | undefined {
   return new CasemateError('DISK_FULL', `the disk or its quota is full${where}`, {
     cause: value,
     hint: 'Free space there, or point CASEMATE_HOME to a larger disk.',
+  });
+}
+
+/** Calls of the system whose `EACCES` says that a place may not be used; of others, such as the start of a program, it says other things. */
+const onPlaces = new Set([
+  'open',
+  'mkdir',
+  'mkdtemp',
+  'rename',
+  'unlink',
+  'rmdir',
+  'link',
+  'symlink',
+  'chmod',
+  'fchmod',
+  'copyfile',
+]);
+
+/** A read-only file system, or a folder of somebody else: the host's, and no defect either. */
+function notWritable(value: unknown): CasemateError | undefined {
+  if (!(value instanceof Error && 'code' in value && 'path' in value && typeof value.path === 'string')) {
+    return undefined;
+  }
+  const syscall = 'syscall' in value ? String(value.syscall) : '';
+  const mayNot = (value.code === 'EACCES' || value.code === 'EPERM') && onPlaces.has(syscall);
+  if (value.code !== 'EROFS' && !mayNot) {
+    return undefined;
+  }
+  const what = syscall === 'open' && mayNot ? 'open' : 'write';
+  const why = mayNot ? 'permission denied' : 'its file system is read-only';
+  return new CasemateError('STORE_FAILED', `cannot ${what} ${value.path}: ${why}`, {
+    cause: value,
+    hint: 'Where Casemate keeps its own files there (in your home folder, or in CASEMATE_HOME), set CASEMATE_HOME to a folder that you may write to.',
   });
 }

@@ -6,7 +6,7 @@ import { CasemateError } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
 import { systemClock, type Clock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
-import { isErrno, privateFolder } from '../system/files.ts';
+import { isErrno, makeFolders, privateFolder } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
 import { aptSession, type AptSession } from './apt-session.ts';
 import { billOfMaterials } from './bom.ts';
@@ -57,7 +57,7 @@ export async function buildImage(chain: RecipeChain, deps: BuildDeps, options: B
   // Ids that are missing are told of before anything is downloaded.
   await tools.run('true', []);
   await privateFolder(deps.paths.images);
-  await mkdir(deps.paths.cache, { recursive: true, mode: 0o700 });
+  makeFolders(deps.paths.cache);
   const unlock = await lockBuilds(deps.paths.images, { env: tools.env, progress: deps.progress, signal: deps.signal });
   try {
     await sweep(deps.paths.images, tools, deps.progress);

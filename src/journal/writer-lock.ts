@@ -23,12 +23,26 @@ export async function lockWriter(folder: string): Promise<WriterLock> {
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
-    throw new CasemateError('JOURNAL_UNWRITABLE', `another process writes the journal in ${folder}`, {
-      cause: error,
+    throw lockFault(folder, error);
+  }
+  return { release: () => database.close() };
+}
+
+/** SQLITE_BUSY: another has it. Anything else, such as a full disk, is a fault, and no proof that somebody writes. */
+const busy = 5;
+
+function lockFault(folder: string, cause: unknown): CasemateError {
+  if (cause instanceof Error && 'errcode' in cause && cause.errcode === busy) {
+    return new CasemateError('JOURNAL_UNWRITABLE', `another process writes the journal in ${folder}`, {
+      cause,
       hint: 'A journal has one writer: the daemon. See: casemate daemon status',
     });
   }
-  return { release: () => database.close() };
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new CasemateError('JOURNAL_UNWRITABLE', `cannot lock ${join(folder, 'writer.lock')}: ${why}`, {
+    cause,
+    hint: 'Check free space and permissions of that folder; the file itself holds nothing and may be removed.',
+  });
 }
 
 async function makeLockFile(path: string): Promise<void> {

@@ -58,7 +58,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate cp', () =
   });
 
   it.each([
-    [['cp', 'one', 'two'], 'neither of both is a path in a sandbox'],
+    [['cp', 'one', 'two'], 'neither argument is a path in a sandbox'],
     [['cp', 'box:one', 'box:two'], 'both are a path in a sandbox'],
     [['cp', 'box:one'], 'DESTINATION'],
     [['cp', 'gone:one', '.'], 'no sandbox is named "gone"'],

@@ -77,8 +77,8 @@ function sidesOf(source: string, destination: string): Sides {
   if (from === undefined && to !== undefined) {
     return { direction: 'to_container', ...to, host: source };
   }
-  const what = from === undefined ? 'neither of both is' : 'both are';
-  throw new CasemateError('USAGE', `cp goes between the host and a sandbox: ${what} a path in a sandbox (NAME:PATH)`, {
+  const what = from === undefined ? 'neither argument is a path' : 'both arguments are paths';
+  throw new CasemateError('USAGE', `cp copies between the host and a sandbox: ${what} in a sandbox (NAME:PATH)`, {
     hint: 'For example: casemate cp work:dist ./dist, or: casemate cp ./data.csv work:',
   });
 }

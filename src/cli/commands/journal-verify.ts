@@ -6,6 +6,7 @@ import { visible, visibleJson } from '../../base/text.ts';
 import { verifyBundle } from '../../journal/bundle.ts';
 import { keyIdOf, publicKeyPath, readPublicKey } from '../../journal/journal-keys.ts';
 import { verifyJournal, verifySegments, type JournalVerdict } from '../../journal/verify-journal.ts';
+import { listSegments } from '../../journal/segments.ts';
 import { readWitness } from '../../journal/witness.ts';
 import type { CommandContext, CommandRow } from '../command.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
@@ -32,8 +33,12 @@ function withoutJournal(error: unknown): Verified {
   if (code !== 'JOURNAL_INVALID') {
     throw error;
   }
+  return { verdict: invalid(message), keyId: undefined };
+}
+
+function invalid(why: string): JournalVerdict {
   const nothing = { records: 0, segments: 0, head: undefined, signedThrough: 0, unsigned: 0, witnessed: undefined };
-  return { verdict: { valid: false, ...nothing, fault: { segment: 'journal', line: 0, why: message } }, keyId: undefined };
+  return { valid: false, ...nothing, fault: { segment: 'journal', line: 0, why } };
 }
 
 interface Verified {
@@ -59,6 +64,10 @@ async function verdictFor(parsed: ParsedOptions, { paths, cwd }: CommandContext)
   const publicKey = await readPublicKey(publicKeyPath(folder));
   const keyId = publicKey === undefined ? undefined : keyIdOf(publicKey);
   if (file === undefined) {
+    // With a witness there was a journal once, and that it is gone is a finding. Without both there never was one here.
+    if (publicKey === undefined && (await listSegments(folder)).length === 0 && (await readWitness(witnessPath)) === undefined) {
+      return { verdict: invalid(`there is none yet in ${folder}; the first command that starts a sandbox begins it`), keyId };
+    }
     return { verdict: await verifyJournal(folder, { witnessPath }), keyId };
   }
   const segment = { name: file, path: resolve(cwd, file) };

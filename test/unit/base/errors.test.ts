@@ -25,4 +25,24 @@ describe('an error that nobody foresaw', () => {
     });
     expect(toCasemateError(systemError(code, { path: '/var/lib/one' })).message).toContain('no room for /var/lib/one');
   });
+
+  it.each([
+    ['EROFS', 'open', 'cannot write /home/me/.local: its file system is read-only'],
+    ['EROFS', 'mkdir', 'cannot write /home/me/.local: its file system is read-only'],
+    ['EACCES', 'mkdir', 'cannot write /home/me/.local: permission denied'],
+    ['EPERM', 'rename', 'cannot write /home/me/.local: permission denied'],
+    ['EACCES', 'open', 'cannot open /home/me/.local: permission denied'],
+  ])('is a place that may not be used, and no defect: %s of %s', (code, syscall, message) => {
+    expect(toCasemateError(systemError(code, { syscall, path: '/home/me/.local' }))).toMatchObject({
+      code: 'STORE_FAILED',
+      message,
+      hint: expect.stringContaining('CASEMATE_HOME'),
+    });
+  });
+
+  it('is a defect where something else was not permitted', () => {
+    for (const syscall of ['spawn x', 'stat', 'kill']) {
+      expect(toCasemateError(systemError('EACCES', { syscall, path: '/x' }))).toMatchObject({ code: 'INTERNAL' });
+    }
+  });
 });
