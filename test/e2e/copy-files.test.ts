@@ -59,7 +59,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('casemate cp', () =
 
   it.each([
     [['cp', 'one', 'two'], 'neither argument is a path in a sandbox'],
-    [['cp', 'box:one', 'box:two'], 'both are a path in a sandbox'],
+    [['cp', 'box:one', 'box:two'], 'both arguments are paths in a sandbox'],
     [['cp', 'box:one'], 'DESTINATION'],
     [['cp', 'gone:one', '.'], 'no sandbox is named "gone"'],
     [['cp', 'box:nothing-there', '.'], '/workspace/nothing-there: No such file or directory'],

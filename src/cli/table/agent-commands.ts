@@ -9,13 +9,15 @@ export const agentCommands: CommandTable = {
     usage: '',
     options: [json],
     about:
-      "Beside those of this program, YAML and JSON files describe agents: yours in the folder agents beside your policy, the organisation's beside its own. A project's files are never among them, because an agent says where credentials go.",
+      'Besides the built-in agents, YAML and JSON files describe agents: yours in the folder agents beside your ' +
+      "policy, the organisation's beside its own. Files of a project are never used, because an agent says where " +
+      'credentials go.',
     examples: ['casemate agent ls'],
     load: () => import('../commands/agent-ls.ts'),
   },
   'agent show': {
     group: 'Agents',
-    summary: 'Show how an agent starts, what it reaches and what it finds in its home',
+    summary: 'Show how an agent starts, what it can reach and what its home folder contains',
     usage: 'NAME',
     options: [json],
     examples: ['casemate agent show claude'],
@@ -23,7 +25,7 @@ export const agentCommands: CommandTable = {
   },
   'agent check': {
     group: 'Agents',
-    summary: 'Check a file that describes an agent, wherever it lies',
+    summary: 'Check a file that describes an agent',
     usage: 'FILE',
     options: [json],
     examples: ['casemate agent check ./opencode.yaml'],

@@ -8,18 +8,20 @@ export const callerCommands: CommandTable = {
     summary: 'Serve sandboxes to an agent over the Model Context Protocol',
     usage: '[--root PATH...] [--caller NAME] [--policy FILE] [--pace N]',
     options: [
-      { name: 'root', value: 'PATH', repeats: true, about: 'folder below which projects may lie (default: here)' },
-      { name: 'caller', value: 'NAME', about: 'whose sessions these are; each name sees its own alone (default: mcp)' },
+      { name: 'root', value: 'PATH', repeats: true, about: "folder that contains the caller's projects (default: here)" },
+      { name: 'caller', value: 'NAME', about: 'whose sessions these are; each name sees only its own (default: mcp)' },
       {
         name: 'policy',
         value: 'FILE',
-        about: 'policy that holds for it in the place of your own; it must lie in none of its roots',
+        about: 'policy for this caller in place of yours; must be outside its roots',
       },
-      { name: 'pace', value: 'N', about: 'let it call each tool N times as much and as often as usual, up to 1000 (default 1)' },
+      { name: 'pace', value: 'N', about: 'allow N times the usual rate of calls for each tool, up to 1000 (default 1)' },
     ],
     about:
-      'For clients that start a server themselves, such as Claude Code. It speaks over standard input and output until the client goes; sessions stay. ' +
-      'A caller makes, uses and removes its own sandboxes within its roots, and can only ask for less than the policy gives: approving, trusting, credentials, waivers are not among its tools.',
+      'For clients that start a server themselves, such as Claude Code. It communicates over standard input and ' +
+      'output until the client disconnects; sessions stay. A caller creates, uses and removes its own sandboxes ' +
+      'within its roots, and can only ask for less than the policy allows: it has no tools to approve, trust, waive ' +
+      'or manage credentials.',
     examples: ['casemate mcp --root ~/projects', 'claude mcp add casemate -- casemate mcp --root ~/projects'],
     load: () => import('../commands/mcp.ts'),
   },
@@ -29,18 +31,19 @@ export const callerCommands: CommandTable = {
     usage: '[--port N] [--host NAME...] [--listen ADDRESS --tls-cert FILE --tls-key FILE]',
     options: [
       { name: 'port', value: 'N', about: 'port (default 7391)' },
-      { name: 'listen', value: 'ADDRESS', about: 'address of this machine (default 127.0.0.1); beyond loopback with TLS alone' },
+      { name: 'listen', value: 'ADDRESS', about: 'address to listen on (default 127.0.0.1); beyond loopback only with TLS' },
       {
         name: 'host',
         value: 'NAME',
         repeats: true,
-        about: 'name under which it is reached beside loopback; requests that say another are refused',
+        about: 'name under which clients reach it, besides loopback; requests for any other name are refused',
       },
-      { name: 'tls-cert', value: 'FILE', about: 'certificate and those of its issuers, PEM' },
-      { name: 'tls-key', value: 'FILE', about: 'its key, PEM, readable by you alone' },
+      { name: 'tls-cert', value: 'FILE', about: "certificate with its issuers' certificates, PEM" },
+      { name: 'tls-key', value: 'FILE', about: 'its private key, PEM, readable only by you' },
     ],
     about:
-      'Streamable HTTP at /mcp, until it is stopped. Each caller has a token, a role and roots of its own and sees its own sessions alone. Nothing listens beyond this machine unless --listen says so, and then with TLS.',
+      'Streamable HTTP at /mcp, until it is stopped. Each caller has its own token, role and roots, and sees only its ' +
+      'own sessions. It listens on this machine only, unless --listen says otherwise, and then with TLS.',
     examples: [
       'casemate mcp serve',
       'casemate mcp serve --port 8000',
@@ -53,18 +56,18 @@ export const callerCommands: CommandTable = {
     summary: 'Give an agent or program a token for casemate mcp serve',
     usage: 'NAME --root PATH... [--role ROLE] [--policy FILE] [--expires TIME]',
     options: [
-      { name: 'root', value: 'PATH', repeats: true, about: 'folder below which its projects may lie' },
+      { name: 'root', value: 'PATH', repeats: true, about: "folder that contains the caller's projects" },
       {
         name: 'role',
         value: 'viewer|operator|admin',
-        about: 'viewer looks, operator makes and uses its own (default), admin has those of all callers',
+        about: 'viewer looks at its own sandboxes, operator creates and uses its own (default), admin has those of all callers',
       },
       {
         name: 'policy',
         value: 'FILE',
-        about: 'policy that holds for it in the place of your own; it must lie in none of its roots',
+        about: 'policy for this caller in place of yours; must be outside its roots',
       },
-      { name: 'expires', value: 'TIME', about: 'the token is worth nothing after this long, e.g. 30d (default: never)' },
+      { name: 'expires', value: 'TIME', about: 'the token expires after this long, e.g. 30d (default: never)' },
       json,
     ],
     examples: [
@@ -84,7 +87,7 @@ export const callerCommands: CommandTable = {
   },
   'caller revoke': {
     group: 'Agents and programs',
-    summary: 'Take a token back; the sandboxes stay',
+    summary: 'Revoke a token; its sandboxes stay',
     usage: 'NAME',
     options: [json],
     examples: ['casemate caller revoke ci'],

@@ -22,7 +22,8 @@ export const credentialCommands: CommandTable = {
       json,
     ],
     about:
-      'The value is asked for without being shown, or read from standard input; never give it as an argument. A running sandbox has it at once.',
+      'You are asked for the value, which is not shown, or it is read from standard input; never give it as an ' +
+      'argument. Running sandboxes use it at once.',
     examples: [
       'casemate credentials set github',
       'casemate credentials set npm --from-env NPM_TOKEN',
@@ -35,30 +36,30 @@ export const credentialCommands: CommandTable = {
     summary: 'List credentials: source, hosts, age, last use; never a value',
     usage: '',
     options: [json],
-    about: 'Commands and keychains are not asked: their state is "not tried".',
+    about: 'Commands and keychains are not queried here: their state is "not tried".',
     examples: ['casemate credentials ls', 'casemate credentials ls --json'],
     load: () => import('../commands/credentials-ls.ts'),
   },
   'credentials test': {
     group: 'Credentials',
-    summary: 'Make one real call that changes nothing, and say what came of it',
+    summary: 'Test a credential with one real, read-only request',
     usage: 'NAME [OPTION...]',
     options: [
-      { name: 'path', value: 'PATH', about: 'what to GET, for providers without a call of their own here' },
-      { name: 'host', value: 'HOST', about: 'which of its hosts to ask' },
+      { name: 'path', value: 'PATH', about: 'path to GET, for providers without a built-in test request' },
+      { name: 'host', value: 'HOST', about: 'which of its hosts to use' },
       json,
     ],
-    about: 'Exit code 1 when the call was not accepted. One accepted call says nothing about others.',
+    about: 'Exit code 1 if the request was not accepted. One accepted request says nothing about others.',
     examples: ['casemate credentials test github', 'casemate credentials test gitlab --path /api/v4/user'],
     load: () => import('../commands/credentials-test.ts'),
   },
   'credentials rotate': {
     group: 'Credentials',
-    summary: 'Give a credential a new value, in force at once in every running sandbox',
+    summary: "Replace a credential's value, at once in every running sandbox",
     usage: 'NAME [OPTION...] [-- COMMAND ARG...]',
     options: [
       ...secretOptions,
-      { name: 'reread', about: 'no new value: read its source (variable of this shell, file, command) again' },
+      { name: 'reread', about: 'no new value: read it again from its source (variable of this shell, file, command)' },
       json,
     ],
     examples: ['casemate credentials rotate github', 'casemate credentials rotate gitlab --reread'],
@@ -70,7 +71,8 @@ export const credentialCommands: CommandTable = {
     usage: 'NAME [--sandbox SANDBOX]',
     options: [{ name: 'sandbox', value: 'SANDBOX', about: 'only in this one' }, json],
     about:
-      'It stays so, over restarts too, until it is restored; a new value (set, rotate) ends a revocation for all, not one for a single sandbox.',
+      'The credential stays revoked, also across restarts, until it is restored. A new value (set, rotate) ends a ' +
+      'revocation for all sandboxes, but not one for a single sandbox.',
     examples: ['casemate credentials revoke github', 'casemate credentials revoke anthropic --sandbox work'],
     load: () => import('../commands/credentials-revoke.ts'),
   },
@@ -86,35 +88,36 @@ export const credentialCommands: CommandTable = {
     group: 'Credentials',
     summary: 'Remove a sealed credential; sandboxes that use it are cut off',
     usage: 'NAME [--confirm NAME]',
-    options: [{ name: 'confirm', value: 'NAME', about: 'the name once more, instead of typing it when asked' }, json],
+    options: [{ name: 'confirm', value: 'NAME', about: 'repeat the name here instead of typing it when asked' }, json],
     examples: ['casemate credentials rm github', 'casemate credentials rm github --confirm github'],
     load: () => import('../commands/credentials-rm.ts'),
   },
   login: {
     group: 'Credentials',
-    summary: "Log in with an agent's subscription, on this host",
+    summary: "Log in with an agent's subscription",
     usage: '[AGENT] [OPTION...]',
     options: [
       { name: 'import', about: "take over the login that the agent's own client keeps on this host" },
-      { name: 'loopback', about: 'let the browser on this machine bring the code, instead of pasting it' },
-      { name: 'status', about: 'show the logins and until when they are valid' },
+      { name: 'loopback', about: 'let the browser on this machine deliver the code, instead of pasting it' },
+      { name: 'status', about: 'show the logins and how long they are valid' },
       {
         name: 'server',
         value: 'ORIGIN',
-        about: "another authorization server than the maker's, such as a stand-in on this host",
+        about: "an authorization server other than the vendor's, such as a stand-in on this host",
       },
       { name: 'yes', about: 'with --import: do not ask' },
       json,
     ],
     about:
-      'AGENT is claude or codex. The login is a family of tokens of its own: what the agent does on this host outside of casemate is not touched. It is sealed, ' +
-      'renewed here once for all sandboxes, and no sandbox holds a token of it. With --import casemate owns the login of the host from then on.',
+      "AGENT is claude or codex. This creates a separate login: the agent's login on this host outside of casemate is " +
+      'not touched. Its tokens are sealed and renewed on this host, once for all sandboxes, and no sandbox holds any ' +
+      "of them. With --import, casemate takes over the host's login from then on.",
     examples: ['casemate login claude', 'casemate login codex', 'casemate login claude --import', 'casemate login --status'],
     load: () => import('../commands/login.ts'),
   },
   logout: {
     group: 'Credentials',
-    summary: "End an agent's login at its server and forget it",
+    summary: "End an agent's login at its server, and delete it here",
     usage: 'AGENT [OPTION...]',
     options: [json],
     examples: ['casemate logout claude'],

@@ -5,10 +5,10 @@ import { json } from './shared-options.ts';
 export const hostCommands: CommandTable = {
   tour: {
     group: 'This host',
-    summary: 'Show the whole way once: an agent mends a sample project in a sandbox',
-    usage: '',
+    summary: 'Demonstrate everything once: an agent repairs a sample project in a sandbox',
+    usage: '[OPTION...]',
     options: [
-      { name: 'stand-in', about: 'use the stand-in for the model API even when a key is there' },
+      { name: 'stand-in', about: 'use the stand-in for the model API even if there is a key' },
       { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime' },
       { name: 'waive', value: 'LAYER', repeats: true, about: 'accept that this host lacks a protection layer' },
       json,
@@ -18,25 +18,25 @@ export const hostCommands: CommandTable = {
   },
   setup: {
     group: 'This host',
-    summary: 'Prepare this host: check programs, make folders and keys, build images',
-    usage: '',
+    summary: 'Prepare this host: create folders and build images',
+    usage: '[OPTION...]',
     options: [{ name: 'image', value: 'RECIPE', repeats: true, about: 'images to build (default: base)' }, json],
     examples: ['casemate setup', 'casemate setup --image base --image claude'],
     load: () => import('../commands/setup.ts'),
   },
   doctor: {
     group: 'This host',
-    summary: 'Say what this host can protect and what is missing, each by a probe',
-    usage: '',
+    summary: 'Probe which protections this host provides and what is missing',
+    usage: '[OPTION...]',
     options: [
-      { name: 'engine', value: 'oci|docker|podman', about: 'what makes sandboxes (default: oci); the others are named, too' },
+      { name: 'engine', value: 'oci|docker|podman', about: 'engine to examine (default: oci); the others are listed, too' },
       { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime to examine' },
-      { name: 'layers', about: 'only programs and layers: start no sandbox' },
+      { name: 'layers', about: 'test only programs and layers; start no sandbox' },
       json,
     ],
     about:
-      'Programs and protection layers are tried one by one; then a throw-away sandbox is attacked by the quick probes of casemate prove. ' +
-      'Exit code 1 when a layer is missing or a guarantee does not hold.',
+      'Programs and protection layers are tested one by one; then a throw-away sandbox is attacked with the quick ' +
+      'probes of casemate prove. Exit code 1 if a layer is missing or a guarantee does not hold.',
     examples: ['casemate doctor', 'casemate doctor --json'],
     load: () => import('../commands/doctor.ts'),
   },
@@ -58,7 +58,7 @@ export const hostCommands: CommandTable = {
   },
   completion: {
     group: 'This host',
-    summary: 'Print completion for a shell',
+    summary: 'Print a completion script for a shell',
     usage: 'bash|zsh|fish',
     options: [],
     examples: [

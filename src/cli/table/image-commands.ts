@@ -9,7 +9,7 @@ export const imageCommands: CommandTable = {
     usage: '[RECIPE]',
     options: [
       { name: 'locked', about: "use exactly the versions of the recipe's last lock" },
-      { name: 'no-cache', about: 'build every part again' },
+      { name: 'no-cache', about: 'rebuild every part' },
       json,
     ],
     examples: ['casemate image build', 'casemate image build claude', 'casemate image build ./recipe.yaml --locked'],

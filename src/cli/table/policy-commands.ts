@@ -5,7 +5,7 @@ import { json, makeOptions, policyFile } from './shared-options.ts';
 export const policyCommands: CommandTable = {
   plan: {
     group: 'Policy',
-    summary: 'Print all that a start here would do, with its hash; starts nothing',
+    summary: 'Print everything a start here would do, with its hash; starts nothing',
     usage: '[OPTION...]',
     options: [...makeOptions.filter((option) => option.name !== 'trust'), json],
     examples: ['casemate plan', 'casemate plan --agent claude --json'],
@@ -23,7 +23,7 @@ export const policyCommands: CommandTable = {
     group: 'Policy',
     summary: 'Say which rule of which file decides about a destination',
     usage: 'HOST[:PORT] [METHOD PATH]',
-    options: [policyFile, { name: 'agent', value: 'AGENT', about: 'as if this agent were used' }, json],
+    options: [policyFile, { name: 'agent', value: 'AGENT', about: 'decide as if this agent were used' }, json],
     examples: ['casemate policy explain api.anthropic.com', 'casemate policy explain example.com:8443 GET /v1/x'],
     load: () => import('../commands/policy-explain.ts'),
   },
@@ -37,11 +37,12 @@ export const policyCommands: CommandTable = {
   },
   'policy trust': {
     group: 'Policy',
-    summary: 'Approve what the project policy asks for, for its present content',
+    summary: 'Approve what the project policy asks for in its present content',
     usage: '[FILE]',
     options: [{ name: 'yes', about: 'approve without being asked' }, json],
     about:
-      'A project file cannot grant itself anything: each host it opens or limit it raises needs a human once, until the file changes.',
+      'A project file cannot grant itself anything: a person must approve each host it opens and each limit it ' +
+      'raises, once, and again when the file changes.',
     examples: ['casemate policy trust'],
     load: () => import('../commands/policy-trust.ts'),
   },

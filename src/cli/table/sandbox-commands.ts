@@ -13,11 +13,12 @@ export const sandboxCommands: CommandTable = {
       { name: 'prompt', short: 'p', value: 'TEXT', about: 'give the agent one task instead of a session' },
       { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h (exit code 124)' },
       queue,
-      { name: 'prove', about: 'attack the sandbox first (about a second) and start nothing in it unless all held' },
+      { name: 'prove', about: 'attack the sandbox first (about a second), and start nothing in it unless every probe held' },
     ],
     about:
-      "Without a command the policy's agent starts. The sandbox sees the workspace as /workspace, has no route but the gateway, " +
-      "and holds phantoms instead of credentials. The exit code is the command's own; 125 is ours, 124 a time-out, 2 bad input.",
+      "Without a command the policy's agent starts. The sandbox sees the workspace as /workspace, has no route but " +
+      'the gateway, and holds phantoms instead of credentials. The exit code is that of the command; 125 means that ' +
+      'casemate or the host failed, 124 a time-out, 2 bad input.',
     examples: [
       'casemate run -- npm test',
       'casemate run --agent claude',
@@ -29,26 +30,27 @@ export const sandboxCommands: CommandTable = {
   },
   create: {
     group: 'Sandboxes',
-    summary: 'Make a sandbox without starting it',
+    summary: 'Create a sandbox without starting it',
     usage: 'NAME [OPTION...]',
     options: [...makeOptions.filter((option) => option.name !== 'name'), json],
     about:
-      'Policy, image and credentials are checked now, the layers of the host when it starts. Nothing runs until casemate start.',
+      "Policy, image and credentials are checked now, the host's protection layers when it starts. Nothing runs until " +
+      'casemate start.',
     examples: ['casemate create work', 'casemate create work --agent claude --policy ./casemate.yaml'],
     load: () => import('../commands/create.ts'),
   },
   start: {
     group: 'Sandboxes',
-    summary: 'Start a sandbox that was made or stopped',
+    summary: 'Start a sandbox that was created or stopped',
     usage: 'NAME [--queue TIME]',
     options: [json, queue],
-    about: 'Workspace and home are as they were. Credentials are read again from their sources.',
+    about: 'Workspace and home folder are as they were. Credentials are read again from their sources.',
     examples: ['casemate start work'],
     load: () => import('../commands/start.ts'),
   },
   stop: {
     group: 'Sandboxes',
-    summary: 'Stop a sandbox; workspace and home stay',
+    summary: 'Stop a sandbox; its workspace and home folder stay',
     usage: 'NAME',
     options: [json],
     examples: ['casemate stop work'],
@@ -64,10 +66,10 @@ export const sandboxCommands: CommandTable = {
   },
   destroy: {
     group: 'Sandboxes',
-    summary: 'Remove a sandbox and its home; the workspace is never touched',
+    summary: 'Remove a sandbox and its home folder; the workspace is never touched',
     usage: 'NAME [--confirm NAME]',
     options: [
-      { name: 'confirm', value: 'NAME', about: 'the name once more, instead of typing it when asked' },
+      { name: 'confirm', value: 'NAME', about: 'repeat the name here instead of typing it when asked' },
       { name: 'dry-run', about: 'list what would be removed and kept, and stop' },
       json,
     ],
@@ -76,16 +78,17 @@ export const sandboxCommands: CommandTable = {
   },
   reap: {
     group: 'Sandboxes',
-    summary: 'Remove sandboxes that nobody will come back for',
+    summary: 'Remove sandboxes that nobody will use again',
     usage: '[--dry-run] [--confirm reap]',
     options: [
       { name: 'dry-run', about: 'list them, and stop' },
-      { name: 'confirm', value: 'reap', about: 'the word, instead of typing it when asked' },
+      { name: 'confirm', value: 'reap', about: 'give the word here instead of typing it when asked' },
       json,
     ],
     about:
-      'Those of callers whose token is gone or whose time is over, those whose command died, and what the engine holds though nothing is known of it. ' +
-      'Yours and those that run for a caller are not among them. Each removal is recorded.',
+      'Removes sandboxes of callers whose token is gone or has expired, sandboxes whose command died, and containers ' +
+      'that the engine still holds but casemate does not know. Your own sandboxes, and those still running for a ' +
+      'caller, are not touched. Each removal is recorded.',
     examples: ['casemate reap --dry-run', 'casemate reap'],
     load: () => import('../commands/reap.ts'),
   },
@@ -94,12 +97,12 @@ export const sandboxCommands: CommandTable = {
     summary: 'Run a command in a running sandbox',
     usage: 'NAME [OPTION...] -- COMMAND ARG...',
     options: [
-      { name: 'cwd', value: 'PATH', about: 'folder inside, from /workspace on (default: that)' },
+      { name: 'cwd', value: 'PATH', about: 'folder inside, relative to /workspace (default: /workspace)' },
       { name: 'env', value: 'NAME=VALUE', repeats: true, about: 'variable for this command' },
       { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s or 2h (exit code 124)' },
-      { name: 'no-tty', about: 'no terminal even when there is one' },
+      { name: 'no-tty', about: 'do not allocate a terminal, even if there is one here' },
     ],
-    about: 'Arguments arrive as they are written: no shell reads them. Streams pass through byte for byte.',
+    about: 'Arguments arrive exactly as written: no shell interprets them. Streams pass through byte for byte.',
     examples: ["casemate exec work -- printf %s '$(id)'", 'casemate exec work -- npm test'],
     load: () => import('../commands/exec.ts'),
   },
@@ -116,13 +119,14 @@ export const sandboxCommands: CommandTable = {
     summary: 'Copy files and folders into a running sandbox, or out of it',
     usage: 'NAME:PATH DESTINATION | SOURCE NAME:[PATH]',
     options: [
-      { name: 'overwrite', about: 'replace files that are there' },
+      { name: 'overwrite', about: 'replace existing files' },
       { name: 'timeout', value: 'TIME', about: 'end after this long, e.g. 90s (default: 10m)' },
       json,
     ],
     about:
-      'Paths in the sandbox start in /workspace. Each file is hashed at both ends. Links, devices and pipes are refused, and so ' +
-      'is writing what programs of the host act on by themselves (.git, .vscode, .envrc and others).',
+      'Paths in the sandbox are relative to /workspace. Each file is hashed at both ends. Links, devices and pipes ' +
+      'are refused, and so are files that programs on the host act on by themselves (.git, .vscode, .envrc and ' +
+      'others).',
     examples: ['casemate cp work:/home/agent/report.md .', 'casemate cp ./data work:data'],
     load: () => import('../commands/cp.ts'),
   },
@@ -144,15 +148,16 @@ export const sandboxCommands: CommandTable = {
   },
   logs: {
     group: 'Sandboxes',
-    summary: 'Show what commands without a terminal printed',
+    summary: 'Show the output of commands that ran without a terminal',
     usage: 'NAME',
     options: [
       { name: 'tail', value: 'N', about: 'only the last N lines (default 200)' },
-      { name: 'raw', about: 'bytes as they were, for a file; never to a terminal' },
+      { name: 'raw', about: 'the unchanged bytes, for a file or pipe; refused on a terminal' },
       json,
     ],
     about:
-      'Control characters are shown as escapes. Sessions with a terminal are not recorded. Kept are the first 4 MiB of each command, and of a sandbox the newest 64 MiB and 256 commands.',
+      'Control characters are shown as escapes. Sessions with a terminal are not recorded. The first 4 MiB of each ' +
+      'command are kept, and the newest 64 MiB and 256 commands of each sandbox.',
     examples: ['casemate logs work', 'casemate logs work --tail 20'],
     load: () => import('../commands/logs.ts'),
   },
@@ -174,8 +179,8 @@ export const sandboxCommands: CommandTable = {
       json,
     ],
     about:
-      'Read from the journal, where each answer of a model says what it used. Spend is by the list prices in the program, or by ' +
-      '"prices" in the policy; it is no bill.',
+      'The figures come from the journal, where each model response is recorded with what it used. Spend is computed ' +
+      'from built-in list prices, or from "prices" in the policy; it is not a bill.',
     examples: ['casemate usage --sandbox work', 'casemate usage --since 24h --json'],
     load: () => import('../commands/usage.ts'),
   },

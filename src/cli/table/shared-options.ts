@@ -6,19 +6,19 @@ export const json: OptionRow = { name: 'json', about: 'print JSON instead of tex
 export const queue: OptionRow = {
   name: 'queue',
   value: 'TIME',
-  about: 'where as many sandboxes run as may, wait in the line for so long, one hour at most',
+  about: 'if the limit of running sandboxes is reached, wait in line up to this long, at most 1h',
 };
 
 export const policyFile: OptionRow = {
   name: 'policy',
   value: 'FILE',
-  about: 'project policy to use instead of casemate.yaml found from here upwards',
+  about: 'project policy to use instead of the casemate.yaml in this folder or above',
 };
 /** What `run`, `create` and `plan` share; `make-request.ts` reads it. */
 export const makeOptions: readonly OptionRow[] = [
   policyFile,
   { name: 'name', value: 'NAME', about: 'name of the sandbox (default: made from the folder)' },
-  { name: 'engine', value: 'oci|docker|podman|auto', about: 'what makes the sandbox' },
+  { name: 'engine', value: 'oci|docker|podman|auto', about: 'what runs the sandbox' },
   { name: 'runtime', value: 'runc|crun|runsc', about: 'container runtime' },
   { name: 'agent', value: 'AGENT', about: 'agent to use: claude, codex; none: commands only' },
   { name: 'image', value: 'RECIPE', about: "image recipe (default: the agent's, else base)" },

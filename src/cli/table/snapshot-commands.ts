@@ -5,17 +5,18 @@ import { json } from './shared-options.ts';
 export const snapshotCommands: CommandTable = {
   'snapshot take': {
     group: 'Sandboxes',
-    summary: "Keep a sandbox's home folder as it is",
+    summary: "Save a sandbox's home folder",
     usage: 'NAME [--label TEXT]',
-    options: [{ name: 'label', value: 'TEXT', about: 'a line to know it by' }, json],
+    options: [{ name: 'label', value: 'TEXT', about: 'a text to recognise it by' }, json],
     about:
-      'Not the workspace: git is for that. A sandbox that runs without a command is stopped for it. At most four are kept of each; they go with the sandbox, and can be put back into it alone.',
+      'A snapshot does not contain the workspace: use git for that. A sandbox that runs no command is stopped first. ' +
+      'Each sandbox can have four snapshots; they are removed with it, and can be restored only into it.',
     examples: ['casemate snapshot take work', 'casemate snapshot take work --label "before the upgrade"'],
     load: () => import('../commands/snapshot-take.ts'),
   },
   'snapshot ls': {
     group: 'Sandboxes',
-    summary: "List what is kept of a sandbox's home folder",
+    summary: "List the snapshots of a sandbox's home folder",
     usage: 'NAME',
     options: [json],
     examples: ['casemate snapshot ls work'],
@@ -23,11 +24,12 @@ export const snapshotCommands: CommandTable = {
   },
   'snapshot restore': {
     group: 'Sandboxes',
-    summary: "Put a sandbox's home folder back as it was kept",
+    summary: "Restore a sandbox's home folder from a snapshot",
     usage: 'NAME ID [--confirm NAME]',
-    options: [{ name: 'confirm', value: 'NAME', about: 'its name, instead of typing it when asked' }, json],
+    options: [{ name: 'confirm', value: 'NAME', about: 'repeat the name here instead of typing it when asked' }, json],
     about:
-      'What is in its home folder now is lost. The workspace, budgets, approvals and the journal stay as they are. A sandbox that runs without a command is stopped for it.',
+      'The present contents of the home folder are lost. The workspace, budgets, approvals and the journal stay as ' +
+      'they are. A sandbox that runs no command is stopped first.',
     examples: ['casemate snapshot restore work sn-0123456789abcdef'],
     load: () => import('../commands/snapshot-restore.ts'),
   },
