@@ -93,11 +93,11 @@ export function toCasemateError(value: unknown): CasemateError {
 
 /** Any write may be the one that finds no room, and it is never a defect. */
 function diskFull(value: unknown): CasemateError | undefined {
-  const isFull = value instanceof Error && 'code' in value && (value.code === 'ENOSPC' || value.code === 'EDQUOT');
-  if (!isFull) {
+  const { code, path } = systemFault(value);
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') {
     return undefined;
   }
-  const where = 'path' in value && typeof value.path === 'string' ? `: no room for ${value.path}` : '';
+  const where = path === '' ? '' : `: no room for ${path}`;
   return new CasemateError('DISK_FULL', `the disk or its quota is full${where}`, {
     cause: value,
     hint: 'Free space there, or point CASEMATE_HOME to a larger disk.',
@@ -121,18 +121,23 @@ const onPlaces = new Set([
 
 /** A read-only file system, or a folder of somebody else: the host's, and no defect either. */
 function notWritable(value: unknown): CasemateError | undefined {
-  if (!(value instanceof Error && 'code' in value && 'path' in value && typeof value.path === 'string')) {
-    return undefined;
-  }
-  const syscall = 'syscall' in value ? String(value.syscall) : '';
-  const mayNot = (value.code === 'EACCES' || value.code === 'EPERM') && onPlaces.has(syscall);
-  if (value.code !== 'EROFS' && !mayNot) {
+  const { code, syscall, path } = systemFault(value);
+  const mayNot = (code === 'EACCES' || code === 'EPERM') && onPlaces.has(syscall);
+  if (path === '' || (code !== 'EROFS' && !mayNot)) {
     return undefined;
   }
   const what = syscall === 'open' && mayNot ? 'open' : 'write';
   const why = mayNot ? 'permission denied' : 'its file system is read-only';
-  return new CasemateError('STORE_FAILED', `cannot ${what} ${value.path}: ${why}`, {
+  return new CasemateError('STORE_FAILED', `cannot ${what} ${path}: ${why}`, {
     cause: value,
     hint: 'Where Casemate keeps its own files there (in your home folder, or in CASEMATE_HOME), set CASEMATE_HOME to a folder that you may write to.',
   });
+}
+
+function systemFault(value: unknown): Readonly<Record<'code' | 'syscall' | 'path', string>> {
+  const said = (key: string): string => {
+    const what: unknown = value instanceof Error ? Reflect.get(value, key) : undefined;
+    return typeof what === 'string' ? what : '';
+  };
+  return { code: said('code'), syscall: said('syscall'), path: said('path') };
 }

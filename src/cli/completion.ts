@@ -1,4 +1,4 @@
-import type { CommandTable, OptionRow } from './command.ts';
+import type { CommandRow, CommandTable, OptionRow } from './command.ts';
 
 /** Completion scripts for three shells, made from the command table. Pure; the scripts start no program. */
 
@@ -36,7 +36,7 @@ complete -o default -F _casemate casemate
 export function zshCompletion(table: CommandTable): string {
   const rows = Object.entries(table).map(([name, row]) => {
     const specs = row.options.flatMap(zshOption).map((spec) => `        ${spec}`);
-    return `      ${quoted(name)})\n        _arguments -S ${quoted('--help[show help]')}${specs.map((spec) => ` \\\n${spec}`).join('')} '*:argument:_files' ;;`;
+    return `      ${quoted(name)})\n        _arguments -S ${quoted('--help[show help]')}${specs.map((spec) => ` \\\n${spec}`).join('')} ${quoted(`*:argument:${zshArguments(row)}`)} ;;`;
   });
   return `#compdef casemate
 _casemate() {
@@ -55,7 +55,7 @@ _casemate() {
 ${families(table)
   .map(
     ([first, seconds]) =>
-      `    ${quoted(first)}) if (( CURRENT == 3 )); then _values 'command' ${seconds.map(quoted).join(' ')}; return; fi ;;`,
+      `    ${quoted(first)}) if (( CURRENT == 3 ))${Object.hasOwn(table, first) ? ' && [[ $words[3] != -* ]]' : ''}; then _values 'command' ${seconds.map(quoted).join(' ')}; return; fi ;;`,
   )
   .join('\n')}
   esac
@@ -90,6 +90,10 @@ export function fishCompletion(table: CommandTable): string {
       lines.push(`complete -c casemate -n ${fishQuoted(seen)} -a ${fishQuoted(second)} -d ${fishQuoted(row.summary)}`);
     }
     const when = second === undefined ? seen : `${seen}; and __fish_seen_subcommand_from ${second}`;
+    const words = argumentChoices(row);
+    if (words.length > 0) {
+      lines.push(`complete -c casemate -n ${fishQuoted(when)} -a ${fishQuoted(words.join(' '))}`);
+    }
     lines.push(...row.options.map((option) => fishOption(when, option)));
   }
   return `${lines.join('\n')}\n`;
@@ -114,10 +118,20 @@ function secondWords(table: CommandTable, line: (name: string) => string): strin
 }
 
 function wordRows(table: CommandTable, line: (name: string, words: readonly string[]) => string): string {
-  const own = Object.entries(table).map(([name, { options }]) =>
-    line(name, [...options.map((option) => `--${option.name}`), '--help']),
-  );
-  return [...own, ...families(table).map(([first, seconds]) => line(first, [...seconds, '--help']))].join('\n');
+  // `mcp` is a command and a family of commands: both are offered.
+  const seconds = new Map(families(table));
+  const own = Object.entries(table).map(([name, row]) => line(name, [...(seconds.get(name) ?? []), ...ownWords(row)]));
+  const alone = [...seconds].filter(([first]) => !Object.hasOwn(table, first));
+  return [...own, ...alone.map(([first, words]) => line(first, [...words, '--help']))].join('\n');
+}
+
+function ownWords(row: CommandRow): readonly string[] {
+  return [...argumentChoices(row), ...row.options.map((option) => `--${option.name}`), '--help'];
+}
+
+/** What the one argument of a command may be, where its usage lists it: `bash|zsh|fish`. */
+function argumentChoices({ usage }: CommandRow): readonly string[] {
+  return /^[a-z]+(?:\|[a-z]+)+$/.test(usage) ? usage.split('|') : [];
 }
 
 /** Options whose placeholder lists their values, such as `runc|crun|runsc`. */
@@ -131,6 +145,11 @@ function valueRows(table: CommandTable, line: (key: string, words: readonly stri
 
 function choices({ value }: OptionRow): readonly string[] {
   return value?.includes('|') === true ? value.split('|') : [];
+}
+
+function zshArguments(row: CommandRow): string {
+  const words = argumentChoices(row);
+  return words.length === 0 ? '_files' : `(${words.join(' ')})`;
 }
 
 function zshOption(option: OptionRow): string[] {

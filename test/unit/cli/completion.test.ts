@@ -20,15 +20,32 @@ const table: CommandTable = {
   },
   'policy check': { summary: 'Check', usage: '', examples: [], load, options: [] },
   'policy explain': { summary: 'Explain', usage: '', examples: [], load, options: [] },
+  mcp: { summary: 'Serve', usage: '', examples: [], load, options: [{ name: 'root', value: 'PATH', about: 'a folder' }] },
+  'mcp serve': { summary: 'Serve over HTTP', usage: '', examples: [], load, options: [] },
+  shell: { summary: 'Script', usage: 'bash|zsh', examples: [], load, options: [] },
 };
 
 describe('bash', () => {
   test('offers commands, subcommands, options and listed values', () => {
     const script = bashCompletion(table);
-    expect(script).toContain("compgen -W 'run policy'");
+    expect(script).toContain("compgen -W 'run policy mcp shell'");
     expect(script).toContain("'policy') words='check explain --help'");
     expect(script).toContain("'run') words='--runtime --policy --env --help'");
     expect(script).toContain("'run --runtime') COMPREPLY=($(compgen -W 'runc crun'");
+  });
+});
+
+describe('a command that is a family, too, and one whose argument is one of a few words', () => {
+  test('are completed in each shell', () => {
+    const bash = bashCompletion(table);
+    expect(bash).toContain("'mcp') words='serve --root --help'");
+    expect(bash.match(/'mcp'\) words/g)).toHaveLength(1);
+    expect(bash).toContain("'shell') words='bash zsh --help'");
+    const zsh = zshCompletion(table);
+    expect(zsh).toContain("'mcp') if (( CURRENT == 3 )) && [[ $words[3] != -* ]]; then _values 'command' 'serve'; return; fi");
+    expect(zsh).toContain("'policy') if (( CURRENT == 3 )); then");
+    expect(zsh).toContain("'*:argument:(bash zsh)'");
+    expect(fishCompletion(table)).toContain("-n '__fish_seen_subcommand_from shell' -a 'bash zsh'");
   });
 });
 
