@@ -163,9 +163,10 @@ function zshOption(option: OptionRow): string[] {
 
 function fishOption(when: string, option: OptionRow): string {
   const short = option.short === undefined ? '' : ` -s ${option.short}`;
-  const files = paths.has(option.value ?? '') ? ' -F' : '';
+  // `-x`: a value, and never a file; fish would offer the files of the folder beside the words.
+  const kind = paths.has(option.value ?? '') ? ' -r -F' : ' -x';
   const words = choices(option).length > 0 ? ` -a ${fishQuoted(choices(option).join(' '))}` : '';
-  const value = option.value === undefined ? '' : ` -r${files}${words}`;
+  const value = option.value === undefined ? '' : `${kind}${words}`;
   return `complete -c casemate -n ${fishQuoted(when)} -l ${option.name}${short}${value} -d ${fishQuoted(option.about)}`;
 }
 

@@ -72,7 +72,8 @@ describe('fish', () => {
     expect(script).toContain(String.raw`-a 'run' -d 'It\'s a summary'`);
     expect(script).toContain("-n '__fish_seen_subcommand_from policy' -a 'check' -d 'Check'");
     expect(script).toContain("-l policy -s p -r -F -d 'a file'");
-    expect(script).toContain("-l runtime -r -a 'runc crun'");
+    expect(script).toContain("-l env -x -d 'again'");
+    expect(script).toContain("-l runtime -x -a 'runc crun'");
   });
 });
 
