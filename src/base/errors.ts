@@ -105,32 +105,21 @@ function diskFull(value: unknown): CasemateError | undefined {
 }
 
 /** Calls of the system whose `EACCES` says that a place may not be used; of others, such as the start of a program, it says other things. */
-const onPlaces = new Set([
-  'open',
-  'mkdir',
-  'mkdtemp',
-  'rename',
-  'unlink',
-  'rmdir',
-  'link',
-  'symlink',
-  'chmod',
-  'fchmod',
-  'copyfile',
-]);
+const looking = new Set(['open', 'scandir', 'opendir', 'stat', 'lstat', 'readlink', 'access']);
+const changing = new Set(['mkdir', 'mkdtemp', 'rename', 'unlink', 'rmdir', 'link', 'symlink', 'chmod', 'fchmod', 'copyfile']);
 
 /** A read-only file system, or a folder of somebody else: the host's, and no defect either. */
 function notWritable(value: unknown): CasemateError | undefined {
   const { code, syscall, path } = systemFault(value);
-  const mayNot = (code === 'EACCES' || code === 'EPERM') && onPlaces.has(syscall);
+  const mayNot = (code === 'EACCES' || code === 'EPERM') && (looking.has(syscall) || changing.has(syscall));
   if (path === '' || (code !== 'EROFS' && !mayNot)) {
     return undefined;
   }
-  const what = syscall === 'open' && mayNot ? 'open' : 'write';
+  const what = mayNot && looking.has(syscall) ? 'open' : 'write';
   const why = mayNot ? 'permission denied' : 'its file system is read-only';
   return new CasemateError('STORE_FAILED', `cannot ${what} ${path}: ${why}`, {
     cause: value,
-    hint: 'Where Casemate keeps its own files there (in your home folder, or in CASEMATE_HOME), set CASEMATE_HOME to a folder that you may write to.',
+    hint: 'Where Casemate keeps its own files there (in your home folder, or in CASEMATE_HOME), set CASEMATE_HOME to a folder of your own.',
   });
 }
 

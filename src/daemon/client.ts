@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CasemateError, isErrorCode } from '../base/errors.ts';
+import { isErrno } from '../system/files.ts';
 import { readLines, writeLine } from './lines.ts';
 import type { CallerClaim } from './caller-view.ts';
 import type { Calls, FromDaemon, Method, Question } from './protocol.ts';
@@ -83,12 +84,20 @@ async function tryGreet(options: ClientOptions): Promise<Client | undefined> {
   return socket === undefined ? undefined : await greet(socket, options).catch(() => undefined);
 }
 
+/** Throws `STORE_FAILED` where the socket is somebody else's: whether a daemon runs there cannot be told, and none of ours can. */
 async function tryConnect(path: string): Promise<Socket | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Socket | undefined>();
+  const { promise, resolve, reject } = Promise.withResolvers<Socket | undefined>();
   const socket = connect(path);
   socket.once('connect', () => resolve(socket));
-  socket.once('error', () => resolve(undefined));
+  socket.once('error', (error) => (isErrno(error, 'EACCES') ? reject(notOurs(path, error)) : resolve(undefined)));
   return await promise;
+}
+
+function notOurs(path: string, cause: Error): CasemateError {
+  return new CasemateError('STORE_FAILED', `the socket of the daemon may not be used: ${path}: permission denied`, {
+    cause,
+    hint: 'It is in a folder of another user, to which CASEMATE_HOME, XDG_RUNTIME_DIR or HOME leads; after su or sudo these may be left over. Unset or change them.',
+  });
 }
 
 export function lostBeforeAnswer(): CasemateError {

@@ -1,7 +1,7 @@
 /** The daemon as a process: garbage from callers, a start that fails half-way, an end while sandboxes run. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { daemonLock, takeDaemonLock } from '../../src/daemon/lock.ts';
 import { socketPath } from '../../src/daemon/protocol.ts';
-import { makeHome, ways, wholeWayLacks, type Home } from '../helpers/cli.ts';
+import { run } from '../../src/system/process.ts';
+import { entry, makeHome, ways, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';
 
 const hasEngine = engineOrSkip('oci', await wholeWayLacks());
@@ -37,6 +38,26 @@ const lives = (pid: number): boolean => {
     return false;
   }
 };
+
+describe("a folder of the socket that is somebody else's", () => {
+  it('is named, and nobody is told that no daemon runs', async () => {
+    await mkdir(home.paths.runtime, { recursive: true, mode: 0o700 });
+    await chmod(home.paths.runtime, 0o000);
+    // Root without the rights of root may enter it as little as another user may.
+    const [file, ...before] = [...(process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-all'] : []), process.execPath, entry];
+    for (const command of ['daemon status', 'daemon stop', 'ls']) {
+      const { exitCode, stderr } = await run(file, [...before, ...command.split(' ')], { cwd: home.project, env: home.env });
+      expect({ command, exitCode, err: stderr.toString('utf8') }).toEqual({
+        command,
+        exitCode: 125,
+        err: expect.stringMatching(
+          /^casemate: the socket of the daemon may not be used: .*daemon\.sock: permission denied\n {2}.*XDG_RUNTIME_DIR.*\n$/,
+        ),
+      });
+    }
+    await chmod(home.paths.runtime, 0o700);
+  });
+});
 
 describe('a daemon whose state cannot be used', () => {
   it.each<[string, string, Buffer]>([

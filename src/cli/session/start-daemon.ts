@@ -94,7 +94,7 @@ function readFault(path: string, state: string): CasemateError {
     }
     return new CasemateError('DAEMON_UNREACHABLE', 'the daemon ended while it started', {
       cause,
-      hint: 'Its last words are in daemon.log in the state folder.',
+      hint: `Its last words are in ${join(state, 'daemon.log')}`,
     });
   }
 }

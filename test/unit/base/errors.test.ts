@@ -32,6 +32,7 @@ describe('an error that nobody foresaw', () => {
     ['EACCES', 'mkdir', 'cannot write /home/me/.local: permission denied'],
     ['EPERM', 'rename', 'cannot write /home/me/.local: permission denied'],
     ['EACCES', 'open', 'cannot open /home/me/.local: permission denied'],
+    ['EACCES', 'scandir', 'cannot open /home/me/.local: permission denied'],
   ])('is a place that may not be used, and no defect: %s of %s', (code, syscall, message) => {
     expect(toCasemateError(systemError(code, { syscall, path: '/home/me/.local' }))).toMatchObject({
       code: 'STORE_FAILED',
@@ -41,7 +42,7 @@ describe('an error that nobody foresaw', () => {
   });
 
   it('is a defect where something else was not permitted', () => {
-    for (const syscall of ['spawn x', 'stat', 'kill']) {
+    for (const syscall of ['spawn x', 'connect', 'kill']) {
       expect(toCasemateError(systemError('EACCES', { syscall, path: '/x' }))).toMatchObject({ code: 'INTERNAL' });
     }
   });
