@@ -17,6 +17,8 @@ import { narrowPolicy, type Narrowing } from '../policy/layers/narrow-policy.ts'
 import { projectGrants } from '../policy/layers/project-grants.ts';
 import { byDefault, isWithin } from '../policy/layers/resolve-scalars.ts';
 import { sha256Of } from '../policy/hash.ts';
+import { placesNamedByUser } from '../engines/workspace/git-places.ts';
+import { passedOver } from '../engines/workspace/nested-paths.ts';
 import { companionPolicies } from './companion-plans.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
@@ -118,7 +120,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest, cal
     ...(await chooseEngine(context.engine, policy, callers)),
     imageDigest: image?.digest,
     workspacePath,
-    protect: [...protectedPaths, ...policyInside(files, workspacePath)],
+    protect: [...protectedPaths, ...policyInside(files, workspacePath), ...(await placesOfUser(context, workspacePath))],
     home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
     policyFiles: [...files, ...descriptionFiles(agent)],
     learn,
@@ -129,6 +131,12 @@ export async function prepare(context: SandboxContext, request: MakeRequest, cal
   const companions = servers === undefined ? undefined : await plannedCompanions(context, policy, { servers, facts });
   const plan = withPlacedFiles(makePlan(policy, { ...facts, mcpServers: servers, companions }));
   return { plan, planHash: hashPlan(plan), agent, trust: trustOf(context, policy, files), share };
+}
+
+/** What git runs in any repository of this user, where it lies in the workspace: some have `hooksPath = .githooks` for all. */
+async function placesOfUser({ env, userHome: home }: SandboxContext, workspace: string): Promise<readonly string[]> {
+  const places = await placesNamedByUser(workspace, { home, xdg: env.get('XDG_CONFIG_HOME'), passedOver });
+  return places.filter((path) => !protectedPaths.some((row) => path === row || path.startsWith(`${row}/`)));
 }
 
 function descriptionFiles(agent: KnownAgent | undefined): readonly PolicyFile[] {

@@ -163,6 +163,36 @@ answer([libc.renameat2(-100, a, -100, b, 2) for a, b in ((b'/workspace/mine', b'
     await lab.engine.remove(spec.id);
   });
 
+  it('hold what git runs by itself, however its settings name it (WSP-06)', async () => {
+    const spec = await started(async (path) => {
+      await repository(path);
+      await mkdir(join(path, 'tools'));
+      await writeFile(join(path, 'tools/clean.sh'), 'cat\n');
+      await writeFile(join(path, '.gitconfig'), '[core] hooksPath = .githooks # ours\n');
+      const config = await readFile(join(path, '.git/config'), 'utf8');
+      const more = `[include] path = ${path}/.gitconfig\n[filter "x"]\n\tclean = sh tools/clean.sh\n[diff]\n\texternal = ./tools/diff\n`;
+      await writeFile(join(path, '.git/config'), config + more);
+    });
+    const { path } = spec.workspace;
+    await sh(
+      spec,
+      'cd /workspace; mv tools t2; mv .githooks h2; mkdir -p tools .githooks; for f in .githooks/pre-commit .githooks/post-checkout tools/clean.sh tools/diff; do ' +
+        'printf "#!/bin/sh\\necho run >> .git/ran\\ncat\\n" > $f; chmod +x $f; rm -rf $f; printf "#!/bin/sh\\necho run >> .git/ran\\ncat\\n" > $f; chmod +x $f; done; ' +
+        'echo "# planted" >> .gitconfig; echo "* filter=x" > .gitattributes; echo two >> file; echo mine > tools/other',
+    );
+    const added = await git(path, 'add', '-A');
+    expect(`${added.exitCode} ${added.stderr.toString()}`).toMatch(/^0 /);
+    await git(path, 'diff', 'HEAD');
+    await git(path, 'checkout', '-q', '-b', 'side');
+    await git(path, '-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '-qm', 'two');
+    expect(await readdir(join(path, '.git'))).not.toContain('ran');
+    expect(await readFile(join(path, 'tools/clean.sh'), 'utf8')).toBe('cat\n');
+    expect(await readFile(join(path, 'tools/other'), 'utf8')).toBe('mine\n');
+    expect(await readFile(join(path, '.gitconfig'), 'utf8')).not.toContain('planted');
+    await lab.engine.remove(spec.id);
+    expect((await readdir(path)).toSorted()).toEqual(['.git', '.gitattributes', '.gitconfig', 'file', 'tools']);
+  });
+
   it('keep what the user put into a placeholder while the sandbox ran', async () => {
     const spec = await started(async () => undefined, ['.vscode', '.mcp.json']);
     const { path } = spec.workspace;

@@ -1,11 +1,12 @@
-import { lstat, opendir, readdir, readFile } from 'node:fs/promises';
-import { isAbsolute, join, normalize } from 'node:path';
+import { lstat, opendir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { isErrno } from '../../system/files.ts';
 import { run } from '../../system/process.ts';
 import { walkSmall } from '../../system/walk-small.ts';
+import { placesNamedByGit } from './git-places.ts';
 
 /**
  * Protected names deeper in a workspace: those that exist in a package, a submodule or a linked worktree, and the places that
@@ -16,9 +17,20 @@ export async function nestedPaths(workspace: string, protect: readonly string[])
   const found = await scan(workspace, protect);
   const worktrees = await foldersIn(workspace, '.git/worktrees');
   const own = protect.includes('.git/config')
-    ? [...(await placesNamedByGit(workspace)), ...(await namesOfBareRepository(workspace))]
+    ? [...(await placesOfRepositories(workspace, found)), ...(await namesOfBareRepository(workspace))]
     : [];
   return [...found, ...worktrees, ...own];
+}
+
+/** Of the workspace's own and of those that were found in it, submodules among them. */
+async function placesOfRepositories(workspace: string, found: readonly string[]): Promise<readonly string[]> {
+  const tops = new Set(['', ...found.flatMap((path) => (/^(.+)\/\.git(?:\/config)?$/.exec(path) ?? []).slice(1))]);
+  const places: string[] = [];
+  for (const top of tops) {
+    // oxlint-disable-next-line no-await-in-loop -- each reads several files
+    places.push(...(await placesNamedByGit({ workspace, top, passedOver })));
+  }
+  return places;
 }
 
 /**
@@ -52,7 +64,7 @@ async function isUnused(path: string): Promise<boolean> {
 const bounds = { depth: 16, names: 5000, timeoutMs: 20_000 } as const;
 
 /** Large, made by tools, and never opened as a project of their own. */
-const passedOver = ['node_modules', '.venv', '__pycache__', '.cache', 'target'];
+export const passedOver = ['node_modules', '.venv', '__pycache__', '.cache', 'target'];
 
 async function scan(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
   const first = [...new Set(protect.map((row) => row.split('/')[0] ?? row))];
@@ -148,31 +160,6 @@ async function foldersIn(workspace: string, folder: string): Promise<readonly st
     }
   }
   return found;
-}
-
-/** `core.hooksPath` and included settings, where they lie in the workspace (git-config(1)). */
-async function placesNamedByGit(workspace: string): Promise<readonly string[]> {
-  // Another sandbox keeps the name taken with a socket.
-  if (!(await isPlainPath(workspace, '.git/config')) || !(await lstat(join(workspace, '.git/config'))).isFile()) {
-    return [];
-  }
-  const text = await readFile(join(workspace, '.git/config'), 'utf8');
-  return placesIn(text.slice(0, 1024 * 1024));
-}
-
-/** Pure: paths relative to the workspace. Those outside of it are not the sandbox's to write. */
-export function placesIn(config: string): readonly string[] {
-  const places: string[] = [];
-  for (const line of config.split('\n')) {
-    const match = /^\s*(hookspath|path)\s*=\s*"?([^"#;\n]+?)"?\s*$/i.exec(line);
-    const written = match?.[2];
-    if (written !== undefined && !isAbsolute(written) && !written.startsWith('~')) {
-      // hooks are found from the top of the tree, included files from the file that includes them
-      const path = normalize(join(match?.[1]?.toLowerCase() === 'hookspath' ? '' : '.git', written)).replace(/\/+$/, '');
-      places.push(...(path === '.' || path.startsWith('..') || path === '.git' ? [] : [path]));
-    }
-  }
-  return places;
 }
 
 /** Whether a path is there and no part of it is a symbolic link. */

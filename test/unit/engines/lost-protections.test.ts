@@ -1,21 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { placesIn } from '../../../src/engines/workspace/nested-paths.ts';
 import { lostProtections, parseMounts, showsImage } from '../../../src/engines/workspace/protections.ts';
-
-describe('places that git settings name', () => {
-  it.each([
-    ['[core]\n\thooksPath = .githooks\n', ['.githooks']],
-    ['[core]\n\thookspath = "./tools/hooks/"\n', ['tools/hooks']],
-    ['[include]\n\tpath = ../.gitconfig\n', ['.gitconfig']],
-    ['[include]\n\tpath = extra.conf\n', ['.git/extra.conf']],
-    ['[core]\n\thooksPath = /usr/share/hooks\n[include]\n\tpath = ~/.gitconfig\n\tpath = ../../outside\n', []],
-    ['[core]\n\thooksPath = .\n', []],
-    ['[remote "x"]\n\turl = path = y\n', []],
-  ])('are found in %j', (config, places) => {
-    expect(placesIn(config)).toEqual(places);
-  });
-});
 
 describe('protections that are gone', () => {
   const mountinfo =

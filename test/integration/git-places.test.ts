@@ -1,0 +1,158 @@
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { placesNamedByGit, placesNamedByUser } from '../../src/engines/workspace/git-places.ts';
+import { gitSettings } from '../../src/engines/workspace/git-settings.ts';
+
+import { run } from '../../src/system/process.ts';
+
+/** WSP-06: what the settings of a repository name in its own tree is run by git, so it is known whatever way it is written. */
+
+let folder: string;
+let path: string;
+const env = { PATH: '/usr/bin:/bin', GIT_CONFIG_NOSYSTEM: '1', HOME: '/nonexistent' };
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'casemate-git-places-')));
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function git(...args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await run('git', ['-C', path, ...args], { env });
+  expect({ exitCode, stderr: stderr.toString() }).toMatchObject({ exitCode: 0 });
+  return stdout.toString('utf8');
+}
+
+const plain = '[core]\n\trepositoryformatversion = 0\n\tbare = false\n';
+let count = 0;
+
+beforeEach(async () => {
+  count += 1;
+  path = join(folder, `w${count}`);
+  await mkdir(path);
+  await git('init', '-q');
+});
+
+async function configured(text: string, files: Readonly<Record<string, string>> = {}): Promise<readonly string[]> {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(join(path, name, '..'), { recursive: true });
+    await writeFile(join(path, name), content);
+  }
+  await writeFile(join(path, '.git/config'), plain + text.replaceAll('TOP', path));
+  return await placesNamedByGit({ workspace: path, top: '', passedOver: ['node_modules'] });
+}
+
+describe('a folder of hooks', () => {
+  it.each([
+    ['[core]\n\thooksPath = .githooks\n'],
+    ['[core] hooksPath = .githooks\n'],
+    ['[core]hookspath=.githooks'],
+    ['[CORE]\n\thooksPath = .githooks # ours\n'],
+    ['[core]\n\thooksPath = .githooks ; ours\n'],
+    ['[core]\n\thooksPath = .git"hooks"\n'],
+    ['[core]\n\thooksPath = .git\\\nhooks\n'],
+    ['[core]\r\n\thooksPath = .githooks\r\n'],
+    ['[core]\n\thooksPath = ./a/../.githooks/\n'],
+    ['[core]\n\thooksPath = TOP/.githooks\n'],
+    ['[remote "a]b\\"c"]\n\turl = x\n[core]\n\thooksPath = .githooks\n'],
+    ['[include]\n\tpath = ../.gitconfig\n'],
+    ['[include]\n\tpath = TOP/.gitconfig\n'],
+    ['[includeIf "gitdir:TOP/"] path = ../.gitconfig\n'],
+  ])('is the one that git takes for %j', async (config) => {
+    const places = await configured(config, { '.gitconfig': '[core]\n\thooksPath = .githooks\n' });
+    const taken = (await git('rev-parse', '--path-format=absolute', '--git-path', 'hooks')).trim().replace(/\/$/, '');
+    expect(taken).toBe(join(path, '.githooks'));
+    expect(places).toContain('.githooks');
+    expect(places.includes('.gitconfig')).toBe(config.includes('include'));
+  });
+
+  it.each([
+    ['[core]\n\thooksPath = /usr/share/hooks\n[include]\n\tpath = ~/.gitconfig\n\tpath = ../../outside\n'],
+    ['[core]\n\thooksPath = .\n'],
+    ['[remote "x"]\n\turl = hooksPath = y\n\tpath = z\n'],
+    ['# [core]\n;hooksPath = a\n[core]\n\tbare = false # hooksPath = b\n'],
+    ['[alias]\n\tx = "!./made/x"\n'],
+    ['[filter "x"]\n\tclean = node_modules/.bin/x\n'],
+  ])('is not found in %j', async (config) => {
+    expect(await configured(config)).toEqual([]);
+  });
+
+  it('is found behind the settings of a worktree, which lie outside of it', async () => {
+    await git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '-q', '--allow-empty', '-m', 'one');
+    await git('config', 'extensions.worktreeConfig', 'true');
+    await git('config', 'core.hooksPath', '.githooks');
+    const linked = join(folder, `linked${count}`);
+    await git('worktree', 'add', '-q', linked);
+    path = linked;
+    await git('config', '--worktree', 'core.fsmonitor', './tools/monitor');
+    expect(await placesNamedByGit({ workspace: linked, top: '', passedOver: [] })).toEqual(['.githooks', 'tools/monitor']);
+  });
+
+  it('is found in a repository below the top', async () => {
+    const top = path;
+    path = join(top, 'sub');
+    await mkdir(path);
+    await git('init', '-q');
+    await git('config', 'core.hooksPath', 'hooks');
+    expect(await placesNamedByGit({ workspace: top, top: 'sub', passedOver: [] })).toEqual(['sub/hooks']);
+  });
+});
+
+describe('settings of a user for every repository', () => {
+  it('name what is run in this one, too', async () => {
+    const home = join(folder, `home${count}`);
+    await mkdir(join(home, 'git'), { recursive: true });
+    await mkdir(join(path, 'dotfiles'));
+    await writeFile(join(path, 'dotfiles/gitconfig'), '[core] hooksPath = .githooks\n[include]\n\tpath = ~/own.config\n');
+    await symlink(join(path, 'dotfiles/gitconfig'), join(home, '.gitconfig'));
+    await writeFile(join(home, 'own.config'), `[diff]\n\texternal = ${path}/tools/diff\n`);
+    await writeFile(join(home, 'git/config'), '[core]\n\tfsmonitor = tools/monitor\n\teditor = vim\n');
+    const { stdout } = await run('git', ['-C', path, 'rev-parse', '--git-path', 'hooks'], { env: { ...env, HOME: home } });
+    expect(stdout.toString()).toBe('.githooks\n');
+    const places = await placesNamedByUser(path, { home, xdg: home, passedOver: [] });
+    expect(places).toEqual(['.githooks', 'dotfiles/gitconfig', 'tools/diff', 'tools/monitor']);
+    expect(await placesNamedByUser(path, { home: join(folder, 'absent'), passedOver: [] })).toEqual([]);
+  });
+});
+
+describe('a program that git runs by itself', () => {
+  it('is one that the settings name, and its arguments are where they are files', async () => {
+    const config =
+      '[filter "a"]\n\tclean = python3 tools/clean.py %f\n\tsmudge = "sh -c \'./tools/smudge\'"\n' +
+      '[diff]\n\texternal = TOP/tools/diff\n[core]\n\tfsmonitor = ./tools/absent\n\tpager = less -R\n';
+    const files = { 'tools/clean.py': '', 'tools/smudge': '', 'tools/diff': '', 'tools/other': '' };
+    expect(await configured(config, files)).toEqual(['tools/absent', 'tools/clean.py', 'tools/diff', 'tools/smudge']);
+  });
+});
+
+describe('settings', () => {
+  it('are read as git reads them', async () => {
+    const text =
+      '\u{feff}[a]\n\tb = c d  # e\n x-1\t= " f ;" g "\\"h" \n[B.c]\n\tname=va\\tl\\\\ue\n[d "E ]f"]k = v\n\tlast = \\\n  w\n\tempty =\n';
+    const file = join(path, 'some.config');
+    await writeFile(file, text);
+    const listed = (await git('config', '--file', file, '--list', '-z')).split('\0').slice(0, -1);
+    const byGit = listed.map((row) => ({
+      section: (row.split('\n')[0] ?? '').split('.')[0],
+      name: (row.split('\n')[0] ?? '').split('.').at(-1),
+      value: row.split('\n').slice(1).join('\n'),
+    }));
+    expect(byGit).toHaveLength(6);
+    expect(gitSettings(text)).toEqual(byGit);
+  });
+
+  it('are refused where they cannot be read whole, and a link or a loop of them is not followed', async () => {
+    await expect(configured(`# ${'x'.repeat(1024 * 1024)}\n`)).rejects.toMatchObject({ code: 'PATH_INVALID' });
+    await symlink('/dev/zero', join(path, 'zero'));
+    expect(await configured('[include]\n\tpath = ../zero\n\tpath = config\n\tpath = /dev/zero\n')).toEqual([
+      '.git/config',
+      'zero',
+    ]);
+  });
+});
