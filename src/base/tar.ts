@@ -31,6 +31,8 @@ export interface TarEntry {
 const block = 512;
 const types: Readonly<Record<TarHeader['kind'], string>> = { file: '0', folder: '5', link: '2' };
 const greatestExtension = 64 * 1024;
+/** in a row, before an entry: one of each kind is what programs write */
+const mostExtensions = 8;
 
 /** Two blocks of nothing. */
 export const tarEnd = Buffer.alloc(2 * block);
@@ -95,6 +97,7 @@ function paxRecord(name: string, value: string): string {
 export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const bytes = byteReader(source);
   let extended: ReadonlyMap<string, string> = new Map();
+  let extensions = 0;
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- one entry after the other
     const header = await bytes.take(block);
@@ -103,6 +106,10 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
     }
     const entry = parseHeader(header);
     if ('xgLK'.includes(entry.type)) {
+      extensions += 1;
+      if (extensions > mostExtensions) {
+        throw new RangeError('an entry has too many extended headers');
+      }
       // oxlint-disable-next-line no-await-in-loop -- as above
       extended = extendedBy(extended, entry.type, await whole(bytes, entry.size));
       continue;
@@ -127,6 +134,7 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       content,
     };
     extended = new Map();
+    extensions = 0;
     // oxlint-disable-next-line no-await-in-loop -- as above
     for await (const _ of content()) {
       // what nobody read

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { toCasemateError } from '../../base/errors.ts';
 import { readStrictJson } from '../../base/strict-json.ts';
@@ -35,9 +36,15 @@ export function buildCall(scratch: string): (call: Call, parts: BrokerParts) => 
     try {
       const context = await readContext(call.content, file, asked.dockerfile);
       const lines = parseDockerfile(context.dockerfile);
-      await call.effect('docker.build', asked.tags[0] ?? 'no name', { steps: lines.length, files: context.names.size });
+      await call.effect('docker.build', asked.tags[0] ?? 'no name', { steps: lines.length, files: context.entries });
       const out = new PassThrough();
-      const say = (text: string): void => void (asked.isQuiet || write(out, { stream: text }));
+      const say = async (text: string): Promise<void> => {
+        if (!asked.isQuiet && !write(out, { stream: text })) {
+          await drained(out);
+        }
+        // Between steps others get their turn, whatever a step has to work out.
+        await nextTurn();
+      };
       const request = {
         lines,
         context,
@@ -96,8 +103,20 @@ async function carryOut(parts: BrokerParts, { request, out, tags, isQuiet }: Car
   out.end();
 }
 
-function write(out: PassThrough, line: object): void {
-  out.write(`${JSON.stringify(line)}\n`);
+/** `false`: nobody reads, and more would be kept here. */
+function write(out: PassThrough, line: object): boolean {
+  return out.write(`${JSON.stringify(line)}\n`);
+}
+
+/** Resolves also when nobody will ever read again. */
+async function drained(out: PassThrough): Promise<void> {
+  if (out.destroyed) {
+    return;
+  }
+  const { promise, resolve } = Promise.withResolvers<void>();
+  out.once('drain', resolve).once('close', resolve);
+  await promise;
+  out.off('drain', resolve).off('close', resolve);
 }
 
 interface Asked {

@@ -8,7 +8,7 @@ import { findImage } from '../find-image.ts';
 import type { BrokerParts } from '../parts.ts';
 import { malformed, notOffered } from '../refusal.ts';
 import { nothingYet, settingsOf, stateOfImage, type ImageState } from './image-state.ts';
-import { expand, pairs, words, type Line } from './parse-dockerfile.ts';
+import { expander, pairs, words, type Expand, type Line } from './parse-dockerfile.ts';
 import type { Context } from './read-context.ts';
 import { runStep } from './run-step.ts';
 
@@ -27,7 +27,8 @@ export interface BuildRequest {
   /** stage to end with; empty: the last */
   readonly target: string;
   readonly signal: AbortSignal;
-  readonly say: (text: string) => void;
+  /** Resolves when more can be said. */
+  readonly say: (text: string) => Promise<void>;
   /** images on the way, which go when the build has ended */
   readonly passing: string[];
 }
@@ -45,15 +46,17 @@ export async function build(parts: BrokerParts, request: BuildRequest): Promise<
   const { lines, say, target } = request;
   const first = new Map<string, string>();
   const done: { readonly name: string; readonly image: string }[] = [];
-  const told = (line: Line): void => say(`Step ${lines.indexOf(line) + 1}/${lines.length} : ${line.shown}\n`);
+  const told = (line: Line): Promise<void> => say(`Step ${lines.indexOf(line) + 1}/${lines.length} : ${line.shown}\n`);
+  const expand = expander();
   const [head, ...stages] = stagesOf(lines);
   for (const line of head ?? []) {
-    told(line);
-    declareFirst(line, { first, given: request.args });
+    // oxlint-disable-next-line no-await-in-loop -- one step after the other
+    await told(line);
+    declareFirst(line, { first, given: request.args, expand });
   }
   for (const own of stages) {
     // oxlint-disable-next-line no-await-in-loop -- one stage after the other
-    const stage = await carryOutStage(parts, { request, own, first, done, told });
+    const stage = await carryOutStage(parts, { request, own, first, done, told, expand });
     done.push(stage);
     if (target !== '' && stage.name === target) {
       break;
@@ -85,21 +88,24 @@ interface StageWork {
   readonly own: readonly Line[];
   readonly first: ReadonlyMap<string, string>;
   readonly done: Done;
-  readonly told: (line: Line) => void;
+  readonly told: (line: Line) => Promise<void>;
+  readonly expand: Expand;
 }
 
-async function carryOutStage(parts: BrokerParts, { request, own, first, done, told }: StageWork): Promise<Done[number]> {
+async function carryOutStage(parts: BrokerParts, { request, own, first, done, told, expand }: StageWork): Promise<Done[number]> {
   const [from, ...rest] = own;
   if (from === undefined) {
     throw malformed('the Dockerfile has no FROM');
   }
-  told(from);
-  const stage = await begin(parts, from, { first, done });
+  await told(from);
+  const stage = await begin(parts, from, { first, done, expand });
   for (const line of rest) {
     request.signal.throwIfAborted();
-    told(line);
+    // oxlint-disable-next-line no-await-in-loop -- as below
+    await told(line);
     // oxlint-disable-next-line no-await-in-loop -- one step after the other
-    await carryOut(parts, { request, stage, done, first }, line);
+    await carryOut(parts, { request, stage, done, first, expand }, line);
+    requireFew(stage);
   }
   return { name: stage.name, image: await finish(parts, request, stage) };
 }
@@ -109,7 +115,7 @@ type Done = readonly { readonly name: string; readonly image: string }[];
 async function begin(
   parts: BrokerParts,
   line: Line,
-  { first, done }: { readonly first: ReadonlyMap<string, string>; readonly done: Done },
+  { first, done, expand }: Pick<StageWork, 'first' | 'done' | 'expand'>,
 ): Promise<Stage> {
   const found = /^(\S+)(?:\s+as\s+([a-z][\w.-]*))?$/i.exec(expand(line.rest, first));
   if (found === null) {
@@ -130,17 +136,21 @@ async function stateFrom(parts: BrokerParts, reference: string): Promise<ImageSt
 
 function declareFirst(
   { word, rest }: Line,
-  { first, given }: { readonly first: Map<string, string>; readonly given: ReadonlyMap<string, string> },
+  {
+    first,
+    given,
+    expand,
+  }: { readonly first: Map<string, string>; readonly given: ReadonlyMap<string, string>; readonly expand: Expand },
 ): void {
   if (word !== 'ARG') {
     throw malformed('no build stage in current context: FROM comes first');
   }
-  const [name, value] = argumentOf(rest, first);
+  const [name, value] = argumentOf(expand(rest, first));
   first.set(name, given.get(name) ?? value ?? '');
 }
 
-function argumentOf(rest: string, variables: ReadonlyMap<string, string>): readonly [string, string | undefined] {
-  const [word = ''] = words(expand(rest, variables));
+function argumentOf(rest: string): readonly [string, string | undefined] {
+  const [word = ''] = words(rest);
   const at = word.indexOf('=');
   const name = at < 0 ? word : word.slice(0, at);
   if (!/^[A-Za-z_]\w*$/.test(name)) {
@@ -154,10 +164,20 @@ interface Work {
   readonly stage: Stage;
   readonly done: Done;
   readonly first: ReadonlyMap<string, string>;
+  readonly expand: Expand;
+}
+
+/** of variables, arguments, labels, ports and volumes: all of them are taken along from step to step */
+const mostOfEach = 1024;
+
+function requireFew({ state: { env, labels, exposed, volumes }, args }: Stage): void {
+  if (Math.max(env.size, labels.size, args.size, exposed.length, volumes.length) > mostOfEach) {
+    throw notOffered('limits', `an image has no more than ${mostOfEach} variables, labels, ports or volumes`);
+  }
 }
 
 async function carryOut(parts: BrokerParts, work: Work, line: Line): Promise<void> {
-  const { request, stage } = work;
+  const { request, stage, expand } = work;
   const variables = new Map([...stage.args, ...stage.state.env]);
   const set = (change: Partial<ImageState>): void => void (stage.state = { ...stage.state, ...change });
   switch (line.word) {
@@ -174,19 +194,23 @@ async function carryOut(parts: BrokerParts, work: Work, line: Line): Promise<voi
       return set({ workingDir });
     }
     case 'ARG': {
-      const [name, value] = argumentOf(line.rest, variables);
+      const [name, value] = argumentOf(expand(line.rest, variables));
       stage.args.set(name, request.args.get(name) ?? value ?? work.first.get(name) ?? '');
       return;
     }
     default:
-      set(settingOf(line, { state: stage.state, variables }));
+      set(settingOf(line, { state: stage.state, variables, expand }));
   }
 }
 
 /** Of instructions that only say something about the image. */
 function settingOf(
   line: Line,
-  { state, variables }: { readonly state: ImageState; readonly variables: ReadonlyMap<string, string> },
+  {
+    state,
+    variables,
+    expand,
+  }: { readonly state: ImageState; readonly variables: ReadonlyMap<string, string>; readonly expand: Expand },
 ): Partial<ImageState> {
   const { word, rest, list } = line;
   const texts = (): readonly string[] => list ?? words(expand(rest, variables));
@@ -286,7 +310,7 @@ async function run(parts: BrokerParts, work: Work, { flags, rest, list }: Line):
 }
 
 function copy(
-  { request, stage, done }: Work,
+  { request, stage, done, expand }: Work,
   { line, variables }: { readonly line: Line; readonly variables: ReadonlyMap<string, string> },
 ): void {
   const { word, flags, rest, list } = line;
@@ -325,7 +349,7 @@ function absolute(source: string): string {
 }
 
 /** Within what came with the build. What ADD would fetch or unpack is not offered. */
-function sourceOf(source: string, word: string, { names }: Context): string {
+function sourceOf(source: string, word: string, context: Context): string {
   if (/^[a-z+]+:\/\/|^git@/i.test(source)) {
     throw notOffered('docker.build', `${word} from an address is not offered: fetch it in a RUN, by the gateway`);
   }
@@ -333,7 +357,7 @@ function sourceOf(source: string, word: string, { names }: Context): string {
     throw notOffered('docker.build', 'ADD of an archive is not offered: COPY it, and unpack it in a RUN');
   }
   const clean = posix.normalize(`/${source}`).slice(1).replace(/\/$/, '');
-  if (!/[*?[]/.test(clean) && clean !== '' && !names.has(clean) && ![...names].some((name) => name.startsWith(`${clean}/`))) {
+  if (!/[*?[]/.test(clean) && clean !== '' && !context.has(clean)) {
     throw malformed(`${word} failed: ${visible(source).slice(0, 200)}: no such file or folder came with the build`);
   }
   return clean;

@@ -127,8 +127,35 @@ function listOf(text: string): readonly string[] | undefined {
 const inBraces = /\\(\$)|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::([-+])([^}]*))?\})/g;
 const bareOnly = /\\(\$)|\$([A-Za-z_]\w*)/g;
 
-/** `$NAME`, `${NAME}`, `${NAME:-other}`, `${NAME:+other}`; a backslash before a dollar keeps it. In one pass, however long. */
-export function expand(text: string, variables: ReadonlyMap<string, string>): string {
+/** of all that variables stand for in one build: `ENV a=$a$a` a hundred times would be more than any memory */
+const greatestExpansion = 8 * 1024 * 1024;
+
+export type Expand = (text: string, variables: ReadonlyMap<string, string>) => string;
+
+/** For one build. Throws a refusal where it becomes too much. */
+export function expander(): Expand {
+  let left = greatestExpansion;
+  return (text, variables) => {
+    const spend = (value: string): string => {
+      left -= value.length;
+      if (left < 0) {
+        throw notOffered('limits', 'what the variables of a build stand for is too long');
+      }
+      return value;
+    };
+    return expand(text, variables, spend);
+  };
+}
+
+/**
+ * `$NAME`, `${NAME}`, `${NAME:-other}`, `${NAME:+other}`; a backslash before a dollar keeps it. In one pass, however long.
+ * `spend` sees each value before it is taken.
+ */
+export function expand(
+  text: string,
+  variables: ReadonlyMap<string, string>,
+  spend: (value: string) => string = (value) => value,
+): string {
   // Behind the last closing brace none is closed: to look for one from each opening one there would take very long.
   const end = text.lastIndexOf('}') + 1;
   const closed = text.slice(0, end).replaceAll(inBraces, (...groups: string[]) => {
@@ -137,12 +164,12 @@ export function expand(text: string, variables: ReadonlyMap<string, string>): st
       return '$';
     }
     const value = variables.get(bare ?? braced ?? '') ?? '';
-    return mark === '-' ? (value === '' ? other : value) : mark === '+' ? (value === '' ? '' : other) : value;
+    return spend(mark === '-' ? (value === '' ? other : value) : mark === '+' ? (value === '' ? '' : other) : value);
   });
   const open = text
     .slice(end)
     .replaceAll(bareOnly, (_, kept: string | undefined, bare: string | undefined) =>
-      kept === undefined ? (variables.get(bare ?? '') ?? '') : '$',
+      kept === undefined ? spend(variables.get(bare ?? '') ?? '') : '$',
     );
   return closed + open;
 }

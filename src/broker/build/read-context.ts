@@ -16,14 +16,16 @@ import { malformed, notOffered } from '../refusal.ts';
 export interface Context {
   /** of the file that a build is described in */
   readonly dockerfile: string;
-  /** names of what is there, without a slash at the end */
-  readonly names: ReadonlySet<string>;
+  /** of what came, under names of their own */
+  readonly entries: number;
+  /** whether a file or folder of this name came, without a slash at the end, or something in it */
+  readonly has: (name: string) => boolean;
 }
 
-const limits = { bytes: 1024 ** 3, entries: 100_000, dockerfile: 256 * 1024 };
+export const contextLimits = { bytes: 1024 ** 3, entries: 100_000, namesBytes: 32 * 1024 ** 2, dockerfile: 256 * 1024 };
 
 /** `file` is new and ours. Throws a refusal. */
-export async function readContext(source: Readable, file: string, dockerfile: string): Promise<Context> {
+export async function readContext(source: Readable, file: string, dockerfile: string, limits = contextLimits): Promise<Context> {
   const wanted = cleanName(dockerfile);
   const out = createWriteStream(file, { flags: 'wx', mode: 0o600 });
   const write = async (bytes: Uint8Array): Promise<void> => {
@@ -31,18 +33,21 @@ export async function readContext(source: Readable, file: string, dockerfile: st
       await once(out, 'drain');
     }
   };
-  const names = new Set<string>();
-  let [text, size]: [string | undefined, number] = [undefined, 0];
+  const names: string[] = [];
+  let [text, size, count, namesBytes]: [string | undefined, number, number, number] = [undefined, 0, 0, 0];
   try {
     for await (const entry of entriesOf(source)) {
       const name = cleanName(entry.name);
       size += entry.size;
-      if (size > limits.bytes || names.size >= limits.entries) {
-        throw notOffered('limits', 'what comes with a build is too much: at most 1 GiB in 100,000 files');
+      // Each entry counts, also one of a name that was there before: each is written.
+      count += 1;
+      namesBytes += name.length + (entry.kind === 'link' ? entry.target.length : 0);
+      if (size > limits.bytes || count > limits.entries || namesBytes > limits.namesBytes) {
+        throw notOffered('limits', 'what comes with a build is too much: at most 1 GiB in 100,000 files, and 32 MiB of names');
       }
       if (name !== '') {
-        names.add(name);
-        const read = await copyEntry(entry, name, { write, keeps: name === wanted });
+        names.push(name);
+        const read = await copyEntry(entry, name, { write, most: name === wanted ? limits.dockerfile : undefined });
         text = read ?? text;
       }
     }
@@ -55,13 +60,30 @@ export async function readContext(source: Readable, file: string, dockerfile: st
   if (text === undefined) {
     throw malformed(`Cannot locate specified Dockerfile: ${visible(dockerfile).slice(0, 200)}`);
   }
-  return { dockerfile: text, names };
+  return { dockerfile: text, ...found(names) };
+}
+
+/** In order of their code units, so that what begins with a name and a slash stands in one place. */
+function found(names: readonly string[]): Pick<Context, 'entries' | 'has'> {
+  const ordered = [...new Set(names)].toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  const firstFrom = (name: string): string | undefined => {
+    let [low, high] = [0, ordered.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      [low, high] = (ordered[middle] ?? '') < name ? [middle + 1, high] : [low, middle];
+    }
+    return ordered[low];
+  };
+  return {
+    entries: ordered.length,
+    has: (name) => firstFrom(name) === name || firstFrom(`${name}/`)?.startsWith(`${name}/`) === true,
+  };
 }
 
 async function copyEntry(
   entry: TarEntry,
   name: string,
-  { write, keeps }: { readonly write: (bytes: Uint8Array) => Promise<void>; readonly keeps: boolean },
+  { write, most }: { readonly write: (bytes: Uint8Array) => Promise<void>; readonly most: number | undefined },
 ): Promise<string | undefined> {
   const { kind, mode, size, target, timeS } = entry;
   if (kind === 'other') {
@@ -83,19 +105,19 @@ async function copyEntry(
     );
     return undefined;
   }
-  if (keeps && size > limits.dockerfile) {
+  if (most !== undefined && size > most) {
     throw malformed('the Dockerfile is too long');
   }
   await write(tarHeader({ name: `c/${name}`, kind, mode: mode & 0o777, size, timeS }));
   const pieces: Buffer[] = [];
   for await (const piece of entry.content()) {
     await write(piece);
-    if (keeps) {
+    if (most !== undefined) {
       pieces.push(piece);
     }
   }
   await write(tarPadding(size));
-  return keeps ? Buffer.concat(pieces).toString('utf8') : undefined;
+  return most !== undefined ? Buffer.concat(pieces).toString('utf8') : undefined;
 }
 
 /** Relative, without what leads up. Empty: the top itself. */

@@ -13,7 +13,7 @@ export interface Step {
   readonly command: readonly string[];
   readonly signal: AbortSignal;
   /** what it writes, as it comes */
-  readonly say: (text: string) => void;
+  readonly say: (text: string) => Promise<void>;
 }
 
 /** Id of the image. Throws a refusal where the command failed. */
@@ -43,7 +43,8 @@ export async function runStep({ containers }: BrokerParts, { state, command, sig
     await containers.start(container);
     const choice = { stdout: true, stderr: true, follow: true, timestamps: false, tail: 'all', since: '0', until: '0' };
     for await (const text of textOf(await containers.logs(container, choice, signal))) {
-      say(text);
+      // oxlint-disable-next-line no-await-in-loop -- whoever reads slowly holds the command back, not this process's memory
+      await say(text);
     }
     // Its output ends a moment before the engine has written the end down.
     const ended = asObject(await json(await containers.wait(container, 'not-running', signal)));

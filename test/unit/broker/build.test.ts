@@ -3,14 +3,19 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { tarEnd, tarHeader, tarPadding, type TarHeader } from '../../../src/base/tar.ts';
+import { buildCall } from '../../../src/broker/build/build-call.ts';
 import { expand, pairs, parseDockerfile, words } from '../../../src/broker/build/parse-dockerfile.ts';
-import { readContext } from '../../../src/broker/build/read-context.ts';
+import { contextLimits, readContext } from '../../../src/broker/build/read-context.ts';
+import { readQuery } from '../../../src/broker/call.ts';
+import type { BrokerParts } from '../../../src/broker/parts.ts';
 import { ownTime } from '../../helpers/own-time.ts';
 import { assemblyText } from '../../../src/engines/docker/nested/assembly.ts';
+import { brokerLab, type BrokerLab } from './broker-lab.ts';
 
 let folder = '';
 let count = 0;
@@ -62,7 +67,8 @@ describe('what comes with a build', () => {
       entry('l', '', { kind: 'link', target: 'a/b' }),
     );
     expect(read.dockerfile).toBe('FROM scratch\n');
-    expect([...read.names]).toEqual(['Dockerfile', 'a/b', 'l']);
+    expect(read.entries).toBe(3);
+    expect(['Dockerfile', 'a/b', 'a', 'l', 'b', 'a/', 'Docker'].filter(read.has)).toEqual(['Dockerfile', 'a/b', 'a', 'l']);
     expect(read.written.toString('latin1')).toContain('c/a/b');
     expect(read.written.toString('latin1')).not.toContain('04755');
     const packed = gzipSync(Buffer.concat([dockerfile, tarEnd]));
@@ -82,6 +88,27 @@ describe('what comes with a build', () => {
     ['a type that nobody knows', odd('Q')],
   ])('is refused with %s', async (_, bad) => {
     await expect(context(dockerfile, bad)).rejects.toMatchObject({ status: 403, rule: 'confinement' });
+  });
+
+  test('is bounded in entries, whatever their names, and in names: nothing else bounds what is written for it', async () => {
+    const few = { ...contextLimits, entries: 100, namesBytes: 10_000 };
+    const bounded = async (entries: readonly Buffer[]) => {
+      count += 1;
+      return readContext(Readable.from([...entries, dockerfile, tarEnd]), join(folder, String(count)), 'Dockerfile', few);
+    };
+    const again = (length: number) => Array.from({ length }, () => entry('a/', '', { kind: 'folder' }));
+    await expect(bounded(again(100))).rejects.toMatchObject({ rule: 'limits' });
+    expect(await bounded(again(99))).toMatchObject({ entries: 2 });
+    const long = (length: number) => Array.from({ length }, (_, at) => entry(`${at}/${'x'.repeat(1000)}`));
+    await expect(bounded(long(10))).rejects.toMatchObject({ rule: 'limits' });
+    expect(await bounded(long(9))).toMatchObject({ entries: 10 });
+  });
+
+  test('is refused where headers that extend an entry have no end', async () => {
+    const extension = (length: number): Buffer => entry(`${'é'.repeat(60)}`).subarray(0, length);
+    const one = extension(1024);
+    await expect(context(...Array.from({ length: 9 }, () => one), dockerfile)).rejects.toMatchObject({ status: 400 });
+    expect((await context(one, one, entry('x'), dockerfile)).entries).toBe(2);
   });
 
   test('is refused where it is no archive, or holds no Dockerfile', async () => {
@@ -122,6 +149,85 @@ describe('a Dockerfile', () => {
     ['RUN', 400],
   ])('%j is refused', (text, status) => {
     expect(() => parseDockerfile(text)).toThrow(expect.objectContaining({ status }));
+  });
+});
+
+describe('a build', () => {
+  let lab: BrokerLab;
+  beforeAll(async () => {
+    lab = await brokerLab();
+  });
+  afterAll(() => lab.close());
+  const built = async (text: string, ...entries: readonly Buffer[]): Promise<string> => {
+    const body = Buffer.concat([entry('Dockerfile', text), ...entries, tarEnd]);
+    return (await lab.ask('POST', '/build', body)).text;
+  };
+
+  test.each([
+    ['a value that doubles', `FROM scratch\nENV a=${'x'.repeat(64)}\n${'ENV a=$a$a\n'.repeat(20)}`, 'stand for is too long'],
+    [
+      'words that each are long',
+      `FROM scratch\nARG a=${'x'.repeat(60_000)}\nCOPY ${'${a} '.repeat(400)}/\n`,
+      'stand for is too long',
+    ],
+    [
+      'many variables',
+      `FROM scratch\nENV ${Array.from({ length: 1025 }, (_, at) => `a${at}=`).join(' ')}\n${'ENV b=1\n'.repeat(990)}`,
+      'no more than 1024 variables',
+    ],
+  ])('is refused with %s', async (_, text, why) => {
+    const spent = ownTime();
+    expect(await built(text)).toContain(why);
+    expect(spent()).toBeLessThan(5000);
+  });
+
+  test('finds what it copies, also a folder of which only the content came', async () => {
+    // What the engine would do is no part of this lab.
+    expect(await built('FROM scratch\nCOPY z a/b c /x/\n', entry('z/f'), entry('a/b'), entry('c/'))).toContain('not part of');
+    expect(await built('FROM scratch\nCOPY y /x/\n', entry('yy'), entry('y-/f'))).toContain('no such file or folder');
+  });
+
+  test('holds the command back where nobody reads what it writes', async () => {
+    const frame = Buffer.concat([Buffer.from([1, 0, 0, 0, 0, 1, 0, 0]), Buffer.alloc(65_536, 0x61)]);
+    let pulled = 0;
+    async function* flood(): AsyncGenerator<Buffer> {
+      for (; pulled < 500; pulled += 1) {
+        yield frame;
+      }
+    }
+    const { containers } = lab;
+    const parts = {
+      offer: { build: true, images: [] },
+      names: { now: () => ({ tags: {} }) },
+      containers: {
+        ...containers,
+        logs: async () => Readable.from(flood(), { highWaterMark: 1 }),
+        images: { ...containers.images },
+      },
+    };
+    const archive = Buffer.concat([entry('Dockerfile', 'FROM casemate/sandbox\nRUN yes\n'), tarEnd]);
+    const gone = new AbortController();
+    const call = {
+      params: [],
+      query: readQuery(''),
+      read: () => Promise.reject(new Error('no part of this')),
+      content: Readable.from([archive]),
+      isUpgrade: false,
+      signal: gone.signal,
+      effect: async () => undefined,
+    };
+    // oxlint-disable-next-line no-unsafe-type-assertion -- the parts of a broker that a build uses
+    const reply = await buildCall(join(folder, 'flood'))(call, parts as unknown as BrokerParts);
+    const source = reply.kind === 'stream' ? reply.source : expect.unreachable();
+    for (let turn = 0; turn < 3000; turn += 1) {
+      await nextTurn();
+    }
+    expect(pulled).toBeGreaterThan(0);
+    expect(pulled).toBeLessThan(20);
+    source.destroy();
+    for (let turn = 0; turn < 3000 && pulled < 500; turn += 1) {
+      await nextTurn();
+    }
   });
 });
 
