@@ -10,8 +10,7 @@ import { checkedName, type Entry, type TransferLimits } from './entries.ts';
 /** Reads entries in turn; the content of one must be read before the next is asked for. Throws `PATH_INVALID`. */
 export async function* readEntries(stream: Readable, limits: TransferLimits): AsyncGenerator<Entry> {
   const input = reader(stream);
-  const seen = new Set<string>();
-  let bytes = 0;
+  const accept = counted(limits);
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- frames come one after the other
     const head = await input.line();
@@ -20,20 +19,37 @@ export async function* readEntries(stream: Readable, limits: TransferLimits): As
     }
     // oxlint-disable-next-line no-await-in-loop -- as above
     const frame = await readFrame(input, head);
-    if (seen.has(frame.path) || seen.size >= 4 * limits.files) {
+    accept(frame);
+    yield frame.kind === 'folder' ? { kind: 'folder', path: frame.path } : fileOf(input, frame);
+  }
+}
+
+/** All names are kept meanwhile: a thousand characters for each file are more than any real tree has. */
+const nameBytesPerFile = 1024;
+
+/**
+ * Throws for what is beyond the limits. Each folder comes before what is in it, so that no name makes more than one: a
+ * path of sixty folders would otherwise be sixty, and 40,000 of them millions.
+ */
+function counted(limits: TransferLimits): (frame: Frame) => void {
+  const seen = new Map<string, Frame['kind']>();
+  let [files, bytes, nameBytes] = [0, 0, 0];
+  return ({ kind, path, size }) => {
+    const parent = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
+    if (seen.has(path) || seen.size >= 4 * limits.files) {
       throw damaged('a name twice, or too many of them');
     }
-    seen.add(frame.path);
-    if (frame.kind === 'folder') {
-      yield { kind: 'folder', path: frame.path };
-    } else {
-      bytes += frame.size;
-      if (bytes > limits.bytes) {
-        throw tooMuch(limits);
-      }
-      yield fileOf(input, frame);
+    if (path !== '' && seen.get(parent) !== 'folder') {
+      throw damaged('something in a folder that has not come');
     }
-  }
+    seen.set(path, kind);
+    files += kind === 'file' ? 1 : 0;
+    bytes += size;
+    nameBytes += path.length;
+    if (files > limits.files || bytes > limits.bytes || nameBytes > limits.files * nameBytesPerFile) {
+      throw tooMuch(limits);
+    }
+  };
 }
 
 interface Frame {

@@ -98,7 +98,7 @@ async function writeFile(
   { overwrite, look }: TargetOptions,
 ): Promise<string> {
   await refuseExisting({ folder, name, shown }, overwrite);
-  const draft = inFolder(folder, `.${name.slice(0, 200)}.casemate-${randomBytes(6).toString('hex')}`);
+  const draft = inFolder(folder, `.${[...name].slice(0, 50).join('')}.casemate-${randomBytes(6).toString('hex')}`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const file = await open(draft, flags, 0o600).catch((error: unknown) => {
     throw fault(shown, error);

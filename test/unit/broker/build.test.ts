@@ -105,9 +105,8 @@ describe('what comes with a build', () => {
   });
 
   test('is refused where headers that extend an entry have no end', async () => {
-    const extension = (length: number): Buffer => entry(`${'é'.repeat(60)}`).subarray(0, length);
-    const one = extension(1024);
-    await expect(context(...Array.from({ length: 9 }, () => one), dockerfile)).rejects.toMatchObject({ status: 400 });
+    const one = entry('é'.repeat(60)).subarray(0, 1024);
+    await expect(context(...Array.from({ length: 9 }, () => one), dockerfile)).rejects.toThrow('too many extended headers');
     expect((await context(one, one, entry('x'), dockerfile)).entries).toBe(2);
   });
 

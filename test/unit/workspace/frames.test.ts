@@ -68,7 +68,37 @@ describe('frames out of a sandbox', () => {
     ['nothing of ours', 'HTTP/1.1 200 OK\r\n\r\n'],
     ['a huge length', 'F 644 999999999999999999 1\na'],
   ])('are refused with %s', async (_: string, text) => {
-    await expect(taken(_ === 'no end' ? text : `${text}E\n`)).rejects.toMatchObject({ code: 'PATH_INVALID' });
+    const whole = `D 755 0 0\n${text}`;
+    await expect(taken(_ === 'no end' ? whole : `${whole}E\n`)).rejects.toMatchObject({ code: 'PATH_INVALID' });
+  });
+
+  it('make no more on the host than was counted: files, folders above what comes, and the length of all names', async () => {
+    const top = 'D 755 0 0\n';
+    const folder = (name: string): string => `D 755 0 ${name.length}\n${name}`;
+    const names = (count: number): readonly string[] => Array.from({ length: count }, (_, at) => `${at}`);
+    const deep = names(9).map((_, at) => folder(Array.from({ length: at + 1 }, () => 'x'.repeat(250)).join('/')));
+    expect(
+      await taken(
+        `${top}${names(10)
+          .map((name) => file(name, ''))
+          .join('')}E\n`,
+      ),
+    ).toHaveLength(11);
+    for (const [text, why] of [
+      [
+        top +
+          names(11)
+            .map((name) => file(name, ''))
+            .join(''),
+        '10 files',
+      ],
+      [top + folder('a/b/c'), 'that has not come'],
+      [top + file('a', '') + file('a/b', ''), 'that has not come'],
+      [folder('a'), 'that has not come'],
+      [top + deep.join(''), '10 files'],
+    ] as const) {
+      await expect(taken(`${text}E\n`, 1000)).rejects.toThrow(why);
+    }
   });
 
   it('are entries or one clear refusal, whatever they are', async () => {
