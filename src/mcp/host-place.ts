@@ -2,7 +2,7 @@ import { basename, dirname, isAbsolute, normalize } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { protectedPaths } from '../sandbox/protected-paths.ts';
+import { protectedNameIn } from '../sandbox/protected-paths.ts';
 import { placeRefusal, type WorkspaceBounds } from '../sandbox/workspace-path.ts';
 import type { HostPlace } from '../workspace/transfer/host-source.ts';
 
@@ -37,8 +37,7 @@ export function hostPlace(path: string, bounds: HostBounds): HostPlace {
 
 /** Throws for what programs of the host act on by themselves: a transfer is no way around the workspace's protection. */
 export function refuseTarget(path: string, { programFolders }: HostBounds): void {
-  const parts = path.split('/').map(folded);
-  const name = protectedPaths.find((entry) => holds(parts, entry.split('/'))) ?? (parts.includes('.git') ? '.git' : undefined);
+  const name = protectedNameIn(path);
   if (name !== undefined) {
     throw new CasemateError('NOT_ALLOWED', `${visible(path)}: programs of the host act on ${name} by themselves`, {
       hint: 'A person can put it there.',
@@ -48,22 +47,4 @@ export function refuseTarget(path: string, { programFolders }: HostBounds): void
   if (folder !== undefined) {
     throw new CasemateError('NOT_ALLOWED', `${visible(path)}: programs of this host are looked for in ${visible(folder)}`);
   }
-}
-
-/**
- * A name as the most lenient file system takes it: in any case, in another form of its letters or with signs that are not seen
- * (APFS and HFS+; CVE-2014-9390), with blanks and dots behind it or by its short form (NTFS, also as WSL shows it).
- */
-function folded(name: string): string {
-  const plain = name
-    .normalize('NFKC')
-    .replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '')
-    .toLowerCase();
-  const end = plain.search(/[. ]*$/);
-  const bare = end === 0 ? plain : plain.slice(0, end);
-  return bare === 'git~1' ? '.git' : bare;
-}
-
-function holds(parts: readonly string[], wanted: readonly string[]): boolean {
-  return parts.some((_, index) => wanted.every((part, offset) => parts[index + offset] === part));
 }

@@ -32,3 +32,27 @@ export const protectedPaths: readonly string[] = [
   // direnv, on entering the folder
   '.envrc',
 ];
+
+/** Which of them a path of the host lies in or is, `.git` as a whole among them; `undefined`: in none. */
+export function protectedNameIn(path: string): string | undefined {
+  const parts = path.split('/').map(folded);
+  return protectedPaths.find((entry) => holds(parts, entry.split('/'))) ?? (parts.includes('.git') ? '.git' : undefined);
+}
+
+/**
+ * A name as the most lenient file system takes it: in any case, in another form of its letters or with signs that are not seen
+ * (APFS and HFS+; CVE-2014-9390), with blanks and dots behind it or by its short form (NTFS, also as WSL shows it).
+ */
+function folded(name: string): string {
+  const plain = name
+    .normalize('NFKC')
+    .replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .toLowerCase();
+  const end = plain.search(/[. ]*$/);
+  const bare = end === 0 ? plain : plain.slice(0, end);
+  return bare === 'git~1' ? '.git' : bare;
+}
+
+function holds(parts: readonly string[], wanted: readonly string[]): boolean {
+  return parts.some((_, index) => wanted.every((part, offset) => parts[index + offset] === part));
+}

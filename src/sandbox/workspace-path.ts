@@ -1,9 +1,10 @@
-import { realpath, stat } from 'node:fs/promises';
-import { sep } from 'node:path';
+import { lstat, realpath, stat } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { Paths } from '../system/paths.ts';
+import { protectedNameIn } from './protected-paths.ts';
 
 /** Which folder a sandbox may have as its workspace: never one that holds credentials, the system, or our own state. */
 
@@ -65,8 +66,40 @@ export async function resolveWorkspace(path: string, bounds: WorkspaceBounds): P
       hint: 'Work in a folder of its own: cd into the project, or give --workspace PATH.',
     });
   }
+  await refuseWithinProtected(real);
   await refusePrograms(real, bounds);
   return real;
+}
+
+/** Where programs of the host look for what they run: a sandbox with its workspace in there would write what no other one may. */
+async function refuseWithinProtected(real: string): Promise<void> {
+  const name = protectedNameIn(real.replaceAll(worktree, '/')) ?? (await gitFolderAbove(real));
+  if (name !== undefined) {
+    throw new CasemateError(
+      'PATH_INVALID',
+      `the workspace ${visible(real)} is refused: it lies in ${visible(name)}, and programs of the host act on what is there by themselves`,
+      { hint: 'Work in the folder of the project: give --workspace PATH.' },
+    );
+  }
+}
+
+/** Agents of the host put whole copies of a project there, which are no settings of theirs. */
+const worktree = /\/\.(?:claude|codex|cursor|gemini)\/worktrees\/(?=[^/])/g;
+
+/** A repository without a folder of the name `.git`, as git tells one (setup.c, is_git_directory). */
+async function gitFolderAbove(real: string): Promise<string | undefined> {
+  for (let folder = dirname(real); folder !== dirname(folder); folder = dirname(folder)) {
+    const has = async (name: string): Promise<boolean> =>
+      lstat(join(folder, name)).then(
+        () => true,
+        () => false,
+      );
+    // oxlint-disable-next-line no-await-in-loop -- few, and the first decides
+    if ((await has('HEAD')) && ((await has('commondir')) || ((await has('objects')) && (await has('refs'))))) {
+      return folder;
+    }
+  }
+  return undefined;
 }
 
 /** What a sandbox writes there would be run on the host, in the place of `runc` or `git`. */

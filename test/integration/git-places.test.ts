@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { placesNamedByGit, placesNamedByUser } from '../../src/engines/workspace/git-places.ts';
 import { gitSettings } from '../../src/engines/workspace/git-settings.ts';
+import { nestedPaths } from '../../src/engines/workspace/nested-paths.ts';
 
 import { run } from '../../src/system/process.ts';
 
@@ -92,6 +93,15 @@ describe('a folder of hooks', () => {
     path = linked;
     await git('config', '--worktree', 'core.fsmonitor', './tools/monitor');
     expect(await placesNamedByGit({ workspace: linked, top: '', passedOver: [] })).toEqual(['.githooks', 'tools/monitor']);
+  });
+
+  it('is found where the workspace is a part of the repository', async () => {
+    const top = path;
+    await mkdir(join(top, 'packages/one/hooks'), { recursive: true });
+    await git('config', 'core.hooksPath', 'packages/one/hooks');
+    await git('config', 'diff.external', './packages/two/diff');
+    expect(await nestedPaths(join(top, 'packages/one'), ['.git/config'])).toContain('hooks');
+    expect(await nestedPaths(join(top, 'packages'), ['.git/config'])).toEqual(expect.arrayContaining(['one/hooks', 'two/diff']));
   });
 
   it('is found in a repository below the top', async () => {

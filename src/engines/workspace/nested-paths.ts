@@ -22,15 +22,21 @@ export async function nestedPaths(workspace: string, protect: readonly string[])
   return [...found, ...worktrees, ...own];
 }
 
-/** Of the workspace's own and of those that were found in it, submodules among them. */
+/** Of the workspace's own, of those that were found in it, submodules among them, and of those that it is a part of. */
 async function placesOfRepositories(workspace: string, found: readonly string[]): Promise<readonly string[]> {
   const tops = new Set(['', ...found.flatMap((path) => (/^(.+)\/\.git(?:\/config)?$/.exec(path) ?? []).slice(1))]);
   const places: string[] = [];
-  for (const top of tops) {
+  for (const top of [...tops, ...foldersAbove(workspace)]) {
     // oxlint-disable-next-line no-await-in-loop -- each reads several files
     places.push(...(await placesNamedByGit({ workspace, top, passedOver })));
   }
   return places;
+}
+
+/** `..`, `../..` and so on, up to the root. */
+function foldersAbove(workspace: string): readonly string[] {
+  const depth = workspace.split('/').filter((name) => name !== '').length;
+  return Array.from({ length: depth }, (_, index) => Array.from({ length: index + 1 }, () => '..').join('/'));
 }
 
 /**
