@@ -1,9 +1,10 @@
-import { lstat, realpath, stat } from 'node:fs/promises';
-import { dirname, join, sep } from 'node:path';
+import { realpath, stat } from 'node:fs/promises';
+import { dirname, sep } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { Paths } from '../system/paths.ts';
+import { isGitFolder } from '../workspace/git-folder.ts';
 import { protectedNameIn } from './protected-paths.ts';
 
 /** Which folder a sandbox may have as its workspace: never one that holds credentials, the system, or our own state. */
@@ -86,16 +87,11 @@ async function refuseWithinProtected(real: string): Promise<void> {
 /** Agents of the host put whole copies of a project there, which are no settings of theirs. */
 const worktree = /\/\.(?:claude|codex|cursor|gemini)\/worktrees\/(?=[^/])/g;
 
-/** A repository without a folder of the name `.git`, as git tells one (setup.c, is_git_directory). */
+/** A repository without a folder of the name `.git`. */
 async function gitFolderAbove(real: string): Promise<string | undefined> {
   for (let folder = dirname(real); folder !== dirname(folder); folder = dirname(folder)) {
-    const has = async (name: string): Promise<boolean> =>
-      lstat(join(folder, name)).then(
-        () => true,
-        () => false,
-      );
     // oxlint-disable-next-line no-await-in-loop -- few, and the first decides
-    if ((await has('HEAD')) && ((await has('commondir')) || ((await has('objects')) && (await has('refs'))))) {
+    if (await isGitFolder(folder)) {
       return folder;
     }
   }

@@ -195,6 +195,40 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('transfers', { time
     expect(await readdir(join(place, 'tree')).catch(() => [])).not.toContain('.envrc');
   });
 
+  it('bring no repository out, nor what the settings of one name: git runs both by itself', async () => {
+    const fsmonitor = String.raw`[core]\n\tbare = false\n\tworktree = .\n\tfsmonitor = touch ran; false\n`;
+    await shell(
+      'mkdir -p ~/bare/objects/x ~/bare/refs/heads ~/bare/src && cd ~/bare && echo x > objects/x/y && echo x > refs/heads/main && echo x > src/refs && ' +
+        `echo "ref: refs/heads/main" > HEAD && printf '${fsmonitor}' > config`,
+    );
+    const whole = join(place, 'whole');
+    expect(await caller.refusal('transfer_files', from('/home/agent/bare', whole))).toContain('is a git repository');
+    const pieces = join(place, 'pieces');
+    for (const name of ['config', 'objects', 'HEAD', 'src']) {
+      expect(await caller.call('transfer_files', from(`/home/agent/bare/${name}`, join(pieces, name)))).toMatchObject({
+        files: 1,
+      });
+    }
+    for (const name of ['refs', 'refs/heads']) {
+      expect(await caller.refusal('transfer_files', from(`/home/agent/bare/${name}`, join(pieces, name)))).toContain(
+        'NOT_ALLOWED',
+      );
+    }
+    for (const folder of [whole, pieces]) {
+      const { exitCode } = await run('git', ['-C', folder, 'status'], { env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent' } });
+      expect([exitCode, await readdir(folder)]).toEqual([128, expect.not.arrayContaining(['ran'])]);
+    }
+    await mkdir(join(place, 'own/.git'), { recursive: true });
+    await writeFile(join(place, 'own/.git/config'), '[core] hooksPath = tools/hooks\n');
+    for (const name of ['own/tools/hooks', 'own/tools/hooks/pre-commit']) {
+      const refusal = await caller.refusal('transfer_files', from('/home/agent/bare/config', join(place, name)));
+      expect(refusal).toContain('the settings of git name');
+    }
+    for (const name of ['own/tools/h', `${'é'.repeat(120)}.txt`]) {
+      expect(await caller.call('transfer_files', from('/home/agent/bare/config', join(place, name)))).toMatchObject({ files: 1 });
+    }
+  });
+
   it('bring no phantom out, however it is cut, and say so in the journal', async () => {
     const key = `cmph_${'Ab0'.repeat(14)}A`;
     await shell(

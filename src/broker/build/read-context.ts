@@ -33,18 +33,13 @@ export async function readContext(source: Readable, file: string, dockerfile: st
       await once(out, 'drain');
     }
   };
+  const accept = counted(limits);
   const names: string[] = [];
-  let [text, size, count, namesBytes]: [string | undefined, number, number, number] = [undefined, 0, 0, 0];
+  let text: string | undefined;
   try {
     for await (const entry of entriesOf(source)) {
       const name = cleanName(entry.name);
-      size += entry.size;
-      // Each entry counts, also one of a name that was there before: each is written.
-      count += 1;
-      namesBytes += name.length + (entry.kind === 'link' ? entry.target.length : 0);
-      if (size > limits.bytes || count > limits.entries || namesBytes > limits.namesBytes) {
-        throw notOffered('limits', 'what comes with a build is too much: at most 1 GiB in 100,000 files, and 32 MiB of names');
-      }
+      accept(entry, name);
       if (name !== '') {
         names.push(name);
         const read = await copyEntry(entry, name, { write, most: name === wanted ? limits.dockerfile : undefined });
@@ -77,6 +72,19 @@ function found(names: readonly string[]): Pick<Context, 'entries' | 'has'> {
   return {
     entries: ordered.length,
     has: (name) => firstFrom(name) === name || firstFrom(`${name}/`)?.startsWith(`${name}/`) === true,
+  };
+}
+
+/** Throws for what is too much. Each entry counts, also one of a name that was there before: each is written. */
+function counted(limits: typeof contextLimits): (entry: TarEntry, name: string) => void {
+  let [size, count, namesBytes] = [0, 0, 0];
+  return (entry, name) => {
+    size += entry.size;
+    count += 1;
+    namesBytes += name.length + (entry.kind === 'link' ? entry.target.length : 0);
+    if (size > limits.bytes || count > limits.entries || namesBytes > limits.namesBytes) {
+      throw notOffered('limits', 'what comes with a build is too much: at most 1 GiB in 100,000 files, and 32 MiB of names');
+    }
   };
 }
 

@@ -43,7 +43,7 @@ export async function runStep({ containers }: BrokerParts, { state, command, sig
     await containers.start(container);
     const choice = { stdout: true, stderr: true, follow: true, timestamps: false, tail: 'all', since: '0', until: '0' };
     for await (const text of textOf(await containers.logs(container, choice, signal))) {
-      // oxlint-disable-next-line no-await-in-loop -- whoever reads slowly holds the command back, not this process's memory
+      // Whoever reads slowly holds the command back, and fills no memory here.
       await say(text);
     }
     // Its output ends a moment before the engine has written the end down.

@@ -11,6 +11,7 @@ import { readEntries, readHashes, writeEntries } from '../../workspace/transfer/
 import { openFolder } from '../../workspace/transfer/held-folder.ts';
 import { hostEntries, type HostPlace } from '../../workspace/transfer/host-source.ts';
 import { insideProgram } from '../../workspace/transfer/inside-program.ts';
+import { gitCheck } from '../../workspace/transfer/git-target.ts';
 import { writeToHost } from '../../workspace/transfer/host-target.ts';
 import { hostPlace, refuseTarget } from '../host-place.ts';
 import { openCommand, runCommand, type Exchange } from '../run-command.ts';
@@ -151,7 +152,9 @@ function isBroken(error: unknown): boolean {
 async function take(asked: Whole, context: ToolContext): Promise<readonly Moved[]> {
   const source = insidePath(asked.sourcePath);
   const place = await targetPlace(asked.destPath, { name: posix.basename(source), context });
-  refuseTarget(`${place.root}/${place.parts.join('/')}`, context.host);
+  const top = `${place.root === '/' ? '' : place.root}/${place.parts.join('/')}`;
+  refuseTarget(top, context.host);
+  const refuseForGit = await gitCheck(top);
   const standIns: string[] = [];
   try {
     return await exchange(asked, context, {
@@ -159,7 +162,10 @@ async function take(asked: Whole, context: ToolContext): Promise<readonly Moved[
       work: async ({ stdout }) =>
         await writeToHost(place, readEntries(stdout, transferLimits), {
           overwrite: asked.overwrite,
-          check: (target) => refuseTarget(target, context.host),
+          async check(target) {
+            refuseTarget(target, context.host);
+            await refuseForGit(target);
+          },
           look: (path) => lookForStandIns(path, standIns),
         }),
     });

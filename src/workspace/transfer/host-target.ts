@@ -15,8 +15,8 @@ import type { HostPlace } from './host-source.ts';
  */
 export interface TargetOptions {
   readonly overwrite: boolean;
-  /** Throws for a name, absolute, that no transfer may write. */
-  readonly check: (path: string) => void;
+  /** Rejects for a name, absolute, that no transfer may write. Asked for each entry, as the one before lies there. */
+  readonly check: (path: string) => Promise<void>;
   /** Looks at the content of one file piece by piece; throws for what no transfer may bring out. */
   readonly look: (path: string) => (piece: Buffer) => void;
 }
@@ -37,7 +37,7 @@ export async function writeToHost(
   for await (const entry of entries) {
     const names = [...parts, ...(entry.path === '' ? [] : entry.path.split('/'))];
     const shown = `${root}/${names.join('/')}`;
-    options.check(shown);
+    await options.check(shown);
     const folder = await madeFolder(root, names.slice(0, -1));
     try {
       const name = names.at(-1) ?? '';
@@ -98,7 +98,7 @@ async function writeFile(
   { overwrite, look }: TargetOptions,
 ): Promise<string> {
   await refuseExisting({ folder, name, shown }, overwrite);
-  const draft = inFolder(folder, `.${[...name].slice(0, 50).join('')}.casemate-${randomBytes(6).toString('hex')}`);
+  const draft = inFolder(folder, `.${name.slice(0, 60)}.casemate-${randomBytes(6).toString('hex')}`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const file = await open(draft, flags, 0o600).catch((error: unknown) => {
     throw fault(shown, error);
