@@ -63,6 +63,18 @@ sub requests {
     }
     return { taken => $asked, stopped => 'never', map { ("status $_" => $seen{$_}) } keys %seen };
 }
+# The same on so many connections at one moment, again and again: nobody waits for an answer before the next one is opened.
+sub bursts {
+    my ($most, $each, $host, $port, $text) = @_;
+    my $place = place($host, $port) // return { taken => 0, stopped => 'ENOTFOUND' };
+    my ($started, $asked, $stopped, %seen) = (millis(), 0, 'never');
+    while ($asked < $most && $stopped eq 'never') {
+        my @open;
+        while (@open < $each && $asked < $most) { $! = 0; my $one = reach($place); if (!$one) { $stopped = errname(); last } $asked++; syswrite($one, $text); push @open, $one }
+        for my $one (@open) { $seen{ hear($one, 10_000) =~ m{^HTTP/1\.1 (\d+)} ? $1 : 'cut' }++ }
+    }
+    return { taken => $asked, stopped => $stopped, ms => millis() - $started, map { ("status $_" => $seen{$_}) } keys %seen };
+}
 # The same on few connections: many requests on each.
 $TAKE{denied_requests} = sub {
     my ($most, $host, $port) = @_;
@@ -79,7 +91,7 @@ $TAKE{denied_requests} = sub {
     }
     return { taken => $answered, stopped => $left > 0 ? errname() : 'never' };
 };
-$TAKE{given_request} = sub { my ($most, $host, $port, $hex) = @_; requests($most, $host, $port, pack('H*', $hex)) };
+$TAKE{given_request} = sub { my ($most, $host, $port, $hex, $each) = @_; bursts($most, $each, $host, $port, pack('H*', $hex)) };
 # Heads that are too large in every direction, made here: they are longer than a word may be.
 my %LARGE = (
     'one field' => sub { "A: " . 'x' x (1 << 20) },
