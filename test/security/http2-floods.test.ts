@@ -1,7 +1,9 @@
 /** GWP-19, DOS-23 over HTTP/2: floods end their own connection, bring little to the upstream, and leave others alone. */
+import { createServer } from 'node:tls';
+
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
-import { createLab, credential, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { createLab, credential, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { flag, frame, framesIn, frameType, headerBlock, preface } from '../../src/proof/attacks/http2-bytes.ts';
 import { http2Get } from '../helpers/http2-client.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
@@ -9,6 +11,7 @@ import { ownTime } from '../helpers/own-time.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
 
 const host = 'mitm.example.com';
+const byBytes = 'bytes.example.com';
 type Row = readonly [string, string];
 const get: readonly Row[] = [
   [':method', 'GET'],
@@ -33,7 +36,10 @@ const note = (fault: unknown): void => void faults.push(fault);
 beforeAll(async () => {
   process.on('uncaughtException', note);
   process.on('unhandledRejection', note);
-  lab = await createLab({ rules: [rule(host, { credential: 'anthropic' })], credentials: [credential()] });
+  lab = await createLab({
+    rules: [rule(host, { credential: 'anthropic' }), rule(byBytes, { credential: 'anthropic' })],
+    credentials: [credential()],
+  });
   sink = await sinkAt(lab, host, 443);
   port = await lab.open(host, 443);
 });
@@ -162,6 +168,36 @@ test('content that is longer than its stated length never completes a request', 
   );
   expect(told.arrived).toBeLessThanOrEqual(1);
   expect(JSON.stringify(sink.seen)).not.toContain('smuggled');
+});
+
+test('content in frames of one byte goes on in few pieces', async () => {
+  const count = 5000;
+  let got = '';
+  const leaf = { key: lab.upstreamLeaves.privateKeyPem, cert: await lab.upstreamLeaves.sign(byBytes) };
+  const upstream = createServer({ ...leaf, ALPNProtocols: ['http/1.1'] }, (socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (piece: Buffer) => {
+      got += piece.toString('latin1');
+      if (got.endsWith('0\r\n\r\n')) {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      }
+    });
+  });
+  lab.route(byBytes, 443, await listen(upstream));
+  const rows = post.map(([name, value]): Row => [name, name === ':authority' ? byBytes : value]);
+  const bytes = Buffer.concat([
+    preface,
+    headers(1, rows, flag.endHeaders),
+    times(count, () => frame({ type: frameType.data, stream: 1, payload: Buffer.from('x') })),
+    frame({ type: frameType.data, stream: 1, flags: flag.endStream }),
+  ]);
+  const at = await lab.open(byBytes, 443);
+  const { text } = await talk(await tlsTo(at, byBytes, { ca: lab.authority.certificatePem, alpn: ['h2'] }), [bytes]);
+  upstream.close();
+  expect(framesIn(text).types).toContain(frameType.data);
+  const content = got.slice(got.indexOf('\r\n\r\n') + 4);
+  expect(content.split('x').length - 1).toBe(count);
+  expect(content.split('\r\n').length / 2).toBeLessThan(count / 5);
 });
 
 test('fields that are too large are refused in words, and are on record', async () => {

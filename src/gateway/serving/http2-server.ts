@@ -8,6 +8,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 
+import { joinSmall } from '../bodies/join-small.ts';
 import type { Exchange } from '../exchange.ts';
 import { fieldsOf, tokensOf, valuesOf, type Field } from '../http/fields.ts';
 import type { Site } from '../live-sandbox.ts';
@@ -46,6 +47,7 @@ export function serveHttp2(socket: Socket, site: Site): void {
       return;
     }
     stream.once('aborted', countReset);
+    joinSmall(stream);
     if (isTooLarge(raw, limits.headerBytes)) {
       refuseHead(stream, site);
       return;

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { brokenRequest, faulty, type Attempt } from '../fault.ts';
 import { fieldsOf, type Field } from '../http/fields.ts';
 import { informationLimit } from '../limits.ts';
+import { joinSmall } from '../bodies/join-small.ts';
 import { pump } from '../bodies/pump.ts';
 import type { RequestBody, UpstreamAnswer, UpstreamOptions, UpstreamRequest } from './upstream-request.ts';
 
@@ -125,6 +126,7 @@ function send(
     endStream: asked.body === undefined,
     waitForTrailers: asked.body !== undefined,
   });
+  joinSmall(stream);
   let behind: readonly Field[] = [];
   stream.once('trailers', (_headers, _flags, raw: string[]) => void (behind = fieldsOf(raw)));
   const settle = (attempt: Attempt<UpstreamAnswer>): void => {
