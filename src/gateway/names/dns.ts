@@ -35,14 +35,46 @@ export function answerQuery(data: Uint8Array, context: DnsContext): Uint8Array |
     return bare(query, code.notImplemented);
   }
   try {
-    const packet = query.length <= 4096 && query.readUInt16BE(4) === 1 ? decode(query) : undefined;
-    return packet === undefined ? bare(query, code.malformed) : reply(packet, context);
+    const packet = query.length <= 4096 && query.readUInt16BE(4) === 1 ? decode(questionAlone(query)) : undefined;
+    return packet === undefined ? bare(query, code.malformed) : reply({ ...packet, hasOpt: hasOpt(query) }, context);
   } catch {
     return bare(query, code.malformed);
   }
 }
 
-function reply(packet: DecodedPacket, context: DnsContext): Uint8Array {
+/** A query as far as it is read. */
+type Query = Pick<DecodedPacket, 'id' | 'flags' | 'questions'> & { readonly hasOpt: boolean };
+
+/**
+ * The same, which says that nothing stands behind its question. Records there may name each other a hundred thousand times in
+ * 4 KiB, and say nothing that an answer depends on.
+ */
+function questionAlone(query: Buffer): Buffer {
+  const alone = Buffer.from(query);
+  alone.fill(0, 6, headerBytes);
+  return alone;
+}
+
+/** Whether extensions (RFC 6891) stand right behind the question, where askers put them. */
+function hasOpt(query: Buffer): boolean {
+  let at = headerBytes;
+  for (let length = query[at] ?? 0; length !== 0; length = query[at] ?? 0) {
+    if ((length & 0xc0) !== 0) {
+      at += 1;
+      break;
+    }
+    at += 1 + length;
+  }
+  const record = at + 1 + questionRest;
+  const hasOthers = query.readUInt32BE(6) !== 0;
+  return !hasOthers && query.readUInt16BE(10) > 0 && query[record] === 0 && query.readUInt16BE(record + 1) === optType;
+}
+
+/** type and class */
+const questionRest = 4;
+const optType = 41;
+
+function reply(packet: Query, context: DnsContext): Uint8Array {
   const question = packet.questions?.[0];
   if (question === undefined) {
     return encode(response(packet, code.malformed));
@@ -62,7 +94,7 @@ function reply(packet: DecodedPacket, context: DnsContext): Uint8Array {
 
 type HostQuestion = Pick<Asked, 'name' | 'host'> & { readonly type: string };
 
-function hostReply(packet: DecodedPacket, { name, host, type }: HostQuestion, context: DnsContext): Uint8Array {
+function hostReply(packet: Query, { name, host, type }: HostQuestion, context: DnsContext): Uint8Array {
   const local = context.local?.(host);
   if (local === undefined && !isServed(host, context.rules())) {
     return encode(response(packet, code.noName));
@@ -77,7 +109,7 @@ interface Asked {
   readonly local: 'place' | 'inside' | undefined;
 }
 
-function addressReply(packet: DecodedPacket, { name, host, local }: Asked, context: DnsContext): Uint8Array {
+function addressReply(packet: Query, { name, host, local }: Asked, context: DnsContext): Uint8Array {
   const address = local === 'inside' ? '127.0.0.1' : context.names.addressOf(host);
   if (address === undefined) {
     context.onFull();
@@ -93,16 +125,15 @@ const ascii = /^[\x21-\x7e]+$/;
 
 const flags = { authoritative: 0x0400, recursionAvailable: 0x0080, recursionDesired: 0x0100 };
 
-function response(packet: DecodedPacket, rcode: number): Packet {
+function response(packet: Query, rcode: number): Packet {
   const desired = (packet.flags ?? 0) & flags.recursionDesired;
-  const hasOpt = packet.additionals?.some((record) => record.type === 'OPT') === true;
   return {
     type: 'response',
     id: packet.id ?? 0,
     flags: flags.authoritative | flags.recursionAvailable | desired | rcode,
     // Other bytes grow in the package's hands, and would be written back as a label that is too long.
     questions: packet.questions?.filter(({ name }) => ascii.test(name)) ?? [],
-    additionals: hasOpt
+    additionals: packet.hasOpt
       ? [
           {
             type: 'OPT',

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { answerQuery, type DnsContext } from '../../../src/gateway/names/dns.ts';
 import { createNames } from '../../../src/gateway/names/names.ts';
 import { rule } from '../../helpers/network-rule.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 
 const rules = [rule('allowed.example.com'), rule('db')];
 
@@ -121,6 +122,44 @@ describe('what is no query', () => {
   test('a pointer that leads to itself does not hang', () => {
     const loop = Buffer.concat([whole.subarray(0, 12), Buffer.from([0xc0, 0x0c, 0, 1, 0, 1])]);
     expect(code(answerQuery(loop, context()))).toBe(1);
+  });
+
+  test('what stands behind the question costs nothing, however often it names itself', () => {
+    const question = Buffer.from(whole);
+    const pointers = 1000;
+    const data = Buffer.alloc(2 * pointers);
+    const dataAt = question.length + 11;
+    for (let index = 0; index < pointers; index += 1) {
+      data.writeUInt16BE(0xc000 | (index === 0 ? 12 : dataAt + 2 * index - 2), 2 * index);
+    }
+    const record = Buffer.from([0, 0, 10, 0, 1, 0, 0, 0, 0, data.length >> 8, data.length & 0xff]);
+    const naming = Buffer.from([
+      0xc0 | ((dataAt + data.length - 2) >> 8),
+      (dataAt + data.length - 2) & 0xff,
+      0,
+      10,
+      0,
+      1,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+    ]);
+    const count = Math.floor((4096 - dataAt - data.length) / naming.length);
+    const query = Buffer.concat([question, record, data, ...Array.from({ length: count }, () => naming)]);
+    query.writeUInt16BE(1 + count, 6);
+    const costOf = (asked: Uint8Array): number => {
+      const spent = ownTime();
+      for (let index = 0; index < 1000; index += 1) {
+        expect(code(answerQuery(asked, context()))).toBe(0);
+      }
+      return spent();
+    };
+    const usual = costOf(whole);
+    // Sixty times as much before.
+    expect(costOf(query)).toBeLessThan(10 * usual + 100);
   });
 
   test('noise never throws', () => {
