@@ -51,10 +51,14 @@ async function start(type: string): Promise<number> {
   return await lab.open(host, 80);
 }
 
-async function get(port: number, path: string): Promise<string> {
-  const { text } = await talk(await rawConnect(port), [`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`], {
-    quietMs: 3000,
-  });
+async function get(port: number, path: string, lines = ''): Promise<string> {
+  const { text } = await talk(
+    await rawConnect(port),
+    [`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${lines}Connection: close\r\n\r\n`],
+    {
+      quietMs: 3000,
+    },
+  );
   return text;
 }
 
@@ -73,10 +77,23 @@ test.each([
   '/alpha%2f-%2falpha-2.0.0.tgz',
   '/bad/-/bad-1.0.0.tgz',
   '/bad/download/bad-1.0.0.tgz',
+  '/bad;x/-/bad-1.0.0.tgz',
+  '/bad/-;x=y/bad-1.0.0.tgz',
+  '/bad/-/bad-1.0.0.tgz%3Fx',
+  '/bad/-/bad-1.0.0.tgz%00',
+  '/bad/-/bad-1.0.0.tgz%20',
+  '/bad/-/bad-1.0.0.tgz.',
+  '/bad./download/bad-1.0.0.tgz%23x/y',
 ])('%s is withheld, while an old version is not', async (path) => {
   const port = await start('application/json');
   expect(await get(port, path)).toMatch(/^HTTP\/1\.1 403 [\s\S]*package-withheld/);
   expect(await get(port, '/alpha/-/alpha-1.0.0.tgz')).toMatch(/^HTTP\/1\.1 200 [\s\S]*tarball/);
+});
+
+test("what a client says it wants does not make another kind of registry of the policy's", async () => {
+  const port = await start('application/json');
+  const asPython = 'Accept: application/vnd.pypi.simple.v1+json\r\n';
+  expect(await get(port, '/bad/download/bad-1.0.0.tgz', asPython)).toMatch(/^HTTP\/1\.1 403 [\s\S]*package-withheld/);
 });
 
 test.each(['application/json', 'text/plain', 'application/octet-stream', 'text/javascript', ''])(

@@ -10,7 +10,7 @@ const roomBytes = 16 * 1024;
  * its own then: each would cost what a kilobyte does in whatever it goes through, and some 200 bytes where nobody takes it, which
  * no window bounds. Set right when the stream is there; its end and larger pieces keep their place.
  */
-export function joinSmall(stream: Readable): void {
+export function joinSmall<T extends Readable>(stream: T): T {
   const push = stream.push.bind(stream);
   let room: Buffer | undefined;
   let held = 0;
@@ -51,4 +51,5 @@ export function joinSmall(stream: Readable): void {
     handLater();
     return stream.readableLength + held < stream.readableHighWaterMark;
   };
+  return stream;
 }

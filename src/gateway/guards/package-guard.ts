@@ -49,16 +49,17 @@ export function packageGuard(exchange: Exchange, site: Site, plan: Plan): Packag
   return request.kind === 'metadata' ? metadataGuard(asked) : archiveGuard(asked, request);
 }
 
-/** Known by the preset that names the host, by the policy's list, or by what the client says it wants. */
+/** Known by the preset that names the host or by the policy's list; only elsewhere by what the client says it wants. */
 function ecosystemOf({ fields }: Exchange, { host, live }: Site, { rule, head }: Plan): Ecosystem | undefined {
   const registries = live.sandbox.guarding?.rules.registries ?? [];
   const accepted = tokensOf(fields, 'accept');
-  const [first, second] = ecosystems.filter(
+  const known = ecosystems.filter(
     (one) =>
       (rule.origin.layer === 'preset' && rule.origin.source === one) ||
-      registries.some((registry) => registry.host === host && registry.ecosystem === one) ||
-      accepted.some((type) => type.startsWith(vendorTypes[one])),
+      registries.some((registry) => registry.host === host && registry.ecosystem === one),
   );
+  const [first, second] =
+    known.length > 0 ? known : ecosystems.filter((one) => accepted.some((type) => type.startsWith(vendorTypes[one])));
   if (second === undefined) {
     return first;
   }

@@ -18,14 +18,38 @@ export type PackageRequest =
   /** servers may read the path in different ways, so it cannot be said what it is of */
   | { readonly kind: 'unclear'; readonly ecosystem: Ecosystem };
 
+/** No address of a package is longer; what is could take long to read. */
+const longestPath = 4096;
+
 /** `undefined`: neither metadata nor an archive. A slash or parameters at the end change nothing. */
 export function packageRequest(ecosystem: Ecosystem, path: string): PackageRequest | undefined {
-  const plain = decoded(path);
+  const plain = path.length > longestPath ? undefined : decoded(path);
   if (plain === undefined) {
     return { kind: 'unclear', ecosystem };
   }
-  const bare = plain.replace(/(?:;[^/]*)?\/?$/, '');
-  return ecosystem === 'npm' ? npmRequest(bare) : pypiRequest(bare);
+  const read = ecosystem === 'npm' ? npmRequest : pypiRequest;
+  const strict = read(withoutEnd(plain));
+  const lenient = read(leniently(plain));
+  // Only archives: metadata says itself what it is of.
+  return lenient?.kind === 'archive' && !isSame(lenient, strict) ? { kind: 'unclear', ecosystem } : strict;
+}
+
+/** Without a slash or parameters at its end. */
+function withoutEnd(path: string): string {
+  const whole = path.endsWith('/') ? path.slice(0, -1) : path;
+  const parameters = whole.indexOf(';', whole.lastIndexOf('/') + 1);
+  return parameters === -1 ? whole : whole.slice(0, parameters);
+}
+
+/** As servers read it that end a path at an escaped `?`, take parameters off each segment, or pass over dots and blanks at its end. */
+function leniently(path: string): string {
+  const [before = ''] = path.split(/[?#\0]/, 1);
+  const segments = before.split('/').map((segment) => segment.replace(/;.*$/s, '').replace(/[.\s]{1,16}$/, ''));
+  return segments.filter((segment, index) => index === 0 || segment !== '').join('/');
+}
+
+function isSame(one: Extract<PackageRequest, { kind: 'archive' }>, other: PackageRequest | undefined): boolean {
+  return other?.kind === 'archive' && other.name === one.name && other.version === one.version && other.file === one.file;
 }
 
 /** `/PREFIX/NAME/-/FILE-VERSION.tgz`; other paths with `/-/` are functions of the registry. */
@@ -55,13 +79,17 @@ function npmFile(path: string): PackageRequest | undefined {
   return { kind: 'archive', ecosystem: 'npm', name, version, file, metadata: undefined };
 }
 
+/** All that pip unpacks, and what could be uploaded once. */
+const pypiFile =
+  /\.(?:whl|egg|zip|tar(?:\.(?:gz|bz2|xz|lz|lzma|z|zst))?|tgz|tbz2?|txz|tlz|exe|msi|rpm|deb)(?:\.(?:metadata|asc|provenance))?$/i;
+
 function pypiRequest(path: string): PackageRequest | undefined {
   const project = /\/simple\/([^/]+)\/?$/.exec(path)?.[1] ?? /\/pypi\/([^/]+)(?:\/[^/]+)?\/json$/.exec(path)?.[1];
   if (project !== undefined) {
     return { kind: 'metadata', ecosystem: 'pypi', project: canonicalPypi(project) };
   }
   const file = path.split('/').at(-1) ?? '';
-  if (!/\.(?:whl|egg|zip|tar\.(?:gz|bz2|xz)|tgz)(?:\.(?:metadata|asc|provenance))?$/.test(file)) {
+  if (!pypiFile.test(file)) {
     return undefined;
   }
   const version = versionOf(file);

@@ -28,7 +28,7 @@ export function withheldBecause(
 }
 
 export function blockedBecause(one: PackageVersion, { rules }: VerdictContext): string | undefined {
-  return rules.some(({ block }) => block.some((pattern) => matches(pattern, one)))
+  return rules.some(({ block }) => block.some((pattern) => matches(pattern, one, true)))
     ? 'it is on the list "packages.block"'
     : undefined;
 }
@@ -43,7 +43,7 @@ export function youngBecause(
   { rules, nowMs }: VerdictContext,
 ): string | undefined {
   const asked = rules.flatMap(({ minAgeMs, allow }) =>
-    minAgeMs === undefined || allow.some((pattern) => matches(pattern, one)) ? [] : [minAgeMs],
+    minAgeMs === undefined || allow.some((pattern) => matches(pattern, one, false)) ? [] : [minAgeMs],
   );
   const minAgeMs = Math.max(0, ...asked);
   if (minAgeMs === 0) {
@@ -65,11 +65,12 @@ function span(ms: number): string {
   return days < 2 ? formatDuration(ms) : `${days} days`;
 }
 
-function matches({ ecosystem, name, range }: PackagePattern, one: PackageVersion): boolean {
+/** `whenUnclear`: of a version that cannot be compared with a range. */
+function matches({ ecosystem, name, range }: PackagePattern, one: PackageVersion, whenUnclear: boolean): boolean {
   return (
     (ecosystem === undefined || ecosystem === one.ecosystem) &&
     isNamed(one.ecosystem === 'pypi' ? canonicalPypi(name) : name, one.name) &&
-    (range === undefined || isIn(range, one))
+    (range === undefined || isIn(range, one, whenUnclear))
   );
 }
 
@@ -88,15 +89,15 @@ function isNamed(pattern: string, name: string): boolean {
   return middle && name.startsWith(first) && name.endsWith(last) && name.length - last.length >= at;
 }
 
-/** A version that cannot be compared is taken to be in the range: a list of what is bad must not be evaded by its form. */
-function isIn(range: string, { ecosystem, version }: PackageVersion): boolean {
+/** A list of what is bad is not evaded by the form of a version, and one of what is good not entered by it. */
+function isIn(range: string, { ecosystem, version }: PackageVersion, whenUnclear: boolean): boolean {
   if (ecosystem === 'npm') {
-    return semver.valid(version) === null || semver.satisfies(version, range, { includePrerelease: true });
+    return semver.valid(version) === null ? whenUnclear : semver.satisfies(version, range, { includePrerelease: true });
   }
   try {
     return satisfiesPep440(version, /^[\d]/.test(range) ? `==${range}` : range, { prereleases: true });
   } catch {
-    return true;
+    return whenUnclear;
   }
 }
 

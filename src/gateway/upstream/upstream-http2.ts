@@ -122,11 +122,8 @@ function send(
   { answerMs, ended }: Sending,
 ): Promise<Attempt<UpstreamAnswer>> {
   const { promise, resolve } = Promise.withResolvers<Attempt<UpstreamAnswer>>();
-  const stream = session.request(requestHeaders(asked), {
-    endStream: asked.body === undefined,
-    waitForTrailers: asked.body !== undefined,
-  });
-  joinSmall(stream);
+  const hasContent = asked.body !== undefined;
+  const stream = joinSmall(session.request(requestHeaders(asked), { endStream: !hasContent, waitForTrailers: hasContent }));
   let behind: readonly Field[] = [];
   stream.once('trailers', (_headers, _flags, raw: string[]) => void (behind = fieldsOf(raw)));
   const settle = (attempt: Attempt<UpstreamAnswer>): void => {
