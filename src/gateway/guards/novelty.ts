@@ -1,3 +1,4 @@
+import { ownText } from '../../base/own-text.ts';
 import type { Clock } from '../../system/clock.ts';
 
 /**
@@ -25,20 +26,32 @@ interface Group {
   left: number;
   atMs: number;
   readonly known: Set<string>;
+  knownCharacters: number;
 }
 
 /** Names are held for as long as the sandbox lives: this many a group, more than any bound lets in for days. */
 const maxKnown = 65_536;
+/** Those that cost nothing may be long. */
+const maxKnownCharacters = 8 * 1024 * 1024;
 
 export function createNovelty({ characters, perMinute, clock }: NoveltyOptions): Novelty {
   const groups = new Map<string, Group>();
   const groupOf = (name: string): Group => {
     const now = clock.monotonicMs();
-    const group = groups.get(name) ?? { left: characters, atMs: now, known: new Set() };
+    const group = groups.get(name) ?? { left: characters, atMs: now, known: new Set(), knownCharacters: 0 };
     group.left = Math.min(characters, group.left + ((now - group.atMs) / 60_000) * perMinute);
     group.atMs = now;
     groups.set(name, group);
     return group;
+  };
+  /** False: so much is known that nothing can be added. */
+  const keep = (group: Group, name: string): boolean => {
+    const hasRoom = group.known.size < maxKnown && group.knownCharacters + name.length <= maxKnownCharacters;
+    if (hasRoom) {
+      group.known.add(ownText(name));
+      group.knownCharacters += name.length;
+    }
+    return hasRoom;
   };
   return {
     admit(place, name) {
@@ -46,11 +59,10 @@ export function createNovelty({ characters, perMinute, clock }: NoveltyOptions):
       if (group.known.has(name)) {
         return true;
       }
-      if (group.left < name.length || group.known.size >= maxKnown) {
+      if (group.left < name.length || !keep(group, name)) {
         return false;
       }
       group.left -= name.length;
-      group.known.add(name);
       return true;
     },
     isOpen(place, name) {
@@ -61,9 +73,7 @@ export function createNovelty({ characters, perMinute, clock }: NoveltyOptions):
       const group = groupOf(place);
       if (!group.known.has(name)) {
         group.left -= cost === 'paid' ? name.length : 0;
-        if (group.known.size < maxKnown) {
-          group.known.add(name);
-        }
+        keep(group, name);
       }
     },
   };

@@ -1,3 +1,5 @@
+import { ownText } from '../../base/own-text.ts';
+
 /** What a registry's metadata said of versions and files, for the archives that are requested next. Bounded. */
 export interface PackageMemory {
   /** `reason`: withheld for this; `offered`: it may be fetched; `undefined`: not known */
@@ -13,7 +15,7 @@ export function createPackageMemory(): PackageMemory {
   const rows = new Map<string, { readonly reason: string | undefined; readonly atMs: number }>();
   const put = (key: string, reason: string | undefined, atMs: number): void => {
     rows.delete(key);
-    rows.set(key, { reason, atMs });
+    rows.set(ownText(key), { reason, atMs });
     const [oldest] = rows.keys();
     if (rows.size > greatestCount && oldest !== undefined) {
       rows.delete(oldest);

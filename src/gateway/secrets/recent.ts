@@ -1,3 +1,5 @@
+import { ownText } from '../../base/own-text.ts';
+
 /** Caches the results for the texts seen last, because requests carry the same credentials again and again. */
 export function createRecent<T>(make: (text: string) => T, kept = 16): (text: string) => T {
   const known = new Map<string, T>();
@@ -11,7 +13,7 @@ export function createRecent<T>(make: (text: string) => T, kept = 16): (text: st
       known.delete(oldest);
     }
     const made = make(text);
-    known.set(text, made);
+    known.set(ownText(text), made);
     return made;
   };
 }
