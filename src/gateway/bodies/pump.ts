@@ -5,6 +5,9 @@ import type { BodyStep } from './body-steps.ts';
 import type { Pace } from './pace.ts';
 import { WrittenContent } from './written-content.ts';
 
+/** What a piece counts for at least, by the time it took: no usual one takes so long. */
+const bytesPerMs = 64 * 1024;
+
 /** Moves a body from one stream to another with back-pressure, through a step that may change the bytes. */
 export interface PumpOptions {
   readonly step?: BodyStep | undefined;
@@ -80,7 +83,9 @@ function pumpPieces(from: Readable, to: Writable, options: PumpOptions): Promise
   const { step } = options;
   const passOn = (piece: Buffer): void => {
     options.onBytes?.(piece.length);
-    flow.write(step === undefined ? piece : step.push(piece), piece.length);
+    const startedMs = step === undefined ? 0 : performance.now();
+    const passed = step === undefined ? piece : step.push(piece);
+    flow.write(passed, step === undefined ? piece.length : weightOf(piece, startedMs));
   };
   const take = (piece: Buffer): void => guarded(() => passOn(piece));
   const end = (): void => {
@@ -103,6 +108,11 @@ function pumpPieces(from: Readable, to: Writable, options: PumpOptions): Promise
   to.once('close', () => finish(isDone ? undefined : new Error('the target was closed')));
   to.on('drain', flow.drained);
   return promise;
+}
+
+/** Ten thousand frames of a WebSocket fit into one piece, and take as long as many pieces. */
+function weightOf({ length }: Buffer, startedMs: number): number {
+  return Math.max(length, Math.ceil((performance.now() - startedMs) * bytesPerMs));
 }
 
 interface Flow {

@@ -142,7 +142,7 @@ function createWriter({ message, control, maskKey }: WriterOptions): Writer {
   };
   const writeMessage = (piece: Buffer, isEnd: boolean): void => {
     const passed = message === undefined ? piece : message.push(piece);
-    const content = isEnd && message !== undefined ? Buffer.concat([passed, message.finish()]) : passed;
+    const content = isEnd && message !== undefined ? both(passed, message.finish()) : passed;
     if (content.length > 0 || isEnd) {
       write(nextCode, isEnd, content);
       nextCode = opcode.continuation;
@@ -160,7 +160,7 @@ function createWriter({ message, control, maskKey }: WriterOptions): Writer {
     },
     content(head, { piece, isWhole }) {
       if (isControl(head)) {
-        write(head.code, true, control === undefined ? piece : Buffer.concat([control.push(piece), control.finish()]));
+        write(head.code, true, control === undefined ? piece : both(control.push(piece), control.finish()));
         isClosed = head.code === opcode.close;
       } else {
         writeMessage(piece, isWhole && head.isFinal);
@@ -177,7 +177,7 @@ function createWriter({ message, control, maskKey }: WriterOptions): Writer {
 
 function frameHead({ code, isFinal, length, key }: Omit<Head, 'bytes'>): Buffer {
   const extended = length > 0xffff ? 8 : length > longestControl ? 2 : 0;
-  const head = Buffer.alloc(2 + extended);
+  const head = Buffer.allocUnsafe(2 + extended + (key === undefined ? 0 : 4));
   head.writeUInt8((isFinal ? 0x80 : 0) | code, 0);
   head.writeUInt8((key === undefined ? 0 : 0x80) | (extended === 8 ? 127 : extended === 2 ? 126 : length), 1);
   if (extended === 2) {
@@ -185,7 +185,13 @@ function frameHead({ code, isFinal, length, key }: Omit<Head, 'bytes'>): Buffer 
   } else if (extended === 8) {
     head.writeBigUInt64BE(BigInt(length), 2);
   }
-  return key === undefined ? head : Buffer.concat([head, key]);
+  key?.copy(head, 2 + extended);
+  return head;
+}
+
+/** Mostly one of them is empty, and there may be ten thousand frames in a piece. */
+function both(first: Buffer, rest: Buffer): Buffer {
+  return rest.length === 0 ? first : first.length === 0 ? rest : Buffer.concat([first, rest]);
 }
 
 function isControl({ code }: { readonly code: number }): boolean {

@@ -1,6 +1,9 @@
+import { PassThrough } from 'node:stream';
+
 import { describe, expect, test } from 'vitest';
 
-import { createPace } from '../../../src/gateway/bodies/pace.ts';
+import { createPace, type Pace } from '../../../src/gateway/bodies/pace.ts';
+import { pump } from '../../../src/gateway/bodies/pump.ts';
 
 describe('the share of a sandbox', () => {
   const KiB = 1024;
@@ -26,5 +29,36 @@ describe('the share of a sandbox', () => {
       turns.shift()?.();
     }
     expect(woken).toEqual(Array.from({ length: 40 }, (_, nth) => nth));
+  });
+});
+
+describe('a piece that takes long', () => {
+  test('counts by its time, one that does not by its length', async () => {
+    const counted = async (workMs: number): Promise<number> => {
+      let sum = 0;
+      const pace: Pace = {
+        take(bytes) {
+          sum += bytes;
+          return true;
+        },
+        later: (goOn) => goOn(),
+      };
+      const push = (piece: Buffer): Buffer => {
+        for (const startedMs = performance.now(); performance.now() - startedMs < workMs;) {
+          // as a search of very many frames would
+        }
+        return piece;
+      };
+      const source = new PassThrough();
+      const target = new PassThrough();
+      target.resume();
+      const done = pump(source, target, { step: { push, finish: () => Buffer.alloc(0) }, pace });
+      source.write(Buffer.alloc(1000));
+      source.end();
+      await done;
+      return sum;
+    };
+    expect(await counted(20)).toBeGreaterThanOrEqual(20 * 64 * 1024);
+    expect(await counted(0)).toBeGreaterThanOrEqual(1000);
   });
 });
