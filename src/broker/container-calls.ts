@@ -177,10 +177,17 @@ export async function remove(call: Call, parts: BrokerParts): Promise<Reply> {
   await call.effect('docker.remove', said.name);
   await parts.containers.remove(id);
   if (call.query.flag('v') || said.autoRemove) {
-    await Promise.all(said.anonymous.map((name) => parts.containers.removeVolume(name)));
+    await removeUnused(parts, said.anonymous, id);
   }
   await parts.renamed();
   return nothing;
+}
+
+/** A volume without a name has one, by which another container may have it by now. */
+async function removeUnused(parts: BrokerParts, volumes: readonly string[], gone: string): Promise<void> {
+  const others = (await ownContainers(parts)).filter(({ id }) => id !== gone);
+  const used = new Set(others.flatMap(({ said }) => said.mounts.map(({ source }) => source)));
+  await Promise.all(volumes.filter((name) => !used.has(name)).map((name) => parts.containers.removeVolume(name)));
 }
 
 export async function wait({ params, query, signal }: Call, parts: BrokerParts): Promise<Reply> {

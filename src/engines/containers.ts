@@ -39,6 +39,7 @@ export interface SandboxContainers {
   readonly images: ContainerImages;
   /** Makes the folder of a named volume, which goes with the sandbox. */
   readonly makeVolume: (name: string) => Promise<void>;
+  /** Throws `UNSUPPORTED` where a container, also one that does not run, has it. */
   readonly removeVolume: (name: string) => Promise<void>;
 }
 

@@ -1,78 +1,134 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { chmod, lstat, mkdir, open, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants, type Dirent } from 'node:fs';
+import { chmod, open, readdir, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { isErrno } from './files.ts';
 
-/** Removes a folder that a sandbox filled, whatever modes it set and however deep it nested. */
-
 /**
- * Nothing may still write in the folder. Links are removed and never followed. The quick way fails on folders that their
- * owner may not enter and on paths longer than the system takes (PATH_MAX); then every folder is first opened up and
- * moved to the top of the tree, so that no path is ever longer than two names.
+ * Removes a folder that a sandbox filled: whatever modes it set, however deep it built, and though something may still be
+ * writing there. Each name is looked up in the very folder that is held, through its entry in /proc, and no symbolic link is
+ * followed: one that takes a folder's place meanwhile leads nowhere (CVE-2022-21658 is what a removal by path does then).
  */
 export async function removeTree(path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true, maxRetries: 3 });
-  } catch (error) {
-    if (!['EACCES', 'EPERM', 'ENAMETOOLONG', 'ENOTEMPTY'].some((code) => isErrno(error, code))) {
-      throw error;
+  for (let round = 1; ; round += 1) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- one try after the other
+      await removeEntry(Buffer.from(path), { top: undefined, depth: 0 });
+      return;
+    } catch (error) {
+      if (round > 3 || !['ENOTEMPTY', 'EEXIST', 'EBUSY'].some((code) => isErrno(error, code))) {
+        throw error;
+      }
+      // oxlint-disable-next-line no-await-in-loop -- what came meanwhile goes with the next one
+      await pause(100 * round);
     }
-    await removeFlattened(path);
   }
 }
 
-async function removeFlattened(path: string): Promise<void> {
-  await openUp(path);
-  const top = join(path, `.removing-${randomBytes(6).toString('hex')}`);
-  await mkdir(top, { mode: 0o700 });
-  const aside = Buffer.from(top);
-  let moved = 0;
-  const empty = async (folder: string): Promise<void> => {
-    // Names are bytes: a sandbox may choose ones that are not UTF-8.
-    for (const name of await readdir(folder, { encoding: 'buffer' })) {
-      const entry = Buffer.concat([Buffer.from(`${folder}/`), name]);
-      if (entry.equals(aside)) {
-        continue;
-      }
-      // oxlint-disable-next-line no-await-in-loop -- one after the other: there may be millions
-      if ((await lstat(entry)).isDirectory()) {
-        moved += 1;
-        // oxlint-disable-next-line no-await-in-loop -- a folder can only be moved by who may write in it
-        await openUp(entry);
-        // oxlint-disable-next-line no-await-in-loop -- as above
-        await rename(entry, join(top, String(moved)));
-      } else {
-        // oxlint-disable-next-line no-await-in-loop -- as above
-        await unlink(entry);
-      }
+interface Place {
+  /** of the tree; what lies very deep is moved there first, so that handles stay few and no path is long */
+  readonly top: FileHandle | undefined;
+  readonly depth: number;
+}
+
+const mostHeld = 32;
+/** unlinked at once: as many as wait for a thread anyway */
+const batch = 32;
+
+/** `at`: a path of which all but the last name is ours, or held. */
+async function removeEntry(at: Buffer, { top, depth }: Place): Promise<void> {
+  const folder = await openFolder(at);
+  if (folder === undefined) {
+    await unlink(at).catch(passOver('ENOENT'));
+    return;
+  }
+  try {
+    if (top !== undefined && depth >= mostHeld) {
+      await openUp(folder);
+      await rename(at, inFolder(top, Buffer.from(`.removing-${randomBytes(12).toString('hex')}`)));
+      return;
     }
-  };
-  await empty(path);
-  // oxlint-disable-next-line no-await-in-loop -- as above
-  for (let names = await readdir(top); names.length > 0; names = await readdir(top)) {
-    for (const name of names) {
-      // oxlint-disable-next-line no-await-in-loop -- as above
-      await empty(join(top, name));
-      // oxlint-disable-next-line no-await-in-loop -- as above
-      await rmdir(join(top, name));
+    await empty(folder, { top: top ?? folder, depth });
+  } finally {
+    await folder.close();
+  }
+  await rmdir(at).catch(passOver('ENOENT'));
+}
+
+async function empty(folder: FileHandle, place: Place): Promise<void> {
+  let entries: readonly Dirent<Buffer>[] = [];
+  do {
+    // oxlint-disable-next-line no-await-in-loop -- what lies too deep for its place comes to the top, and goes with a later round
+    entries = await entriesOf(folder);
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    await removeAll(folder, entries, place);
+  } while (place.depth === 0 && entries.length > 0);
+}
+
+async function removeAll(folder: FileHandle, entries: readonly Dirent<Buffer>[], { top, depth }: Place): Promise<void> {
+  const others = entries.filter((entry) => !entry.isDirectory());
+  for (let from = 0; from < others.length; from += batch) {
+    const part = others.slice(from, from + batch).map(async ({ name }) => unlinkOne(inFolder(folder, name), { top, depth }));
+    // oxlint-disable-next-line no-await-in-loop -- a few at once: there may be millions
+    const ended = await Promise.allSettled(part);
+    const failed = ended.find((one) => one.status === 'rejected');
+    if (failed !== undefined) {
+      throw failed.reason;
     }
   }
-  await rmdir(top);
-  await rmdir(path);
+  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+    // oxlint-disable-next-line no-await-in-loop -- one handle a level
+    await removeEntry(inFolder(folder, name), { top, depth: depth + 1 });
+  }
+}
+
+/** A folder may have taken its place since it was listed. */
+async function unlinkOne(at: Buffer, { top, depth }: Place): Promise<void> {
+  await unlink(at).catch(async (error: unknown) => {
+    if (isErrno(error, 'EISDIR')) {
+      await removeEntry(at, { top, depth: depth + 1 });
+    } else if (!isErrno(error, 'ENOENT')) {
+      throw error;
+    }
+  });
+}
+
+/** Names are bytes: a sandbox may choose ones that are not UTF-8. */
+async function entriesOf(folder: FileHandle): Promise<readonly Dirent<Buffer>[]> {
+  await openUp(folder);
+  return await readdir(`/proc/self/fd/${folder.fd}`, { encoding: 'buffer', withFileTypes: true });
+}
+
+function inFolder(folder: FileHandle, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`/proc/self/fd/${folder.fd}/`), name]);
 }
 
 /** open(2), Linux: a handle that names a file and reads nothing, so that no right to it is needed. */
 const O_PATH = 0o10000000;
 
-/** Gives the owner all rights, through a handle: a link that takes the folder's place is not followed. */
-async function openUp(folder: string | Buffer): Promise<void> {
-  const handle = await open(folder, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    // fchmod(2) does not take such a handle; its name in /proc leads to the very folder.
-    await chmod(`/proc/self/fd/${handle.fd}`, 0o700);
-  } finally {
-    await handle.close();
+/** `undefined`: something else is there, or nothing. */
+async function openFolder(at: Buffer): Promise<FileHandle | undefined> {
+  return await open(at, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch((error: unknown) => {
+    if (['ENOTDIR', 'ELOOP', 'ENOENT'].some((code) => isErrno(error, code))) {
+      return undefined;
+    }
+    throw error;
+  });
+}
+
+/** Gives the owner all rights. fchmod(2) does not take such a handle; its name in /proc leads to the very folder. */
+async function openUp(folder: FileHandle): Promise<void> {
+  const { mode } = await folder.stat();
+  if ((mode & 0o700) !== 0o700) {
+    await chmod(`/proc/self/fd/${folder.fd}`, 0o700);
   }
+}
+
+function passOver(code: string): (error: unknown) => void {
+  return (error) => {
+    if (!isErrno(error, code)) {
+      throw error;
+    }
+  };
 }

@@ -123,6 +123,16 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox that is
     expect(told.out).toBe('again\nweb\nweb\nweb\n');
   });
 
+  it('removes no volume that a container may see, whatever order they are asked for in', async () => {
+    const told = await lab.inside(
+      'docker run -d --name one -v /data casemate/sandbox sleep 600 >/dev/null; v=$(docker inspect -f "{{range .Mounts}}{{.Name}}{{end}}" one); ' +
+        'docker run -d --name two -v $v:/d casemate/sandbox sleep 600 >/dev/null; docker exec two sh -c "echo kept > /d/f"; docker rm -f -v one; ' +
+        'docker exec two cat /d/f; docker volume rm $v; docker rm -f two; docker volume rm $v >/dev/null && echo gone',
+    );
+    expect(told.out).toBe('one\nkept\ntwo\ngone\n');
+    expect(told.err).toContain('in use');
+  });
+
   it('takes all of it along when it goes', async () => {
     await lab.inside('docker volume create kept; docker run -d -v kept:/k -v /workspace/src:/s casemate/sandbox sleep 600');
     expect((await lab.left()).length).toBeGreaterThanOrEqual(3);

@@ -1,5 +1,7 @@
 /** Removing what a sandbox built, as an ordinary user: modes and depths that stop `rm -r`. */
-import { chown, lstat, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chown, lstat, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -82,6 +84,40 @@ describe('removeTree', () => {
     expect(await exists(join(folder, 'home'))).toBe(false);
     expect(await readFile(join(outside, 'kept'), 'utf8')).toBe('kept');
     expect((await lstat(outside)).mode & 0o777).not.toBe(0o700);
+  });
+
+  it('follows no link that takes the place of a folder while it is removed', async () => {
+    const names = 400;
+    const inside = join(folder, 'home');
+    const outside = join(folder, 'outside');
+    const swaps = `my ($at, $outside) = @ARGV; $| = 1; my $n = 0; my $end = time + 60;
+      while (time < $end) { rename "$at/d", "$at/e" or last; symlink $outside, "$at/d"; unlink "$at/d"; mkdir "$at/f"; rename "$at/e", "$at/d"; print "." if ++$n == 50 }`;
+    for (let round = 0; round < 6; round += 1) {
+      await build(
+        `chdir shift; mkdir "outside"; mkdir "home"; mkdir "home/d"; for my $f (1 .. ${names}) { for my $d ("home/d", "outside") { open F, ">", "$d/$f" } }`,
+      );
+      const swapping = spawn('perl', ['-e', swaps, inside, outside], { env, ...asUser, stdio: ['ignore', 'pipe', 'ignore'] });
+      const ended = once(swapping, 'close');
+      await once(swapping.stdout, 'data');
+      // The one that swaps ends by itself where the folder is gone, and is ended otherwise: then it was never empty.
+      await removeTree(inside).catch(() => undefined);
+      swapping.kill('SIGKILL');
+      await ended;
+      expect(await readdir(outside)).toHaveLength(names);
+      await removeTree(inside);
+      await removeTree(outside);
+    }
+  });
+
+  it('removes what was put there as it went, once that has an end', async () => {
+    await build('chdir shift; mkdir "home"; mkdir "home/d"; for my $f (1 .. 300) { open F, ">", "home/d/$f" }');
+    const adds = 'my $d = shift; for my $n (1 .. 200) { mkdir "$d/home/d/new$n" or last; print "." if $n == 1 }';
+    const adding = spawn('perl', ['-e', adds, folder], { env, ...asUser, stdio: ['ignore', 'pipe', 'ignore'] });
+    const ended = once(adding, 'close');
+    await once(adding.stdout, 'data');
+    await Promise.all([removeTree(join(folder, 'home')).catch(() => undefined), ended]);
+    await removeTree(join(folder, 'home'));
+    expect(await exists(join(folder, 'home'))).toBe(false);
   });
 
   it('has nothing to do where there is nothing', async () => {

@@ -269,6 +269,18 @@ describe('names that are not its own', () => {
   });
 });
 
+test('a volume without a name stays while another container has it by its name: who removes it is the host', async () => {
+  await lab.ask('POST', `${create}?name=first`, `{${image},"Volumes":{"/data":{}}}`);
+  const { source } = lab.containers.made[0]?.mounts[0] ?? expect.unreachable();
+  expect(source).not.toBe('');
+  await lab.ask('POST', `${create}?name=second`, `{${image},"HostConfig":{"Binds":["${source}:/data"]}}`);
+  await lab.ask('DELETE', '/v1.41/containers/first?v=1&force=1');
+  expect(lab.containers.calls.filter((call) => call.startsWith('no volume'))).toEqual([]);
+  await lab.ask('POST', `${create}?name=third`, `{${image},"Volumes":{"/data":{}}}`);
+  await lab.ask('DELETE', '/v1.41/containers/third?v=1&force=1');
+  expect(lab.containers.calls.filter((call) => call.startsWith('no volume'))).toHaveLength(1);
+});
+
 test('what cannot be put on record is not done', async () => {
   const broken = await brokerLab();
   try {

@@ -81,8 +81,22 @@ export async function sandboxContainers(context: DockerContext, id: string): Pro
     ...commandsOf(context, { require, user: nested.facts.user, labels: await ownLabels(context, id) }),
     images: imagesOf(nested),
     makeVolume: (name) => makeVolumeFolder(nested, name),
-    removeVolume: (name) => removeTree(join(volumesOf(nested.spec), name)),
+    removeVolume: (name) => inTurn(async () => removeVolume(nested, name, await list())),
   };
+}
+
+/** In turn with what is made: nothing of the sandbox sees the folder while it goes, and none that may see it does it go from. */
+async function removeVolume(nested: Nested, name: string, own: readonly NestedContainer[]): Promise<void> {
+  const users = await Promise.all(
+    own.map(async ({ id }) => {
+      const kept = await keptOf(nested, id).catch(() => undefined);
+      return kept === undefined || kept.mounts.some(({ kind, source }) => kind === 'volume' && source === name);
+    }),
+  );
+  if (users.includes(true)) {
+    throw new CasemateError('UNSUPPORTED', `the volume ${visible(name)} is in use`);
+  }
+  await removeTree(join(volumesOf(nested.spec), name));
 }
 
 /** An engine may say that it was so already. */
