@@ -1,10 +1,10 @@
 import { constants } from 'node:fs';
 import { chmod, lchown, mkdir, open, readdir, readlink, symlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
+import { copyBounded } from '../system/copy-bounded.ts';
 
 /**
  * Copies a workspace for trying something in, without what looks like a secret. Links are copied as links and never followed,
@@ -118,12 +118,7 @@ async function copyOne(walk: Walk, { from, to, path }: Way): Promise<void> {
       return;
     }
     countBytes(walk, stats.size);
-    const copy = await open(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
-    // What grows while it is read is cut where it ended.
-    await pipeline(
-      file.createReadStream({ start: 0, end: Math.max(0, stats.size - 1), autoClose: false }),
-      copy.createWriteStream(),
-    );
+    await copyBounded(file, to, stats.size);
     await lchown(to, stats.uid, stats.gid);
     await chmod(to, stats.mode & 0o777);
   } finally {

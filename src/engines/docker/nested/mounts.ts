@@ -1,9 +1,9 @@
-import { chmod, chown, copyFile, mkdir, open, rm, symlink } from 'node:fs/promises';
-import { constants } from 'node:fs';
+import { chmod, chown, mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../../base/errors.ts';
 import { visible } from '../../../base/text.ts';
+import { copyBounded } from '../../../system/copy-bounded.ts';
 import { privateFolder } from '../../../system/files.ts';
 import type { NestedMount } from '../../containers.ts';
 import type { SandboxSpec } from '../../engine.ts';
@@ -146,14 +146,7 @@ async function copyHeld(facts: MountContext, { name, mount }: PathMount, { handl
   }
   const target = copyOf(facts, name);
   await rm(target, { force: true });
-  await copyFile(`/proc/self/fd/${handle.fd}`, target, constants.COPYFILE_EXCL);
-  // A copy is bounded by what was looked at: a file that grows meanwhile is cut.
-  const copy = await open(target, constants.O_RDWR | constants.O_NOFOLLOW);
-  try {
-    await copy.truncate(Math.min(size, (await copy.stat()).size));
-  } finally {
-    await copy.close();
-  }
+  await copyBounded(handle, target, size);
   await (facts.context.options.uid === 0 ? chown(target, facts.agent.uid, facts.agent.gid) : Promise.resolve());
   await chmod(target, ((await handle.stat()).mode & 0o111) === 0 ? 0o644 : 0o755);
 }
