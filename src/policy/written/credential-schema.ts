@@ -77,7 +77,7 @@ export const credential = z
     provider: z
       .enum([...Object.keys(policyProviders), ...genericNames])
       .describe(
-        'how the credential goes on the wire: as a known service wants it, or in a `header`, as a `bearer` token, as the password of `basic`, in the `query` or in the `body`',
+        'how the credential goes on the wire: as a known service expects it, or in a `header`, as a `bearer` token, as the password of `basic`, in the `query` or in the `body`',
       ),
     source: credentialSource.describe('where the real value is on the host; exactly one of the keys below'),
     header: header.optional().describe('only for the provider `header`: the header that carries it'),
@@ -88,7 +88,9 @@ export const credential = z
       .describe('only for the provider `body`: the member of a JSON object, or the field of a form, that carries it'),
     variable: variable
       .optional()
-      .describe('only for the providers without a service: variable of the sandbox that holds the phantom'),
+      .describe(
+        'only for the generic providers (`header`, `bearer`, `basic`, `query`, `body`): variable of the sandbox that holds the phantom',
+      ),
     hosts: z.array(hostPattern).min(1).max(64).optional().describe('the only hosts that rules may bind this credential to'),
   })
   .superRefine((value, ctx) => {

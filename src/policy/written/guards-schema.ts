@@ -22,17 +22,19 @@ const budget = z
     per: z
       .enum(['hour', 'day'])
       .optional()
-      .describe('start anew each full hour or day (UTC); default: never, it holds for the whole life'),
+      .describe('start again at each full hour or day (UTC); default: never, the budget is for the whole lifetime'),
     over: z
       .enum(['sandbox', 'all'])
       .optional()
-      .describe('`sandbox`: of each one alone; `all`: of all sandboxes of this installation together; default `sandbox`'),
+      .describe(
+        '`sandbox`: for each sandbox separately; `all`: for all sandboxes of this installation together; default `sandbox`',
+      ),
     requests: count.optional().describe('requests, and connections of other protocols'),
-    bytesOut: byteSize.optional().describe('what goes out, in bytes'),
-    tokens: count.optional().describe('tokens of models, in and out, read from their answers'),
-    inputTokens: count.optional().describe('tokens sent to models, those read from or written to a cache included'),
-    outputTokens: count.optional().describe('tokens written by models'),
-    spend: dollars.optional().describe('US dollars, by the table of prices'),
+    bytesOut: byteSize.optional().describe('bytes sent'),
+    tokens: count.optional().describe('model tokens, input and output, as reported in the responses'),
+    inputTokens: count.optional().describe('input tokens, including those read from or written to a cache'),
+    outputTokens: count.optional().describe('output tokens'),
+    spend: dollars.optional().describe('US dollars, computed from the table of prices'),
   })
   .refine(
     ({ requests, bytesOut, tokens, inputTokens, outputTokens, spend }) =>
@@ -43,10 +45,10 @@ const budget = z
 export const budgets = z.array(budget).max(64);
 
 const price = z.strictObject({
-  input: dollars.describe('a million tokens sent'),
-  output: dollars.describe('a million tokens written'),
-  cacheRead: dollars.optional().describe('a million tokens read from the cache; default: a tenth of `input`'),
-  cacheWrite: dollars.optional().describe('a million tokens written to the cache; default: twice `input`'),
+  input: dollars.describe('per million input tokens'),
+  output: dollars.describe('per million output tokens'),
+  cacheRead: dollars.optional().describe('per million tokens read from the cache; default: a tenth of `input`'),
+  cacheWrite: dollars.optional().describe('per million tokens written to the cache; default: twice `input`'),
 });
 
 export const prices = z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$/, 'is not the name of a model'), price);
@@ -74,7 +76,7 @@ const host = z.string().transform((value, ctx) => {
 });
 
 export const packages = z.strictObject({
-  minAge: duration.optional().describe('versions published later than this ago are not offered, such as `7d`'),
+  minAge: duration.optional().describe('versions published more recently than this are not offered, such as `7d`'),
   block: z
     .array(packagePattern)
     .max(1024)
@@ -84,24 +86,24 @@ export const packages = z.strictObject({
     .array(packagePattern)
     .max(1024)
     .optional()
-    .describe('packages that may be younger than the `minAge` beside it; never an exception from a file above'),
+    .describe('packages exempt from the `minAge` in the same file; never an exception from a higher file'),
   registries: z
     .strictObject({
-      npm: z.array(host).max(64).optional().describe('hosts that speak the interface of npm'),
-      pypi: z.array(host).max(64).optional().describe('hosts that speak the interface of PyPI, or hold its files'),
+      npm: z.array(host).max(64).optional().describe('hosts with the npm registry API'),
+      pypi: z.array(host).max(64).optional().describe('hosts with the PyPI API, or that serve its files'),
     })
     .optional()
-    .describe('hosts of registries beside those of the presets `npm` and `pypi`'),
+    .describe('registry hosts besides those of the presets `npm` and `pypi`'),
 });
 
 export const uploads = z.strictObject({
-  maxBytes: byteSize.optional().describe('largest content of one request'),
-  perHour: byteSize.optional().describe('all that goes out of a sandbox in one hour'),
+  maxBytes: byteSize.optional().describe('maximum content of one request'),
+  perHour: byteSize.optional().describe('maximum sent by a sandbox in one hour'),
   secrets: z
     .enum(secretModes)
     .optional()
     .describe(
-      'what happens to a known secret of this host in a request: `refuse` it, `mask` the secret, or `off`; default `refuse`. A project file cannot loosen it',
+      'what happens if a request contains a known secret of this host: `refuse` the request, `mask` the secret, or `off`; default `refuse`. A project file cannot weaken this',
     ),
   envFiles: z
     .boolean()
@@ -113,5 +115,5 @@ export const uploads = z.strictObject({
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'is not the name of a variable'))
     .max(256)
     .optional()
-    .describe('variables of env files whose values may leave. Not in a project file'),
+    .describe('variables of env files whose values may be sent. Not in a project file'),
 });

@@ -43,7 +43,7 @@ const git = z.strictObject({
     .max(gitChanges.length)
     .default(['create', 'update'])
     .describe(
-      'what a push may do with them; default `[create, update]`. Whether an `update` throws commits away no request says: `[create]` alone leaves every existing reference as it is',
+      'what a push may do with them; default `[create, update]`. A request does not say whether an `update` discards commits; with `[create]` alone every existing reference stays as it is',
     ),
 });
 
@@ -68,7 +68,7 @@ const mcp = z.strictObject({
     .max(64)
     .optional()
     .describe(
-      'methods beside those that a session needs (initialize, ping, notifications, the lists), such as `resources/read`; default: none where `tools` are named, else all',
+      'methods besides those that a session needs (initialize, ping, notifications, the lists), such as `resources/read`; default: none if `tools` is given, otherwise all',
     ),
 });
 
@@ -97,14 +97,14 @@ const rule = z.strictObject({
     .describe('TCP ports; default `[443]`'),
   credential: credentialName
     .optional()
-    .describe('name of the credential the gateway puts on the wire here; the sandbox holds a phantom'),
+    .describe('name of the credential that the gateway puts on the wire here; the sandbox holds a phantom'),
   allow: z
     .array(allowance)
     .min(1)
     .max(64)
     .optional()
     .describe(
-      'functions allowed there: methods (optional) and a path; `*` within a segment, `**` across segments. Default: everything, or what `git` and `mcp` say',
+      'functions allowed there: a path, with methods before it if not all; `*` matches within a segment, `**` across segments. Default: everything, or what `git` and `mcp` allow',
     ),
   git: z
     .array(git)
@@ -115,7 +115,7 @@ const rule = z.strictObject({
   upstream: upstream
     .optional()
     .describe(
-      'dial this instead of the host: `http://`, `https://`, or `tcp://` with a port for what is not HTTP; the only way to a loopback or private address. Not in a project file',
+      'connect to this instead of the host: `http://`, `https://`, or `tcp://` with a port for what is not HTTP; the only way to a loopback or private address. Not in a project file',
     ),
 });
 
@@ -146,7 +146,7 @@ const share = z.strictObject({
     .max(16)
     .optional()
     .describe(
-      'containers that wait for sandboxes to come, of the kinds that were asked for last: those start in a fraction of the time; `0`: none; default `2`',
+      'containers prepared for future sandboxes, of the kinds that were requested last; they shorten the start; `0`: none; default `2`',
     ),
   running: z
     .number()
@@ -154,33 +154,31 @@ const share = z.strictObject({
     .min(1)
     .max(4000)
     .optional()
-    .describe('sandboxes that run at once; default: one for each 64 MiB of `share.memory`, at most 500'),
+    .describe('sandboxes that may run at once; default: one for each 64 MiB of `share.memory`, at most 500'),
   memory: byteSize
     .optional()
-    .describe(
-      'memory of all sandboxes together, in which each has its own limit; default: four fifths of the memory of the host',
-    ),
+    .describe("memory of all sandboxes together, within which each has its own limit; default: four fifths of the host's memory"),
   cpus: z
     .number()
     .min(0.05)
     .max(4096)
     .optional()
-    .describe('processors of all sandboxes together; default: those of the host but a tenth of them'),
+    .describe("processors of all sandboxes together; default: nine tenths of the host's"),
   pids: z
     .number()
     .int()
     .min(64)
     .max(4_000_000)
     .optional()
-    .describe('processes and threads of all sandboxes together; default: half of what the host can have, at most 65536'),
+    .describe("processes and threads of all sandboxes together; default: half of the host's maximum, at most 65536"),
   callers: z
     .number()
     .int()
     .min(0)
     .max(4000)
     .optional()
-    .describe('sandboxes that callers over MCP have, running or not; default `30`'),
-  eachCaller: z.number().int().min(0).max(4000).optional().describe('of them, of one caller; default `10`'),
+    .describe('sandboxes that all MCP callers may have, running or not; default `30`'),
+  eachCaller: z.number().int().min(0).max(4000).optional().describe('sandboxes that one MCP caller may have; default `10`'),
 });
 
 const asks = z.strictObject({
@@ -200,7 +198,7 @@ const asks = z.strictObject({
     .enum(['watched', 'always'])
     .optional()
     .describe(
-      '`watched`: it waits only while somebody runs `casemate requests --follow`, else it is listed and denied at once; `always`: it waits in any case; default `watched`',
+      '`watched`: a request waits only while somebody runs `casemate requests --follow`; otherwise it is listed and denied at once; `always`: it waits in any case; default `watched`',
     ),
 });
 
@@ -208,7 +206,7 @@ const agentName = z
   .string()
   .regex(name, 'is not the name of an agent')
   .describe(
-    'agent to use: `claude`, `codex`, or one that [a file describes](agents.md); `none`: commands only, whatever a layer above names',
+    'agent to use: `claude`, `codex`, or one that [a file describes](agents.md); `none`: commands only, whatever a higher layer names',
   );
 
 const agent = z
@@ -220,13 +218,13 @@ const agent = z
         .enum(['ask', 'skip'])
         .optional()
         .describe('`ask`: the agent asks before it acts; `skip`: it does not; default `ask`'),
-      telemetry: z.boolean().optional().describe('whether the agent may report its use to its maker; default `false`'),
+      telemetry: z.boolean().optional().describe('whether the agent may send usage reports to its vendor; default `false`'),
       provider: z
         .string()
         .regex(name, 'is not the name of a provider')
         .optional()
         .describe(
-          "where the agent reaches its model: `bedrock` or `vertex` for `claude`; `login` or `key`: how it signs in at its maker's; default: the login of this host where there is one and the level is `personal` or `team`, else the key",
+          'how the agent reaches its model: `bedrock` or `vertex` for `claude`; with its vendor, `login` or `key`; default: the login on this host if there is one and the level is `personal` or `team`, otherwise the key',
         ),
       region: z
         .string()
@@ -243,8 +241,8 @@ const agent = z
   .transform((value) => (typeof value === 'string' ? { name: value } : value));
 
 const docker = z.strictObject({
-  run: z.boolean().optional().describe('containers may be made, run, looked at and removed; default `false`'),
-  build: z.boolean().optional().describe('images may be built, which needs `run`; default `false`'),
+  run: z.boolean().optional().describe('containers may be created, run, inspected and removed; default `false`'),
+  build: z.boolean().optional().describe('images may be built; needs `run`; default `false`'),
   images: z
     .array(z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,180}(?::[\w][\w.-]{0,127})?$/, 'is not the name of an image'))
     .max(64)
@@ -261,7 +259,7 @@ export const policySchema = z
       .enum(levels)
       .optional()
       .describe(
-        'how much of your own configuration the agent gets, from most to nothing; `service` takes that of a service account, from the folder `service` beside your policy file; default `personal`',
+        'how much of your own configuration the agent gets: `personal` most, `maximum` nothing; `service` uses the configuration of a service account, from the folder `service` beside your policy file; default `personal`',
       ),
     agent: agent.optional().describe('the agent, by name or with settings; default: none, commands only'),
     image: z
@@ -275,7 +273,7 @@ export const policySchema = z
       .enum([...engineNames, 'auto'])
       .optional()
       .describe(
-        'what makes the sandbox: `oci`, the container runtime itself; `docker`, a Docker Engine on this host, `podman`, Podman on this host, which both lack some layers of protection; `auto`, the one of them that lacks the fewest; default `oci`, and `auto` where its runtime is not installed',
+        'what runs the sandbox: `oci`, the container runtime directly; `docker`, a Docker Engine on this host; `podman`, Podman on this host; the latter two lack some protection layers; `auto`, whichever of them lacks the fewest; default `oci`, or `auto` if its runtime is not installed',
       ),
     runtime: z
       .enum(['runc', 'crun', 'runsc'])
@@ -291,11 +289,11 @@ export const policySchema = z
         mode: z
           .enum(['direct', 'readonly'])
           .optional()
-          .describe('`direct`: changes are made in place; `readonly`: none; default `direct`'),
+          .describe('`direct`: the sandbox changes files in place; `readonly`: it cannot; default `direct`'),
         layout: layout
           .optional()
           .describe(
-            'folders that are made there if missing: `all`, or some of `imports` (which the sandbox cannot write), `exports` (what a transfer takes out by default), `shared`, `Projects`, `Documentation`, `Research`; a lower layer adds to it; default: none',
+            'folders that are created there if missing: `all`, or some of `imports` (which the sandbox cannot write), `exports` (which a transfer takes out by default), `shared`, `Projects`, `Documentation`, `Research`; a lower layer adds to it; default: none',
           ),
       })
       .optional()
@@ -305,27 +303,29 @@ export const policySchema = z
       .max(32)
       .optional()
       .describe("named sets of rules: an agent (`claude`, `codex`), `npm`, `debian`, `pypi`, `github`; default: the agent's own"),
-    network: z.array(rule).max(256).optional().describe('what may be reached beside the presets; default: nothing'),
+    network: z.array(rule).max(256).optional().describe('what may be reached besides the presets; default: nothing'),
     credentials: z
       .record(credentialName, credential)
       .optional()
       .describe(
-        'credentials by name, beside the built-in ones: `anthropic`, `openai`, `github`, `npm`, `pypi`, `aws`, `google`, `azure`. Not in a project file',
+        'credentials by name, besides the built-in ones: `anthropic`, `openai`, `github`, `npm`, `pypi`, `aws`, `google`, `azure`. Not in a project file',
       ),
     limits: limits.optional().describe('bounds on what the sandbox uses'),
     budgets: budgets
       .optional()
-      .describe('how much may go out and be spent; those of all files hold together. Past one of them requests get a 429'),
+      .describe(
+        'how much may be sent and spent; the budgets of all policy files apply together. Once one is used up, requests get a 429',
+      ),
     prices: prices
       .optional()
-      .describe('prices of models by name or beginning of a name, in US dollars for a million tokens. Not in a project file'),
+      .describe('prices of models by name or name prefix, in US dollars per million tokens. Not in a project file'),
     packages: packages
       .optional()
-      .describe('which versions of packages registries may offer; the rules of all files hold together'),
-    uploads: uploads.optional().describe('how much a request may carry, and what must not be in it'),
+      .describe('which package versions registries may offer; the rules of all policy files apply together'),
+    uploads: uploads.optional().describe('how much a request may contain, and what must not be in it'),
     share: share
       .optional()
-      .describe('what all sandboxes of a user together may take of the host, whoever asks for them. Not in a project file'),
+      .describe('how much of the host all sandboxes of a user may use together, whoever requested them. Not in a project file'),
     asks: asks.optional().describe('whether a person may allow, while a sandbox runs, what its rules deny'),
     docker: docker
       .optional()

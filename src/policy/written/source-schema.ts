@@ -35,10 +35,10 @@ const single = z.strictObject({
   secret: nonEmpty.optional().describe('file that Docker or Kubernetes mounted, e.g. `/run/secrets/token`; absolute'),
   aws: z
     .strictObject({
-      profile: label.optional().describe('profile of the AWS configuration; default: the one its tools would take'),
+      profile: label.optional().describe('profile of the AWS configuration; default: the one the AWS tools would use'),
     })
     .optional()
-    .describe('where the AWS tools find theirs: `aws: {}`'),
+    .describe('where the AWS tools find their credentials: `aws: {}`'),
   login: bareName.optional().describe('agent whose login on this host is used'),
 });
 
