@@ -91,7 +91,7 @@ const worktree = /\/\.(?:claude|codex|cursor|gemini)\/worktrees\/(?=[^/])/g;
 async function gitFolderAbove(real: string): Promise<string | undefined> {
   for (let folder = dirname(real); folder !== dirname(folder); folder = dirname(folder)) {
     // oxlint-disable-next-line no-await-in-loop -- few, and the first decides
-    if (await isGitFolder(folder)) {
+    if (!(await isEverybodys(folder)) && (await isGitFolder(folder))) {
       return folder;
     }
   }
@@ -131,6 +131,11 @@ export function placeRefusal(real: string, { paths, userHome }: Pick<WorkspaceBo
     (folder) => isWithin(real, folder) || isWithin(folder, real),
   );
   return own === undefined ? undefined : `it holds or lies in casemate's own folder ${own}`;
+}
+
+/** As /tmp is: what lies there says nothing of what is below it, and is no way to keep others from their work. */
+async function isEverybodys(folder: string): Promise<boolean> {
+  return ((await stat(folder)).mode & 0o1002) === 0o1002;
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -70,7 +70,10 @@ async function copyFolder(walk: Walk, place: Place): Promise<void> {
     const path = place.path === '' ? entry.name : `${place.path}/${entry.name}`;
     const from = `${own}/${entry.name}`;
     const to = join(place.target, entry.name);
-    if (entry.isDirectory()) {
+    if (entry.name.includes('\u{fffd}')) {
+      // What it is called cannot be said in text, so it cannot be looked up either.
+      walk.leftOut.push({ path, why: 'its name is not UTF-8' });
+    } else if (entry.isDirectory()) {
       // oxlint-disable-next-line no-await-in-loop -- in order: open handles stay few
       await copySubfolder(walk, { from, to, path });
     } else if (entry.isSymbolicLink()) {

@@ -51,6 +51,14 @@ test('a file with a key in it is left out, an example of a settings file is not'
   await remove();
 });
 
+test('a name that is not UTF-8 keeps nothing else outside', async () => {
+  await writeFile(Buffer.concat([Buffer.from(`${source}/sub/`), Buffer.from([0xff])]), 'x');
+  const { path, copied, remove } = await makeLearnWorkspace(source, home);
+  expect(copied.leftOut).toEqual([{ path: 'sub/\u{fffd}', why: 'its name is not UTF-8' }]);
+  expect(await readdir(join(path, 'sub'))).toEqual(['deeper']);
+  await remove();
+});
+
 test('the history of the repository stays outside', async () => {
   await mkdir(join(source, '.git'));
   await writeFile(join(source, '.git/config'), '[remote]\n');

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -28,6 +28,10 @@ beforeAll(async () => {
     'docs/refs',
     'moved/hooks',
     'src/git/hooks',
+    'shared/objects',
+    'shared/refs',
+    'shared/HEAD',
+    'shared/mine',
     'HEAD',
   ]) {
     await mkdir(join(project, folder), { recursive: true });
@@ -35,6 +39,7 @@ beforeAll(async () => {
   await writeFile(join(project, 'docs/HEAD'), 'ref: refs/heads/main\n');
   await writeFile(join(project, 'moved/HEAD'), 'ref: refs/heads/main\n');
   await writeFile(join(project, 'moved/commondir'), '../.git\n');
+  await chmod(join(project, 'shared'), 0o1777);
   await symlink('.git/hooks', join(project, 'link'));
 });
 afterAll(() => rm(project, { recursive: true, force: true }));
@@ -65,7 +70,7 @@ describe('a workspace', () => {
     });
   });
 
-  test.each(['', 'docs', 'packages/a', 'src/git/hooks', '.claude/worktrees/one', '.claude/worktrees/one/src'])(
+  test.each(['', 'docs', 'packages/a', 'src/git/hooks', 'shared/mine', '.claude/worktrees/one', '.claude/worktrees/one/src'])(
     'at %j is as good as any',
     async (folder) => {
       await expect(resolved(folder)).resolves.toBe(join(project, folder).replace(/\/$/, ''));
