@@ -16,7 +16,7 @@ import { serveHttp2 } from './serving/http2-server.ts';
 import { learnedConnection } from './exchange/learn.ts';
 import type { LiveSandbox, Site } from './live-sandbox.ts';
 import { placeAt } from './local-names.ts';
-import { handshakeBytes } from './bodies/pace.ts';
+import { handshakeBytes, turnFor } from './bodies/pace.ts';
 import { openTls } from './tls/open-tls.ts';
 import { peek } from './tls/peek.ts';
 import { reset } from './upstream/reset.ts';
@@ -284,9 +284,7 @@ async function serveOpened(socket: Socket, site: Site, { live }: ConnectionTools
     return;
   }
   // A burst of handshakes is spread over turns, as content is: other sandboxes have theirs in between.
-  if (!live.pace.take(handshakeBytes)) {
-    await new Promise<void>((resolve) => live.pace.later(resolve));
-  }
+  await turnFor(live.pace, handshakeBytes);
   const secure = await openTls(socket, { context, handshakeMs: live.limits.handshakeMs });
   if (secure === undefined) {
     // Most often a program that does not trust the sandbox's authority; a denied or failed site is on record by itself.

@@ -3,7 +3,7 @@ import { createServer } from 'node:tls';
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
-import { createLab, credential, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { createLab, credential, listen, rule, sandboxId, type Lab } from '../helpers/gateway-lab.ts';
 import { flag, frame, framesIn, frameType, headerBlock, preface } from '../../src/proof/attacks/http2-bytes.ts';
 import { http2Get } from '../helpers/http2-client.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
@@ -12,6 +12,7 @@ import { sinkAt, type Sink } from '../helpers/sink.ts';
 
 const host = 'mitm.example.com';
 const byBytes = 'bytes.example.com';
+const narrow = 'narrow.example.com';
 type Row = readonly [string, string];
 const get: readonly Row[] = [
   [':method', 'GET'],
@@ -37,7 +38,11 @@ beforeAll(async () => {
   process.on('uncaughtException', note);
   process.on('unhandledRejection', note);
   lab = await createLab({
-    rules: [rule(host, { credential: 'anthropic' }), rule(byBytes, { credential: 'anthropic' })],
+    rules: [
+      rule(host, { credential: 'anthropic' }),
+      rule(byBytes, { credential: 'anthropic' }),
+      rule(narrow, { http: [{ methods: ['POST'], path: '/b' }] }),
+    ],
     credentials: [credential()],
   });
   sink = await sinkAt(lab, host, 443);
@@ -198,6 +203,31 @@ test('content in frames of one byte goes on in few pieces', async () => {
   const content = got.slice(got.indexOf('\r\n\r\n') + 4);
   expect(content.split('x').length - 1).toBe(count);
   expect(content.split('\r\n').length / 2).toBeLessThan(count / 5);
+});
+
+test('of a hundred requests that come at once few are begun in one turn, so that others have theirs in between', async () => {
+  const denied = get.map(([name, value]): Row => [name, name === ':authority' ? narrow : value]);
+  const at = await lab.open(narrow, 443);
+  const count = (): number => lab.gateway.usage(sandboxId)?.denied ?? 0;
+  const before = count();
+  let last = before;
+  let most = 0;
+  let isOver = false;
+  const look = (): void => {
+    const now = count();
+    most = Math.max(most, now - last);
+    last = now;
+    if (!isOver) {
+      setImmediate(look);
+    }
+  };
+  look();
+  const sent = Buffer.concat([preface, times(100, (index) => headers(2 * index + 1, denied))]);
+  const { text } = await talk(await tlsTo(at, narrow, { ca: lab.authority.certificatePem, alpn: ['h2'] }), [sent]);
+  isOver = true;
+  expect(framesIn(text).goaway).toBeUndefined();
+  expect(count() - before).toBe(100);
+  expect(most).toBeLessThan(30);
 });
 
 test('fields that are too large are refused in words, and are on record', async () => {

@@ -11,6 +11,8 @@ export interface Pace {
 const shareBytes = 512 * 1024;
 /** What a TLS handshake with a caller takes of it: as long as twice 64 KiB do. */
 export const handshakeBytes = 128 * 1024;
+/** What a request takes of it, whatever becomes of it: HTTP/2 brings a hundred with one read of each connection. */
+export const requestBytes = 64 * 1024;
 /** Each of them brings a piece of 64 KiB at most with the next turn. */
 const wokenAtOnce = shareBytes / (64 * 1024);
 
@@ -40,4 +42,9 @@ export function createPace(nextTurn: (work: () => void) => void = setImmediate):
     },
     later: (goOn) => void waiting.push(goOn),
   };
+}
+
+/** Takes so much of the share. `undefined`: it was there; otherwise resolves in a later turn, when there is some again. */
+export function turnFor(pace: Pace, bytes: number): Promise<void> | undefined {
+  return pace.take(bytes) ? undefined : new Promise<void>((resolve) => pace.later(resolve));
 }

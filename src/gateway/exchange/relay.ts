@@ -13,6 +13,7 @@ import { keepingOf } from '../guards/package-keeping.ts';
 import { wholeBody } from '../guards/read-metadata.ts';
 import { permit } from './permit.ts';
 import { plainContent } from './plain-content.ts';
+import { requestBytes, turnFor } from '../bodies/pace.ts';
 import { pump } from '../bodies/pump.ts';
 import { releaseContent } from './read-content.ts';
 import { type Refusal, refuse } from '../refusal.ts';
@@ -25,11 +26,18 @@ export async function relay(exchange: Exchange, site: Site): Promise<void> {
   const { live } = site;
   site.onExchange();
   live.counts.openExchanges += 1;
+  const isBusy = live.counts.openExchanges > live.limits.exchanges;
   try {
-    const refusal =
-      live.counts.openExchanges > live.limits.exchanges
-        ? refuse('too-busy', 'too many requests at the same time')
-        : await attempt(exchange, site);
+    const turn = turnFor(live.pace, requestBytes);
+    if (turn !== undefined) {
+      await turn;
+      if (exchange.signal.aborted) {
+        // Its caller left, or the sandbox ended, before it was looked at.
+        exchange.cut();
+        return;
+      }
+    }
+    const refusal = isBusy ? refuse('too-busy', 'too many requests at the same time') : await attempt(exchange, site);
     if (refusal !== undefined) {
       await answerRefusal(exchange, site, refusal);
     }
