@@ -97,6 +97,11 @@ function namedByConnection(fields: readonly Field[]): (name: string) => boolean 
 const isNone = (): boolean => false;
 const noNames: ReadonlySet<string> = new Set();
 
+/** `Content_Encoding`: it says nothing of the content to whoever judges it here, and may to what stands behind CGI or WSGI. */
+function isSecondReading(name: string, folded: string): boolean {
+  return folded !== name && folded.startsWith('content-');
+}
+
 /** What of a request goes on to the upstream; the host is set anew by whoever writes the request. `isLeftOut`: of more of it. */
 export function forwardedRequestFields(
   fields: readonly Field[],
@@ -107,7 +112,8 @@ export function forwardedRequestFields(
   for (const field of fields) {
     const [name] = field;
     const folded = foldedField(name);
-    if (!perConnection.has(folded) && !aboutTheCaller.has(folded) && !isNamed(name) && !isLeftOut(name)) {
+    const isKept = !perConnection.has(folded) && !aboutTheCaller.has(folded) && !isNamed(name) && !isLeftOut(name);
+    if (isKept && !isSecondReading(name, folded)) {
       kept.push(field);
     }
   }
