@@ -64,7 +64,7 @@ claude mcp add --transport http casemate http://127.0.0.1:7391/mcp --header "Aut
 
 - **A separate policy** for a caller, in place of yours: \`--policy FILE\` of \`casemate caller add\` and \`casemate mcp\`. The file must not be inside any of the caller's roots. The organisation's policy limits it as always.
 - **Left-overs** of callers that are gone: \`casemate reap --dry-run\` lists them, \`casemate reap\` removes them.
-- **Limits.** For each caller: 16 connections, 64 open requests, and 64 calls in progress (the last also over standard input and output). Messages have at most 8 MiB. Each tool, and lists and resources, have a call allowance that refills over time (\`RATE_LIMITED\` says when); for \`create_session\` it is ten at once, then one every six seconds.
+- **Limits.** For each caller: 16 connections, 64 open requests, and 64 calls in progress (the last also over standard input and output). Messages have at most 8 MiB, 10,000 parts (values and members) and 64 levels, ids and progress tokens at most 256 characters. A long answer (a large \`maxOutputBytes\`, a large result of \`wait_for_execution\`) counts as several calls. Each tool, and lists and resources, have a call allowance that refills over time (\`RATE_LIMITED\` says when); for \`create_session\` it is ten at once, then one every six seconds.
 - The process that serves HTTP holds no credential: it has no more rights than a command line of yours.
 
 ## Servers inside

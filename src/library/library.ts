@@ -5,7 +5,7 @@ import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import type { CommandContext } from '../cli/command.ts';
 import { toolContext, type Following } from '../cli/session/tool-context.ts';
-import type { Tool } from '../mcp/tool.ts';
+import { ArgumentFault, type Tool } from '../mcp/tool.ts';
 import type { ToolContext } from '../mcp/tool-context.ts';
 import { createSession } from '../mcp/tools/create-session.ts';
 import { destroySession } from '../mcp/tools/destroy-session.ts';
@@ -23,11 +23,12 @@ import type * as Library from './library-types.ts';
  * an agent: whatever it was talked into, it gets no more than its policy allows.
  */
 export const createSandbox: typeof Library.createSandbox = async (options) => {
+  requireOptions(options);
   const { project, name, agent = 'none', apiKey, readonly = false, memory, cpus, timeoutMs } = options;
   const contextOf = libraryContext(options);
   const call = async <T>(tool: Tool, args: object, context: ToolContext): Promise<T> =>
     // oxlint-disable-next-line no-unsafe-type-assertion -- the schema of the tool says so, and it was checked against it
-    (await tool.call(withoutAbsent(args), context)).structured as T;
+    (await tool.call(withoutAbsent(args), context).catch(inOwnWords)).structured as T;
   const limits = withoutAbsent({ Memory: memory, CpuQuota: cpus === undefined ? undefined : Math.round(cpus * 100_000) });
   const made = await call<{ sessionId: string; sessionName: string }>(
     createSession,
@@ -72,7 +73,63 @@ function libraryContext({
   const paths = pathsFrom(env, uid);
   const context: CommandContext = { env, paths, cwd: '/', stdin, stdout, stderr, uid, entry: programPath() };
   const roots = [project, ...more].map((root) => (existsSync(root) ? realpathSync(root) : root));
-  return toolContext(context, { roots, caller });
+  const contextOf = toolContext(context, { roots, caller });
+  return ({ signal, onProgress } = {}) => {
+    if (onProgress === undefined) {
+      return contextOf({ signal });
+    }
+    const cancel = new AbortController();
+    // It is called from a timer: what it throws is the end of that call, not of the program.
+    const tell = async (line: string): Promise<unknown> => onProgress(line);
+    return contextOf({
+      signal: AbortSignal.any([cancel.signal, ...(signal === undefined ? [] : [signal])]),
+      onProgress: (line) => void tell(line).catch((error: unknown) => cancel.abort(error)),
+    });
+  };
+}
+
+const optionNames: Readonly<Record<keyof Library.SandboxOptions, true>> = {
+  project: true,
+  roots: true,
+  name: true,
+  agent: true,
+  apiKey: true,
+  readonly: true,
+  memory: true,
+  cpus: true,
+  timeoutMs: true,
+  caller: true,
+  env: true,
+};
+const leastCpus = 0.05;
+
+/** Programs without types: an option that is misspelt would be one that does not hold. */
+function requireOptions(options: Library.SandboxOptions): void {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(optionNames, name));
+  if (unknown !== undefined) {
+    throw new CasemateError('USAGE', `createSandbox: ${visible(unknown)}: there is no such option`);
+  }
+  if (typeof options.project !== 'string') {
+    throw new CasemateError('USAGE', 'createSandbox: project: is not a path');
+  }
+  if (options.cpus !== undefined && !(options.cpus >= leastCpus)) {
+    throw new CasemateError('USAGE', `createSandbox: cpus: is not a number from ${leastCpus} on`);
+  }
+}
+
+/** Of arguments of the tools, as they are called here. */
+const ownNames: Readonly<Record<string, string>> = {
+  projectPath: 'project',
+  sessionName: 'name',
+  'dockerOpts.Memory': 'memory',
+  'dockerOpts.CpuQuota': 'cpus',
+};
+
+function inOwnWords(thrown: unknown): never {
+  if (thrown instanceof ArgumentFault) {
+    throw new CasemateError('USAGE', `${ownNames[thrown.place] ?? thrown.place}: ${thrown.what}`, { cause: thrown });
+  }
+  throw thrown;
 }
 
 /** The command line that is beside this file, in the sources and in what is built of them. */

@@ -1,15 +1,19 @@
 import { CasemateError } from '../base/errors.ts';
+import { charactersIn } from './answer-size.ts';
 import type { Background, Ended, ToolContext, Work } from './tool-context.ts';
 
 /** Work of a server's callers that continues after their call was answered. */
 interface Running {
   readonly cancel: AbortController;
   readonly end: Promise<Ended>;
+  /** of its result, in characters, when it has ended */
+  size: number;
 }
 
 const mostRunning = 20;
-/** ended work whose result may still be asked for */
+/** ended work whose result may still be asked for, in number and in characters */
 const mostKept = 100;
+const mostKeptCharacters = 16 * 1024 * 1024;
 
 export function createBackground(): Background {
   const all = new Map<string, Running>();
@@ -37,11 +41,15 @@ export function createBackground(): Background {
       }
       const { running, named } = begin(kind, context, work);
       going.add(running);
-      void running.end.then(() => going.delete(running));
+      void running.end.then(({ result }) => {
+        going.delete(running);
+        running.size = charactersIn(result);
+        forgetOldest(all, going);
+      });
       const id = await named;
       all.set(id, running);
-      const old = [...all].filter(([, one]) => !going.has(one)).map(([key]) => key);
-      old.slice(0, Math.max(0, old.length - mostKept)).forEach((key) => all.delete(key));
+      // It may have ended before it had its name here.
+      forgetOldest(all, going);
       return id;
     },
     async wait(id, timeoutMs, signal) {
@@ -68,6 +76,18 @@ export function createBackground(): Background {
   };
 }
 
+/** The newest stays, however long it is. */
+function forgetOldest(all: Map<string, Running>, going: ReadonlySet<Running>): void {
+  let [number, characters] = [0, 0];
+  for (const [id, { size }] of [...all].filter(([, one]) => !going.has(one)).toReversed()) {
+    number += 1;
+    characters += size;
+    if (number > mostKept || (number > 1 && characters > mostKeptCharacters)) {
+      all.delete(id);
+    }
+  }
+}
+
 /** Until it has a name nobody could interrupt it by one: it ends with the call that started it. */
 function begin(kind: string, context: ToolContext, work: Work): { readonly running: Running; readonly named: Promise<string> } {
   context.signal.throwIfAborted();
@@ -75,13 +95,13 @@ function begin(kind: string, context: ToolContext, work: Work): { readonly runni
   const giveUp = (): void => cancel.abort(context.signal.reason);
   context.signal.addEventListener('abort', giveUp, { once: true });
   const name = Promise.withResolvers<string>();
-  const end = work({ ...context, signal: cancel.signal, progress: () => undefined }, name.resolve).then(
+  const end = work({ ...context, signal: cancel.signal, progress: () => undefined, spend: () => undefined }, name.resolve).then(
     (result): Ended => ({ kind, result }),
     (error: unknown): Ended => ({ kind, error }),
   );
   // What failed before it had a name is the failure of that call.
   const named = Promise.race([name.promise, end.then(({ error }) => Promise.reject(error))]);
-  return { running: { cancel, end }, named: named.finally(() => context.signal.removeEventListener('abort', giveUp)) };
+  return { running: { cancel, end, size: 0 }, named: named.finally(() => context.signal.removeEventListener('abort', giveUp)) };
 }
 
 function callerGone(): CasemateError {

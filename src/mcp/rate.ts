@@ -2,8 +2,8 @@ import { CasemateError } from '../base/errors.ts';
 
 /** How often a caller may use each tool (a token bucket), and how many of its calls may run at one time. */
 export interface Rate {
-  /** Throws `RATE_LIMITED` with the time after which it is worth another try. */
-  readonly take: (tool: string) => void;
+  /** Throws `RATE_LIMITED` with the time after which it is worth another try. `calls`: as many at once, fewer than may be. */
+  readonly take: (tool: string, calls?: number) => void;
   /** One more call is being answered, until what this gives is called. Throws `TOO_MANY` where as many are as may. */
   readonly enter: () => () => void;
 }
@@ -52,19 +52,19 @@ export function createRate({ pace = 1, nowMs = () => performance.now() }: RateOp
         isOpen = false;
       };
     },
-    take(tool) {
+    take(tool, calls = 1) {
       const bucket = Object.hasOwn(dear, tool) ? (dear[tool] ?? usual) : usual;
       const [burst, everyMs] = [bucket.burst * pace, bucket.everyMs / pace];
       const now = nowMs();
       const known = held.get(tool) ?? { left: burst, atMs: now };
       const left = Math.min(burst, known.left + (now - known.atMs) / everyMs);
-      if (left < 1) {
-        const waitMs = Math.ceil((1 - left) * everyMs);
+      if (left < calls) {
+        const waitMs = Math.ceil((calls - left) * everyMs);
         throw new CasemateError('RATE_LIMITED', `${tool} was called too often; try again in ${waitMs} ms`, {
           hint: `${burst} at once, then one in ${everyMs} ms.`,
         });
       }
-      held.set(tool, { left: left - 1, atMs: now });
+      held.set(tool, { left: left - calls, atMs: now });
     },
   };
 }

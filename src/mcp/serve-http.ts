@@ -6,7 +6,9 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { gathered } from '../base/gather.ts';
 import type { CallerClaim } from '../daemon/caller-view.ts';
 import { listenHttp, misdirected, type Listener, type ListenerOptions } from './http-listener.ts';
+import { idFault, shapeFault } from './message-bounds.ts';
 import { createRate, type Rate } from './rate.ts';
+import { requestIdsIn, watchRequests, type RequestIds } from './request-ids.ts';
 import { createMcpServer, type McpParts } from './server.ts';
 
 /**
@@ -37,6 +39,7 @@ interface McpSession {
   /** of the token that began it: another one of that name may be given less */
   readonly claim: CallerClaim;
   readonly transport: StreamableHTTPServerTransport;
+  readonly requests: RequestIds;
   usedMs: number;
   /** requests that are being answered */
   open: number;
@@ -181,8 +184,14 @@ async function handOver(serving: Serving, asked: Asked): Promise<void> {
   if (session === undefined || response.closed) {
     return;
   }
+  const ids = requestIdsIn(body);
+  if (!session.requests.reserve(ids)) {
+    refuse(response, 400, 'a request of that id is open, and each has one of its own');
+    return;
+  }
   session.open += 1;
   response.once('close', () => {
+    session.requests.release(ids);
     session.open -= 1;
     session.usedMs = serving.nowMs();
   });
@@ -210,9 +219,9 @@ async function begin(serving: Serving, { claim, response, body }: Asked): Promis
     sessionIdGenerator: randomUUID,
     onsessioninitialized: (id) => void sessions.set(id, session),
   });
-  const session: McpSession = { claim, transport, usedMs: nowMs(), open: 0 };
   const server = createMcpServer({ ...partsOf(claim), tools, rate });
   await server.connect(transport);
+  const session: McpSession = { claim, transport, requests: watchRequests(transport), usedMs: nowMs(), open: 0 };
   const closed = transport.onclose;
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the only way the SDK has
   transport.onclose = () => {
@@ -235,8 +244,14 @@ async function readBody(request: IncomingMessage): Promise<Body> {
   if (whole === undefined) {
     return { status: 413, fault: `a message is ${maxBodyBytes} bytes at most` };
   }
+  const odd = shapeFault(whole);
+  if (odd !== undefined) {
+    return { status: 400, fault: odd };
+  }
   try {
-    return { value: JSON.parse(whole.toString('utf8')) };
+    const value: unknown = JSON.parse(whole.toString('utf8'));
+    const fault = idFault(value);
+    return fault === undefined ? { value } : { status: 400, fault };
   } catch {
     return { status: 400, fault: 'the message is no JSON' };
   }

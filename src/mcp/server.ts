@@ -16,6 +16,7 @@ import { toCasemateError } from '../base/errors.ts';
 import { visible, visibleLines } from '../base/text.ts';
 import { version } from '../system/version.ts';
 import { createBackground } from './background.ts';
+import { callerHint } from './caller-hint.ts';
 import { prompts } from './prompts.ts';
 import { listResources, readResource, resourceTemplates } from './resources.ts';
 import type { Rate } from './rate.ts';
@@ -66,9 +67,11 @@ export function createMcpServer(parts: McpParts): Server {
         void extra.sendNotification({ method: 'notifications/progress', params: notification }).catch(() => undefined);
       }
     };
-    return await answer(tool, params.arguments, { ...parts, background, signal: extra.signal, progress });
+    const spend = (more: number): void => parts.rate.take(tool.name, more);
+    return await answer(tool, params.arguments, { ...parts, background, signal: extra.signal, progress, spend });
   });
-  const contextOf = (signal: AbortSignal): ToolContext => ({ ...parts, background, signal, progress: () => undefined });
+  const nothing = (): void => undefined;
+  const contextOf = (signal: AbortSignal): ToolContext => ({ ...parts, background, signal, progress: nothing, spend: nothing });
   serveResources(server, { contextOf, paced });
   servePrompts(server, paced);
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the only way the SDK has
@@ -169,7 +172,8 @@ async function answer(
     if (thrown instanceof ArgumentFault) {
       throw invalidParams(thrown.message);
     }
-    const { code, message, hint } = toCasemateError(thrown);
+    const { code, message, hint: words } = toCasemateError(thrown);
+    const hint = callerHint(code, words);
     const text = `${code}: ${visible(message)}${hint === undefined ? '' : `\n${visibleLines(hint)}`}`;
     const error = { code, message: visible(message), ...(hint === undefined ? {} : { hint: visibleLines(hint) }) };
     return { isError: true, content: [{ type: 'text', text }], _meta: { 'casemate/error': error } };

@@ -9,6 +9,8 @@ export interface ToolContext {
   readonly signal: AbortSignal;
   /** Told to the caller where it asked for progress; one line, safe to show. */
   readonly progress: (message: string) => void;
+  /** That the answer is long, and counts as so many calls more. Throws `RATE_LIMITED` where these are too many just now. */
+  readonly spend: (calls: number) => void;
   /** the process that starts commands, so that nothing outlives it */
   readonly identity: () => Promise<ProcessIdentity | undefined>;
   readonly defaults: SessionDefaults;

@@ -49,6 +49,15 @@ export interface Tool {
 /** Arguments that are not as the schema says. Its message names the place and what is wrong, and holds no value. */
 export class ArgumentFault extends Error {
   override readonly name = 'ArgumentFault';
+  /** of the argument, such as `dockerOpts.Memory` */
+  readonly place: string;
+  readonly what: string;
+
+  constructor(toolName: string, place: string, what: string) {
+    super(`${toolName}: ${place}: ${what}`);
+    this.place = place;
+    this.what = what;
+  }
 }
 
 export function tool<I extends z.ZodObject, O extends z.ZodObject>(row: ToolRow<I, O>): Tool {
@@ -63,7 +72,11 @@ export function tool<I extends z.ZodObject, O extends z.ZodObject>(row: ToolRow<
     async call(args, context) {
       const read = row.input.safeParse(args ?? {});
       if (!read.success) {
-        throw new ArgumentFault(faultText(name, read.error));
+        throw faultOf(name, read.error);
+      }
+      const torn = tornPlace(read.data);
+      if (torn !== undefined) {
+        throw new ArgumentFault(name, visible(torn), 'holds half a character, which is no text');
       }
       const result = await row.run(read.data, context);
       return { structured: { ...result }, text: row.text?.(result) ?? visibleJson(result) };
@@ -76,10 +89,32 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Readonly<Record<st
   return rest;
 }
 
-function faultText(name: string, { issues }: z.ZodError): string {
+/** Where among arguments there is a surrogate without its other half: it has no bytes, and no command or record can hold it. */
+function tornPlace(value: unknown): string | undefined {
+  if (typeof value === 'string') {
+    return value.isWellFormed() ? undefined : '';
+  }
+  if (typeof value !== 'object' || value === null) {
+    return undefined;
+  }
+  for (const [key, part] of Object.entries(value)) {
+    const place = key.isWellFormed() ? tornPlace(part) : '';
+    if (place !== undefined) {
+      return place === '' ? key : `${key}.${place}`;
+    }
+  }
+  return undefined;
+}
+
+function faultOf(name: string, { issues }: z.ZodError): ArgumentFault {
   const [issue] = issues;
-  const keys = issue?.code === 'unrecognized_keys' ? issue.keys : [];
-  const place = [...(issue?.path ?? []), ...keys.slice(0, 1)].map(String).join('.');
-  const what = keys.length > 0 ? 'there is no such argument' : (issue?.message ?? 'is not valid');
-  return `${name}: ${place === '' ? 'arguments' : visible(place)}: ${visible(what)}`;
+  if (issue === undefined) {
+    return new ArgumentFault(name, 'arguments', 'is not valid');
+  }
+  const keys = issue.code === 'unrecognized_keys' ? issue.keys : [];
+  const place = [...issue.path, ...keys.slice(0, 1)].map(String).join('.');
+  // What is wrong with a name says the fault within the fault.
+  const within = issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined;
+  const what = keys.length > 0 ? 'there is no such argument' : (within ?? issue.message);
+  return new ArgumentFault(name, place === '' ? 'arguments' : visible(place), visible(what));
 }

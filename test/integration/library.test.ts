@@ -58,6 +58,23 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
     expect(id).toMatch(/^cm-[0-9a-f]{16}$/);
   });
 
+  it('end a command where the program fails at what it is told', async () => {
+    await using sandbox = await createSandbox({ project: home.project, env: home.env });
+    const ran = sandbox.run(['sh', '-c', 'echo said; sleep 7781'], {
+      onProgress() {
+        throw new Error('of the program');
+      },
+    });
+    await expect(ran).rejects.toThrow('of the program');
+    await expect
+      .poll(async () => (await sandbox.run(['ps', '-e', '-o', 'args='])).stdout, { timeout: 20_000 })
+      .not.toContain('7781');
+    await expect(sandbox.run([])).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(sandbox.run(['id'], { env: { LD_PRELOAD: 'x' } })).rejects.toMatchObject({
+      message: 'env.LD_PRELOAD: is a variable that no caller may set',
+    });
+  });
+
   it('give tasks to an agent with a key of their own', async () => {
     await using sandbox = await createSandbox({ project: home.project, agent: 'claude', apiKey: key, env: home.env });
     expect(await sandbox.task('look around')).toMatchObject({ result: 'All is well.', failed: false, exitCode: 0 });
@@ -96,6 +113,15 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
     await expect(make({ memory: '64g' })).rejects.toMatchObject({ code: 'POLICY_WIDENS' });
     await expect(make({ project: '/etc' })).rejects.toMatchObject({ code: 'PATH_INVALID' });
     await expect(make({ caller: 'No Name' })).rejects.toMatchObject({ code: 'USAGE' });
+    for (const [odd, message] of [
+      [{ readOnly: true }, 'createSandbox: readOnly: there is no such option'],
+      [{ project: undefined }, 'createSandbox: project: is not a path'],
+      [{ project: 'site' }, 'project: is not an absolute path'],
+      [{ memory: 'lots' }, expect.stringMatching(/^memory: is not a size/)],
+      [{ cpus: Number.NaN }, 'createSandbox: cpus: is not a number from 0.05 on'],
+    ] as const) {
+      await expect(make(odd)).rejects.toMatchObject({ code: 'USAGE', message });
+    }
     await mkdir(join(home.root, 'other'));
     await using one = await make({ caller: 'one' });
     await using two = await make({ caller: 'two', project: join(home.root, 'other') });

@@ -84,7 +84,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('transfers', { time
 
   it('put a file into a folder that is there under its own name, and replace only where that is said', async () => {
     await writeFile(join(place, 'note.txt'), 'one');
-    await caller.call('transfer_files', into(join(place, 'note.txt'), '/home/agent'));
+    const sent = await caller.call('transfer_files', into(join(place, 'note.txt'), '/home/agent'));
+    expect(sent).toMatchObject({ entries: [{ path: '/home/agent/note.txt' }] });
     expect(await shell('cat ~/note.txt')).toBe('one');
     expect(await caller.refusal('transfer_files', into(join(place, 'note.txt'), '/home/agent/note.txt'))).toContain(
       '/home/agent/note.txt exists',
@@ -95,7 +96,8 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('transfers', { time
     );
     await caller.call('transfer_files', from('/home/agent/note.txt', place, { overwrite: true }));
     expect(await readFile(join(place, 'note.txt'), 'utf8')).toBe('two\n');
-    await caller.call('transfer_files', into(join(place, 'note.txt'), 'there/deep/'));
+    const deep = await caller.call('transfer_files', into(join(place, 'note.txt'), 'there/deep/'));
+    expect(deep).toMatchObject({ entries: [{ path: '/workspace/there/deep/note.txt' }] });
     expect(await readFile(join(root, 'project/there/deep/note.txt'), 'utf8')).toBe('two\n');
   });
 

@@ -36,5 +36,6 @@ export function toolContext(context: CommandContext, { roots, caller }: Asking):
     ...shared,
     signal,
     progress: onProgress,
+    spend: () => undefined,
   });
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { toCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { charactersIn, moreAnswers } from '../answer-size.ts';
 import { tool } from '../tool.ts';
 import { commandInput, runOneCommand } from './execute-command.ts';
 import { runTask, taskInput } from './execute-in-session.ts';
@@ -56,13 +57,15 @@ export const waitForExecution = tool({
     error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
   }),
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  async run(input, { background, signal }) {
+  async run(input, { background, signal, spend }) {
     const ended = await background.wait(input.executionId, input.timeoutMs, signal);
     if (ended === undefined) {
       return { state: 'running' as const };
     }
     const kind = ended.kind === 'task' ? ('task' as const) : ('command' as const);
     if (ended.result !== undefined) {
+      // It is kept, and can be asked for again.
+      spend(moreAnswers(charactersIn(ended.result)));
       return { state: 'ended' as const, kind, result: { ...ended.result } };
     }
     const { code, message } = toCasemateError(ended.error);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { visibleLines } from '../../base/text.ts';
+import { moreAnswers } from '../answer-size.ts';
 import { openCommand, runCommand } from '../run-command.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
@@ -43,6 +44,8 @@ export async function runOneCommand(
   context: ToolContext,
   begun?: (executionId: string) => void,
 ) {
+  // Said before anything is run: what ran has its answer.
+  context.spend(moreAnswers(2 * maxOutputBytes));
   const words = typeof command === 'string' ? ['sh', '-c', command] : command;
   const open = await openCommand(context, { name: session.sessionId, command: words, cwd, env, timeoutMs });
   begun?.(open.opened.executionId);

@@ -7,7 +7,7 @@ import { phantomWatch } from '../../credentials/phantom.ts';
 import { visible } from '../../base/text.ts';
 import { protectedPaths } from '../../sandbox/protected-paths.ts';
 import { transferLimits } from '../../workspace/transfer/entries.ts';
-import { readEntries, readHashes, writeEntries } from '../../workspace/transfer/frames.ts';
+import { readEntries, readTaken, writeEntries } from '../../workspace/transfer/frames.ts';
 import { openFolder } from '../../workspace/transfer/held-folder.ts';
 import { hostEntries, type HostPlace } from '../../workspace/transfer/host-source.ts';
 import { insideProgram } from '../../workspace/transfer/inside-program.ts';
@@ -115,15 +115,16 @@ async function send(asked: Whole, context: ToolContext): Promise<readonly Moved[
     }
   }
   const destination = insidePath(asked.destPath);
-  const hashes = await exchange(asked, context, {
-    args: ['put', destination, asked.overwrite ? '1' : '', place.parts.at(-1) ?? ''],
+  const name = place.parts.at(-1) ?? '';
+  const { hashes, isInFolder } = await exchange(asked, context, {
+    args: ['put', destination, asked.overwrite ? '1' : '', name],
     async work({ stdin, stdout }) {
       const [sent, answered] = await Promise.allSettled([
         writeEntries(stdin, hostEntries(place, options)).catch((error: unknown) => {
           stdin.destroy();
           throw error;
         }),
-        readHashes(stdout, transferLimits),
+        readTaken(stdout, transferLimits),
       ]);
       // What the other end says of its trouble tells more than that it stopped listening.
       if (answered.status === 'rejected') {
@@ -132,14 +133,15 @@ async function send(asked: Whole, context: ToolContext): Promise<readonly Moved[
       if (sent.status === 'rejected') {
         throw sent.reason;
       }
-      if (sent.value.join() !== answered.value.join()) {
+      if (sent.value.join() !== answered.value.hashes.join()) {
         throw new CasemateError('PATH_INVALID', 'what lies in the sandbox now has other hashes than what was sent');
       }
-      return sent.value;
+      return answered.value;
     },
   });
+  const top = isInFolder ? posix.join(destination, name) : destination;
   return files.map((file, index) => ({
-    path: file.path === '' ? destination : posix.join(destination, file.path),
+    path: file.path === '' ? top : posix.join(top, file.path),
     bytes: file.bytes,
     sha256: hashes[index] ?? '',
   }));

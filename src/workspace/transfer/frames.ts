@@ -146,16 +146,28 @@ async function writable(stream: Writable): Promise<void> {
   await promise;
 }
 
-/** What `put` answers: the hash of each file as it lies on the disk inside, in order. */
-export async function readHashes(stream: Readable, limits: TransferLimits): Promise<readonly string[]> {
+export interface Taken {
+  /** of each file as it lies on the disk inside, in order */
+  readonly hashes: readonly string[];
+  /** It went into the folder that was named, not to its place. */
+  readonly isInFolder: boolean;
+}
+
+/** What `put` answers. */
+export async function readTaken(stream: Readable, limits: TransferLimits): Promise<Taken> {
   const input = reader(stream);
   const hashes: string[] = [];
+  let isInFolder = false;
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- one line after the other
     const head = await input.line();
     const [, hash] = /^H ([0-9a-f]{64})$/.exec(head) ?? [];
     if (head === 'E') {
-      return hashes;
+      return { hashes, isInFolder };
+    }
+    if (head === 'I' && hashes.length === 0 && !isInFolder) {
+      isInFolder = true;
+      continue;
     }
     if (hash === undefined || hashes.length >= limits.files) {
       // oxlint-disable-next-line no-await-in-loop -- throws

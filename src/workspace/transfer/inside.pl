@@ -1,7 +1,7 @@
 # Sends files out of a sandbox or takes files in, as frames over standard output and input; runs inside, as the agent.
 # Arguments: get PATH MAX-FILES MAX-BYTES PLACEHOLDERS (names between line feeds; sockets of these names are passed over) | put PATH OVERWRITE NAME
 # A frame: "D MODE 0 LENGTH\n" NAME, or "F MODE SIZE LENGTH\n" NAME CONTENT SHA256 "\n"; "R LENGTH\n" WHY ends everything
-# with a reason, "E\n" ends it well. NAME is relative to PATH and empty for PATH itself. Links are not followed below PATH.
+# with a reason, "E\n" ends it well; "I\n" of put, before all else: it goes into PATH, under NAME. NAME is relative to PATH and empty for PATH itself. Links are not followed below PATH.
 use strict;
 use warnings;
 use Digest::SHA;
@@ -11,6 +11,11 @@ my ($mode, $top, @rest) = @ARGV;
 binmode STDIN;
 binmode STDOUT;
 $| = 0;
+
+# What a file is written to until it is whole.
+my $draft;
+END { unlink $draft if defined $draft }
+$SIG{$_} = sub { exit 1 } for qw(HUP INT PIPE TERM);
 
 sub refuse {
   my ($why) = @_;
@@ -119,8 +124,9 @@ sub take_file {
   if (!$rest[0] && (-e $path || -l $path)) { refuse("$path exists") }
   if (-d $path && !-l $path) { refuse("$path is a folder") }
   make_parents($path);
-  my $draft = "$path.casemate-$$";
-  sysopen my $file, $draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600 or refuse("$path: $!");
+  my $place = "$path.casemate-$$";
+  sysopen my $file, $place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600 or refuse("$path: $!");
+  $draft = $place;
   my $hash = Digest::SHA->new(256);
   my $left = $size;
   while ($left > 0) {
@@ -129,16 +135,17 @@ sub take_file {
     my $done = 0;
     while ($done < length $piece) {
       my $count = syswrite $file, $piece, length($piece) - $done, $done;
-      if (!defined $count) { my $why = "$path: $!"; unlink $draft; refuse($why) }
+      if (!defined $count) { refuse("$path: $!") }
       $done += $count;
     }
     $left -= length $piece;
   }
   my $wanted = take_bytes(65);
-  if ($wanted ne $hash->hexdigest . "\n") { unlink $draft; refuse("$path arrived changed") }
+  if ($wanted ne $hash->hexdigest . "\n") { refuse("$path arrived changed") }
   chmod $file_mode & 0755, $file;
-  close $file or do { my $why = "$path: $!"; unlink $draft; refuse($why) };
-  rename $draft, $path or do { my $why = "$path: $!"; unlink $draft; refuse($why) };
+  close $file or refuse("$path: $!");
+  rename $draft, $path or refuse("$path: $!");
+  $draft = undef;
   # What is there now is read again: the answer is about the disk, not about the way to it.
   open my $again, '<:raw', $path or refuse("$path: $!");
   print STDOUT 'H ', Digest::SHA->new(256)->addfile($again)->hexdigest, "\n";
@@ -151,7 +158,11 @@ if ($mode eq 'get') {
   send_one('', 0);
 } else {
   # Into a folder that is there it goes under its own name, as with cp.
-  if (-d $top || $top =~ m{/$}) { $top =~ s{/*$}{}; $top .= "/$rest[1]" }
+  if (-d $top || $top =~ m{/$}) {
+    $top =~ s{/*$}{};
+    $top .= "/$rest[1]";
+    print STDOUT "I\n";
+  }
   while (defined(my $line = <STDIN>)) {
     last if $line eq "E\n";
     my ($kind, $oct, $size, $length) = $line =~ /^([DF]) ([0-7]{1,4}) (\d{1,15}) (\d{1,5})\n$/ or refuse('a frame is damaged');

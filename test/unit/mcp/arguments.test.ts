@@ -6,6 +6,7 @@ import { heldBytes } from '../../helpers/held-bytes.ts';
 import { boundedText } from '../../../src/mcp/bounded-text.ts';
 import { dockerOptions, narrowingOf } from '../../../src/mcp/docker-options.ts';
 import { sessionKeys } from '../../../src/mcp/session-keys.ts';
+import type { ToolContext } from '../../../src/mcp/tool-context.ts';
 import { tools } from '../../../src/mcp/tools.ts';
 import { visibleJson } from '../../../src/base/text.ts';
 import { resolveTexts } from '../policy/samples.ts';
@@ -110,5 +111,18 @@ describe('the tools', () => {
     const text = visibleJson({ a: '\u001b[31m\u009b\u202e"\\' });
     expect(text).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
     expect(JSON.parse(text)).toEqual({ a: '\u001b[31m\u009b\u202e"\\' });
+  });
+});
+
+describe('texts among arguments', () => {
+  it('are whole characters', async () => {
+    const command = tools.find(({ name }) => name === 'execute_command');
+    const refusal = async (args: object) =>
+      // Refused before anything is asked of anybody.
+      await command?.call({ sessionId: 's', command: 'id', ...args }, {} as ToolContext).catch((error: unknown) => String(error));
+    expect(await refusal({ command: ['echo', 'a\ud800b'] })).toContain('execute_command: command.1: holds half a character');
+    expect(await refusal({ env: { ['A\udc00']: 'x' } })).toContain('execute_command: env');
+    expect(await refusal({ input: '\ud83d' })).toContain('input: holds half a character');
+    expect(await refusal({ input: '\u{1f600}' })).not.toContain('half a character');
   });
 });

@@ -66,4 +66,26 @@ describe('work in the background', () => {
     const waited = background.wait(id, 600_000, AbortSignal.abort());
     expect(await Promise.race([waited.then(() => 'over'), sleep(5000, 'still waiting', { ref: false })])).toBe('over');
   });
+
+  it('keeps results of so many characters in all, the newest for sure', async () => {
+    const background = createBackground();
+    const start = async (name: string, length: number): Promise<void> => {
+      await background.start('command', context, async (_, named) => {
+        named(name);
+        return { stdout: 'x'.repeat(length) };
+      });
+      await background.wait(name, 20_000, context.signal);
+    };
+    const isKept = async (name: string): Promise<boolean> =>
+      await background.wait(name, 0, context.signal).then(
+        () => true,
+        () => false,
+      );
+    for (const name of ['a', 'b', 'c', 'd']) {
+      await start(name, 5 * 1024 * 1024);
+    }
+    expect(await Promise.all(['a', 'b', 'c', 'd'].map(isKept))).toEqual([false, true, true, true]);
+    await start('e', 17 * 1024 * 1024);
+    expect(await Promise.all(['b', 'c', 'd', 'e'].map(isKept))).toEqual([false, false, false, true]);
+  });
 });

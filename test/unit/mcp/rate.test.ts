@@ -18,6 +18,20 @@ it('a tool may be used so often at once, then as its bucket fills again', () => 
   expect(() => rate.take('__proto__')).not.toThrow();
 });
 
+it('a long answer counts as several', () => {
+  let now = 0;
+  const rate = createRate({ nowMs: () => now });
+  for (let call = 0; call < 4; call += 1) {
+    rate.take('destroy_session', 5);
+  }
+  rate.take('destroy_session', 0);
+  expect(() => rate.take('destroy_session')).toThrow('try again in 1000 ms');
+  now = 4000;
+  expect(() => rate.take('destroy_session', 5)).toThrow('try again in 1000 ms');
+  now = 5000;
+  rate.take('destroy_session', 5);
+});
+
 it('a pace allows so many times as much, and as often', () => {
   let now = 0;
   const rate = createRate({ pace: 3, nowMs: () => now });

@@ -1,0 +1,146 @@
+/** What one message over HTTP may be made of, and what a caller leaves behind by what it cancels. */
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+
+import type { CallerClaim } from '../../src/daemon/caller-view.ts';
+import type { Listener } from '../../src/mcp/http-listener.ts';
+import { serveHttp, type HttpOptions } from '../../src/mcp/serve-http.ts';
+import { tool, type Tool } from '../../src/mcp/tool.ts';
+import { unusedPort } from '../helpers/unused-port.ts';
+
+const claim: CallerClaim = { name: 'ada', roots: ['/p'], token: '0'.repeat(64) };
+const hints = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
+
+let listener: Listener;
+let port: number;
+let session: Record<string, string>;
+let waiting: PromiseWithResolvers<void>;
+/** calls of `wait` that have begun */
+let begun: number;
+
+/** It goes on whatever its caller does, as the end of a command may. */
+const waits: Tool = tool({
+  name: 'wait',
+  title: 'Wait',
+  about: 'Waits.',
+  input: z.strictObject({ words: z.array(z.string()).optional() }),
+  output: z.strictObject({ done: z.boolean() }),
+  hints,
+  async run() {
+    begun += 1;
+    await waiting.promise;
+    return { done: true };
+  },
+});
+
+beforeEach(async () => {
+  port = await unusedPort();
+  waiting = Promise.withResolvers();
+  begun = 0;
+  session = {};
+  listener = await serveHttp({
+    port,
+    tools: [waits],
+    findCaller: async () => claim,
+    stillHolds: async () => true,
+    partsOf: () => ({}) as ReturnType<HttpOptions['partsOf']>,
+  });
+  const params = { protocolVersion: '2025-03-26', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  const { head } = await post({ jsonrpc: '2.0', id: 0, method: 'initialize', params });
+  session = { 'mcp-session-id': String(head.headers['mcp-session-id']) };
+});
+
+afterEach(async () => {
+  waiting.resolve();
+  await listener.close();
+});
+
+interface Posted {
+  readonly head: IncomingMessage;
+  readonly text: string;
+}
+
+async function post(body: unknown): Promise<Posted> {
+  const { promise, resolve, reject } = Promise.withResolvers<Posted>();
+  const headers = {
+    authorization: 'Bearer 0123456789abcdef',
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    ...session,
+  };
+  const sent = httpRequest({ host: '127.0.0.1', port, path: '/mcp', method: 'POST', headers, agent: false }, (head) => {
+    let text = '';
+    head.on('data', (piece: Buffer) => {
+      text += piece.toString('utf8');
+    });
+    head.on('end', () => resolve({ head, text }));
+    head.on('error', reject);
+  });
+  sent.on('error', reject);
+  sent.end(typeof body === 'string' ? body : JSON.stringify(body));
+  return await promise;
+}
+
+const calling = (id: unknown, args: object = {}) => ({
+  jsonrpc: '2.0',
+  id,
+  method: 'tools/call',
+  params: { name: 'wait', arguments: args },
+});
+
+const cancelling = (requestId: unknown) => ({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId } });
+
+describe('a message over HTTP', () => {
+  it('of very many parts, or very deep, is refused before it is parsed', async () => {
+    const members = `{${Array.from({ length: 300_000 }, (_, at) => `"k${at}":1`).join(',')}}`;
+    const many = await post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait","arguments":${members}}}`);
+    expect([many.head.statusCode, many.text]).toEqual([400, expect.stringContaining('10000 parts at most')]);
+    const deep = await post(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+    expect([deep.head.statusCode, deep.text]).toEqual([400, expect.stringContaining('64 levels deep')]);
+    waiting.resolve();
+    // What is in texts is no part, and a long command is none too long.
+    const words = [`,[{"\\`.repeat(50_000), ...Array.from({ length: 4096 }, () => 'word')];
+    expect((await post(calling(2, { words }))).text).toContain('"done":true');
+  });
+
+  it('has ids and progress tokens that can be repeated', async () => {
+    const long = 'x'.repeat(257);
+    const token = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'wait', _meta: { progressToken: long } } };
+    for (const body of [calling(long), [calling(1), calling(long)], token, cancelling(long)]) {
+      const { head, text } = await post(body);
+      expect([head.statusCode, text]).toEqual([400, expect.stringContaining('256 characters at most')]);
+    }
+    expect(begun).toBe(0);
+  });
+
+  it('asks under an id that no open request has', async () => {
+    const first = post(calling('one'));
+    await expect.poll(() => begun).toBe(1);
+    for (const body of [calling('one'), [calling('two'), calling('two')]]) {
+      const { head, text } = await post(body);
+      expect([head.statusCode, text]).toEqual([400, expect.stringContaining('a request of that id is open')]);
+    }
+    waiting.resolve();
+    expect((await first).text).toContain('"done":true');
+    expect((await post(calling('one'))).text).toContain('"done":true');
+    expect(begun).toBe(2);
+  });
+});
+
+describe('a request that is cancelled', () => {
+  it('has its stream ended, with the answers beside it', async () => {
+    const both = post([calling('slow'), { jsonrpc: '2.0', id: 'quick', method: 'ping' }]);
+    await expect.poll(() => begun).toBe(1);
+    expect((await post(cancelling('slow'))).head.statusCode).toBe(202);
+    const { text } = await both;
+    expect(text).toContain('"id":"quick"');
+    expect(text.match(/"id":"slow"/g)).toHaveLength(1);
+    expect(text).toContain('-32800');
+    // Its id is free, and its own late end is told to nobody.
+    const next = post(calling('slow'));
+    await expect.poll(() => begun).toBe(2);
+    waiting.resolve();
+    expect((await next).text).toContain('"done":true');
+  });
+});
