@@ -5,12 +5,25 @@ const ofTools: Readonly<Record<string, string>> = {
   SNAPSHOT_NOT_FOUND: 'list_snapshots shows those of a session.',
 };
 
+/** Of hints that several codes have. */
+const ofWords: readonly (readonly [RegExp, string])[] = [
+  [/casemate snapshot rm/, 'Remove one with remove_snapshot.'],
+  [/or stop the sandbox/, 'Try again when it has ended; interrupt_execution ends what start_command or start_task began.'],
+];
+
 /** A command or an option of the command line. */
 const isForPerson = /\bcasemate [a-z]|(?:^|[\s("])--[a-z]/;
+
+const noKey = 'CREDENTIAL_UNAVAILABLE';
+const withoutKey = '\nCommands alone need no key: agent "none".';
 
 export function callerHint(code: string, hint: string | undefined): string | undefined {
   if (Object.hasOwn(ofTools, code)) {
     return ofTools[code];
   }
-  return hint !== undefined && isForPerson.test(hint) ? `For the person at the host: ${hint}` : hint;
+  if (hint === undefined) {
+    return undefined;
+  }
+  const words = ofWords.find(([pattern]) => pattern.test(hint))?.[1];
+  return words ?? (isForPerson.test(hint) ? `For the person at the host: ${hint}${code === noKey ? withoutKey : ''}` : hint);
 }

@@ -26,7 +26,7 @@ export const prompts: readonly Prompt[] = [
     description: 'Run commands of a project that nobody has looked at, and see what they reach for',
     arguments: [project, { name: 'command', description: 'for example npm ci', required: true }],
     text: ({ projectPath = '', command = '' }) =>
-      `Use the tools of casemate. Make a session for ${projectPath} with create_session, agent "none", readonly true. Run this with execute_command:\n\n${command}\n\n` +
+      `Use the tools of casemate. Make a session for ${projectPath} with create_session, agent "none", readonly true. Run this with execute_command, in a copy of the project where it writes there (cp -r /workspace /home/agent/copy):\n\n${command}\n\n` +
       'Then read get_events and list_denied_requests, and tell me what it did, what it tried to reach and whether anything of that looks wrong. Destroy the session at the end.',
   },
   {

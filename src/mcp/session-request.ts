@@ -59,10 +59,11 @@ export const sessionInput = z.strictObject({
   awsRegion: z
     .string()
     .regex(/^[a-z]{2}(?:-[a-z]+)+-\d{1,2}$/, 'is not the name of a region')
-    .optional(),
-  awsAccessKeyId: key.optional(),
-  awsSecretAccessKey: key.optional(),
-  awsSessionToken: key.optional(),
+    .optional()
+    .describe('region of Bedrock, such as `eu-west-1`'),
+  awsAccessKeyId: key.optional().describe('for Bedrock, with awsSecretAccessKey; sealed on the host as `apiKey` is'),
+  awsSecretAccessKey: key.optional().describe('goes with awsAccessKeyId'),
+  awsSessionToken: key.optional().describe('of temporary keys'),
   bedrockModel: model.optional().describe('model that Claude Code uses at Bedrock'),
   bedrockSmallModel: model.optional().describe('model for its small and fast work there'),
   mcpMounts: mcpMounts

@@ -3,6 +3,7 @@ import { chmod, link, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writ
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { ownMark } from '../../src/system/owner-mark.ts';
 import { run } from '../../src/system/process.ts';
 import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { startCaller, type McpCaller } from '../helpers/mcp-client.ts';
@@ -99,6 +100,14 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('transfers', { time
     const deep = await caller.call('transfer_files', into(join(place, 'note.txt'), 'there/deep/'));
     expect(deep).toMatchObject({ entries: [{ path: '/workspace/there/deep/note.txt' }] });
     expect(await readFile(join(root, 'project/there/deep/note.txt'), 'utf8')).toBe('two\n');
+  });
+
+  it('take away what a transfer that was killed had begun to write, and nothing of one that goes on', async () => {
+    const [dead, living] = ['.x.casemate-999999999-1-0123456789ab', `.x.casemate-${await ownMark()}-0123456789ab`];
+    await Promise.all([dead, living, '.x.casemate'].map(async (name) => await writeFile(join(place, name), 'half')));
+    await shell('echo whole > ~/whole.txt');
+    await caller.call('transfer_files', from('/home/agent/whole.txt', place));
+    expect((await readdir(place)).toSorted()).toEqual(['.x.casemate', living, 'whole.txt'].toSorted());
   });
 
   it('take a whole project while a sandbox works in it, both ways', async () => {

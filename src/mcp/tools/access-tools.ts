@@ -19,13 +19,13 @@ export const explainAccess = tool({
   input: z.strictObject({
     sessionId,
     host: z.string().min(1).max(253).describe('a name such as `api.example.com`'),
-    port: z.int().min(1).max(65_535).default(443),
+    port: z.int().min(1).max(65_535).default(443).describe('of TCP'),
     method: z
       .string()
-      .regex(/^[A-Z]{1,32}$/, 'is not the name of a method')
+      .regex(/^[A-Z]{1,32}$/, 'is not the name of a method in capitals, such as GET')
       .optional()
       .describe('with `path`: about one request'),
-    path: z.string().startsWith('/', 'does not start with /').max(8192).optional(),
+    path: z.string().startsWith('/', 'does not start with /').max(8192).optional().describe('with `method`'),
   }),
   output: z.strictObject({
     verdict: z
@@ -78,7 +78,7 @@ function ruleOf({
 }
 
 const denied = z.strictObject({
-  requestId: z.string(),
+  requestId: z.string().describe('for request_approval'),
   state: z.enum(['waiting', 'denied']).describe('`waiting`: it is held for a person right now'),
   asked: z.string(),
   reason: z.string(),
@@ -126,7 +126,10 @@ export const requestApproval = tool({
     'only that person can, on the host. Then try the request again, or wait and look with list_denied_requests.',
   input: z.strictObject({
     sessionId,
-    requestId: z.string().regex(/^ask-[a-z0-9]{12}$/, 'is not the id of a request'),
+    requestId: z
+      .string()
+      .regex(/^ask-[a-z0-9]{12}$/, 'is not the id of a request')
+      .describe('of list_denied_requests'),
     reason: z.string().min(1).max(1000).describe('why it is needed, for a person to judge'),
   }),
   output: z.strictObject({

@@ -10,7 +10,10 @@ import { runTask, taskInput } from './execute-in-session.ts';
 /** Work that runs while its caller does something else: start, wait, interrupt. */
 
 const started = z.strictObject({ executionId: z.string().describe('for wait_for_execution and interrupt_execution') });
-const executionId = z.string().regex(/^ex-[0-9a-f]{16}$/, 'is not the id of an execution');
+const executionId = z
+  .string()
+  .regex(/^ex-[0-9a-f]{16}$/, 'is not the id of an execution')
+  .describe('of start_command or start_task');
 const starts = { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true };
 
 export const startCommand = tool({
@@ -51,9 +54,11 @@ export const waitForExecution = tool({
     timeoutMs: z.int().min(0).max(600_000).default(60_000).describe('how long to wait at most'),
   }),
   output: z.strictObject({
-    state: z.enum(['running', 'ended', 'failed']),
+    state: z
+      .enum(['running', 'ended', 'failed'])
+      .describe('`running`: not over within `timeoutMs`, wait again; `failed`: it was interrupted, or could not be run'),
     kind: z.enum(['command', 'task']).optional(),
-    result: z.record(z.string(), z.unknown()).optional(),
+    result: z.record(z.string(), z.unknown()).optional().describe('of one that has ended, whatever its exit code is'),
     error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
   }),
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },

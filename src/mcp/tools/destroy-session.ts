@@ -12,9 +12,9 @@ export const destroySession = tool({
   input: z.strictObject({ sessionId }),
   output: z.strictObject({
     sessionName: z.string(),
-    alreadyGone: z.boolean(),
+    alreadyGone: z.boolean().describe('it was destroyed, or its time was over, before'),
     removed: z.array(z.string()),
-    kept: z.array(z.string()),
+    kept: z.array(z.string()).describe('what stays on the host'),
   }),
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
   async run(input, { connect }) {

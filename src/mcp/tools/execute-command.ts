@@ -62,7 +62,7 @@ export const executeCommand = tool({
   input: commandInput,
   output: z.strictObject({
     executionId: z.string(),
-    exitCode: z.int(),
+    exitCode: z.int().describe('124: ended by `timeoutMs`; 127: there is no such program, or no such `cwd`'),
     stdout: z.string(),
     stderr: z.string(),
     omittedBytes: z.int().describe('left out of the middle; `get_session_logs` has more'),

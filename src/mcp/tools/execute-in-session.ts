@@ -38,7 +38,8 @@ export const taskInput = z.strictObject({
   model: z
     .string()
     .regex(/^[A-Za-z0-9][\w.:/@-]{0,199}$/, 'is not the name of a model')
-    .optional(),
+    .optional()
+    .describe('as the agent calls it; default: its own choice'),
   maxBudgetUsd: z
     .number()
     .min(0.01)

@@ -20,7 +20,7 @@ export const getEvents = tool({
   input: z.strictObject({
     sessionId,
     after: z.int().min(0).default(0).describe('`next` of the answer before'),
-    limit: z.int().min(1).max(500).default(100),
+    limit: z.int().min(1).max(500).default(100).describe('at most so many'),
     waitMs: z.int().min(0).max(300_000).default(0).describe('how long to wait for something new where there is nothing'),
   }),
   output: z.strictObject({
@@ -37,8 +37,8 @@ export const getEvents = tool({
         detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
       }),
     ),
-    next: z.int(),
-    more: z.boolean(),
+    next: z.int().describe('for `after`'),
+    more: z.boolean().describe('there are more already'),
   }),
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async run({ after, limit, waitMs, ...session }, { connect, host, signal }) {

@@ -16,7 +16,10 @@ export const listSessions = tool({
     cursor: z.string().max(64).optional().describe('`nextCursor` of the page before'),
     limit: z.int().min(1).max(pageSize).default(pageSize).describe('at most so many'),
   }),
-  output: z.strictObject({ sessions: z.array(sessionView), nextCursor: z.string().optional() }),
+  output: z.strictObject({
+    sessions: z.array(sessionView),
+    nextCursor: z.string().optional().describe('there are more; for `cursor`'),
+  }),
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async run({ cursor, limit }, { connect }) {
     const client = await connect();

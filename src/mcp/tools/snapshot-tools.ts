@@ -7,7 +7,10 @@ import { tool } from '../tool.ts';
 
 /** Saves and restores the home folder of a session. */
 
-const snapshotId = z.string().regex(/^sn-[0-9a-f]{16}$/, 'is not the id of a snapshot');
+const snapshotId = z
+  .string()
+  .regex(/^sn-[0-9a-f]{16}$/, 'is not the id of a snapshot')
+  .describe('of list_snapshots');
 const snapshot = z.strictObject({
   snapshotId: z.string(),
   label: z.string(),

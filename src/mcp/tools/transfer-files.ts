@@ -44,7 +44,7 @@ const input = z.strictObject({
     .enum(['refuse', 'leave_out'])
     .default('refuse')
     .describe('symbolic links in a folder that is sent into the sandbox: `leave_out` passes them over; none is ever followed'),
-  timeoutMs: z.int().min(1000).max(3_600_000).default(600_000),
+  timeoutMs: z.int().min(1000).max(3_600_000).default(600_000).describe('the transfer fails after this long'),
 });
 
 type Input = z.output<typeof input>;

@@ -5,6 +5,7 @@ import { lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { madeFolderIn } from '../../system/made-folder.ts';
+import { leftBehind, ownMark } from '../../system/owner-mark.ts';
 import type { Entry } from './entries.ts';
 import { fault, inFolder, openFolder } from './held-folder.ts';
 import type { HostPlace } from './host-source.ts';
@@ -34,6 +35,7 @@ export async function writeToHost(
   options: TargetOptions,
 ): Promise<readonly Written[]> {
   const written: Written[] = [];
+  const tidied = new Set<string>();
   for await (const entry of entries) {
     const names = [...parts, ...(entry.path === '' ? [] : entry.path.split('/'))];
     const shown = `${root}/${names.join('/')}`;
@@ -44,6 +46,11 @@ export async function writeToHost(
       if (entry.kind === 'folder') {
         await (await step(folder, name, shown)).close();
       } else {
+        const above = names.slice(0, -1).join('/');
+        if (!tidied.has(above)) {
+          tidied.add(above);
+          await removeDrafts(folder);
+        }
         written.push({ path: shown, bytes: entry.size, sha256: await writeFile({ folder, name, shown }, entry, options) });
       }
     } finally {
@@ -51,6 +58,14 @@ export async function writeToHost(
     }
   }
   return written;
+}
+
+const draftForm = /^\..+\.casemate-(\d+-\d+)-[0-9a-f]{12}$/;
+
+/** What a transfer that was killed left here. Whoever can write here can have such a name removed, as it could itself. */
+async function removeDrafts(folder: FileHandle): Promise<void> {
+  const left = await leftBehind(inFolder(folder, '.'), draftForm);
+  await Promise.all(left.map(async (path) => await unlink(path).catch(() => undefined)));
 }
 
 /** Folders that are not there are made; each belongs to whom the one above belongs to. */
@@ -98,7 +113,7 @@ async function writeFile(
   { overwrite, look }: TargetOptions,
 ): Promise<string> {
   await refuseExisting({ folder, name, shown }, overwrite);
-  const draft = inFolder(folder, `.${name.slice(0, 60)}.casemate-${randomBytes(6).toString('hex')}`);
+  const draft = inFolder(folder, `.${name.slice(0, 60)}.casemate-${await ownMark()}-${randomBytes(6).toString('hex')}`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const file = await open(draft, flags, 0o600).catch((error: unknown) => {
     throw fault(shown, error);

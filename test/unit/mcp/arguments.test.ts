@@ -126,3 +126,12 @@ describe('texts among arguments', () => {
     expect(await refusal({ input: '\u{1f600}' })).not.toContain('half a character');
   });
 });
+
+it('every argument of every tool says what it is', () => {
+  const silent = tools.flatMap(({ name, inputSchema }) =>
+    Object.entries(inputSchema['properties'] ?? {})
+      .filter(([, schema]: [string, unknown]) => typeof schema !== 'object' || schema === null || !('description' in schema))
+      .map(([argument]) => `${name}.${argument}`),
+  );
+  expect(silent).toEqual([]);
+});
