@@ -14,8 +14,8 @@ export const followedMutants: readonly Mutant[] = [
   {
     name: 'workspace-through-links',
     weakens: 'a workspace is mounted through links that were put in its way since it was checked',
-    file: 'src/engines/oci/stage.pl',
-    find: 'O_PATH | O_CLOEXEC | $O_NOFOLLOW, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |',
+    file: 'src/engines/oci/stage/calls.pl',
+    find: 'O_PATH | O_CLOEXEC | O_NOFOLLOW, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |',
     replace: 'O_PATH | O_CLOEXEC, 0,',
     caughtBy: ['followed.swapped-workspace'],
   },

@@ -72,7 +72,7 @@ export const specificationMutants: readonly Mutant[] = [
   {
     name: 'set-id-mounts',
     weakens: 'workspace, home and root are mounted with set-id bits and devices in force',
-    file: 'src/engines/oci/stage.pl',
+    file: 'src/engines/oci/stage/mounts.pl',
     find: 'return ATTR_NOSUID | ATTR_NODEV | ($flags',
     replace: 'return ($flags',
     caughtBy: ['specification.kernel-view', 'files.mounts'],

@@ -4,6 +4,7 @@ import { CasemateError } from '../../../base/errors.ts';
 import { newSandboxId } from '../../../base/ids.ts';
 import { visible } from '../../../base/text.ts';
 import { dataFile } from '../../../system/data-file.ts';
+import { stageText } from '../../oci/stage-text.ts';
 import { observerBody } from '../container-bodies.ts';
 import { makeContainer, removeContainer, startContainer } from '../containers.ts';
 import type { DockerContext } from '../context.ts';
@@ -117,9 +118,7 @@ async function make(context: DockerContext, label: string): Promise<Made> {
 }
 
 async function start(context: DockerContext, container: string): Promise<Questions> {
-  const [program = '', stage = ''] = await Promise.all(
-    ['engines/docker/kernel/observe.pl', 'engines/oci/stage.pl'].map((name) => readFile(dataFile(name), 'utf8')),
-  );
+  const [program, stage] = await Promise.all([readFile(dataFile('engines/docker/kernel/observe.pl'), 'utf8'), stageText()]);
   const exec = await newExec(context, container, {
     AttachStdin: true,
     AttachStdout: true,
