@@ -4,7 +4,7 @@ import { CasemateError } from '../base/errors.ts';
 import { choosingVariables } from '../engines/engine-choice.ts';
 import { engineChoice } from '../engines/registry.ts';
 import { budgetStates, type BudgetState } from '../gateway/guards/budgets.ts';
-import { callerVariables } from '../sandbox/bind-credentials.ts';
+import { callerVariables } from '../sandbox/credentials/bind-credentials.ts';
 import type { CallersChoice } from '../sandbox/choose-engine.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { OpenExecution } from '../sandbox/executions.ts';

@@ -1,5 +1,5 @@
 import { plainSources } from '../policy/written/source-schema.ts';
-import { variablesOf } from '../sandbox/bind-credentials.ts';
+import { variablesOf } from '../sandbox/credentials/bind-credentials.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import {
   removalList,
@@ -8,11 +8,11 @@ import {
   restoreCredential,
   revokeCredential,
   setCredential,
-} from '../sandbox/credentials.ts';
-import { credentialWorld, requireKnown } from '../sandbox/known-credentials.ts';
-import { listCredentials } from '../sandbox/list-credentials.ts';
+} from '../sandbox/credentials/credentials.ts';
+import { credentialWorld, requireKnown } from '../sandbox/credentials/known-credentials.ts';
+import { listCredentials } from '../sandbox/credentials/list-credentials.ts';
 import type { MakeRequest, Prepared } from '../sandbox/prepare.ts';
-import { testCredential } from '../sandbox/test-credential.ts';
+import { testCredential } from '../sandbox/credentials/test-credential.ts';
 import type { SandboxId } from '../base/ids.ts';
 import type { Environment } from '../system/environment.ts';
 import type { CallContext, Calling } from './server.ts';

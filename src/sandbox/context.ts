@@ -14,7 +14,7 @@ import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import type { Share } from '../policy/share.ts';
 import type { HostShare } from './share-limits.ts';
-import type { PlanCredentials } from './plan-credentials.ts';
+import type { PlanCredentials } from './credentials/plan-credentials.ts';
 import type { ServerLinks } from './server-links.ts';
 import type { Store } from './store.ts';
 import type { UsageLedger } from './usage-ledger.ts';

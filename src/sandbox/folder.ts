@@ -13,7 +13,7 @@ import type { Authority } from '../gateway/gateway.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { privateFolder, readTextIfPresent, writeDurably } from '../system/files.ts';
 import type { Paths } from '../system/paths.ts';
-import type { PlanCredentials } from './plan-credentials.ts';
+import type { PlanCredentials } from './credentials/plan-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { placedFiles } from './placed-files.ts';
 import { agentOfPlan, type Plan } from './plan.ts';

@@ -4,7 +4,7 @@ import { checkedSessionValue, removeSessionValues, writeSessionValue } from '../
 import { notBuilt } from '../images/store.ts';
 import type { Environment } from '../system/environment.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
-import { bindPlanCredentials } from './bind-credentials.ts';
+import { bindPlanCredentials } from './credentials/bind-credentials.ts';
 import type { SandboxContext } from './context.ts';
 import { lifeRecord } from './lifecycle.ts';
 import type { Locks } from './locks.ts';

@@ -7,7 +7,7 @@ import type { Invocation } from '../engines/engine.ts';
 import type { NetworkRule } from '../policy/policy.ts';
 import { formatStart, parseStart, type ProcessIdentity } from '../system/process-identity.ts';
 import { callerTable, callerTokens, type CallerTokens } from './caller-tokens.ts';
-import { credentialMarks, credentialTables, type CredentialMarks } from './credential-marks.ts';
+import { credentialMarks, credentialTables, type CredentialMarks } from './credentials/credential-marks.ts';
 
 /**
  * What is known of every sandbox, in one SQLite file. Each transition is one transaction, and only the daemon writes. A killed

@@ -172,7 +172,7 @@ export const secretMutants: readonly Mutant[] = [
   {
     name: 'key-in-environment',
     weakens: 'the key itself is in the environment inside, beside what stands for it',
-    file: 'src/sandbox/bind-credentials.ts',
+    file: 'src/sandbox/credentials/bind-credentials.ts',
     find: '    variables: phantomVariables(facts.plan, bindings),',
     replace:
       "    variables: {\n      ...phantomVariables(facts.plan, bindings),\n      LEAKED: (await [...bindings.values()].find(({ name }) => name === 'proof-canary')?.obtain())?.secret.reveal() ?? '',\n    },",
@@ -189,7 +189,7 @@ export const secretMutants: readonly Mutant[] = [
   {
     name: 'key-on-record',
     weakens: 'a key that is put in stands in the journal',
-    file: 'src/sandbox/credentials.ts',
+    file: 'src/sandbox/credentials/credentials.ts',
     find: "  const detail = { provider: note.provider, hosts: note.hosts.join(' ') };",
     replace: "  const detail = { provider: note.provider, hosts: note.hosts.join(' '), value };",
     caughtBy: ['keys.on-host'],
@@ -221,7 +221,7 @@ export const secretMutants: readonly Mutant[] = [
   {
     name: 'revocation-ignored',
     weakens: 'a key that was taken away is sent on',
-    file: 'src/sandbox/credential-marks.ts',
+    file: 'src/sandbox/credentials/credential-marks.ts',
     find: 'isRevoked: (name, sandbox) => revoked.has(keyOf(name, undefined)) || revoked.has(keyOf(name, sandbox)),',
     replace: 'isRevoked: (name, sandbox) => revoked.has(`${name} ${sandbox} never`),',
     caughtBy: ['keys.revoked'],

@@ -6,11 +6,16 @@ import { WebSocketServer } from 'ws';
 
 import { CasemateError } from '../../src/base/errors.ts';
 import { environmentOf } from '../../src/system/environment.ts';
-import { bindPlanCredentials } from '../../src/sandbox/bind-credentials.ts';
-import type { PlanCredentials } from '../../src/sandbox/plan-credentials.ts';
+import { bindPlanCredentials } from '../../src/sandbox/credentials/bind-credentials.ts';
+import type { PlanCredentials } from '../../src/sandbox/credentials/plan-credentials.ts';
 import type { SandboxContext } from '../../src/sandbox/context.ts';
 import { parseSandboxId } from '../../src/base/ids.ts';
-import { removeCredential, restoreCredential, revokeCredential, setCredential } from '../../src/sandbox/credentials.ts';
+import {
+  removeCredential,
+  restoreCredential,
+  revokeCredential,
+  setCredential,
+} from '../../src/sandbox/credentials/credentials.ts';
 import { createLab, listen, rule, sandboxId, type Lab } from '../helpers/gateway-lab.ts';
 import { ownWait } from '../helpers/own-wait.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';

@@ -1,16 +1,16 @@
 import { stat } from 'node:fs/promises';
 
-import { visible } from '../base/text.ts';
-import type { LoginView } from '../credentials/login/login-keeper.ts';
-import { sealedNames } from '../credentials/sealed/sealed-store.ts';
-import { readNote, type ValueNote } from '../credentials/sealed/sealed-value.ts';
-import { describeSource } from '../credentials/sources.ts';
-import { registryKinds } from '../policy/facts.ts';
-import type { KnownCredential } from '../policy/layers/resolve-credentials.ts';
-import type { CredentialSource, NetworkRule } from '../policy/policy.ts';
-import { plainSources } from '../policy/written/source-schema.ts';
-import { privateFileFault } from '../system/private-file.ts';
-import type { SandboxContext } from './context.ts';
+import { visible } from '../../base/text.ts';
+import type { LoginView } from '../../credentials/login/login-keeper.ts';
+import { sealedNames } from '../../credentials/sealed/sealed-store.ts';
+import { readNote, type ValueNote } from '../../credentials/sealed/sealed-value.ts';
+import { describeSource } from '../../credentials/sources.ts';
+import { registryKinds } from '../../policy/facts.ts';
+import type { KnownCredential } from '../../policy/layers/resolve-credentials.ts';
+import type { CredentialSource, NetworkRule } from '../../policy/policy.ts';
+import { plainSources } from '../../policy/written/source-schema.ts';
+import { privateFileFault } from '../../system/private-file.ts';
+import type { SandboxContext } from '../context.ts';
 import { credentialWorld, hostsByRules, hostsOf } from './known-credentials.ts';
 import { runningWith } from './credentials.ts';
 

@@ -1,18 +1,18 @@
-import { CasemateError, toCasemateError } from '../base/errors.ts';
-import type { SandboxId } from '../base/ids.ts';
-import { visible } from '../base/text.ts';
-import type { Binding } from '../credentials/bind.ts';
-import { checkedValue } from '../credentials/sources/checked-value.ts';
-import { hasPhantom } from '../credentials/phantom.ts';
-import { isProviderName, providers } from '../credentials/providers.ts';
-import { readNote, writeSealedValue, type ValueNote } from '../credentials/sealed/sealed-value.ts';
-import { shortestNeedle } from '../gateway/secrets/needles.ts';
-import { sealedDefinition } from '../policy/layers/resolve-credentials.ts';
-import { readHostPattern } from '../policy/matching/parse-host-pattern.ts';
-import { plainSources } from '../policy/written/source-schema.ts';
-import type { Environment } from '../system/environment.ts';
-import { companionsOf } from './companions.ts';
-import type { SandboxContext } from './context.ts';
+import { CasemateError, toCasemateError } from '../../base/errors.ts';
+import type { SandboxId } from '../../base/ids.ts';
+import { visible } from '../../base/text.ts';
+import type { Binding } from '../../credentials/bind.ts';
+import { checkedValue } from '../../credentials/sources/checked-value.ts';
+import { hasPhantom } from '../../credentials/phantom.ts';
+import { isProviderName, providers } from '../../credentials/providers.ts';
+import { readNote, writeSealedValue, type ValueNote } from '../../credentials/sealed/sealed-value.ts';
+import { shortestNeedle } from '../../gateway/secrets/needles.ts';
+import { sealedDefinition } from '../../policy/layers/resolve-credentials.ts';
+import { readHostPattern } from '../../policy/matching/parse-host-pattern.ts';
+import { plainSources } from '../../policy/written/source-schema.ts';
+import type { Environment } from '../../system/environment.ts';
+import { companionsOf } from '../companions.ts';
+import type { SandboxContext } from '../context.ts';
 import { credentialWorld } from './known-credentials.ts';
 
 /** Sets, rotates, revokes and removes credentials. Every step is in the journal, no value is. */

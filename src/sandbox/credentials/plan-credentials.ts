@@ -1,7 +1,7 @@
-import type { AgentLogin } from '../agents/agent.ts';
-import type { Binding } from '../credentials/bind.ts';
-import type { BoundCredential } from '../credentials/credential.ts';
-import type { Environment } from '../system/environment.ts';
+import type { AgentLogin } from '../../agents/agent.ts';
+import type { Binding } from '../../credentials/bind.ts';
+import type { BoundCredential } from '../../credentials/credential.ts';
+import type { Environment } from '../../system/environment.ts';
 
 /** The credentials of a plan, read from their sources into this process, with the phantoms the sandbox gets instead. */
 export interface PlanCredentials {

@@ -1,14 +1,14 @@
-import { CasemateError } from '../base/errors.ts';
-import { nearest, visible } from '../base/text.ts';
-import { sealedNames } from '../credentials/sealed/sealed-store.ts';
-import type { Facts, RegistryKind } from '../policy/facts.ts';
-import { providerHosts } from '../policy/layers/provider-hosts.ts';
-import { formatHostPattern } from '../policy/matching/host-pattern.ts';
-import type { KnownCredential, KnownCredentials } from '../policy/layers/resolve-credentials.ts';
-import type { NetworkRule } from '../policy/policy.ts';
-import type { SandboxContext } from './context.ts';
-import { readFacts } from './facts.ts';
-import { loadCredentials } from './load-policy.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { nearest, visible } from '../../base/text.ts';
+import { sealedNames } from '../../credentials/sealed/sealed-store.ts';
+import type { Facts, RegistryKind } from '../../policy/facts.ts';
+import { providerHosts } from '../../policy/layers/provider-hosts.ts';
+import { formatHostPattern } from '../../policy/matching/host-pattern.ts';
+import type { KnownCredential, KnownCredentials } from '../../policy/layers/resolve-credentials.ts';
+import type { NetworkRule } from '../../policy/policy.ts';
+import type { SandboxContext } from '../context.ts';
+import { readFacts } from '../facts.ts';
+import { loadCredentials } from '../load-policy.ts';
 
 /** The credentials that a policy may name here: built in, defined by organisation or user, or sealed. */
 export interface CredentialWorld {

@@ -1,13 +1,13 @@
-import { CasemateError } from '../base/errors.ts';
-import { parseHost } from '../base/host.ts';
-import { visible } from '../base/text.ts';
-import { bindCredential } from '../credentials/bind.ts';
-import { readSealedValue } from '../credentials/sealed/sealed-value.ts';
-import type { Field } from '../gateway/http/fields.ts';
-import type { Environment } from '../system/environment.ts';
-import { registryKinds } from '../policy/facts.ts';
-import type { CredentialRule, NetworkRule } from '../policy/policy.ts';
-import type { SandboxContext } from './context.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { parseHost } from '../../base/host.ts';
+import { visible } from '../../base/text.ts';
+import { bindCredential } from '../../credentials/bind.ts';
+import { readSealedValue } from '../../credentials/sealed/sealed-value.ts';
+import type { Field } from '../../gateway/http/fields.ts';
+import type { Environment } from '../../system/environment.ts';
+import { registryKinds } from '../../policy/facts.ts';
+import type { CredentialRule, NetworkRule } from '../../policy/policy.ts';
+import type { SandboxContext } from '../context.ts';
 import type { CredentialCall } from './credentials.ts';
 import { credentialWorld, hostsByRules, hostsOf, requireKnown } from './known-credentials.ts';
 

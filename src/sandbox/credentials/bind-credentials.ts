@@ -1,20 +1,20 @@
 import type { PlanCredentials } from './plan-credentials.ts';
-import { CasemateError, toCasemateError } from '../base/errors.ts';
-import { visible } from '../base/text.ts';
-import type { AgentLogin } from '../agents/agent.ts';
-import { awsVariables } from '../credentials/aws/aws-chain.ts';
-import { bindWithoutValue, type Binding, type BindOptions } from '../credentials/bind.ts';
-import type { BoundCredential, Material } from '../credentials/credential.ts';
-import type { LoginView } from '../credentials/login/login-keeper.ts';
-import { readSessionValue } from '../credentials/sealed/session-values.ts';
-import { readSealedValue } from '../credentials/sealed/sealed-value.ts';
-import type { KnownSecrets } from '../gateway/secrets/known-secrets.ts';
-import type { CredentialSource } from '../policy/policy.ts';
-import { plainSources } from '../policy/written/source-schema.ts';
-import type { SandboxId } from '../base/ids.ts';
-import { environmentOf, type Environment } from '../system/environment.ts';
-import type { SandboxContext } from './context.ts';
-import type { Plan, PlannedCredential } from './plan.ts';
+import { CasemateError, toCasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import type { AgentLogin } from '../../agents/agent.ts';
+import { awsVariables } from '../../credentials/aws/aws-chain.ts';
+import { bindWithoutValue, type Binding, type BindOptions } from '../../credentials/bind.ts';
+import type { BoundCredential, Material } from '../../credentials/credential.ts';
+import type { LoginView } from '../../credentials/login/login-keeper.ts';
+import { readSessionValue } from '../../credentials/sealed/session-values.ts';
+import { readSealedValue } from '../../credentials/sealed/sealed-value.ts';
+import type { KnownSecrets } from '../../gateway/secrets/known-secrets.ts';
+import type { CredentialSource } from '../../policy/policy.ts';
+import { plainSources } from '../../policy/written/source-schema.ts';
+import type { SandboxId } from '../../base/ids.ts';
+import { environmentOf, type Environment } from '../../system/environment.ts';
+import type { SandboxContext } from '../context.ts';
+import type { Plan, PlannedCredential } from '../plan.ts';
 
 /** Reads the credentials of a plan from their sources and makes phantoms for one sandbox. */
 export interface BindFacts {
