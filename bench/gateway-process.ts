@@ -1,7 +1,4 @@
 /** Process: one gateway with one sandbox, whose two hosts are reached through a listener each. */
-import { createServer, type AddressInfo } from 'node:net';
-
-import { decode, encode } from 'dns-packet';
 
 import { parseHost } from '../src/base/host.ts';
 import { createGateway } from '../src/gateway/create-gateway.ts';
@@ -15,6 +12,7 @@ import { environmentOf } from '../src/system/environment.ts';
 import type { IngressReceiver } from '../src/system/ingress.ts';
 import { pathsFrom } from '../src/system/paths.ts';
 import { serveTasks } from './child.ts';
+import { keyCredential, listenFor } from './gateway-listen.ts';
 
 export interface GatewayData {
   /** for the journal */
@@ -35,7 +33,10 @@ export interface Ports {
 
 serveTasks(async (data: GatewayData) => {
   const receiver = await start(data);
-  const [splice, injection] = await Promise.all([listen(receiver, data.hosts.splice), listen(receiver, data.hosts.injection)]);
+  const [splice, injection] = await Promise.all([
+    listenFor(receiver, data.hosts.splice),
+    listenFor(receiver, data.hosts.injection),
+  ]);
   return { ready: 0, work: async () => ({ splice, injection }) };
 });
 
@@ -61,47 +62,11 @@ async function start({ folder, authority, trustStorePem, upstreamPort, hosts, ..
       policyHash: '0'.repeat(64),
       rules: [rule(hosts.splice), rule(hosts.injection, 'key')],
       authority,
-      credentials: new Map([
-        [
-          'key',
-          {
-            name: 'key',
-            provider: 'header',
-            phantom,
-            phantoms: () => [phantom],
-            identityHeaders: ['x-api-key'],
-            inject: { kind: 'header', header: 'x-api-key', format: '{}' },
-            obtain: async () => ({ kind: 'text', secret: { reveal: () => secret } }),
-          },
-        ],
-      ]),
+      credentials: keyCredential(phantom, secret),
     },
     { serve: served.resolve, close: async () => undefined },
   );
   return served.promise;
-}
-
-function listen(receiver: IngressReceiver, host: string): Promise<number> {
-  const localAddress = addressOf(receiver, host);
-  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
-    receiver.connection({ socket, localAddress, localPort: 443 }),
-  );
-  const { promise, resolve } = Promise.withResolvers<number>();
-  server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
-  return promise;
-}
-
-function addressOf(receiver: IngressReceiver, name: string): string {
-  let address = '';
-  receiver.datagram({
-    data: encode({ type: 'query', id: 1, questions: [{ type: 'A', name }] }),
-    localPort: 53,
-    reply(data) {
-      const record = decode(Buffer.from(data)).answers?.[0];
-      address = record?.type === 'A' ? record.data : '';
-    },
-  });
-  return address;
 }
 
 function rule(host: string, credential?: string): NetworkRule {

@@ -3,9 +3,8 @@
  * ports of this machine. Bundled as the daemon is, told by messages what to do.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 
-import { decode, encode } from 'dns-packet';
+import { encode } from 'dns-packet';
 
 import { cleanupStack } from '../src/base/cleanup.ts';
 import { parseHost } from '../src/base/host.ts';
@@ -17,6 +16,7 @@ import type { NetworkRule } from '../src/policy/policy.ts';
 import { processEnvironment } from '../src/system/environment.ts';
 import type { IngressReceiver } from '../src/system/ingress.ts';
 import { pathsFrom } from '../src/system/paths.ts';
+import { keyCredential, listenFor } from './gateway-listen.ts';
 
 export type ScaleOrder =
   | { readonly do: 'attach'; readonly sandboxes: number; readonly upstreams: Readonly<Record<string, number>> }
@@ -39,7 +39,7 @@ export interface ScaleSandbox {
   readonly injection: number;
 }
 
-export const scaleHosts = { splice: 'splice.example.com', injection: 'inject.example.com' } as const;
+const scaleHosts = { splice: 'splice.example.com', injection: 'inject.example.com' } as const;
 
 interface Attached {
   readonly receiver: IngressReceiver;
@@ -110,35 +110,13 @@ async function attach(index: number, upstreams: Readonly<Record<string, number>>
       policyHash: '0'.repeat(64),
       rules: [rule(scaleHosts.splice, upstreams['splice']), rule(scaleHosts.injection, upstreams['injection'], 'key')],
       authority,
-      credentials: new Map([
-        [
-          'key',
-          {
-            name: 'key',
-            provider: 'header',
-            phantom,
-            phantoms: () => [phantom],
-            identityHeaders: ['x-api-key'],
-            inject: { kind: 'header', header: 'x-api-key', format: '{}' },
-            obtain: async () => ({ kind: 'text', secret: { reveal: () => secret } }),
-          },
-        ],
-      ]),
+      credentials: keyCredential(phantom, secret),
     },
     { serve: (receiver) => void (given = receiver), close: async () => undefined },
   );
   const receiver = given as unknown as IngressReceiver;
-  const ports = await Promise.all([scaleHosts.splice, scaleHosts.injection].map((host) => listen(receiver, host)));
+  const ports = await Promise.all([scaleHosts.splice, scaleHosts.injection].map((host) => listenFor(receiver, host)));
   return { receiver, told: { ca: authority.certificatePem, splice: ports[0] ?? 0, injection: ports[1] ?? 0 } };
-}
-
-async function listen(receiver: IngressReceiver, host: string): Promise<number> {
-  const localAddress = addressOf(receiver, host);
-  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
-    receiver.connection({ socket, localAddress, localPort: 443 }),
-  );
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
 }
 
 /** Milliseconds that each name took, in turn in each sandbox; asked for all at once, as a flood would be. */
@@ -159,19 +137,6 @@ function lookUp(names: number): number[] {
     }
     return performance.now() - started;
   });
-}
-
-function addressOf(receiver: IngressReceiver, name: string): string {
-  let address = '';
-  receiver.datagram({
-    data: encode({ type: 'query', id: 1, questions: [{ type: 'A', name }] }),
-    localPort: 53,
-    reply(data) {
-      const record = decode(Buffer.from(data)).answers?.[0];
-      address = record?.type === 'A' ? record.data : '';
-    },
-  });
-  return address;
 }
 
 function rule(host: string, upstream = 0, credential?: string): NetworkRule {

@@ -6,17 +6,13 @@
  * before, and the page names them. Status 1: one of them could not be measured.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm, mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import type { Finding } from '../src/proof/finding.ts';
-import { processEnvironment } from '../src/system/environment.ts';
-import { pathsFrom } from '../src/system/paths.ts';
-import { run } from '../src/system/process.ts';
 import { version } from '../src/system/version.ts';
 import { machine } from '../bench/machine.ts';
+import { inOwnHome } from './own-home.ts';
 import { engineChoices, ofOrdinaryUser, type EngineRun, type EngineVerdicts, type ProbeRun } from './engines/verdicts.ts';
 
 const { values } = parseArgs({
@@ -38,26 +34,11 @@ interface Report {
 
 /** In a home of its own, with the images of this machine. */
 async function measure(name: string, options: readonly string[]): Promise<EngineRun> {
-  const folder = await mkdtemp(join(tmpdir(), 'casemate-engines-'));
-  const env = {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    LANG: 'C.UTF-8',
-    HOME: join(folder, 'user'),
-    CASEMATE_HOME: join(folder, 'casemate'),
-    CASEMATE_IMAGES: pathsFrom(processEnvironment, process.geteuid?.() ?? 0).images,
-    ...Object.fromEntries(Object.entries(process.env).filter(([key]) => key === 'DOCKER_HOST' || key === 'CONTAINER_HOST')),
-  };
-  const work = join(folder, 'work');
-  const call = (args: readonly string[]) => run(process.execPath, [program, ...args], { env, cwd: work, timeoutMs: limitMs });
   const asked = { name, options, date: new Date().toISOString().slice(0, 10), profile: values.profile };
-  try {
-    await Promise.all([mkdir(work), mkdir(env.HOME), mkdir(env.CASEMATE_HOME, { mode: 0o700 })]);
+  return await inOwnHome(program, limitMs, async ({ call }) => {
     const { stdout, stderr } = await call(['prove', '--json', '--profile', values.profile, ...options]);
     return { ...asked, ...readReport(stdout.toString('utf8'), stderr.toString('utf8')) };
-  } finally {
-    await call(['daemon', 'stop', '--force']).catch(() => undefined);
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Of reports of one engine, the first of which is whole. */

@@ -2,7 +2,16 @@ import { DatabaseSync } from 'node:sqlite';
 
 import { CasemateError } from '../base/errors.ts';
 import { budgetKinds } from '../policy/guards.ts';
-import { accountKey, noAmounts, plus, windowStart, type Account, type Amounts, type Ledger } from '../gateway/guards/ledger.ts';
+import {
+  accountKey,
+  amountsBy,
+  noAmounts,
+  plus,
+  windowStart,
+  type Account,
+  type Amounts,
+  type Ledger,
+} from '../gateway/guards/ledger.ts';
 
 /** How much of each budget was used, and how often an alarm was raised, in a file: no end of the daemon makes it less. */
 export interface UsageLedger extends Ledger {
@@ -56,7 +65,7 @@ function ledgerOn(database: DatabaseSync, guarded: <T>(work: () => T) => T): Usa
   const replace = database.prepare('INSERT OR REPLACE INTO used VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const used = (account: Account, nowMs: number): Amounts => {
     const row = select.get(accountKey(account), windowStart(account.per, nowMs));
-    return row === undefined ? noAmounts : amountsOf(row);
+    return row === undefined ? noAmounts : amountsBy((kind) => Number(row[columns[kind]] ?? 0));
   };
   const count = database.prepare('SELECT count FROM alarms WHERE sandbox = ?');
   return {
@@ -78,17 +87,5 @@ function ledgerOn(database: DatabaseSync, guarded: <T>(work: () => T) => T): Usa
         database.prepare('DELETE FROM alarms WHERE sandbox = ?').run(sandboxId);
       }),
     close: () => database.close(),
-  };
-}
-
-function amountsOf(row: Readonly<Record<string, unknown>>): Amounts {
-  const of = (kind: keyof typeof columns): number => Number(row[columns[kind]] ?? 0);
-  return {
-    requests: of('requests'),
-    bytesOut: of('bytesOut'),
-    inputTokens: of('inputTokens'),
-    outputTokens: of('outputTokens'),
-    tokens: of('tokens'),
-    spendMicros: of('spendMicros'),
   };
 }

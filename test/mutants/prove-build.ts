@@ -1,10 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
-import { run } from '../../src/system/process.ts';
-import { processEnvironment } from '../../src/system/environment.ts';
-import { pathsFrom } from '../../src/system/paths.ts';
+import { inOwnHome } from '../../scripts/own-home.ts';
 import { shellWords } from '../../src/proof/foreign/command-template.ts';
 import type { Proof } from '../../src/proof/prove.ts';
 import type { Mutant } from './mutant.ts';
@@ -25,40 +19,17 @@ export interface ProveBuild {
 export type Proved = { readonly proof: Proof; readonly ms: number } | { readonly fault: string; readonly ms: number };
 
 export async function proveBuild({ entry, probes, options = [], through }: ProveBuild): Promise<Proved> {
-  const folder = await mkdtemp(join(tmpdir(), 'casemate-mutant-'));
-  const env = {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    LANG: 'C.UTF-8',
-    HOME: join(folder, 'user'),
-    CASEMATE_HOME: join(folder, 'casemate'),
-    CASEMATE_IMAGES: pathsFrom(processEnvironment, process.geteuid?.() ?? 0).images,
-    ...Object.fromEntries(
-      ['DOCKER_HOST', 'CONTAINER_HOST'].flatMap((name) => {
-        const host = processEnvironment.get(name);
-        return host === undefined ? [] : [[name, host]];
-      }),
-    ),
-  };
-  const project = join(folder, 'project');
-  await Promise.all([mkdir(project), mkdir(env.HOME), mkdir(env.CASEMATE_HOME, { mode: 0o700 })]);
-  const call = (args: readonly string[]) =>
-    run(process.execPath, [entry, ...args], { env, cwd: project, timeoutMs: 20 * 60_000 });
   const started = performance.now();
   const ms = (): number => Math.round(performance.now() - started);
+  const only = probes.length === 0 ? [] : ['--only', probes.join(',')];
+  const target = through === undefined ? options : ['--command', ownCommand(entry, options)];
   try {
-    const only = probes.length === 0 ? [] : ['--only', probes.join(',')];
-    const { stdout, stderr } = await call([
-      'prove',
-      '--json',
-      ...only,
-      ...(through === undefined ? options : ['--command', ownCommand(entry, options)]),
-    ]);
-    return { ...readProof(stdout.toString('utf8'), stderr.toString('utf8')), ms: ms() };
+    return await inOwnHome(entry, 20 * 60_000, async ({ call }) => {
+      const { stdout, stderr } = await call(['prove', '--json', ...only, ...target]);
+      return { ...readProof(stdout.toString('utf8'), stderr.toString('utf8')), ms: ms() };
+    });
   } catch (error) {
     return { fault: error instanceof Error ? error.message : String(error), ms: ms() };
-  } finally {
-    await call(['daemon', 'stop', '--force']).catch(() => undefined);
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

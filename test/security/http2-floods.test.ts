@@ -9,6 +9,7 @@ import { http2Get } from '../helpers/http2-client.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { ownTime } from '../helpers/own-time.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
+import { watchProcessFaults, type ProcessFaults } from '../helpers/process-faults.ts';
 
 const host = 'mitm.example.com';
 const byBytes = 'bytes.example.com';
@@ -31,12 +32,10 @@ const times = (count: number, make: (index: number) => Buffer): Buffer =>
 let lab: Lab;
 let sink: Sink;
 let port: number;
-const faults: unknown[] = [];
-const note = (fault: unknown): void => void faults.push(fault);
+let faults: ProcessFaults;
 
 beforeAll(async () => {
-  process.on('uncaughtException', note);
-  process.on('unhandledRejection', note);
+  faults = watchProcessFaults();
   lab = await createLab({
     rules: [
       rule(host, { credential: 'anthropic' }),
@@ -49,12 +48,11 @@ beforeAll(async () => {
   port = await lab.open(host, 443);
 });
 afterAll(async () => {
-  process.off('uncaughtException', note);
-  process.off('unhandledRejection', note);
+  faults.stop();
   await lab.close();
   sink.close();
 });
-afterEach(() => expect(faults.splice(0)).toEqual([]));
+afterEach(() => expect(faults.taken()).toEqual([]));
 
 interface Told {
   readonly types: readonly number[];

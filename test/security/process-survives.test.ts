@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createLab, credential, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
+import { watchProcessFaults, type ProcessFaults } from '../helpers/process-faults.ts';
 
 const host = 'mitm.example.com';
 const get = `GET /a HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
@@ -13,23 +14,20 @@ const connect = `CONNECT ${host}:443 HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 let lab: Lab;
 let sink: Sink;
 let port: number;
-const faults: unknown[] = [];
-const note = (fault: unknown): void => void faults.push(fault);
+let faults: ProcessFaults;
 
 beforeAll(async () => {
-  process.on('uncaughtException', note);
-  process.on('unhandledRejection', note);
+  faults = watchProcessFaults();
   lab = await createLab({ rules: [rule(host, { credential: 'anthropic' })], credentials: [credential()] });
   sink = await sinkAt(lab, host, 443);
   port = await lab.open(host, 443);
 });
 afterAll(async () => {
-  process.off('uncaughtException', note);
-  process.off('unhandledRejection', note);
+  faults.stop();
   await lab.close();
   sink.close();
 });
-afterEach(() => expect(faults.splice(0)).toEqual([]));
+afterEach(() => expect(faults.taken()).toEqual([]));
 
 const open = () => tlsTo(port, host, { ca: lab.authority.certificatePem });
 

@@ -1,5 +1,5 @@
 import { budgetKinds, type Budget, type BudgetKind, type ModelPrice } from '../../policy/guards.ts';
-import { accountKey, noAmounts, plus, windowLeftMs, type Account, type Amounts, type Ledger } from './ledger.ts';
+import { accountKey, amountsBy, noAmounts, plus, windowLeftMs, type Account, type Amounts, type Ledger } from './ledger.ts';
 
 /**
  * Budgets of one sandbox. The most that a request may use is reserved before it goes out and corrected when it is over. Parallel
@@ -228,13 +228,5 @@ function accountOf({ credential, per, over }: Budget, { sandboxId }: Pick<Budget
 }
 
 function times(amounts: Amounts, factor: 1 | -1): Amounts {
-  const of = (kind: BudgetKind): number => amounts[kind] * factor;
-  return {
-    requests: of('requests'),
-    bytesOut: of('bytesOut'),
-    inputTokens: of('inputTokens'),
-    outputTokens: of('outputTokens'),
-    tokens: of('tokens'),
-    spendMicros: of('spendMicros'),
-  };
+  return amountsBy((kind) => amounts[kind] * factor);
 }

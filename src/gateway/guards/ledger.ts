@@ -19,8 +19,6 @@ export interface Account {
 
 export type Amounts = Readonly<Record<BudgetKind, number>>;
 
-export const noAmounts: Amounts = { requests: 0, bytesOut: 0, inputTokens: 0, outputTokens: 0, tokens: 0, spendMicros: 0 };
-
 const windowMs = { hour: 3_600_000, day: 86_400_000 } as const;
 
 /** Start of the window, milliseconds since the epoch; 0 for the one that never ends. */
@@ -37,16 +35,22 @@ export function accountKey({ sandboxId = '*', credential = '*', per }: Account):
   return `${sandboxId} ${credential} ${per}`;
 }
 
-export function plus(left: Amounts, right: Partial<Amounts>): Amounts {
-  const sum = (kind: BudgetKind): number => Math.max(0, left[kind] + (right[kind] ?? 0));
+/** One amount of each kind. */
+export function amountsBy(of: (kind: BudgetKind) => number): Amounts {
   return {
-    requests: sum('requests'),
-    bytesOut: sum('bytesOut'),
-    inputTokens: sum('inputTokens'),
-    outputTokens: sum('outputTokens'),
-    tokens: sum('tokens'),
-    spendMicros: sum('spendMicros'),
+    requests: of('requests'),
+    bytesOut: of('bytesOut'),
+    inputTokens: of('inputTokens'),
+    outputTokens: of('outputTokens'),
+    tokens: of('tokens'),
+    spendMicros: of('spendMicros'),
   };
+}
+
+export const noAmounts: Amounts = amountsBy(() => 0);
+
+export function plus(left: Amounts, right: Partial<Amounts>): Amounts {
+  return amountsBy((kind) => Math.max(0, left[kind] + (right[kind] ?? 0)));
 }
 
 /** One that lasts as long as the process: for tests, and where no budget asks for more. */

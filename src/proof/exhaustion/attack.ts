@@ -1,5 +1,6 @@
 import type { Plan } from '../../sandbox/plan.ts';
 import { attack, control, type Row } from '../finding.ts';
+import type { EngineLimits } from '../../engines/engine-limits.ts';
 import type { Lab, LabLimits, LabSandbox } from '../lab/lab.ts';
 import type { Hand, Hold } from '../lab/hand.ts';
 import { containerName } from '../lab/container-name.ts';
@@ -28,7 +29,7 @@ export type AttackTable = Readonly<Record<string, Attack>>;
 export interface Field {
   readonly lab: Lab;
   readonly attacker: LabSandbox;
-  readonly limits: Limits;
+  readonly limits: EngineLimits;
   /** of the attacker; started anew where an attack has ended it */
   readonly hand: () => Promise<Hand>;
   /** bounds and use of the attacker's cgroup, now */
@@ -41,19 +42,10 @@ export interface Field {
   readonly again: () => Promise<void>;
 }
 
-export interface Limits {
-  readonly memoryBytes: number;
-  readonly cpus: number;
-  readonly pids: number;
-  readonly diskBytes: number;
-  readonly fileBytes: number;
-  readonly openFiles: number;
-}
-
 const mebi = 1024 * 1024;
 
 /** Small enough for the smallest machine, large enough for the programs that attack. */
-const most: Limits = {
+const most: EngineLimits = {
   memoryBytes: 128 * mebi,
   cpus: 1,
   pids: 64,
@@ -75,7 +67,7 @@ export async function besiege(lab: Lab, { run, bounds }: Attack, first?: Watched
 }
 
 /** gVisor's own processes count as well, and each program of a sandbox takes several megabytes there. */
-const mostWithGvisor: Limits = { ...most, memoryBytes: 512 * mebi, pids: 32 };
+const mostWithGvisor: EngineLimits = { ...most, memoryBytes: 512 * mebi, pids: 32 };
 
 const attackers = new WeakMap<Lab, Promise<LabSandbox>>();
 
@@ -107,8 +99,8 @@ async function fieldOf(lab: Lab): Promise<Field> {
   return { lab, attacker, limits, hand: () => attacker.hand(), group, ownKernel, isBounded, again };
 }
 
-function narrowest(one: Limits, other: Limits): Limits {
-  const least = (name: keyof Limits): number => Math.min(one[name], other[name]);
+function narrowest(one: EngineLimits, other: EngineLimits): EngineLimits {
+  const least = (name: keyof EngineLimits): number => Math.min(one[name], other[name]);
   return {
     memoryBytes: least('memoryBytes'),
     cpus: least('cpus'),
@@ -119,7 +111,7 @@ function narrowest(one: Limits, other: Limits): Limits {
   };
 }
 
-function written({ memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles }: Limits): LabLimits {
+function written({ memoryBytes, cpus, pids, diskBytes, fileBytes, openFiles }: EngineLimits): LabLimits {
   return { memory: memoryBytes, cpus, pids, disk: diskBytes, fileSize: fileBytes, files: openFiles };
 }
 
