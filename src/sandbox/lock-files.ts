@@ -1,3 +1,4 @@
+import { asObject } from '../base/json.ts';
 import { findBeneath } from '../system/find-beneath.ts';
 
 /** Versions that a project's lock files name. They may be fetched whatever their age, because someone chose them earlier. */
@@ -122,9 +123,4 @@ function fromToml(text: string): readonly string[] {
       const version = /^version = "([^"]+)"$/m.exec(part)?.[1];
       return name === undefined || version === undefined ? [] : [pypi(name, version)];
     });
-}
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  // oxlint-disable-next-line no-unsafe-type-assertion -- any object is a record of unknowns
-  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }

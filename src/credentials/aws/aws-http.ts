@@ -1,3 +1,4 @@
+import { asObject, parseJson, type JsonFields } from '../../base/json.ts';
 import { unavailable } from '../sources/checked-value.ts';
 import type { HostReply } from '../host-request.ts';
 import type { AwsAccess, AwsFields } from './aws-reading.ts';
@@ -77,11 +78,7 @@ export function fieldsFromXml(text: string, what: string): AwsFields {
   return { accessKeyId, secretAccessKey, sessionToken: read('SessionToken'), expires: read('Expiration') };
 }
 
-export function parsed(text: string): object {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : {};
-  } catch {
-    return {};
-  }
+/** Without fields where the text is no object. */
+export function parsed(text: string): JsonFields {
+  return asObject(parseJson(text));
 }
