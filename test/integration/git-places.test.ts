@@ -141,6 +141,21 @@ describe('a program that git runs by itself', () => {
   });
 });
 
+describe('a program of the host that is a hook', () => {
+  it.each([
+    ['pre-commit', '#!/usr/bin/env bash\nARGS=(hook-impl --config=.pre-commit-config.yaml)\nexec pre-commit "${ARGS[@]}"\n'],
+    ['lefthook', '#!/bin/sh\ncall_lefthook run "pre-commit" "$@"\n'],
+  ])('%s has the file that tells it what to run protected with it', async (name, hook) => {
+    const files = { '.pre-commit-config.yaml': '', 'lefthook.yml': '', 'package.json': '' };
+    expect(await configured('', files)).toEqual([]);
+    expect(await configured('', { '.git/hooks/pre-push.sample': hook })).toEqual([]);
+    expect(await configured('', { '.git/hooks/pre-push': hook })).toContain(
+      name === 'lefthook' ? 'lefthook.yml' : '.pre-commit-config.yaml',
+    );
+    expect(await configured('[core] hooksPath = own\n', { 'own/pre-push': hook })).not.toContain('package.json');
+  });
+});
+
 describe('settings', () => {
   it('are read as git reads them', async () => {
     const text =

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, open, realpath } from 'node:fs/promises';
+import { lstat, open, readdir, realpath } from 'node:fs/promises';
 import { isAbsolute, join, normalize, relative, resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
@@ -37,13 +37,44 @@ export async function placesNamedByGit(repository: Repository): Promise<readonly
   const { workspace, top } = repository;
   const search: Search = { ...repository, places: new Set(), seen: new Set() };
   const own = join(workspace, top, '.git');
-  for (const folder of [own, ...(await foldersOfWorktree(search, own))]) {
+  const folders = [own, ...(await foldersOfWorktree(search, own))];
+  for (const folder of folders) {
     for (const name of ['config', 'config.worktree']) {
       // oxlint-disable-next-line no-await-in-loop -- three files at most
       await readSettings(search, join(folder, name));
     }
   }
+  const named = [...search.places].map((place) => join(workspace, place));
+  for (const folder of [...folders.map((one) => join(one, 'hooks')), join(workspace, top, '.husky'), ...named]) {
+    // oxlint-disable-next-line no-await-in-loop -- few
+    await readHooks(search, folder);
+  }
   return [...search.places].toSorted();
+}
+
+/** Programs whose hooks do what a file of the project says: to change that file is to change the hook. */
+const drivers: readonly { readonly says: RegExp; readonly files: readonly string[] }[] = [
+  { says: /hook-impl|pre_commit/, files: ['.pre-commit-config.yaml'] },
+  {
+    says: /lefthook/i,
+    files: ['', '.'].flatMap((dot) =>
+      ['lefthook', 'lefthook-local'].flatMap((name) => ['yml', 'yaml', 'toml', 'json'].map((kind) => `${dot}${name}.${kind}`)),
+    ),
+  },
+];
+
+const mostHooks = 64;
+
+async function readHooks(search: Search, folder: string): Promise<void> {
+  const names = await readdir(folder).catch((): string[] => []);
+  for (const name of names.filter((one) => !one.endsWith('.sample')).slice(0, mostHooks)) {
+    // oxlint-disable-next-line no-await-in-loop -- few
+    const text = (await readPlain(search, join(folder, name)).catch(() => undefined)) ?? '';
+    for (const file of drivers.flatMap(({ says, files }) => (says.test(text) ? files : []))) {
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await addWord(search, file, false);
+    }
+  }
 }
 
 /**
