@@ -35,7 +35,8 @@ export type FromClient =
   | { readonly type: 'caller'; readonly caller: CallerClaim };
 
 export type FromDaemon =
-  | { readonly type: 'hello'; readonly version: string; readonly build: string; readonly pid: number }
+  // `state`: its state folder; two homes of one user may lead to one socket
+  | { readonly type: 'hello'; readonly version: string; readonly build: string; readonly pid: number; readonly state?: string }
   | { readonly type: 'progress'; readonly id: number; readonly text: string }
   | { readonly type: 'ask'; readonly id: number; readonly question: Question }
   | { readonly type: 'result'; readonly id: number; readonly value: unknown }

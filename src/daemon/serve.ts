@@ -128,7 +128,7 @@ async function answerCalls({ context, sandboxes, idleMs, whileOpen }: Answering)
       const claim = judgedClaim(context, said);
       return callsOfCaller({ context, sandboxes, claim, calls: createCalls({ ...parts, caller: claim.name }) });
     },
-    hello: { version, build: buildId() },
+    hello: { version, build: buildId(), state: context.paths.state },
     onActivity,
   });
   const { expired } = createTokenEnds({ context, sandboxes, actor: 'daemon' });

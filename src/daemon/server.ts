@@ -25,7 +25,7 @@ export interface ControlOptions {
   readonly calls: Calling;
   /** what a caller has instead, that is not the person at this host */
   readonly callsOf: (claim: CallerClaim) => Calling;
-  readonly hello: { readonly version: string; readonly build: string };
+  readonly hello: { readonly version: string; readonly build: string; readonly state?: string };
   readonly onActivity: () => void;
 }
 

@@ -1,7 +1,7 @@
 /** The daemon as a process: garbage from callers, a start that fails half-way, an end while sandboxes run. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +38,38 @@ const lives = (pid: number): boolean => {
     return false;
   }
 };
+
+describe('a daemon of another HOME', () => {
+  it.each(ways)('serves no command of this one, and says where each keeps its state: %s', async (way) => {
+    const own = await makeHome(way);
+    const [one, other, link] = [join(own.root, 'one'), join(own.root, 'other'), join(own.root, 'link')];
+    const runtime = join(own.root, 'runtime');
+    await Promise.all([one, other, runtime].map(async (path) => await mkdir(path, { mode: 0o700 })));
+    await symlink(one, link);
+    const at = (HOME: string): { env: Record<string, string> } => ({
+      env: { HOME, XDG_RUNTIME_DIR: runtime, CASEMATE_HOME: '' },
+    });
+    try {
+      expect(await own.casemate(['ls'], at(one))).toMatchObject({ code: 0, err: '' });
+      for (const args of [['ls'], ['exec', 'box', '--', 'true']]) {
+        const { code, err } = await own.casemate(args, at(other));
+        expect({ args, code, err }).toEqual({
+          args,
+          code: 125,
+          err: expect.stringMatching(
+            /^casemate: the daemon that runs keeps its state in \S*\/one\/\S*, and this command in \S*\/other\/\S*\n {2}HOME or/,
+          ),
+        });
+      }
+      expect(await own.casemate(['ls'], at(link))).toMatchObject({ code: 0, err: '' });
+      expect((await own.casemate(['exec', 'box', '--', 'true'], at(link))).err).toContain('no sandbox is named "box"');
+      expect((await own.casemate(['daemon', 'status'], at(other))).out).toMatch(/^process +\d+/);
+    } finally {
+      expect(await own.casemate(['daemon', 'stop', '--force'], at(other))).toMatchObject({ code: 0, out: 'stopped\n' });
+      await own.remove();
+    }
+  });
+});
 
 describe("a folder of the socket that is somebody else's", () => {
   it('is named, and nobody is told that no daemon runs', async () => {

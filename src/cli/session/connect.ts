@@ -1,3 +1,5 @@
+import { realpathSync } from 'node:fs';
+
 import { CasemateError, isCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { connectClient, type Client } from '../../daemon/client.ts';
@@ -28,12 +30,40 @@ export async function connectDaemon(context: CommandContext, options: ConnectOpt
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- one daemon after the other
     const client = await open(context, options);
-    if (client.hello.build === build || options.start === 'never') {
+    // Whoever only asks how it is, or ends it, may do that from anywhere.
+    if (options.start === 'never') {
       return client;
+    }
+    if (client.hello.build === build) {
+      return withOurState(client, context);
     }
     client.close();
     // oxlint-disable-next-line no-await-in-loop -- as above
     await endOther(build, context, options);
+  }
+}
+
+/** With the daemon of another `HOME` a credential would be sealed, and a sandbox made, where this command looks for none. */
+function withOurState(client: Client, { paths }: CommandContext): Client {
+  const { state } = client.hello;
+  if (state === undefined || state === paths.state || realPath(state) === realPath(paths.state)) {
+    return client;
+  }
+  client.close();
+  throw new CasemateError(
+    'STORE_FAILED',
+    `the daemon that runs keeps its state in ${state}, and this command in ${paths.state}`,
+    {
+      hint: 'HOME or an XDG variable is not what it was when the daemon was started. Set it back, or run: casemate daemon stop. With CASEMATE_HOME each has a daemon of its own.',
+    },
+  );
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
   }
 }
 

@@ -22,6 +22,13 @@ sub socket_path {
   return "$folder/daemon.sock";
 }
 
+# Undefined or in another spelling than the daemon's: the whole program sees whether it is the same folder.
+sub state_folder {
+  my ($root, $state, $home) = map { variable($_) } qw(CASEMATE_HOME XDG_STATE_HOME HOME);
+  return "$root/state" if defined $root;
+  return defined $state && $state =~ /^\// ? "$state/casemate" : "$home/.local/state/casemate";
+}
+
 # Of the program that lies beside this file, wherever the link to it lies.
 sub build_id {
   sysopen(my $self, $0, 0) or return;
@@ -75,14 +82,15 @@ sub next_message {
   return ref $message eq 'HASH' ? ($line, $message) : ();
 }
 
-# False: none is there, or it is of another build.
+# False: none is there, or it is of another build or keeps its state elsewhere.
 sub greet {
   my $path = socket_path();
   my $build = build_id();
   return if !defined $path || !defined $build || length $path > 107;
   socket($daemon, AF_UNIX, SOCK_STREAM, 0) && connect($daemon, pack('Sa108', AF_UNIX, $path)) or return;
   my (undef, $hello) = next_message() or return;
-  return ($hello->{type} // '') eq 'hello' && ($hello->{build} // '') eq $build;
+  return if ($hello->{type} // '') ne 'hello' || ($hello->{build} // '') ne $build;
+  return !defined $hello->{state} || $hello->{state} eq state_folder();
 }
 
 # The answer, as it came and read; undefined where the daemon has ended. `fit` is asked about each question and may not return.
