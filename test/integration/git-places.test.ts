@@ -84,6 +84,17 @@ describe('a folder of hooks', () => {
     expect(await configured(config)).toEqual([]);
   });
 
+  it('is found behind settings outside for the repository itself, not for one further in, which a sandbox may have made', async () => {
+    const shared = join(folder, `shared${count}`);
+    await writeFile(shared, '[core] hooksPath = .githooks\n');
+    expect(await configured(`[include] path = ${shared}\n`)).toEqual(['.githooks']);
+    await mkdir(join(path, 'sub/.git'), { recursive: true });
+    await writeFile(join(path, 'sub/.git/config'), `[include] path = ${shared}\n`);
+    expect(await placesNamedByGit({ workspace: path, top: 'sub', passedOver: [] })).toEqual([]);
+    // Regular by its kind, and not to be read.
+    expect(await configured('[include] path = /proc/kmsg\n[include] path = /dev/null\n')).toEqual([]);
+  });
+
   it('is found behind the settings of a worktree, which lie outside of it', async () => {
     await git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '-q', '--allow-empty', '-m', 'one');
     await git('config', 'extensions.worktreeConfig', 'true');

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { lstat, open, readdir, realpath } from 'node:fs/promises';
+import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
 import { isAbsolute, join, normalize, relative, resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
@@ -181,10 +181,11 @@ function isBelow(path: string): boolean {
 }
 
 /** `undefined`: there is no plain file. In the workspace no symbolic link is followed; nothing is waited for anywhere. */
-async function readPlain({ workspace }: Search, file: string): Promise<string | undefined> {
+async function readPlain({ workspace, top }: Search, file: string): Promise<string | undefined> {
   const inside = relative(workspace, file);
   if (!isBelow(inside)) {
-    return await readOutside(file);
+    // The settings of a repository further in may be a sandbox's own, and what they name outside is not looked at.
+    return isBelow(top) ? undefined : await readOutside(file);
   }
   const limits = { maxFiles: 1, maxFileBytes: greatestBytes, maxBytes: greatestBytes, maxDepth: 0 };
   const [found] = await readBeneath(workspace, inside, limits);
@@ -194,25 +195,39 @@ async function readPlain({ workspace }: Search, file: string): Promise<string | 
   return found?.kind === 'file' && found.path === inside ? found.content.toString('utf8') : undefined;
 }
 
+/** What is not a plain file is never opened: to open a device can be a deed (a watchdog, a tape), and so can be to read of /proc. */
 async function readOutside(path: string): Promise<string | undefined> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENXIO', 'EPERM'].some((code) => isErrno(error, code))) {
+  const place = await open(path, O_PATH).catch(passOver);
+  try {
+    const stats = await place?.stat();
+    if (place === undefined || stats?.isFile() !== true) {
       return undefined;
     }
-    throw error;
-  });
-  try {
-    const stats = await file?.stat();
-    if (file === undefined || stats?.isFile() !== true) {
+    const itself = `/proc/self/fd/${place.fd}`;
+    if (/^\/(?:proc|sys|dev)\//.test(await readlink(itself))) {
       return undefined;
     }
     if (stats.size > greatestBytes) {
       throw tooMuch(path, `is longer than ${greatestBytes} bytes`);
     }
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(greatestBytes), 0, greatestBytes, 0);
-    return buffer.toString('utf8', 0, bytesRead);
+    const file = await open(itself, constants.O_RDONLY | constants.O_NONBLOCK).catch(passOver);
+    try {
+      const read = await file?.read(Buffer.alloc(greatestBytes), 0, greatestBytes, 0);
+      return read?.buffer.toString('utf8', 0, read.bytesRead);
+    } finally {
+      await file?.close();
+    }
   } finally {
-    await file?.close();
+    await place?.close();
+  }
+}
+
+/** open(2), Linux: a handle that names a file, opens nothing and takes no right to it. */
+const O_PATH = 0o10_000_000;
+
+function passOver(error: unknown): undefined {
+  if (!['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENXIO', 'EPERM', 'ENAMETOOLONG'].some((code) => isErrno(error, code))) {
+    throw error;
   }
 }
 
