@@ -69,6 +69,7 @@ export function createBackground(): Background {
       }
     },
     interrupt: (id) => find(id).cancel.abort(new CasemateError('TIMED_OUT', 'it was interrupted')),
+    isBusy: () => going.size > 0,
     close() {
       isClosed = true;
       going.forEach(({ cancel }) => cancel.abort(callerGone()));

@@ -6,10 +6,12 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { gathered } from '../base/gather.ts';
 import type { CallerClaim } from '../daemon/caller-view.ts';
 import { listenHttp, misdirected, type Listener, type ListenerOptions } from './http-listener.ts';
+import { createBackground } from './background.ts';
 import { idFault, shapeFault } from './message-bounds.ts';
 import { createRate, type Rate } from './rate.ts';
 import { requestIdsIn, watchRequests, type RequestIds } from './request-ids.ts';
 import { createMcpServer, type McpParts } from './server.ts';
+import type { Background } from './tool-context.ts';
 
 /**
  * Serves many callers over Streamable HTTP. This process holds no secret except the tokens that pass through it: for each
@@ -23,13 +25,14 @@ export interface HttpOptions extends ListenerOptions {
   readonly stillHolds: (claim: CallerClaim) => Promise<boolean>;
   readonly partsOf: (claim: CallerClaim) => Omit<McpParts, 'tools' | 'rate'>;
   readonly nowMs?: () => number;
+  /** how often it is looked for connections that nobody uses */
+  readonly sweepEveryMs?: number;
 }
 
 const maxBodyBytes = 8 * 1024 * 1024;
 const sessionsEach = 16;
 const sessionIdleMs = 30 * 60_000;
 const openEach = 64;
-const sweepEveryMs = 60_000;
 /** how long what is under way may go on after its token was revoked, beside what the daemon ends itself */
 const lookEveryMs = 1000;
 /** Calls under way fail by themselves, for the daemon ends what they do; so long their answers have time to go out. */
@@ -40,6 +43,8 @@ interface McpSession {
   readonly claim: CallerClaim;
   readonly transport: StreamableHTTPServerTransport;
   readonly requests: RequestIds;
+  /** what goes on in it without a request */
+  readonly background: Background;
   usedMs: number;
   /** requests that are being answered */
   open: number;
@@ -59,12 +64,14 @@ export async function serveHttp(options: HttpOptions): Promise<Listener> {
     });
   });
   const sweep = setInterval(() => {
-    for (const { transport, usedMs, open } of sessions.values()) {
-      if (open === 0 && nowMs() - usedMs > sessionIdleMs) {
-        end(transport);
+    for (const session of sessions.values()) {
+      if (session.background.isBusy()) {
+        session.usedMs = nowMs();
+      } else if (session.open === 0 && nowMs() - session.usedMs > sessionIdleMs) {
+        end(session.transport);
       }
     }
-  }, sweepEveryMs);
+  }, options.sweepEveryMs ?? 60_000);
   const look = setInterval(() => void endRevoked(sessions, { nowMs, stillHolds: options.stillHolds }), lookEveryMs);
   return {
     ...listener,
@@ -219,9 +226,10 @@ async function begin(serving: Serving, { claim, response, body }: Asked): Promis
     sessionIdGenerator: randomUUID,
     onsessioninitialized: (id) => void sessions.set(id, session),
   });
-  const server = createMcpServer({ ...partsOf(claim), tools, rate });
+  const background = createBackground();
+  const server = createMcpServer({ ...partsOf(claim), tools, rate }, background);
   await server.connect(transport);
-  const session: McpSession = { claim, transport, requests: watchRequests(transport), usedMs: nowMs(), open: 0 };
+  const session: McpSession = { claim, transport, requests: watchRequests(transport), background, usedMs: nowMs(), open: 0 };
   const closed = transport.onclose;
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the only way the SDK has
   transport.onclose = () => {

@@ -34,8 +34,7 @@ const instructions =
   'A sandbox reaches only what the policy of the host names. What is refused says so, and no argument widens it: tell the person who runs the host.';
 
 /** Not the high-level class of the SDK: arguments, pages and errors are judged here. */
-export function createMcpServer(parts: McpParts): Server {
-  const background = createBackground();
+export function createMcpServer(parts: McpParts, background = createBackground()): Server {
   const server = new Server(
     { name: 'casemate', title: 'Casemate', version },
     { capabilities: { tools: {}, resources: {}, prompts: {} }, instructions },

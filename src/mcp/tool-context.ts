@@ -34,6 +34,8 @@ export interface Background {
   /** The end, or `undefined` where it has not come within that time. Throws where there is no such work. */
   readonly wait: (id: string, timeoutMs: number, signal: AbortSignal) => Promise<Ended | undefined>;
   readonly interrupt: (id: string) => void;
+  /** something has not ended */
+  readonly isBusy: () => boolean;
   readonly close: () => void;
 }
 

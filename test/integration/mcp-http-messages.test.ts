@@ -19,6 +19,28 @@ let waiting: PromiseWithResolvers<void>;
 /** calls of `wait` that have begun */
 let begun: number;
 
+let nowMs: number;
+/** how often the clock was looked at */
+let looks: number;
+
+/** Begins what goes on when its call was answered. */
+const starts: Tool = tool({
+  name: 'start',
+  title: 'Start',
+  about: 'Starts.',
+  input: z.strictObject({}),
+  output: z.strictObject({ id: z.string() }),
+  hints,
+  async run(_, context) {
+    const id = await context.background.start('command', context, async (__, named) => {
+      named('ex-0');
+      await waiting.promise;
+      return {};
+    });
+    return { id };
+  },
+});
+
 /** It goes on whatever its caller does, as the end of a command may. */
 const waits: Tool = tool({
   name: 'wait',
@@ -39,9 +61,16 @@ beforeEach(async () => {
   waiting = Promise.withResolvers();
   begun = 0;
   session = {};
+  nowMs = 0;
+  looks = 0;
   listener = await serveHttp({
     port,
-    tools: [waits],
+    tools: [waits, starts],
+    nowMs() {
+      looks += 1;
+      return nowMs;
+    },
+    sweepEveryMs: 10,
     findCaller: async () => claim,
     stillHolds: async () => true,
     partsOf: () => ({}) as ReturnType<HttpOptions['partsOf']>,
@@ -142,5 +171,27 @@ describe('a request that is cancelled', () => {
     await expect.poll(() => begun).toBe(2);
     waiting.resolve();
     expect((await next).text).toContain('"done":true');
+  });
+});
+
+describe('a connection that nobody uses', () => {
+  it('ends after half an hour, and not while what began in it goes on', async () => {
+    const { text } = await post({ ...calling(1), params: { name: 'start', arguments: {} } });
+    expect(text).toContain('ex-0');
+    nowMs += 31 * 60_000;
+    const before = looks;
+    // Nobody asks anything: these are looks for what nobody uses.
+    await expect.poll(() => looks, { timeout: 20_000 }).toBeGreaterThan(before + 3);
+    expect((await post(calling(2, { words: 1 }))).head.statusCode).toBe(200);
+    waiting.resolve();
+    await expect
+      .poll(
+        async () => {
+          nowMs += 31 * 60_000;
+          return (await post({ jsonrpc: '2.0', id: 3, method: 'ping' })).head.statusCode;
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(404);
   });
 });
