@@ -228,6 +228,21 @@ test('of a hundred requests that come at once few are begun in one turn, so that
   expect(most).toBeLessThan(30);
 });
 
+test('of far more requests than may be carried out at once most are cut at once, and it is on record', async () => {
+  const small = await createLab({ rules: [rule(host, { http: [] })], gateway: { limits: { exchanges: 4 } } });
+  const at = await small.open(host, 443);
+  const sent = Buffer.concat([preface, times(100, (index) => headers(2 * index + 1))]);
+  const { text } = await talk(await tlsTo(at, host, { ca: small.authority.certificatePem, alpn: ['h2'] }), [sent]);
+  await small.settled();
+  await small.close();
+  const { types } = framesIn(text);
+  const answered = types.filter((type) => type === frameType.headers).length;
+  expect(answered).toBeGreaterThanOrEqual(16);
+  expect(types.filter((type) => type === frameType.reset).length).toBeGreaterThan(10);
+  expect(answered).toBeLessThan(90);
+  expect(small.entries.filter(({ outcome }) => outcome === 'too-busy').length).toBeGreaterThan(10);
+});
+
 test('fields that are too large are refused in words, and are on record', async () => {
   const fields = Object.fromEntries(Array.from({ length: 400 }, (_, index) => [`x-${index}`, 'y'.repeat(130)]));
   const answer = await http2Get(port, { host, ca: lab.authority.certificatePem, headers: fields });

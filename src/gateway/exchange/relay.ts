@@ -21,13 +21,23 @@ import { finish, type Run } from './run.ts';
 import { answerTrailers } from './trailers.ts';
 import type { UpstreamAnswer } from '../upstream/upstream-request.ts';
 
+/** So many times the requests that are carried out at once may be there at once. */
+const mostWaiting = 4;
+
 /** One HTTP exchange from request to record: judged, recorded, carried out, answered. Never rejects. */
 export async function relay(exchange: Exchange, site: Site): Promise<void> {
   const { live } = site;
   site.onExchange();
   live.counts.openExchanges += 1;
-  const isBusy = live.counts.openExchanges > live.limits.exchanges;
+  const { openExchanges } = live.counts;
+  const isBusy = openExchanges > live.limits.exchanges;
   try {
+    if (openExchanges > mostWaiting * live.limits.exchanges) {
+      // Not even told: each that waits for its turn holds its head, a hundred on every connection of HTTP/2.
+      void live.recorder.deny({ subject: `${site.host}:${site.port}`, detail: {} }, { reason: 'too-busy' });
+      exchange.cut();
+      return;
+    }
     const turn = turnFor(live.pace, requestBytes);
     if (turn !== undefined) {
       await turn;
