@@ -1,6 +1,6 @@
-# What the programs share that bind listeners of a sandbox, or pass them on beside a message (SCM_RIGHTS, unix(7)). Each loads it
-# by its path, or has it in front of its own text where it goes into a container. Its user has a sub `stop`, which says what
-# failed and ends. No module is loaded: that takes longer than all the rest.
+# Shared by the programs that bind listeners of a sandbox, or pass them on next to a message (SCM_RIGHTS, unix(7)). Each loads it
+# by its path, or has it in front of its own text where it goes into a container, and has a sub `stop`, which reports a failure
+# and ends. No module is loaded: that takes longer than all the rest.
 use strict;
 use warnings;
 

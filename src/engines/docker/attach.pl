@@ -1,8 +1,10 @@
-# Carries a command that the engine runs in a container: standard input to it, its output here, the size of the terminal and
-# signals along, its exit code at the end. The engine is spoken to over its Unix socket (Docker Engine API 1.41, "exec").
-# Arguments: SOCKET EXEC-ID plain|tty PID-FILE ERROR-LOG SIGNALS; EXEC-ID was made by the daemon, which chose all of the command.
-# PID-FILE will hold the command's process id on the host, ERROR-LOG why it could not be started. No module is
-# loaded but the smallest: what perl reads before it begins is waited for.
+# Carries a command that the engine runs in a container: passes standard input to it and its output here, forwards signals and
+# the terminal's size, and exits with its exit code. It speaks to the engine over its Unix socket (Docker Engine API 1.41,
+# "exec").
+#
+# Arguments: SOCKET EXEC-ID plain|tty PID-FILE ERROR-LOG SIGNALS. The daemon made EXEC-ID and chose the whole command. PID-FILE
+# will hold the command's process id on the host, ERROR-LOG why it could not be started. Only the smallest modules are loaded,
+# because the user waits for what perl reads before it begins.
 use strict;
 BEGIN { $^W = 1 }
 

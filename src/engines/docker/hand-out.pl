@@ -1,6 +1,7 @@
-# Runs in the keeper, the container that holds a sandbox's network: binds the listeners and hands them over the socket of
-# that sandbox to a process of the host (SCM_RIGHTS). Then it ends: nothing of ours stays, and no byte passes through here.
-# Arguments: x64|arm64 SOCKET tcp=PORT... udp=PORT... What it shares with others (listeners.pl) stands in front of it.
+# Runs in the keeper, the container that holds a sandbox's network: binds the listeners and passes them over that sandbox's
+# socket to a process of the host (SCM_RIGHTS). Then it ends: nothing of ours stays, and no byte passes through here.
+#
+# Arguments: x64|arm64 SOCKET tcp=PORT... udp=PORT... The code it shares with others (listeners.pl) stands in front of it.
 use strict;
 use warnings;
 

@@ -1,6 +1,6 @@
-# Takes the listeners of a sandbox from its keeper (hand-out.pl) and passes them to Node.
-# What arrives is looked at first: it must be a listener of the port that was asked for, and nothing else.
-# Arguments: x64|arm64; then a line from standard input: FOLDER tcp=PORT... udp=PORT... No module is loaded.
+# Takes the listeners of a sandbox from its keeper (hand-out.pl) and passes them to Node. Each is checked first: it must be a
+# listener of the requested port and nothing else. Arguments: x64|arm64; then a line from standard input: FOLDER tcp=PORT...
+# udp=PORT... No module is loaded.
 use strict;
 use warnings;
 

@@ -1,5 +1,5 @@
-# Enters the user namespace around a sandbox's own, where its ordinary user is root, and becomes the container runtime:
-# what the runtime keeps for the sandbox belongs to ids that exist only there. Arguments: x64|arm64 PID PROGRAM ARGUMENT...
+# Enters the user namespace around a sandbox's own, in which the ordinary user who started it is root, and becomes the container
+# runtime: the runtime's files for the sandbox belong to ids that exist only there. Arguments: x64|arm64 PID PROGRAM ARGUMENT...
 use strict;
 use warnings;
 

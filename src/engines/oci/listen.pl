@@ -1,7 +1,8 @@
-# Bounds what a sandbox takes of pools it shares with the host, enters its network namespace, binds its listeners, hands them
-# to Node, waits for it to hang up, and ends.
-# Arguments: x64|arm64 user|root; then a line from standard input: PID tcp=PORT... udp=PORT... It may come much later, or
-# never. Without ports it bounds and ends. No module is loaded: that takes longer than all the rest.
+# Limits what a sandbox takes of pools that it shares with the host, enters its network namespace, binds its listeners, hands
+# them to Node, waits for Node to hang up, and ends.
+#
+# Arguments: x64|arm64 user|root; then a line from standard input: PID tcp=PORT... udp=PORT... It may come much later, or never.
+# Without ports it only sets the limits. No module is loaded: that takes longer than all the rest.
 use strict;
 use warnings;
 

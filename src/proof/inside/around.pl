@@ -1,5 +1,5 @@
-# What lies around a sandbox on its host, and was put there for the proof: the question is told where. Whether something was
-# reached, read or left is decided on the host; here it is only tried.
+# Tries to reach, read and change what was placed around a sandbox on its host for the proof; the question says where. Here it is
+# only tried: the host decides whether it succeeded.
 
 my $CANARY = qr/(casemate-canary-[0-9a-f]{32})/;
 # Nothing but canaries is handed out: what else such a file holds is nobody's business.

@@ -1,4 +1,4 @@
-# What of files, devices and processes is there.
+# Which files, devices and processes are visible.
 
 $Q{mounts} = sub { return [ map { my ($left, $right) = split / - /; my @l = split ' ', $left; my @r = split ' ', $right // ''; { root => $l[3], at => $l[4], options => $l[5], type => $r[0], source => $r[1] } } lines('/proc/self/mountinfo') ] };
 

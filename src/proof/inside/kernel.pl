@@ -1,4 +1,4 @@
-# What of the kernel can be reached.
+# Which parts of the kernel can be reached.
 
 my %CALLS = $X86
     ? (bpf => 321, keyctl => 250, add_key => 248, request_key => 249, userfaultfd => 323, perf_event_open => 298, mount => 165, unshare => 272,

@@ -1,7 +1,10 @@
-# Sends files out of a sandbox or takes files in, as frames over standard output and input; runs inside, as the agent.
-# Arguments: get PATH MAX-FILES MAX-BYTES PLACEHOLDERS (names between line feeds; sockets of these names are passed over) | put PATH OVERWRITE NAME
-# A frame: "D MODE 0 LENGTH\n" NAME, or "F MODE SIZE LENGTH\n" NAME CONTENT SHA256 "\n"; "R LENGTH\n" WHY ends everything
-# with a reason, "E\n" ends it well; "I\n" of put, before all else: it goes into PATH, under NAME. NAME is relative to PATH and empty for PATH itself. Links are not followed below PATH.
+# Sends files out of a sandbox or takes files in, as frames over standard output and input. It runs inside, as the agent.
+#
+# Arguments: get PATH MAX-FILES MAX-BYTES PLACEHOLDERS (names between line feeds; sockets of these names are skipped) | put PATH
+# OVERWRITE NAME
+#
+# A frame is "D MODE 0 LENGTH\n" NAME, or "F MODE SIZE LENGTH\n" NAME CONTENT SHA256 "\n"; "R LENGTH\n" WHY ends everything with
+# a reason, "E\n" ends it well. NAME is relative to PATH and empty for PATH itself. Links are not followed below PATH.
 use strict;
 use warnings;
 use Digest::SHA;

@@ -1,8 +1,9 @@
-# Reads and does what has to be read from and done to the kernel that runs a sandbox, where this host may not or has another
-# kernel: it runs in a container of ours with that kernel's processes before it. One question a line, fields separated by tabs
-# and percent-escaped: a word and its arguments. Each is answered by "ok LENGTH" or "no LENGTH", the end of the line and so many
-# bytes, in turn. The end of standard input ends the container. Arguments: x64|arm64 and the text of stage.pl. A process is named
-# by its number and the moment of its start, so that no other one is ever meant. No module.
+# Reads from the kernel that runs a sandbox, and does to it, what this host may not or cannot because its kernel is another one:
+# it runs in a container of ours that sees that kernel's processes.
+#
+# One question a line, a word and its arguments, separated by tabs and percent-escaped. Each is answered in order by "ok LENGTH"
+# or "no LENGTH", a line feed and that many bytes. The end of standard input ends the container. A process is named by its id and
+# its start time, so that no other one is ever meant. Arguments: x64|arm64 and the text of stage.pl. No module is loaded.
 use strict;
 BEGIN { $^W = 1 }
 

@@ -1,9 +1,10 @@
 # Carries connections of a sandbox to the daemon where the engine cannot hand over listeners. Two of it run, each in a container
-# of ours: the one in the keeper takes what the sandbox asks for and passes it on through a socket that only both see; the one in
-# the uplink takes it there and brings it to the one port it was told of. Neither knows another destination.
-# Arguments: keeper SOCKET tcp=PORT... udp=PORT... or uplink SOCKET HOST PORT. In the uplink standard input gives a token a
-# line, each of which opens one connection; "used" asks for the next, whatever became of that one. "ready" is said once all is
-# bound; the end of standard input ends all. No module.
+# of ours: the one in the keeper accepts the sandbox's connections and passes them on through a socket that only the two see; the
+# one in the uplink takes them there and brings them to the one port it was told of. Neither knows another destination.
+#
+# Arguments: keeper SOCKET tcp=PORT... udp=PORT... or uplink SOCKET HOST PORT. The uplink reads one token a line from standard
+# input; each opens one connection, and "used" asks for the next, whatever became of that one. "ready" is said once everything is
+# bound. The end of standard input ends everything. No module is loaded.
 use strict;
 BEGIN { $^W = 1 }
 
