@@ -15,6 +15,8 @@ export interface ContentEvents {
 
 type State = 'none' | 'length' | 'until-end' | 'size' | 'chunk' | 'chunk-end' | 'trailers';
 
+/** What a reader that joins trailers to the head would find beside its own framing (RFC 9110 section 6.5.1). */
+const ofFraming: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding']);
 /** All that is said about chunks beside their sizes, in one message. */
 const maxExtensionBytes = 16 * 1024;
 /**
@@ -163,7 +165,11 @@ export class ContentReader {
     if (line === '') {
       this.#complete();
     } else {
-      this.#trailers.push(readField(line));
+      const field = readField(line);
+      if (ofFraming.has(field[0])) {
+        throw new MessageFault('a field behind the content says where it ends');
+      }
+      this.#trailers.push(field);
     }
   }
 

@@ -35,6 +35,11 @@ describe('an answer with more than one meaning, or none, is refused', () => {
     ['a size with a sign', `${head}Transfer-Encoding: chunked\r\n\r\n+2\r\nok\r\n0\r\n\r\n`],
     ['a size in 0x', `${head}Transfer-Encoding: chunked\r\n\r\n0x2\r\nok\r\n0\r\n\r\n`],
     ['a size that no number holds', `${head}Transfer-Encoding: chunked\r\n\r\n${'f'.repeat(17)}\r\n`],
+    ['a length behind the content', `${head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nContent-Length: 2\r\n\r\n`],
+    [
+      'a transfer coding behind the content',
+      `${head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    ],
     ['a size line that ends in LF', `${head}Transfer-Encoding: chunked\r\n\r\n2\nok\r\n0\r\n\r\n`],
   ])('%s', (_what, text) => {
     expect(read(text).end).toBe('fault');

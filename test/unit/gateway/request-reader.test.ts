@@ -45,6 +45,11 @@ describe('a request with more than one meaning, or none, is refused', () => {
     ['a chunk that is longer than its size', `${head}Transfer-Encoding: chunked\r\n\r\n2\r\nokX\r\n0\r\n\r\n`],
     ['a size with a sign', `${head}Transfer-Encoding: chunked\r\n\r\n+2\r\nok\r\n0\r\n\r\n`],
     ['a size in 0x', `${head}Transfer-Encoding: chunked\r\n\r\n0x2\r\nok\r\n0\r\n\r\n`],
+    ['a length behind the content', `${head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nContent-Length: 2\r\n\r\n`],
+    [
+      'a transfer coding behind the content',
+      `${head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    ],
     ['a size line that ends in LF', `${head}Transfer-Encoding: chunked\r\n\r\n2\nok\r\n0\r\n\r\n`],
     ['an extension that is none', `${head}Transfer-Encoding: chunked\r\n\r\n2;\nok\r\n0\r\n\r\n`],
   ])('%s', (_what, text) => {
