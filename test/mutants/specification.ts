@@ -96,6 +96,14 @@ export const specificationMutants: readonly Mutant[] = [
     caughtBy: ['specification.kernel-view', 'specification.golden'],
   },
   {
+    name: 'core-limit-lowered',
+    weakens: 'a command may set its limit of core dumps to 0, with which a crash starts a program of the host',
+    file: 'src/engines/kernel/seccomp.ts',
+    find: 'const coreLimit = 4;',
+    replace: 'const coreLimit = 15;',
+    caughtBy: ['specification.kernel-view'],
+  },
+  {
     name: 'home-without-disk',
     weakens: 'the home is a folder of the host without a limit of its own',
     file: 'src/engines/oci/context.ts',

@@ -7,7 +7,9 @@ export const MiB = 1024 * 1024;
 /** Of a process and its children; soft and hard are the same. Names without `RLIMIT_`. */
 export function processLimits(limits: EngineLimits): Readonly<Record<string, number>> {
   return {
-    CORE: 0,
+    // Not 0: only with this one is no program of the host (`core_pattern` with a `|`) started, as root, for whoever crashes
+    // inside, and one byte is too little for a file (core(5), `do_coredump` of Linux). seccomp.ts keeps it so.
+    CORE: 1,
     FSIZE: limits.fileBytes,
     // Of these two the caller has so much for all sandboxes and for itself (getrlimit(2), 8 MiB and 800 KiB): each gets a quarter.
     MEMLOCK: 2 * MiB,

@@ -51,6 +51,7 @@ export function seccompProfile(machine: Machine): Seccomp {
       ...personalityRules(),
       ...terminalRules(),
       ...descriptorRules(),
+      ...limitRules(),
     ],
   };
 }
@@ -146,6 +147,32 @@ function terminalRules(): readonly SeccompRule[] {
 function descriptorRules(): readonly SeccompRule[] {
   const commands = [...range(0, 16), ...range(36, 38), 1025, 1027, 1028, ...range(1030, 1040)];
   return commands.map((command) => allow(['fcntl'], is(1, command)));
+}
+
+const coreLimit = 4;
+const limits = range(0, 15);
+
+/**
+ * Every limit may be changed but that of core dumps (getrlimit(2)). It is 1, and with any other a crash would start the host's
+ * handler of dumps, as root, on what the sandbox left there (core(5); CVE-2025-5054, CVE-2025-4598). Who wants less is told
+ * that it is so: programs that keep secrets, such as ssh-agent, end where they cannot have it.
+ */
+function limitRules(): readonly SeccompRule[] {
+  const isSet = range(0, 46).map((bit) => bits(2, 2 ** bit, 2 ** bit));
+  return [
+    ...limits
+      .filter((limit) => limit !== coreLimit)
+      .flatMap((limit) => [allow(['setrlimit'], is(0, limit)), allow(['prlimit64'], is(1, limit))]),
+    // Only asked for. No two of these rules hold for one call: which of them would win is not told.
+    allow(['prlimit64'], is(1, coreLimit), { index: 2, value: 0, op: 'SCMP_CMP_EQ' }),
+    pretend(['setrlimit'], is(0, coreLimit)),
+    ...isSet.map((argument) => pretend(['prlimit64'], is(1, coreLimit), argument)),
+  ];
+}
+
+/** The call does nothing and answers that it has. */
+function pretend(names: readonly string[], ...args: readonly SeccompArgument[]): SeccompRule {
+  return { names, action: 'SCMP_ACT_ERRNO', errnoRet: 0, args };
 }
 
 function range(first: number, last: number): readonly number[] {

@@ -34,7 +34,11 @@ $Q{status} = sub {
 # Soft and hard, by prlimit64: not every kernel shows them in /proc.
 $Q{resource_limits} = sub {
     my %which = (CORE => 4, FSIZE => 1, NOFILE => 7, NPROC => 6, MEMLOCK => 8);
-    return { map { my ($none, $pair) = (0, "\0" x 16); $_ => syscall($PLAIN{prlimit}, 0, $which{$_}, $none, $pair) == 0 ? join(' ', unpack 'Q Q', $pair) : errname() } keys %which };
+    my $seen = sub { my ($none, $pair) = (0, "\0" x 16); syscall($PLAIN{prlimit}, 0, $_[0], $none, $pair) == 0 ? join(' ', unpack 'Q Q', $pair) : errname() };
+    my %seen = map { $_ => $seen->($which{$_}) } keys %which;
+    my ($none, $less) = (0, pack 'Q Q', 0, 0);
+    syscall($PLAIN{prlimit}, 0, $which{CORE}, $less, $none);
+    return { %seen, LOWERED => $seen->($which{CORE}) };
 };
 
 # Every family with each common type of socket; beside them, protocols of the open ones that reach further than they seem.

@@ -154,7 +154,7 @@ export function ownPart({ limits, docker, companions }: Pick<Plan, 'limits' | 'd
 function limitRows(limits: Readonly<Record<string, string>>, plan: Plan): readonly Row[] {
   const planned = ownPart(plan);
   const wanted = {
-    'Max core file size': 0,
+    'Max core file size': 1,
     'Max file size': planned.fileBytes,
     'Max open files': planned.openFiles,
     'Max processes': planned.pids,
@@ -166,10 +166,13 @@ function limitRows(limits: Readonly<Record<string, string>>, plan: Plan): readon
 /** Limits of a command as its own kernel tells it, by their names in getrlimit(2). */
 export function commandLimitRows(seen: Readonly<Record<string, string>>, plan: Plan): readonly Row[] {
   const limits = ownPart(plan);
-  const wanted = { CORE: 0, FSIZE: limits.fileBytes, NOFILE: limits.openFiles, NPROC: limits.pids, MEMLOCK: 2 * 1024 * 1024 };
-  return Object.entries(wanted).map(([name, value]) =>
+  const wanted = { CORE: 1, FSIZE: limits.fileBytes, NOFILE: limits.openFiles, NPROC: limits.pids, MEMLOCK: 2 * 1024 * 1024 };
+  const rows = Object.entries(wanted).map(([name, value]) =>
     same(`RLIMIT_${name} of a command`, `${value} ${value}`, seen[name] ?? 'nothing', 'inside'),
   );
+  // With 0 a crash would start the host's program for dumps. A kernel of gVisor's starts none.
+  const lowered = same('RLIMIT_CORE of a command that set it to 0', '1 1', seen['LOWERED'] ?? 'nothing', 'inside');
+  return plan.runtime === 'runsc' ? rows : [...rows, lowered];
 }
 
 /**

@@ -32,7 +32,7 @@ export function processFaults(process: Omit<OciProcess, 'oomScoreAdj'> & Partial
     'no-new-privileges is off': !process.noNewPrivileges,
     'user 0': process.user.uid === 0 || process.user.gid === 0,
     'more groups': unknownKeys(process.user, ['uid', 'gid', 'umask']),
-    'a core dump': process.rlimits.every(({ type, hard }) => type !== 'RLIMIT_CORE' || hard !== 0),
+    'a core dump': process.rlimits.every(({ type, hard }) => type !== 'RLIMIT_CORE' || hard !== 1),
     'it is spared when memory is short': (process.oomScoreAdj ?? 0) < 0,
   };
   return Object.entries(rules).flatMap(([name, broken]) => (broken ? [name] : []));

@@ -148,7 +148,7 @@ function programRules(program: Fields, hasUsers: boolean): Readonly<Record<strin
     // Podman says the first group a second time, and an ordinary user's adds the caller's, which is the agent's inside.
     'more groups': rowsOf(additionalGids).some((id) => id !== gid && !(hasUsers && isOrdinary(id))),
     'a terminal': program['terminal'] === true,
-    'a core dump': limits.every(({ type, hard }) => type !== 'RLIMIT_CORE' || hard !== 0),
+    'a core dump': limits.every(({ type, hard }) => type !== 'RLIMIT_CORE' || hard !== 1),
     'it is spared when memory is short': (numberOf(program['oomScoreAdj']) ?? -1) < 0,
   };
 }

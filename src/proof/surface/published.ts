@@ -33,7 +33,7 @@ export function publishedSurface(machine: Machine): PublishedSurface {
   return {
     calls,
     judged,
-    absent: names(syscalls.filter(({ action }) => action === 'SCMP_ACT_ERRNO')),
+    absent: names(syscalls.filter(({ action, args }) => action === 'SCMP_ACT_ERRNO' && args === undefined)),
     sockets: allowing.filter((rule) => rule.names.includes('socket')).map(({ args = [] }) => socketOf(args)),
   };
 }

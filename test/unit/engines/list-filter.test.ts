@@ -19,8 +19,8 @@ function answer(machine: Machine, number: number, args: readonly bigint[] = []) 
 /** What the list itself says. */
 function listed(machine: Machine, name: string, args: readonly bigint[]): 'allow' | number {
   const { syscalls, defaultErrnoRet } = seccompProfile(machine);
-  const matches = ({ index, value, valueTwo = 0 }: SeccompArgument): boolean =>
-    ((args[index] ?? 0n) & BigInt(value)) === BigInt(valueTwo);
+  const matches = ({ index, op, value, valueTwo = 0 }: SeccompArgument): boolean =>
+    op === 'SCMP_CMP_EQ' ? (args[index] ?? 0n) === BigInt(value) : ((args[index] ?? 0n) & BigInt(value)) === BigInt(valueTwo);
   const rule = syscalls.find((row) => row.names.includes(name) && (row.args ?? []).every(matches));
   return rule === undefined ? defaultErrnoRet : rule.action === 'SCMP_ACT_ALLOW' ? 'allow' : (rule.errnoRet ?? defaultErrnoRet);
 }
@@ -36,6 +36,7 @@ describe('the list as a program', () => {
       1,
       2,
       3,
+      4,
       6,
       10,
       16,

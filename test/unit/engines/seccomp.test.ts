@@ -8,16 +8,19 @@ const profile = seccompProfile('x64');
 
 /** What the kernel's filter answers: `allow`, or the error number. Arguments are 64-bit registers. */
 function answer(call: string, ...args: readonly bigint[]): 'allow' | number {
-  const matches = ({ index, op, value, valueTwo = 0 }: SeccompArgument): boolean => {
-    const register = args[index] ?? 0n;
-    return op === 'SCMP_CMP_EQ' ? register === BigInt(value) : (register & BigInt(value)) === BigInt(valueTwo);
-  };
-  const rule = profile.syscalls.find(({ names, args: wanted = [] }) => names.includes(call) && wanted.every(matches));
+  const rule = profile.syscalls.find(
+    ({ names, args: wanted = [] }) => names.includes(call) && wanted.every((argument) => matches(argument, args)),
+  );
   return rule === undefined
     ? profile.defaultErrnoRet
     : rule.action === 'SCMP_ACT_ALLOW'
       ? 'allow'
       : (rule.errnoRet ?? profile.defaultErrnoRet);
+}
+
+function matches({ index, op, value, valueTwo = 0 }: SeccompArgument, args: readonly bigint[]): boolean {
+  const register = args[index] ?? 0n;
+  return op === 'SCMP_CMP_EQ' ? register === BigInt(value) : (register & BigInt(value)) === BigInt(valueTwo);
 }
 
 const EPERM = 1;
@@ -68,6 +71,37 @@ describe('the system calls of a sandbox', () => {
     expect([open(2, 3, 255), open(2, 2, 1), open(2, 1, 132), open(2, 1, 262), open(2, 2, 136)]).toEqual(Array(5).fill(false));
     expect([open(16, 3, 0), open(16, 3, 15), open(16, 3, 16)]).toEqual([true, false, false]);
     expect(answer('socketpair', 2n, 1n, 0n)).toBe(EPERM);
+  });
+
+  it('change every limit of a process but that of core dumps, and are told that they changed it', () => {
+    const pointer = 0x7ffd_1234_5000n;
+    for (const limit of [4n, 4n | high]) {
+      expect(answer('setrlimit', limit, pointer)).toBe(0);
+      expect(answer('prlimit64', 0n, limit, pointer, 0n)).toBe(0);
+      expect(answer('prlimit64', 0n, limit, 8n, 0n)).toBe(0);
+      expect(answer('prlimit64', 0n, limit, 0n, pointer)).toBe('allow');
+    }
+    const others = Array.from({ length: 16 }, (_, limit) => BigInt(limit)).filter((limit) => limit !== 4n);
+    expect(others.map((limit) => answer('setrlimit', limit, pointer))).toEqual(others.map(() => 'allow'));
+    expect(others.map((limit) => answer('prlimit64', 0n, limit, pointer, 0n))).toEqual(others.map(() => 'allow'));
+  });
+
+  it('are judged by rules of which no two say different things of one call', () => {
+    const register = fc.oneof(
+      fc.nat(20).map(BigInt),
+      fc.nat(20).map((low) => BigInt(low) | high),
+      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    );
+    const names = [...new Set(profile.syscalls.filter(({ args }) => args !== undefined).flatMap((rule) => rule.names))];
+    fc.assert(
+      fc.property(fc.constantFrom(...names), fc.array(register, { minLength: 4, maxLength: 4 }), (name, args) => {
+        const said = profile.syscalls
+          .filter((rule) => rule.names.includes(name) && (rule.args ?? []).every((argument) => matches(argument, args)))
+          .map(({ action }) => action);
+        expect(new Set(said).size).toBeLessThan(2);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it('judge only the bits the kernel reads of a family', () => {

@@ -11,7 +11,7 @@ const program = {
   capabilities: {},
   noNewPrivileges: true,
   oomScoreAdj: 500,
-  rlimits: [{ type: 'RLIMIT_CORE', hard: 0, soft: 0 }],
+  rlimits: [{ type: 'RLIMIT_CORE', hard: 1, soft: 1 }],
 };
 const linux = {
   namespaces,

@@ -61,8 +61,13 @@ export function gvisorConfig(config: OciConfig, { workspace, files }: SandboxSpe
  */
 function listFor(seccomp: Seccomp): object {
   const { defaultErrnoRet } = seccomp;
-  const syscalls = seccomp.syscalls.map((rule) =>
-    rule.errnoRet === undefined || rule.errnoRet === defaultErrnoRet ? rule : { names: rule.names, action: 'SCMP_ACT_TRACE' },
-  );
+  const syscalls = seccomp.syscalls.map((rule) => {
+    const { names, args, errnoRet = defaultErrnoRet } = rule;
+    if (errnoRet === 0) {
+      // A crash inside stays inside: its own kernel starts nothing on the host.
+      return { names, args, action: 'SCMP_ACT_ALLOW' };
+    }
+    return errnoRet === defaultErrnoRet ? rule : { names, action: 'SCMP_ACT_TRACE' };
+  });
   return { ...seccomp, syscalls };
 }

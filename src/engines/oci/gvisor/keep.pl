@@ -113,9 +113,10 @@ sub raise_files {
 
 my $namespace = user_namespace();
 must('folder', 'dup3', fileno($place), $FOLDER_FD, 0);
-# Each file that a sandbox has open is one of gVisor's own. Its memory holds the sandbox's, and is written to no dump.
+# Each file that a sandbox has open is one of gVisor's own. Its memory holds the sandbox's, and goes into no dump: 1, for
+# 0 is none to a program that `core_pattern` names (core(5)).
 raise_files();
-limit(RLIMIT_CORE, 0, 0);
+limit(RLIMIT_CORE, 1, 1);
 must('user namespace', 'setns', fileno($namespace), 0);
 my $no_groups = 0;
 must('groups', 'setgroups', 0, $no_groups);
