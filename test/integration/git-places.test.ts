@@ -192,3 +192,20 @@ describe('settings', () => {
     ]);
   });
 });
+
+describe('a repository that a sandbox made to hold up the next start', () => {
+  const naming = (count: number): string =>
+    `[diff]\n${Array.from({ length: count }, (_, index) => `\texternal = bin/x${index}\n`).join('')}`;
+
+  it('is refused where it names very much', async () => {
+    await expect(configured(naming(2001))).rejects.toMatchObject({ code: 'PATH_INVALID' });
+  });
+
+  it('is refused with others that name much together', async () => {
+    for (const name of ['a', 'b', 'c']) {
+      await mkdir(join(path, name, '.git'), { recursive: true });
+      await writeFile(join(path, name, '.git/config'), plain + naming(1800));
+    }
+    await expect(nestedPaths(path, ['.git/config'])).rejects.toMatchObject({ code: 'PATH_INVALID' });
+  });
+});

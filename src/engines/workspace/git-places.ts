@@ -26,16 +26,20 @@ interface Search extends Repository {
   readonly home?: string | undefined;
   readonly places: Set<string>;
   readonly seen: Set<string>;
+  /** paths and words of commands that were looked at */
+  looked: number;
 }
 
 const greatestBytes = 1024 * 1024;
 /** git gives up at ten includes in one another */
 const mostFiles = 64;
+/** Each is looked for on the disk, and a repository further in may be a sandbox's own work. */
+const mostNamed = 2000;
 
 /** Relative to the workspace. Throws `PATH_INVALID` for settings that are too long or too many to be known. */
 export async function placesNamedByGit(repository: Repository): Promise<readonly string[]> {
   const { workspace, top } = repository;
-  const search: Search = { ...repository, places: new Set(), seen: new Set() };
+  const search: Search = { ...repository, places: new Set(), seen: new Set(), looked: 0 };
   const own = join(workspace, top, '.git');
   const folders = [own, ...(await foldersOfWorktree(search, own))];
   for (const folder of folders) {
@@ -82,7 +86,7 @@ async function readHooks(search: Search, folder: string): Promise<void> {
  * have it, is one of the workspace's. Files that are not there name nothing.
  */
 export async function placesNamedByUser(workspace: string, { home, xdg, passedOver }: UserPlaces): Promise<readonly string[]> {
-  const search: Search = { workspace, top: '', home, passedOver, places: new Set(), seen: new Set() };
+  const search: Search = { workspace, top: '', home, passedOver, places: new Set(), seen: new Set(), looked: 0 };
   for (const file of ['/etc/gitconfig', join(xdg ?? join(home, '.config'), 'git/config'), join(home, '.gitconfig')]) {
     // oxlint-disable-next-line no-await-in-loop -- three files
     await readSettings(search, file);
@@ -124,12 +128,17 @@ async function readSettings(search: Search, file: string): Promise<void> {
   }
   const { includes, hooks, commands } = namedBy(gitSettings(text));
   const top = join(search.workspace, search.top);
+  const words = commands.flatMap((command) => [...wordsOf(command).entries()]);
+  search.looked += includes.length + hooks.length + words.length;
+  if (search.looked > mostNamed) {
+    throw tooMuch(file, `names more than ${mostNamed} paths and words of commands`);
+  }
   const paths = (written: readonly string[]): readonly string[] => written.flatMap((path) => pathOf(search, path) ?? []);
   for (const hook of paths(hooks)) {
     // oxlint-disable-next-line no-await-in-loop -- one or none
     await add(search, resolve(top, hook));
   }
-  for (const [index, word] of commands.flatMap((command) => [...wordsOf(command).entries()])) {
+  for (const [index, word] of words) {
     // oxlint-disable-next-line no-await-in-loop -- few
     await addWord(search, word, index === 0);
   }

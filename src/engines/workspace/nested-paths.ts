@@ -29,6 +29,7 @@ async function placesOfRepositories(workspace: string, found: readonly string[])
   for (const top of [...tops, ...foldersAbove(workspace)]) {
     // oxlint-disable-next-line no-await-in-loop -- each reads several files
     places.push(...(await placesNamedByGit({ workspace, top, passedOver })));
+    refuseTooMany(places);
   }
   return places;
 }
@@ -80,12 +81,16 @@ async function scan(workspace: string, protect: readonly string[]): Promise<read
     const matching = protect.filter((row) => row === name || row.startsWith(`${name}/`));
     return isFolder ? matching.map((row) => path.slice(0, -name.length) + row) : [path];
   });
+  refuseTooMany(found, truncated);
+  return found;
+}
+
+function refuseTooMany(found: readonly string[], truncated = false): void {
   if (truncated || found.length > bounds.names) {
     throw new CasemateError('PATH_INVALID', `the workspace has more than ${bounds.names} names to protect below its top folder`, {
       hint: `Remove what is not yours, e.g.: ${found.slice(-3).map(visible).join(', ')}`,
     });
   }
-  return found;
 }
 
 interface Rows {
