@@ -41,6 +41,9 @@ export async function placesNamedByGit(repository: Repository): Promise<readonly
   const { workspace, top } = repository;
   const search: Search = { ...repository, places: new Set(), seen: new Set(), looked: 0 };
   const own = join(workspace, top, '.git');
+  if (!(await isThere(own))) {
+    return [];
+  }
   const folders = [own, ...(await foldersOfWorktree(search, own))];
   for (const folder of folders) {
     for (const name of ['config', 'config.worktree']) {
