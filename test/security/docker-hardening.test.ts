@@ -115,7 +115,7 @@ describe.skipIf(!engineOrSkip('docker', await dockerLacks()))('a sandbox under D
   test('finds its limits in the kernel', async () => {
     const [pid] = await lab.engine.processes(spec.id);
     const limits = await readFile(`/proc/${pid}/limits`, 'utf8');
-    expect(limits).toMatch(/Max core file size\s+0\s+0\s/);
+    expect(limits).toMatch(/Max core file size\s+1\s+1\s/);
     expect(limits).toMatch(new RegExp(`Max open files\\s+${spec.limits.openFiles}\\s`));
     const forks = await perl(
       'my $n = 0; for (1..400) { my $p = fork(); last unless defined $p; if (!$p) { sleep 30; exit } $n++ } print $n; kill 9, -$$',

@@ -1,4 +1,5 @@
-import { chmod, chown, mkdir, rm, symlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, chown, mkdir, open, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../../base/errors.ts';
@@ -146,7 +147,13 @@ async function copyHeld(facts: MountContext, { name, mount }: PathMount, { handl
   }
   const target = copyOf(facts, name);
   await rm(target, { force: true });
-  await copyBounded(handle, target, size);
+  // What is held names the file and reads nothing (O_PATH); its name in /proc leads to the very file.
+  const file = await open(`/proc/self/fd/${handle.fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    await copyBounded(file, target, size);
+  } finally {
+    await file.close();
+  }
   await (facts.context.options.uid === 0 ? chown(target, facts.agent.uid, facts.agent.gid) : Promise.resolve());
   await chmod(target, ((await handle.stat()).mode & 0o111) === 0 ? 0o644 : 0o755);
 }
