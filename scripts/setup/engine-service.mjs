@@ -1,5 +1,5 @@
 /** What is the same for every engine that tests start for themselves: waiting for it, ending it, its last words. */
-import { readFileSync, realpathSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -20,6 +20,20 @@ export async function endService(engine, log) {
     process.stderr.write(`casemate: an engine of the tests did not end when asked to: ${lastLines(log)}\n`);
     engine.kill('SIGKILL');
     await left;
+  }
+}
+
+/** Ends whatever still works in `folder`, which was made for one engine alone. */
+export function endThoseIn(folder) {
+  const place = realpathSync(folder);
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readlinkSync(`/proc/${pid}/cwd`) === place) {
+        process.kill(Number(pid), 'SIGKILL');
+      }
+    } catch {
+      // It is gone by now, or the kernel's own.
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import { chownSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { endService, removeFolder, serves, unmountBelow } from './engine-service.mjs';
+import { endService, endThoseIn, removeFolder, serves, unmountBelow } from './engine-service.mjs';
 import { childEnvironment } from './places.mjs';
 import { runQuiet, which } from './processes.mjs';
 import { step } from './progress.mjs';
@@ -114,6 +114,8 @@ async function end(service, { data, run, log }, user) {
       env: environmentOf(run, user),
     });
   }
+  // As a user it is two processes, and the inner one outlives the other where that was killed.
+  endThoseIn(run);
   await unmountBelow(data);
   removeFolder(run);
 }
