@@ -2,7 +2,7 @@ import { CasemateError } from '../base/errors.ts';
 
 /** How often a caller may use each tool (a token bucket), and how many of its calls may run at one time. */
 export interface Rate {
-  /** Throws `RATE_LIMITED` with the time after which it is worth another try. `calls`: as many at once, fewer than may be. */
+  /** Throws `RATE_LIMITED` with the time after which it is worth another try. `calls`: it counts as so many. */
   readonly take: (tool: string, calls?: number) => void;
   /** One more call is being answered, until what this gives is called. Throws `TOO_MANY` where as many are as may. */
   readonly enter: () => () => void;
@@ -58,13 +58,15 @@ export function createRate({ pace = 1, nowMs = () => performance.now() }: RateOp
       const now = nowMs();
       const known = held.get(tool) ?? { left: burst, atMs: now };
       const left = Math.min(burst, known.left + (now - known.atMs) / everyMs);
-      if (left < calls) {
-        const waitMs = Math.ceil((calls - left) * everyMs);
+      // Beside the call that asks, a full bucket has one fewer: for more it would be told to wait for ever.
+      const taken = Math.min(calls, Math.max(1, burst - 1));
+      if (left < taken) {
+        const waitMs = Math.ceil((taken - left) * everyMs);
         throw new CasemateError('RATE_LIMITED', `${tool} was called too often; try again in ${waitMs} ms`, {
           hint: `${burst} at once, then one in ${everyMs} ms.`,
         });
       }
-      held.set(tool, { left: left - calls, atMs: now });
+      held.set(tool, { left: left - taken, atMs: now });
     },
   };
 }

@@ -119,7 +119,7 @@ export const callerMutants: readonly Mutant[] = [
     name: 'caller-calls-without-end',
     weakens: 'a caller may call as often as it can',
     file: 'src/mcp/rate.ts',
-    find: '      if (left < calls) {',
+    find: '      if (left < taken) {',
     replace: '      if (left < -1e9) {',
     caughtBy: ['callers.http'],
   },

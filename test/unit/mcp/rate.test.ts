@@ -32,6 +32,17 @@ it('a long answer counts as several', () => {
   rate.take('destroy_session', 5);
 });
 
+it('an answer longer than a bucket is still had in time', () => {
+  let now = 0;
+  const rate = createRate({ nowMs: () => now });
+  rate.take('destroy_session');
+  rate.take('destroy_session', 500);
+  expect(() => rate.take('destroy_session')).toThrow('try again in 1000 ms');
+  now = 20_000;
+  rate.take('destroy_session');
+  rate.take('destroy_session', 500);
+});
+
 it('a pace allows so many times as much, and as often', () => {
   let now = 0;
   const rate = createRate({ pace: 3, nowMs: () => now });
