@@ -18,7 +18,6 @@ import { projectGrants } from '../policy/layers/project-grants.ts';
 import { byDefault, isWithin } from '../policy/layers/resolve-scalars.ts';
 import { sha256Of } from '../policy/hash.ts';
 import { placesNamedByUser } from '../engines/workspace/git-places.ts';
-import { passedOver } from '../engines/workspace/nested-paths.ts';
 import { companionPolicies } from './companion-plans.ts';
 import type { SandboxContext } from './context.ts';
 import { readFacts } from './facts.ts';
@@ -135,7 +134,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest, cal
 
 /** What git runs in any repository of this user, where it lies in the workspace: some have `hooksPath = .githooks` for all. */
 async function placesOfUser({ env, userHome: home }: SandboxContext, workspace: string): Promise<readonly string[]> {
-  const places = await placesNamedByUser(workspace, { home, xdg: env.get('XDG_CONFIG_HOME'), passedOver });
+  const places = await placesNamedByUser(workspace, { home, xdg: env.get('XDG_CONFIG_HOME') });
   return places.filter((path) => !protectedPaths.some((row) => path === row || path.startsWith(`${row}/`)));
 }
 

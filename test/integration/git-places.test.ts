@@ -46,7 +46,7 @@ async function configured(text: string, files: Readonly<Record<string, string>> 
     await writeFile(join(path, name), content);
   }
   await writeFile(join(path, '.git/config'), plain + text.replaceAll('TOP', path));
-  return await placesNamedByGit({ workspace: path, top: '', passedOver: ['node_modules'] });
+  return await placesNamedByGit({ workspace: path, top: '' });
 }
 
 describe('a folder of hooks', () => {
@@ -90,7 +90,7 @@ describe('a folder of hooks', () => {
     expect(await configured(`[include] path = ${shared}\n`)).toEqual(['.githooks']);
     await mkdir(join(path, 'sub/.git'), { recursive: true });
     await writeFile(join(path, 'sub/.git/config'), `[include] path = ${shared}\n`);
-    expect(await placesNamedByGit({ workspace: path, top: 'sub', passedOver: [] })).toEqual([]);
+    expect(await placesNamedByGit({ workspace: path, top: 'sub' })).toEqual([]);
     // Regular by its kind, and not to be read.
     expect(await configured('[include] path = /proc/kmsg\n[include] path = /dev/null\n')).toEqual([]);
   });
@@ -103,7 +103,7 @@ describe('a folder of hooks', () => {
     await git('worktree', 'add', '-q', linked);
     path = linked;
     await git('config', '--worktree', 'core.fsmonitor', './tools/monitor');
-    expect(await placesNamedByGit({ workspace: linked, top: '', passedOver: [] })).toEqual(['.githooks', 'tools/monitor']);
+    expect(await placesNamedByGit({ workspace: linked, top: '' })).toEqual(['.githooks', 'tools/monitor']);
   });
 
   it('is found where the workspace is a part of the repository', async () => {
@@ -121,7 +121,7 @@ describe('a folder of hooks', () => {
     await mkdir(path);
     await git('init', '-q');
     await git('config', 'core.hooksPath', 'hooks');
-    expect(await placesNamedByGit({ workspace: top, top: 'sub', passedOver: [] })).toEqual(['sub/hooks']);
+    expect(await placesNamedByGit({ workspace: top, top: 'sub' })).toEqual(['sub/hooks']);
   });
 });
 
@@ -136,9 +136,9 @@ describe('settings of a user for every repository', () => {
     await writeFile(join(home, 'git/config'), '[core]\n\tfsmonitor = tools/monitor\n\teditor = vim\n');
     const { stdout } = await run('git', ['-C', path, 'rev-parse', '--git-path', 'hooks'], { env: { ...env, HOME: home } });
     expect(stdout.toString()).toBe('.githooks\n');
-    const places = await placesNamedByUser(path, { home, xdg: home, passedOver: [] });
+    const places = await placesNamedByUser(path, { home, xdg: home });
     expect(places).toEqual(['.githooks', 'dotfiles/gitconfig', 'tools/diff', 'tools/monitor']);
-    expect(await placesNamedByUser(path, { home: join(folder, 'absent'), passedOver: [] })).toEqual([]);
+    expect(await placesNamedByUser(path, { home: join(folder, 'absent') })).toEqual([]);
   });
 });
 

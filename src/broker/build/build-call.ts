@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { toCasemateError } from '../../base/errors.ts';
 import { readStrictJson } from '../../base/strict-json.ts';
 import { isJsonObject } from '../../base/json.ts';
+import { untilWritable } from '../../system/until-writable.ts';
 import type { Call, Reply } from '../call.ts';
 import { withoutHostPaths } from '../container-view.ts';
 import { freeName } from '../image-calls.ts';
@@ -40,7 +41,7 @@ export function buildCall(scratch: string): (call: Call, parts: BrokerParts) => 
       const out = new PassThrough();
       const say = async (text: string): Promise<void> => {
         if (!asked.isQuiet && !write(out, { stream: text })) {
-          await drained(out);
+          await untilWritable(out);
         }
         // Between steps others get their turn, whatever a step has to work out.
         await nextTurn();
@@ -106,17 +107,6 @@ async function carryOut(parts: BrokerParts, { request, out, tags, isQuiet }: Car
 /** `false`: nobody reads, and more would be kept here. */
 function write(out: PassThrough, line: object): boolean {
   return out.write(`${JSON.stringify(line)}\n`);
-}
-
-/** Resolves also when nobody will ever read again. */
-async function drained(out: PassThrough): Promise<void> {
-  if (out.destroyed) {
-    return;
-  }
-  const { promise, resolve } = Promise.withResolvers<void>();
-  out.once('drain', resolve).once('close', resolve);
-  await promise;
-  out.off('drain', resolve).off('close', resolve);
 }
 
 interface Asked {

@@ -17,9 +17,10 @@ export interface Repository {
   readonly workspace: string;
   /** folder that has `.git`, relative to the workspace; empty for itself */
   readonly top: string;
-  /** Names of folders that tools fill: what is run from there is no file of the project. */
-  readonly passedOver: readonly string[];
 }
+
+/** Folders that tools fill, never opened as a project of their own: what is run from there is no file of the project. */
+export const passedOver = ['node_modules', '.venv', '__pycache__', '.cache', 'target'];
 
 interface Search extends Repository {
   /** what `~/` stands for, where that is known */
@@ -88,8 +89,8 @@ async function readHooks(search: Search, folder: string): Promise<void> {
  * The same by the settings that hold for every repository of a user and of the host: a relative folder of hooks, as many
  * have it, is one of the workspace's. Files that are not there name nothing.
  */
-export async function placesNamedByUser(workspace: string, { home, xdg, passedOver }: UserPlaces): Promise<readonly string[]> {
-  const search: Search = { workspace, top: '', home, passedOver, places: new Set(), seen: new Set(), looked: 0 };
+export async function placesNamedByUser(workspace: string, { home, xdg }: UserPlaces): Promise<readonly string[]> {
+  const search: Search = { workspace, top: '', home, places: new Set(), seen: new Set(), looked: 0 };
   for (const file of ['/etc/gitconfig', join(xdg ?? join(home, '.config'), 'git/config'), join(home, '.gitconfig')]) {
     // oxlint-disable-next-line no-await-in-loop -- three files
     await readSettings(search, file);
@@ -100,7 +101,7 @@ export async function placesNamedByUser(workspace: string, { home, xdg, passedOv
   return [...search.places].toSorted();
 }
 
-export interface UserPlaces extends Pick<Repository, 'passedOver'> {
+export interface UserPlaces {
   readonly home: string;
   /** `XDG_CONFIG_HOME`, where it is set */
   readonly xdg?: string | undefined;
@@ -165,7 +166,7 @@ function pathOf({ home }: Search, written: string): string | undefined {
 /** A program that is not there yet could be made; an argument is a file where one has its name. */
 async function addWord(search: Search, word: string, isProgram: boolean): Promise<void> {
   const written = pathOf(search, word);
-  if (written === undefined || word.split('/').some((part) => search.passedOver.includes(part))) {
+  if (written === undefined || word.split('/').some((part) => passedOver.includes(part))) {
     return;
   }
   const path = resolve(search.workspace, search.top, written);

@@ -6,7 +6,7 @@ import { visible } from '../../base/text.ts';
 import { isErrno } from '../../system/files.ts';
 import { run } from '../../system/process.ts';
 import { walkSmall } from '../../system/walk-small.ts';
-import { placesNamedByGit } from './git-places.ts';
+import { passedOver, placesNamedByGit } from './git-places.ts';
 
 /**
  * Protected names deeper in a workspace: those that exist in a package, a submodule or a linked worktree, and the places that
@@ -28,7 +28,7 @@ async function placesOfRepositories(workspace: string, found: readonly string[])
   const places: string[] = [];
   for (const top of [...tops, ...foldersAbove(workspace)]) {
     // oxlint-disable-next-line no-await-in-loop -- each reads several files
-    places.push(...(await placesNamedByGit({ workspace, top, passedOver })));
+    places.push(...(await placesNamedByGit({ workspace, top })));
     refuseTooMany(places);
   }
   return places;
@@ -69,9 +69,6 @@ async function isUnused(path: string): Promise<boolean> {
  * behind them, so the search goes to its end or the start fails.
  */
 const bounds = { depth: 16, names: 5000, timeoutMs: 20_000 } as const;
-
-/** Large, made by tools, and never opened as a project of their own. */
-export const passedOver = ['node_modules', '.venv', '__pycache__', '.cache', 'target'];
 
 async function scan(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
   const first = [...new Set(protect.map((row) => row.split('/')[0] ?? row))];

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 
 import { ContentStream } from './content-stream.ts';
 import type { BodyStep } from './body-steps.ts';
+import { both } from '../../base/both.ts';
 import type { Pace } from './pace.ts';
 import { WrittenContent } from './written-content.ts';
 
@@ -41,9 +42,7 @@ async function pumpWhole(whole: Buffer, to: Writable, { step, onBytes, pace, bef
 }
 
 function through(step: BodyStep, whole: Buffer): Buffer {
-  const first = step.push(whole);
-  const rest = step.finish();
-  return rest.length === 0 ? first : first.length === 0 ? rest : Buffer.concat([first, rest]);
+  return both(step.push(whole), step.finish());
 }
 
 function pumpPieces(from: Readable, to: Writable, options: PumpOptions): Promise<void> {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 import type { BodyStep } from '../bodies/body-steps.ts';
+import { both } from '../../base/both.ts';
 
 /**
  * WebSocket frames (RFC 6455 section 5) of one direction, read and written again. Content passes through a step, and what was
@@ -187,11 +188,6 @@ function frameHead({ code, isFinal, length, key }: Omit<Head, 'bytes'>): Buffer 
   }
   key?.copy(head, 2 + extended);
   return head;
-}
-
-/** Mostly one of them is empty, and there may be ten thousand frames in a piece. */
-function both(first: Buffer, rest: Buffer): Buffer {
-  return rest.length === 0 ? first : first.length === 0 ? rest : Buffer.concat([first, rest]);
 }
 
 function isControl({ code }: { readonly code: number }): boolean {

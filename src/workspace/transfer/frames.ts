@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { untilWritable } from '../../system/until-writable.ts';
 import { checkedName, type Entry, type TransferLimits } from './entries.ts';
 
 /** The frames of `inside.pl`. Input from a sandbox is hostile: every length is bounded before it is used. */
@@ -105,7 +106,7 @@ export async function writeEntries(stream: Writable, entries: AsyncIterable<Entr
   const hashes: string[] = [];
   const send = async (bytes: Buffer | string): Promise<void> => {
     if (!stream.write(bytes)) {
-      await writable(stream);
+      await untilWritable(stream);
     }
     if (stream.destroyed) {
       throw Object.assign(new Error('the other end has gone'), { code: 'EPIPE' });
@@ -131,19 +132,6 @@ export async function writeEntries(stream: Writable, entries: AsyncIterable<Entr
   }
   stream.end('E\n');
   return hashes;
-}
-
-/** Resolves when it takes more, and when it never will. */
-async function writable(stream: Writable): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const done = (): void => {
-    stream.off('drain', done);
-    stream.off('close', done);
-    resolve();
-  };
-  stream.on('drain', done);
-  stream.on('close', done);
-  await promise;
 }
 
 export interface Taken {

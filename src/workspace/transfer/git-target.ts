@@ -1,10 +1,8 @@
-import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { placesNamedByGit } from '../../engines/workspace/git-places.ts';
-import { passedOver } from '../../engines/workspace/nested-paths.ts';
 import { isGitFolder } from '../git-folder.ts';
 
 /**
@@ -39,11 +37,7 @@ async function refusePart(path: string): Promise<void> {
 }
 
 async function namedIn(workspace: string): Promise<readonly string[]> {
-  const isRepository = await lstat(join(workspace, '.git')).then(
-    () => true,
-    () => false,
-  );
-  const places = isRepository ? await placesNamedByGit({ workspace, top: '', passedOver }) : [];
+  const places = await placesNamedByGit({ workspace, top: '' });
   return places.map((place) => join(workspace, place));
 }
 
