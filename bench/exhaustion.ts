@@ -9,7 +9,7 @@ import { floodAttacks, measuredFloods } from '../src/proof/exhaustion/floods.ts'
 import { measuredAttacks, takeAttacks } from '../src/proof/exhaustion/takes.ts';
 import { quantile } from '../src/proof/exhaustion/watched.ts';
 import { daemonFlags } from '../src/cli/session/start-daemon.ts';
-import type { Plan } from '../src/sandbox/plan.ts';
+import type { Plan } from '../src/sandbox/plan/plan.ts';
 import { attempt, hostEnv } from './measure.ts';
 import { blocked, median, type BenchResult } from './result.ts';
 import { program, withSite, type Site } from './site.ts';

@@ -1,10 +1,10 @@
 import { parseHost } from '../base/host.ts';
 import { visible } from '../base/text.ts';
 import { explain } from '../policy/proposing/explain.ts';
-import { listRequests, liveRules, plead } from '../sandbox/approvals.ts';
+import { listRequests, liveRules, plead } from '../sandbox/requests/approvals.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
-import { raiseTransferAlarm } from '../sandbox/transfer-alarm.ts';
+import { raiseTransferAlarm } from '../sandbox/recorded/transfer-alarm.ts';
 import type { Calling } from './server.ts';
 
 /** What one sandbox may reach and what it was denied, for its owner. Nothing here allows anything. */

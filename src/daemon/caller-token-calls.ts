@@ -4,7 +4,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
-import type { StoredCaller } from '../sandbox/caller-tokens.ts';
+import type { StoredCaller } from '../sandbox/stored/caller-tokens.ts';
 import type { CallerView } from './caller-view.ts';
 import { policyOfCaller } from './caller-policy.ts';
 import { claimOf, hashOf } from './token-claims.ts';

@@ -1,4 +1,4 @@
-import type { CallerRole } from '../sandbox/caller-tokens.ts';
+import type { CallerRole } from '../sandbox/stored/caller-tokens.ts';
 
 /** A caller other than the person at this host: an agent over MCP. The daemon judges call by call what it may do. */
 export interface CallerClaim {

@@ -6,9 +6,9 @@ import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
 import { layoutFolders } from '../policy/policy.ts';
 import { guaranteeIds } from '../proof/guarantees.ts';
-import { callerNamePattern, callerRoles } from '../sandbox/caller-tokens.ts';
-import { greatestWaitMs } from '../sandbox/room.ts';
-import { snapshotIdPattern } from '../sandbox/snapshots.ts';
+import { callerNamePattern, callerRoles } from '../sandbox/stored/caller-tokens.ts';
+import { greatestWaitMs } from '../sandbox/host/room.ts';
+import { snapshotIdPattern } from '../sandbox/host-files/snapshots.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
 
 /** Checks what arrives on the control socket against the form of its call before anything acts on it. */

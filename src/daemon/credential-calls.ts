@@ -8,11 +8,11 @@ import {
   restoreCredential,
   revokeCredential,
   setCredential,
-} from '../sandbox/credentials/credentials.ts';
+} from '../sandbox/credential-calls/credentials.ts';
 import { credentialWorld, requireKnown } from '../sandbox/credentials/known-credentials.ts';
-import { listCredentials } from '../sandbox/credentials/list-credentials.ts';
-import type { MakeRequest, Prepared } from '../sandbox/prepare.ts';
-import { testCredential } from '../sandbox/credentials/test-credential.ts';
+import { listCredentials } from '../sandbox/credential-calls/list-credentials.ts';
+import type { MakeRequest, Prepared } from '../sandbox/making/prepare.ts';
+import { testCredential } from '../sandbox/credential-calls/test-credential.ts';
 import type { SandboxId } from '../base/ids.ts';
 import type { Environment } from '../system/environment.ts';
 import type { CallContext, Calling } from './server.ts';

@@ -1,5 +1,5 @@
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
-import { listOrphans, reapOrphans } from '../sandbox/orphans.ts';
+import { listOrphans, reapOrphans } from '../sandbox/life/orphans.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { createCallerTokenCalls } from './caller-token-calls.ts';
 import type { Calling } from './server.ts';

@@ -10,7 +10,7 @@ import { loginAgents, oauthClientOf, type OAuthClient, type OAuthServer } from '
 import type { TokenFamily } from '../credentials/login/token-family.ts';
 import { revokeFamily } from '../credentials/login/token-request.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
-import type { Plan } from '../sandbox/plan.ts';
+import type { Plan } from '../sandbox/plan/plan.ts';
 import type { LoginShown } from './protocol.ts';
 import type { Calling } from './server.ts';
 import { timeText } from './views.ts';

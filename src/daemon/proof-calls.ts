@@ -4,7 +4,7 @@ import { CasemateError } from '../base/errors.ts';
 import { overall, statementText, type Outcome, type Statement } from '../proof/statement.ts';
 import { sha256Of } from '../policy/hash.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
-import { hashPlan, parsePlan, type Plan } from '../sandbox/plan.ts';
+import { hashPlan, parsePlan, type Plan } from '../sandbox/plan/plan.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import { version } from '../system/version.ts';
 import type { ProveSealCall, Sealed } from './protocol.ts';

@@ -1,7 +1,7 @@
 import { CasemateError } from '../base/errors.ts';
 import type { HttpAllowance } from '../policy/policy.ts';
 import { readAllowance } from '../policy/written/read-allowance.ts';
-import { approve, deny, listRequests, liveRules } from '../sandbox/approvals.ts';
+import { approve, deny, listRequests, liveRules } from '../sandbox/requests/approvals.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { Calling } from './server.ts';
 

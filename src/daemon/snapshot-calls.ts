@@ -1,4 +1,4 @@
-import type { Snapshot } from '../sandbox/snapshots.ts';
+import type { Snapshot } from '../sandbox/host-files/snapshots.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
 import type { Calling } from './server.ts';
 import type { SnapshotView } from './snapshot-protocol.ts';

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { toCasemateError } from '../base/errors.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
-import { clientLives, type Execution } from '../sandbox/executions.ts';
-import { parsePlan } from '../sandbox/plan.ts';
+import { clientLives, type Execution } from '../sandbox/commands/executions.ts';
+import { parsePlan } from '../sandbox/plan/plan.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
-import type { SandboxRow } from '../sandbox/store.ts';
+import type { SandboxRow } from '../sandbox/stored/store.ts';
 
 /** Everything that happens by itself: time limits, idle sandboxes, callers that died, failed ends that are tried again. */
 export interface Timers {

@@ -1,7 +1,7 @@
 import { callerActor } from './caller-protocol.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
 import type { Sandboxes } from '../sandbox/sandboxes.ts';
-import type { SandboxRow } from '../sandbox/store.ts';
+import type { SandboxRow } from '../sandbox/stored/store.ts';
 
 /**
  * Ends what a token that has expired or was revoked has running: the sandboxes in which its caller may have something are

@@ -1,7 +1,7 @@
-import { companionsOf, serverOf, type Accompanied } from '../sandbox/companions.ts';
+import { companionsOf, serverOf, type Accompanied } from '../sandbox/life/companions.ts';
 import type { SandboxContext } from '../sandbox/context.ts';
-import { parsePlan } from '../sandbox/plan.ts';
-import type { SandboxRow } from '../sandbox/store.ts';
+import { parsePlan } from '../sandbox/plan/plan.ts';
+import type { SandboxRow } from '../sandbox/stored/store.ts';
 import type { SandboxView } from './protocol.ts';
 
 /** Sandboxes as callers see them; the sandboxes of one's servers are shown with it. */

@@ -13,7 +13,7 @@ import { executeCommand } from '../mcp/tools/execute-command.ts';
 import { executeInSession } from '../mcp/tools/execute-in-session.ts';
 import { restoreSession, snapshotSession } from '../mcp/tools/snapshot-tools.ts';
 import { transferFiles } from '../mcp/tools/transfer-files.ts';
-import { callerNamePattern } from '../sandbox/caller-tokens.ts';
+import { callerNamePattern } from '../sandbox/stored/caller-tokens.ts';
 import { environmentOf, processEnvironment } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
 import type * as Library from './library-types.ts';

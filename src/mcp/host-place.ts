@@ -2,8 +2,8 @@ import { basename, dirname, isAbsolute, normalize } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
-import { protectedNameIn } from '../sandbox/protected-paths.ts';
-import { placeRefusal, type WorkspaceBounds } from '../sandbox/workspace-path.ts';
+import { protectedNameIn } from '../sandbox/project/protected-paths.ts';
+import { placeRefusal, type WorkspaceBounds } from '../sandbox/project/workspace-path.ts';
 import type { HostPlace } from '../workspace/transfer/host-source.ts';
 
 /** Where on the host a caller may read and write files: below its roots, and never where keys or our own state are. */

@@ -5,7 +5,7 @@ import { CasemateError, isCasemateError } from '../base/errors.ts';
 import { gather } from '../base/gather.ts';
 import { visible, visibleJson } from '../base/text.ts';
 import { journalPlace } from '../journal/journal-place.ts';
-import { newestEvents } from '../sandbox/sandbox-events.ts';
+import { newestEvents } from '../sandbox/recorded/sandbox-events.ts';
 import { openCommand, runCommand } from './run-command.ts';
 import type { ToolContext } from './tool-context.ts';
 

@@ -1,5 +1,5 @@
 import type { LayerName } from '../base/layers.ts';
-import type { Plan } from '../sandbox/plan.ts';
+import type { Plan } from '../sandbox/plan/plan.ts';
 import type { Row } from './finding.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Plan } from '../sandbox/plan.ts';
+import type { Plan } from '../sandbox/plan/plan.ts';
 
 /** What a command inside came to. */
 export interface Inside {

@@ -13,11 +13,11 @@ import type { Clock } from '../system/clock.ts';
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import type { Share } from '../policy/share.ts';
-import type { HostShare } from './share-limits.ts';
+import type { HostShare } from './host/share-limits.ts';
 import type { PlanCredentials } from './credentials/plan-credentials.ts';
-import type { ServerLinks } from './server-links.ts';
-import type { Store } from './store.ts';
-import type { UsageLedger } from './usage-ledger.ts';
+import type { ServerLinks } from './life/server-links.ts';
+import type { Store } from './stored/store.ts';
+import type { UsageLedger } from './stored/usage-ledger.ts';
 
 /** Everything the use cases work with. The daemon makes it once; tests pass the memory engine and a fixed clock. */
 export interface SandboxContext {

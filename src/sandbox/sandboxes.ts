@@ -4,11 +4,11 @@ import { CasemateError } from '../base/errors.ts';
 import type { SandboxId } from '../base/ids.ts';
 import { nearest, visible } from '../base/text.ts';
 import type { Environment } from '../system/environment.ts';
-import { createBackground } from './background-work.ts';
-import { companionsOf, createCompanions, sandboxesOf, type Companions, type CompanionSteps } from './companions.ts';
+import { createBackground } from './life/background-work.ts';
+import { companionsOf, createCompanions, sandboxesOf, type Companions, type CompanionSteps } from './life/companions.ts';
 import type { SandboxContext } from './context.ts';
-import { sandboxFolder } from './folder.ts';
-import { trimKeptOutput } from './kept-output.ts';
+import { sandboxFolder } from './host-files/folder.ts';
+import { trimKeptOutput } from './commands/kept-output.ts';
 import {
   createExecutions,
   type Execution,
@@ -16,15 +16,15 @@ import {
   type ExecutionRequest,
   type Executions,
   type OpenExecution,
-} from './executions.ts';
-import { destroyList, destroySandbox, startSandbox, stopSandbox } from './lifecycle.ts';
-import { createLocks, type Locks } from './locks.ts';
-import { makeSandbox, type MakeOptions } from './make-sandbox.ts';
-import type { CallersChoice } from './choose-engine.ts';
-import { prepare, type MakeRequest, type Prepared } from './prepare.ts';
-import { createRoom, type Place, type Room, type Wish } from './room.ts';
-import { listSnapshots, removeSnapshot, restoreSnapshot, takeSnapshot, type Snapshots } from './snapshots.ts';
-import type { SandboxRow } from './store.ts';
+} from './commands/executions.ts';
+import { destroyList, destroySandbox, startSandbox, stopSandbox } from './life/lifecycle.ts';
+import { createLocks, type Locks } from './life/locks.ts';
+import { makeSandbox, type MakeOptions } from './making/make-sandbox.ts';
+import type { CallersChoice } from './making/choose-engine.ts';
+import { prepare, type MakeRequest, type Prepared } from './making/prepare.ts';
+import { createRoom, type Place, type Room, type Wish } from './host/room.ts';
+import { listSnapshots, removeSnapshot, restoreSnapshot, takeSnapshot, type Snapshots } from './host-files/snapshots.ts';
+import type { SandboxRow } from './stored/store.ts';
 
 /** The use cases as every front end of the program calls them: one object, one lock per sandbox, no other state. */
 export interface Sandboxes {

@@ -5,9 +5,9 @@ import { parseHost } from '../../src/base/host.ts';
 import { parseSandboxId } from '../../src/base/ids.ts';
 import type { AskAnswer, Question } from '../../src/gateway/asks/question.ts';
 import { operatorMethods } from '../../src/daemon/protocol.ts';
-import { approve, deny, listRequests, liveRules, type Approval } from '../../src/sandbox/approvals.ts';
-import { parsePlan } from '../../src/sandbox/plan.ts';
-import { rulingOf } from '../../src/sandbox/ruling.ts';
+import { approve, deny, listRequests, liveRules, type Approval } from '../../src/sandbox/requests/approvals.ts';
+import { parsePlan } from '../../src/sandbox/plan/plan.ts';
+import { rulingOf } from '../../src/sandbox/requests/ruling.ts';
 import { sandboxLab, type Lab } from '../helpers/sandbox-lab.ts';
 
 let lab: Lab;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { openUsageLedger } from '../../src/sandbox/usage-ledger.ts';
+import { openUsageLedger } from '../../src/sandbox/stored/usage-ledger.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 
 import type { SandboxId } from '../../src/base/ids.ts';
-import { companionsOf, serverOf } from '../../src/sandbox/companions.ts';
-import { reconcile } from '../../src/sandbox/reconcile.ts';
+import { companionsOf, serverOf } from '../../src/sandbox/life/companions.ts';
+import { reconcile } from '../../src/sandbox/life/reconcile.ts';
 import { call, sandboxLab, type Lab } from '../helpers/sandbox-lab.ts';
 
 const servers = ['docs', 'tracker'];

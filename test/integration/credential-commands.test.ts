@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import type { CredentialView } from '../../src/sandbox/credentials/list-credentials.ts';
+import type { CredentialView } from '../../src/sandbox/credential-calls/list-credentials.ts';
 import { makeHome, type CallOptions, type Home } from '../helpers/cli.ts';
 import { listen } from '../helpers/gateway-lab.ts';
 

@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { proxySettings } from '../../src/gateway/upstream/proxy-settings.ts';
-import { openUsageLedger } from '../../src/sandbox/usage-ledger.ts';
+import { openUsageLedger } from '../../src/sandbox/stored/usage-ledger.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { canary, createLab, credential, listen, rule, type Lab } from '../helpers/gateway-lab.ts';
 import { budget, guarding } from '../helpers/guarding.ts';

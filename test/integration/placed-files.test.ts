@@ -5,8 +5,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseSandboxName, newSandboxId } from '../../src/base/ids.ts';
 import { parseAgent } from '../../src/agents/described/parse-agent.ts';
 import { bindPlanCredentials } from '../../src/sandbox/credentials/bind-credentials.ts';
-import { prepareFolder, sandboxFolder } from '../../src/sandbox/folder.ts';
-import type { Plan } from '../../src/sandbox/plan.ts';
+import { prepareFolder, sandboxFolder } from '../../src/sandbox/host-files/folder.ts';
+import type { Plan } from '../../src/sandbox/plan/plan.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { samplePlan, sandboxLab, type Lab } from '../helpers/sandbox-lab.ts';
 

@@ -5,10 +5,10 @@ import { describe, expect, it } from 'vitest';
 
 import type { SandboxId } from '../../src/base/ids.ts';
 import type { JournalEntry } from '../../src/journal/record.ts';
-import { sandboxFolder } from '../../src/sandbox/folder.ts';
-import { reconcile } from '../../src/sandbox/reconcile.ts';
-import { specOf, sandboxFolders } from '../../src/sandbox/spec.ts';
-import { sandboxStates } from '../../src/sandbox/store.ts';
+import { sandboxFolder } from '../../src/sandbox/host-files/folder.ts';
+import { reconcile } from '../../src/sandbox/life/reconcile.ts';
+import { specOf, sandboxFolders } from '../../src/sandbox/plan/spec.ts';
+import { sandboxStates } from '../../src/sandbox/stored/store.ts';
 import { identifyProcess, type ProcessIdentity } from '../../src/system/process-identity.ts';
 import { accountFaults, type Line } from '../faults/accounts.ts';
 import { call, samplePlan, sandboxLab, type Lab } from '../helpers/sandbox-lab.ts';

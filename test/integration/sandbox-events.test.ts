@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { openJournal } from '../../src/journal/open-journal.ts';
 import { listSegments } from '../../src/journal/segments.ts';
-import { newestEvents, sandboxEvents } from '../../src/sandbox/sandbox-events.ts';
+import { newestEvents, sandboxEvents } from '../../src/sandbox/recorded/sandbox-events.ts';
 import { journalFolder } from '../helpers/journal-folder.ts';
 
 const session = 'cm-00000000000000aa';

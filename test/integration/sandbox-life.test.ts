@@ -3,7 +3,7 @@ import { lstat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { sandboxFolder } from '../../src/sandbox/folder.ts';
+import { sandboxFolder } from '../../src/sandbox/host-files/folder.ts';
 import { call, sandboxLab, type Lab } from '../helpers/sandbox-lab.ts';
 
 let lab: Lab;

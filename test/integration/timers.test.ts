@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { createTimers, type Timers } from '../../src/daemon/timers.ts';
-import type { SandboxRow } from '../../src/sandbox/store.ts';
+import type { SandboxRow } from '../../src/sandbox/stored/store.ts';
 import { identifyProcess } from '../../src/system/process-identity.ts';
 import { call, sandboxLab, type Lab, type MakeChanges } from '../helpers/sandbox-lab.ts';
 

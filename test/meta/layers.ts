@@ -35,6 +35,24 @@ const parts: Readonly<Record<string, { readonly order: readonly string[]; readon
     order: ['git', 'http', 'bodies', 'secrets', 'tls', 'names', 'upstream', 'injection', 'guards', 'asks', 'exchange', 'serving'],
     last: ['connection.ts', 'create-gateway.ts', 'tunnel.ts'],
   },
+  sandbox: {
+    order: [
+      'plan',
+      'stored',
+      'recorded',
+      'requests',
+      'policy-files',
+      'host',
+      'host-files',
+      'project',
+      'credentials',
+      'commands',
+      'life',
+      'credential-calls',
+      'making',
+    ],
+    last: ['sandboxes.ts'],
+  },
 };
 
 /** Narrower than the order: who must not know of whom, and why. */

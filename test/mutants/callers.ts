@@ -38,7 +38,7 @@ export const callerMutants: readonly Mutant[] = [
   {
     name: 'server-has-all-hosts',
     weakens: 'a server with a list of hosts gets the whole policy of its session',
-    file: 'src/sandbox/companion-plans.ts',
+    file: 'src/sandbox/plan/companion-plans.ts',
     find: '    network: rules,\n',
     replace: '    network: policy.network,\n',
     caughtBy: ['servers.own-hosts'],
@@ -46,7 +46,7 @@ export const callerMutants: readonly Mutant[] = [
   {
     name: 'server-list-unchecked',
     weakens: 'a list of hosts may name what the policy does not allow',
-    file: 'src/sandbox/companion-plans.ts',
+    file: 'src/sandbox/plan/companion-plans.ts',
     find: '  if (missing !== undefined) {',
     replace: "  if (missing?.host === 'never.example') {",
     caughtBy: ['servers.own-hosts'],
@@ -62,7 +62,7 @@ export const callerMutants: readonly Mutant[] = [
   {
     name: 'imports-can-be-written',
     weakens: 'a sandbox may write where its layout says imports',
-    file: 'src/sandbox/spec.ts',
+    file: 'src/sandbox/plan/spec.ts',
     find: "{ fixed: ['imports'] }",
     replace: '{ fixed: [] }',
     caughtBy: ['callers.bounds'],
@@ -86,7 +86,7 @@ export const callerMutants: readonly Mutant[] = [
   {
     name: 'caller-token-stays',
     weakens: 'the token of a caller is good after it was revoked',
-    file: 'src/sandbox/caller-tokens.ts',
+    file: 'src/sandbox/stored/caller-tokens.ts',
     find: "database.prepare('DELETE FROM callers WHERE name = ?').run(name)",
     replace: "database.prepare('UPDATE callers SET name = name WHERE name = ?').run(name)",
     caughtBy: ['callers.http'],

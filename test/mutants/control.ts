@@ -21,7 +21,7 @@ export const controlMutants: readonly Mutant[] = [
   {
     name: 'own-folders-as-workspace',
     weakens: 'a folder that holds the control socket, or lies in ours, is taken as a workspace',
-    file: 'src/sandbox/workspace-path.ts',
+    file: 'src/sandbox/project/workspace-path.ts',
     find: '  return own === undefined ? undefined : `it holds',
     replace: '  return own === undefined || own !== undefined ? undefined : `it holds',
     caughtBy: ['control.from-inside'],

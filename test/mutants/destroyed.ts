@@ -7,7 +7,7 @@ export const destroyedMutants: readonly Mutant[] = [
   {
     name: 'home-left',
     weakens: 'the folder of a destroyed sandbox stays, with its home and the key of its authority',
-    file: 'src/sandbox/folder.ts',
+    file: 'src/sandbox/host-files/folder.ts',
     find: '  await removeTree(sandboxFolder(context.paths, id));',
     replace: '  await Promise.resolve(removeTree.length + sandboxFolder(context.paths, id).length);',
     caughtBy,

@@ -146,7 +146,7 @@ export const exhaustionMutants: readonly Mutant[] = [
   {
     name: 'output-kept-for-ever',
     weakens: 'what commands printed is kept as long as their sandbox is there',
-    file: 'src/sandbox/kept-output.ts',
+    file: 'src/sandbox/commands/kept-output.ts',
     find: '(index >= bounds.files || bytes > bounds.bytes)',
     replace: '(index >= bounds.files && bytes > 2 ** 40)',
     caughtBy: ['exhaustion.output'],

@@ -55,7 +55,7 @@ export const faultMutants: readonly Mutant[] = [
   {
     name: 'broken-policy-skipped',
     weakens: "a user's policy that cannot be read counts as none",
-    file: 'src/sandbox/load-policy.ts',
+    file: 'src/sandbox/policy-files/load-policy.ts',
     find: "  const user = await readLayer('user', userFile ?? join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead });",
     replace:
       "  const user = await readLayer('user', userFile ?? join(paths.config, 'policy.yaml'), { workspaceFolder: cwd, instead }).catch(() => undefined);",

@@ -22,7 +22,7 @@ export const followedMutants: readonly Mutant[] = [
   {
     name: 'policy-through-links',
     weakens: 'a policy of the project is read through a link',
-    file: 'src/sandbox/load-policy.ts',
+    file: 'src/sandbox/policy-files/load-policy.ts',
     find: 'open(path, constants.O_RDONLY | constants.O_NONBLOCK | link)',
     replace: 'open(path, constants.O_RDONLY | constants.O_NONBLOCK | (link & 0))',
     caughtBy: ['followed.read'],

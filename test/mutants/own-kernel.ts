@@ -5,7 +5,7 @@ export const ownKernelMutants: readonly Mutant[] = [
   {
     name: 'gvisor-asked-runc-given',
     weakens: 'runc carries out what gVisor was asked for',
-    file: 'src/sandbox/spec.ts',
+    file: 'src/sandbox/plan/spec.ts',
     find: '    runtime: plan.runtime,',
     replace: "    runtime: plan.runtime === 'runsc' ? 'runc' : plan.runtime,",
     caughtBy: ['kernel.own-kernel', 'specification.runtime'],

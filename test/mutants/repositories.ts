@@ -13,7 +13,7 @@ export const repositoryMutants: readonly Mutant[] = [
   {
     name: 'late-repositories-unsaid',
     weakens: 'nobody looks for what was made after the last command had ended',
-    file: 'src/sandbox/found-repositories.ts',
+    file: 'src/sandbox/project/found-repositories.ts',
     find: "  if (row.state === 'created' || row.state === 'stopped') {",
     replace: "  if (row.state !== 'created') {",
     caughtBy: ['repositories.told'],

@@ -181,7 +181,7 @@ export const secretMutants: readonly Mutant[] = [
   {
     name: 'authority-key-inside',
     weakens: "the private key of a sandbox's authority lies inside, beside its certificate",
-    file: 'src/sandbox/folder.ts',
+    file: 'src/sandbox/host-files/folder.ts',
     find: 'trustBundle(context.hostTrustPem, authority.certificatePem)',
     replace: 'trustBundle(context.hostTrustPem, authority.certificatePem + authority.privateKeyPem)',
     caughtBy: ['keys.inside'],
@@ -189,7 +189,7 @@ export const secretMutants: readonly Mutant[] = [
   {
     name: 'key-on-record',
     weakens: 'a key that is put in stands in the journal',
-    file: 'src/sandbox/credentials/credentials.ts',
+    file: 'src/sandbox/credential-calls/credentials.ts',
     find: "  const detail = { provider: note.provider, hosts: note.hosts.join(' ') };",
     replace: "  const detail = { provider: note.provider, hosts: note.hosts.join(' '), value };",
     caughtBy: ['keys.on-host'],
@@ -221,7 +221,7 @@ export const secretMutants: readonly Mutant[] = [
   {
     name: 'revocation-ignored',
     weakens: 'a key that was taken away is sent on',
-    file: 'src/sandbox/credentials/credential-marks.ts',
+    file: 'src/sandbox/stored/credential-marks.ts',
     find: 'isRevoked: (name, sandbox) => revoked.has(keyOf(name, undefined)) || revoked.has(keyOf(name, sandbox)),',
     replace: 'isRevoked: (name, sandbox) => revoked.has(`${name} ${sandbox} never`),',
     caughtBy: ['keys.revoked'],
@@ -237,7 +237,7 @@ export const secretMutants: readonly Mutant[] = [
   {
     name: 'environment-passed-on',
     weakens: 'a token of the host is in the environment inside',
-    file: 'src/sandbox/spec.ts',
+    file: 'src/sandbox/plan/spec.ts',
     find: 'env: { ...plan.env, ...facts.phantoms, CASEMATE_SANDBOX: facts.name },',
     replace: "env: { ...plan.env, ...facts.phantoms, CASEMATE_SANDBOX: facts.name, GITHUB_TOKEN: `ghp_${'A1'.repeat(18)}` },",
     caughtBy: ['keys.environment'],

@@ -29,7 +29,7 @@ export const terminalMutants: readonly Mutant[] = [
   {
     name: 'logs-raw',
     weakens: 'kept output is printed as it was',
-    file: 'src/sandbox/kept-output.ts',
+    file: 'src/sandbox/commands/kept-output.ts',
     find: "visibleLines(bytes.toString('utf8'))",
     replace: "bytes.toString('utf8')",
     caughtBy: ['terminal.own-lines'],

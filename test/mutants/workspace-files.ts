@@ -70,7 +70,7 @@ export const workspaceFileMutants: readonly Mutant[] = [
   {
     name: 'one-name-forgotten',
     weakens: 'one of the names that tools act on is not in the list',
-    file: 'src/sandbox/protected-paths.ts',
+    file: 'src/sandbox/project/protected-paths.ts',
     find: "  '.envrc',\n",
     replace: '',
     caughtBy: ['protect.existing', 'protect.missing'],

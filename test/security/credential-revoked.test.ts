@@ -15,7 +15,7 @@ import {
   restoreCredential,
   revokeCredential,
   setCredential,
-} from '../../src/sandbox/credentials/credentials.ts';
+} from '../../src/sandbox/credential-calls/credentials.ts';
 import { createLab, listen, rule, sandboxId, type Lab } from '../helpers/gateway-lab.ts';
 import { ownWait } from '../helpers/own-wait.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { readCommand } from '../../src/credentials/sources/command-source.ts';
-import { resolveWorkspace } from '../../src/sandbox/workspace-path.ts';
+import { resolveWorkspace } from '../../src/sandbox/project/workspace-path.ts';
 import { baseEnvironment, environmentOf, withoutFolder } from '../../src/system/environment.ts';
 
 /** G6: what a sandbox wrote into its workspace is not run on the host because the caller's PATH leads there first. */

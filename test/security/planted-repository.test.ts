@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { SandboxSpec } from '../../src/engines/engine.ts';
-import { protectedPaths } from '../../src/sandbox/protected-paths.ts';
+import { protectedPaths } from '../../src/sandbox/project/protected-paths.ts';
 import { run } from '../../src/system/process.ts';
 import { newRepositories } from '../../src/workspace/new-repositories.ts';
 import { asked } from '../helpers/inside-python.ts';

@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../src/system/process.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 import { projectGrants } from '../../src/policy/layers/project-grants.ts';
-import { readFacts } from '../../src/sandbox/facts.ts';
-import { loadPolicy, type PolicyRequest } from '../../src/sandbox/load-policy.ts';
+import { readFacts } from '../../src/sandbox/host/facts.ts';
+import { loadPolicy, type PolicyRequest } from '../../src/sandbox/policy-files/load-policy.ts';
 
 /** Threat: a file that comes with the code, or a broken one, gives a sandbox more than its owner allowed. */
 

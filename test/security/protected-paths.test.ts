@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { SandboxSpec } from '../../src/engines/engine.ts';
-import { protectedPaths } from '../../src/sandbox/protected-paths.ts';
+import { protectedPaths } from '../../src/sandbox/project/protected-paths.ts';
 import { run } from '../../src/system/process.ts';
 import { python } from '../helpers/inside-python.ts';
 import { ociLab, ociLacks, type OciLab } from '../helpers/oci-lab.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { resolveWorkspace } from '../../src/sandbox/workspace-path.ts';
+import { resolveWorkspace } from '../../src/sandbox/project/workspace-path.ts';
 
 /**
  * G5, G15: names are protected in a workspace, so a workspace that lies within such a name would be the way around it. A

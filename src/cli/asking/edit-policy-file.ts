@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { visible } from '../../base/text.ts';
 import type { CommandLinePolicy } from '../../policy/written/command-line-layer.ts';
 import type { Proposal } from '../../policy/proposing/propose.ts';
-import { projectFileName, type LoadedPolicy } from '../../sandbox/load-policy.ts';
-import { planEdit, type PolicyEdit } from '../../sandbox/policy-edit.ts';
+import { projectFileName, type LoadedPolicy } from '../../sandbox/policy-files/load-policy.ts';
+import { planEdit, type PolicyEdit } from '../../sandbox/policy-files/policy-edit.ts';
 import type { CommandContext } from '../command.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 

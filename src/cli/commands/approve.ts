@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { ApproveCall } from '../../daemon/protocol.ts';
-import type { Approved, RequestView } from '../../sandbox/approvals.ts';
+import type { Approved, RequestView } from '../../sandbox/requests/approvals.ts';
 import type { PolicyApproval } from '../asking/approve-policy.ts';
 import type { CommandContext, CommandRow } from '../command.ts';
 import { canAsk, confirm } from '../asking/confirm.ts';

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { callerRoles } from '../../sandbox/caller-tokens.ts';
+import { callerRoles } from '../../sandbox/stored/caller-tokens.ts';
 import type { RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
 import { callerName } from '../reading/caller-name.ts';

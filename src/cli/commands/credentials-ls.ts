@@ -1,5 +1,5 @@
 import { visible } from '../../base/text.ts';
-import type { CredentialView, SourceView } from '../../sandbox/credentials/list-credentials.ts';
+import type { CredentialView, SourceView } from '../../sandbox/credential-calls/list-credentials.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { ago, printJson, table } from '../printing/output.ts';

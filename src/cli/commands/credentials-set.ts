@@ -1,5 +1,5 @@
 import { visible } from '../../base/text.ts';
-import { checkUse, type CredentialChange } from '../../sandbox/credentials/credentials.ts';
+import { checkUse, type CredentialChange } from '../../sandbox/credential-calls/credentials.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';

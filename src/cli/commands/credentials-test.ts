@@ -1,5 +1,5 @@
 import { visible } from '../../base/text.ts';
-import type { TestAnswer } from '../../sandbox/credentials/test-credential.ts';
+import type { TestAnswer } from '../../sandbox/credential-calls/test-credential.ts';
 import type { RunCommand } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { mark, printJson } from '../printing/output.ts';

@@ -4,7 +4,7 @@ import { journalPlace } from '../../journal/journal-place.ts';
 import { rulesAsYaml } from '../../policy/proposing/edit-policy.ts';
 import type { Learning } from '../../policy/proposing/learning.ts';
 import { propose } from '../../policy/proposing/propose.ts';
-import { requestsFromJournal } from '../../sandbox/denied-requests.ts';
+import { requestsFromJournal } from '../../sandbox/requests/denied-requests.ts';
 import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { makeLearnWorkspace, removeLeftCopies, type LearnWorkspace } from '../session/learn-workspace.ts';

@@ -1,5 +1,5 @@
 import { CasemateError } from '../../base/errors.ts';
-import { lastLines, readKeptOutput } from '../../sandbox/kept-output.ts';
+import { lastLines, readKeptOutput } from '../../sandbox/commands/kept-output.ts';
 import { alarmText } from '../printing/budget-rows.ts';
 import type { RunCommand } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';

@@ -2,7 +2,7 @@ import type { LayerName } from '../../base/layers.ts';
 import { visible } from '../../base/text.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import { formatFunctions } from '../../policy/judging/format-functions.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { makeRequest } from '../reading/make-request.ts';

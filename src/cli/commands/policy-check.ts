@@ -5,7 +5,7 @@ import { formatBytes, formatDuration } from '../../base/units.ts';
 import { hashPolicy } from '../../policy/hash.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { projectGrants } from '../../policy/layers/project-grants.ts';
-import type { LoadedPolicy } from '../../sandbox/load-policy.ts';
+import type { LoadedPolicy } from '../../sandbox/policy-files/load-policy.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';

@@ -8,7 +8,7 @@ import { journalPlace } from '../../journal/journal-place.ts';
 import { rulesAsYaml } from '../../policy/proposing/edit-policy.ts';
 import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 import { propose } from '../../policy/proposing/propose.ts';
-import { requestOfId, requestsFromJournal } from '../../sandbox/denied-requests.ts';
+import { requestOfId, requestsFromJournal } from '../../sandbox/requests/denied-requests.ts';
 import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { knownSandboxes } from '../reading/journal-filters.ts';

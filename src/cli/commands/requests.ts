@@ -1,5 +1,5 @@
 import { CasemateError } from '../../base/errors.ts';
-import type { RequestView } from '../../sandbox/approvals.ts';
+import type { RequestView } from '../../sandbox/requests/approvals.ts';
 import type { CommandContext, CommandRow } from '../command.ts';
 import { connectDaemon } from '../session/connect.ts';
 import { terminalSafeJson } from '../../base/text.ts';

@@ -1,6 +1,6 @@
 import { visible } from '../../base/text.ts';
 import type { Learning } from '../../policy/proposing/learning.ts';
-import type { JournalRequests } from '../../sandbox/denied-requests.ts';
+import type { JournalRequests } from '../../sandbox/requests/denied-requests.ts';
 
 /** What learning from a run could not tell, one line each, safe to print. */
 export interface LearnedFacts {

@@ -1,6 +1,6 @@
 import { visible } from '../../base/text.ts';
 import type { DenyReason } from '../../policy/policy.ts';
-import type { RequestView } from '../../sandbox/approvals.ts';
+import type { RequestView } from '../../sandbox/requests/approvals.ts';
 
 /** One denied request as a person reads it before answering. Control characters from the sandbox are made visible. */
 export function requestText(view: RequestView, nowMs: number): string {

@@ -1,6 +1,6 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { callerNamePattern } from '../../sandbox/caller-tokens.ts';
+import { callerNamePattern } from '../../sandbox/stored/caller-tokens.ts';
 
 /** Reads the name of a caller as it was typed; `what` names the argument in errors. Throws `USAGE`. */
 export function callerName(text: string, what: string): string {

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { CasemateError } from '../../base/errors.ts';
 import { parseDurationMs } from '../../base/units.ts';
 import { visible } from '../../base/text.ts';
-import type { MakeRequest } from '../../sandbox/prepare.ts';
-import { greatestWaitMs } from '../../sandbox/room.ts';
+import type { MakeRequest } from '../../sandbox/making/prepare.ts';
+import { greatestWaitMs } from '../../sandbox/host/room.ts';
 import type { CommandContext } from '../command.ts';
 import { listOption, switchOption, textOption, type ParsedOptions } from './parse-options.ts';
 

@@ -3,8 +3,8 @@ import { homedir } from 'node:os';
 import { readAgents } from '../../agents/described/read-agents.ts';
 import { sealedNames } from '../../credentials/sealed/sealed-store.ts';
 import type { CommandLinePolicy } from '../../policy/written/command-line-layer.ts';
-import { readFacts } from '../../sandbox/facts.ts';
-import { loadPolicy, type LoadedPolicy } from '../../sandbox/load-policy.ts';
+import { readFacts } from '../../sandbox/host/facts.ts';
+import { loadPolicy, type LoadedPolicy } from '../../sandbox/policy-files/load-policy.ts';
 import type { CommandContext } from '../command.ts';
 
 /** The policy that applies where a command was called. Reads files and settings, asks no daemon. */

@@ -1,6 +1,6 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { snapshotIdPattern } from '../../sandbox/snapshots.ts';
+import { snapshotIdPattern } from '../../sandbox/host-files/snapshots.ts';
 
 /** Reads the id of a snapshot of sandbox `name` as it was typed. Throws `USAGE`. */
 export function snapshotId(text: string, name: string): string {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { engineVariables } from '../../engines/engine-choice.ts';
 import { startLab } from '../../proof/lab/start-lab.ts';
 import type { Lab } from '../../proof/lab/lab.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { baseEnvironment } from '../../system/environment.ts';
 import type { CommandContext } from '../command.ts';
 import { daemonFlags } from './start-daemon.ts';

@@ -2,7 +2,7 @@ import { isCasemateError } from '../../base/errors.ts';
 import type { Verdict } from '../../proof/finding.ts';
 import { guarantees } from '../../proof/guarantees.ts';
 import type { GuaranteeVerdict } from '../../proof/prove.ts';
-import type { HostCheck } from '../../sandbox/examine-host.ts';
+import type { HostCheck } from '../../sandbox/host/examine-host.ts';
 import type { CommandContext } from '../command.ts';
 import { connectDaemon } from './connect.ts';
 import { throwAwayTarget } from './prove-target.ts';

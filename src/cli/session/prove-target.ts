@@ -2,9 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Client } from '../../daemon/client.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { removeTree } from '../../system/remove-tree.ts';
-import type { MakeRequest } from '../../sandbox/prepare.ts';
+import type { MakeRequest } from '../../sandbox/making/prepare.ts';
 import { proofFolder } from '../../proof/lab/leftovers.ts';
 import { giveToAgent } from '../../proof/lab/own-folder.ts';
 import type { Target } from '../../proof/target.ts';

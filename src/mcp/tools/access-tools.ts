@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import type { RequestView } from '../../sandbox/approvals.ts';
+import type { RequestView } from '../../sandbox/requests/approvals.ts';
 import { missingRule } from '../../policy/proposing/missing-rule.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';

@@ -4,7 +4,7 @@ import { mcpFile } from '../../agents/mcp-servers.ts';
 import type { Agent } from '../../agents/agent.ts';
 import type { AgentReport } from '../../agents/print.ts';
 import { CasemateError } from '../../base/errors.ts';
-import { agentOfPlan } from '../../sandbox/plan.ts';
+import { agentOfPlan } from '../../sandbox/plan/plan.ts';
 import { visible, visibleLines } from '../../base/text.ts';
 import { changesBetween, listFiles } from '../changed-files.ts';
 import { lineReader } from '../line-reader.ts';

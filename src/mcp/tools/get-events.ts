@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 
 import { journalPlace } from '../../journal/journal-place.ts';
-import { sandboxEvents } from '../../sandbox/sandbox-events.ts';
+import { sandboxEvents } from '../../sandbox/recorded/sandbox-events.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 

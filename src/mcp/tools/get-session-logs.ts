@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { endOfKept, lastLines, listKeptOutput } from '../../sandbox/kept-output.ts';
+import { endOfKept, lastLines, listKeptOutput } from '../../sandbox/commands/kept-output.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 

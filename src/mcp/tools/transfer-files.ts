@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { CasemateError } from '../../base/errors.ts';
 import { phantomWatch } from '../../credentials/phantom.ts';
 import { visible } from '../../base/text.ts';
-import { protectedPaths } from '../../sandbox/protected-paths.ts';
+import { protectedPaths } from '../../sandbox/project/protected-paths.ts';
 import { transferLimits } from '../../workspace/transfer/entries.ts';
 import { readEntries, readTaken, writeEntries } from '../../workspace/transfer/frames.ts';
 import { openFolder } from '../../workspace/transfer/held-folder.ts';

@@ -1,4 +1,4 @@
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { attack, control, type Row } from '../finding.ts';
 import type { EngineLimits } from '../../engines/engine-limits.ts';
 import type { Lab, LabLimits, LabSandbox } from '../lab/lab.ts';

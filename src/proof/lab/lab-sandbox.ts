@@ -5,7 +5,7 @@ import { stringify } from 'yaml';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import type { Inside, Target } from '../target.ts';
 import { createHand, handCommand, type Hand } from './hand.ts';
 import type { Lab, LabLimits, LabSandbox } from './lab.ts';

@@ -1,5 +1,5 @@
 import { agentId } from '../../engines/oci/ids.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { giveTree } from '../../system/give-tree.ts';
 
 /**

@@ -9,7 +9,7 @@ import { visible } from '../../base/text.ts';
 import { readForwards } from '../../journal/read-records.ts';
 import type { JournalRecord } from '../../journal/record.ts';
 import { listSegments } from '../../journal/segments.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { removeTree } from '../../system/remove-tree.ts';
 import { dataFile } from '../../system/data-file.ts';
 import { privateFolder } from '../../system/files.ts';

@@ -10,7 +10,7 @@ import {
   type PackagePattern,
 } from '../../policy/guards.ts';
 import type { GitAllowance, HostPattern, NetworkRule } from '../../policy/policy.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { labBudgets, labCredentials, labRules, type LabFacts } from './lab-rules.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { holds, none, same } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
 import { namespaceOf, readProcess } from '../host-view.ts';

@@ -1,5 +1,5 @@
 import type { OciProcess } from '../../engines/oci/bundle.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 
 /** The part of a specification that is the same for every runtime: its processes and their environment. */
 

@@ -8,7 +8,7 @@ import { rootMapping, userMapping } from '../../engines/oci/ids.ts';
 import { readyHostname } from '../../engines/oci/ready-place.ts';
 import { containerOf, engineRecords } from '../../engines/records.ts';
 import { sha256Of } from '../../policy/hash.ts';
-import { specOf } from '../../sandbox/spec.ts';
+import { specOf } from '../../sandbox/plan/spec.ts';
 import { none, same } from '../compare.ts';
 import { control, type Row } from '../finding.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';

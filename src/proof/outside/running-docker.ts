@@ -2,7 +2,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { fieldsOf, rowsOf, textOf, type Fields } from '../../engines/docker/read-json.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { none, same } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 
 import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from '../../engines/docker/read-json.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { none, same } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
 import { namespaceOf } from '../host-view.ts';

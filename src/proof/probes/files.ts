@@ -1,7 +1,7 @@
 import { attack, control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
 import { showsFiles } from '../outside/gvisor-processes.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { everyRow, type Bench, type ProbeTable } from '../probe.ts';
 import { rowList, text, textList, textMap } from '../read-answer.ts';
 

@@ -1,5 +1,5 @@
 import type { LayerName } from '../../base/layers.ts';
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { none } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
 import { hiddenLayers, hideable, hideableGroups, withoutGroups } from '../lab/hidden-layers.ts';

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import type { Plan } from '../../sandbox/plan.ts';
+import type { Plan } from '../../sandbox/plan/plan.ts';
 import { none, same } from '../compare.ts';
 import { control, type Row } from '../finding.ts';
 import type { Lab } from '../lab/lab.ts';

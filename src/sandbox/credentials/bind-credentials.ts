@@ -14,7 +14,7 @@ import { plainSources } from '../../policy/written/source-schema.ts';
 import type { SandboxId } from '../../base/ids.ts';
 import { environmentOf, type Environment } from '../../system/environment.ts';
 import type { SandboxContext } from '../context.ts';
-import type { Plan, PlannedCredential } from '../plan.ts';
+import type { Plan, PlannedCredential } from '../plan/plan.ts';
 
 /** Reads the credentials of a plan from their sources and makes phantoms for one sandbox. */
 export interface BindFacts {

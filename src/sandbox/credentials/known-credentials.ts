@@ -7,8 +7,8 @@ import { formatHostPattern } from '../../policy/matching/host-pattern.ts';
 import type { KnownCredential, KnownCredentials } from '../../policy/layers/resolve-credentials.ts';
 import type { NetworkRule } from '../../policy/policy.ts';
 import type { SandboxContext } from '../context.ts';
-import { readFacts } from '../facts.ts';
-import { loadCredentials } from '../load-policy.ts';
+import { readFacts } from '../host/facts.ts';
+import { loadCredentials } from '../policy-files/load-policy.ts';
 
 /** The credentials that a policy may name here: built in, defined by organisation or user, or sealed. */
 export interface CredentialWorld {

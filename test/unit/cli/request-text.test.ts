@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { parseHost } from '../../../src/base/host.ts';
 import { requestText } from '../../../src/cli/printing/request-text.ts';
-import type { RequestView } from '../../../src/sandbox/approvals.ts';
+import type { RequestView } from '../../../src/sandbox/requests/approvals.ts';
 
 const view: RequestView = {
   id: 'ask-abcdefgh2345',

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { createCalls } from '../../../src/daemon/calls.ts';
 import { createTimers } from '../../../src/daemon/timers.ts';
-import { hashPlan } from '../../../src/sandbox/plan.ts';
+import { hashPlan } from '../../../src/sandbox/plan/plan.ts';
 import type { Sandboxes } from '../../../src/sandbox/sandboxes.ts';
 import { samplePlan, sandboxLab } from '../../helpers/sandbox-lab.ts';
 

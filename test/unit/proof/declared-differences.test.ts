@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import { withDeclared } from '../../../src/proof/declared-differences.ts';
 import { attack } from '../../../src/proof/finding.ts';
-import type { Plan } from '../../../src/sandbox/plan.ts';
+import type { Plan } from '../../../src/sandbox/plan/plan.ts';
 import { samplePlan } from '../../helpers/sandbox-lab.ts';
 
 const plan: Plan = { ...samplePlan(), engine: 'docker', waive: ['user-namespace'] };

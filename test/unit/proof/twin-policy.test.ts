@@ -5,7 +5,7 @@ import { parsePolicy } from '../../../src/policy/written/parse.ts';
 import { resolvePolicy } from '../../../src/policy/layers/resolve-policy.ts';
 import { twinPolicy } from '../../../src/proof/lab/twin-policy.ts';
 import type { ServerPorts } from '../../../src/proof/lab/world.ts';
-import { makePlan } from '../../../src/sandbox/plan.ts';
+import { makePlan } from '../../../src/sandbox/plan/plan.ts';
 
 const facts = { agents: {}, registries: {} };
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { isLimit, levels, namespaceLimit } from '../../../src/proof/watch/own-limits.ts';
 import { plantedNames, presentFiles } from '../../../src/proof/watch/planted-names.ts';
 import { packedAddress, told } from '../../../src/proof/watch/start-watch.ts';
-import { protectedPaths } from '../../../src/sandbox/protected-paths.ts';
+import { protectedPaths } from '../../../src/sandbox/project/protected-paths.ts';
 
 describe('planted names', () => {
   test('there is one for each name that is protected, and none for another', () => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { layers, type LayerName } from '../../../src/base/layers.ts';
 import type { Engine } from '../../../src/engines/engine.ts';
 import { memoryEngine } from '../../../src/engines/memory.ts';
-import { chooseEngine, type EngineWish } from '../../../src/sandbox/choose-engine.ts';
+import { chooseEngine, type EngineWish } from '../../../src/sandbox/making/choose-engine.ts';
 
 /** Which engine makes a sandbox where nobody names one, on hosts with all and with some of them. */
 

@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 
 import { expect, test } from 'vitest';
 
-import { credentialMarks, credentialTables, type CredentialMarks } from '../../../src/sandbox/credentials/credential-marks.ts';
+import { credentialMarks, credentialTables, type CredentialMarks } from '../../../src/sandbox/stored/credential-marks.ts';
 
 /** What is remembered of credentials beside their values. */
 

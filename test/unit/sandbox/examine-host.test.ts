@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { CasemateError } from '../../../src/base/errors.ts';
 import { memoryEngine } from '../../../src/engines/memory.ts';
-import { examineHost } from '../../../src/sandbox/examine-host.ts';
+import { examineHost } from '../../../src/sandbox/host/examine-host.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
 
 /** A slow or broken part of the host is a row of the answer; the other rows are there all the same. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { envValues } from '../../../src/sandbox/env-secrets.ts';
-import { readLock } from '../../../src/sandbox/lock-files.ts';
+import { envValues } from '../../../src/sandbox/project/env-secrets.ts';
+import { readLock } from '../../../src/sandbox/project/lock-files.ts';
 import { ownTime } from '../../helpers/own-time.ts';
 
 describe('secrets in env files', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { resolveShare } from '../../../src/policy/layers/resolve-share.ts';
 import { defaultLimits } from '../../../src/policy/layers/resolve-scalars.ts';
-import { hostSize, limitsWithin, shareOf } from '../../../src/sandbox/host-share.ts';
+import { hostSize, limitsWithin, shareOf } from '../../../src/sandbox/host/host-share.ts';
 import { layer, resolveTexts, thrownBy } from '../policy/samples.ts';
 
 const GiB = 1024 ** 3;

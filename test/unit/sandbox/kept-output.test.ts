@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { trimKeptOutput } from '../../../src/sandbox/kept-output.ts';
+import { trimKeptOutput } from '../../../src/sandbox/commands/kept-output.ts';
 
 let folder = '';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { createLocks } from '../../../src/sandbox/locks.ts';
+import { createLocks } from '../../../src/sandbox/life/locks.ts';
 
 describe('locks', () => {
   it('run work of one key in order and of different keys side by side', async () => {

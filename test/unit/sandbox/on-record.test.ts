@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { JournalRecord } from '../../../src/journal/record.ts';
-import { commandsOnRecord, lastOfLife } from '../../../src/sandbox/on-record.ts';
+import { commandsOnRecord, lastOfLife } from '../../../src/sandbox/recorded/on-record.ts';
 
 /** What the journal already tells of a step that a kill cut off. */
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { newSandboxId } from '../../../src/base/ids.ts';
-import { listOrphans, reapOrphans } from '../../../src/sandbox/orphans.ts';
+import { listOrphans, reapOrphans } from '../../../src/sandbox/life/orphans.ts';
 import { call, sandboxLab, type Lab } from '../../helpers/sandbox-lab.ts';
 
 describe('what nobody will come back for', () => {

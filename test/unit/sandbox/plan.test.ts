@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { agents } from '../../../src/agents/agents.ts';
 import { phantomVariables } from '../../../src/credentials/providers.ts';
 import { noGuards } from '../../../src/policy/guards.ts';
-import { hashPlan, makePlan, parsePlan, type Plan, type PlanFacts } from '../../../src/sandbox/plan.ts';
-import { hostsFile, specOf, sandboxFolders } from '../../../src/sandbox/spec.ts';
+import { hashPlan, makePlan, parsePlan, type Plan, type PlanFacts } from '../../../src/sandbox/plan/plan.ts';
+import { hostsFile, specOf, sandboxFolders } from '../../../src/sandbox/plan/spec.ts';
 import { resolveTexts } from '../policy/samples.ts';
 
 const facts: PlanFacts = {

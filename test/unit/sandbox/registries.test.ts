@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
 import { CasemateError } from '../../../src/base/errors.ts';
-import { aptLineUrls, aptStanzaUrls, npmUrls, pipUrls, registriesOf } from '../../../src/sandbox/registries.ts';
-import { readFacts, type FactsHost } from '../../../src/sandbox/facts.ts';
+import { aptLineUrls, aptStanzaUrls, npmUrls, pipUrls, registriesOf } from '../../../src/sandbox/host/registries.ts';
+import { readFacts, type FactsHost } from '../../../src/sandbox/host/facts.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
 
 describe('package sources', () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import type { HostShare } from '../../../src/sandbox/share-limits.ts';
-import { createRoom, type Place, type Room, type Wish } from '../../../src/sandbox/room.ts';
+import type { HostShare } from '../../../src/sandbox/host/share-limits.ts';
+import { createRoom, type Place, type Room, type Wish } from '../../../src/sandbox/host/room.ts';
 import { call, sandboxLab, type Lab, wideShare } from '../../helpers/sandbox-lab.ts';
 
 const longMs = 600_000;

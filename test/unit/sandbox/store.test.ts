@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { newSandboxId, parseSandboxName } from '../../../src/base/ids.ts';
-import { openStore, type Store } from '../../../src/sandbox/store.ts';
+import { openStore, type Store } from '../../../src/sandbox/stored/store.ts';
 
 function insert(store: Store, name: string) {
   const id = newSandboxId();
