@@ -8,6 +8,7 @@ import { createSealedStore, sealedFileName } from '../credentials/sealed/sealed-
 import { plannedEngines } from '../engines/registry.ts';
 import { createAsks } from '../gateway/asks/asks.ts';
 import { createGateway } from '../gateway/create-gateway.ts';
+import { createAuthorities } from '../gateway/tls/authorities.ts';
 import { createKnownSecrets } from '../gateway/secrets/known-secrets.ts';
 import { createHostSend, hostPost } from '../gateway/upstream/host-post.ts';
 import { resolveBy } from '../gateway/upstream/dial.ts';
@@ -63,15 +64,7 @@ export async function assemble({
   const sealed = createSealedStore({ path: join(paths.state, sealedFileName), config: paths.config, uid, env });
   const sendOnHost = createHostSend({ trustStorePem: hostTrustPem, upstreamProxy: proxySettings(env) });
   const loginPost = hostPost(sendOnHost);
-  const logins = createLoginKeeper({
-    store: sealed,
-    post: loginPost,
-    async onEvent({ agent, outcome, why }) {
-      log(`login of ${agent}: ${outcome}${why === '' ? '' : `: ${why}`}`);
-      const detail = why === '' ? undefined : { why };
-      await journal.append({ actor: 'daemon', action: 'login.renew', subject: agent, decision: 'none', outcome, detail });
-    },
-  });
+  const logins = recordedLogins({ sealed, loginPost, journal }, log);
   const engine = plannedEngines({ paths, env, uid, prepares: true }, (id) => engineOf(store, id));
   cleanup.add('end what the engine made ready', () => engine.close?.());
   const context: SandboxContext = {
@@ -93,12 +86,28 @@ export async function assemble({
     paths,
     userHome: env.get('HOME') ?? homedir(),
     uid,
+    authorities: createAuthorities({ clock: systemClock }),
     hostTrustPem,
     share: async (read) => await currentShare(paths, read),
     servers: createServerLinks(),
     held: new Map(),
   };
   return { context, sandboxes: withServers(createSandboxes(context), context, log) };
+}
+
+type LoginParts = Pick<SandboxContext, 'sealed' | 'loginPost' | 'journal'>;
+
+/** What becomes of each renewal is on record. */
+function recordedLogins({ sealed, loginPost, journal }: LoginParts, log: (text: string) => void): SandboxContext['logins'] {
+  return createLoginKeeper({
+    store: sealed,
+    post: loginPost,
+    async onEvent({ agent, outcome, why }) {
+      log(`login of ${agent}: ${outcome}${why === '' ? '' : `: ${why}`}`);
+      const detail = why === '' ? undefined : { why };
+      await journal.append({ actor: 'daemon', action: 'login.renew', subject: agent, decision: 'none', outcome, detail });
+    },
+  });
 }
 
 function withServers(sandboxes: Sandboxes, context: SandboxContext, log: (text: string) => void): Sandboxes {

@@ -2,12 +2,11 @@ import { z } from 'zod';
 
 import { mcpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
-import { plainName } from '../base/plain-name.ts';
 import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
 import { layoutFolders } from '../policy/policy.ts';
 import { guaranteeIds } from '../proof/guarantees.ts';
-import { callerRoles } from '../sandbox/stored/caller-tokens.ts';
+import { callerNamePattern, callerRoles } from '../sandbox/stored/caller-tokens.ts';
 import { greatestWaitMs } from '../sandbox/host/room.ts';
 import { snapshotIdPattern } from '../sandbox/host-files/snapshots.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
@@ -77,13 +76,13 @@ const snapshot = shortText.regex(snapshotIdPattern, 'is not the id of a snapshot
 
 const absolute = shortText.startsWith('/');
 const credentialName = shortText.regex(
-  plainName,
+  /^[a-z][a-z0-9-]{0,62}$/,
   'is not the name of a credential: lower-case letters, digits and hyphens, a letter first',
 );
 
 const callerName = z
   .string()
-  .regex(plainName, 'is not the name of a caller: lower-case letters, digits and hyphens, a letter first');
+  .regex(callerNamePattern, 'is not the name of a caller: lower-case letters, digits and hyphens, a letter first');
 
 const tokenHash = z.string().regex(/^[0-9a-f]{64}$/);
 

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 
-import { parseJson } from '../base/json.ts';
 import { lineSplitter } from '../base/line-splitter.ts';
 import { maxLineBytes } from './protocol.ts';
 
@@ -21,8 +20,10 @@ export function readLines(socket: Socket, take: (message: unknown) => void): voi
 }
 
 function deliver(line: Buffer, take: (message: unknown) => void): boolean {
-  const message = parseJson(line.toString('utf8'));
-  if (message === undefined) {
+  let message: unknown;
+  try {
+    message = JSON.parse(line.toString('utf8'));
+  } catch {
     return false;
   }
   take(message);

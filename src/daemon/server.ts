@@ -1,9 +1,8 @@
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CasemateError, toCasemateError } from '../base/errors.ts';
-import { listening } from '../system/listening.ts';
 import { checkParams, readMessage } from './check-params.ts';
 import { readLines, writeLine } from './lines.ts';
 import type { CallerClaim } from './caller-view.ts';
@@ -55,9 +54,9 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
   });
   // It is bound at once; whatever else this process makes meanwhile is not of that mode.
   const mask = process.umask(0o177);
-  const isBound = listening(server, { path: options.path });
+  const listening = listen(server, options.path);
   process.umask(mask);
-  await isBound;
+  await listening;
   await chmod(options.path, 0o600);
   return {
     connections: () => open.size,
@@ -117,6 +116,13 @@ async function endSocket(socket: Socket): Promise<void> {
   const timer = setTimeout(() => socket.destroy(), 200);
   await promise;
   clearTimeout(timer);
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(path, resolve);
+  await promise;
 }
 
 function serve(socket: Socket, options: ControlOptions, life: Life): Caller {

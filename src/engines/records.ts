@@ -3,7 +3,8 @@ import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { isSandboxId } from '../base/ids.ts';
-import { isErrno, privateFolder, readTextIfPresent, removeDrafts, removeFile, replaceFile, writeNew } from '../system/files.ts';
+import { isErrno, privateFolder, removeDrafts, removeFile, replaceFile, writeNew } from '../system/files.ts';
+import { ownText } from '../system/own-files.ts';
 import type { SandboxSpec } from './engine.ts';
 import type { Placeholder } from './workspace/protect.ts';
 
@@ -48,7 +49,7 @@ export interface Records {
 export function engineRecords(folder: string): Records {
   const fileOf = (id: string): string => join(folder, `${id}.json`);
   const read = async (id: string): Promise<EngineRecord | undefined> => {
-    const text = await readTextIfPresent(fileOf(id));
+    const text = ownText(fileOf(id));
     // Empty: the machine lost power before the text reached the disk, and with it every container.
     return text === undefined || text === '' ? undefined : parseRecord(text, fileOf(id));
   };

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { ownStats } from '../system/own-files.ts';
 
 /**
  * Caches a result about some files for as long as the system says that they are unchanged: device, inode, size and both times of
@@ -21,7 +21,7 @@ export function knownFiles<T>(nowMs: () => number = Date.now): KnownFiles<T> {
   const known = new Map<string, Known<T>>();
   return {
     async recall(key, paths, read) {
-      const print = await fingerprint(paths, nowMs());
+      const print = fingerprint(paths, nowMs());
       const before = known.get(key);
       if (print !== undefined && before?.print === print) {
         return before.value;
@@ -29,7 +29,7 @@ export function knownFiles<T>(nowMs: () => number = Date.now): KnownFiles<T> {
       known.delete(key);
       const value = await read();
       // Changed while they were read: then they are read again the next time.
-      if (print !== undefined && (await fingerprint(paths, nowMs())) === print) {
+      if (print !== undefined && fingerprint(paths, nowMs()) === print) {
         known.set(key, { print, value });
       }
       return value;
@@ -38,8 +38,8 @@ export function knownFiles<T>(nowMs: () => number = Date.now): KnownFiles<T> {
 }
 
 /** `undefined` where a file is missing or has only just changed. */
-async function fingerprint(paths: readonly string[], nowMs: number): Promise<string | undefined> {
-  const rows = await Promise.all(paths.map((path) => stat(path, { bigint: true }).catch(() => undefined)));
+function fingerprint(paths: readonly string[], nowMs: number): string | undefined {
+  const rows = paths.map(ownStats);
   const isSettled = rows.every((row) => row !== undefined && Math.abs(nowMs - Number(row.ctimeMs)) > settledMs);
   return isSettled
     ? rows.map((row) => row && [row.dev, row.ino, row.size, row.mtimeNs, row.ctimeNs].join()).join(';')

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { CasemateError } from '../base/errors.ts';
 import { nearest, visible } from '../base/text.ts';
 import { readTextIfPresent, syncFolder, writeDurably } from '../system/files.ts';
+import { ownNames } from '../system/own-files.ts';
 import { canonicalJson, findRecipe, hostTarget, isRecipeFile, lastOf, recipeDigest } from './find-recipe.ts';
 import { sealRecord, type ImageFile } from './image-record.ts';
 import type { ImageRecord, ImageStore } from './image.ts';
@@ -124,8 +125,17 @@ interface Listing {
 
 type Open = (folder: string) => Promise<Opened>;
 
+/** A folder that is not there, or cannot be read, has no images. */
+function namesIn(root: string): readonly string[] {
+  try {
+    return ownNames(root) ?? [];
+  } catch {
+    return [];
+  }
+}
+
 async function listImages(root: string, openHere: Open): Promise<Listing> {
-  const names = (await readdir(root).catch(() => [])).filter((name) => folderName.test(name));
+  const names = namesIn(root).filter((name) => folderName.test(name));
   const opened = await Promise.all(names.map((name) => openHere(join(root, name))));
   const images = opened.flatMap((image) => image ?? []);
   const sound = images.flatMap((image) => (isDamaged(image) ? [] : [image]));

@@ -5,6 +5,7 @@ import type { TokenPost } from '../credentials/login/token-request.ts';
 import type { SealedStore } from '../credentials/sealed/sealed-store.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Asks } from '../gateway/asks/asks.ts';
+import type { Authorities } from '../gateway/tls/authorities.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { KnownSecrets } from '../gateway/secrets/known-secrets.ts';
 import type { ImageStore } from '../images/image.ts';
@@ -47,6 +48,8 @@ export interface SandboxContext {
   readonly uid: number;
   /** of a proof: its user's policy may name hosts below a name that is reserved for tests, whatever an organisation allows */
   readonly isLab?: boolean | undefined;
+  /** for sandboxes to come */
+  readonly authorities: Authorities;
   /** the host's trust store, PEM: what the sandbox trusts beside its own authority */
   readonly hostTrustPem: string;
   /** what all sandboxes together may take, by the policy as it reads now */

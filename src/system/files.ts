@@ -1,17 +1,20 @@
-import { constants, mkdirSync, statSync } from 'node:fs';
-import { link, lstat, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, linkSync, lstatSync, mkdirSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
 import { keepTrying } from './keep-trying.ts';
 import { leftBehind, ownMark } from './owner-mark.ts';
 
-/** Writes the files of our own state: private, whole or not at all, and durable before they are reported. */
+/**
+ * Writes the files of our own state: private, whole or not at all, and durable before they are reported. What need not outlive
+ * a power cut is written in place, for the reasons of `own-files.ts`.
+ */
 
 /** Makes `path` and its parents with mode 0700; refuses one that others can enter. */
 export async function privateFolder(path: string): Promise<string> {
   makeFolders(path);
-  const stats = await lstat(path);
+  const stats = lstatSync(path);
   if (!stats.isDirectory() || (stats.mode & 0o077) !== 0) {
     throw new CasemateError('PATH_INVALID', `${path} must be a folder that only you can enter`, {
       hint: `Run: chmod 700 ${path}`,
@@ -84,8 +87,8 @@ export async function writeDurably(path: string, content: string | Uint8Array, m
 export async function writeNew(path: string, content: string): Promise<void> {
   const draft = await draftOf(path);
   try {
-    await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
-    await link(draft, path);
+    writeFileSync(draft, content, { mode: 0o600, flag: 'wx' });
+    linkSync(draft, path);
   } finally {
     await discard(draft);
   }
@@ -95,10 +98,11 @@ export async function writeNew(path: string, content: string): Promise<void> {
 export async function replaceFile(path: string, content: string): Promise<void> {
   const draft = await draftOf(path);
   try {
-    await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
-    await rename(draft, path);
-  } finally {
+    writeFileSync(draft, content, { mode: 0o600, flag: 'wx' });
+    renameSync(draft, path);
+  } catch (error) {
     await discard(draft);
+    throw error;
   }
 }
 
@@ -107,7 +111,18 @@ export async function replaceFile(path: string, content: string): Promise<void> 
  * this process lives. Throws what the last attempt threw.
  */
 export async function removeFile(path: string): Promise<void> {
-  await keepTrying(() => rm(path, { force: true }), { attempts: 3, waitMs: 50 });
+  await keepTrying(async () => unlinkIfThere(path), { attempts: 3, waitMs: 50 });
+}
+
+/** In one step, where `rm` of Node looks at the path twice before. */
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) {
+      throw error;
+    }
+  }
 }
 
 /** Whether it was written does not hang on this: a draft that stays is taken away with those of killed processes. */

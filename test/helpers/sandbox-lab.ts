@@ -9,6 +9,7 @@ import type { Engine } from '../../src/engines/engine.ts';
 import { createSealedStore, sealedFileName } from '../../src/credentials/sealed/sealed-store.ts';
 import { memoryEngine, type MemoryEngine } from '../../src/engines/memory.ts';
 import { createAsks } from '../../src/gateway/asks/asks.ts';
+import { createAuthorities } from '../../src/gateway/tls/authorities.ts';
 import { createKnownSecrets } from '../../src/gateway/secrets/known-secrets.ts';
 import { openUsageLedger } from '../../src/sandbox/stored/usage-ledger.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
@@ -149,6 +150,7 @@ export async function sandboxLab(share: Partial<HostShare> = {}): Promise<Lab> {
     env: environmentOf({}),
     userHome: join(root, 'user'),
     uid: 1000,
+    authorities: createAuthorities({ clock: { nowMs: () => time.nowMs } }),
     hostTrustPem: '',
     share: async () => ({ ...wideShare, ...share }),
     servers: createServerLinks(),

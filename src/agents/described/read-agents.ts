@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, readdir, type FileHandle } from 'node:fs/promises';
+import { lstat, open, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { maxBytes } from '../../policy/written/read-yaml.ts';
 import { isErrno } from '../../system/files.ts';
+import { ownNames } from '../../system/own-files.ts';
 import type { Agent } from '../agent.ts';
 import { agents, isAgentName } from '../agents.ts';
 import { agentOf } from './agent-of.ts';
@@ -87,12 +88,7 @@ async function readFolder(
   describedBy: AgentDescription['describedBy'],
   uid: number,
 ): Promise<readonly AgentDescription[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) {
-      return undefined;
-    }
-    throw invalid(folder, 'the folder cannot be read', undefined, error);
-  });
+  const names = namesIn(folder);
   if (names === undefined) {
     return [];
   }
@@ -105,6 +101,14 @@ async function readFolder(
     throw invalid(folder, `there are more than ${maxFiles} agents`);
   }
   return await Promise.all(files.map(async (name) => await readNamed(join(folder, name), describedBy, uid)));
+}
+
+function namesIn(folder: string): readonly string[] | undefined {
+  try {
+    return ownNames(folder);
+  } catch (error) {
+    throw invalid(folder, 'the folder cannot be read', undefined, error);
+  }
 }
 
 /** A recipe may lie beside it: `opencode.recipe.yaml`. */

@@ -1,5 +1,4 @@
 import { CasemateError } from '../../base/errors.ts';
-import { parseJson } from '../../base/json.ts';
 import type { Material } from '../credential.ts';
 import { secret } from '../secret.ts';
 
@@ -32,7 +31,7 @@ export function awsKeysOf(material: Material): Material {
 }
 
 function fromJson(text: string): readonly (string | undefined)[] {
-  const parsed: unknown = parseJson(text);
+  const parsed: unknown = parse(text);
   if (typeof parsed !== 'object' || parsed === null) {
     return [];
   }
@@ -41,4 +40,12 @@ function fromJson(text: string): readonly (string | undefined)[] {
     const value = fields.get(name);
     return typeof value === 'string' ? value : undefined;
   });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 import { CasemateError } from '../../base/errors.ts';
-import { parseJson } from '../../base/json.ts';
 import { visible } from '../../base/text.ts';
 import type { OAuthClient, OAuthServer } from './oauth-clients.ts';
 import type { TokenFamily } from './token-family.ts';
@@ -87,7 +86,11 @@ export function expiryIn(token: string): number | undefined {
 }
 
 function claimsOf(token: string): unknown {
-  return parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+  try {
+    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 function member(value: unknown, name: string): unknown {

@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { stampOf } from '../../system/file-stamp.ts';
-import { isErrno, readTextIfPresent, removeDrafts, writeDurably } from '../../system/files.ts';
+import { isErrno, removeDrafts, writeDurably } from '../../system/files.ts';
+import { ownText } from '../../system/own-files.ts';
 import { findOrMakeSealKey, findSealKey, type SealKeyPlace } from './seal-key.ts';
 import { formatSealedFile, keysFrom, openEntry, parseSealedFile, sealEntry, type Keys, type SealedFile } from './sealed-file.ts';
 
@@ -74,7 +75,7 @@ export function createSealedStore(options: SealedStoreOptions): SealedStore {
     find,
     get: async (kind, name) => (await find(kind, name))?.value,
     async list(kind) {
-      return notesOf((await readForm(options.path))?.file, kind);
+      return notesOf(readForm(options.path)?.file, kind);
     },
     put: ({ kind, name, note, value }) =>
       inTurn(() =>
@@ -98,7 +99,7 @@ export function createSealedStore(options: SealedStoreOptions): SealedStore {
 
 /** Names of the sealed credentials, for resolving a policy; asks for no key. Throws `CREDENTIAL_UNAVAILABLE`. */
 export async function sealedNames(stateFolder: string, kind: SealedKind): Promise<readonly string[]> {
-  const form = await readForm(join(stateFolder, sealedFileName));
+  const form = readForm(join(stateFolder, sealedFileName));
   return notesOf(form?.file, kind).map(({ name }) => name);
 }
 
@@ -110,10 +111,16 @@ function without({ entries }: SealedFile, kind: SealedKind, name: string): Seale
   return entries.filter((entry) => entry.kind !== kind || entry.name !== name);
 }
 
-async function readForm(path: string) {
-  const text = await readTextIfPresent(path).catch((error: unknown) => {
+function sealedText(path: string): string | undefined {
+  try {
+    return ownText(path);
+  } catch (error) {
     throw unusable(path, `cannot be read (${codeOf(error)})`, error);
-  });
+  }
+}
+
+function readForm(path: string) {
+  const text = sealedText(path);
   if (text === undefined) {
     return undefined;
   }
@@ -131,7 +138,7 @@ async function open(options: SealedStoreOptions, before: Opened | undefined): Pr
   if (before !== undefined && before.stamp === stamp) {
     return before;
   }
-  const form = await readForm(path);
+  const form = readForm(path);
   if (form === undefined) {
     return undefined;
   }

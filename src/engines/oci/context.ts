@@ -218,11 +218,8 @@ async function ask(context: EngineContext, runtime: string, { signal }: Abortabl
   }
   const { user, folders, env } = context;
   await privateFolder(folders.state);
-  const [stage, cgroup, ranges] = await Promise.all([
-    stageFolder([context.folders.run, context.folders.state]),
-    cgroupsOf(context, { again: true }),
-    subordinates(context),
-  ]);
+  const stage = stageFolder([context.folders.run, context.folders.state]);
+  const [cgroup, ranges] = await Promise.all([cgroupsOf(context, { again: true }), subordinates(context)]);
   let asked: Promise<GvisorFindings> | undefined;
   const gvisor = (): Promise<GvisorFindings> => (asked ??= gvisorOf(context, { again: true }));
   return examineHost({ runtime, ...user, subordinates: ranges, stage, cgroup, gvisor, folder: folders.state, env, signal });
@@ -246,7 +243,7 @@ async function askGvisor(context: EngineContext): Promise<GvisorFindings> {
 /** Where a sandbox is put together on this machine. */
 async function placeOf({ folders, arch = process.arch }: EngineContext): Promise<{ machine: Machine; stage: string }> {
   const machine = machineOf(arch);
-  const stage = await stageFolder([folders.run, folders.state]);
+  const stage = stageFolder([folders.run, folders.state]);
   if (machine === undefined || stage === undefined) {
     throw new CasemateError(
       'ENGINE_FAILED',

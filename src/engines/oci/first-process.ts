@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 
 import { isJsonObject } from '../../base/json.ts';
-import { readTextIfPresent } from '../../system/files.ts';
+import { ownText } from '../../system/own-files.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from '../../system/process-identity.ts';
 import type { EngineLayout } from './folders.ts';
 
@@ -21,7 +21,7 @@ export async function rememberInit(layout: EngineLayout, id: string): Promise<Pr
 
 /** The sandbox's first process while it lives. */
 export async function liveInit(layout: EngineLayout, id: string): Promise<ProcessIdentity | undefined> {
-  const text = await readTextIfPresent(layout.sandbox(id).init);
+  const text = ownText(layout.sandbox(id).init);
   const identity = text === undefined || text === '' ? undefined : identityIn(JSON.parse(text));
   return identity !== undefined && (await isSameProcess(identity)) ? identity : undefined;
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants, mkdirSync, renameSync, statSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { isErrno, privateFolder } from '../../system/files.ts';
+import { ownNames, ownStats } from '../../system/own-files.ts';
 import { run } from '../../system/process.ts';
 import { fullDisk } from './full-disk.ts';
 
@@ -48,14 +49,14 @@ export function homeImage(home: string): string {
 export async function ensureHomeDisk(home: string, options: HomeDiskOptions): Promise<HomeDisk> {
   const { env, sizeBytes, mountPoint, blanks, held } = options;
   const image = homeImage(home);
-  await mkdir(mountPoint, { recursive: true, mode: 0o700 });
-  if ((await stat(image).catch(() => undefined)) !== undefined) {
+  mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
+  if (ownStats(image) !== undefined) {
     await dropHeld(held);
     return { image, mountPoint, isFresh: false };
   }
-  if (await isOurs(home)) {
-    const isToFill = (await readdir(home)).length > 0;
-    if (held !== undefined && (await movedTo(held, image))) {
+  if (isOurs(home)) {
+    const isToFill = (ownNames(home) ?? []).length > 0;
+    if (held !== undefined && movedTo(held, image)) {
       return { image, mountPoint, isFresh: true, isMounted: true, isToFill };
     }
     if (await takeBlank(blanks, sizeBytes, image)) {
@@ -93,8 +94,8 @@ function isAnothers(name: string): boolean {
 }
 
 /** The container is another's now. */
-export async function passHeld(blanks: string, from: string, to: string): Promise<void> {
-  await movedTo(heldImage(blanks, from), heldImage(blanks, to));
+export function passHeld(blanks: string, from: string, to: string): void {
+  movedTo(heldImage(blanks, from), heldImage(blanks, to));
 }
 
 /** Its mount, where there is one, goes with the container's. */
@@ -143,8 +144,8 @@ function blankName(sizeBytes: number, index: number): string {
 }
 
 /** What mke2fs makes of its folder itself is what it made of another folder of ours. */
-async function isOurs(home: string): Promise<boolean> {
-  const { uid, gid } = await stat(home);
+function isOurs(home: string): boolean {
+  const { uid, gid } = statSync(home);
   return uid === process.geteuid?.() && gid === process.getegid?.();
 }
 
@@ -152,8 +153,7 @@ async function isOurs(home: string): Promise<boolean> {
 async function takeBlank(blanks: string, sizeBytes: number, image: string): Promise<boolean> {
   const names = await readdir(blanks).catch((): string[] => []);
   for (const name of names.filter((each) => each.startsWith(`${sizeBytes}-`))) {
-    // oxlint-disable-next-line no-await-in-loop -- the first that nobody else has taken
-    if (await movedTo(join(blanks, name), image)) {
+    if (movedTo(join(blanks, name), image)) {
       return true;
     }
   }
@@ -161,9 +161,9 @@ async function takeBlank(blanks: string, sizeBytes: number, image: string): Prom
 }
 
 /** `false`: it is not there any more, or on another disk. */
-async function movedTo(from: string, to: string): Promise<boolean> {
+function movedTo(from: string, to: string): boolean {
   try {
-    await rename(from, to);
+    renameSync(from, to);
     return true;
   } catch (error) {
     if (isErrno(error, 'ENOENT') || isErrno(error, 'EXDEV')) {

@@ -3,6 +3,7 @@ import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { readTextIfPresent } from '../../system/files.ts';
+import { ownStats } from '../../system/own-files.ts';
 import type { Delegation } from './delegation.ts';
 import type { Machine } from '../kernel/seccomp.ts';
 import type { Range } from './stage-plan.ts';
@@ -101,15 +102,13 @@ async function exists(...parts: readonly string[]): Promise<boolean> {
  * Where the root of a sandbox is mounted, in the runtime's own mount namespace only: a folder that every id may pass
  * through, which the first process of a sandbox must, and that holds nothing of `ours` or of the runtime.
  */
-export async function stageFolder(
+export function stageFolder(
   ours: readonly string[],
   candidates: readonly string[] = ['/mnt', '/srv', '/media', '/home'],
-): Promise<string | undefined> {
+): string | undefined {
   const free = candidates.filter((candidate) => ours.every((path) => path !== candidate && !path.startsWith(`${candidate}/`)));
   for (const candidate of free) {
-    // oxlint-disable-next-line no-await-in-loop -- the first that is there
-    const stats = await stat(candidate).catch(() => undefined);
-    if (stats?.isDirectory() === true) {
+    if (ownStats(candidate)?.isDirectory() === true) {
       return candidate;
     }
   }

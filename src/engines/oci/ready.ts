@@ -1,6 +1,5 @@
-import { rename, stat } from 'node:fs/promises';
+import { renameSync, statSync } from 'node:fs';
 
-import { allDone } from '../../base/all-done.ts';
 import type { Ready } from './ready-container.ts';
 import { isSameProcess } from '../../system/process-identity.ts';
 import { keepTrying } from '../../system/keep-trying.ts';
@@ -53,7 +52,7 @@ async function holding(context: EngineContext, begun: Begun, spec: SandboxSpec):
 
 /** With the place of the image on disk: one that was removed and built anew is another. */
 export async function kindOf(context: EngineContext, spec: SandboxSpec, host: ContainerHost): Promise<string> {
-  const { dev, ino } = await stat(spec.rootfs, { bigint: true });
+  const { dev, ino } = statSync(spec.rootfs, { bigint: true });
   const identity = await identityOf(context, context.isRoot ? 0 : undefined);
   return `${spec.rootfs} ${dev} ${ino} ${kindOfContainer(spec, host, identity)}`;
 }
@@ -84,11 +83,9 @@ export async function passOn(context: EngineContext, { record, begun, bound }: R
   const [from, id] = [record.spec.id, to.spec.id];
   context.bound.set(id, bound);
   // Whatever of these is done when we are killed, each record finds what is still its own.
-  await allDone([
-    record.slot === undefined ? undefined : context.slots.pass(record.slot, from, id),
-    passHeld(context.layout.blanks, from, id),
-    rename(context.layout.sandbox(from).folder, context.layout.sandbox(id).folder),
-  ]);
+  await (record.slot === undefined ? undefined : context.slots.pass(record.slot, from, id));
+  passHeld(context.layout.blanks, from, id);
+  renameSync(context.layout.sandbox(from).folder, context.layout.sandbox(id).folder);
   await context.records.remove(from);
   return begun;
 }

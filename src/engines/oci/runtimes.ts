@@ -1,4 +1,5 @@
-import { access, constants, realpath } from 'node:fs/promises';
+import { accessSync, constants } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { isCasemateError } from '../../base/errors.ts';
@@ -73,19 +74,19 @@ async function isOfPackage(name: string, host: RuntimeHost): Promise<boolean> {
 
 /** As execvp(3) finds it, with links resolved. */
 export async function onPath(name: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(':')) {
-    const file = join(folder, name);
-    // oxlint-disable-next-line no-await-in-loop -- the first that can be run
-    const isThere = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) {
-      // oxlint-disable-next-line no-await-in-loop -- the last step
-      return await realpath(file).catch(() => undefined);
-    }
+  const found = path.split(':').map((folder) => join(folder, name));
+  const first = found.find(canBeRun);
+  return first === undefined ? undefined : await realpath(first).catch(() => undefined);
+}
+
+/** Looked at in place: so does every start of a program, with which the whole process waits. */
+function canBeRun(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
-  return undefined;
 }
 
 async function tried(file: string, args: readonly string[], { env, signal }: RuntimeHost): Promise<string | undefined> {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { isErrno, privateFolder, removeDrafts, removeFile, replaceFile, writeNew } from '../../system/files.ts';
+import { ownText } from '../../system/own-files.ts';
 import { slotCount } from './ids.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
 
@@ -50,7 +51,7 @@ export function idSlots(folder: string, isKnown: (id: string) => Promise<boolean
     },
     pass: (slot, from, to) =>
       inTurn('slots', async () => {
-        if ((await ownerOf(fileOf(slot))) !== from) {
+        if (ownText(fileOf(slot)) !== from) {
           throw new CasemateError('ENGINE_FAILED', `the id range ${slot} is not of ${from}`);
         }
         taken.add(to);
@@ -59,7 +60,7 @@ export function idSlots(folder: string, isKnown: (id: string) => Promise<boolean
       }),
     free: (slot, id) =>
       inTurn('slots', async () => {
-        if ((await ownerOf(fileOf(slot))) === id) {
+        if (ownText(fileOf(slot)) === id) {
           await removeFile(fileOf(slot));
         }
         taken.delete(id);
@@ -87,21 +88,10 @@ async function claim(file: string, id: string, isOwned: (id: string) => Promise<
 
 /** Also an empty one: an earlier version was killed between making and writing it. */
 async function freeIfLost(file: string, isOwned: (id: string) => Promise<boolean>): Promise<boolean> {
-  const owner = await ownerOf(file);
+  const owner = ownText(file);
   if (owner === undefined || (owner !== '' && (await isOwned(owner)))) {
     return false;
   }
   await removeFile(file);
   return true;
-}
-
-async function ownerOf(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) {
-      return undefined;
-    }
-    throw error;
-  }
 }

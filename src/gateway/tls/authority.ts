@@ -10,7 +10,7 @@ import type { Authority } from '../gateway.ts';
  * stays in the gateway's process and its state folder. pkijs only parses what this file wrote.
  */
 export interface AuthorityOptions {
-  /** name of the sandbox, shown in the certificate */
+  /** shown in the certificate */
   readonly name: string;
   /** milliseconds since the epoch */
   readonly nowMs?: number | undefined;

@@ -1,17 +1,17 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-import { allDone } from '../../base/all-done.ts';
 import { CasemateError } from '../../base/errors.ts';
 import type { HomeFile } from '../../agents/agent.ts';
 import { copyHome, planHome, type HomeSource } from '../../agents/home.ts';
 import { agentServers, mcpFile, mcpFileText } from '../../agents/mcp-servers.ts';
 import { trustBundle } from '../../agents/trust.ts';
-import { createAuthority } from '../../gateway/tls/authority.ts';
 import type { Authority } from '../../gateway/gateway.ts';
 import type { SandboxId } from '../../base/ids.ts';
-import { privateFolder, readTextIfPresent, writeDurably } from '../../system/files.ts';
+import { privateFolder, readTextIfPresent, replaceFile, writeDurably } from '../../system/files.ts';
+import { ownText } from '../../system/own-files.ts';
 import type { Paths } from '../../system/paths.ts';
 import type { PlanCredentials } from '../credentials/plan-credentials.ts';
 import type { SandboxContext } from '../context.ts';
@@ -40,22 +40,20 @@ export interface FolderFacts {
 export async function prepareFolder(context: SandboxContext, facts: FolderFacts): Promise<void> {
   const folder = await privateFolder(sandboxFolder(context.paths, facts.row.id));
   const folders = sandboxFolders(folder);
-  const isFresh = (await readTextIfPresent(folders.authorityCertificate)) === undefined;
-  await mkdir(dirname(folders.resolvConf), { recursive: true, mode: 0o755 });
-  await allDone([
-    isFresh ? fillHome(context, facts, folders.home) : Promise.resolve(),
-    writeFile(folders.trustBundle, '', { flag: 'a', mode: 0o644 }),
-    writeShown(folders.resolvConf, resolvConf),
-    writeShown(folders.hosts, hostsFile(facts.row.name)),
-    mkdir(folders.logs, { recursive: true, mode: 0o700 }),
-  ]);
+  const isFresh = ownText(folders.authorityCertificate) === undefined;
+  mkdirSync(dirname(folders.resolvConf), { recursive: true, mode: 0o755 });
+  mkdirSync(folders.logs, { recursive: true, mode: 0o700 });
+  writeFileSync(folders.trustBundle, '', { flag: 'a', mode: 0o644 });
+  writeShown(folders.resolvConf, resolvConf);
+  writeShown(folders.hosts, hostsFile(facts.row.name));
+  await (isFresh ? fillHome(context, facts, folders.home) : undefined);
 }
 
 /** After `prepareFolder`: its certificate, once there, says that the home is whole. */
-export async function writeTrust(context: SandboxContext, { id, name }: FolderFacts['row']): Promise<Authority> {
+export async function writeTrust(context: SandboxContext, { id }: FolderFacts['row']): Promise<Authority> {
   const folders = sandboxFolders(sandboxFolder(context.paths, id));
-  const authority = await ensureAuthority(context, name, folders);
-  await writeShown(folders.trustBundle, trustBundle(context.hostTrustPem, authority.certificatePem));
+  const authority = await ensureAuthority(context, folders);
+  writeShown(folders.trustBundle, trustBundle(context.hostTrustPem, authority.certificatePem));
   return authority;
 }
 
@@ -113,27 +111,19 @@ async function writeInto(home: string, files: readonly HomeFile[]): Promise<void
 
 /** Not worth a wait for the disk: what a power cut left of it is made anew. */
 async function ensureAuthority(
-  { clock }: SandboxContext,
-  name: string,
+  { clock, authorities }: SandboxContext,
   folders: ReturnType<typeof sandboxFolders>,
 ): Promise<Authority> {
   const { authorityCertificate, authorityKey } = folders;
-  const [certificatePem, privateKeyPem] = await Promise.all([authorityCertificate, authorityKey].map(readTextIfPresent));
+  const [certificatePem, privateKeyPem] = [authorityCertificate, authorityKey].map(ownText);
   const kept = certificatePem === undefined || privateKeyPem === undefined ? undefined : { certificatePem, privateKeyPem };
   if (kept !== undefined && livesOn(kept, clock.nowMs())) {
     return kept;
   }
-  const authority = await createAuthority({ name, nowMs: clock.nowMs() });
-  await writeWhole(authorityKey, authority.privateKeyPem);
-  await writeWhole(authorityCertificate, authority.certificatePem);
+  const authority = await authorities.take();
+  await replaceFile(authorityKey, authority.privateKeyPem);
+  await replaceFile(authorityCertificate, authority.certificatePem);
   return authority;
-}
-
-async function writeWhole(path: string, content: string): Promise<void> {
-  const draft = `${path}.new`;
-  await rm(draft, { force: true });
-  await writeFile(draft, content, { mode: 0o600, flag: 'wx' });
-  await rename(draft, path);
 }
 
 /** Whether both belong together and stay valid for the day a sandbox may run on without a new start. */
@@ -149,18 +139,17 @@ function livesOn({ certificatePem, privateKeyPem }: Authority, nowMs: number): b
 const dayMs = 86_400_000;
 
 /** Readable by every id, because the sandbox's user is a mapped one; nothing secret is ever in these. */
-async function writeShown(path: string, content: string): Promise<void> {
-  if ((await readTextIfPresent(path)) !== content) {
+function writeShown(path: string, content: string): void {
+  if (ownText(path) !== content) {
     // Made anew at every start, so not worth a wait for the disk.
-    await writeFile(path, content, { mode: 0o644 });
-    await chmod(path, 0o644);
+    writeFileSync(path, content, { mode: 0o644 });
+    chmodSync(path, 0o644);
   }
 }
 
 export async function readAuthority(context: SandboxContext, id: SandboxId): Promise<Authority | undefined> {
   const folders = sandboxFolders(sandboxFolder(context.paths, id));
-  const certificatePem = await readTextIfPresent(folders.authorityCertificate);
-  const privateKeyPem = await readTextIfPresent(folders.authorityKey);
+  const [certificatePem, privateKeyPem] = [folders.authorityCertificate, folders.authorityKey].map(ownText);
   return certificatePem === undefined || privateKeyPem === undefined ? undefined : { certificatePem, privateKeyPem };
 }
 

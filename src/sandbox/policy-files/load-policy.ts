@@ -18,6 +18,7 @@ import { resolvePolicy } from '../../policy/layers/resolve-policy.ts';
 import { resolveShare } from '../../policy/layers/resolve-share.ts';
 import { isWithin } from '../../policy/layers/resolve-scalars.ts';
 import { isErrno } from '../../system/files.ts';
+import { mayBeThere } from '../../system/own-files.ts';
 import type { Paths } from '../../system/paths.ts';
 
 /** Finds, reads and resolves the policy files that apply to a folder. A missing file is not a fault; an unreadable one is. */
@@ -187,7 +188,7 @@ async function readLayer(
   const text = instead?.get(path);
   const bytes = text === undefined ? await readPolicyFile(kind, path) : Buffer.from(text);
   if (bytes === undefined) {
-    await refuseOtherEnding(path);
+    await refuseOtherEnding(kind, path);
     return undefined;
   }
   const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -213,9 +214,9 @@ function parsedOnce(key: string, parse: () => PolicyLayer): PolicyLayer {
 }
 
 /** Somebody wrote a policy and believes that it holds. */
-async function refuseOtherEnding(path: string): Promise<void> {
+async function refuseOtherEnding(kind: PolicyLayer['kind'], path: string): Promise<void> {
   const other = path.replace(/\.yaml$/, '.yml');
-  if (other !== path && (await exists(other))) {
+  if (other !== path && (kind === 'project' ? await exists(other) : mayBeThere(other))) {
     throw new CasemateError('POLICY_INVALID', `${visible(other)}: a policy file of this name is not read`, {
       hint: `Name it ${visible(path)}.`,
     });
@@ -232,6 +233,9 @@ function decode(bytes: Uint8Array, path: string): string {
 
 /** A project's file comes from strangers: no link is followed and no pipe waited for. The user's own may be a link. */
 async function readPolicyFile(kind: PolicyLayer['kind'], path: string): Promise<Uint8Array | undefined> {
+  if (kind !== 'project' && !mayBeThere(path)) {
+    return undefined;
+  }
   const link = kind === 'project' ? constants.O_NOFOLLOW : 0;
   let file: FileHandle;
   try {

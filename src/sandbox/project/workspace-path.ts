@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 
@@ -68,7 +69,7 @@ export async function resolveWorkspace(path: string, bounds: WorkspaceBounds): P
     });
   }
   await refuseWithinProtected(real);
-  await refusePrograms(real, bounds);
+  refusePrograms(real, bounds);
   return real;
 }
 
@@ -98,9 +99,12 @@ async function gitFolderAbove(real: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** What a sandbox writes there would be run on the host, in the place of `runc` or `git`. */
-async function refusePrograms(real: string, { programFolders }: WorkspaceBounds): Promise<void> {
-  const places = await Promise.all(programFolders.map((folder) => realpath(folder).catch(() => folder)));
+/**
+ * What a sandbox writes there would be run on the host, in the place of `runc` or `git`. Looked at in place: so does every
+ * start of a program, with which the whole process waits.
+ */
+function refusePrograms(real: string, { programFolders }: WorkspaceBounds): void {
+  const places = programFolders.map(realFolder);
   const inside = places.find((place) => isWithin(place, real));
   if (inside !== undefined) {
     throw new CasemateError(
@@ -108,6 +112,14 @@ async function refusePrograms(real: string, { programFolders }: WorkspaceBounds)
       `the workspace ${visible(real)} is refused: PATH leads programs of this host to ${visible(inside)}, which lies in it`,
       { hint: 'Take that folder out of PATH and start the daemon anew: casemate daemon stop' },
     );
+  }
+}
+
+function realFolder(folder: string): string {
+  try {
+    return realpathSync.native(folder);
+  } catch {
+    return folder;
   }
 }
 

@@ -3,9 +3,10 @@
 # caller's gets in: a command has one made for it, which ends with it, and this process passes the bytes on. No socket of the
 # caller's does either: gVisor shuts one down when the command lets go of it, for everybody else who has it, too.
 # Arguments: x64|arm64 root|user FOLDER PID ID plain|tty SANDBOX PID-FILE|- PROGRAM OPTION... -- COMMAND ARGUMENT...
-# PID is the sandbox's keeper, PID-FILE will hold the command's number inside. No module is loaded.
+# PID is the sandbox's keeper, PID-FILE will hold the command's number inside. No module but the smallest is loaded: each is
+# waited for at every start and command.
 use strict;
-use warnings;
+BEGIN { $^W = 1 }
 
 # gVisor makes the root of its processes in the folder this names, and the caller's own may be closed to the sandbox's user.
 delete $ENV{TMPDIR};
@@ -19,12 +20,10 @@ my %nr = %{ $all{$machine} };
 # A number: a text would reach the kernel as its address.
 $id += 0;
 
-use constant {
-  PR_SET_PDEATHSIG => 1, PR_SET_NO_NEW_PRIVS => 38, NS_GET_PARENT => 0xb702, O_RDWR => 2, O_NOCTTY => 0400, EINTR => 4, EAGAIN => 11,
-  WNOHANG => 1, F_SETFL => 4, O_NONBLOCK => 04000,
-  TCGETS => 0x5401, TCSETS => 0x5402, TIOCSCTTY => 0x540e, TIOCGWINSZ => 0x5413, TIOCSWINSZ => 0x5414,
-  TIOCGPTN => 0x80045430, TIOCSPTLCK => 0x40045431,
-};
+sub PR_SET_PDEATHSIG () { 1 } sub PR_SET_NO_NEW_PRIVS () { 38 } sub NS_GET_PARENT () { 0xb702 } sub O_RDWR () { 2 }
+sub O_NOCTTY () { 0400 } sub EINTR () { 4 } sub EAGAIN () { 11 } sub WNOHANG () { 1 } sub F_SETFL () { 4 }
+sub O_NONBLOCK () { 04000 } sub TCGETS () { 0x5401 } sub TCSETS () { 0x5402 } sub TIOCSCTTY () { 0x540e }
+sub TIOCGWINSZ () { 0x5413 } sub TIOCSWINSZ () { 0x5414 } sub TIOCGPTN () { 0x80045430 } sub TIOCSPTLCK () { 0x40045431 }
 
 # gVisor finds the sandbox's folder here, as when it was started.
 my $FOLDER_FD = 9;
@@ -92,7 +91,8 @@ sub start {
   call('setresuid', $id, $id, $id) == 0 or stop('user');
   call('prctl', PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 or stop('no new privileges');
   call('prctl', PR_SET_PDEATHSIG, 9, 0, 0, 0);
-  { no warnings; exec { $program[0] } @program }
+  local $^W = 0;
+  { exec { $program[0] } @program }
   stop($program[0]);
 }
 

@@ -17,6 +17,7 @@ export async function filteredProcess(process: OciProcess, choice: GvisorChoice)
 }
 
 const plainPath = 'PATH=/usr/bin:/bin';
+const machine = machineOf(process.arch) ?? 'x64';
 
 function own({ env, args }: OciProcess): readonly string[] {
   return [String(env.length), ...env, ...args];
@@ -25,15 +26,19 @@ function own({ env, args }: OciProcess): readonly string[] {
 /** number of prctl(2) */
 const control = { x64: '157', arm64: '167' } as const;
 
-/** The same for every command of this process. */
 async function front({ refusesAutomountFlag }: GvisorChoice): Promise<readonly string[]> {
-  const machine = machineOf(process.arch) ?? 'x64';
-  const library = refusesAutomountFlag ? statxLibrary(machine).toString('hex') : '-';
-  return [...(await program()), control[machine], listFilter(machine), library];
+  return [...(await beginning()), refusesAutomountFlag ? statxLibrary(machine).toString('hex') : '-'];
 }
 
-const program = askedOnce(async (): Promise<readonly string[]> => {
+/** The same for every command of this process, and some milliseconds to make. */
+const beginning = askedOnce(async (): Promise<readonly string[]> => [
+  ...(await program()),
+  control[machine],
+  listFilter(machine),
+]);
+
+async function program(): Promise<readonly string[]> {
   const text = await readFile(dataFile('engines/oci/gvisor/filtered.pl'), 'utf8');
-  // What is said to readers need not travel.
-  return ['/usr/bin/perl', '-e', text.replaceAll(/^\s*#.*\n/gm, '')];
-});
+  // What is said to readers need not travel, nor what warns who writes it: inside, each module that is read takes milliseconds.
+  return ['/usr/bin/perl', '-e', text.replaceAll(/^\s*(?:#.*|use (?:strict|warnings);)\n|no warnings; /gm, '')];
+}

@@ -1,8 +1,10 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 
 import { CasemateError } from '../../../base/errors.ts';
 import { visible } from '../../../base/text.ts';
 import { readTextIfPresent } from '../../../system/files.ts';
+import { kernelText } from '../../../system/kernel-text.ts';
 import type { ProcessIdentity } from '../../../system/process-identity.ts';
 import { run } from '../../../system/process.ts';
 import type { SandboxSpec } from '../../engine.ts';
@@ -68,7 +70,7 @@ async function serverOf(keeper: ProcessIdentity): Promise<number> {
 /** The places of a sandbox's own mounts, by whether the uppermost mount there is open (`mnt_id` of proc(5), fdinfo). */
 async function lookAt(server: number, { files }: SandboxSpec) {
   const uppermost = mountIds(await readFile(`/proc/${server}/mountinfo`, 'utf8'));
-  const open = await openMounts(server);
+  const open = openMounts(server);
   const places = ['/workspace', '/home/agent', ...files.map(({ target }) => target)];
   const isOpen = (place: string): boolean => open.has(uppermost.get(place) ?? '');
   return { opened: places.filter(isOpen), missing: places.filter((place) => !isOpen(place)) };
@@ -84,8 +86,8 @@ function mountIds(mountinfo: string): ReadonlyMap<string, string> {
   );
 }
 
-async function openMounts(pid: number): Promise<ReadonlySet<string | undefined>> {
-  const names = await readdir(`/proc/${pid}/fdinfo`);
-  const texts = await Promise.all(names.map((name) => readFile(`/proc/${pid}/fdinfo/${name}`, 'utf8').catch(() => '')));
+function openMounts(pid: number): ReadonlySet<string | undefined> {
+  const names = readdirSync(`/proc/${pid}/fdinfo`);
+  const texts = names.map((name) => kernelText(`/proc/${pid}/fdinfo/${name}`) ?? '');
   return new Set(texts.map((text) => /^mnt_id:\s*(\d+)$/m.exec(text)?.[1]));
 }
