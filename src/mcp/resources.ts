@@ -4,6 +4,7 @@ import { posix } from 'node:path';
 import { CasemateError, isCasemateError } from '../base/errors.ts';
 import { gather } from '../base/gather.ts';
 import { visible, visibleJson } from '../base/text.ts';
+import { askOnce } from '../daemon/ask-once.ts';
 import { journalPlace } from '../journal/journal-place.ts';
 import { newestEvents } from '../sandbox/recorded/sandbox-events.ts';
 import { openCommand, runCommand } from './run-command.ts';
@@ -39,16 +40,11 @@ export const resourceTemplates = [
 
 /** The journal of each session. */
 export async function listResources({ connect }: ToolContext) {
-  const client = await connect();
-  try {
-    return (await client.call('ls', {})).map(({ id, name }) => ({
-      uri: `casemate://sessions/${id}/journal`,
-      name: `journal of ${name}`,
-      mimeType: 'application/x-ndjson',
-    }));
-  } finally {
-    client.close();
-  }
+  return (await askOnce(connect, 'ls', {})).map(({ id, name }) => ({
+    uri: `casemate://sessions/${id}/journal`,
+    name: `journal of ${name}`,
+    mimeType: 'application/x-ndjson',
+  }));
 }
 
 /** Throws `USAGE` for an address that is none of ours, `SANDBOX_NOT_FOUND` for a session that is not the caller's. */
@@ -63,8 +59,7 @@ export async function readResource(uri: string, context: ToolContext): Promise<R
 }
 
 async function journalOf(uri: string, session: string, { connect, host }: ToolContext): Promise<ResourceContent> {
-  const client = await connect();
-  const { sandbox, companions } = await client.call('inspect', { name: session }).finally(() => client.close());
+  const { sandbox, companions } = await askOnce(connect, 'inspect', { name: session });
   const sandboxes = [sandbox.id, ...companions.map(({ id }) => id)];
   const records = await newestEvents(journalPlace(host.paths).folder, { sandboxes, limit: journalRecords });
   const lines = records.map((record) => visibleJson(record));

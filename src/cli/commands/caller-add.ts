@@ -8,7 +8,7 @@ import { printJson } from '../printing/output.ts';
 import { callerName } from '../reading/caller-name.ts';
 import { durationOption } from '../reading/make-request.ts';
 import { listOption, parseOptions, pathOption, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
-import { connectDaemon } from '../session/connect.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate caller add`: makes a token for an agent or a program, shown this once. */
 export const run: RunCommand = async (args, context, row) => {
@@ -28,8 +28,7 @@ export const run: RunCommand = async (args, context, row) => {
   }
   const lifeMs = durationOption(parsed, 'expires');
   const policy = pathOption(parsed, 'policy', context.cwd);
-  const client = await connectDaemon(context);
-  const { caller, token } = await client.call('caller-add', { name, role, roots, policy, lifeMs }).finally(() => client.close());
+  const { caller, token } = await askDaemon(context, 'caller-add', { name, role, roots, policy, lifeMs });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { ...caller, token });
     return 0;

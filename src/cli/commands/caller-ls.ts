@@ -2,14 +2,13 @@ import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
-import { connectDaemon } from '../session/connect.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate caller ls`: who may connect over the network; never a token. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
-  const client = await connectDaemon(context);
-  const callers = await client.call('caller-list', {}).finally(() => client.close());
+  const callers = await askDaemon(context, 'caller-list', {});
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, callers);
     return 0;

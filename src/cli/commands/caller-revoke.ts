@@ -3,7 +3,7 @@ import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
-import { connectDaemon } from '../session/connect.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /**
  * `casemate caller revoke`: the token is invalid from now on and what its caller has running ends; its sandboxes stay, stopped.
@@ -11,8 +11,7 @@ import { connectDaemon } from '../session/connect.ts';
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
-  const client = await connectDaemon(context);
-  const answer = await client.call('caller-revoke', { name }).finally(() => client.close());
+  const answer = await askDaemon(context, 'caller-revoke', { name });
   if (!answer.revoked) {
     throw new CasemateError('USAGE', `there is no caller "${visible(name)}"`, { hint: 'See: casemate caller ls' });
   }

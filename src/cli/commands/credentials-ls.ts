@@ -1,17 +1,15 @@
 import { visible } from '../../base/text.ts';
 import type { CredentialView, SourceView } from '../../sandbox/credential-calls/list-credentials.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { ago, printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate credentials ls`: what exists, where it comes from and when it was used; never a value, nor a part of one. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
-  const client = await connectDaemon(context);
-  const views = (await client.call('credential-list', { cwd: context.cwd })).map((view) => withVariables(view, context));
-  client.close();
+  const views = (await askDaemon(context, 'credential-list', { cwd: context.cwd })).map((view) => withVariables(view, context));
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, views);
     return 0;

@@ -1,18 +1,16 @@
 import { visible } from '../../base/text.ts';
 import type { RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { credentialName } from '../asking/secret-input.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate credentials revoke`: cut off when this returns, open streams included. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const name = credentialName(parsed);
   const sandbox = textOption(parsed, 'sandbox');
-  const client = await connectDaemon(context);
-  const answer = await client.call('credential-revoke', { name, sandbox, cwd: context.cwd });
-  client.close();
+  const answer = await askDaemon(context, 'credential-revoke', { name, sandbox, cwd: context.cwd });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, answer);
     return 0;

@@ -1,10 +1,10 @@
 import { visible } from '../../base/text.ts';
 import { checkUse, type CredentialChange } from '../../sandbox/credential-calls/credentials.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { listOption, parseOptions, switchOption, textOption } from '../reading/parse-options.ts';
 import { credentialName, readSecret } from '../asking/secret-input.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate credentials set`: the value goes from the terminal or a pipe to the daemon, which seals it. */
 export const run: RunCommand = async (args, context, row) => {
@@ -13,9 +13,7 @@ export const run: RunCommand = async (args, context, row) => {
   const use = { provider: textOption(parsed, 'provider'), hosts: listOption(parsed, 'host') };
   checkUse(use);
   const value = await readSecret(parsed, context, `Value of ${name} (not shown): `);
-  const client = await connectDaemon(context);
-  const answer = await client.call('credential-set', { name, value, ...use });
-  client.close();
+  const answer = await askDaemon(context, 'credential-set', { name, value, ...use });
   reportChange(context, answer, { json: switchOption(parsed, 'json') });
   return 0;
 };

@@ -1,17 +1,15 @@
 import type { CommandContext, CommandRow } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { requestId } from '../reading/request-id.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate deny`: refuses a waiting request at once, and does not ask about it again for a while. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
   const parsed = parseOptions(row, args);
   const id = requestId(requiredPositionals(parsed, ['ID'])[0]);
   const scope = switchOption(parsed, 'sandbox') ? 'sandbox' : 'while';
-  const client = await connectDaemon(context);
-  await client.call('request-deny', { id, scope });
-  client.close();
+  await askDaemon(context, 'request-deny', { id, scope });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { id, denied: true, scope });
   } else {

@@ -3,18 +3,16 @@ import type { OutsideView } from '../../proof/seen-from-outside.ts';
 import { alarmText, budgetRows } from '../printing/budget-rows.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
 import { describeLogin } from '../printing/describe-login.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { bold, facts, mark, printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { visible } from '../../base/text.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate inspect`: shows a tick only for what a proof's probes see of the running sandbox from outside. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
-  const client = await connectDaemon(context);
-  const answer = await client.call('inspect', { name });
-  client.close();
+  const answer = await askDaemon(context, 'inspect', { name });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, answer);
   } else {

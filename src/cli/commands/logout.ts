@@ -1,15 +1,13 @@
 import type { RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate logout`: ends the login at its server, if that can be reached, and forgets it here. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [agent = ''] = requiredPositionals(parsed, ['AGENT']);
-  const client = await connectDaemon(context);
-  const answer = await client.call('login-remove', { agent });
-  client.close();
+  const answer = await askDaemon(context, 'login-remove', { agent });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, answer);
   } else if (!answer.removed) {

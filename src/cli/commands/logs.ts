@@ -2,18 +2,16 @@ import { CasemateError } from '../../base/errors.ts';
 import { lastLines, readKeptOutput } from '../../sandbox/commands/kept-output.ts';
 import { alarmText } from '../printing/budget-rows.ts';
 import type { RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { printJson } from '../printing/output.ts';
 import { numberOption, parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate logs`: the output of commands without a terminal, stored on the host, shown without control characters. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const tail = numberOption(parsed, 'tail', 1) ?? 200;
-  const client = await connectDaemon(context);
-  const { folder, sandbox } = await client.call('inspect', { name });
-  client.close();
+  const { folder, sandbox } = await askDaemon(context, 'inspect', { name });
   if (sandbox.alarms > 0) {
     context.stderr.write(`${sandbox.name}: ${alarmText(sandbox)}\n`);
   }

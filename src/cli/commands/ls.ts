@@ -1,15 +1,13 @@
 import type { RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { ago, printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate ls`. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
-  const client = await connectDaemon(context);
-  const views = await client.call('ls', {});
-  client.close();
+  const views = await askDaemon(context, 'ls', {});
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, views);
     return 0;

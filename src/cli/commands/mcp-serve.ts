@@ -20,6 +20,7 @@ import {
   textOption,
   type ParsedOptions,
 } from '../reading/parse-options.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate mcp serve`: MCP over HTTP, on loopback unless asked, for callers with tokens, until it is stopped. */
 export const run: RunCommand = async (args, context, row) => {
@@ -36,15 +37,13 @@ export const run: RunCommand = async (args, context, row) => {
     port,
     tools,
     async findCaller(token) {
-      const client = await connectDaemon(context);
-      const { claim } = await client.call('caller-find', { token }).finally(() => client.close());
+      const { claim } = await askDaemon(context, 'caller-find', { token });
       return claim;
     },
     async stillHolds({ token: hash = '' }) {
       try {
         // Nobody starts a daemon only to hear this: where none runs, nothing of a caller does.
-        const client = await connectDaemon(context, { start: 'never' });
-        return (await client.call('caller-find', { hash }).finally(() => client.close())).claim !== undefined;
+        return (await askDaemon(context, 'caller-find', { hash }, { start: 'never' })).claim !== undefined;
       } catch {
         return true;
       }

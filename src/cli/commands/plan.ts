@@ -4,18 +4,16 @@ import { formatBytes, formatDuration } from '../../base/units.ts';
 import { formatFunctions } from '../../policy/judging/format-functions.ts';
 import type { Plan } from '../../sandbox/plan/plan.ts';
 import type { CommandContext, RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { makeRequest } from '../reading/make-request.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate plan`: everything that a start would do, and its hash. Nothing is started. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
-  const client = await connectDaemon(context);
-  const { hash, plan } = await client.call('plan', makeRequest(parsed, context));
-  client.close();
+  const { hash, plan } = await askDaemon(context, 'plan', makeRequest(parsed, context));
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, { hash, plan });
   } else {

@@ -10,13 +10,13 @@ import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 import { propose } from '../../policy/proposing/propose.ts';
 import { requestOfId, requestsFromJournal } from '../../sandbox/requests/denied-requests.ts';
 import type { CommandContext, CommandRow } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { knownSandboxes } from '../reading/journal-filters.ts';
 import { optionalPositionals, parseOptions, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 import { readDestination } from '../reading/read-destination.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 import { requestId } from '../reading/request-id.ts';
 import { proposalTarget, showProposal } from '../asking/show-proposal.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate policy propose`: the smallest rules that would allow what was denied, as YAML and in words; written on request. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
@@ -74,9 +74,7 @@ async function fromJournal(context: CommandContext, sandbox: string): Promise<As
 }
 
 async function fromRequest(context: CommandContext, id: string): Promise<Asked> {
-  const client = await connectDaemon(context);
-  const view = (await client.call('requests', {})).find((one) => one.id === id);
-  client.close();
+  const view = (await askDaemon(context, 'requests', {})).find((one) => one.id === id);
   if (view === undefined) {
     // Of sandboxes that have ended the journal knows what they were denied.
     const past = await requestOfId(journalPlace(context.paths).folder, id);

@@ -6,6 +6,7 @@ import { terminalSafeJson } from '../../base/text.ts';
 import { printJson } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';
 import { requestText } from '../printing/request-text.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate requests`: what was denied and may still be allowed; with --follow each as it arrives, while it waits. */
 export async function run(args: readonly string[], context: CommandContext, row: CommandRow): Promise<number> {
@@ -15,9 +16,7 @@ export async function run(args: readonly string[], context: CommandContext, row:
   if (switchOption(parsed, 'follow')) {
     return await follow(context, json ? 'json' : 'text');
   }
-  const client = await connectDaemon(context);
-  const views = await client.call('requests', {});
-  client.close();
+  const views = await askDaemon(context, 'requests', {});
   if (json) {
     printJson(context.stdout, views);
   } else if (views.length === 0) {

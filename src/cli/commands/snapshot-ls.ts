@@ -3,14 +3,13 @@ import { formatBytes } from '../../base/units.ts';
 import type { RunCommand } from '../command.ts';
 import { printJson, table } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
-import { connectDaemon } from '../session/connect.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate snapshot ls`. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
-  const client = await connectDaemon(context);
-  const snapshots = await client.call('snapshot-list', { name }).finally(() => client.close());
+  const snapshots = await askDaemon(context, 'snapshot-list', { name });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, snapshots);
     return 0;

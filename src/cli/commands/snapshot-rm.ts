@@ -2,15 +2,14 @@ import type { RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
 import { snapshotId } from '../reading/snapshot-id.ts';
-import { connectDaemon } from '../session/connect.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate snapshot rm`. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = '', id = ''] = requiredPositionals(parsed, ['NAME', 'ID']);
   const snapshot = snapshotId(id, name);
-  const client = await connectDaemon(context);
-  const removed = await client.call('snapshot-remove', { name, snapshot }).finally(() => client.close());
+  const removed = await askDaemon(context, 'snapshot-remove', { name, snapshot });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, removed);
   } else {

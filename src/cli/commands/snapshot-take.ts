@@ -3,14 +3,13 @@ import { formatBytes } from '../../base/units.ts';
 import type { RunCommand } from '../command.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption, textOption } from '../reading/parse-options.ts';
-import { connectDaemon } from '../session/connect.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate snapshot take`. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
-  const client = await connectDaemon(context);
-  const taken = await client.call('snapshot-take', { name, label: textOption(parsed, 'label') }).finally(() => client.close());
+  const taken = await askDaemon(context, 'snapshot-take', { name, label: textOption(parsed, 'label') });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, taken);
   } else {

@@ -2,17 +2,15 @@ import { formatBytes, formatDuration } from '../../base/units.ts';
 import type { StatsAnswer } from '../../daemon/protocol.ts';
 import { budgetRows } from '../printing/budget-rows.ts';
 import type { RunCommand } from '../command.ts';
-import { connectDaemon } from '../session/connect.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+import { askDaemon } from '../session/ask-daemon.ts';
 
 /** `casemate stats`. */
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
-  const client = await connectDaemon(context);
-  const answer = await client.call('stats', { name });
-  client.close();
+  const answer = await askDaemon(context, 'stats', { name });
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, answer);
   } else {

@@ -1,8 +1,8 @@
 import type { CommandContext, CommandRow } from '../command.ts';
-import { connectDaemon } from './connect.ts';
 import { queueOption } from '../reading/make-request.ts';
 import { printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';
+import { askDaemon } from './ask-daemon.ts';
 
 /** What `start`, `stop` and `restart` have in common. */
 export async function changeState(
@@ -13,9 +13,7 @@ export async function changeState(
   const parsed = parseOptions(row, args);
   const [name = ''] = requiredPositionals(parsed, ['NAME']);
   const queueMs = method === 'start' ? queueOption(parsed) : undefined;
-  const client = await connectDaemon(context);
-  const view = await (method === 'start' ? client.call(method, { name, queueMs }) : client.call(method, { name }));
-  client.close();
+  const view = await (method === 'start' ? askDaemon(context, method, { name, queueMs }) : askDaemon(context, method, { name }));
   if (switchOption(parsed, 'json')) {
     printJson(context.stdout, view);
   } else {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { askOnce } from '../../daemon/ask-once.ts';
 import type { RequestView } from '../../sandbox/requests/approvals.ts';
 import { missingRule } from '../../policy/proposing/missing-rule.ts';
 import { sessionId } from '../session-view.ts';
@@ -44,22 +45,17 @@ export const explainAccess = tool({
       throw new CasemateError('USAGE', 'method and path go together', { hint: 'Give both, or none.' });
     }
     const request = method === undefined || path === undefined ? undefined : { method, path };
-    const client = await connect();
-    try {
-      const found = await client.call('session-explain', { name: session.sessionId, host, port, request });
-      const missing =
-        found.verdict === 'deny'
-          ? missingRule({ host: found.host, port, request: found.reason === 'function-not-allowed' ? request : undefined })
-          : undefined;
-      return {
-        verdict: found.verdict,
-        ...(found.reason === undefined ? {} : { reason: found.reason }),
-        ...(found.rule === undefined ? {} : { rule: ruleOf(found.rule) }),
-        ...(missing === undefined ? {} : { missing }),
-      };
-    } finally {
-      client.close();
-    }
+    const found = await askOnce(connect, 'session-explain', { name: session.sessionId, host, port, request });
+    const missing =
+      found.verdict === 'deny'
+        ? missingRule({ host: found.host, port, request: found.reason === 'function-not-allowed' ? request : undefined })
+        : undefined;
+    return {
+      verdict: found.verdict,
+      ...(found.reason === undefined ? {} : { reason: found.reason }),
+      ...(found.rule === undefined ? {} : { rule: ruleOf(found.rule) }),
+      ...(missing === undefined ? {} : { missing }),
+    };
   },
 });
 
@@ -109,12 +105,7 @@ export const listDeniedRequests = tool({
   output: z.strictObject({ requests: z.array(denied) }),
   hints: reads,
   async run(input, { connect }) {
-    const client = await connect();
-    try {
-      return { requests: (await client.call('session-requests', { name: input.sessionId })).map(deniedOf) };
-    } finally {
-      client.close();
-    }
+    return { requests: (await askOnce(connect, 'session-requests', { name: input.sessionId })).map(deniedOf) };
   },
 });
 
@@ -139,16 +130,11 @@ export const requestApproval = tool({
   }),
   hints: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async run({ requestId, reason, ...session }, { connect }) {
-    const client = await connect();
-    try {
-      await client.call('session-plead', { name: session.sessionId, id: requestId, reason });
-      return {
-        asked: true as const,
-        granted: false as const,
-        personRuns: [`casemate approve ${requestId}`, `casemate deny ${requestId}`],
-      };
-    } finally {
-      client.close();
-    }
+    await askOnce(connect, 'session-plead', { name: session.sessionId, id: requestId, reason });
+    return {
+      asked: true as const,
+      granted: false as const,
+      personRuns: [`casemate approve ${requestId}`, `casemate deny ${requestId}`],
+    };
   },
 });

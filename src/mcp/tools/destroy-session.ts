@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { askOnce } from '../../daemon/ask-once.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
 
@@ -18,12 +19,7 @@ export const destroySession = tool({
   }),
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
   async run(input, { connect }) {
-    const client = await connect();
-    try {
-      const { name, alreadyGone, removed, kept } = await client.call('destroy', { name: input.sessionId });
-      return { sessionName: name, alreadyGone, removed: [...removed], kept: [...kept] };
-    } finally {
-      client.close();
-    }
+    const { name, alreadyGone, removed, kept } = await askOnce(connect, 'destroy', { name: input.sessionId });
+    return { sessionName: name, alreadyGone, removed: [...removed], kept: [...kept] };
   },
 });

@@ -6,6 +6,7 @@ import type { AgentReport } from '../../agents/print.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { agentOfPlan } from '../../sandbox/plan/plan.ts';
 import { visible, visibleLines } from '../../base/text.ts';
+import { askOnce } from '../../daemon/ask-once.ts';
 import { changesBetween, listFiles } from '../changed-files.ts';
 import { lineReader } from '../line-reader.ts';
 import { openCommand, runCommand } from '../run-command.ts';
@@ -155,19 +156,14 @@ async function agentOf(
   { connect }: ToolContext,
   name: string,
 ): Promise<{ readonly agent: Agent; readonly permissions: 'ask' | 'skip'; readonly mcpFile: string | undefined }> {
-  const client = await connect();
-  try {
-    const { plan } = await client.call('inspect', { name });
-    const agent = agentOfPlan(plan);
-    if (plan.agent === undefined || agent === undefined) {
-      throw new CasemateError('USAGE', 'this session has no agent', {
-        hint: 'Use execute_command, or make a session with an agent.',
-      });
-    }
-    const hasFile = plan.mcpServers !== undefined && agent.serversInHome !== true;
-    const servers = hasFile ? `/home/agent/${mcpFile}` : undefined;
-    return { agent, permissions: plan.agent.permissions, mcpFile: servers };
-  } finally {
-    client.close();
+  const { plan } = await askOnce(connect, 'inspect', { name });
+  const agent = agentOfPlan(plan);
+  if (plan.agent === undefined || agent === undefined) {
+    throw new CasemateError('USAGE', 'this session has no agent', {
+      hint: 'Use execute_command, or make a session with an agent.',
+    });
   }
+  const hasFile = plan.mcpServers !== undefined && agent.serversInHome !== true;
+  const servers = hasFile ? `/home/agent/${mcpFile}` : undefined;
+  return { agent, permissions: plan.agent.permissions, mcpFile: servers };
 }

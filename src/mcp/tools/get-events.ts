@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { z } from 'zod';
 
+import { askOnce } from '../../daemon/ask-once.ts';
 import { journalPlace } from '../../journal/journal-place.ts';
 import { sandboxEvents } from '../../sandbox/recorded/sandbox-events.ts';
 import { sessionId } from '../session-view.ts';
@@ -42,8 +43,7 @@ export const getEvents = tool({
   }),
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async run({ after, limit, waitMs, ...session }, { connect, host, signal }) {
-    const client = await connect();
-    const { sandbox, companions } = await client.call('inspect', { name: session.sessionId }).finally(() => client.close());
+    const { sandbox, companions } = await askOnce(connect, 'inspect', { name: session.sessionId });
     const sandboxes = [sandbox.id, ...companions.map(({ id }) => id)];
     const { folder } = journalPlace(host.paths);
     const endMs = performance.now() + waitMs;

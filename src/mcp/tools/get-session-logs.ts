@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { askOnce } from '../../daemon/ask-once.ts';
 import { endOfKept, lastLines, listKeptOutput } from '../../sandbox/commands/kept-output.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
@@ -29,33 +30,26 @@ export const getSessionLogs = tool({
   }),
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async run({ tail, executionId, ...session }, { connect }) {
-    const client = await connect();
-    try {
-      const { folder } = await client.call('inspect', { name: session.sessionId });
-      const kept = (await listKeptOutput(folder)).filter(
-        ({ execution }) => executionId === undefined || execution === executionId,
-      );
-      let room = maxBytes;
-      let lines = tail;
-      let truncated = false;
-      const entries = [];
-      // The newest first, and of each no more than is shown: many callers ask at one time.
-      for (const { execution, startedMs, size } of kept.toReversed()) {
-        // oxlint-disable-next-line no-await-in-loop -- how much depends on those before
-        const bytes = room === 0 || lines === 0 ? Buffer.alloc(0) : await endOfKept(folder, execution, room);
-        const all = lastLines(bytes, Number.POSITIVE_INFINITY);
-        const shown = lines === 0 ? [] : all.slice(-lines);
-        truncated ||= shown.length < all.length || size > bytes.length;
-        lines -= shown.length;
-        room = Math.max(0, room - bytes.length);
-        if (shown.length > 0) {
-          entries.push({ executionId: execution, startedAt: new Date(startedMs).toISOString(), lines: [...shown] });
-        }
+    const { folder } = await askOnce(connect, 'inspect', { name: session.sessionId });
+    const kept = (await listKeptOutput(folder)).filter(({ execution }) => executionId === undefined || execution === executionId);
+    let room = maxBytes;
+    let lines = tail;
+    let truncated = false;
+    const entries = [];
+    // The newest first, and of each no more than is shown: many callers ask at one time.
+    for (const { execution, startedMs, size } of kept.toReversed()) {
+      // oxlint-disable-next-line no-await-in-loop -- how much depends on those before
+      const bytes = room === 0 || lines === 0 ? Buffer.alloc(0) : await endOfKept(folder, execution, room);
+      const all = lastLines(bytes, Number.POSITIVE_INFINITY);
+      const shown = lines === 0 ? [] : all.slice(-lines);
+      truncated ||= shown.length < all.length || size > bytes.length;
+      lines -= shown.length;
+      room = Math.max(0, room - bytes.length);
+      if (shown.length > 0) {
+        entries.push({ executionId: execution, startedAt: new Date(startedMs).toISOString(), lines: [...shown] });
       }
-      return { entries: entries.toReversed(), truncated };
-    } finally {
-      client.close();
     }
+    return { entries: entries.toReversed(), truncated };
   },
   text: ({ entries }) => entries.flatMap(({ lines }) => lines).join('\n'),
 });

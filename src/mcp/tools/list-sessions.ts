@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { CasemateError } from '../../base/errors.ts';
+import { askOnce } from '../../daemon/ask-once.ts';
 import { sessionOf, sessionView } from '../session-view.ts';
 import { tool } from '../tool.ts';
 
@@ -22,18 +23,13 @@ export const listSessions = tool({
   }),
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async run({ cursor, limit }, { connect }) {
-    const client = await connect();
-    try {
-      const all = (await client.call('ls', {})).map(sessionOf);
-      const from = cursor === undefined ? 0 : all.findIndex((one) => one.sessionId === cursor) + 1;
-      if (cursor !== undefined && from === 0) {
-        throw new CasemateError('USAGE', 'the cursor is of a session that is gone', { hint: 'List from the beginning.' });
-      }
-      const sessions = all.slice(from, from + limit);
-      const last = sessions.at(-1);
-      return { sessions, ...(last !== undefined && from + limit < all.length ? { nextCursor: last.sessionId } : {}) };
-    } finally {
-      client.close();
+    const all = (await askOnce(connect, 'ls', {})).map(sessionOf);
+    const from = cursor === undefined ? 0 : all.findIndex((one) => one.sessionId === cursor) + 1;
+    if (cursor !== undefined && from === 0) {
+      throw new CasemateError('USAGE', 'the cursor is of a session that is gone', { hint: 'List from the beginning.' });
     }
+    const sessions = all.slice(from, from + limit);
+    const last = sessions.at(-1);
+    return { sessions, ...(last !== undefined && from + limit < all.length ? { nextCursor: last.sessionId } : {}) };
   },
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { visible } from '../../base/text.ts';
+import { askOnce } from '../../daemon/ask-once.ts';
 import type { SnapshotView } from '../../daemon/snapshot-protocol.ts';
 import { sessionId } from '../session-view.ts';
 import { tool } from '../tool.ts';
@@ -32,12 +33,7 @@ export const snapshotSession = tool({
   output: snapshot,
   hints: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   async run({ label, ...session }, { connect }) {
-    const client = await connect();
-    try {
-      return shown(await client.call('snapshot-take', { name: session.sessionId, label }));
-    } finally {
-      client.close();
-    }
+    return shown(await askOnce(connect, 'snapshot-take', { name: session.sessionId, label }));
   },
 });
 
@@ -49,12 +45,7 @@ export const listSnapshots = tool({
   output: z.strictObject({ snapshots: z.array(snapshot) }),
   hints: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   async run(input, { connect }) {
-    const client = await connect();
-    try {
-      return { snapshots: (await client.call('snapshot-list', { name: input.sessionId })).map(shown) };
-    } finally {
-      client.close();
-    }
+    return { snapshots: (await askOnce(connect, 'snapshot-list', { name: input.sessionId })).map(shown) };
   },
 });
 
@@ -68,12 +59,7 @@ export const restoreSession = tool({
   output: snapshot,
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
   async run(input, { connect }) {
-    const client = await connect();
-    try {
-      return shown(await client.call('snapshot-restore', { name: input.sessionId, snapshot: input.snapshotId }));
-    } finally {
-      client.close();
-    }
+    return shown(await askOnce(connect, 'snapshot-restore', { name: input.sessionId, snapshot: input.snapshotId }));
   },
 });
 
@@ -85,11 +71,6 @@ export const removeSnapshot = tool({
   output: snapshot,
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
   async run(input, { connect }) {
-    const client = await connect();
-    try {
-      return shown(await client.call('snapshot-remove', { name: input.sessionId, snapshot: input.snapshotId }));
-    } finally {
-      client.close();
-    }
+    return shown(await askOnce(connect, 'snapshot-remove', { name: input.sessionId, snapshot: input.snapshotId }));
   },
 });

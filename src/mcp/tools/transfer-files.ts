@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { CasemateError } from '../../base/errors.ts';
 import { phantomWatch } from '../../credentials/phantom.ts';
 import { visible } from '../../base/text.ts';
+import { askOnce } from '../../daemon/ask-once.ts';
 import { protectedPaths } from '../../sandbox/project/protected-paths.ts';
 import { transferLimits } from '../../workspace/transfer/entries.ts';
 import { readEntries, readTaken, writeEntries } from '../../workspace/transfer/frames.ts';
@@ -90,18 +91,13 @@ interface Moved {
 
 /** What is taken out where nobody says what. Throws `USAGE` where the session has no such folder. */
 async function exportsOf({ sessionId: name, direction }: Input, { connect }: ToolContext): Promise<string> {
-  const client = await connect();
-  try {
-    const { plan } = await client.call('inspect', { name });
-    if (direction === 'to_container' || plan.workspace.layout?.includes('exports') !== true) {
-      throw new CasemateError('USAGE', 'sourcePath is missing', {
-        hint: 'Only out of a session with the folder exports in its layout is there a default: that folder.',
-      });
-    }
-    return '/workspace/exports';
-  } finally {
-    client.close();
+  const { plan } = await askOnce(connect, 'inspect', { name });
+  if (direction === 'to_container' || plan.workspace.layout?.includes('exports') !== true) {
+    throw new CasemateError('USAGE', 'sourcePath is missing', {
+      hint: 'Only out of a session with the folder exports in its layout is there a default: that folder.',
+    });
   }
+  return '/workspace/exports';
 }
 
 async function send(asked: Whole, context: ToolContext): Promise<readonly Moved[]> {
@@ -197,8 +193,7 @@ function lookForStandIns(path: string, found: string[]): (piece: Buffer) => void
 async function tellOf(standIns: readonly string[], { sessionId: name }: Input, { connect }: ToolContext): Promise<void> {
   const [path] = standIns;
   if (path !== undefined) {
-    const client = await connect();
-    await client.call('session-alarm', { name, path }).finally(() => client.close());
+    await askOnce(connect, 'session-alarm', { name, path });
   }
 }
 
