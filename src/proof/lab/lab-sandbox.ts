@@ -10,6 +10,7 @@ import type { Inside, Target } from '../target.ts';
 import { createHand, handCommand, type Hand } from './hand.ts';
 import type { Lab, LabLimits, LabSandbox } from './lab.ts';
 import { createRelay, relayCommand, type Relay } from './relay.ts';
+import { type Inspected } from './told.ts';
 
 /** A sandbox of the lab: made, started and entered through the command line, as a user would. */
 export interface SandboxOptions {
@@ -65,12 +66,6 @@ async function writeLimits({ folder }: Base, name: string, limits: LabLimits): P
   const path = join(folder, `policy-${name}.yaml`);
   await writeFile(path, stringify({ version: 1, limits }));
   return path;
-}
-
-interface Inspected {
-  readonly sandbox: { readonly id: string };
-  readonly plan: Plan;
-  readonly processes: readonly number[];
 }
 
 async function inspect(lab: Base, name: string): Promise<Inspected> {

@@ -1,7 +1,17 @@
 import type { OciProcess } from '../../engines/oci/bundle.ts';
 import type { Plan } from '../../sandbox/plan/plan.ts';
+import { control, type Row } from '../finding.ts';
 
-/** The part of a specification that is the same for every runtime: its processes and their environment. */
+/** The part of a specification that is the same for every runtime: its form, its processes and their environment. */
+
+export function versionRow({ ociVersion }: { readonly ociVersion: string }): Row {
+  return control('read the specification', {
+    expected: 'version 1.0.2',
+    seen: `version ${ociVersion}`,
+    ok: ociVersion === '1.0.2',
+    from: 'outside',
+  });
+}
 
 /** What the environment has beside the plan's: stand-ins of its credentials, and nothing else but the sandbox's own name. */
 export function environmentOf(all: Readonly<Record<string, string>>, { env, credentials }: Plan) {

@@ -10,9 +10,9 @@ import { containerOf, engineRecords } from '../../engines/records.ts';
 import { sha256Of } from '../../policy/hash.ts';
 import { specOf } from '../../sandbox/plan/spec.ts';
 import { none, same } from '../compare.ts';
-import { control, type Row } from '../finding.ts';
+import { type Row } from '../finding.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
-import { environmentOf, processFaults, unknownKeys } from './planned-process.ts';
+import { environmentOf, processFaults, unknownKeys, versionRow } from './planned-process.ts';
 import { gvisorConfigRows } from './running-gvisor.ts';
 
 /**
@@ -57,12 +57,7 @@ export async function configRows(lab: Lab, sandbox: LabSandbox): Promise<readonl
     same('name of the host inside', hostname, nameInside, 'inside'),
     none('what is against the invariants of every specification', configFaults(config, { seccomp: facts.seccomp })),
     none('variables of the first process that neither plan nor credentials name', others),
-    control('read the specification', {
-      expected: 'version 1.0.2',
-      seen: `version ${config.ociVersion}`,
-      ok: config.ociVersion === '1.0.2',
-      from: 'outside',
-    }),
+    versionRow(config),
   ];
 }
 

@@ -29,21 +29,25 @@ export async function dockerConfigRows(lab: Lab, sandbox: LabSandbox): Promise<r
     same('network of the sandbox', `container:${textOf(keeper['Id'])}`, network),
     none('networks that either is in', [...networksOf(keeper), ...networksOf(own)]),
     none('folders of the host beside those of the plan', mountFaults(mountsOf(own), { lab, sandbox, plan })),
-    none(
-      'folders of the host that the keeper can write',
-      mountsOf(keeper)
-        .filter(({ writable }) => writable)
-        .map(({ target }) => target),
-    ),
+    keeperFoldersRow(mountsOf(keeper)),
     same('memory', plan.limits.memoryBytes, limits.memory),
     same('processes', plan.limits.pids, limits.pids),
-    control('the container that was asked about', {
-      expected: `is process ${first}`,
-      seen: `is process ${String(fieldsOf(own['State'])['Pid'])}`,
-      ok: first > 1 && fieldsOf(own['State'])['Pid'] === first,
-      from: 'outside',
-    }),
+    firstProcessRow(first, fieldsOf(own['State'])['Pid']),
   ];
+}
+
+export function keeperFoldersRow(folders: readonly ShownFolder[]): Row {
+  const writable = folders.filter((folder) => folder.writable).map(({ target }) => target);
+  return none('folders of the host that the keeper can write', writable);
+}
+
+export function firstProcessRow(first: number, told: unknown): Row {
+  return control('the container that was asked about', {
+    expected: `is process ${first}`,
+    seen: `is process ${String(told)}`,
+    ok: first > 1 && told === first,
+    from: 'outside',
+  });
 }
 
 function limitsOf(told: Fields): { readonly memory: unknown; readonly pids: unknown } {
@@ -149,13 +153,12 @@ export async function dockerRuntimeRows(lab: Lab, sandbox: LabSandbox): Promise<
       from: 'outside',
     }),
     await hostKernelRow(sandbox),
-    control('that program was told of this container', {
-      expected: 'its id',
-      seen: holds ? 'its id' : 'another',
-      ok: holds,
-      from: 'outside',
-    }),
+    toldRow('that program was told of this container', holds),
   ];
+}
+
+export function toldRow(what: string, holds: boolean): Row {
+  return control(what, { expected: 'its id', seen: holds ? 'its id' : 'another', ok: holds, from: 'outside' });
 }
 
 /** Of its first process, as this host sees it. */

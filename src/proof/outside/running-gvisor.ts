@@ -13,7 +13,7 @@ import { control, type Row } from '../finding.ts';
 import { readProcess } from '../host-view.ts';
 import type { Target } from '../target.ts';
 import { hostProcesses } from './gvisor-processes.ts';
-import { environmentOf, processFaults, unknownKeys } from './planned-process.ts';
+import { environmentOf, processFaults, unknownKeys, versionRow } from './planned-process.ts';
 
 /** Judges the specification that gVisor read and the options it was started with, as `configRows` does for the others. */
 
@@ -40,12 +40,7 @@ export async function gvisorConfigRows({ record, text, plan, target }: Running):
     none('what is against the invariants of every specification', gvisorFaults(config, { seccomp })),
     none('variables of the first process that neither plan nor credentials name', others),
     ...(await optionRows(target)),
-    control('read the specification', {
-      expected: 'version 1.0.2',
-      seen: `version ${config.ociVersion}`,
-      ok: config.ociVersion === '1.0.2',
-      from: 'outside',
-    }),
+    versionRow(config),
   ];
 }
 

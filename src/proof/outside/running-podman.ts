@@ -3,13 +3,21 @@ import { basename, join } from 'node:path';
 import { fieldsOf, numberOf, rowsOf, textOf, type Fields } from '../../engines/docker/read-json.ts';
 import type { Plan } from '../../sandbox/plan/plan.ts';
 import { none, same } from '../compare.ts';
-import { attack, control, type Row } from '../finding.ts';
+import { attack, type Row } from '../finding.ts';
 import { namespaceOf } from '../host-view.ts';
 import { podmanParts, type PodmanPart } from '../lab/docker-view.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { unknownKeys } from './planned-process.ts';
 import { linuxMembers } from './running-config.ts';
-import { hostKernelRow, mountFaults, parentOf, type ShownFolder } from './running-docker.ts';
+import {
+  hostKernelRow,
+  mountFaults,
+  parentOf,
+  type ShownFolder,
+  keeperFoldersRow,
+  firstProcessRow,
+  toldRow,
+} from './running-docker.ts';
 
 /**
  * Compares what Podman gave to the container runtime for a sandbox of the lab with invariants that are written down only here,
@@ -33,19 +41,9 @@ export async function podmanConfigRows(lab: Lab, sandbox: LabSandbox): Promise<r
     none('namespaces that the keeper joins', joined(keeper)),
     await networkRow(first, pidOf(keeper)),
     none('folders of the host beside those of the plan', mountFaults(foldersOf(own), { lab, sandbox, plan })),
-    none(
-      'folders of the host that the keeper can write',
-      foldersOf(keeper)
-        .filter(({ writable }) => writable)
-        .map(({ target }) => target),
-    ),
+    keeperFoldersRow(foldersOf(keeper)),
     ...limitRows(own, plan),
-    control('the container that was asked about', {
-      expected: `is process ${first}`,
-      seen: `is process ${pidOf(own)}`,
-      ok: first > 1 && pidOf(own) === first,
-      from: 'outside',
-    }),
+    firstProcessRow(first, pidOf(own)),
   ];
 }
 
@@ -174,11 +172,6 @@ export async function podmanRuntimeRows(lab: Lab, sandbox: LabSandbox): Promise<
       from: 'outside',
     }),
     await hostKernelRow(sandbox),
-    control('the monitor was told of this container', {
-      expected: 'its id',
-      seen: holds ? 'its id' : 'another',
-      ok: holds,
-      from: 'outside',
-    }),
+    toldRow('the monitor was told of this container', holds),
   ];
 }

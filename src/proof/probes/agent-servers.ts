@@ -11,6 +11,7 @@ import { hosts } from '../lab/hosts.ts';
 import type { Lab } from '../lab/lab.ts';
 import { openCaller, type LabCaller } from '../lab/lab-caller.ts';
 import { createRelay, relayCommand as throughCommand } from '../lab/relay.ts';
+import { listed } from '../lab/told.ts';
 import { seenRow, settle, unseenRow, watch } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 
@@ -70,10 +71,7 @@ async function makeSession(caller: LabCaller, projectPath: string, host: string)
 
 /** Names of the sandboxes that are for servers. */
 async function companions({ casemate }: Lab): Promise<readonly string[]> {
-  const { out } = await casemate(['ls', '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  const all = JSON.parse(out.toString('utf8')) as readonly { readonly name: string; readonly serves?: object }[];
-  return all.filter(({ serves }) => serves !== undefined).map(({ name }) => name);
+  return (await listed(casemate)).filter(({ serves }) => serves !== undefined).map(({ name }) => name);
 }
 
 interface Place {

@@ -6,6 +6,7 @@ import { none } from '../compare.ts';
 import { attack, control, type Row } from '../finding.ts';
 import type { Lab } from '../lab/lab.ts';
 import { bearer, hello, openHttp, type Connected, type HttpSeen, type LabHttp } from '../lab/lab-mcp-http.ts';
+import { sandboxNames } from '../lab/told.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /**
@@ -79,20 +80,14 @@ async function strangers(http: LabHttp, token: string): Promise<readonly Row[]> 
   ];
 }
 
-async function names({ casemate }: Lab): Promise<readonly string[]> {
-  const { out } = await casemate(['ls', '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  return (JSON.parse(out.toString('utf8')) as readonly { readonly name: string }[]).map(({ name }) => name);
-}
-
 /** One that may look and do nothing. */
 async function looking(lab: Lab, http: LabHttp, root: string): Promise<readonly Row[]> {
   const token = await http.add('proof-viewer', '--root', root, '--role', 'viewer');
   const viewer: Connected = { token, session: await http.begin(token) };
-  const before = await names(lab);
+  const before = await sandboxNames(lab.casemate);
   const sees = await http.call(viewer, 'list_sessions', {});
   const made = await http.call(viewer, 'create_session', { projectPath: root, agent: 'none' });
-  const further = (await names(lab)).filter((name) => !before.includes(name));
+  const further = (await sandboxNames(lab.casemate)).filter((name) => !before.includes(name));
   await Promise.all(further.map(async (name) => await lab.casemate(['destroy', name, '--confirm', name])));
   const seen = made.refused === undefined ? 'done' : `refused: ${made.refused.slice(0, 100)}`;
   return [

@@ -8,6 +8,7 @@ import type { Lab } from '../lab/lab.ts';
 import { openCaller, type CallerAnswer, type LabCaller } from '../lab/lab-caller.ts';
 import { privilegeRows } from '../outside/privilege-rows.ts';
 import { statusFields } from '../host-view.ts';
+import { sandboxNames } from '../lab/told.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /**
@@ -42,7 +43,7 @@ export const callerProbes: ProbeTable = {
         const layout = ['imports', 'exports'];
         const made = await caller.call('create_session', { projectPath: project, agent: 'none', layout });
         const ground = { lab, caller, root, project, sessionId: String(made.result['sessionId']) };
-        const before = await names(lab);
+        const before = await sandboxNames(lab.casemate);
         const rows = [
           worksRow('a session of its own', made),
           ...(await confinedRows(ground)),
@@ -52,7 +53,7 @@ export const callerProbes: ProbeTable = {
           ...(await plantings(ground)),
           ...(await widenings(ground)),
         ];
-        const further = (await names(lab)).filter((name) => !before.includes(name));
+        const further = (await sandboxNames(lab.casemate)).filter((name) => !before.includes(name));
         await caller.call('destroy_session', { sessionId: ground.sessionId });
         return { rows: [...rows, none('sandboxes that came of it', further)] };
       } finally {
@@ -70,12 +71,6 @@ function refusedRow(what: string, { refused }: CallerAnswer): Row {
 function worksRow(what: string, { refused }: CallerAnswer, ok = true): Row {
   const seen = refused === undefined ? (ok ? 'done' : 'done, and not seen') : `refused: ${refused.split('\n')[0]?.slice(0, 160)}`;
   return control(what, { expected: 'done', seen, ok: refused === undefined && ok, from: 'outside' });
-}
-
-async function names({ casemate }: Lab): Promise<readonly string[]> {
-  const { out } = await casemate(['ls', '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  return (JSON.parse(out.toString('utf8')) as readonly { readonly name: string }[]).map(({ name }) => name);
 }
 
 const isThere = (path: string): Promise<boolean> =>

@@ -11,6 +11,7 @@ import { containerEngine, dockerParts, labContext } from '../lab/docker-view.ts'
 import type { Lab, LabSandbox } from '../lab/lab.ts';
 import { lyingEngine } from '../lab/lying-engine.ts';
 import { secondHome, type SecondHome } from '../lab/second-home.ts';
+import { processesOf } from '../lab/told.ts';
 import type { Probe, ProbeTable } from '../probe.ts';
 
 /** Engines that make other containers than requested, what others do with such containers, and which of them are ours. */
@@ -77,7 +78,7 @@ async function otherThanAsked(lab: Lab): Promise<readonly Row[]> {
       await (code === 0 ? call(['stop', 'other']) : undefined);
     }
     engine.say(undefined);
-    const left = await ownProcesses(call);
+    const left = await processesOf(call, 'other');
     const { code, err } = await call(['start', 'other']);
     return [
       ...rows,
@@ -94,12 +95,6 @@ async function otherThanAsked(lab: Lab): Promise<readonly Row[]> {
     await home.stop();
     await engine.close();
   }
-}
-
-async function ownProcesses(call: SecondHome['casemate']): Promise<readonly string[]> {
-  const { out } = await call(['inspect', 'other', '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  return (JSON.parse(out.toString('utf8')) as { readonly processes: readonly number[] }).processes.map(String);
 }
 
 /** What others do with the engine: it is on record, and what is not as planned any more ends. */

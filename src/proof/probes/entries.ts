@@ -9,6 +9,7 @@ import { withVisibleCommand } from '../visible-command.ts';
 import { holdCommand } from '../lab/held-command.ts';
 import type { CasemateOptions, Lab, LabSandbox } from '../lab/lab.ts';
 import { readTold, tellingProgram, type Told } from '../lab/told-inside.ts';
+import { inspected } from '../lab/told.ts';
 import { differences, entryView, processInside, withNamespaces, type EntryView } from '../outside/entry-view.ts';
 import { entries, type Entry, type ProbeTable } from '../probe.ts';
 import type { Inside } from '../target.ts';
@@ -138,12 +139,7 @@ async function viewsOf(lab: Lab, { name, nonce, isOwnKernel }: Looked): Promise<
   if (pid === undefined) {
     return { first: undefined, entered: undefined };
   }
-  const { out } = await lab.casemate(['inspect', name, '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  const { processes, namespaces } = JSON.parse(out.toString('utf8')) as {
-    readonly processes: readonly number[];
-    readonly namespaces: Readonly<Record<string, string>>;
-  };
+  const { processes, namespaces } = await inspected(lab.casemate, name);
   const [first] = processes;
   return {
     first: first === undefined ? undefined : withNamespaces(await entryView(first), namespaces),

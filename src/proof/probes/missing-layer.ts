@@ -6,6 +6,7 @@ import { hiddenLayers, hideable, hideableGroups, withoutGroups } from '../lab/hi
 import type { Lab } from '../lab/lab.ts';
 import { hidingLies, lyingEngine } from '../lab/lying-engine.ts';
 import { secondHome, type SecondHome } from '../lab/second-home.ts';
+import { processesOf } from '../lab/told.ts';
 import type { ProbeTable } from '../probe.ts';
 import type { Inside } from '../target.ts';
 import { readOwnLimits } from '../watch/own-limits.ts';
@@ -31,17 +32,19 @@ async function hideLayers(lab: Lab, plan: Plan, uid: number): Promise<readonly R
     await hidden.hide(undefined);
     rows.push(...(await hideGroups(home, hideableGroups(plan, uid))));
     const left = await processesOf(casemate, 'bare');
-    const started = await casemate(['start', 'bare']);
-    await casemate(['destroy', 'bare', '--confirm', 'bare']);
-    const seen = started.code === 0 ? '0' : `${started.code}: ${started.err.toString('utf8').slice(0, 160)}`;
-    return [
-      ...rows,
-      none('processes that were started without a layer', left),
-      control('start where every layer is there', { expected: '0', seen, ok: started.code === 0, from: 'outside' }),
-    ];
+    return [...rows, none(leftOver, left), await wholeRow(casemate)];
   } finally {
     await home.stop();
   }
+}
+
+const leftOver = 'processes that were started without a layer';
+
+async function wholeRow(casemate: SecondHome['casemate'], env = {}): Promise<Row> {
+  const { code, err } = await casemate(['start', 'bare'], { env });
+  await casemate(['destroy', 'bare', '--confirm', 'bare'], { env });
+  const seen = code === 0 ? '0' : `${code}: ${err.toString('utf8').slice(0, 160)}`;
+  return control('start where every layer is there', { expected: '0', seen, ok: code === 0, from: 'outside' });
 }
 
 /** An engine that says that it lacks a layer; each daemon asks once. */
@@ -68,14 +71,7 @@ async function hideFromEngine(lab: Lab, plan: Plan): Promise<readonly Row[]> {
     const left = await processesOf(casemate, 'bare');
     engine.say(undefined);
     await stop();
-    const started = await casemate(['start', 'bare'], { env: engine.env });
-    await casemate(['destroy', 'bare', '--confirm', 'bare'], { env: engine.env });
-    const seen = started.code === 0 ? '0' : `${started.code}: ${started.err.toString('utf8').slice(0, 160)}`;
-    return [
-      ...rows,
-      none('processes that were started without a layer', left),
-      control('start where every layer is there', { expected: '0', seen, ok: started.code === 0, from: 'outside' }),
-    ];
+    return [...rows, none(leftOver, left), await wholeRow(casemate, engine.env)];
   } finally {
     await stop();
     await engine.close();
@@ -136,12 +132,6 @@ function namedRow(what: string, { code, said, wanted, all }: Refusal): Row {
 function layerRow(layer: LayerName, { code, err }: Inside, layers: readonly LayerName[]): Row {
   const what = `start where the layer ${layer} is missing`;
   return namedRow(what, { code, said: err.toString('utf8'), wanted: [layer], all: layers });
-}
-
-async function processesOf(casemate: SecondHome['casemate'], name: string): Promise<readonly string[]> {
-  const { out } = await casemate(['inspect', name, '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  return (JSON.parse(out.toString('utf8')) as { readonly processes: readonly number[] }).processes.map(String);
 }
 
 export const missingLayerProbes: ProbeTable = {

@@ -6,6 +6,7 @@ import { none, same } from '../compare.ts';
 import { control, type Row } from '../finding.ts';
 import type { Lab } from '../lab/lab.ts';
 import { secondHome, type SecondHome } from '../lab/second-home.ts';
+import { inspected } from '../lab/told.ts';
 import type { ProbeTable } from '../probe.ts';
 
 /**
@@ -38,16 +39,12 @@ const plant = String.raw`
   }`;
 
 async function hostsOf({ casemate }: SecondHome, name: string): Promise<readonly string[]> {
-  const { out } = await casemate(['inspect', name, '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  const { plan } = JSON.parse(out.toString('utf8')) as { readonly plan: Plan };
+  const { plan } = await inspected(casemate, name);
   return plan.network.rules.map(({ host }) => host.host);
 }
 
 async function pidsOf({ casemate }: SecondHome, name: string): Promise<number> {
-  const { out } = await casemate(['inspect', name, '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- as above
-  return (JSON.parse(out.toString('utf8')) as { readonly plan: Plan }).plan.limits.pids;
+  return (await inspected(casemate, name)).plan.limits.pids;
 }
 
 async function plantPolicy(lab: Lab, plan: Plan): Promise<readonly Row[]> {

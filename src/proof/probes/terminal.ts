@@ -14,6 +14,7 @@ import { attackInside } from '../lab/attack-inside.ts';
 import { holdCommand } from '../lab/held-command.ts';
 import { hosts } from '../lab/hosts.ts';
 import type { CasemateOptions, Lab, LabSandbox } from '../lab/lab.ts';
+import { deniedRequests } from '../lab/told.ts';
 import { drivingPieces } from '../outside/driving.ts';
 import type { ProbeTable } from '../probe.ts';
 import type { Inside } from '../target.ts';
@@ -168,20 +169,13 @@ async function surfaceRows(lab: Lab, sandbox: LabSandbox, mark: string): Promise
   return rows;
 }
 
-interface Listed {
-  readonly id: string;
-  readonly program?: string | undefined;
-}
-
 /** The denied request whose program calls itself so; also waits for the held command to run. */
 async function requestOf(lab: Lab, { name }: LabSandbox, mark: string): Promise<string> {
   await eventually(async () => {
     const { out } = await lab.casemate(['inspect', name, '--json']);
     return out.toString('utf8').includes(mark) ? true : undefined;
   });
-  const { out } = await lab.casemate(['requests', '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  const views = JSON.parse(out.toString('utf8')) as readonly Listed[];
+  const views = await deniedRequests(lab.casemate);
   return views.find(({ program }) => program?.includes(mark))?.id ?? 'ask-none';
 }
 

@@ -9,6 +9,7 @@ import { none, same } from '../compare.ts';
 import { control, type Row, type Seen } from '../finding.ts';
 import { hosts } from '../lab/hosts.ts';
 import type { Lab, LabSandbox } from '../lab/lab.ts';
+import { deniedRequests } from '../lab/told.ts';
 import { seenRow, settle, unseenRow, watch, watchJournal } from '../oracle.ts';
 import type { ProbeTable } from '../probe.ts';
 import { plantedPolicyProbes } from './planted-policy.ts';
@@ -24,19 +25,6 @@ const { opened, denied, allowed } = hosts;
 function wish(sandbox: LabSandbox, mark: string, path = '/v1/files'): Promise<{ readonly text: string }> {
   const bytes = requestText({ host: opened, method: 'POST', target: `${path}?${mark}`, body: '{}' });
   return callerIn(sandbox).secure({ host: opened }, [bytes], patience);
-}
-
-interface Listed {
-  readonly id: string;
-  readonly state: string;
-  readonly target?: string | undefined;
-  readonly sandbox: string;
-}
-
-async function listed(lab: Lab): Promise<readonly Listed[]> {
-  const { out } = await lab.casemate(['requests', '--json']);
-  // oxlint-disable-next-line no-unsafe-type-assertion -- what this very program prints
-  return JSON.parse(out.toString('utf8')) as readonly Listed[];
 }
 
 /** What an answer to a request would be on the control socket. */
@@ -119,7 +107,7 @@ async function approveFromInside(lab: Lab): Promise<Seen> {
   const id = idForm.exec(text)?.[0] ?? '';
   const answered = await answerFromInside(lab, sandbox, id);
   await wish(sandbox, again);
-  const pending = (await listed(lab)).filter((one) => one.id === id);
+  const pending = (await deniedRequests(lab.casemate)).filter((one) => one.id === id);
   const approvals = (await since()).filter(({ action }) => action === 'ask.approve');
   const approved = await lab.casemate(['approve', id, '--sandbox', '--yes']);
   await wish(sandbox, after);
@@ -190,7 +178,7 @@ async function forgeQuestion(lab: Lab): Promise<Seen> {
     await askWith(sandbox, text);
   }
   // Others may have been denied something, too, and are shown with it.
-  const all = await listed(lab);
+  const all = await deniedRequests(lab.casemate);
   const views = all.filter((view) => view.sandbox === sandbox.id);
   const { out } = await lab.casemate(['requests']);
   const shown = out.toString('utf8');
