@@ -13,14 +13,6 @@ export interface OutsideView {
   readonly rows: readonly Row[];
 }
 
-/** What is known of processes of a sandbox beside it. */
-export interface SeenProcesses {
-  /** host ids of what runs inside, the first process first */
-  readonly processes: readonly number[];
-  /** links of the first one's namespaces, where the engine tells what an ordinary user may not look at; of others empty */
-  readonly namespaces: Readonly<Record<string, string>>;
-}
-
 export async function seenFromOutside(target: Target, uid: number): Promise<readonly OutsideView[]> {
   const quick = Object.entries(chooseProbes({ profile: 'quick' }));
   const views = await Promise.all(

@@ -25,3 +25,11 @@ export interface Target {
   /** host ids of its processes, the first one first; empty where that cannot be told */
   readonly processes: () => Promise<readonly number[]>;
 }
+
+/** What `inspect` tells of the processes of a sandbox. */
+export interface SeenProcesses {
+  /** host ids of what runs inside, the first process first */
+  readonly processes: readonly number[];
+  /** links of the first one's namespaces, where the engine tells what an ordinary user may not look at; of others empty */
+  readonly namespaces: Readonly<Record<string, string>>;
+}

@@ -1,5 +1,5 @@
 import type { Plan } from '../../sandbox/plan/plan.ts';
-import type { SeenProcesses } from '../seen-from-outside.ts';
+import type { SeenProcesses } from '../target.ts';
 import type { Lab } from './lab.ts';
 
 /** What the command line tells with `--json`, of it what probes look at. */
