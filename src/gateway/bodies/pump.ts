@@ -1,8 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 
 import { ContentStream } from './content-stream.ts';
-import type { BodyStep } from './body-steps.ts';
-import { both } from '../../base/both.ts';
+import { passWhole, type BodyStep } from './body-steps.ts';
 import type { Pace } from './pace.ts';
 import { WrittenContent } from './written-content.ts';
 
@@ -31,7 +30,7 @@ export function pump(from: Readable, to: Writable, options: PumpOptions = {}): P
 async function pumpWhole(whole: Buffer, to: Writable, { step, onBytes, pace, beforeEnd }: PumpOptions): Promise<void> {
   onBytes?.(whole.length);
   pace?.take(whole.length);
-  const bytes = step === undefined ? whole : through(step, whole);
+  const bytes = step === undefined ? whole : passWhole(step, whole);
   beforeEnd?.();
   if (to instanceof WrittenContent) {
     to.writeWhole(bytes);
@@ -39,10 +38,6 @@ async function pumpWhole(whole: Buffer, to: Writable, { step, onBytes, pace, bef
     to.on('error', () => undefined);
     to.end(bytes);
   }
-}
-
-function through(step: BodyStep, whole: Buffer): Buffer {
-  return both(step.push(whole), step.finish());
 }
 
 function pumpPieces(from: Readable, to: Writable, options: PumpOptions): Promise<void> {

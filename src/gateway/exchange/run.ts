@@ -4,7 +4,7 @@ import type { Exchange } from '../exchange.ts';
 import type { Outgoing } from '../injection/placing.ts';
 import { judge, type Plan } from './judge.ts';
 import type { Site } from '../live-sandbox.ts';
-import { type Needles, noNeedles, prepareNeedles } from '../secrets/mask.ts';
+import { joinNeedles, type Needles } from '../secrets/mask.ts';
 import type { Effect } from '../records.ts';
 import type { Refusal } from '../refusal.ts';
 
@@ -88,12 +88,7 @@ export function isStillAllowed(exchange: Exchange, site: Site, before: Plan): bo
 
 function needlesOf({ secret, scrub }: Outgoing, { live }: Site): Needles {
   const values = scrub ?? (secret === undefined ? [] : [secret]);
-  const [first, ...more] = values.map(live.needlesOf);
-  return first === undefined
-    ? noNeedles
-    : more.length === 0
-      ? first
-      : prepareNeedles([first, ...more].flatMap(({ sought }) => sought));
+  return joinNeedles(values.map(live.needlesOf));
 }
 
 /** The one line about the end of an exchange that was allowed. */

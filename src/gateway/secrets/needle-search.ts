@@ -5,6 +5,7 @@
 export interface NeedleSet {
   readonly size: number;
   readonly longest: number;
+  readonly shortest: number;
   /** where the first needle stands at or after `from` and which it is; `undefined`: none is there */
   readonly find: (data: Buffer, from: number) => Found | undefined;
   /** where the earliest beginning of a needle starts that reaches the end of `data`; its length when there is none */
@@ -33,10 +34,11 @@ export function needleSet(needles: readonly Needle[]): NeedleSet {
     ({ bytes }) => bytes.length >= block,
   );
   if (unique.length === 0) {
-    return { size: 0, longest: 0, find: () => undefined, partialAt: (data) => data.length };
+    return { size: 0, longest: 0, shortest: 0, find: () => undefined, partialAt: (data) => data.length };
   }
-  const window = Math.min(greatestWindow, ...unique.map(({ bytes }) => bytes.length));
-  const longest = Math.max(...unique.map(({ bytes }) => bytes.length));
+  const lengths = unique.map(({ bytes }) => bytes.length);
+  const [shortest, longest] = [Math.min(...lengths), Math.max(...lengths)];
+  const window = Math.min(greatestWindow, shortest);
   const steps = stepsOf(unique, window);
   const byStart = groupBy(withoutLonger(unique), ({ bytes }) => bytes.toString('latin1', 0, window));
   const sorted = unique.map(({ bytes }) => bytes).toSorted((a, b) => a.compare(b));
@@ -44,6 +46,7 @@ export function needleSet(needles: readonly Needle[]): NeedleSet {
   return {
     size: unique.length,
     longest,
+    shortest,
     find: (data, from) => findIn(data, from, { window, steps, byStart }),
     partialAt: (data, from) => partialIn(data, Math.max(from, data.length - longest + 1, 0), { sorted, beginnings }),
   };
@@ -188,4 +191,16 @@ function placeOf(text: Buffer, sorted: readonly Buffer[]): number {
     }
   }
   return low;
+}
+
+/** Goes over what is found, until `on` says no; answers where the last one ends. */
+export function eachFound(bytes: Buffer, needles: NeedleSet, on: (found: Found) => boolean): number {
+  let from = 0;
+  for (let found = needles.find(bytes, from); found !== undefined; found = needles.find(bytes, from)) {
+    from = found.at + found.length;
+    if (!on(found)) {
+      break;
+    }
+  }
+  return from;
 }

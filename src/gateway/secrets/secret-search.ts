@@ -1,6 +1,6 @@
-import type { BodyStep } from '../bodies/body-steps.ts';
+import { passWhole, type BodyStep } from '../bodies/body-steps.ts';
 import { escapedParts, withoutEscapes } from './escaped-parts.ts';
-import type { Found, NeedleSet } from './needle-search.ts';
+import { eachFound, type NeedleSet } from './needle-search.ts';
 
 /**
  * Searches outgoing content for known secrets. It either breaks the content off before the first one has passed, or masks each.
@@ -35,16 +35,16 @@ export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptio
     }
     return !isStopped;
   };
-  /** Where what may go on ends. */
-  const search = (data: Buffer): number => {
+  /** Where what may go on ends; `isWhole`: nothing follows. */
+  const search = (data: Buffer, isWhole: boolean): number => {
     const from = eachFound(data, needles, ({ at, length, label }) => take(data, label, [at, at + length]));
-    let end = isStopped ? 0 : needles.partialAt(data, from);
+    let end = isStopped ? 0 : isWhole ? data.length : needles.partialAt(data, from);
     for (const { bytes, placeOf, isLast } of isStopped ? [] : escapedParts(data, needles.longest)) {
       const next = eachFound(bytes, needles, ({ at, length, label }) => take(data, label, [placeOf(at), placeOf(at + length)]));
       if (isStopped) {
         return 0;
       }
-      end = isLast ? Math.min(end, placeOf(needles.partialAt(bytes, next))) : end;
+      end = isLast && !isWhole ? Math.min(end, placeOf(needles.partialAt(bytes, next))) : end;
     }
     return end;
   };
@@ -54,7 +54,7 @@ export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptio
         return nothing;
       }
       const data = held.length === 0 ? piece : Buffer.concat([held, piece]);
-      const end = search(data);
+      const end = search(data, false);
       // A copy: the piece may be written over by whoever gave it.
       held = end === data.length || isStopped ? nothing : Buffer.from(data.subarray(end));
       return end === data.length ? data : data.subarray(0, end);
@@ -64,19 +64,14 @@ export function createSecretSearch({ needles, mode, onFound }: SecretSearchOptio
       held = nothing;
       return isStopped ? nothing : rest;
     },
+    whole(content) {
+      // What undoes an escape makes it shorter.
+      if (!isStopped && content.length >= needles.shortest) {
+        search(content, true);
+      }
+      return isStopped ? nothing : content;
+    },
   };
-}
-
-/** Goes over what is found, until `on` says no; answers where the last one ends. */
-function eachFound(bytes: Buffer, needles: NeedleSet, on: (found: Found) => boolean): number {
-  let from = 0;
-  for (let found = needles.find(bytes, from); found !== undefined; found = needles.find(bytes, from)) {
-    from = found.at + found.length;
-    if (!on(found)) {
-      break;
-    }
-  }
-  return from;
 }
 
 /**
@@ -115,6 +110,5 @@ export function maskSecrets(text: string, needles: NeedleSet): string {
 export function maskWhole(whole: Buffer, needles: NeedleSet): { readonly bytes: Buffer; readonly isMasked: boolean } {
   let isMasked = false;
   const step = createSecretSearch({ needles, mode: 'mask', onFound: () => void (isMasked = true) });
-  const [first, rest] = [step.push(whole), step.finish()];
-  return { bytes: rest.length === 0 ? first : Buffer.concat([first, rest]), isMasked };
+  return { bytes: passWhole(step, whole), isMasked };
 }

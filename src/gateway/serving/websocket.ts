@@ -17,7 +17,7 @@ import { answeredFields, passOn, readable } from '../exchange/relay.ts';
 import { finish, type Run } from '../exchange/run.ts';
 import { refuse, type Refusal } from '../refusal.ts';
 import type { UpgradeAnswer } from '../upstream/upstream-request.ts';
-import { createFrameRelay, FrameFault } from '../http/websocket-frames.ts';
+import { createFrameRelay, FrameFault } from '../bodies/websocket-frames.ts';
 
 /**
  * WebSocket (RFC 6455), the one protocol a connection may switch to. Frames are relayed only after the upstream has

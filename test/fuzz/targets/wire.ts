@@ -9,7 +9,7 @@ import { createPushReader } from '../../../src/gateway/git/git-push.ts';
 import { createMask, prepareNeedles } from '../../../src/gateway/secrets/mask.ts';
 import { readHead } from '../../../src/gateway/http/request-head.ts';
 import { requestTrailers } from '../../../src/gateway/exchange/trailers.ts';
-import { createFrameRelay, FrameFault } from '../../../src/gateway/http/websocket-frames.ts';
+import { createFrameRelay, FrameFault } from '../../../src/gateway/bodies/websocket-frames.ts';
 import { clientHello, extension, serverNames } from '../../../src/proof/attacks/client-hello.ts';
 import { frame } from '../../../src/proof/attacks/websocket-frame.ts';
 import { cutInto } from '../../helpers/websocket-bytes.ts';
@@ -135,7 +135,7 @@ const framesTarget: FuzzTarget = {
 };
 
 function relayed(pieces: readonly Buffer[]): { bytes: Buffer; fault: string | undefined } {
-  const relay = createFrameRelay({ sender: 'client', step: () => createMask(needles), maskKey: () => Buffer.alloc(4) });
+  const relay = createFrameRelay({ sender: 'client', step: () => createMask(needles), maskKey: () => 0 });
   const bytes: Buffer[] = [];
   try {
     for (const piece of pieces) {

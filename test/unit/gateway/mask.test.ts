@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { createMask, maskText, prepareNeedles } from '../../../src/gateway/secrets/mask.ts';
+import { passWhole } from '../../../src/gateway/bodies/body-steps.ts';
+import { createMask, joinNeedles, maskText, prepareNeedles } from '../../../src/gateway/secrets/mask.ts';
 import { needlesOf } from '../../../src/gateway/secrets/needles.ts';
 
 const key = 'sk-ant-api03-Abc/+=%20def';
@@ -27,6 +28,7 @@ describe('a secret in a stream', () => {
       fc.property(text, fc.array(fc.nat(200), { maxLength: 12 }), (bytes, at) => {
         const expected = bytes.toString('latin1').replaceAll(/secret-one|secret-two|abab/g, (found) => '*'.repeat(found.length));
         expect(through(cut(bytes, at), needles)).toBe(expected);
+        expect(passWhole(createMask(prepareNeedles(needles)), Buffer.from(bytes)).toString('latin1')).toBe(expected);
       }),
       { numRuns: 2000 },
     );
@@ -51,6 +53,21 @@ describe('a secret in a stream', () => {
       ),
       { numRuns: 1000 },
     );
+  });
+
+  test('of several is found, whichever were asked for before', () => {
+    const [one, two, three] = ['secret-one', 'secret-two', 'secret-three'].map((text) => prepareNeedles([Buffer.from(text)]));
+    for (const [asked, expected] of [
+      [[one, two], '********** ********** secret-three'],
+      [[one, three], '********** secret-two ************'],
+      [[one], '********** secret-two secret-three'],
+      [[one, two], '********** ********** secret-three'],
+      [[], 'secret-one secret-two secret-three'],
+    ] as const) {
+      const needles = joinNeedles(asked.flatMap((part) => part ?? []));
+      expect(maskText('secret-one secret-two secret-three', needles)).toBe(expected);
+      expect(passWhole(createMask(needles), Buffer.from('secret-one secret-two secret-three')).toString()).toBe(expected);
+    }
   });
 
   test('holds back nothing but what may be its beginning', () => {

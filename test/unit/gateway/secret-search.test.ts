@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { passWhole } from '../../../src/gateway/bodies/body-steps.ts';
 import { createKnownSecrets, isTelling } from '../../../src/gateway/secrets/known-secrets.ts';
 import { needleSet } from '../../../src/gateway/secrets/needle-search.ts';
 import { createSecretSearch, secretIn } from '../../../src/gateway/secrets/secret-search.ts';
@@ -44,6 +45,24 @@ describe('known secrets in content on its way out', () => {
         },
       ),
       { numRuns: 200 },
+    );
+  });
+
+  it('what is there as a whole is read as its pieces are', () => {
+    const parts = fc.constantFrom(value, value.slice(0, 9), value.slice(9), '\\u0073', '%73', '%', '\\u00', 'x', '');
+    fc.assert(
+      fc.property(fc.array(parts, { maxLength: 6 }), fc.constantFrom('refuse', 'mask'), (texts, mode) => {
+        const found: string[] = [];
+        const step = createSecretSearch({ needles: knowing(value), mode, onFound: (label) => found.push(label) });
+        const out = passWhole(step, Buffer.from(texts.join(''))).toString();
+        const pieces = through(texts.join(''), [], mode);
+        expect({ out: found.length > 0 && mode === 'refuse' ? '' : out, found }).toEqual({
+          ...pieces,
+          out: pieces.found.length > 0 && mode === 'refuse' ? '' : pieces.out,
+        });
+        expect(mode === 'refuse' && found.length > 0 ? out : '').toBe('');
+      }),
+      { numRuns: 500 },
     );
   });
 

@@ -2,8 +2,11 @@ import { assert, array, asyncProperty, boolean, constantFrom, integer, property,
 import { describe, expect, test } from 'vitest';
 
 import { createMask, prepareNeedles } from '../../../src/gateway/secrets/mask.ts';
-import { createFrameRelay, FrameFault } from '../../../src/gateway/http/websocket-frames.ts';
+import { createFrameRelay, FrameFault } from '../../../src/gateway/bodies/websocket-frames.ts';
+import { phantomSearch } from '../../../src/gateway/secrets/phantom-search.ts';
+import { createSecretSearch } from '../../../src/gateway/secrets/secret-search.ts';
 import { frame } from '../../../src/proof/attacks/websocket-frame.ts';
+import { ownTime } from '../../helpers/own-time.ts';
 import { cutInto, hear } from '../../helpers/websocket-bytes.ts';
 
 const key = Buffer.from([1, 2, 3, 0xfe]);
@@ -69,9 +72,45 @@ describe('frames', () => {
   });
 
   test('are masked with a key of our own', () => {
-    const relay = createFrameRelay({ sender: 'client', maskKey: () => Buffer.from([9, 9, 9, 9]) });
+    const relay = createFrameRelay({ sender: 'client', maskKey: () => 0x09090909 });
     const sent = relay.push(frame({ code: 1, content: Buffer.from('abc'), key }));
     expect(sent).toEqual(frame({ code: 1, content: Buffer.from('abc'), key: Buffer.from([9, 9, 9, 9]) }));
+  });
+});
+
+describe('tiny frames', () => {
+  const phantoms = phantomSearch(Array.from({ length: 20 }, (_, index) => `sk-ant-api03-${index}${'aB3'.repeat(30)}`));
+  const tiny: Readonly<Record<string, readonly Buffer[]>> = {
+    messages: [frame({ code: 1, content: Buffer.from('s'), key })],
+    fragments: [frame({ code: 0, content: Buffer.from('s'), isFinal: false, key })],
+    'fragments between pings': [frame({ code: 0, content: Buffer.from('s'), isFinal: false, key }), frame({ code: 9, key })],
+  };
+  test.each(Object.entries(tiny))('cost what their bytes are worth: %s', (_, frames) => {
+    const relay = createFrameRelay({
+      sender: 'client',
+      step: () => createSecretSearch({ needles: phantoms, mode: 'mask', onFound: () => undefined }),
+    });
+    if (frames[0]?.[0] === 0) {
+      relay.push(frame({ code: 1, isFinal: false, key }));
+    }
+    const piece = Buffer.concat(Array.from({ length: 9000 / frames.length }, () => Buffer.concat(frames)));
+    const spent = ownTime();
+    for (let index = 0; index < 40; index += 1) {
+      relay.push(Buffer.from(piece));
+    }
+    expect(spent()).toBeLessThan(300);
+  });
+
+  test('of one message that came together go on as one; a ping between them keeps its own', () => {
+    const parts = ['a', 'b', 'c'].map((text, index) =>
+      frame({ code: index === 0 ? 1 : 0, content: Buffer.from(text), isFinal: false }),
+    );
+    const ping = frame({ code: 9, content: Buffer.from('p') });
+    const relay = createFrameRelay({ sender: 'server' });
+    const first = relay.push(Buffer.concat([...parts.slice(0, 2), ping, ...parts.slice(2)]));
+    expect(first).toEqual(Buffer.concat([ping, frame({ code: 1, content: Buffer.from('abc'), isFinal: false })]));
+    const last = relay.push(Buffer.concat([parts[2] ?? ping, frame({ code: 8 })]));
+    expect(last).toEqual(Buffer.concat([frame({ code: 0, content: Buffer.from('c'), isFinal: false }), frame({ code: 8 })]));
   });
 });
 
