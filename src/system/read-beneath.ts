@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 
 import { isErrno } from './files.ts';
@@ -99,7 +99,7 @@ async function take(walk: Walk, place: Place): Promise<void> {
   } else if (stats.size > walk.limits.maxFileBytes) {
     refuse(walk, place, `longer than ${walk.limits.maxFileBytes} bytes`);
   } else {
-    await takeFile(walk, place, (stats.mode & 0o100) !== 0);
+    await takeFile(walk, place, stats);
   }
 }
 
@@ -123,17 +123,27 @@ async function takeFolder(walk: Walk, place: Place): Promise<void> {
   }
 }
 
-async function takeFile(walk: Walk, place: Place, executable: boolean): Promise<void> {
-  const buffer = Buffer.alloc(walk.limits.maxFileBytes + 1);
-  const { bytesRead } = await place.handle.read(buffer, 0, buffer.length, 0);
-  if (bytesRead > walk.limits.maxFileBytes) {
+async function takeFile(walk: Walk, place: Place, stats: Stats): Promise<void> {
+  const content = await contentOf(place.handle, stats.size, walk.limits.maxFileBytes);
+  if (content.length > walk.limits.maxFileBytes) {
     refuse(walk, place, `longer than ${walk.limits.maxFileBytes} bytes`);
-  } else if (walk.bytes + bytesRead > walk.limits.maxBytes) {
+  } else if (walk.bytes + content.length > walk.limits.maxBytes) {
     refuse(walk, place, `beyond ${walk.limits.maxBytes} bytes in all`);
   } else {
     walk.files += 1;
-    walk.bytes += bytesRead;
-    walk.found.push({ kind: 'file', path: place.path, content: Buffer.from(buffer.subarray(0, bytesRead)), executable });
+    walk.bytes += content.length;
+    walk.found.push({ kind: 'file', path: place.path, content, executable: (stats.mode & 0o100) !== 0 });
+  }
+}
+
+/** In as much memory as it is long, and one byte more: who fills that has grown meanwhile, and is read anew up to the bound. */
+async function contentOf(handle: FileHandle, size: number, most: number): Promise<Buffer> {
+  for (let length = Math.min(size, most) + 1; ; length = most + 1) {
+    // oxlint-disable-next-line no-await-in-loop -- twice at most
+    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(length), 0, length, 0);
+    if (bytesRead < length || length > most) {
+      return buffer.subarray(0, bytesRead);
+    }
   }
 }
 

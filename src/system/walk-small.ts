@@ -7,8 +7,8 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
  * starting it takes as long as walking some twenty folders here.
  */
 export interface SmallTree {
-  /** whether to list what is in it */
-  readonly entersFolder: (name: string) => boolean;
+  /** whether to list what is in it; the path is relative to the root */
+  readonly entersFolder: (name: string, path: string) => boolean;
   /** of the deepest entries; those of the root have 1 */
   readonly maxDepth?: number | undefined;
 }
@@ -71,7 +71,7 @@ async function take(walk: Walk, entry: Dirent, { own, path: above, depth }: Plac
   const path = above === '' ? name : `${above}/${name}`;
   const isFolder = entry.isDirectory();
   walk.found.push({ path, name, kind: isFolder ? 'folder' : entry.isFile() ? 'file' : 'other' });
-  const isEntered = isFolder && depth + 1 < (walk.maxDepth ?? Infinity) && walk.entersFolder(name);
+  const isEntered = isFolder && depth + 1 < (walk.maxDepth ?? Infinity) && walk.entersFolder(name, path);
   return !name.includes('\u{fffd}') && (!isEntered || (await enter(walk, `${own}/${name}`, { path, depth: depth + 1 })));
 }
 

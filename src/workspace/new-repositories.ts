@@ -3,14 +3,15 @@ import { basename } from 'node:path';
 
 import { run } from '../system/process.ts';
 import { walkSmall } from '../system/walk-small.ts';
+import { leftInGit, type LeftInGit } from './left-in-git.ts';
 
 /**
  * Finds git repositories that appeared in a workspace, or whose settings changed, since a moment. Any git command in one runs
  * what its settings name, and `git status` in a parent whose index lists it as a submodule runs it there too. No mount can
- * protect a name that does not exist yet, so a person is told. The tree is the sandbox's: only names and times are read.
+ * protect a name that does not exist yet, so a person is told. Of those that were there, what was left in their own folder is named.
  */
 export interface NewRepositories {
-  /** folders relative to the workspace, `.` for itself, sorted */
+  /** relative to the workspace, sorted: folders of repositories, and places in a `.git` that was there */
   readonly paths: readonly string[];
   /** `false`: the tree could not be searched to its end */
   readonly complete: boolean;
@@ -38,14 +39,27 @@ export async function newRepositories(
 ): Promise<NewRepositories> {
   const { rows, complete } = (await rowsOfSmall(workspace)) ?? (await rowsOfLarge(workspace, bounds));
   const paths = new Set<string>();
+  const searched = { complete };
   for (const row of rows) {
     // oxlint-disable-next-line no-await-in-loop -- most often none or one
     if (await isNew(workspace, row, sinceMs)) {
       // Names need not be UTF-8; what is shown of such a one is.
       paths.add(row.folder.length === 0 ? '.' : row.folder.toString('utf8'));
+    } else if (row.isFolder && row.name !== head) {
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      const left = await leftIn(workspace, row, sinceMs);
+      left.paths.forEach((path) => paths.add(path));
+      searched.complete &&= left.complete;
     }
   }
-  return { paths: [...paths].toSorted(), complete };
+  return { paths: [...paths].toSorted(), complete: searched.complete };
+}
+
+/** Places in the folder `.git` of a repository that was there, each of which has `.git` in its path. */
+async function leftIn(workspace: string, { folder, name }: Row, sinceMs: number): Promise<LeftInGit> {
+  const own = Buffer.concat([folder, Buffer.from(folder.length === 0 ? name : `/${name}`)]);
+  const { paths, complete } = await leftInGit(Buffer.concat([Buffer.from(`${workspace}/`), own]), sinceMs);
+  return { paths: paths.map((path) => `${own.toString('utf8')}/${path}`), complete };
 }
 
 interface Rows {

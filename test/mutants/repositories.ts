@@ -11,6 +11,14 @@ export const repositoryMutants: readonly Mutant[] = [
     caughtBy: ['repositories.told'],
   },
   {
+    name: 'left-in-git-unsaid',
+    weakens: 'what a sandbox leaves in the own folder of a repository is passed by',
+    file: 'src/workspace/new-repositories.ts',
+    find: '} else if (row.isFolder && row.name !== head) {',
+    replace: '} else if (row.isFolder && row.name === head) {',
+    caughtBy: ['repositories.told'],
+  },
+  {
     name: 'late-repositories-unsaid',
     weakens: 'nobody looks for what was made after the last command had ended',
     file: 'src/sandbox/project/found-repositories.ts',

@@ -35,16 +35,26 @@ export function unstarted(file: string, why: string, cause?: unknown): CasemateE
 }
 
 /** Shown at most, the rest as a number. */
-const shownRepositories = 5;
+const shownPaths = 5;
 
 function repositoryLines({ paths, complete }: NewRepositories): readonly string[] {
-  const more = paths.length > shownRepositories ? ` and ${paths.length - shownRepositories} more` : '';
-  const found =
-    paths.length === 0
-      ? []
-      : [
-          `new or changed git repositories in the workspace: ${paths.slice(0, shownRepositories).map(visible).join(', ')}${more}`,
-          'git there, and `git status` above one that was added, runs programs that its settings name: look at its .git/config first',
-        ];
-  return complete ? found : [...found, 'the workspace could not be searched to its end for new git repositories'];
+  const [left, repositories] = [paths.filter((path) => inOwnFolder.test(path)), paths.filter((path) => !inOwnFolder.test(path))];
+  return [
+    ...linesOf(repositories, [
+      'new or changed git repositories in the workspace',
+      'git there, and `git status` above one that was added, runs programs that its settings name: look at its .git/config first',
+    ]),
+    ...linesOf(left, [
+      'left in the own folder of a git repository in the workspace',
+      'git of this host writes through such links, to places that such a file names, or goes on with what was begun: look at them before you run git there',
+    ]),
+    ...(complete ? [] : ['the workspace could not be searched to its end for new git repositories']),
+  ];
+}
+
+const inOwnFolder = /(?:^|\/)\.git\//i;
+
+function linesOf(paths: readonly string[], [head, meaning]: readonly [string, string]): readonly string[] {
+  const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';
+  return paths.length === 0 ? [] : [`${head}: ${paths.slice(0, shownPaths).map(visible).join(', ')}${more}`, meaning];
 }

@@ -55,8 +55,19 @@ async function namesOfBareRepository(workspace: string): Promise<readonly string
   }
   const isAbsent = (await lstat(join(workspace, 'HEAD')).catch(() => undefined)) === undefined;
   // With all three in place the workspace is a bare repository: its settings lie in the top folder.
-  return isAbsent ? ['HEAD'] : ['commondir', 'config', 'config.worktree', 'hooks', 'modules'];
+  return isAbsent ? ['HEAD'] : [...partsOfBareRepository];
 }
+
+const partsOfBareRepository = [
+  'commondir',
+  'config',
+  'config.worktree',
+  'hooks',
+  'modules',
+  'remotes',
+  'branches',
+  'objects/info/alternates',
+] as const;
 
 /** Absent, or an empty folder: what an earlier start or another sandbox put there. */
 async function isUnused(path: string): Promise<boolean> {

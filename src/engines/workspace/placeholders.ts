@@ -67,9 +67,10 @@ async function removeOne(path: string, placeholder: Listed['placeholder']): Prom
     const stats = await lstat(path);
     if (placeholder === 'folder' && stats.isDirectory()) {
       await rmdir(path);
-    } else if (placeholder === 'socket' && stats.isSocket()) {
-      await unlink(path);
-    } else if (placeholder === 'commondir' && stats.isFile() && stats.size <= 2 && ['', '.\n'].includes(await readPlain(path))) {
+    } else if (
+      (placeholder === 'socket' && stats.isSocket()) ||
+      (stats.isFile() && (await isAsMade(path, placeholder, stats.size)))
+    ) {
       await unlink(path);
     }
   } catch (error) {
@@ -77,6 +78,12 @@ async function removeOne(path: string, placeholder: Listed['placeholder']): Prom
       throw error;
     }
   }
+}
+
+/** Of those that are files: what each holds that says nothing to git. One that was being made holds nothing yet. */
+async function isAsMade(path: string, placeholder: Listed['placeholder'], size: number): Promise<boolean> {
+  const contents: readonly string[] = placeholder === 'commondir' ? ['', '.\n'] : placeholder === 'empty' ? [''] : [];
+  return size <= 2 && contents.length > 0 && contents.includes(await readPlain(path));
 }
 
 async function readPlain(path: string): Promise<string> {

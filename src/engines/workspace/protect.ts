@@ -22,10 +22,10 @@ export interface Protection {
 }
 
 /**
- * What takes the name of an absent path on disk: an empty folder; a socket, which git and readers pass over; or, for
- * `.git/commondir`, a file that says what its absence says.
+ * What takes the name of an absent path on disk: an empty folder; a socket, which git and readers pass over; or, where git
+ * would not, a file that says what its absence says: one line of `.git/commondir`, none of `objects/info/alternates`.
  */
-export type Placeholder = 'folder' | 'socket' | 'commondir';
+export type Placeholder = 'folder' | 'socket' | 'commondir' | 'empty';
 
 /** What is at a path; `other`: a device, a FIFO. */
 export type Entry = 'folder' | 'file' | 'socket' | 'link' | 'other' | 'absent';
@@ -100,6 +100,9 @@ function placeholderFor(path: string): Placeholder {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (path === '.git/commondir' || path.endsWith('/.git/commondir')) {
     return 'commondir';
+  }
+  if (path.endsWith('objects/info/alternates')) {
+    return 'empty';
   }
   return name === 'config' || /.\.[a-z]+$/.test(name) || /^\.[a-z]+rc$/.test(name) ? 'socket' : 'folder';
 }

@@ -70,7 +70,10 @@ export const executeCommand = tool({
     durationMs: z.int(),
     changedRepositories: z
       .array(z.string())
-      .describe('git repositories in the workspace, new or with other settings: look at their .git/config before git runs there'),
+      .describe(
+        'git repositories in the workspace, new or with other settings: look at their .git/config before git runs there; ' +
+          'or places in a `.git`, such as a link, by which git of the host would write, read or run something elsewhere',
+      ),
   }),
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   run: async (asked, context) => await runOneCommand(asked, context),

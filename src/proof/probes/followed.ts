@@ -209,9 +209,9 @@ async function hostFolder(lab: Lab): Promise<string> {
     // oxlint-disable-next-line no-await-in-loop -- a handful
     await mkdir(kind === 'folder' ? path : dirname(path), { recursive: true });
     if (kind === 'file') {
-      const isMoved = name.endsWith('commondir');
+      const text = { '.git/commondir': '.\n', '.git/objects/info/alternates': '' }[name];
       // oxlint-disable-next-line no-await-in-loop -- as above
-      await (isMoved ? writeFile(path, '.\n') : plant(lab, path, 'socket'));
+      await (text === undefined ? plant(lab, path, 'socket') : writeFile(path, text));
     }
   }
   await mkdir(join(folder, 'refs'));

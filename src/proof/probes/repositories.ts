@@ -10,7 +10,8 @@ import type { ProbeTable } from '../probe.ts';
 
 /**
  * Git repositories that a sandbox makes in its workspace (G7): git there runs what their settings name, and no mount can protect
- * a name that does not exist yet. Whoever works in the tree is told, and it is recorded, however and whenever they were made.
+ * a name that does not exist yet. Whoever works in the tree is told, and it is recorded, however and whenever they were made; so
+ * is what is left in the folder of one that was there, by which git of the host would write or run something elsewhere.
  */
 
 /** By the folder that git would take for one; each made by a line of shell in the workspace. */
@@ -26,18 +27,32 @@ const kinds: Readonly<Record<string, string>> = {
 };
 const found = 'workspace.repository';
 
+/** By the place in `.git` that git of the host would go by; each made by a line of shell beside it. */
+const places: Readonly<Record<string, string>> = {
+  'logs/HEAD': 'ln -sf /nowhere logs/HEAD',
+  COMMIT_EDITMSG: 'mkfifo COMMIT_EDITMSG',
+  MERGE_RR: `printf '${'a'.repeat(40)}\\t/nowhere\\0' > MERGE_RR`,
+  'rebase-merge/git-rebase-todo': 'mkdir rebase-merge; echo "exec true" > rebase-merge/git-rebase-todo',
+  // One entry, whose name is ../x
+  index: String.raw`{ printf 'DIRC\0\0\0\2\0\0\0\1'; head -c 60 /dev/zero; printf '\0\4../x'; head -c 26 /dev/zero; } > index`,
+};
+const ordinary =
+  'mkdir -p refs/heads logs; echo x > logs/HEAD; echo x > refs/heads/x; printf "" > MERGE_RR; ln -s /nowhere ../link';
+
 export const repositoryProbes: ProbeTable = {
   'repositories.told': {
     where: 'lab',
-    title: 'make or change a git repository in the workspace without a word: of every kind, and after the command has ended',
+    title:
+      'make or change a git repository in the workspace without a word, or leave what leads git elsewhere: of every kind, and after the command has ended',
     proves: ['G7'],
     profile: 'full',
-    source: 'core.fsmonitor of nested repositories; a bare repository in an ordinary folder; CVE-2022-24765',
+    source:
+      'core.fsmonitor of nested repositories; a bare repository in an ordinary folder; CVE-2022-24765; git(1), SECURITY: a .git folder of somebody else',
     async run(lab) {
       if (lab.twin.target.plan?.workspace.mode === 'readonly') {
         return { notApplicable: 'workspaces are read-only: no repository can be made in one' };
       }
-      return { rows: [...(await toldRows(lab)), ...(await lateRows(lab)), ...(await racingRows(lab))] };
+      return { rows: [...(await toldRows(lab)), ...(await leftRows(lab)), ...(await lateRows(lab)), ...(await racingRows(lab))] };
     },
   },
 };
@@ -71,6 +86,38 @@ async function toldRows(lab: Lab): Promise<readonly Row[]> {
       expected: 'is not told of',
       seen: plain.err.includes('repositor') ? 'is told of' : 'is not told of',
       ok: !plain.err.includes('repositor'),
+      from: 'outside',
+    }),
+  ];
+}
+
+/** In the workspace's own `.git`, in which an agent that commits has to write. */
+async function leftRows(lab: Lab): Promise<readonly Row[]> {
+  const { name, workspace, target } = await lab.make('left-in-git', { start: false });
+  await mkdir(join(workspace, '.git'), { recursive: true });
+  await writeFile(join(workspace, '.git/HEAD'), 'ref: refs/heads/main\n');
+  await lab.give(workspace);
+  await lab.casemate(['start', name]);
+  const inGit = (lines: readonly string[]): readonly string[] => ['sh', '-c', ['cd /workspace/.git', ...lines].join('\n')];
+  const plain = await target.inside(inGit([ordinary]));
+  const since = await watchJournal(lab);
+  const { err } = await target.inside(inGit(Object.values(places)));
+  const subjects = (await since()).filter(({ action }) => action === found).map(({ subject }) => ` ${subject} `);
+  await lab.casemate(['destroy', name, '--confirm', name]);
+  const wanted = Object.keys(places).map((place) => `.git/${place}`);
+  return [
+    none(
+      'places in .git that are not on record',
+      wanted.filter((place) => !subjects.join('').includes(` ${place} `)),
+    ),
+    none(
+      'places in .git that the end of the command does not tell of',
+      wanted.filter((place) => !err.toString('utf8').includes(place)),
+    ),
+    control('what git writes there itself', {
+      expected: 'is not told of',
+      seen: plain.err.includes('.git') ? 'is told of' : 'is not told of',
+      ok: plain.code === 0 && !plain.err.includes('.git'),
       from: 'outside',
     }),
   ];

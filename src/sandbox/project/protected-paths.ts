@@ -14,6 +14,11 @@ export const protectedPaths: readonly string[] = [
   '.git/config.worktree',
   '.git/commondir',
   '.git/modules',
+  // other repositories: `git push` asks old files for one where the settings name none, and runs its hooks; whose contents are
+  // git's own, too, is read and passed on with them
+  '.git/remotes',
+  '.git/branches',
+  '.git/objects/info/alternates',
   // hooks that husky installs lie in the tree itself
   '.husky',
   // editors: tasks and settings that start programs when the folder is opened

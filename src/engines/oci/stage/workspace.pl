@@ -26,7 +26,7 @@ sub parent_of {
 }
 
 # A placeholder keeps the name of an absent protected path taken: a folder, or a socket nobody listens on (git and most
-# tools pass over one, and no reader hangs on it), or git's own way to say nothing. The workspace's owner owns it.
+# tools pass over one, and no reader hangs on it), or a file that says nothing to git. The workspace's owner owns it.
 sub placeholder {
   my ($path, $kind) = @_;
   my ($folder, $name) = parent_of($path);
