@@ -22,8 +22,8 @@ export const functionMutants: readonly Mutant[] = [
     name: 'form-of-any-charset',
     weakens: 'a form whose bytes say another method in another charset is not looked through',
     file: 'src/gateway/exchange/method-in-form.ts',
-    find: 'made === undefined || isOneText(type) ? made',
-    replace: 'made === undefined || isOneText(type) || true ? made',
+    find: 'const isClear = isOneText(type) ||',
+    replace: 'const isClear = isOneText(type) || true ||',
     caughtBy: ['functions.overridden'],
   },
   {

@@ -68,6 +68,7 @@ describe("a key of the caller's own", () => {
   test.each([
     // Servers behind CGI, WSGI or PHP read these as x-api-key and authorization.
     'x_api_key: ATT\r\n',
+    'X.Api+Key: ATT\r\n',
     'X_API-Key: ATT\r\n',
     'proxy_authorization: Basic ATT\r\n',
     'x-goog-api-key: ATT\r\n',

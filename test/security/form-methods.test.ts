@@ -63,6 +63,10 @@ test.each([
   ['in JSON in pieces', 'application/vnd.api+json; charset=UTF-8', ['{"a":"\\"', '","_me', 'thod" ', ': "DEL', 'ETE"}']],
   ['in escaped JSON', 'text/json', ['\n{"\\u005f\\u006Dethod":"\\u0044ELETE"}']],
   ['in JSON twice', 'application/json', ['{"_method":"POST","_method":"DELETE"}']],
+  ['in JSON that says to be text', 'text/plain', ['\xef\xbb\xbf {"_ApplicationId":"a","_met', 'hod":"DELETE"}']],
+  ['in JSON that says to be a form', urlencoded, ['{"_method":"DELETE"}']],
+  ['in JSON without a type', '', [' \n', '{"_method":"DELETE"}']],
+  ['in JSON before the first part', 'multipart/form-data; boundary=XX', ['{"_method":"DELETE"}']],
   ['in JSON as no text', 'application/json', ['{"_method":["DELETE"]}']],
 ])('a form that asks for another method is refused: %s', async (_, type, pieces) => {
   expect(await post(type, pieces)).toMatch(/^HTTP\/1\.1 403 [\s\S]*function-not-allowed/);
@@ -88,6 +92,10 @@ test.each(['utf-16', '"utf-7"', 'utf-8; charset=utf-16le', 'utf-8;charset*=x'])(
   expect(await post(`application/json; charset=${charset}`, ['{}'])).toMatch(/^HTTP\/1\.1 415 [\s\S]*content-not-readable/);
 });
 
+test('text in UTF-16 is refused, for some read JSON in it', async () => {
+  expect(await post('text/plain; charset=utf-16le', ['a'])).toMatch(/^HTTP\/1\.1 415 [\s\S]*content-not-readable/);
+});
+
 test('a type that would be judged and not go on is refused', async () => {
   const type = 'text/plain\r\nConnection: x, Content-Type';
   expect(await post(type, ['_method=DELETE'])).toMatch(/^HTTP\/1\.1 400 [\s\S]*malformed-request/);
@@ -101,7 +109,9 @@ test('content of two types is refused', async () => {
 test('the method that was judged, and all that only looks like another, go on', async () => {
   for (const [type, body] of [
     [urlencoded, 'a=1&_method=post'],
-    [urlencoded, '{"_method":"DELETE"}'],
+    ['text/plain', 'a {"_method":"DELETE"}'],
+    ['text/csv; charset=shift_jis', '_method,DELETE'],
+    ['application/octet-stream', '[{"_method":"DELETE"}]'],
     ['application/json', '{"a":"&_method=DELETE&"}'],
     ['application/json', '{"a":{"_method":"DELETE"},"b":["_method","DELETE"],"c":"_method","_method" : "post"}'],
     ['application/json;charset="utf-8"', '["_method","DELETE",{"_method":"DELETE"}]'],

@@ -1,5 +1,5 @@
 import { hasFunctions } from '../../policy/judging/functions.ts';
-import type { BodyStep } from '../bodies/body-steps.ts';
+import { chain, type BodyStep } from '../bodies/body-steps.ts';
 import { valuesOf } from '../http/fields.ts';
 import { createFormScan, type FieldScan } from '../http/form-scan.ts';
 import { createJsonMemberScan } from '../http/json-member-scan.ts';
@@ -17,39 +17,43 @@ export function methodInForm({ exchange, plan }: Run, stop: (refusal: Refusal) =
     return undefined;
   }
   const { method } = exchange;
-  const scan = scanOf(valuesOf(exchange.fields, 'content-type'), method, {
+  const scans = scansOf(valuesOf(exchange.fields, 'content-type'), method, {
     isSought: isMethodParameter,
     isRefused: (name, value) => isMethodParameter(name) && asksForOther(value, method),
   });
-  if (scan === 'unreadable') {
+  if (scans === 'unreadable') {
     return broken(() =>
       stop(refuse('content-not-readable', 'the content does not say clearly what it is, or where its parts end', plan.rule.id)),
     );
   }
-  return scan === undefined
-    ? undefined
-    : holding(scan, () => {
-        const message = 'a field of the content asks for another method than the one that the rules have judged';
-        stop(refuse('function-not-allowed', message, plan.rule.id));
-      });
+  const refused = (): void => {
+    const message = 'a field of the content asks for another method than the one that the rules have judged';
+    stop(refuse('function-not-allowed', message, plan.rule.id));
+  };
+  return chain(scans.map((scan) => holding(scan, refused)));
 }
 
-function scanOf(types: readonly string[], method: string, scan: FieldScan): Scan | 'unreadable' | undefined {
+function scansOf(types: readonly string[], method: string, scan: FieldScan): readonly Scan[] | 'unreadable' {
   const [type = '', ...more] = types;
   if (more.length > 0) {
     return 'unreadable';
   }
-  const made = scanOfType(type, method, scan);
-  return made === undefined || isOneText(type) ? made : 'unreadable';
+  const form = formScan(type, method, scan);
+  // Laravel reads it in JSON, too, and Express whatever its programs say, all where a POST says so; Parse, whatever its type.
+  const isJson = /json/i.test(type);
+  const json = method === 'POST' ? createJsonMemberScan(scan, { isDeclared: isJson }) : undefined;
+  if (form === 'unreadable') {
+    return form;
+  }
+  const isNeither = form === undefined && !isJson;
+  const isClear = isOneText(type) || (isNeither && !isOfUnicode(type));
+  const scans = [form, json].filter((one) => one !== undefined);
+  return isClear || scans.length === 0 ? scans : 'unreadable';
 }
 
-function scanOfType(type: string, method: string, scan: FieldScan): Scan | 'unreadable' | undefined {
+function formScan(type: string, method: string, scan: FieldScan): Scan | 'unreadable' | undefined {
   if (/multipart\//i.test(type)) {
     return createMultipartScan(type, scan);
-  }
-  // Laravel reads it in JSON, too, and Express whatever its programs say; all of them where a POST says so.
-  if (/json/i.test(type) && method === 'POST') {
-    return createJsonMemberScan(scan);
   }
   // Rack takes a POST that states no type for a form.
   const isForm = /x-www-form-urlencoded/i.test(type) || (type === '' && method === 'POST');
@@ -63,6 +67,11 @@ function isOneText(type: string): boolean {
     stated === 0 ||
     (stated === 1 && /;\s*charset\s*=\s*"?(?:utf-?8|us-ascii|iso-8859-\d{1,2}|latin-?1|windows-125\d)"?\s*(?:;|$)/i.test(type))
   );
+}
+
+/** What reads JSON of any type takes no other charsets (Express). */
+function isOfUnicode(type: string): boolean {
+  return /charset[^;]*utf/i.test(type);
 }
 
 /** Answers where what may go on ends, -1: none of it. `isLast`: nothing follows. */

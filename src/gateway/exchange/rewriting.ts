@@ -7,8 +7,9 @@ import { refuse, type Refusal } from '../refusal.ts';
 
 /** Ways to make some servers use another method or path than the one that a rule judged. */
 
+/** With the name of who made it in front, too: Envoy, Azure. */
 const fields =
-  /^x-(?:http-method|(?:http-)?(?:method|path|url|uri)-override|(?:original|rewrite|override|forwarded)-(?:method|path|prefix|url|uri))$/;
+  /^x-(?:http-method|(?:http-)?(?:method|path|url|uri)-override|(?:[a-z]+-)?(?:original|rewrite|override|forwarded|unencoded)-(?:method|path|prefix|url|uri))$/;
 
 /** Whether a header field does. */
 export function isRewriting(name: string): boolean {

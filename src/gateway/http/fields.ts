@@ -13,10 +13,13 @@ export function fieldsOf(raw: readonly string[]): readonly Field[] {
   return fields;
 }
 
-/** The form in which names are compared: what stands behind CGI, WSGI, Rack or PHP cannot tell `a_b` from `a-b`. */
+/**
+ * The form in which names are compared: what stands behind CGI, WSGI, Rack or PHP cannot tell `a_b` from `a-b`, and some
+ * take every other sign for the same (lighttpd), or the point (PHP's own server).
+ */
 export function foldedField(name: string): string {
   const lowered = name.toLowerCase();
-  return lowered.includes('_') ? lowered.replaceAll('_', '-') : lowered;
+  return /[^a-z0-9-]/.test(lowered) ? lowered.replaceAll(/[^a-z0-9-]/g, '-') : lowered;
 }
 
 export function valuesOf(fields: readonly Field[], name: string): readonly string[] {

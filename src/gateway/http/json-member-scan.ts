@@ -10,6 +10,9 @@ const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
 const colon = 0x3a;
+const openBrace = 0x7b;
+/** Blanks, and the mark of the order of bytes in UTF-8. */
+const beforeText: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d, 0xef, 0xbb, 0xbf]);
 const nesting = new Int8Array(256);
 for (const [letters, deeper] of [
   ['{[', 1],
@@ -25,10 +28,18 @@ interface State extends StringState {
   awaitsName: boolean;
 }
 
-/** Like `createFormScan`. */
-export function createJsonMemberScan(scan: FieldScan): (data: Buffer, isLast: boolean) => number {
+/** Like `createFormScan`. `isDeclared`: it says that it is JSON; else it is one where it begins with an object. */
+export function createJsonMemberScan(
+  scan: FieldScan,
+  { isDeclared = true }: { readonly isDeclared?: boolean } = {},
+): (data: Buffer, isLast: boolean) => number {
   const state: State = { inString: false, isEscaped: false, depth: 0, awaitsName: false };
+  let isObject = isDeclared ? true : undefined;
   return (data, isLast) => {
+    isObject ??= beginsObject(data);
+    if (isObject === false) {
+      return data.length;
+    }
     for (let at = 0; at < data.length;) {
       if (state.inString) {
         at = stringEnd(data, at, state);
@@ -44,6 +55,16 @@ export function createJsonMemberScan(scan: FieldScan): (data: Buffer, isLast: bo
     }
     return data.length;
   };
+}
+
+/** `undefined`: nothing but blanks, and what may stand before a text in Unicode, is there yet. */
+function beginsObject(data: Buffer): boolean | undefined {
+  for (const byte of data) {
+    if (!beforeText.has(byte)) {
+      return byte === openBrace;
+    }
+  }
+  return undefined;
 }
 
 function isNameAt(byte: number, { depth, awaitsName }: State): boolean {
