@@ -1,8 +1,9 @@
 import { isSecretFile } from '../secret-patterns.ts';
 
-/** Places in a home that are never copied, whoever asks: they hold keys, or programs that the host starts by itself. */
+/** Places in a home that hold keys, or programs that the host starts by itself. They are never copied, whoever asks. */
 
-const privateFolders = new Set([
+/** With all that is in them; no workspace lies in one either. */
+export const privateFolders: readonly string[] = [
   '.ssh',
   '.gnupg',
   '.aws',
@@ -14,7 +15,7 @@ const privateFolders = new Set([
   '.thunderbird',
   '.local',
   '.cache',
-]);
+];
 
 /** All of `.config` is more than one program's: what is named there has to be named. */
 const wholeFolders = new Set(['.config']);
@@ -24,7 +25,7 @@ const privateConfig = new Set(['casemate', 'gcloud', 'gh', 'git', 'op', 'systemd
 export function isPrivatePlace(path: string): boolean {
   const [first = '', second = ''] = path.split('/');
   return (
-    privateFolders.has(first) ||
+    privateFolders.includes(first) ||
     wholeFolders.has(path) ||
     (first === '.config' && privateConfig.has(second)) ||
     path.split('/').some(isSecretFile)

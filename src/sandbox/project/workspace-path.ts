@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, sep } from 'node:path';
 
+import { privateFolders } from '../../agents/described/private-places.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { Paths } from '../../system/paths.ts';
@@ -32,20 +33,8 @@ const systemFolders = [
 /** These, but not what is in them. */
 const topFolders = ['/', '/home', '/media', '/mnt', '/opt', '/root', '/srv', '/tmp', '/var', '/var/lib', '/var/tmp'];
 
-/** Folders of a home that hold credentials or what starts by itself; they and everything in them are refused. */
-const privateFolders = [
-  '.ssh',
-  '.gnupg',
-  '.aws',
-  '.azure',
-  '.config',
-  '.docker',
-  '.kube',
-  '.claude',
-  '.codex',
-  '.local',
-  '.cache',
-];
+/** Folders of a home that are refused with everything in them. */
+const homeFolders = [...privateFolders, '.config', '.claude', '.codex'];
 
 export interface WorkspaceBounds {
   readonly paths: Paths;
@@ -135,7 +124,7 @@ export function placeRefusal(real: string, { paths, userHome }: Pick<WorkspaceBo
   if (isWithin(userHome, real)) {
     return 'it holds your home folder, and with it your keys';
   }
-  const hidden = privateFolders.find((folder) => isWithin(real, `${userHome}/${folder}`));
+  const hidden = homeFolders.find((folder) => isWithin(real, `${userHome}/${folder}`));
   if (hidden !== undefined) {
     return `it lies in ~/${hidden}`;
   }
