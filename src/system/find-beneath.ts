@@ -1,6 +1,8 @@
 import { constants } from 'node:fs';
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 
+import { inFolder } from './descend.ts';
+
 /**
  * Finds files by name below a folder that someone else may be changing. It works through open handles: it follows no symbolic
  * link, reads only regular files, and bounds its work. It leaves out what it cannot read.
@@ -89,8 +91,6 @@ async function take(search: Search, folder: FileHandle, name: string, path: stri
   }
 }
 
-/** Through the handle's own entry in /proc the kernel looks the name up in that very folder, wherever it is now. */
 async function openIn(folder: FileHandle, name: string, flags: number): Promise<FileHandle | undefined> {
-  const path = `/proc/self/fd/${folder.fd}/${name}`;
-  return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | flags).catch(() => undefined);
+  return await open(inFolder(folder, name), constants.O_RDONLY | constants.O_NOFOLLOW | flags).catch(() => undefined);
 }

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, type FileHandle } from 'node:fs/promises';
 
+import { inFolder } from './descend.ts';
 import { isErrno } from './files.ts';
 
 /**
@@ -14,7 +15,7 @@ export async function madeFolderIn(
   name: string,
   { opened = open }: { readonly opened?: typeof open | undefined } = {},
 ): Promise<FileHandle> {
-  const path = `/proc/self/fd/${held.fd}/${name}`;
+  const path = inFolder(held, name);
   const isNew = await mkdir(path, 0o755).then(
     () => true,
     (error: unknown) => {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 
+import { descend, inFolder } from './descend.ts';
 import { isErrno } from './files.ts';
 
 /**
@@ -9,21 +10,8 @@ import { isErrno } from './files.ts';
  * contains this one.
  */
 export async function openPlainFolder(path: string): Promise<FileHandle> {
-  let held = await open('/', flags);
-  for (const name of path.split('/').filter((part) => part !== '')) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- each is looked up in the one before
-      const next = await open(`/proc/self/fd/${held.fd}/${name}`, flags);
-      // oxlint-disable-next-line no-await-in-loop -- as above
-      await held.close();
-      held = next;
-    } catch (error) {
-      // oxlint-disable-next-line no-await-in-loop -- the last step
-      await held.close();
-      throw error;
-    }
-  }
-  return held;
+  const names = path.split('/').filter((part) => part !== '');
+  return await descend(await open('/', flags), names, (folder, name) => open(inFolder(folder, name), flags));
 }
 
 /** O_PATH, which Node does not name: a folder that may be entered need not be one that may be listed. */

@@ -1,6 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { open, readdir, type FileHandle } from 'node:fs/promises';
 
+import { inFolder } from './descend.ts';
 import { isErrno } from './files.ts';
 
 /**
@@ -77,9 +78,8 @@ async function descend(walk: Walk, place: Place, names: readonly string[]): Prom
 async function openEntry(walk: Walk, place: Place, name: string): Promise<Place | undefined> {
   const path = place.path === '' ? name : `${place.path}/${name}`;
   try {
-    // Through the handle's own entry in /proc the kernel looks the name up in that very folder, wherever it is now.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    return { handle: await open(`/proc/self/fd/${place.handle.fd}/${name}`, flags), path };
+    return { handle: await open(inFolder(place.handle, name), flags), path };
   } catch (error) {
     if (isErrno(error, 'ELOOP')) {
       walk.found.push({ kind: 'refused', path, why: 'a symbolic link' });

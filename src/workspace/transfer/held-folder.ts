@@ -3,33 +3,22 @@ import { open, type FileHandle } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { descend, inFolder } from '../../system/descend.ts';
 import { isErrno } from '../../system/files.ts';
 import { openPlainFolder } from '../../system/plain-folder.ts';
 
 /**
  * Folders of the host, held open. Someone else, even a sandbox, may be changing their contents, so each name is looked up in the
- * held folder through its entry in /proc, and no symbolic link is followed.
+ * held folder, and no symbolic link is followed.
  */
-
-/** What `name` in a held folder can be opened as. */
-export function inFolder(folder: FileHandle, name: string): string {
-  return `/proc/self/fd/${folder.fd}/${name}`;
-}
 
 /** `root` is real and absolute; `parts` plain names below it. Throws `PATH_INVALID`. */
 export async function openFolder(root: string, parts: readonly string[]): Promise<FileHandle> {
-  let held = await openRoot(root);
-  for (const [index, part] of parts.entries()) {
-    // oxlint-disable-next-line no-await-in-loop -- each is looked up in the one before
-    const next = await open(inFolder(held, part), folderFlags).catch(async (error: unknown) => {
-      await held.close();
+  return await descend(await openRoot(root), parts, (folder, part, index) =>
+    open(inFolder(folder, part), folderFlags).catch((error: unknown) => {
       throw fault(`${root}/${parts.slice(0, index + 1).join('/')}`, error);
-    });
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await held.close();
-    held = next;
-  }
-  return held;
+    }),
+  );
 }
 
 /** No part of its path is a link: it may lie in a sandbox's workspace. */

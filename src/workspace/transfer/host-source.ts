@@ -4,9 +4,10 @@ import { open, readdir, type FileHandle } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { inFolder } from '../../system/descend.ts';
 import { isErrno } from '../../system/files.ts';
 import type { Entry, TransferLimits } from './entries.ts';
-import { fault, inFolder, openFolder } from './held-folder.ts';
+import { fault, openFolder } from './held-folder.ts';
 import { tooMuch } from './frames.ts';
 
 /** Sends files of the host into a sandbox, read through held handles: what was judged is what is sent. */

@@ -4,10 +4,11 @@ import { lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { descend, inFolder } from '../../system/descend.ts';
 import { madeFolderIn } from '../../system/made-folder.ts';
 import { leftBehind, ownMark } from '../../system/owner-mark.ts';
 import type { Entry } from './entries.ts';
-import { fault, inFolder, openFolder } from './held-folder.ts';
+import { fault, openFolder } from './held-folder.ts';
 import type { HostPlace } from './host-source.ts';
 
 /**
@@ -70,21 +71,9 @@ async function removeDrafts(folder: FileHandle): Promise<void> {
 
 /** Folders that are not there are made; each belongs to whom the one above belongs to. */
 async function madeFolder(root: string, parts: readonly string[]): Promise<FileHandle> {
-  let held = await openFolder(root, []);
-  for (const [index, part] of parts.entries()) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- each is made in the one before
-      const next = await step(held, part, `${root}/${parts.slice(0, index + 1).join('/')}`);
-      // oxlint-disable-next-line no-await-in-loop -- as above
-      await held.close();
-      held = next;
-    } catch (error) {
-      // oxlint-disable-next-line no-await-in-loop -- leaves the loop
-      await held.close();
-      throw error;
-    }
-  }
-  return held;
+  return await descend(await openFolder(root, []), parts, (folder, part, index) =>
+    step(folder, part, `${root}/${parts.slice(0, index + 1).join('/')}`),
+  );
 }
 
 async function step(folder: FileHandle, name: string, shown: string): Promise<FileHandle> {

@@ -3,6 +3,7 @@ import { open, readFile, type FileHandle } from 'node:fs/promises';
 
 import { CasemateError } from '../../../base/errors.ts';
 import { visible } from '../../../base/text.ts';
+import { descend, inFolder } from '../../../system/descend.ts';
 import { isErrno } from '../../../system/files.ts';
 import { openPlainFolder } from '../../../system/plain-folder.ts';
 
@@ -21,14 +22,10 @@ export async function openPlace(root: string, names: readonly string[], path: st
   let held = await openPlainFolder(root).catch((error: unknown) => refuse(path, error));
   try {
     const mount = await mountIdOf(held);
-    for (const [index, name] of names.entries()) {
+    held = await descend(held, names, (folder, name, index) => {
       const flags = O_PATH | constants.O_NOFOLLOW | (index < names.length - 1 ? constants.O_DIRECTORY : 0);
-      // oxlint-disable-next-line no-await-in-loop -- each is looked up in the one before
-      const next = await open(`/proc/self/fd/${held.fd}/${name}`, flags);
-      // oxlint-disable-next-line no-await-in-loop -- as above
-      await held.close();
-      held = next;
-    }
+      return open(inFolder(folder, name), flags);
+    });
     const stats = await held.stat();
     if (!stats.isDirectory() && !stats.isFile()) {
       throw new CasemateError(
@@ -42,6 +39,7 @@ export async function openPlace(root: string, names: readonly string[], path: st
     }
     return { handle: held, kind: stats.isDirectory() ? 'folder' : 'file' };
   } catch (error) {
+    // Where a step failed it is closed already; to close it again does nothing.
     await held.close();
     return refuse(path, error);
   }
