@@ -1,5 +1,6 @@
-import { constants, type Dirent } from 'node:fs';
-import { open, readdir, type FileHandle } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, type Dirent } from 'node:fs';
+
+import { listFolder } from './list-folder.ts';
 
 /**
  * Lists a small tree that someone else may be changing, through open handles: it follows no symbolic link and enters no other
@@ -28,16 +29,17 @@ interface Walk extends SmallTree {
   folders: number;
 }
 
-/** `undefined`: too much, an error, or a name that is not UTF-8. */
-export async function walkSmall(root: string, options: SmallTree): Promise<readonly TreeEntry[] | undefined> {
+/** `undefined`: too much, an error, or a name that is not UTF-8. In place: so few folders take less time than to wait for each. */
+export function walkSmall(root: string, options: SmallTree): readonly TreeEntry[] | undefined {
   try {
-    const top = await open(root, constants.O_RDONLY | constants.O_DIRECTORY);
-    const { dev } = await top.stat({ bigint: true }).catch(async (error: unknown) => {
-      await top.close();
-      throw error;
-    });
-    const walk: Walk = { ...options, device: dev, found: [], folders: 1 };
-    return (await list(walk, top, { path: '', depth: 0 })) ? walk.found : undefined;
+    const top = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      const { dev } = fstatSync(top, { bigint: true });
+      const walk: Walk = { ...options, device: dev, found: [], folders: 1 };
+      return list(walk, top, { path: '', depth: 0 }) ? walk.found : undefined;
+    } finally {
+      closeSync(top);
+    }
   } catch {
     return undefined;
   }
@@ -48,47 +50,32 @@ interface Place {
   readonly depth: number;
 }
 
-/** Closes the handle it was given. `false`: it is no small tree. */
-async function list(walk: Walk, folder: FileHandle, place: Place): Promise<boolean> {
-  try {
-    // Through the handle's own entry in /proc the kernel looks into that very folder, wherever it is now.
-    const own = `/proc/self/fd/${folder.fd}`;
-    const entries = await readdir(own, { withFileTypes: true });
-    if (walk.found.length + entries.length > bounds.entries) {
-      return false;
-    }
-    // At once: each step is a short wait, and a workspace that is used has a dozen folders for protected names alone. Every one
-    // has to have ended before this handle is closed, through which they look.
-    const taken = await Promise.allSettled(entries.map(async (entry) => take(walk, entry, { own, ...place })));
-    return taken.every((one) => one.status === 'fulfilled' && one.value);
-  } finally {
-    await folder.close();
-  }
+/** `false`: it is no small tree. */
+function list(walk: Walk, folder: number, place: Place): boolean {
+  // Through the handle's own entry in /proc the kernel looks into that very folder, wherever it is now.
+  const own = `/proc/self/fd/${folder}`;
+  const { entries, isWhole } = listFolder(own, bounds.entries - walk.found.length);
+  return isWhole && entries.every((entry) => take(walk, entry, { own, ...place }));
 }
 
-async function take(walk: Walk, entry: Dirent, { own, path: above, depth }: Place & { readonly own: string }): Promise<boolean> {
+function take(walk: Walk, entry: Dirent, { own, path: above, depth }: Place & { readonly own: string }): boolean {
   const { name } = entry;
   const path = above === '' ? name : `${above}/${name}`;
   const isFolder = entry.isDirectory();
   walk.found.push({ path, name, kind: isFolder ? 'folder' : entry.isFile() ? 'file' : 'other' });
   const isEntered = isFolder && depth + 1 < (walk.maxDepth ?? Infinity) && walk.entersFolder(name, path);
-  return !name.includes('\u{fffd}') && (!isEntered || (await enter(walk, `${own}/${name}`, { path, depth: depth + 1 })));
+  return !name.includes('\u{fffd}') && (!isEntered || enter(walk, `${own}/${name}`, { path, depth: depth + 1 }));
 }
 
-async function enter(walk: Walk, path: string, place: Place): Promise<boolean> {
+function enter(walk: Walk, path: string, place: Place): boolean {
   walk.folders += 1;
-  // Before it is opened: of so many handles at most there is one each.
   if (walk.folders > bounds.folders) {
     return false;
   }
-  const next = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  const { dev } = await next.stat({ bigint: true }).catch(async (error: unknown) => {
-    await next.close();
-    throw error;
-  });
-  if (dev !== walk.device) {
-    await next.close();
-    return true;
+  const next = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    return fstatSync(next, { bigint: true }).dev === walk.device ? list(walk, next, place) : true;
+  } finally {
+    closeSync(next);
   }
-  return await list(walk, next, place);
 }

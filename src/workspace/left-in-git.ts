@@ -1,10 +1,10 @@
-import { constants } from 'node:fs';
-import { lstat, open, readdir } from 'node:fs/promises';
+import { closeSync, constants, lstatSync, openSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 
 import { gitSettings } from '../engines/workspace/git-settings.ts';
+import { listFolder } from '../system/list-folder.ts';
 import { run } from '../system/process.ts';
-import { readBeneath } from '../system/read-beneath.ts';
+import { readPlain } from '../system/read-plain.ts';
 import { walkSmall } from '../system/walk-small.ts';
 import { isRefused, leadsOutside } from './git-index.ts';
 
@@ -29,28 +29,45 @@ interface Searched {
 }
 
 export async function leftInGit(folder: string | Buffer, sinceMs: number): Promise<LeftInGit> {
-  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch(() => undefined);
+  const handle = heldAt(folder);
   try {
-    return handle === undefined ? { paths: [], complete: false } : await leftIn({ held: `/proc/self/fd/${handle.fd}`, sinceMs });
+    return handle === undefined ? { paths: [], complete: false } : await leftIn({ held: `/proc/self/fd/${handle}`, sinceMs });
+  } catch {
+    return { paths: [], complete: false };
   } finally {
-    await handle?.close();
+    if (handle !== undefined) {
+      closeSync(handle);
+    }
   }
 }
 
+function heldAt(folder: string | Buffer): number | undefined {
+  try {
+    return openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch {
+    return undefined;
+  }
+}
+
+/** In place: each is a step of a few microseconds, and every end of a command waits for them. More entries has no `.git` of git's. */
+const mostEntries = 1000;
+
 async function leftIn(searched: Searched): Promise<LeftInGit> {
-  const [links, names] = await Promise.all([linksIn(searched), readdir(searched.held)]);
-  const checks = [...always, ...names.filter((name) => isIndex.test(name)).map((name) => ({ name, isFit: hasFitNames }))];
-  const found = await Promise.all(checks.map(async (check) => await lookAt(searched, check)));
+  const links = await linksIn(searched);
+  const { entries, isWhole } = listFolder(searched.held, mostEntries);
+  const names = entries.map(({ name }) => name).filter((name) => isIndex.test(name));
+  const checks = [...always, ...names.map((name) => ({ name, isFit: hasFitNames }))];
+  const found = checks.map((check) => lookAt(searched, check));
   return {
     paths: [...links.paths, ...checks.flatMap(({ name }, index) => (found[index] === 'unfit' ? [name] : []))].toSorted(),
-    complete: links.complete && !found.includes('unread'),
+    complete: links.complete && isWhole && !found.includes('unread'),
   };
 }
 
 /** What is in it decides, or that it is there at all. */
 interface Check {
   readonly name: string;
-  readonly isFit?: ((content: Buffer, searched: Searched) => boolean | Promise<boolean>) | undefined;
+  readonly isFit?: ((content: Buffer, searched: Searched) => boolean) | undefined;
 }
 
 const isIndex = /^(?:index|sharedindex\..*)$/;
@@ -71,36 +88,40 @@ const always: readonly Check[] = [
 
 const greatestIndex = 64 * 1024 * 1024;
 
-async function lookAt(searched: Searched, { name, isFit }: Check): Promise<'fit' | 'unfit' | 'unread'> {
-  if ((await changedMs(join(searched.held, name))) < searched.sinceMs) {
+function lookAt(searched: Searched, { name, isFit }: Check): 'fit' | 'unfit' | 'unread' {
+  if (changedMs(join(searched.held, name)) < searched.sinceMs) {
     return 'fit';
   }
   if (isFit === undefined) {
     return 'unfit';
   }
-  const content = await contentOf(searched, name, greatestIndex);
+  const content = contentOf(searched, name, greatestIndex);
   // One that came away meanwhile is not there; a link in its place is named as such.
-  return content === undefined ? 'unread' : (await isFit(content, searched)) ? 'fit' : 'unfit';
+  return content === undefined ? 'unread' : isFit(content, searched) ? 'fit' : 'unfit';
 }
 
-async function hasFitNames(content: Buffer, searched: Searched): Promise<boolean> {
-  const settings = gitSettings((await contentOf(searched, 'config', 1024 * 1024))?.toString('utf8') ?? '');
+function hasFitNames(content: Buffer, searched: Searched): boolean {
+  const settings = gitSettings(contentOf(searched, 'config', 1024 * 1024)?.toString('utf8') ?? '');
   const isLong = settings.some((one) => one.section === 'extensions' && one.name === 'objectformat' && one.value === 'sha256');
   return !leadsOutside(content, isLong ? 32 : 20);
 }
 
-async function contentOf({ held }: Searched, name: string, most: number): Promise<Buffer | undefined> {
-  const limits = { maxFiles: 1, maxFileBytes: most, maxBytes: most, maxDepth: 0 };
-  const [found] = await readBeneath(held, name, limits).catch(() => []);
-  return found?.kind === 'file' && found.path === name ? found.content : undefined;
+function contentOf(searched: Searched, name: string, most: number): Buffer | undefined {
+  const read = readPlain(searched.held, name, most);
+  return typeof read === 'string' ? undefined : read;
 }
 
 /** Before everything for what is not there. */
-async function changedMs(path: string): Promise<number> {
-  return await lstat(path).then(
-    (stats) => stats.ctimeMs,
-    () => -1,
-  );
+function changedMs(path: string): number {
+  return statsOf(path)?.ctimeMs ?? -1;
+}
+
+function statsOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
 }
 
 /** Contents of commits and files: git reads and makes them by their hashes alone. */
@@ -108,17 +129,15 @@ const objects = 'objects';
 
 /** Symbolic links, and pipes, at which git would wait for whoever is inside. */
 async function linksIn({ held, sinceMs }: Searched): Promise<LeftInGit> {
-  const entries = await walkSmall(held, { entersFolder: (_, path) => path !== objects });
+  const entries = walkSmall(held, { entersFolder: (_, path) => path !== objects });
   if (entries === undefined) {
     return await linksInLarge(held, sinceMs);
   }
-  const odd = entries.filter(({ kind }) => kind === 'other');
-  const stats = await Promise.all(odd.map(async ({ path }) => await lstat(join(held, path)).catch(() => undefined)));
-  const isLeft = (index: number): boolean => {
-    const one = stats[index];
-    return one !== undefined && !one.isSocket() && one.ctimeMs >= sinceMs;
-  };
-  return { paths: odd.filter((_, index) => isLeft(index)).map(({ path }) => path), complete: true };
+  const left = entries.filter(({ path, kind }) => {
+    const stats = kind === 'other' ? statsOf(join(held, path)) : undefined;
+    return stats !== undefined && !stats.isSocket() && stats.ctimeMs >= sinceMs;
+  });
+  return { paths: left.map(({ path }) => path), complete: true };
 }
 
 const bounds = { env: { PATH: '/usr/bin:/bin' }, timeoutMs: 5000, maxOutputBytes: 1024 * 1024 };

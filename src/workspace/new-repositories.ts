@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { run } from '../system/process.ts';
@@ -37,16 +37,15 @@ export async function newRepositories(
   sinceMs: number,
   bounds: Bounds = defaultBounds,
 ): Promise<NewRepositories> {
-  const { rows, complete } = (await rowsOfSmall(workspace)) ?? (await rowsOfLarge(workspace, bounds));
+  const { rows, complete } = rowsOfSmall(workspace) ?? (await rowsOfLarge(workspace, bounds));
   const paths = new Set<string>();
   const searched = { complete };
   for (const row of rows) {
-    // oxlint-disable-next-line no-await-in-loop -- most often none or one
-    if (await isNew(workspace, row, sinceMs)) {
+    if (isNew(workspace, row, sinceMs)) {
       // Names need not be UTF-8; what is shown of such a one is.
       paths.add(row.folder.length === 0 ? '.' : row.folder.toString('utf8'));
     } else if (row.isFolder && row.name !== head) {
-      // oxlint-disable-next-line no-await-in-loop -- as above
+      // oxlint-disable-next-line no-await-in-loop -- most often none or one
       const left = await leftIn(workspace, row, sinceMs);
       left.paths.forEach((path) => paths.add(path));
       searched.complete &&= left.complete;
@@ -77,10 +76,10 @@ interface Row {
 /** A name of a repository's own folder, for git on a file system that does not tell letters by case, too. */
 const isGit = /^\.git$/i;
 
-async function rowsOfSmall(workspace: string): Promise<Rows | undefined> {
+function rowsOfSmall(workspace: string): Rows | undefined {
   const entries = isGit.test(basename(workspace))
     ? undefined
-    : await walkSmall(workspace, { entersFolder: (name) => !isGit.test(name) });
+    : walkSmall(workspace, { entersFolder: (name) => !isGit.test(name) });
   const rows = entries
     ?.filter(({ name }) => name === head || isGit.test(name))
     .map(({ path, name, kind }) => {
@@ -110,37 +109,38 @@ function rowsOf(output: Buffer): readonly Row[] {
 }
 
 /** What git takes for a repository: something named `.git`, or HEAD with objects and refs or a `commondir` beside it. */
-async function isNew(workspace: string, { isFolder, folder, name }: Row, sinceMs: number): Promise<boolean> {
+function isNew(workspace: string, { isFolder, folder, name }: Row, sinceMs: number): boolean {
   // The workspace's own `.git` is protected, and its folder changes with every commit.
   if (name !== head && folder.length === 0) {
     return false;
   }
   const at = (...names: readonly string[]): Buffer =>
     Buffer.concat([Buffer.from(`${workspace}/`), folder, Buffer.from(names.map((part) => `/${part}`).join(''))]);
-  const has = async (path: Buffer): Promise<boolean> => (await timeOf(path, 'ctimeMs')) > 0;
+  const has = (path: Buffer): boolean => timeOf(path, 'ctimeMs') > 0;
   if (name !== head && !isFolder) {
-    return (await timeOf(at(name), 'ctimeMs')) >= sinceMs;
+    return timeOf(at(name), 'ctimeMs') >= sinceMs;
   }
   const isBare = name === head;
-  if (isBare && !(await has(at('commondir'))) && !((await has(at('objects'))) && (await has(at('refs'))))) {
+  if (isBare && !has(at('commondir')) && !(has(at('objects')) && has(at('refs')))) {
     return false;
   }
   const inside = isBare ? [] : [name];
-  const times = await Promise.all([
+  const times = [
     ...settings.map((file) => timeOf(at(...inside, file), 'ctimeMs')),
     // born, not changed: a commit changes these
     timeOf(isBare ? at('objects') : at(name), 'birthtimeMs'),
-  ]);
+  ];
   return times.some((time) => time >= sinceMs);
 }
 
 /** What names programs, or says where that is read. */
 const settings = ['config', 'config.worktree', 'commondir', 'hooks'];
 
-/** 0 of what is not there. */
-async function timeOf(path: Buffer, which: 'ctimeMs' | 'birthtimeMs'): Promise<number> {
-  return await lstat(path).then(
-    (stats) => stats[which],
-    () => 0,
-  );
+/** 0 of what is not there. In place, as the walk: each end of a command waits for it. */
+function timeOf(path: Buffer, which: 'ctimeMs' | 'birthtimeMs'): number {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.[which] ?? 0;
+  } catch {
+    return 0;
+  }
 }

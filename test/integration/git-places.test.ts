@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -46,7 +46,7 @@ async function configured(text: string, files: Readonly<Record<string, string>> 
     await writeFile(join(path, name), content);
   }
   await writeFile(join(path, '.git/config'), plain + text.replaceAll('TOP', path));
-  return await placesNamedByGit({ workspace: path, top: '' });
+  return placesNamedByGit({ workspace: path, top: '' });
 }
 
 describe('a folder of hooks', () => {
@@ -90,7 +90,7 @@ describe('a folder of hooks', () => {
     expect(await configured(`[include] path = ${shared}\n`)).toEqual(['.githooks']);
     await mkdir(join(path, 'sub/.git'), { recursive: true });
     await writeFile(join(path, 'sub/.git/config'), `[include] path = ${shared}\n`);
-    expect(await placesNamedByGit({ workspace: path, top: 'sub' })).toEqual([]);
+    expect(placesNamedByGit({ workspace: path, top: 'sub' })).toEqual([]);
     // Regular by its kind, and not to be read.
     expect(await configured('[include] path = /proc/kmsg\n[include] path = /dev/null\n')).toEqual([]);
   });
@@ -103,7 +103,7 @@ describe('a folder of hooks', () => {
     await git('worktree', 'add', '-q', linked);
     path = linked;
     await git('config', '--worktree', 'core.fsmonitor', './tools/monitor');
-    expect(await placesNamedByGit({ workspace: linked, top: '' })).toEqual(['.githooks', 'tools/monitor']);
+    expect(placesNamedByGit({ workspace: linked, top: '' })).toEqual(['.githooks', 'tools/monitor']);
   });
 
   it('is found where the workspace is a part of the repository', async () => {
@@ -121,7 +121,7 @@ describe('a folder of hooks', () => {
     await mkdir(path);
     await git('init', '-q');
     await git('config', 'core.hooksPath', 'hooks');
-    expect(await placesNamedByGit({ workspace: top, top: 'sub' })).toEqual(['sub/hooks']);
+    expect(placesNamedByGit({ workspace: top, top: 'sub' })).toEqual(['sub/hooks']);
   });
 });
 
@@ -207,5 +207,49 @@ describe('a repository that a sandbox made to hold up the next start', () => {
       await writeFile(join(path, name, '.git/config'), plain + naming(1800));
     }
     await expect(nestedPaths(path, ['.git/config'])).rejects.toMatchObject({ code: 'PATH_INVALID' });
+  });
+});
+
+/** an ordinary user that every Debian has; root passes over modes */
+const nobody = 65_534;
+const isRoot = process.geteuid?.() === 0;
+const asUser = isRoot ? { uid: nobody, gid: nobody } : {};
+const sources = join(import.meta.dirname, '../../src/engines/workspace/nested-paths.ts');
+// The checkout may lie where an ordinary user cannot go.
+const reached = await run('cat', [sources], { env, ...asUser });
+
+describe.skipIf(reached.exitCode !== 0)('a folder that a sandbox closed to the ordinary user whose it is', () => {
+  const found = async (): Promise<string> => {
+    const code =
+      `const { nestedPaths } = await import(${JSON.stringify(sources)});` +
+      `await nestedPaths(${JSON.stringify(path)}, ['.git/config']).then((rows) => console.log(rows.join(' ')), (error) => console.log(error.message));`;
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { env, cwd: '/', ...asUser });
+    return stdout.toString();
+  };
+  const shell = async (script: string): Promise<void> => {
+    expect((await run('sh', ['-c', script], { env, cwd: path, ...asUser })).stderr.toString()).toBe('');
+  };
+
+  it('is named, and not passed by with all that is to be protected in it', async () => {
+    path = await mkdtemp('/var/tmp/casemate-closed-');
+    if (isRoot) {
+      await chown(path, nobody, nobody);
+    }
+    try {
+      await shell('mkdir -p packages/a/.git; touch packages/a/.git/config');
+      expect(await found()).toContain('packages/a/.git/config');
+      for (const mode of ['000', '600', '300']) {
+        await shell(`chmod ${mode} packages`);
+        expect(await found()).toContain("the workspace's folder packages cannot be looked into");
+      }
+      // A folder of somebody else's, who alone could open it, as data of a database may be.
+      await shell('chmod 700 packages');
+      if (isRoot) {
+        await mkdir(join(path, 'data'), { mode: 0o700 });
+        expect(await found()).toContain('packages/a/.git/config');
+      }
+    } finally {
+      await run('rm', ['-rf', path], { env });
+    }
   });
 });

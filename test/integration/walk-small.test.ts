@@ -29,7 +29,9 @@ describe('a small tree', () => {
 
   const lines = async (): Promise<readonly string[] | undefined> => {
     const letters = { folder: 'd', file: 'f', other: 'o' } as const;
-    return (await walkSmall(root, everything))?.map(({ kind, path }) => `${letters[kind]} ${path}`).toSorted();
+    return walkSmall(root, everything)
+      ?.map(({ kind, path }) => `${letters[kind]} ${path}`)
+      .toSorted();
   };
 
   async function byFind(): Promise<readonly string[]> {
@@ -73,12 +75,12 @@ describe('a small tree', () => {
   });
 
   it('is not what is not there', async () => {
-    expect(await walkSmall(join(root, 'absent'), everything)).toBeUndefined();
+    expect(walkSmall(join(root, 'absent'), everything)).toBeUndefined();
   });
 
   it('ends where another file system begins', async () => {
     // /proc has folders of other file systems below it, e.g. /proc/sys/fs/binfmt_misc; /dev has /dev/pts and /dev/shm.
-    const found = await walkSmall('/dev', { entersFolder: (name) => name === 'shm' || name === 'pts' });
+    const found = walkSmall('/dev', { entersFolder: (name) => name === 'shm' || name === 'pts' });
     const paths = (found ?? []).map(({ path }) => path);
     expect(paths).toContain('pts');
     expect(paths.filter((path) => path.startsWith('pts/'))).toEqual([]);
@@ -100,7 +102,7 @@ describe('a small tree', () => {
     for (let n = 0; n < 30; n += 1) {
       await mkdir(join(root, 'pkg', `${n}`));
     }
-    expect(await walkSmall(root, everything)).toBeUndefined();
+    expect(walkSmall(root, everything)).toBeUndefined();
     expect(await look()).toEqual(small);
   });
 

@@ -63,8 +63,8 @@ export const workspaceFileMutants: readonly Mutant[] = [
     name: 'hooks-elsewhere-free',
     weakens: 'a folder of hooks that the settings of git name is not protected',
     file: 'src/engines/workspace/nested-paths.ts',
-    find: '...(await placesOfRepositories(workspace, found)), ',
-    replace: '...(await placesOfRepositories(workspace, found)).slice(0, 0), ',
+    find: '...placesOfRepositories(workspace, found), ',
+    replace: '...placesOfRepositories(workspace, found).slice(0, 0), ',
     caughtBy: ['protect.existing'],
   },
   {

@@ -1,11 +1,10 @@
-import { constants } from 'node:fs';
-import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
+import { constants, fstatSync, lstatSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
 import { isAbsolute, join, normalize, relative, resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { isErrno } from '../../system/files.ts';
-import { readBeneath } from '../../system/read-beneath.ts';
+import { listFolder } from '../../system/list-folder.ts';
+import { closeHeld, contentOf, openOrNothing, readPlain, type Plain } from '../../system/read-plain.ts';
 import { gitSettings, namedBy, wordsOf } from './git-settings.ts';
 
 /**
@@ -38,24 +37,22 @@ const mostFiles = 64;
 const mostNamed = 2000;
 
 /** Relative to the workspace. Throws `PATH_INVALID` for settings that are too long or too many to be known. */
-export async function placesNamedByGit(repository: Repository): Promise<readonly string[]> {
+export function placesNamedByGit(repository: Repository): readonly string[] {
   const { workspace, top } = repository;
   const search: Search = { ...repository, places: new Set(), seen: new Set(), looked: 0 };
   const own = join(workspace, top, '.git');
-  if (!(await isThere(own))) {
+  if (!isThere(own)) {
     return [];
   }
-  const folders = [own, ...(await foldersOfWorktree(search, own))];
+  const folders = [own, ...foldersOfWorktree(search, own)];
   for (const folder of folders) {
     for (const name of ['config', 'config.worktree']) {
-      // oxlint-disable-next-line no-await-in-loop -- three files at most
-      await readSettings(search, join(folder, name));
+      readSettings(search, join(folder, name));
     }
   }
   const named = [...search.places].map((place) => join(workspace, place));
   for (const folder of [...folders.map((one) => join(one, 'hooks')), join(workspace, top, '.husky'), ...named]) {
-    // oxlint-disable-next-line no-await-in-loop -- few
-    await readHooks(search, folder);
+    readHooks(search, folder);
   }
   return [...search.places].toSorted();
 }
@@ -72,15 +69,19 @@ const drivers: readonly { readonly says: RegExp; readonly files: readonly string
 ];
 
 const mostHooks = 64;
+/** A sandbox may have made the folder. */
+const mostEntries = 1000;
 
-async function readHooks(search: Search, folder: string): Promise<void> {
-  const names = await readdir(folder).catch((): string[] => []);
-  for (const name of names.filter((one) => !one.endsWith('.sample')).slice(0, mostHooks)) {
-    // oxlint-disable-next-line no-await-in-loop -- few
-    const text = (await readPlain(search, join(folder, name)).catch(() => undefined)) ?? '';
+function namesIn(folder: string): readonly string[] {
+  const entries = isThere(folder) ? orNothing(() => listFolder(folder, mostEntries).entries) : undefined;
+  return (entries ?? []).map(({ name }) => name).filter((name) => !name.endsWith('.sample'));
+}
+
+function readHooks(search: Search, folder: string): void {
+  for (const name of namesIn(folder).slice(0, mostHooks)) {
+    const text = orNothing(() => textOf(search, join(folder, name))) ?? '';
     for (const file of drivers.flatMap(({ says, files }) => (says.test(text) ? files : []))) {
-      // oxlint-disable-next-line no-await-in-loop -- as above
-      await addWord(search, file, false);
+      addWord(search, file, false);
     }
   }
 }
@@ -92,11 +93,9 @@ async function readHooks(search: Search, folder: string): Promise<void> {
 export async function placesNamedByUser(workspace: string, { home, xdg }: UserPlaces): Promise<readonly string[]> {
   const search: Search = { workspace, top: '', home, places: new Set(), seen: new Set(), looked: 0 };
   for (const file of ['/etc/gitconfig', join(xdg ?? join(home, '.config'), 'git/config'), join(home, '.gitconfig')]) {
-    // oxlint-disable-next-line no-await-in-loop -- three files
-    await readSettings(search, file);
+    readSettings(search, file);
     // One may be a link into the workspace, where that is the repository of somebody's settings.
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await add(search, file);
+    add(search, file);
   }
   return [...search.places].toSorted();
 }
@@ -108,17 +107,17 @@ export interface UserPlaces {
 }
 
 /** A `.git` that is a file names the folder of the worktree, which names the repository's (gitrepository-layout(5)). */
-async function foldersOfWorktree(search: Search, own: string): Promise<readonly string[]> {
-  const named = /^gitdir: ([^\r\n]+)/.exec((await readPlain(search, own)) ?? '')?.[1];
+function foldersOfWorktree(search: Search, own: string): readonly string[] {
+  const named = /^gitdir: ([^\r\n]+)/.exec(textOf(search, own) ?? '')?.[1];
   if (named === undefined) {
     return [];
   }
   const folder = resolve(join(own, '..'), named);
-  const common = (await readPlain(search, join(folder, 'commondir')))?.trim();
+  const common = textOf(search, join(folder, 'commondir'))?.trim();
   return common === undefined || common === '' ? [folder] : [folder, resolve(folder, common)];
 }
 
-async function readSettings(search: Search, file: string): Promise<void> {
+function readSettings(search: Search, file: string): void {
   if (search.seen.has(file)) {
     return;
   }
@@ -126,7 +125,7 @@ async function readSettings(search: Search, file: string): Promise<void> {
   if (search.seen.size > mostFiles) {
     throw tooMuch(file, `includes more than ${mostFiles} files of settings`);
   }
-  const text = await readPlain(search, file);
+  const text = textOf(search, file);
   if (text === undefined) {
     return;
   }
@@ -139,19 +138,15 @@ async function readSettings(search: Search, file: string): Promise<void> {
   }
   const paths = (written: readonly string[]): readonly string[] => written.flatMap((path) => pathOf(search, path) ?? []);
   for (const hook of paths(hooks)) {
-    // oxlint-disable-next-line no-await-in-loop -- one or none
-    await add(search, resolve(top, hook));
+    add(search, resolve(top, hook));
   }
   for (const [index, word] of words) {
-    // oxlint-disable-next-line no-await-in-loop -- few
-    await addWord(search, word, index === 0);
+    addWord(search, word, index === 0);
   }
   for (const include of paths(includes)) {
     const included = resolve(join(file, '..'), include);
-    // oxlint-disable-next-line no-await-in-loop -- one after the other: `seen` bounds them
-    await add(search, included);
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await readSettings(search, included);
+    add(search, included);
+    readSettings(search, included);
   }
 }
 
@@ -164,25 +159,37 @@ function pathOf({ home }: Search, written: string): string | undefined {
 }
 
 /** A program that is not there yet could be made; an argument is a file where one has its name. */
-async function addWord(search: Search, word: string, isProgram: boolean): Promise<void> {
+function addWord(search: Search, word: string, isProgram: boolean): void {
   const written = pathOf(search, word);
   if (written === undefined || word.split('/').some((part) => passedOver.includes(part))) {
     return;
   }
   const path = resolve(search.workspace, search.top, written);
-  const isFile = (await lstat(path).catch(() => undefined))?.isFile() === true;
-  if (isFile || (isProgram && word.includes('/') && !word.endsWith('/') && !(await isThere(path)))) {
-    await add(search, path);
+  const isFile = statsOf(path)?.isFile() === true;
+  if (isFile || (isProgram && word.includes('/') && !word.endsWith('/') && !isThere(path))) {
+    add(search, path);
   }
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return (await lstat(path).catch(() => undefined)) !== undefined;
+function statsOf(path: string): Stats | undefined {
+  return orNothing(() => lstatSync(path, { throwIfNoEntry: false }));
 }
 
-async function add({ workspace, places }: Search, path: string): Promise<void> {
+function orNothing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
+
+function isThere(path: string): boolean {
+  return statsOf(path) !== undefined;
+}
+
+function add({ workspace, places }: Search, path: string): void {
   // An absolute path may lead there by another way than that by which the workspace was opened.
-  const ways = [path, await realpath(path).catch(() => path)];
+  const ways = [path, orNothing(() => realpathSync.native(path)) ?? path];
   const inside = ways.map((way) => relative(workspace, normalize(way))).find((way) => isBelow(way) && way !== '.git');
   if (inside !== undefined) {
     places.add(inside);
@@ -194,55 +201,47 @@ function isBelow(path: string): boolean {
 }
 
 /** `undefined`: there is no plain file. In the workspace no symbolic link is followed; nothing is waited for anywhere. */
-async function readPlain({ workspace, top }: Search, file: string): Promise<string | undefined> {
+function textOf({ workspace, top }: Search, file: string): string | undefined {
   const inside = relative(workspace, file);
-  if (!isBelow(inside)) {
-    // The settings of a repository further in may be a sandbox's own, and what they name outside is not looked at.
-    return isBelow(top) ? undefined : await readOutside(file);
+  if (isBelow(inside)) {
+    return textIn(readPlain(workspace, inside, greatestBytes), file);
   }
-  const limits = { maxFiles: 1, maxFileBytes: greatestBytes, maxBytes: greatestBytes, maxDepth: 0 };
-  const [found] = await readBeneath(workspace, inside, limits);
-  if (found?.kind === 'refused' && found.why.startsWith('longer')) {
-    throw tooMuch(file, `is ${found.why}`);
+  // The settings of a repository further in may be a sandbox's own, and what they name outside is not looked at.
+  return isBelow(top) ? undefined : textIn(readOutside(file), file);
+}
+
+function textIn(read: Plain, file: string): string | undefined {
+  if (read === 'longer') {
+    throw tooMuch(file, `is longer than ${greatestBytes} bytes`);
   }
-  return found?.kind === 'file' && found.path === inside ? found.content.toString('utf8') : undefined;
+  return read === 'absent' ? undefined : read.toString('utf8');
 }
 
 /** What is not a plain file is never opened: to open a device can be a deed (a watchdog, a tape), and so can be to read of /proc. */
-async function readOutside(path: string): Promise<string | undefined> {
-  const place = await open(path, O_PATH).catch(passOver);
+function readOutside(path: string): Plain {
+  const place = openOrNothing(path, O_PATH);
   try {
-    const stats = await place?.stat();
-    if (place === undefined || stats?.isFile() !== true) {
-      return undefined;
+    if (place === undefined || !fstatSync(place).isFile()) {
+      return 'absent';
     }
-    const itself = `/proc/self/fd/${place.fd}`;
-    if (/^\/(?:proc|sys|dev)\//.test(await readlink(itself))) {
-      return undefined;
-    }
-    if (stats.size > greatestBytes) {
-      throw tooMuch(path, `is longer than ${greatestBytes} bytes`);
-    }
-    const file = await open(itself, constants.O_RDONLY | constants.O_NONBLOCK).catch(passOver);
-    try {
-      const read = await file?.read(Buffer.alloc(greatestBytes), 0, greatestBytes, 0);
-      return read?.buffer.toString('utf8', 0, read.bytesRead);
-    } finally {
-      await file?.close();
-    }
+    const itself = `/proc/self/fd/${place}`;
+    return /^\/(?:proc|sys|dev)\//.test(readlinkSync(itself)) ? 'absent' : readHeld(itself);
   } finally {
-    await place?.close();
+    closeHeld(place);
+  }
+}
+
+function readHeld(itself: string): Plain {
+  const file = openOrNothing(itself, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return file === undefined ? 'absent' : contentOf(file, greatestBytes);
+  } finally {
+    closeHeld(file);
   }
 }
 
 /** open(2), Linux: a handle that names a file, opens nothing and takes no right to it. */
 const O_PATH = 0o10_000_000;
-
-function passOver(error: unknown): undefined {
-  if (!['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENXIO', 'EPERM', 'ENAMETOOLONG'].some((code) => isErrno(error, code))) {
-    throw error;
-  }
-}
 
 function tooMuch(file: string, why: string): CasemateError {
   return new CasemateError('PATH_INVALID', `${visible(file)} ${why}, so what git runs in the workspace cannot be known`, {

@@ -1,9 +1,9 @@
-import { lstat, opendir, readdir } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { isErrno } from '../../system/files.ts';
+import { listFolder } from '../../system/list-folder.ts';
 import { run } from '../../system/process.ts';
 import { walkSmall } from '../../system/walk-small.ts';
 import { passedOver, placesNamedByGit } from './git-places.ts';
@@ -15,20 +15,19 @@ import { passedOver, placesNamedByGit } from './git-places.ts';
  */
 export async function nestedPaths(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
   const found = await scan(workspace, protect);
-  const worktrees = await foldersIn(workspace, '.git/worktrees');
+  const worktrees = foldersIn(workspace, '.git/worktrees');
   const own = protect.includes('.git/config')
-    ? [...(await placesOfRepositories(workspace, found)), ...(await namesOfBareRepository(workspace))]
+    ? [...placesOfRepositories(workspace, found), ...namesOfBareRepository(workspace)]
     : [];
   return [...found, ...worktrees, ...own];
 }
 
 /** Of the workspace's own, of those that were found in it, submodules among them, and of those that it is a part of. */
-async function placesOfRepositories(workspace: string, found: readonly string[]): Promise<readonly string[]> {
+function placesOfRepositories(workspace: string, found: readonly string[]): readonly string[] {
   const tops = new Set(['', ...found.flatMap((path) => (/^(.+)\/\.git(?:\/config)?$/.exec(path) ?? []).slice(1))]);
   const places: string[] = [];
   for (const top of [...tops, ...foldersAbove(workspace)]) {
-    // oxlint-disable-next-line no-await-in-loop -- each reads several files
-    places.push(...(await placesNamedByGit({ workspace, top })));
+    places.push(...placesNamedByGit({ workspace, top }));
     refuseTooMany(places);
   }
   return places;
@@ -46,16 +45,13 @@ function foldersAbove(workspace: string): readonly string[] {
  * bare repository and does what the `config` beside them says (setup.c, is_git_directory). Without one of them it is none.
  * HEAD is the last choice: while there is a file of that name git asks whether `HEAD` means it.
  */
-async function namesOfBareRepository(workspace: string): Promise<readonly string[]> {
-  for (const name of ['refs', 'objects']) {
-    // oxlint-disable-next-line no-await-in-loop -- the first that nobody uses
-    if (await isUnused(join(workspace, name))) {
-      return ['commondir', name];
-    }
+function namesOfBareRepository(workspace: string): readonly string[] {
+  const unused = ['refs', 'objects'].find((name) => isUnused(join(workspace, name)));
+  if (unused !== undefined) {
+    return ['commondir', unused];
   }
-  const isAbsent = (await lstat(join(workspace, 'HEAD')).catch(() => undefined)) === undefined;
   // With all three in place the workspace is a bare repository: its settings lie in the top folder.
-  return isAbsent ? ['HEAD'] : [...partsOfBareRepository];
+  return kindOf(join(workspace, 'HEAD')) === 'absent' ? ['HEAD'] : partsOfBareRepository;
 }
 
 const partsOfBareRepository = [
@@ -67,12 +63,12 @@ const partsOfBareRepository = [
   'remotes',
   'branches',
   'objects/info/alternates',
-] as const;
+];
 
 /** Absent, or an empty folder: what an earlier start or another sandbox put there. */
-async function isUnused(path: string): Promise<boolean> {
-  const stats = await lstat(path).catch(() => undefined);
-  return stats === undefined || (stats.isDirectory() && (await readdir(path)).length === 0);
+function isUnused(path: string): boolean {
+  const kind = kindOf(path);
+  return kind === 'absent' || (kind === 'folder' && listFolder(path, 0).isWhole);
 }
 
 /**
@@ -83,7 +79,7 @@ const bounds = { depth: 16, names: 5000, timeoutMs: 20_000 } as const;
 
 async function scan(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
   const first = [...new Set(protect.map((row) => row.split('/')[0] ?? row))];
-  const { rows, truncated } = (await rowsOfSmall(workspace, first)) ?? (await rowsOfLarge(workspace, first));
+  const { rows, truncated } = rowsOfSmall(workspace, first) ?? (await rowsOfLarge(workspace, first));
   const found = rows.flatMap(({ path, isFolder }) => {
     const name = path.slice(path.lastIndexOf('/') + 1);
     const matching = protect.filter((row) => row === name || row.startsWith(`${name}/`));
@@ -108,10 +104,10 @@ interface Rows {
 }
 
 /** Those of the workspace itself are in the list of the protected already, but must not be walked through. */
-async function rowsOfSmall(workspace: string, first: readonly string[]): Promise<Rows | undefined> {
+function rowsOfSmall(workspace: string, first: readonly string[]): Rows | undefined {
   const isPassedOver = (name: string): boolean => passedOver.includes(name);
   const entersFolder = (name: string): boolean => !isPassedOver(name) && !first.includes(name);
-  const entries = await walkSmall(workspace, { entersFolder, maxDepth: bounds.depth });
+  const entries = walkSmall(workspace, { entersFolder, maxDepth: bounds.depth });
   const rows = entries
     ?.filter(({ path, name, kind }) => path.includes('/') && first.includes(name) && kind !== 'other')
     .filter(({ name, kind }) => kind === 'file' || !isPassedOver(name))
@@ -127,13 +123,31 @@ async function rowsOfLarge(workspace: string, first: readonly string[]): Promise
     workspace,
     ...`-mindepth 1 -maxdepth ${bounds.depth} -xdev -type d (`.split(' '),
     ...anyOf(passedOver),
-    ...') -prune -o ('.split(' '),
+    ...`) -prune -o -type d -uid ${lstatSync(workspace).uid} ( ! -readable -o ! -executable ) -prune -printf`.split(' '),
+    String.raw`${closed}%P\0`,
+    ...'-o ('.split(' '),
     ...anyOf(first),
     ...') -prune ( -type d -o -type f ) -printf'.split(' '),
     String.raw`%y%P\0`,
   ];
   const result = await run('find', args, { env: { PATH: '/usr/bin:/bin' }, timeoutMs: bounds.timeoutMs });
-  return { rows: rowsOf(result.stdout), truncated: result.truncated };
+  const rows = result.stdout.toString('utf8').split('\0');
+  refuseClosed(rows.find((row) => row.startsWith(closed))?.slice(1));
+  return { rows: rowsOf(rows), truncated: result.truncated };
+}
+
+/** Not a kind of entry. */
+const closed = 'u';
+
+/** A sandbox can close a folder of its owner's to who is not root, and open it again once what is in it was not found. */
+function refuseClosed(path: string | undefined): void {
+  if (path !== undefined) {
+    throw new CasemateError(
+      'PATH_INVALID',
+      `the workspace's folder ${visible(path)} cannot be looked into, so what to protect in it is not known`,
+      { hint: 'Look at what is in it, and open it: chmod u+rwx' },
+    );
+  }
 }
 
 /** A pattern of find(1) that stands for itself. */
@@ -142,54 +156,38 @@ function literal(name: string): string {
 }
 
 /** Each row begins with the kind of entry and ends in NUL. A name that is not UTF-8 cannot be written into a plan. */
-function rowsOf(output: Buffer): readonly { readonly path: string; readonly isFolder: boolean }[] {
-  return output
-    .toString('utf8')
-    .split('\0')
+function rowsOf(rows: readonly string[]): Rows['rows'] {
+  return rows
     .filter((row) => row.includes('/') && !row.includes('\u{fffd}'))
     .map((row) => ({ path: row.slice(1), isFolder: row.startsWith('d') }));
 }
 
-interface Entry {
-  readonly name: string;
-  readonly isFolder: boolean;
-}
-
-/** Files and folders of a folder; nothing of one that cannot be read or is gone. */
-async function* entriesOf(path: string): AsyncGenerator<Entry> {
-  try {
-    for await (const entry of await opendir(path)) {
-      if (entry.isDirectory() || entry.isFile()) {
-        yield { name: entry.name, isFolder: entry.isDirectory() };
-      }
-    }
-  } catch (error) {
-    if (!['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'].some((code) => isErrno(error, code))) {
-      throw error;
-    }
-  }
-}
+/** What a folder of the host may hold before it is not looked at to its end: as many as may be protected. */
+const mostWorktrees = bounds.names;
 
 /** Each linked worktree's own settings; a new one may be added. */
-async function foldersIn(workspace: string, folder: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  if (await isPlainPath(workspace, folder)) {
-    for await (const { name, isFolder } of entriesOf(join(workspace, folder))) {
-      found.push(...(isFolder ? [`${folder}/${name}`] : []));
-    }
+function foldersIn(workspace: string, folder: string): readonly string[] {
+  if (!isPlainPath(workspace, folder)) {
+    return [];
   }
+  const { entries, isWhole } = listFolder(join(workspace, folder), mostWorktrees);
+  const found = entries.filter((entry) => entry.isDirectory()).map(({ name }) => `${folder}/${name}`);
+  refuseTooMany(found, !isWhole);
   return found;
 }
 
-/** Whether a path is there and no part of it is a symbolic link. */
-async function isPlainPath(workspace: string, path: string): Promise<boolean> {
+/** Whether a folder is there and no part of its path is a symbolic link. */
+function isPlainPath(workspace: string, path: string): boolean {
   const names = path.split('/');
-  for (const [index] of names.entries()) {
-    // oxlint-disable-next-line no-await-in-loop -- from the top down
-    const stats = await lstat(join(workspace, ...names.slice(0, index + 1))).catch(() => undefined);
-    if (stats === undefined || stats.isSymbolicLink()) {
-      return false;
-    }
+  return names.every((_, index) => kindOf(join(workspace, ...names.slice(0, index + 1))) === 'folder');
+}
+
+/** As it is now, whatever it is; what cannot be looked at is not there. */
+function kindOf(path: string): 'folder' | 'other' | 'absent' {
+  try {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    return stats === undefined ? 'absent' : stats.isDirectory() ? 'folder' : 'other';
+  } catch {
+    return 'absent';
   }
-  return true;
 }

@@ -1,10 +1,8 @@
-import { lstat } from 'node:fs/promises';
+import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 
-import { allDone } from '../../base/all-done.ts';
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
-import { isErrno } from '../../system/files.ts';
 
 /**
  * Plans the mounts that keep protected paths of a workspace as they are. An existing path is mounted onto itself read-only and
@@ -30,14 +28,13 @@ export type Placeholder = 'folder' | 'socket' | 'commondir' | 'empty';
 /** What is at a path; `other`: a device, a FIFO. */
 export type Entry = 'folder' | 'file' | 'socket' | 'link' | 'other' | 'absent';
 
-export type Look = (path: string) => Promise<Entry>;
+export type Look = (path: string) => Entry;
 
 /** Parents first, each path once; a path below a read-only folder is left out. */
-export async function planProtection(paths: readonly string[], look: Look): Promise<readonly Protection[]> {
+export function planProtection(paths: readonly string[], look: Look): readonly Protection[] {
   const found = new Map<string, Protection>();
   const lookOnce = once(look);
-  const rows = await allDone(paths.map((path) => protectionsFor(path, lookOnce)));
-  for (const protection of rows.flat()) {
+  for (const protection of paths.flatMap((path) => protectionsFor(path, lookOnce))) {
     const known = found.get(protection.path);
     if (known === undefined || (known.writable && !protection.writable)) {
       found.set(protection.path, protection);
@@ -53,7 +50,7 @@ export async function planProtection(paths: readonly string[], look: Look): Prom
 
 /** Many paths share their parents. */
 function once(look: Look): Look {
-  const seen = new Map<string, Promise<Entry>>();
+  const seen = new Map<string, Entry>();
   return (path) => {
     const entry = seen.get(path) ?? look(path);
     seen.set(path, entry);
@@ -61,14 +58,14 @@ function once(look: Look): Look {
   };
 }
 
-async function protectionsFor(path: string, look: Look): Promise<readonly Protection[]> {
+function protectionsFor(path: string, look: Look): readonly Protection[] {
   const names = path.split('/');
   const result: Protection[] = [];
   for (const [index] of names.entries()) {
     const prefix = names.slice(0, index + 1).join('/');
     const isLast = index === names.length - 1;
-    // oxlint-disable-next-line no-await-in-loop -- a child is looked at only below a parent that is a folder
-    const entry = await look(prefix);
+    // A child is looked at only below a parent that is a folder.
+    const entry = look(prefix);
     if (entry === 'folder' && !isLast) {
       result.push({ path: prefix, kind: 'folder', writable: true, placeholder: undefined });
     } else {
@@ -116,23 +113,24 @@ function depth(path: string): number {
   return path.split('/').length;
 }
 
-/** Looks at paths below `workspace` on disk. */
+/** Looks at paths below `workspace` on disk, in place: each start looks at some thirty. */
 export function lookBelow(workspace: string): Look {
-  return async (path) => {
+  return (path) => {
     try {
-      const stats = await lstat(join(workspace, path));
-      if (stats.isDirectory()) {
-        return 'folder';
-      }
-      if (stats.isFile()) {
-        return 'file';
-      }
-      return stats.isSymbolicLink() ? 'link' : stats.isSocket() ? 'socket' : 'other';
+      const stats = lstatSync(join(workspace, path), { throwIfNoEntry: false });
+      return stats === undefined ? 'absent' : entryOf(stats);
     } catch (error) {
-      if (isErrno(error, 'ENOENT')) {
-        return 'absent';
-      }
       throw new CasemateError('PATH_INVALID', `cannot look at ${visible(join(workspace, path))}`, { cause: error });
     }
   };
+}
+
+function entryOf(stats: Stats): Entry {
+  if (stats.isDirectory()) {
+    return 'folder';
+  }
+  if (stats.isFile()) {
+    return 'file';
+  }
+  return stats.isSymbolicLink() ? 'link' : stats.isSocket() ? 'socket' : 'other';
 }

@@ -17,8 +17,7 @@ export async function gitCheck(top: string): Promise<GitCheck> {
   for (let path = top; path !== dirname(path); path = dirname(path)) {
     // oxlint-disable-next-line no-await-in-loop -- from the target up, few
     await refusePart(path);
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    named.push(...(await namedIn(path)));
+    named.push(...namedIn(path));
   }
   return async (path) => {
     const place = named.find((one) => path === one || path.startsWith(`${one}/`));
@@ -36,9 +35,8 @@ async function refusePart(path: string): Promise<void> {
   }
 }
 
-async function namedIn(workspace: string): Promise<readonly string[]> {
-  const places = await placesNamedByGit({ workspace, top: '' });
-  return places.map((place) => join(workspace, place));
+function namedIn(workspace: string): readonly string[] {
+  return placesNamedByGit({ workspace, top: '' }).map((place) => join(workspace, place));
 }
 
 function refused(path: string, why: string): CasemateError {
