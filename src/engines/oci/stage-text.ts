@@ -5,6 +5,7 @@ import { dataFile } from '../../system/data-file.ts';
 /** The parts of `stage.pl` in the order in which it loads them: each uses constants of those before it. */
 export const stageParts = [
   'calls',
+  'user-namespace',
   'mounts',
   'home',
   'groups',

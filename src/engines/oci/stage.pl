@@ -9,7 +9,7 @@ use warnings;
 # Where this program goes into a container as text, its parts stand in front of it (stage-text.ts).
 my ($here) = __FILE__ =~ m{^(.*)/};
 if (defined $here) {
-  require "$here/stage/$_.pl" for qw(calls mounts home groups sandbox-root workspace runtime other-engine layers);
+  require "$here/stage/$_.pl" for qw(calls user-namespace mounts home groups sandbox-root workspace runtime other-engine layers);
 }
 
 is_known_machine() or stop('machine', 'is not supported');

@@ -7,6 +7,11 @@
 use strict;
 use warnings;
 
+BEGIN {
+  my ($here) = __FILE__ =~ m{^(.*)/};
+  require "$here/../stage/user-namespace.pl";
+}
+
 # gVisor makes the root of its processes in the folder this names, and the caller's own may be closed to the sandbox's user.
 delete $ENV{TMPDIR};
 
@@ -24,7 +29,7 @@ my %all = (
 my %nr = %{ $all{$machine} };
 
 use constant {
-  NEW_MOUNTS => 0x20000, NEW_CGROUP => 0x2000000, NEW_UTS => 0x4000000, NEW_IPC => 0x8000000, NEW_USER => 0x10000000, NEW_PIDS => 0x20000000,
+  NEW_MOUNTS => 0x20000, NEW_CGROUP => 0x2000000, NEW_UTS => 0x4000000, NEW_IPC => 0x8000000, NEW_PIDS => 0x20000000,
   NEW_NET => 0x40000000, MS_RDONLY => 1, MS_NOSUID => 2, MS_NODEV => 4, MS_NOEXEC => 8, MS_BIND => 0x1000, MNT_DETACH => 2,
   PR_SET_PDEATHSIG => 1, PR_SET_SECCOMP => 22, PR_CAPBSET_DROP => 24, PR_SET_NO_NEW_PRIVS => 38, RLIMIT_CORE => 4, RLIMIT_NOFILE => 7,
   SIOCSIFFLAGS => 0x8914, IFF_UP_RUNNING => 0x41, O_WRONLY => 1, O_RDWR => 2, O_CREAT => 0100, O_APPEND => 02000, O_TRUNC => 01000,
@@ -73,31 +78,6 @@ for (grep { !/^net:/ } @steps) {
   defined syswrite($file, $kind eq 'join' ? $$ : $text) or stop("cgroup $path");
 }
 
-# A process in a new user namespace, mapped from here, gives the namespace that this one then enters.
-sub user_namespace {
-  pipe(my $ready_out, my $ready_in) or stop('pipe');
-  pipe(my $go_out, my $go_in) or stop('pipe');
-  my $child = fork();
-  defined $child or stop('fork');
-  if ($child == 0) {
-    close $go_in;
-    must('user namespace', 'unshare', NEW_USER);
-    syswrite $ready_in, 'x';
-    sysread $go_out, my $byte, 1;
-    exit 0;
-  }
-  close $ready_in;
-  sysread($ready_out, my $byte, 1) == 1 or exit 96;
-  for my $name ('uid_map', 'gid_map') {
-    sysopen(my $file, "/proc/$child/$name", O_WRONLY) or stop($name);
-    defined syswrite($file, join('', map { "$_\n" } split /,/, $map)) or stop($name);
-  }
-  sysopen(my $namespace, "/proc/$child/ns/user", 0) or stop('user namespace');
-  close $go_in;
-  waitpid $child, 0;
-  return $namespace;
-}
-
 sub limit {
   my ($which, $soft, $hard) = @_;
   my ($none, $pair) = (0, pack('QQ', $soft, $hard));
@@ -111,7 +91,9 @@ sub raise_files {
   limit(RLIMIT_NOFILE, $hard, $hard);
 }
 
-my $namespace = user_namespace();
+# Mapped from here, and entered below.
+my $lines = join '', map { "$_\n" } split /,/, $map;
+my $namespace = mapped_namespace($lines, $lines);
 must('folder', 'dup3', fileno($place), $FOLDER_FD, 0);
 # Each file that a sandbox has open is one of gVisor's own. Its memory holds the sandbox's, and goes into no dump: 1, for
 # 0 is none to a program that `core_pattern` names (core(5)).

@@ -1,4 +1,4 @@
-# Copies of mounts with flags and mapped ids, attached where they belong, and the user namespaces that this takes.
+# Copies of mounts with flags and mapped ids, attached where they belong.
 use strict;
 use warnings;
 
@@ -8,30 +8,7 @@ sub mapping {
   my ($uid_map, $gid_map) = @_;
   my $key = "$uid_map|$gid_map";
   return fileno($mapped{$key}) if $mapped{$key};
-  pipe(my $ready_out, my $ready_in) or stop('pipe');
-  pipe(my $go_out, my $go_in) or stop('pipe');
-  my $child = fork();
-  defined $child or stop('fork');
-  if ($child == 0) {
-    close $go_in;
-    call('unshare', CLONE_NEWUSER) == 0 or stop('user namespace');
-    syswrite $ready_in, 'x';
-    sysread $go_out, my $byte, 1;
-    exit 0;
-  }
-  close $ready_in;
-  sysread($ready_out, my $byte, 1) == 1 or exit 97;
-  for (['uid_map', $uid_map], ['gid_map', $gid_map]) {
-    my ($file, $map) = @$_;
-    sysopen(my $handle, "/proc/$child/$file", O_WRONLY) or stop($file);
-    defined syswrite($handle, $map) or stop($file);
-    close $handle;
-  }
-  sysopen(my $namespace, "/proc/$child/ns/user", 0) or stop('user namespace');
-  close $go_in;
-  waitpid $child, 0;
-  $mapped{$key} = $namespace;
-  return fileno($namespace);
+  return fileno($mapped{$key} = mapped_namespace($uid_map, $gid_map));
 }
 
 sub mapping_or_none {
