@@ -10,8 +10,6 @@ import { isErrno } from './files.ts';
  * Not for a workspace, a home or what else of a user may lie on a network, and not for what is waited for until it is on disk.
  */
 
-const gone = ['ENOENT', 'ENOTDIR'];
-
 /** The text of a file, or `undefined` when there is none. Other faults are thrown. */
 export function ownText(path: string): string | undefined {
   return unlessGone(() => readFileSync(path, 'utf8'));
@@ -35,8 +33,8 @@ export function ownStats(path: string): BigIntStats | undefined {
 export function mayBeThere(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return true;
+  } catch (error) {
+    return !isGone(error);
   }
 }
 
@@ -44,9 +42,13 @@ function unlessGone<T>(look: () => T): T | undefined {
   try {
     return look();
   } catch (error) {
-    if (gone.some((code) => isErrno(error, code))) {
+    if (isGone(error)) {
       return undefined;
     }
     throw error;
   }
+}
+
+function isGone(error: unknown): boolean {
+  return isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR');
 }

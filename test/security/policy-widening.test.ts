@@ -90,6 +90,7 @@ describe('a policy file that cannot be trusted stops everything', () => {
     ['one that anybody can change', async () => chmodded('organisation.yaml', 0o666), /can be changed by anybody/],
     ['a folder in its place', () => mkdir(join(root, 'organisation.yaml')), /is not a regular file/],
     ['a link that leads nowhere', () => symlink('/nowhere/at/all', join(root, 'organisation.yaml')), /cannot be read/],
+    ['a loop of links', () => symlink('organisation.yaml', join(root, 'organisation.yaml')), /cannot be read/],
     [
       "a project's file that is a link",
       () => symlink('/etc/passwd', join(project, 'casemate.yaml')),
@@ -109,6 +110,12 @@ describe('a policy file that cannot be trusted stops everything', () => {
   ])('%s', async (_, prepare, words) => {
     await prepare();
     await expect(load()).rejects.toMatchObject({ code: 'POLICY_INVALID', message: expect.stringMatching(words) });
+  });
+
+  test("an organisation's folder that cannot be looked into", async () => {
+    await symlink('loop', join(root, 'loop'));
+    const paths = { organisation: join(root, 'loop', 'policy.yaml'), config: join(root, 'config') };
+    await expect(load({ paths })).rejects.toMatchObject({ code: 'POLICY_INVALID', message: expect.stringContaining('ELOOP') });
   });
 
   test.each(['workspace: { path: link }', 'workspace: { path: link/inner }', 'image: link/recipe.yaml'])(

@@ -246,9 +246,10 @@ async function readPolicyFile(kind: PolicyLayer['kind'], path: string): Promise<
     if (isMissing && !(await exists(path))) {
       return undefined;
     }
-    const why = isErrno(error, 'ELOOP')
-      ? 'is a symbolic link, which a project policy must not be'
-      : `cannot be read (${codeOf(error)})`;
+    const why =
+      kind === 'project' && isErrno(error, 'ELOOP')
+        ? 'is a symbolic link, which a project policy must not be'
+        : `cannot be read (${codeOf(error)})`;
     throw new CasemateError('POLICY_INVALID', `${visible(path)}: the file ${why}`, {
       cause: error,
       hint: 'Nothing starts on a policy that cannot be read.',
