@@ -174,28 +174,41 @@ async function takings({ lab, caller, sessionId, root, project }: Ground): Promi
 /** Files of the host that are not its to write. */
 async function plantings({ lab, caller, sessionId, root, project }: Ground): Promise<readonly Row[]> {
   const name = `planted-${randomBytes(6).toString('hex')}`;
-  await caller.call('execute_command', { sessionId, command: `echo planted > /tmp/${name}` });
+  const bare = `mkdir -p /tmp/${name}.git/objects /tmp/${name}.git/refs; echo 'ref: refs/heads/x' > /tmp/${name}.git/HEAD`;
+  await caller.call('execute_command', {
+    sessionId,
+    command: `echo planted > /tmp/${name}; ${bare}; echo > /tmp/${name}.git/config`,
+  });
   const places = {
     'beside its folders': join(lab.folder, name),
     'through a folder that is a link': join(root, 'link', name),
     'as a hook of git': join(root, '.git/hooks/pre-commit'),
     'as settings of an editor': join(root, '.vscode/tasks.json'),
+    'as a hook of git elsewhere': join(root, 'hooks/pre-commit'),
+    'as what is left to a repository': join(root, 'nearly/HEAD'),
   };
-  await mkdir(join(root, '.git/hooks'), { recursive: true });
-  await mkdir(join(root, '.vscode'));
+  for (const folder of ['.git/hooks', '.vscode', 'hooks', 'nearly/objects', 'nearly/refs']) {
+    // oxlint-disable-next-line no-await-in-loop -- a handful
+    await mkdir(join(root, folder), { recursive: true });
+  }
+  await writeFile(join(root, '.git/config'), '[core]\n\thooksPath = hooks\n');
   const rows: Row[] = [];
   for (const [what, destPath] of Object.entries(places)) {
     const args = { sessionId, direction: 'from_container', sourcePath: `/tmp/${name}`, destPath, overwrite: true };
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     rows.push(refusedRow(`write ${what}`, await caller.call('transfer_files', args)));
   }
+  const repository = { sessionId, direction: 'from_container', sourcePath: `/tmp/${name}.git`, destPath: join(root, 'bare') };
+  rows.push(refusedRow('write a repository without a .git', await caller.call('transfer_files', repository)));
   const there = await Promise.all(Object.entries(places).map(async ([what, path]) => ((await isThere(path)) ? [what] : [])));
+  const parts = await Promise.all(['HEAD', 'objects', 'refs'].map(async (part) => await isThere(join(root, 'bare', part))));
   const args = { sessionId, direction: 'from_container', sourcePath: `/tmp/${name}`, destPath: join(project, 'fine') };
   const fine = await caller.call('transfer_files', args);
   const text = await readFile(join(project, 'fine'), 'utf8').catch(() => '');
   return [
     ...rows,
     none('files that came to be there', there.flat()),
+    none('repositories that came to be there', parts.every(Boolean) ? ['bare'] : []),
     worksRow('write into its own folder', fine, text === 'planted\n'),
   ];
 }
@@ -205,6 +218,7 @@ async function widenings({ lab, caller, root, project }: Ground): Promise<readon
   const base = { projectPath: project, agent: 'none' };
   const tries: Readonly<Record<string, object>> = {
     'a folder that is not its own': { ...base, projectPath: lab.twin.workspace },
+    'a folder within a name that is not its to write': { ...base, projectPath: join(root, '.vscode/inner') },
     'a folder through a link': { ...base, projectPath: join(root, 'link/work-twin') },
     'the state of the installation': { ...base, projectPath: lab.places.state },
     'a waiver': { ...base, waive: ['seccomp'] },
@@ -214,6 +228,7 @@ async function widenings({ lab, caller, root, project }: Ground): Promise<readon
     'a mount': { ...base, mcpMounts: [{ hostPath: '/etc', containerPath: '/host' }] },
     'more memory': { ...base, dockerOpts: { Memory: '4096g' } },
   };
+  await mkdir(join(root, '.vscode/inner'), { recursive: true });
   const rows: Row[] = [];
   for (const [what, args] of Object.entries(tries)) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
