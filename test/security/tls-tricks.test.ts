@@ -3,10 +3,12 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
-import { createLab, credential, rule, type Lab } from '../helpers/gateway-lab.ts';
+import { createLab, credential, rule, sandboxId, type Lab } from '../helpers/gateway-lab.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { sinkAt, type Sink } from '../helpers/sink.ts';
 
@@ -94,4 +96,35 @@ test('a request that says it came as early data is answered by the upstream, who
   expect(answer.text).toMatch(/^HTTP\/1\.1 425 /);
   expect(late.seen[0]?.headers['early-data']).toBe('1');
   late.close();
+});
+
+type Saying = (outer: Socket, flight: number, bytes: Buffer) => void;
+
+/** Passes on to a port what a client says in a handshake, and ends as it is told to; the way back stays open. */
+async function leaving(at: number, ca: string, say: Saying): Promise<() => void> {
+  const relay = createServer((inner) => {
+    let flight = 0;
+    const outer = connect({ port: at, host: '127.0.0.1', allowHalfOpen: true });
+    outer.on('error', () => undefined).on('data', (bytes) => inner.write(bytes));
+    inner.on('error', () => undefined).on('data', (bytes: Buffer) => say(outer, (flight += 1), bytes));
+  });
+  await new Promise<void>((resolve) => void relay.listen(0, '127.0.0.1', resolve));
+  const client = tlsConnect({ port: (relay.address() as AddressInfo).port, host: '127.0.0.1', servername: host, ca });
+  client.on('error', () => undefined);
+  return () => {
+    client.destroy();
+    relay.close();
+  };
+}
+
+test.each<readonly [string, Saying]>([
+  ['with its greeting', (outer, flight, bytes) => (flight === 1 ? outer.end(bytes) : undefined)],
+  ['in place of its last words', (outer, flight, bytes) => void (flight === 1 ? outer.write(bytes) : outer.end())],
+])('a caller that leaves the handshake %s is no connection of its sandbox any more', async (_, say) => {
+  const own = await createLab({ rules: [rule(host, { credential: 'anthropic' })], credentials: [credential()] });
+  const done = await leaving(await own.open(host, 443), own.authority.certificatePem, say);
+  await expect.poll(own.lastDenial, { timeout: 5000 }).toMatchObject({ outcome: 'handshake-broken' });
+  expect(own.gateway.usage(sandboxId)?.openConnections).toBe(0);
+  done();
+  await own.close();
 });

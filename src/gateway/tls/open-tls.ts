@@ -24,10 +24,16 @@ export function openTls(socket: Socket, { context, handshakeMs }: OpenTlsOptions
   // What a server of `node:tls` listens to itself: the handshake's end, and faults of the protocol before and after it.
   secure.once('secure', () => {
     clearTimeout(timer);
+    secure.off('readable', fail);
+    socket.off('end', fail);
     // HTTP/2 waits for as long as this says that the handshake is under way; nothing but such a server would end it.
     Object.assign(secure, { secureConnecting: false });
     resolve(secure);
   });
+  // Before that there is nothing to be read but the end of the caller's side, which nobody else would hear of. It may have come
+  // before this began.
+  secure.once('readable', fail);
+  socket.once('end', fail);
   secure.on('_tlsError', fail);
   // Stays for the whole life of the socket: an error without a listener would end the process.
   secure.on('error', fail);
