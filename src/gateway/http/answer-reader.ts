@@ -80,6 +80,10 @@ export class AnswerReader {
 
   #begin({ framing, ...head }: ReadHead): void {
     if (head.status < 200 && head.status !== 101) {
+      // To some it is the last word on the connection, to others the answer is yet to come.
+      if (!head.isKept) {
+        throw new MessageFault('an answer is announced on a connection that closes before it');
+      }
       this.#on.information();
       return;
     }

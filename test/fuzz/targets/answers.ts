@@ -11,6 +11,7 @@ const answerTarget: FuzzTarget = {
     'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello',
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n',
     'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n',
+    'HTTP/1.0 103 Early Hints\r\nConnection: keep-alive\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
     'HTTP/1.0 404 Not Found\r\nConnection: keep-alive\r\n\r\nuntil the end',
     'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00',
     'HTTP/1.1 304\r\nContent-Length: 9\r\nETag: "x"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n',

@@ -40,6 +40,8 @@ describe('an answer with more than one meaning, or none, is refused', () => {
       'a transfer coding behind the content',
       `${head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n`,
     ],
+    ['an announcement of HTTP/1.0', `HTTP/1.0 103 Early\r\n\r\n${head}Content-Length: 0\r\n\r\n`],
+    ['an announcement that closes', `HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n${head}Content-Length: 0\r\n\r\n`],
     ['a size line that ends in LF', `${head}Transfer-Encoding: chunked\r\n\r\n2\nok\r\n0\r\n\r\n`],
   ])('%s', (_what, text) => {
     expect(read(text).end).toBe('fault');
