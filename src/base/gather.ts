@@ -57,21 +57,23 @@ export function gather(): Gathered {
 }
 
 /**
- * All of a stream; `undefined` where it is longer than so many bytes. `read on`: to its end all the same, for a peer that is
- * answered, and hung up on, before it has sent all that it sends does not come to reading the answer.
+ * All of a stream; `undefined` where it is longer than so many bytes, or than there is room for when it has grown to them. `read
+ * on`: to its end all the same, for a peer that is answered, and hung up on, before it has sent all that it sends does not come
+ * to reading the answer.
  */
 export async function gathered(
   source: AsyncIterable<Uint8Array>,
-  mostBytes: number,
+  mostBytes: number | ((size: number) => boolean),
   beyond: 'break off' | 'read on' = 'break off',
 ): Promise<Buffer | undefined> {
   const held = gather();
+  const fits = typeof mostBytes === 'number' ? (size: number): boolean => size <= mostBytes : mostBytes;
   let isLonger = false;
   for await (const piece of source) {
     if (!isLonger) {
       // A copy: whoever gave the piece may write over it.
       held.add(Buffer.from(piece));
-      isLonger = held.size() > mostBytes;
+      isLonger = !fits(held.size());
     }
     if (isLonger) {
       held.take();

@@ -8,6 +8,7 @@ import type { CallerClaim } from '../daemon/caller-view.ts';
 import { listenHttp, misdirected, type Listener, type ListenerOptions } from './http-listener.ts';
 import { createBackground } from './background.ts';
 import { idFault, shapeFault } from './message-bounds.ts';
+import { createMessageRoom, type MessageRoom, type NoRoom, type Place } from './message-room.ts';
 import { createRate, type Rate } from './rate.ts';
 import { requestIdsIn, watchRequests, type RequestIds } from './request-ids.ts';
 import { createMcpServer, type McpParts } from './server.ts';
@@ -27,6 +28,8 @@ export interface HttpOptions extends ListenerOptions {
   readonly nowMs?: () => number;
   /** how often it is looked for connections that nobody uses */
   readonly sweepEveryMs?: number;
+  /** for the messages of all callers */
+  readonly room?: MessageRoom;
 }
 
 const maxBodyBytes = 8 * 1024 * 1024;
@@ -57,7 +60,8 @@ export async function serveHttp(options: HttpOptions): Promise<Listener> {
   const sessions = new Map<string, McpSession>();
   const rates = new Map<string, Rate>();
   const openRequests = new Map<string, number>();
-  const serving = { ...options, nowMs, sessions, rates, openRequests };
+  const room = options.room ?? createMessageRoom();
+  const serving = { ...options, nowMs, room, sessions, rates, openRequests };
   const listener = await listenHttp(options, (request, response) => {
     void answer({ ...serving, port: listener.port }, request, response).catch(() => {
       refuse(response, 500, 'a fault of casemate');
@@ -113,6 +117,7 @@ function end(transport: StreamableHTTPServerTransport): void {
 
 interface Serving extends HttpOptions {
   readonly nowMs: () => number;
+  readonly room: MessageRoom;
   readonly sessions: Map<string, McpSession>;
   readonly rates: Map<string, Rate>;
   /** requests that are not answered yet, by caller */
@@ -152,8 +157,11 @@ async function serveCaller(serving: Serving, asked: Omit<Asked, 'body'>): Promis
     refuse(response, 429, `a caller has ${openEach} requests open at most`);
     return;
   }
-  const body = request.method === 'POST' ? await readBody(request) : undefined;
+  const body = request.method === 'POST' ? await readBody(request, placeOf(serving, asked)) : undefined;
   if (body !== undefined && 'fault' in body) {
+    if (body.status === 429 || body.status === 503) {
+      response.setHeader('retry-after', '1');
+    }
     refuse(response, body.status, body.fault);
     return;
   }
@@ -169,6 +177,13 @@ function enter({ openRequests: open }: Serving, { claim, response }: Pick<Asked,
   open.set(claim.name, count + 1);
   response.once('close', () => void open.set(claim.name, (open.get(claim.name) ?? 1) - 1));
   return true;
+}
+
+/** Until its answer is out: what was read is held as long. */
+function placeOf({ room }: Serving, { claim, response }: Pick<Asked, 'claim' | 'response'>): Place {
+  const place = room.enter(claim.name);
+  response.once('close', place.leave);
+  return place;
 }
 
 interface Asked {
@@ -247,10 +262,13 @@ function isInitialize(body: unknown): boolean {
 
 type Body = { readonly value: unknown } | { readonly status: number; readonly fault: string };
 
-async function readBody(request: IncomingMessage): Promise<Body> {
-  const whole = await gathered(request, maxBodyBytes, 'read on');
+async function readBody(request: IncomingMessage, place: Place): Promise<Body> {
+  let full: NoRoom | undefined;
+  const fits = (size: number): boolean => size <= maxBodyBytes && (full = place.grow(size)) === undefined;
+  const whole = await gathered(request, fits, 'read on');
   if (whole === undefined) {
-    return { status: 413, fault: `a message is ${maxBodyBytes} bytes at most` };
+    place.leave();
+    return full ?? { status: 413, fault: `a message is ${maxBodyBytes} bytes at most` };
   }
   const odd = shapeFault(whole);
   if (odd !== undefined) {

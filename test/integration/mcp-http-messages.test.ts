@@ -5,11 +5,13 @@ import { z } from 'zod';
 
 import type { CallerClaim } from '../../src/daemon/caller-view.ts';
 import type { Listener } from '../../src/mcp/http-listener.ts';
+import { createMessageRoom } from '../../src/mcp/message-room.ts';
 import { serveHttp, type HttpOptions } from '../../src/mcp/serve-http.ts';
 import { tool, type Tool } from '../../src/mcp/tool.ts';
 import { unusedPort } from '../helpers/unused-port.ts';
 
 const claim: CallerClaim = { name: 'ada', roots: ['/p'], token: '0'.repeat(64) };
+const mib = 1024 * 1024;
 const hints = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 
 let listener: Listener;
@@ -71,6 +73,7 @@ beforeEach(async () => {
       return nowMs;
     },
     sweepEveryMs: 10,
+    room: createMessageRoom(8 * mib, 8 * mib),
     findCaller: async () => claim,
     stillHolds: async () => true,
     partsOf: () => ({}) as ReturnType<HttpOptions['partsOf']>,
@@ -90,14 +93,16 @@ interface Posted {
   readonly text: string;
 }
 
+const authorized = () => ({
+  authorization: 'Bearer 0123456789abcdef',
+  'content-type': 'application/json',
+  accept: 'application/json, text/event-stream',
+  ...session,
+});
+
 async function post(body: unknown): Promise<Posted> {
   const { promise, resolve, reject } = Promise.withResolvers<Posted>();
-  const headers = {
-    authorization: 'Bearer 0123456789abcdef',
-    'content-type': 'application/json',
-    accept: 'application/json, text/event-stream',
-    ...session,
-  };
+  const headers = authorized();
   const sent = httpRequest({ host: '127.0.0.1', port, path: '/mcp', method: 'POST', headers, agent: false }, (head) => {
     let text = '';
     head.on('data', (piece: Buffer) => {
@@ -193,5 +198,35 @@ describe('a connection that nobody uses', () => {
         { timeout: 20_000 },
       )
       .toBe(404);
+  });
+});
+
+describe('what messages hold of memory', () => {
+  const long = (id: number, bytes: number) => calling(id, { words: ['x'.repeat(bytes)] });
+  const begins = async (count: number) => await expect.poll(() => begun).toBe(count);
+
+  it('is bounded for one caller until they are answered; short ones have their room', async () => {
+    const first = post(long(1, 5 * mib));
+    await begins(1);
+    const second = await post(long(2, 5 * mib));
+    expect(second.head).toMatchObject({ statusCode: 429, headers: { 'retry-after': '1' } });
+    expect(second.text).toContain('the messages of a caller hold 8388608 bytes at most');
+    const short = post(long(3, 10 * 1024));
+    await begins(2);
+    waiting.resolve();
+    expect([(await first).text, (await short).text]).toEqual(Array(2).fill(expect.stringContaining('"done":true')));
+    expect((await post(long(4, 5 * mib))).text).toContain('"done":true');
+  });
+
+  it('is given back by those that are too long, odd or never come to their end', async () => {
+    waiting.resolve();
+    expect((await post(long(1, 9 * mib))).head.statusCode).toBe(413);
+    expect((await post('x'.repeat(7 * mib))).head.statusCode).toBe(400);
+    await new Promise<void>((done) => {
+      const sent = httpRequest({ port, host: '127.0.0.1', path: '/mcp', method: 'POST', agent: false, headers: authorized() });
+      sent.on('error', () => done());
+      sent.write('x'.repeat(7 * mib), () => sent.destroy(new Error('gone')));
+    });
+    await expect.poll(async () => (await post(long(2, 7 * mib))).head.statusCode).toBe(200);
   });
 });
