@@ -2,6 +2,7 @@ import { z } from 'zod';
 
 import { CasemateError } from '../base/errors.ts';
 import { canonicalHost } from '../base/host.ts';
+import { plainName } from '../base/plain-name.ts';
 import { readHostPattern } from '../policy/matching/parse-host-pattern.ts';
 import type { HostPattern } from '../policy/policy.ts';
 import { relayCommand, relayHost } from './mcp-relay.ts';
@@ -38,7 +39,7 @@ const isolation = z.union([z.boolean(), z.array(hostText).max(64)], { error: 'is
 
 /** In the place of a key: the stand-in of this credential of the policy, which the gateway puts right at the hosts it is for. */
 const standIn = z.strictObject({
-  credential: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'is not the name of a credential'),
+  credential: z.string().regex(plainName, 'is not the name of a credential'),
   /** before it, e.g. `Bearer ` */
   prefix: z
     .string()

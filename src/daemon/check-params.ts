@@ -2,11 +2,12 @@ import { z } from 'zod';
 
 import { mcpServers } from '../agents/mcp-servers.ts';
 import { CasemateError } from '../base/errors.ts';
+import { plainName } from '../base/plain-name.ts';
 import { visible } from '../base/text.ts';
 import { learnModes } from '../policy/proposing/learning.ts';
 import { layoutFolders } from '../policy/policy.ts';
 import { guaranteeIds } from '../proof/guarantees.ts';
-import { callerNamePattern, callerRoles } from '../sandbox/stored/caller-tokens.ts';
+import { callerRoles } from '../sandbox/stored/caller-tokens.ts';
 import { greatestWaitMs } from '../sandbox/host/room.ts';
 import { snapshotIdPattern } from '../sandbox/host-files/snapshots.ts';
 import type { Calls, FromClient, Method } from './protocol.ts';
@@ -76,13 +77,13 @@ const snapshot = shortText.regex(snapshotIdPattern, 'is not the id of a snapshot
 
 const absolute = shortText.startsWith('/');
 const credentialName = shortText.regex(
-  /^[a-z][a-z0-9-]{0,62}$/,
+  plainName,
   'is not the name of a credential: lower-case letters, digits and hyphens, a letter first',
 );
 
 const callerName = z
   .string()
-  .regex(callerNamePattern, 'is not the name of a caller: lower-case letters, digits and hyphens, a letter first');
+  .regex(plainName, 'is not the name of a caller: lower-case letters, digits and hyphens, a letter first');
 
 const tokenHash = z.string().regex(/^[0-9a-f]{64}$/);
 

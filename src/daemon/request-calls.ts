@@ -1,6 +1,4 @@
-import { CasemateError } from '../base/errors.ts';
-import type { HttpAllowance } from '../policy/policy.ts';
-import { readAllowance } from '../policy/written/read-allowance.ts';
+import { allowOption } from '../policy/written/read-allowance.ts';
 import { approve, deny, listRequests, liveRules } from '../sandbox/requests/approvals.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { Calling } from './server.ts';
@@ -35,19 +33,11 @@ export function createRequestCalls(context: SandboxContext): RequestCalls {
       return {};
     },
     async 'request-approve'({ functions, ...rest }) {
-      return await approve(context, { ...rest, actor, functions: functions === 'all' ? 'all' : functions?.map(readFunction) });
+      return await approve(context, { ...rest, actor, functions: functions === 'all' ? 'all' : functions?.map(allowOption) });
     },
     async 'request-deny'({ id, scope }) {
       await deny(context, { id, scope, actor });
       return { id };
     },
   };
-}
-
-function readFunction(text: string): HttpAllowance {
-  const reading = readAllowance(text);
-  if ('fault' in reading) {
-    throw new CasemateError('USAGE', `--allow ${reading.fault}`);
-  }
-  return reading.allowance;
 }

@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
+import { plainName } from '../base/plain-name.ts';
 import { visible } from '../base/text.ts';
 import type { CommandContext } from '../cli/command.ts';
 import { toolContext, type Following } from '../cli/session/tool-context.ts';
@@ -13,7 +14,6 @@ import { executeCommand } from '../mcp/tools/execute-command.ts';
 import { executeInSession } from '../mcp/tools/execute-in-session.ts';
 import { restoreSession, snapshotSession } from '../mcp/tools/snapshot-tools.ts';
 import { transferFiles } from '../mcp/tools/transfer-files.ts';
-import { callerNamePattern } from '../sandbox/stored/caller-tokens.ts';
 import { environmentOf, processEnvironment } from '../system/environment.ts';
 import { pathsFrom } from '../system/paths.ts';
 import type * as Library from './library-types.ts';
@@ -64,7 +64,7 @@ function libraryContext({
   caller = 'library',
   env: given,
 }: Library.SandboxOptions): (following?: Following) => ToolContext {
-  if (!callerNamePattern.test(caller)) {
+  if (!plainName.test(caller)) {
     throw new CasemateError('USAGE', `caller "${visible(caller)}" is not a name: lower-case letters, digits and hyphens`);
   }
   const env = given === undefined ? processEnvironment : environmentOf(given);

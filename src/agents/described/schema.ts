@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { plainName } from '../../base/plain-name.ts';
 import { providers } from '../../credentials/providers.ts';
 import { readHostPattern } from '../../policy/matching/parse-host-pattern.ts';
 import { registryKinds } from '../../policy/facts.ts';
@@ -181,7 +182,7 @@ export const agentSchema = z.strictObject({
   copies: z.array(copy).max(32).default([]).describe('what of your own configuration comes along, as a copy'),
   credential: z
     .string()
-    .regex(/^[a-z][a-z0-9-]{0,62}$/, 'is not the name of a credential')
+    .regex(plainName, 'is not the name of a credential')
     .optional()
     .describe('credential that it needs, such as `anthropic`, or one that your policy or the organisation defines'),
   hosts: z.array(host).max(64).default([]).describe('hosts that it needs: the preset of its name'),

@@ -1,16 +1,15 @@
 import { CasemateError } from '../../base/errors.ts';
 import { parseHost } from '../../base/host.ts';
-import { visible } from '../../base/text.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { ApproveCall } from '../../daemon/protocol.ts';
 import { canonicalPath } from '../../policy/matching/canonical-path.ts';
 import { propose, type Proposal } from '../../policy/proposing/propose.ts';
-import { readAllowance } from '../../policy/written/read-allowance.ts';
 import type { HttpAllowance, Policy } from '../../policy/policy.ts';
+import { allowOption } from '../../policy/written/read-allowance.ts';
 import type { Approved, RequestView } from '../../sandbox/requests/approvals.ts';
 import { writeEdit } from '../../sandbox/policy-files/policy-edit.ts';
 import type { CommandContext } from '../command.ts';
-import { changedLines, planFileEdit } from './edit-policy-file.ts';
+import { planFileEdit, editText } from './edit-policy-file.ts';
 import { readPolicy } from '../reading/read-policy.ts';
 
 /** Asks for `approve --policy`: the rule for this sandbox, and the same rule in the user's own policy file. */
@@ -36,11 +35,7 @@ export async function approveInPolicy(
   const proposal = proposalFor(view, call, loaded.policy);
   const comment = `${view.id} of ${view.name}`;
   const edit = await planFileEdit(there, proposal, { kind: 'user', explicitFile, commandLine, loaded, comment });
-  context.stderr.write(
-    `${visible(edit.path)}\n${changedLines(edit)
-      .map((line) => `${line}\n`)
-      .join('')}`,
-  );
+  context.stderr.write(editText(edit));
   await agree();
   const approved = await client.call('request-approve', { ...call, file: edit.path });
   await writeEdit(edit);
@@ -49,7 +44,7 @@ export async function approveInPolicy(
 
 function proposalFor(view: RequestView, { functions }: ApproveCall, policy: Policy): Proposal {
   const request = { host: parseHost(view.host), port: view.port, method: view.method, path: view.path };
-  const wanted = functions === 'all' ? 'all' : (functions?.map(readFunction) ?? exactly(view));
+  const wanted = functions === 'all' ? 'all' : (functions?.map(allowOption) ?? exactly(view));
   const proposal = propose(policy.network, [request], { bound: policy.bound, functions: wanted });
   const [left] = proposal.leftOut;
   if (proposal.rules.length === 0) {
@@ -67,12 +62,4 @@ function exactly({ method, path }: RequestView): readonly HttpAllowance[] | unde
   return method === undefined || canonical === undefined || canonical.includes('*')
     ? undefined
     : [{ methods: [method], path: canonical }];
-}
-
-function readFunction(text: string): HttpAllowance {
-  const reading = readAllowance(text);
-  if ('fault' in reading) {
-    throw new CasemateError('USAGE', `--allow ${reading.fault}`);
-  }
-  return reading.allowance;
 }

@@ -47,8 +47,13 @@ function projectPath({ cwd }: CommandContext, explicitFile: string | undefined, 
   return explicitFile ?? files.find(({ layer }) => layer === 'project')?.path ?? join(cwd, projectFileName);
 }
 
-/** Lines of the change for a person: `+` what is added, `-` what goes. Both texts are short; only whole lines are compared. */
-export function changedLines({ before, after }: PolicyEdit): readonly string[] {
+/** The change for a person: the file, then `+` what is added, `-` what goes. */
+export function editText(edit: PolicyEdit): string {
+  return [visible(edit.path), ...changedLines(edit)].map((line) => `${line}\n`).join('');
+}
+
+/** Both texts are short; only whole lines are compared. */
+function changedLines({ before, after }: PolicyEdit): readonly string[] {
   const old = (before ?? '').split('\n');
   const lines = after.split('\n');
   let start = 0;

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
+import { plainName } from '../../base/plain-name.ts';
 import { maxValueBytes, withoutLastLineFeed } from '../../credentials/sources/checked-value.ts';
 import { readSource } from '../../credentials/sources.ts';
 import type { CredentialSource } from '../../policy/policy.ts';
@@ -23,7 +24,7 @@ export function credentialName(parsed: ParsedOptions): string {
       hint: 'Take what you have just typed for known and replace it where it came from. Then run this with the name alone; the value is asked for.',
     });
   }
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(name)) {
+  if (!plainName.test(name)) {
     throw new CasemateError(
       'USAGE',
       'this is not the name of a credential; use lower-case letters, digits and hyphens, a letter first',

@@ -6,7 +6,7 @@ import type { LoadedPolicy } from '../../sandbox/policy-files/load-policy.ts';
 import { writeEdit, type PolicyEdit } from '../../sandbox/policy-files/policy-edit.ts';
 import type { CommandContext } from '../command.ts';
 import { canAsk, confirm } from './confirm.ts';
-import { changedLines, planFileEdit } from './edit-policy-file.ts';
+import { planFileEdit, editText } from './edit-policy-file.ts';
 import { printJson } from '../printing/output.ts';
 import { switchOption, textOption, type ParsedOptions } from '../reading/parse-options.ts';
 
@@ -91,11 +91,7 @@ async function write(parsed: ParsedOptions, context: CommandContext, edit: Polic
       hint: 'Run it at a terminal, or add --yes after reading what it would allow.',
     });
   }
-  context.stderr.write(
-    `${visible(edit.path)}\n${changedLines(edit)
-      .map((line) => `${line}\n`)
-      .join('')}`,
-  );
+  context.stderr.write(editText(edit));
   if (!isSure && !(await confirm(context, 'Write this?'))) {
     return false;
   }

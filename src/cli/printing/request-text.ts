@@ -1,12 +1,12 @@
 import { visible } from '../../base/text.ts';
-import type { DenyReason } from '../../policy/policy.ts';
+import { denyWords } from '../../policy/proposing/deny-words.ts';
 import type { RequestView } from '../../sandbox/requests/approvals.ts';
 
 /** One denied request as a person reads it before answering. Control characters from the sandbox are made visible. */
 export function requestText(view: RequestView, nowMs: number): string {
   const rows: readonly (readonly [string, string])[] = [
     ['asks', wanted(view)],
-    ['because', reasons[view.reason]],
+    ['because', denyWords[view.reason]],
     ...(view.program === undefined ? [] : [['program', `${visible(view.program)} (as it calls itself)`] as const]),
     ...view.risks.map((risk) => ['careful', visible(risk)] as const),
     ...(view.plea === undefined ? [] : [['plea', `${visible(view.plea.actor)} says: ${visible(view.plea.reason)}`] as const]),
@@ -31,10 +31,3 @@ function stateOf({ state, untilMs, held, count }: RequestView, nowMs: number): s
   const left = Math.max(0, Math.round(((untilMs ?? nowMs) - nowMs) / 1000));
   return held === 0 ? `its caller has gone${times}` : `waits ${left} s${times}`;
 }
-
-const reasons: Readonly<Record<DenyReason, string>> = {
-  'host-not-allowed': 'no rule names this host',
-  'port-not-allowed': 'a rule names this host, but not this port',
-  'function-not-allowed': 'a rule names this host and port, but not this method and path',
-  'content-not-allowed': 'a rule allows this method and path for other contents only',
-};

@@ -1,10 +1,10 @@
 import { CasemateError } from '../../base/errors.ts';
+import { plainName } from '../../base/plain-name.ts';
 import { visible } from '../../base/text.ts';
-import { callerNamePattern } from '../../sandbox/stored/caller-tokens.ts';
 
 /** Reads the name of a caller as it was typed; `what` names the argument in errors. Throws `USAGE`. */
 export function callerName(text: string, what: string): string {
-  if (!callerNamePattern.test(text)) {
+  if (!plainName.test(text)) {
     throw new CasemateError('USAGE', `${what} "${visible(text)}" is not the name of a caller`, {
       hint: 'Use 1 to 63 lower-case letters, digits and hyphens, a letter first; for example: ci',
     });

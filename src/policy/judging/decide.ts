@@ -85,6 +85,21 @@ export function mcpOf(rules: readonly NetworkRule[]): readonly McpAllowance[] {
   return rules.flatMap(({ mcp }) => mcp ?? []);
 }
 
+export interface Asked {
+  readonly host: HostName;
+  readonly port: number;
+  /** `undefined`, as the path then: a connection, which its destination alone decides */
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+}
+
+/** What was asked, whether a request or a connection. */
+export function decideAsked(rules: readonly NetworkRule[], { host, port, method, path }: Asked): RequestDecision {
+  return method === undefined || path === undefined
+    ? decideDestination(rules, host, port)
+    : decideExchange(rules, host, port, { method, path });
+}
+
 /** Destination and request in one judgement. */
 export function decideExchange(
   rules: readonly NetworkRule[],

@@ -8,6 +8,7 @@ import { missingRule } from './missing-rule.ts';
 import { formatOrigin } from '../written/policy-layer.ts';
 import type { DenyReason, NetworkRule, Policy } from '../policy.ts';
 import type { Origin } from '../origin.ts';
+import { denyWords } from './deny-words.ts';
 
 /** Which rule of which file decides about a destination or a request, and why. Says what `decide` does; decides nothing. */
 
@@ -73,13 +74,6 @@ function explainRule(rule: NetworkRule, { origins }: Pick<Policy, 'origins'>): E
   return { id, host: formatHostPattern(host), ports, credential, upstream, functions: formatFunctions(rule), origin, place };
 }
 
-const reasons: Readonly<Record<DenyReason, string>> = {
-  'host-not-allowed': 'no rule names this host',
-  'port-not-allowed': 'a rule names this host, but not this port',
-  'function-not-allowed': 'a rule names this host and port, but not this method and path',
-  'content-not-allowed': 'a rule allows this method and path for other contents only',
-};
-
 const verdicts: Readonly<Record<Explanation['verdict'], string>> = {
   allow: 'allowed',
   deny: 'denied',
@@ -92,7 +86,7 @@ export function explainLines(explanation: Explanation): readonly string[] {
   const asked = request === undefined ? '' : ` ${visible(request.method)} ${visible(request.path)}`;
   return [
     `${verdicts[verdict]}  ${host}:${port}${asked}`,
-    ...(reason === undefined ? [] : [`  because     ${reasons[reason]}`]),
+    ...(reason === undefined ? [] : [`  because     ${denyWords[reason]}`]),
     ...(rule === undefined ? [] : ruleLines(rule, verdict === 'deny' ? 'nearest rule' : 'rule')),
     ...others.flatMap((other) => ruleLines(other, 'with')),
     ...overruled.flatMap((other) => ruleLines(other, 'overruled')),

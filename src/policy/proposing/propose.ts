@@ -1,5 +1,5 @@
 import { canonicalPath } from '../matching/canonical-path.ts';
-import { decideDestination, decideExchange, decisiveRules } from '../judging/decide.ts';
+import { decisiveRules, decideAsked } from '../judging/decide.ts';
 import { formatAllowance } from '../judging/format-functions.ts';
 import { functionsInRule, generalisePaths, type SeenFunction } from './generalise-paths.ts';
 import { grantRule, isWithinBound, mayBeGranted, type DeniedRequest } from './grant-rule.ts';
@@ -46,7 +46,7 @@ export function propose(
   { bound, functions }: ProposeOptions = {},
 ): Proposal {
   const places = Map.groupBy(
-    asked.filter((one) => !isAllowed(rules, one)),
+    asked.filter((one) => decideAsked(rules, one).verdict === 'deny'),
     ({ host, port }) => `${host} ${port}`,
   );
   const parts = [...places]
@@ -59,14 +59,6 @@ export function propose(
     leftOut: parts.flatMap((part) => part.leftOut),
     covered: parts.flatMap((part) => part.covered),
   };
-}
-
-function isAllowed(rules: readonly NetworkRule[], { host, port, method, path }: DeniedRequest): boolean {
-  const decision =
-    method === undefined || path === undefined
-      ? decideDestination(rules, host, port)
-      : decideExchange(rules, host, port, { method, path });
-  return decision.verdict !== 'deny';
 }
 
 const nothing: Proposal = { rules: [], words: [], steps: [], leftOut: [], covered: [] };

@@ -1,13 +1,15 @@
 import { z } from 'zod';
 
+import { plainName } from '../../base/plain-name.ts';
 import { readHostPattern } from '../matching/parse-host-pattern.ts';
 import { policyProviders } from '../providers.ts';
 import { credentialSource } from './source-schema.ts';
 
 /** The form of one entry under `credentials`: what it is, where its value is kept, and where on the wire the value goes. */
 
-const name = /^[a-z][a-z0-9-]{0,62}$/;
-export const credentialName = z.string().regex(name, 'is not a name; use lower-case letters, digits and hyphens, a letter first');
+export const credentialName = z
+  .string()
+  .regex(plainName, 'is not a name; use lower-case letters, digits and hyphens, a letter first');
 
 export const hostPattern = z.string().transform((value, ctx) => {
   const reading = readHostPattern(value);

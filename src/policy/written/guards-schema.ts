@@ -1,6 +1,7 @@
 import semver from 'semver';
 import { z } from 'zod';
 
+import { plainName } from '../../base/plain-name.ts';
 import { ecosystems, secretModes, type PackagePattern } from '../guards.ts';
 import { readHostPattern } from '../matching/parse-host-pattern.ts';
 import { byteSize, durationLike, refuseValue } from './written-value.ts';
@@ -16,7 +17,7 @@ const budget = z
   .strictObject({
     credential: z
       .string()
-      .regex(/^[a-z][a-z0-9-]{0,62}$/, 'is not the name of a credential')
+      .regex(plainName, 'is not the name of a credential')
       .optional()
       .describe('count only what goes with this credential; default: everything'),
     per: z

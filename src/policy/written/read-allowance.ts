@@ -1,3 +1,4 @@
+import { CasemateError } from '../../base/errors.ts';
 import { canonicalPath } from '../matching/canonical-path.ts';
 import type { HttpAllowance } from '../policy.ts';
 
@@ -22,6 +23,15 @@ export function readAllowance(text: string): AllowanceReading {
   return glob === undefined
     ? { fault: 'has a path that no request can have: no query, "//", ".", "..", "\\", escaped slash or "***" belongs in it' }
     : { allowance: { methods: methods === undefined ? undefined : [...new Set(methods)].toSorted(), path: glob } };
+}
+
+/** As a person gives it with `--allow`. Throws `USAGE`. */
+export function allowOption(text: string): HttpAllowance {
+  const reading = readAllowance(text);
+  if ('fault' in reading) {
+    throw new CasemateError('USAGE', `--allow ${reading.fault}`);
+  }
+  return reading.allowance;
 }
 
 /** The glob with its literal parts in the same canonical form as the paths it will meet. */

@@ -2,6 +2,7 @@ import { engineNames } from '../../base/engine-names.ts';
 import { z } from 'zod';
 
 import { layers } from '../../base/layers.ts';
+import { plainName } from '../../base/plain-name.ts';
 import { parseDurationMs } from '../../base/units.ts';
 import { credential, credentialName, hostPattern } from './credential-schema.ts';
 import { budgets, packages, prices, uploads } from './guards-schema.ts';
@@ -83,8 +84,6 @@ const upstream = z
         'is not an upstream; write scheme, host and port only, such as http://127.0.0.1:8080 or tcp://10.0.0.5:5432',
       ),
   );
-
-const name = /^[a-z][a-z0-9-]{0,62}$/;
 
 const rule = z.strictObject({
   host: hostPattern.describe('exact name, or every name below one: `api.example.com`, `*.example.com`'),
@@ -204,7 +203,7 @@ const asks = z.strictObject({
 
 const agentName = z
   .string()
-  .regex(name, 'is not the name of an agent')
+  .regex(plainName, 'is not the name of an agent')
   .describe(
     'agent to use: `claude`, `codex`, or one that [a file describes](agents.md); `none`: commands only, whatever a higher layer names',
   );
@@ -221,7 +220,7 @@ const agent = z
       telemetry: z.boolean().optional().describe('whether the agent may send usage reports to its vendor; default `false`'),
       provider: z
         .string()
-        .regex(name, 'is not the name of a provider')
+        .regex(plainName, 'is not the name of a provider')
         .optional()
         .describe(
           'how the agent reaches its model: `bedrock` or `vertex` for `claude`; with its vendor, `login` or `key`; default: the login on this host if there is one and the level is `personal` or `team`, otherwise the key',
@@ -299,7 +298,7 @@ export const policySchema = z
       .optional()
       .describe('the folder that the sandbox works in'),
     presets: z
-      .array(z.string().regex(name, 'is not the name of a preset'))
+      .array(z.string().regex(plainName, 'is not the name of a preset'))
       .max(32)
       .optional()
       .describe("named sets of rules: an agent (`claude`, `codex`), `npm`, `debian`, `pypi`, `github`; default: the agent's own"),

@@ -2,14 +2,13 @@ import { isAbsolute, resolve } from 'node:path';
 
 import { z } from 'zod';
 
+import { plainName } from '../../base/plain-name.ts';
 import type { CredentialSource } from '../policy.ts';
 
 /** The form of `source` under a credential and what it means: exactly one key says where on the host the real value is. */
 
 const nonEmpty = z.string().min(1).max(4096);
-const bareName = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,62}$/, 'is not a name; use lower-case letters, digits and hyphens, a letter first');
+const bareName = z.string().regex(plainName, 'is not a name; use lower-case letters, digits and hyphens, a letter first');
 const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'is not the name of a variable');
 /** Becomes an argument of a program: no dash first, nothing that is not seen. */
 const label = z.string().regex(/^(?!-)[\x20-\x7e]{1,256}$/, 'may hold printable ASCII characters only, and begins with no dash');

@@ -4,8 +4,8 @@ import { dirname } from 'node:path';
 
 import { CasemateError, isCasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { decideAsked } from '../../policy/judging/decide.ts';
 import { firstExcess } from '../../policy/layers/cover-network.ts';
-import { decideDestination, decideExchange } from '../../policy/judging/decide.ts';
 import { addRules } from '../../policy/proposing/edit-policy.ts';
 import type { DeniedRequest } from '../../policy/proposing/grant-rule.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -49,7 +49,7 @@ export async function planEdit(request: EditRequest): Promise<PolicyEdit> {
       { hint: otherFile(request.kind) },
     );
   }
-  const missing = request.covered.find((one) => !allows(changed.policy, one));
+  const missing = request.covered.find((one) => decideAsked(changed.policy.network, one).verdict === 'deny');
   if (missing !== undefined) {
     throw new CasemateError(
       'POLICY_INVALID',
@@ -83,14 +83,6 @@ function otherFile(kind: EditRequest['kind']): string {
   return kind === 'user'
     ? 'The project has rules of its own: casemate policy propose --write project'
     : 'Write it by hand, or see which layer decides: casemate policy explain HOST';
-}
-
-function allows({ network }: Policy, { host, port, method, path }: DeniedRequest): boolean {
-  const decision =
-    method === undefined || path === undefined
-      ? decideDestination(network, host, port)
-      : decideExchange(network, host, port, { method, path });
-  return decision.verdict !== 'deny';
 }
 
 /** Throws `POLICY_INVALID` where the file was changed since it was read. */

@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import { refusalKey } from '../../gateway/asks/ask-refused.ts';
-import type { AskView, Claim, Question } from '../../gateway/asks/question.ts';
-import { decideDestination, decideExchange } from '../../policy/judging/decide.ts';
+import type { AskView, Claim } from '../../gateway/asks/question.ts';
+import { decideAsked } from '../../policy/judging/decide.ts';
 import { grantRule, isWithinBound, type Grant } from '../../policy/proposing/grant-rule.ts';
 import type { HttpAllowance, NetworkRule } from '../../policy/policy.ts';
 import { risksOf } from '../../policy/proposing/risks.ts';
@@ -155,7 +155,7 @@ async function allowFromNow(context: SandboxContext, { view }: Claim, approval: 
   keep(context, row, { kind: 'allow', rules: [...kept, rule] });
   const ruling = rulingOf(parsePlan(row.plan), context.store.answers(row.id));
   context.gateway.update(row.id, ruling);
-  context.asks.recheck(row.id, (question) => isAllowed(ruling.rules, question));
+  context.asks.recheck(row.id, (question) => decideAsked(ruling.rules, question).verdict === 'allow');
   return { view, scope, allows };
 }
 
@@ -212,14 +212,6 @@ function keep({ store }: SandboxContext, row: SandboxRow, answer: StoredAnswer):
     });
   }
   store.addAnswer(row.id, answer);
-}
-
-function isAllowed(rules: readonly NetworkRule[], { host, port, method, path }: Question): boolean {
-  const decision =
-    method === undefined || path === undefined
-      ? decideDestination(rules, host, port)
-      : decideExchange(rules, host, port, { method, path });
-  return decision.verdict === 'allow';
 }
 
 function rowOf({ store }: SandboxContext, view: AskView): SandboxRow {

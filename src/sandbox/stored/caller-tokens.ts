@@ -12,9 +12,6 @@ export interface CallerTokens {
   readonly list: () => readonly StoredCaller[];
 }
 
-/** 1 to 63 lower-case letters, digits and hyphens, a letter first. */
-export const callerNamePattern = /^[a-z][a-z0-9-]{0,62}$/;
-
 export const callerRoles = ['viewer', 'operator', 'admin'] as const;
 export type CallerRole = (typeof callerRoles)[number];
 
