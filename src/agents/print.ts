@@ -1,3 +1,5 @@
+import { parseJson } from '../base/json.ts';
+
 /** How an agent works on one task without a person, and what its output means. */
 export interface AgentPrint {
   /** it takes servers of the Model Context Protocol from a file */
@@ -60,12 +62,8 @@ export interface AgentUsage {
 
 /** Of a line of JSON; `undefined` where it is none, for agents print other lines, too. */
 export function parseLine(line: string): unknown {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseJson(line);
+  return typeof value === 'object' && value !== null ? value : undefined;
 }
 
 /** An own member of an object of strangers. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 
+import { parseJson } from '../base/json.ts';
 import { lineSplitter } from '../base/line-splitter.ts';
 import { maxLineBytes } from './protocol.ts';
 
@@ -20,10 +21,8 @@ export function readLines(socket: Socket, take: (message: unknown) => void): voi
 }
 
 function deliver(line: Buffer, take: (message: unknown) => void): boolean {
-  let message: unknown;
-  try {
-    message = JSON.parse(line.toString('utf8'));
-  } catch {
+  const message = parseJson(line.toString('utf8'));
+  if (message === undefined) {
     return false;
   }
   take(message);

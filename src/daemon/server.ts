@@ -1,8 +1,9 @@
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { CasemateError, toCasemateError } from '../base/errors.ts';
+import { listening } from '../system/listening.ts';
 import { checkParams, readMessage } from './check-params.ts';
 import { readLines, writeLine } from './lines.ts';
 import type { CallerClaim } from './caller-view.ts';
@@ -54,9 +55,9 @@ export async function listenForCalls(options: ControlOptions): Promise<Control> 
   });
   // It is bound at once; whatever else this process makes meanwhile is not of that mode.
   const mask = process.umask(0o177);
-  const listening = listen(server, options.path);
+  const isBound = listening(server, { path: options.path });
   process.umask(mask);
-  await listening;
+  await isBound;
   await chmod(options.path, 0o600);
   return {
     connections: () => open.size,
@@ -116,13 +117,6 @@ async function endSocket(socket: Socket): Promise<void> {
   const timer = setTimeout(() => socket.destroy(), 200);
   await promise;
   clearTimeout(timer);
-}
-
-async function listen(server: Server, path: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(path, resolve);
-  await promise;
 }
 
 function serve(socket: Socket, options: ControlOptions, life: Life): Caller {

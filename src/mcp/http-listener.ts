@@ -4,6 +4,7 @@ import { BlockList, isIP } from 'node:net';
 
 import { CasemateError } from '../base/errors.ts';
 import { visible } from '../base/text.ts';
+import { listening } from '../system/listening.ts';
 
 /** Where MCP over HTTP listens, and for whom: this machine alone or, on request and with TLS, others as well. */
 export interface ListenerOptions {
@@ -59,12 +60,9 @@ export async function listenHttp(options: ListenerOptions, answer: RequestListen
   // Of what is sent here; an answer may take as long as it takes.
   server.requestTimeout = 60_000;
   server.maxConnections = 512;
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', (error: NodeJS.ErrnoException) => {
-    reject(new CasemateError('USAGE', `cannot listen on ${address}:${port} (${error.code ?? 'fault'})`));
+  await listening(server, { host: address, port }).catch((error: NodeJS.ErrnoException) => {
+    throw new CasemateError('USAGE', `cannot listen on ${address}:${port} (${error.code ?? 'fault'})`);
   });
-  server.listen(port, address, resolve);
-  await promise;
   const shown = isIP(address) === 6 ? `[${address}]` : address;
   return {
     port: portOf(server),

@@ -1,4 +1,5 @@
 import { CasemateError } from '../../base/errors.ts';
+import { parseJson } from '../../base/json.ts';
 import type { Material } from '../credential.ts';
 import { secret } from '../secret.ts';
 
@@ -31,7 +32,7 @@ export function awsKeysOf(material: Material): Material {
 }
 
 function fromJson(text: string): readonly (string | undefined)[] {
-  const parsed: unknown = parse(text);
+  const parsed: unknown = parseJson(text);
   if (typeof parsed !== 'object' || parsed === null) {
     return [];
   }
@@ -40,12 +41,4 @@ function fromJson(text: string): readonly (string | undefined)[] {
     const value = fields.get(name);
     return typeof value === 'string' ? value : undefined;
   });
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

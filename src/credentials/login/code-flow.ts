@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 import { CasemateError } from '../../base/errors.ts';
+import { parseJson } from '../../base/json.ts';
 import { visible } from '../../base/text.ts';
 import type { OAuthClient, OAuthServer } from './oauth-clients.ts';
 import type { TokenFamily } from './token-family.ts';
@@ -86,11 +87,7 @@ export function expiryIn(token: string): number | undefined {
 }
 
 function claimsOf(token: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
-  } catch {
-    return undefined;
-  }
+  return parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'));
 }
 
 function member(value: unknown, name: string): unknown {

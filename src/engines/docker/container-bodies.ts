@@ -65,6 +65,20 @@ export function bindMount(Source: string, Target: string, access: 'read' | 'writ
   return { Type: 'bind', Source, Target, ReadOnly: access === 'read', BindOptions };
 }
 
+export interface VolumeMount {
+  readonly Type: 'volume';
+  readonly Source: string;
+  readonly Target: string;
+  readonly ReadOnly: boolean;
+  /** else the engine gives the folder the owner that the image has there */
+  readonly VolumeOptions: { readonly NoCopy: true };
+}
+
+/** Of a volume by its name. */
+export function volumeMount(Source: string, Target: string, access: 'read' | 'write'): VolumeMount {
+  return { Type: 'volume', Source, Target, ReadOnly: access === 'read', VolumeOptions: { NoCopy: true } };
+}
+
 /** Where the keeper has the folder with the socket by which it hands out listeners. */
 export const uplinkFolder = '/mnt';
 

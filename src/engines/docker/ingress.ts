@@ -6,6 +6,7 @@ import { dataFile } from '../../system/data-file.ts';
 import type { Ingress } from '../../system/ingress.ts';
 import type { Abortable, IngressPorts } from '../engine.ts';
 import { listenInside, startListener } from '../listen.ts';
+import { orderWord } from '../order-word.ts';
 import { uplinkFolder } from './container-bodies.ts';
 import type { DockerContext } from './context.ts';
 import { runInside } from './inside.ts';
@@ -37,7 +38,7 @@ export async function ingressOf(context: DockerContext, wish: IngressWish): Prom
   const given = new AbortController();
   const either = signal === undefined ? given.signal : AbortSignal.any([signal, given.signal]);
   const handedOut = handOut();
-  const arrived = listenInside(encoded(uplink), ports, { listener, signal: either });
+  const arrived = listenInside(orderWord(uplink), ports, { listener, signal: either });
   // Whichever fails ends the other one.
   handedOut.catch((error: unknown) => given.abort(error));
   const ingress = await arrived;
@@ -55,14 +56,4 @@ export async function ingressOf(context: DockerContext, wish: IngressWish): Prom
       throw new CasemateError('ENGINE_FAILED', `cannot listen in the sandbox: ${visible(stderr.trim()).slice(0, 300)}`);
     }
   }
-}
-
-/** One word of an order. */
-function encoded(path: string): string {
-  return [...Buffer.from(path, 'utf8')]
-    .map((byte) => {
-      const character = String.fromCodePoint(byte);
-      return /[\w./-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-    })
-    .join('');
 }

@@ -16,7 +16,7 @@ import { containerNames } from './remove-containers.ts';
 import { uplinkVariable } from './uplink/forced.ts';
 import { requireSamePlaces } from './same-places.ts';
 import { mountsIn } from '../workspace/protections.ts';
-import { uplinkBody, volumeBody, volumeMount, volumeOf } from './uplink/bodies.ts';
+import { uplinkBody, volumeBody, uplinkMount, volumeOf } from './uplink/bodies.ts';
 
 /** Makes the container that holds a sandbox's network: started, and inspected before anything joins it. */
 
@@ -28,7 +28,7 @@ export async function makeKeeper(context: DockerContext, spec: SandboxSpec, imag
     await context.client.must('POST', '/volumes/create', { body: volumeBody(facts.marks) });
   }
   const mounts = keeperMounts(context.sandbox(spec.id).uplink);
-  const shown = uplink === undefined ? mounts : [volumeMount(spec.id, 'read')];
+  const shown = uplink === undefined ? mounts : [uplinkMount(spec.id, 'read')];
   const keeper = keeperBody(facts, { hostname: spec.hostname, mounts: shown });
   const [, name] = containerNames(spec.id);
   const id = await makeContainer(context, name, keeper);

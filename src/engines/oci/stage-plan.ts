@@ -1,4 +1,5 @@
 import type { SandboxSpec } from '../engine.ts';
+import { orderWord } from '../order-word.ts';
 import type { HomeDisk } from './home-disk.ts';
 import { agentId, mountMap, rangeSize, slotBase } from './ids.ts';
 import type { Protection } from '../workspace/protect.ts';
@@ -196,14 +197,5 @@ function protectionLine({ path, kind, writable, placeholder }: Protection): stri
 }
 
 export function line(...fields: readonly (string | number)[]): string {
-  return fields.map((field) => escape(String(field))).join('\t');
-}
-
-function escape(field: string): string {
-  return [...Buffer.from(field, 'utf8')]
-    .map((byte) => {
-      const character = String.fromCodePoint(byte);
-      return /[\w./-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-    })
-    .join('');
+  return fields.map((field) => orderWord(String(field))).join('\t');
 }

@@ -1,4 +1,5 @@
 import { gather } from '../../base/gather.ts';
+import { parseJson } from '../../base/json.ts';
 
 /** Readers of streamed answers: give the objects in them one by one as the bytes pass, however they are cut. */
 export interface EventReader {
@@ -10,19 +11,11 @@ const longestEvent = 8 * 1024 * 1024;
 
 /** Server-sent events (HTML standard, 9.2): each `data` that may hold a count of tokens, parsed. */
 export function sseReader(take: (value: unknown) => void): EventReader {
-  const held = gather();
-  let isTooLong = false;
+  const held = gatherEvent();
   const line = (bytes: Buffer): void => {
     const text = bytes.toString('utf8').trimEnd();
     if (text.startsWith('data:') && mayCount(text)) {
       parsed(text.slice(5), take);
-    }
-  };
-  const keep = (bytes: Buffer): void => {
-    isTooLong ||= held.size() + bytes.length > longestEvent;
-    if (!isTooLong) {
-      // A copy: the piece is not ours.
-      held.add(Buffer.from(bytes));
     }
   };
   return {
@@ -30,19 +23,18 @@ export function sseReader(take: (value: unknown) => void): EventReader {
       let from = 0;
       for (let end = piece.indexOf(0x0a); end !== -1; end = piece.indexOf(0x0a, from)) {
         const last = piece.subarray(from, end);
-        if (held.size() === 0 && !isTooLong) {
+        if (held.isEmpty()) {
           line(last);
         } else {
-          keep(last);
+          held.add(last);
           const whole = held.take();
-          if (!isTooLong) {
+          if (whole !== undefined) {
             line(whole);
           }
         }
-        isTooLong = false;
         from = end + 1;
       }
-      keep(piece.subarray(from));
+      held.add(piece.subarray(from));
     },
   };
 }
@@ -97,24 +89,43 @@ export function awsEventReader(take: (value: unknown) => void): EventReader {
   };
 }
 
+/** The event that has not ended yet. */
+function gatherEvent() {
+  const held = gather();
+  let isTooLong = false;
+  return {
+    isEmpty: () => held.size() === 0 && !isTooLong,
+    add(bytes: Buffer): void {
+      isTooLong ||= held.size() + bytes.length > longestEvent;
+      if (!isTooLong) {
+        // A copy: the piece is not ours.
+        held.add(Buffer.from(bytes));
+      }
+    },
+    /** Then the next one begins. `undefined`: it was too long. */
+    take(): Buffer | undefined {
+      const whole = held.take();
+      const wasTooLong = isTooLong;
+      isTooLong = false;
+      return wasTooLong ? undefined : whole;
+    },
+  };
+}
+
 function mayCount(text: string): boolean {
   return text.includes('sage') || text.includes('invocationMetrics');
 }
 
 function parsed(text: string, take: (value: unknown) => void): void {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return;
+  const value = parseJson(text);
+  if (value !== undefined) {
+    take(value);
   }
-  take(value);
 }
 
 /** JSON objects one behind the other, as messages of a WebSocket carry them; each that may hold a count of tokens, parsed. */
 export function objectReader(take: (value: unknown) => void): EventReader {
-  const held = gather();
-  let isTooLong = false;
+  const held = gatherEvent();
   let depth = 0;
   let inString = false;
   let isEscaped = false;
@@ -136,25 +147,18 @@ export function objectReader(take: (value: unknown) => void): EventReader {
     }
     return -1;
   };
-  const keep = (bytes: Buffer): void => {
-    isTooLong ||= held.size() + bytes.length > longestEvent;
-    if (!isTooLong) {
-      held.add(Buffer.from(bytes));
-    }
-  };
   return {
     push(piece) {
       let from = 0;
       for (let end = endIn(piece, 0); end !== -1; end = endIn(piece, from)) {
-        keep(piece.subarray(from, end));
-        const text = held.take().toString('utf8');
-        if (!isTooLong && mayCount(text)) {
+        held.add(piece.subarray(from, end));
+        const text = held.take()?.toString('utf8');
+        if (text !== undefined && mayCount(text)) {
           parsed(text, take);
         }
-        isTooLong = false;
         from = end;
       }
-      keep(piece.subarray(from));
+      held.add(piece.subarray(from));
     },
   };
 }

@@ -1,5 +1,6 @@
 import { parseJson } from '../../base/json.ts';
 import type { FieldScan } from './form-scan.ts';
+import { skipSpace } from './json-ranges.ts';
 import { stringEnd, type StringState } from './json-string-end.ts';
 
 /** Finds certain members at the top of a JSON object as it arrives, read as the most lenient server would. */
@@ -133,12 +134,4 @@ function textAt(data: Buffer, at: number): Text | undefined {
     }
   }
   return undefined;
-}
-
-function skipSpace(data: Buffer, from: number): number {
-  let at = from;
-  while (data[at] === 0x20 || data[at] === 0x0a || data[at] === 0x0d || data[at] === 0x09) {
-    at += 1;
-  }
-  return at;
 }

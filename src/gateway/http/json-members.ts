@@ -1,3 +1,5 @@
+import { parseJson } from '../../base/json.ts';
+
 /**
  * The members at the top of a JSON object with their places in the text, so that one value can be replaced and everything else
  * stays the same.
@@ -11,19 +13,11 @@ export interface JsonMember {
 
 /** `undefined` unless the text is one JSON object (RFC 8259). Linear in its length. */
 export function jsonMembers(text: string): readonly JsonMember[] | undefined {
-  const parsed = parse(text);
+  const parsed = parseJson(text);
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     return undefined;
   }
   return scan(text);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The text is known to be valid, so only strings and nesting have to be told apart. */

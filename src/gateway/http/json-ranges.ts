@@ -78,7 +78,8 @@ const backslash = 0x5c;
 /** of a value, between two places where the search may be interrupted */
 const pieceBytes = 64 * 1024;
 
-function skipSpace(data: Buffer, from: number): number {
+/** White space of JSON (RFC 8259, 2). */
+export function skipSpace(data: Buffer, from: number): number {
   let at = from;
   while (data[at] === 0x20 || data[at] === 0x0a || data[at] === 0x0d || data[at] === 0x09) {
     at += 1;

@@ -1,6 +1,7 @@
 import { createServer, request as httpRequest } from 'node:http';
 
 import { CasemateError } from '../../base/errors.ts';
+import { listening } from '../../system/listening.ts';
 import { eventually } from '../eventually.ts';
 import type { Lab } from './lab.ts';
 
@@ -82,7 +83,7 @@ export const hello = {
 
 async function freePort(): Promise<number> {
   const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  await listening(server, { host: '127.0.0.1', port: 0 });
   const address = server.address();
   await new Promise((closed) => server.close(closed));
   return typeof address === 'object' && address !== null ? address.port : 0;

@@ -7,6 +7,7 @@ import { CasemateError } from '../../base/errors.ts';
 import type { LayerName } from '../../base/layers.ts';
 import { dockerClient } from '../../engines/docker/docker-client.ts';
 import { fieldsOf, rowsOf, textOf, type Fields } from '../../engines/docker/read-json.ts';
+import { listening } from '../../system/listening.ts';
 import { containerEngine, labOptions } from './docker-view.ts';
 import type { Lab } from './lab.ts';
 
@@ -63,9 +64,7 @@ export async function lyingEngine(lab: Pick<Lab, 'folder' | 'env' | 'twin'>): Pr
     const head = ['HTTP/1.1 200 OK', 'Content-Type: application/json', `Content-Length: ${Buffer.byteLength(text)}`];
     caller.end(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n${text}`);
   }
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(path, resolve);
-  await promise;
+  await listening(server, { path });
   return {
     env: { [hosts[containerEngine(lab)]]: `unix://${path}` },
     say(next) {

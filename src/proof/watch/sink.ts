@@ -2,6 +2,8 @@ import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
+import { listening } from '../../system/listening.ts';
+
 /**
  * Listens on every address of this host, over TCP and UDP, and on Unix sockets, and records what arrives. It decides whether a
  * sandbox has a route: what this did not hear did not get out.
@@ -47,7 +49,7 @@ export async function startSink(): Promise<Sink> {
     heard,
     async listenUnix(path) {
       const unix = createServer((socket) => take(socket, 'unix', heard));
-      await listening(unix, () => unix.listen({ path: path.replace(/^@/, '\0') }));
+      await listening(unix, { path: path.replace(/^@/, '\0') });
       closing.push(() => closeServer(unix));
     },
     settle: () => new Promise((resolve) => setTimeout(resolve, 150)),
@@ -63,7 +65,7 @@ async function listenTcp(heard: Heard[]): Promise<{ server: Server; port: number
     const server = createServer((socket) => take(socket, 'tcp', heard));
     try {
       // oxlint-disable-next-line no-await-in-loop -- the second only where the first cannot be
-      await listening(server, () => server.listen({ host: address, port: 0 }));
+      await listening(server, { host: address, port: 0 });
       const bound = server.address();
       return { server, port: typeof bound === 'object' && bound !== null ? bound.port : 0, address };
     } catch (error) {
@@ -73,15 +75,6 @@ async function listenTcp(heard: Heard[]): Promise<{ server: Server; port: number
     }
   }
   throw new Error('unreachable');
-}
-
-async function listening(server: Server, start: () => void): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.once('listening', resolve);
-    start();
-  });
-  server.on('error', () => undefined);
 }
 
 /** Who connects without a word is nobody of ours. */

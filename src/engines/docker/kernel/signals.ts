@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, rename, rm } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { privateFolder } from '../../../system/files.ts';
+import { listening } from '../../../system/listening.ts';
 import type { DockerContext } from '../context.ts';
 import { segment } from '../docker-client.ts';
 import { runningSandbox } from '../first-process.ts';
@@ -26,10 +27,10 @@ export async function signalsOf(context: DockerContext): Promise<string> {
   }
   const { kernelPlace: place } = context;
   if (place.signals === undefined) {
-    const listening = listenForSignals(context);
-    place.signals = listening;
-    listening.catch(() => {
-      place.signals = place.signals === listening ? undefined : place.signals;
+    const socket = listenForSignals(context);
+    place.signals = socket;
+    socket.catch(() => {
+      place.signals = place.signals === socket ? undefined : place.signals;
     });
   }
   return (await place.signals).path;
@@ -61,7 +62,8 @@ async function listenForSignals(context: DockerContext): Promise<Signals> {
       }
     });
   });
-  await bound(server, own);
+  await listening(server, { path: own });
+  server.unref();
   const { ino } = await lstat(own);
   await rename(own, path);
   return {
@@ -74,15 +76,6 @@ async function listenForSignals(context: DockerContext): Promise<Signals> {
       }
     },
   };
-}
-
-async function bound(server: Server, path: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(path, resolve);
-  await promise;
-  server.on('error', () => undefined);
-  server.unref();
 }
 
 /** To the command and nothing else: what the engine calls its process has to be one of that sandbox. */

@@ -1,21 +1,13 @@
 import type { ContainerSpec } from '../../containers.ts';
 import type { EngineLimits } from '../../engine-limits.ts';
 import { memoryOptions } from '../../kernel/limits.ts';
-import { hostConfig, type BindMount, type BodyFacts } from '../container-bodies.ts';
+import { hostConfig, type BindMount, type BodyFacts, type VolumeMount } from '../container-bodies.ts';
 import { labels, labelsOf } from '../labels.ts';
 
 /**
  * The request for a container next to the sandbox. Pure: the sandbox's own confinement, and the settings that its maker may
  * choose.
  */
-
-export type VolumeMount = {
-  readonly Type: 'volume';
-  readonly Source: string;
-  readonly Target: string;
-  readonly ReadOnly: boolean;
-  readonly VolumeOptions: { readonly NoCopy: true };
-};
 
 export interface NestedBody {
   readonly User: string;

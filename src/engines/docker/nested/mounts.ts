@@ -8,10 +8,9 @@ import { copyBounded } from '../../../system/copy-bounded.ts';
 import { privateFolder } from '../../../system/files.ts';
 import type { NestedMount } from '../../containers.ts';
 import type { SandboxSpec } from '../../engine.ts';
-import { bindMount, type BindMount } from '../container-bodies.ts';
+import { bindMount, type BindMount, volumeMount, type VolumeMount } from '../container-bodies.ts';
 import type { DockerContext } from '../context.ts';
 import { labelsOf, type Marks } from '../labels.ts';
-import type { VolumeMount } from './body.ts';
 import { openPlace, type HeldPlace } from './held-place.ts';
 
 /**
@@ -58,7 +57,7 @@ export async function placeMounts(
         return [bindMount(copyOf(facts, path.name), target, 'read')];
       }
       return [
-        { Type: 'volume', Source: path.name, Target: target, ReadOnly: isReadonly, VolumeOptions: { NoCopy: true } } as const,
+        volumeMount(path.name, target, isReadonly ? 'read' : 'write'),
         ...given
           .filter((mount) => mount.Target.startsWith(`${source}/`))
           .map((mount) => ({ ...mount, Target: `${target}${mount.Target.slice(source.length)}` })),

@@ -2,6 +2,8 @@ import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+import { listening } from '../../../system/listening.ts';
+
 /**
  * A Unix socket of this process that leads to an engine elsewhere, because the programs that carry commands speak only to
  * sockets. It is in a private folder and ends with this process.
@@ -23,10 +25,7 @@ export async function carrierSocket(path: string, dial: () => Promise<Duplex>): 
     void join(caller, dial, keep);
   });
   await rm(path, { force: true });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(path, resolve);
-  await promise;
+  await listening(server, { path });
   await chmod(path, 0o600);
   server.unref();
   return {

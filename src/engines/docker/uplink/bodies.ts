@@ -1,5 +1,13 @@
-import type { BodyFacts, ContainerBody } from '../container-bodies.ts';
-import { commonBody, hostConfig, keeperLimits, uplinkFolder } from '../container-bodies.ts';
+import {
+  commonBody,
+  hostConfig,
+  keeperLimits,
+  uplinkFolder,
+  volumeMount,
+  type BodyFacts,
+  type ContainerBody,
+  type VolumeMount,
+} from '../container-bodies.ts';
 import { labelsOf, type Marks } from '../labels.ts';
 
 /** The two containers of an uplink and what they share: a folder in memory with one socket. Pure. */
@@ -26,23 +34,8 @@ export function volumeOf(sandbox: string): string {
   return `casemate-${sandbox}-uplink`;
 }
 
-export interface VolumeMount {
-  readonly Type: 'volume';
-  readonly Source: string;
-  readonly Target: string;
-  readonly ReadOnly: boolean;
-  /** Else the engine gives the folder the owner that the image has there. */
-  readonly VolumeOptions: { readonly NoCopy: true };
-}
-
-export function volumeMount(sandbox: string, access: 'read' | 'write'): VolumeMount {
-  return {
-    Type: 'volume',
-    Source: volumeOf(sandbox),
-    Target: uplinkFolder,
-    ReadOnly: access === 'read',
-    VolumeOptions: { NoCopy: true },
-  };
+export function uplinkMount(sandbox: string, access: 'read' | 'write'): VolumeMount {
+  return volumeMount(volumeOf(sandbox), uplinkFolder, access);
 }
 
 /** Nothing of the sandbox is in it, and nothing but the one program of ours: it has a way out, and the sandbox has none. */
@@ -54,7 +47,7 @@ export function uplinkBody(facts: BodyFacts, { network }: UplinkPlace): Containe
     HostConfig: {
       ...hostConfig(own),
       NetworkMode: network,
-      Mounts: [volumeMount(facts.marks.sandbox, 'write')],
+      Mounts: [uplinkMount(facts.marks.sandbox, 'write')],
       Tmpfs: {},
     },
   };

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 
 import type { Ingress, IngressReceiver } from '../../../system/ingress.ts';
+import { listening } from '../../../system/listening.ts';
 import { datagramReader } from './datagram-frames.ts';
 
 /**
@@ -53,7 +54,7 @@ export async function streamIngress({ patienceMs = 5000 }: StreamIngressOptions 
     });
     socket.once('close', () => waiting.delete(socket));
   });
-  await listening(server);
+  await listening(server, { host: '127.0.0.1', port: 0 });
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
@@ -75,14 +76,6 @@ export async function streamIngress({ patienceMs = 5000 }: StreamIngressOptions 
       [...waiting, ...held].forEach((socket) => socket.destroy());
     },
   };
-}
-
-async function listening(server: Server): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(0, '127.0.0.1', resolve);
-  await promise;
-  server.on('error', () => undefined);
 }
 
 /** What follows the greeting stays unread. */
