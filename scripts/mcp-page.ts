@@ -1,6 +1,7 @@
 import { tools } from '../src/mcp/tools.ts';
 import type { Tool } from '../src/mcp/tool.ts';
 import { resolveShare } from '../src/policy/layers/resolve-share.ts';
+import type { JsonSchema } from '../src/policy/written/json-schema.ts';
 import { table } from './markdown.ts';
 
 const { eachCaller, callers } = resolveShare({});
@@ -112,21 +113,7 @@ function toolSection({ name, about, inputSchema, outputSchema }: Tool): string {
   return parts.join('\n\n');
 }
 
-interface Schema {
-  readonly type?: string;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly items?: Schema;
-  readonly anyOf?: readonly Schema[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly default?: unknown;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly description?: string;
-}
-
-function rowsOf(schema: Schema, prefix = ''): string[][] {
+function rowsOf(schema: JsonSchema, prefix = ''): string[][] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     const path = `${prefix}${name}`;
     const must = schema.required?.includes(name) === true && property.default === undefined;
@@ -139,7 +126,7 @@ function rowsOf(schema: Schema, prefix = ''): string[][] {
   });
 }
 
-function formOf({ type, items, anyOf, enum: values, const: value }: Schema): string {
+function formOf({ type, items, anyOf, enum: values, const: value }: JsonSchema): string {
   if (values !== undefined) {
     return values.map((one) => `\`${String(one)}\``).join(', ');
   }
@@ -149,10 +136,10 @@ function formOf({ type, items, anyOf, enum: values, const: value }: Schema): str
   if (anyOf !== undefined) {
     return anyOf.map(formOf).join(' or ');
   }
-  return type === 'array' ? `list of ${items === undefined ? 'anything' : formOf(items)}` : (type ?? 'anything');
+  return type === 'array' ? `list of ${items === undefined ? 'anything' : formOf(items)}` : String(type ?? 'anything');
 }
 
-function meaningOf({ description = '', default: fallback, minimum, maximum }: Schema): string {
+function meaningOf({ description = '', default: fallback, minimum, maximum }: JsonSchema): string {
   const far = Number.MAX_SAFE_INTEGER;
   const range =
     minimum !== undefined && maximum !== undefined && minimum > -far && maximum < far ? `${minimum} to ${maximum}` : undefined;

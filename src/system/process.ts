@@ -15,8 +15,6 @@ export interface RunOptions {
   readonly maxOutputBytes?: number | undefined;
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
-  /** Called with each piece of standard error, for progress. */
-  readonly onStderr?: ((text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -38,7 +36,7 @@ export const spawnProcess: Spawn = (file, args, options) => spawn(file, args, { 
  * started, `TIMED_OUT` after `timeoutMs` (the program is killed), the abort reason when `signal` aborts.
  */
 export async function run(file: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
-  const { cwd, env, uid, gid, signal, timeoutMs, input, onStderr, maxOutputBytes = 16 * 1024 * 1024 } = options;
+  const { cwd, env, uid, gid, signal, timeoutMs, input, maxOutputBytes = 16 * 1024 * 1024 } = options;
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
   const child = spawnProcess(file, args, { cwd, env, uid, gid, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -55,10 +53,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   const end = (): void => endNow(child);
   signal?.addEventListener('abort', end, { once: true });
   child.stdout?.on('data', stdout.take);
-  child.stderr?.on('data', (piece: Buffer) => {
-    stderr.take(piece);
-    onStderr?.(piece.toString('utf8'));
-  });
+  child.stderr?.on('data', stderr.take);
   // A program may end without reading its input; that is its right.
   child.stdin?.on('error', () => undefined);
   child.stdin?.end(input ?? '');

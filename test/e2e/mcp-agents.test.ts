@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
-import { sayOnly, type Script } from '../../src/tour/model-api/script.ts';
+import type { Script } from '../../src/tour/model-api/script.ts';
+import { sayOnly } from '../helpers/say-only.ts';
 import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { handTo, startInternet, type Internet } from '../helpers/internet.ts';
 import { startCaller, type McpCaller } from '../helpers/mcp-client.ts';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createSandbox } from '../../src/library/library.ts';
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
-import { sayOnly } from '../../src/tour/model-api/script.ts';
+import { sayOnly } from '../helpers/say-only.ts';
 import { makeHome, wholeWayLacks, type Home } from '../helpers/cli.ts';
 import { handTo, startInternet, type Internet } from '../helpers/internet.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
-import { sayOnly } from '../../src/tour/model-api/script.ts';
+import { sayOnly } from '../helpers/say-only.ts';
 
 /** The stand-in over real loopback sockets. */
 

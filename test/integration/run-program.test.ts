@@ -31,13 +31,11 @@ test('at its time limit', { timeout: 60_000 }, async () => {
 
 test('when its caller gives up', { timeout: 60_000 }, async () => {
   const gone = new AbortController();
-  // The number has been written by then.
-  const begun = run('perl', ['-e', `$| = 1; ${waiting.replace('print "begun', 'print STDERR "begun')}`, join(folder, 'pid')], {
-    env,
-    signal: gone.signal,
-    onStderr: () => gone.abort(new Error('given up')),
-  });
-  await expect(begun).rejects.toThrow('given up');
+  const begun = run('perl', args(), { env, signal: gone.signal });
+  const given = expect(begun).rejects.toThrow('given up');
+  await expect.poll(() => readFile(join(folder, 'pid'), 'utf8').catch(() => '')).toMatch(/^\d+$/);
+  gone.abort(new Error('given up'));
+  await given;
 });
 
 test('when it has ended by itself', { timeout: 60_000 }, async () => {

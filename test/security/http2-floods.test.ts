@@ -4,7 +4,7 @@ import { createServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 
 import { createLab, credential, listen, rule, sandboxId, type Lab } from '../helpers/gateway-lab.ts';
-import { flag, frame, framesIn, frameType, headerBlock, preface } from '../../src/proof/attacks/http2-bytes.ts';
+import { flag, frame, frameType, headerBlock, preface } from '../../src/proof/attacks/http2-bytes.ts';
 import { http2Get } from '../helpers/http2-client.ts';
 import { talk, tlsTo } from '../helpers/raw-client.ts';
 import { ownTime } from '../helpers/own-time.ts';
@@ -250,3 +250,18 @@ test('fields that are too large are refused in words, and are on record', async 
   await lab.settled();
   expect(lab.lastDenial()).toMatchObject({ outcome: 'headers-too-large', subject: `${host}:443` });
 });
+
+/** The types of the frames in an answer, and the error code of a GOAWAY where there is one. */
+function framesIn(text: string): { readonly types: readonly number[]; readonly goaway: number | undefined } {
+  const bytes = Buffer.from(text, 'latin1');
+  const types: number[] = [];
+  let goaway: number | undefined;
+  for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) {
+    const type = bytes.readUInt8(at + 3);
+    types.push(type);
+    if (type === frameType.goaway && at + 17 <= bytes.length) {
+      goaway = bytes.readUInt32BE(at + 13);
+    }
+  }
+  return { types, goaway };
+}

@@ -53,18 +53,3 @@ export const preface: Buffer = Buffer.concat([
   Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
   frame({ type: frameType.settings }),
 ]);
-
-/** The types of the frames in an answer, and the error code of a GOAWAY where there is one. */
-export function framesIn(text: string): { readonly types: readonly number[]; readonly goaway: number | undefined } {
-  const bytes = Buffer.from(text, 'latin1');
-  const types: number[] = [];
-  let goaway: number | undefined;
-  for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) {
-    const type = bytes.readUInt8(at + 3);
-    types.push(type);
-    if (type === frameType.goaway && at + 17 <= bytes.length) {
-      goaway = bytes.readUInt32BE(at + 13);
-    }
-  }
-  return { types, goaway };
-}

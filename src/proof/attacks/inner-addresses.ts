@@ -35,6 +35,3 @@ export const innerAddresses: Readonly<Record<'A' | 'AAAA', readonly string[]>> =
     '2001::1',
   ],
 };
-
-/** Not an address at all to who is careful, and one to who is not. Only a resolver that is not DNS says such. */
-export const shortAddresses: readonly string[] = ['0x7f.1', '127.1', '2130706433', '0177.0.0.1', 'fe80::1%lo', 'localhost', ''];

@@ -25,7 +25,6 @@ export interface FactsHost {
   readonly stored?: readonly string[] | undefined;
   /** agents with a login; default: none */
   readonly logins?: readonly string[] | undefined;
-  readonly aptFolder?: string;
   readonly runTool?: (file: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 }
 
@@ -36,13 +35,12 @@ export async function readFacts({
   registries,
   stored = [],
   logins = [],
-  aptFolder = '/etc/apt',
   runTool = run,
 }: FactsHost): Promise<Facts> {
   const tools = { env, runTool };
   const readers: Readonly<Record<RegistryKind, () => Promise<readonly string[]>>> = {
     npm: async () => npmUrls(await outputOf('npm', ['config', 'list', '--json'], tools)),
-    debian: () => aptUrls(aptFolder),
+    debian: aptUrls,
     pypi: async () => pipUrls(await outputOf('pip', ['config', 'list'], tools)),
   };
   const read = async (kind: RegistryKind): Promise<readonly RegistryFacts[]> => {
@@ -89,11 +87,13 @@ async function vouchFor({ host, port, origin }: FoundRegistry, tools: Tools): Pr
   return { host, port, upstream: isPublic ? undefined : origin };
 }
 
-async function aptUrls(folder: string): Promise<readonly string[]> {
-  const parts = join(folder, 'sources.list.d');
+const aptFolder = '/etc/apt';
+
+async function aptUrls(): Promise<readonly string[]> {
+  const parts = join(aptFolder, 'sources.list.d');
   const names = await readdir(parts).catch(() => []);
   const lists = [
-    join(folder, 'sources.list'),
+    join(aptFolder, 'sources.list'),
     ...names.filter((name) => name.endsWith('.list')).map((name) => join(parts, name)),
   ];
   const stanzas = names.filter((name) => name.endsWith('.sources')).map((name) => join(parts, name));

@@ -21,8 +21,3 @@ export interface Turn {
 
 /** `outcomes` holds one entry for each action so far, in order. */
 export type Script = (outcomes: readonly Outcome[]) => Turn;
-
-/** Says one sentence and does nothing. */
-export function sayOnly(sentence: string): Script {
-  return () => ({ say: sentence, act: undefined });
-}

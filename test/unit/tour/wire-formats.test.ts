@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 
 import { answerMessages, messageEvents, messageJson } from '../../../src/tour/model-api/messages.ts';
 import { answerResponses, responseEvents } from '../../../src/tour/model-api/responses.ts';
-import { sayOnly, type Action, type Script } from '../../../src/tour/model-api/script.ts';
+import type { Action, Script } from '../../../src/tour/model-api/script.ts';
+import { sayOnly } from '../../helpers/say-only.ts';
 
 /** The stand-in's two wire formats: what is streamed is what is answered whole, and outcomes are found in a conversation. */
 
