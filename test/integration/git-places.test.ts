@@ -75,7 +75,6 @@ describe('a folder of hooks', () => {
 
   it.each([
     ['[core]\n\thooksPath = /usr/share/hooks\n[include]\n\tpath = ~/.gitconfig\n\tpath = ../../outside\n'],
-    ['[core]\n\thooksPath = .\n'],
     ['[remote "x"]\n\turl = hooksPath = y\n\tpath = z\n'],
     ['# [core]\n;hooksPath = a\n[core]\n\tbare = false # hooksPath = b\n'],
     ['[alias]\n\tx = "!./made/x"\n'],
@@ -152,7 +151,63 @@ describe('a program that git runs by itself', () => {
   });
 });
 
+describe('a workspace that is a folder of hooks itself', () => {
+  it('has each hook of it protected, and nothing else', async () => {
+    const places = await configured('[core]\n\thooksPath = .\n', { 'src/file': '' });
+    expect(places).toEqual(
+      expect.arrayContaining(['pre-commit', 'post-checkout', 'reference-transaction', 'fsmonitor-watchman']),
+    );
+    expect(places).not.toContain('src');
+    // What stands for one that is not there is none to git.
+    await writeFile(join(path, 'pre-commit'), '', { mode: 0o644 });
+    await git(
+      '-c',
+      'user.name=a',
+      '-c',
+      'user.email=a@example.com',
+      '-c',
+      'advice.ignoredHook=false',
+      'commit',
+      '-q',
+      '--allow-empty',
+      '-m',
+      'x',
+    );
+  });
+});
+
+describe('commands that a few settings name', () => {
+  it.each([
+    ['[gpg "ssh"]\n\tdefaultKeyCommand = tools/key --any\n'],
+    ['[core]\n\talternateRefsCommand = tools/key\n'],
+    ['[submodule "x"]\n\tupdate = !tools/key\n'],
+    ['[lfs "customtransfer.x"]\n\tpath = tools/key\n'],
+  ])('are protected: %j', async (text) => {
+    expect(await configured(text)).toEqual(['tools/key']);
+  });
+  it('and others of their names are not', async () => {
+    expect(await configured('[submodule "x"]\n\tupdate = a/b\n\tpath = c/d\n')).toEqual([]);
+  });
+});
+
 describe('a program of the host that is a hook', () => {
+  it.each([
+    [[], ['lefthook-local.yml']],
+    [['lefthook.yml'], ['lefthook-local.yml', 'lefthook.yml']],
+    [
+      ['.config/lefthook.toml', 'lefthook-local.yml'],
+      ['.config/lefthook.toml', 'lefthook-local.yml'],
+    ],
+    // Nothing may stand before the person's own: it would be read in its place.
+    [
+      ['.lefthook.yml', '.lefthook-local.json'],
+      ['.lefthook-local.json', '.lefthook.yml'],
+    ],
+  ])('is not told more than before beside %j', async (files, places) => {
+    const hook = { '.git/hooks/pre-push': 'call_lefthook run "pre-push"' };
+    expect(await configured('', { ...hook, ...Object.fromEntries(files.map((file) => [file, ''])) })).toEqual(places);
+  });
+
   it.each([
     ['pre-commit', '#!/usr/bin/env bash\nARGS=(hook-impl --config=.pre-commit-config.yaml)\nexec pre-commit "${ARGS[@]}"\n'],
     ['lefthook', '#!/bin/sh\ncall_lefthook run "pre-commit" "$@"\n'],

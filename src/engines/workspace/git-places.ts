@@ -5,7 +5,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { listFolder } from '../../system/list-folder.ts';
 import { closeHeld, contentOf, openOrNothing, readPlain, type Plain } from '../../system/read-plain.ts';
-import { gitSettings, namedBy, wordsOf } from './git-settings.ts';
+import { gitSettings, hookNames, namedBy, wordsOf } from './git-settings.ts';
 
 /**
  * Places of a workspace that the settings of a repository in it name: folders of hooks, files of further settings, and files
@@ -58,14 +58,24 @@ export function placesNamedByGit(repository: Repository): readonly string[] {
 }
 
 /** Programs whose hooks do what a file of the project says: to change that file is to change the hook. */
-const drivers: readonly { readonly says: RegExp; readonly files: readonly string[] }[] = [
-  { says: /hook-impl|pre_commit/, files: ['.pre-commit-config.yaml'] },
-  {
-    says: /lefthook/i,
-    files: ['', '.'].flatMap((dot) =>
-      ['lefthook', 'lefthook-local'].flatMap((name) => ['yml', 'yaml', 'toml', 'json'].map((kind) => `${dot}${name}.${kind}`)),
-    ),
-  },
+interface Driver {
+  readonly says: RegExp;
+  readonly files: readonly string[];
+  /** Of files that need not be there, and of which the first alone is read: taken where there is none, it keeps the others unread. */
+  readonly beside?: readonly string[] | undefined;
+}
+
+const kindsOfFile = ['yml', 'yaml', 'json', 'jsonc', 'toml'];
+/** In the order in which lefthook looks for them (its internal/config/loader.go). */
+const lefthook = (name: string): readonly string[] =>
+  kindsOfFile.flatMap((kind) => ['', '.', '.config/'].map((before) => `${before}${name}.${kind}`));
+
+const drivers: readonly Driver[] = [
+  { says: /hook-impl|pre_commit/, files: ['prek.toml', '.pre-commit-config.yaml', '.pre-commit-config.yml'] },
+  { says: /lefthook/i, files: lefthook('lefthook'), beside: lefthook('lefthook-local') },
+  { says: /overcommit/i, files: ['.overcommit.yml'] },
+  { says: /captainhook/i, files: ['captainhook.json'] },
+  { says: /grumphp/i, files: ['grumphp.yml', 'grumphp.yaml', 'grumphp.yml.dist', 'grumphp.yaml.dist'] },
 ];
 
 const mostHooks = 64;
@@ -80,9 +90,16 @@ function namesIn(folder: string): readonly string[] {
 function readHooks(search: Search, folder: string): void {
   for (const name of namesIn(folder).slice(0, mostHooks)) {
     const text = orNothing(() => textOf(search, join(folder, name))) ?? '';
-    for (const file of drivers.flatMap(({ says, files }) => (says.test(text) ? files : []))) {
-      addWord(search, file, false);
-    }
+    drivers.filter(({ says }) => says.test(text)).forEach((driver) => addDriver(search, driver));
+  }
+}
+
+function addDriver(search: Search, { files, beside = [] }: Driver): void {
+  const own = (file: string): string => join(search.workspace, search.top, file);
+  [...files, ...beside].forEach((file) => addWord(search, file, false));
+  const [first] = beside;
+  if (first !== undefined && !beside.some((file) => isThere(own(file)) && file !== first)) {
+    add(search, own(first));
   }
 }
 
@@ -138,7 +155,7 @@ function readSettings(search: Search, file: string): void {
   }
   const paths = (written: readonly string[]): readonly string[] => written.flatMap((path) => pathOf(search, path) ?? []);
   for (const hook of paths(hooks)) {
-    add(search, resolve(top, hook));
+    addHooks(search, resolve(top, hook));
   }
   for (const [index, word] of words) {
     addWord(search, word, index === 0);
@@ -156,6 +173,14 @@ function pathOf({ home }: Search, written: string): string | undefined {
     return join(home, written.slice(2));
   }
   return written.startsWith('~') || written.startsWith('%(') ? undefined : written;
+}
+
+/** A workspace that is a folder of hooks itself has to stay one in which work is done: each hook of it is one. */
+function addHooks(search: Search, folder: string): void {
+  const isWorkspace = [folder, orNothing(() => realpathSync.native(folder))].some(
+    (way) => relative(search.workspace, way ?? '/') === '',
+  );
+  (isWorkspace ? hookNames.map((name) => join(search.workspace, name)) : [folder]).forEach((path) => add(search, path));
 }
 
 /** A program that is not there yet could be made; an argument is a file where one has its name. */

@@ -111,11 +111,20 @@ export interface Named {
   readonly commands: readonly string[];
 }
 
+/** githooks(5): what git runs in a folder of hooks. */
+export const hookNames: readonly string[] = (
+  'applypatch-msg pre-applypatch post-applypatch pre-commit pre-merge-commit prepare-commit-msg commit-msg post-commit pre-rebase ' +
+  'post-checkout post-merge pre-push pre-receive update proc-receive post-receive post-update reference-transaction ' +
+  'push-to-checkout pre-auto-gc post-rewrite sendemail-validate fsmonitor-watchman p4-changelist p4-prepare-changelist ' +
+  'p4-post-changelist p4-pre-submit post-index-change'
+).split(' ');
+
 /** Not aliases and tools that a person calls by name. */
 const runs = new Set(
   (
     'fsmonitor sshcommand gitproxy pager editor askpass helper clean smudge process textconv ' +
-    'command cmd driver external program packobjectshook uploadpack receivepack difffilter'
+    'command cmd driver external program packobjectshook uploadpack receivepack difffilter ' +
+    'defaultkeycommand alternaterefscommand'
   ).split(' '),
 );
 const calledByName = ['alias', 'difftool', 'mergetool', 'browser', 'man', 'guitool'];
@@ -126,8 +135,17 @@ export function namedBy(settings: readonly Setting[]): Named {
   return {
     includes: of(({ section, name }) => name === 'path' && (section === 'include' || section === 'includeif')),
     hooks: of(({ section, name }) => name === 'hookspath' && section === 'core'),
-    commands: of(({ section, name }) => (runs.has(name) || section === 'pager') && !calledByName.includes(section)),
+    commands: of((setting) => (runs.has(setting.name) || isCommand(setting)) && !calledByName.includes(setting.section)),
   };
+}
+
+/** Sections in which what has another meaning elsewhere is one. */
+function isCommand({ section, name, value }: Setting): boolean {
+  return (
+    section === 'pager' ||
+    (section === 'submodule' && name === 'update' && value.startsWith('!')) ||
+    (section === 'lfs' && name === 'path')
+  );
 }
 
 /** Words of a command as a shell may take them: the program and its arguments, without quotes and what parts them. */

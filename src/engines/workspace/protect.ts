@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
+import { hookNames } from './git-settings.ts';
 
 /**
  * Plans the mounts that keep protected paths of a workspace as they are. An existing path is mounted onto itself read-only and
@@ -21,7 +22,8 @@ export interface Protection {
 
 /**
  * What takes the name of an absent path on disk: an empty folder; a socket, which git and readers pass over; or, where git
- * would not, a file that says what its absence says: one line of `.git/commondir`, none of `objects/info/alternates`.
+ * would not, a file that says what its absence says: one line of `.git/commondir`, none of `objects/info/alternates`, of
+ * what lefthook reads beside its own, and of a hook.
  */
 export type Placeholder = 'folder' | 'socket' | 'commondir' | 'empty';
 
@@ -98,7 +100,7 @@ function placeholderFor(path: string): Placeholder {
   if (path === '.git/commondir' || path.endsWith('/.git/commondir')) {
     return 'commondir';
   }
-  if (path.endsWith('objects/info/alternates')) {
+  if (path.endsWith('objects/info/alternates') || name === 'lefthook-local.yml' || hookNames.includes(path)) {
     return 'empty';
   }
   return name === 'config' || /.\.[a-z]+$/.test(name) || /^\.[a-z]+rc$/.test(name) ? 'socket' : 'folder';

@@ -24,6 +24,18 @@ describe('what keeps protected paths in their place', () => {
     ]);
   });
 
+  it('takes the name of what says nothing by an empty file where a reader would not pass over a socket', () => {
+    const names = ['.git/objects/info/alternates', 'lefthook-local.yml', 'pre-commit'];
+    expect(shown(names, { '.git': 'folder', '.git/objects': 'folder', '.git/objects/info': 'folder' })).toEqual([
+      '.git folder pinned',
+      'lefthook-local.yml file read-only (empty)',
+      'pre-commit file read-only (empty)',
+      '.git/objects folder pinned',
+      '.git/objects/info folder pinned',
+      '.git/objects/info/alternates file read-only (empty)',
+    ]);
+  });
+
   it('takes the name of what is not there', () => {
     expect(shown(['.vscode', '.mcp.json', '.envrc', 'casemate.yaml'], {})).toEqual([
       '.envrc file read-only (socket)',
