@@ -93,6 +93,38 @@ test('who leaves before the answer begins has used what went in, and what a mode
   expect(used()).toBeLessThan(5000);
 });
 
+test('who leaves an answer before its count has used what came of it', async () => {
+  const text = JSON.stringify({ model: 'gpt-5.1', choices: [{ message: { content: 'word '.repeat(4000) } }] });
+  await start({ type: 'application/json', text: text.slice(0, -2) });
+  await ask('/v1/chat/completions', JSON.stringify({ model: 'gpt-5.1', messages: 'x'.repeat(400) }));
+  expect(used()).toBeGreaterThan(5000);
+});
+
+test.each([
+  ['/v1/messages/batches', '{"requests":[]}'],
+  ['/v1/%6Dessages//batches/', '{"requests":[]}'],
+  ['/v1/batches', '{"input_file_id":"a"}'],
+  ['/openai/batches?api-version=1', '{}'],
+  ['/v1beta/models/gemini-3-pro:batchGenerateContent', '{}'],
+  ['/v1/threads/t1/runs', '{}'],
+  ['/v1/responses', '{"input":"x","background":true}'],
+])('what is done later, and counted in no answer, is refused where tokens are counted: %s', async (path, body) => {
+  const sink = await start();
+  expect(await ask(path, body)).toMatch(/^HTTP\/1\.1 403 [\s\S]*cannot be counted/);
+  expect(sink.seen.map((one) => one.body).join('')).not.toContain('}');
+  await lab.close();
+  lab = await createLab({
+    rules: [rule(host, { credential: 'anthropic' })],
+    credentials: [credential()],
+    sandbox: {
+      guarding: guarding({ rules: { budgets: [budget({ requests: 10 }), budget({ tokens: 10 }, { credential: 'other' })] } }),
+    },
+  });
+  const free = await sinkAt(lab, host, 443);
+  expect(await ask(path, body)).toMatch(/^HTTP\/1\.1 200 /);
+  free.close();
+});
+
 test('a stream that was asked to keep its count to itself is counted by what went in and what came', async () => {
   const piece = `data: ${JSON.stringify({ model: 'gpt-5.1', choices: [{ delta: { content: 'word '.repeat(160) } }] })}\n\n`;
   await start({ type: 'text/event-stream', text: `${piece}data: [DONE]\n\n` });

@@ -8,6 +8,8 @@ import { accountKey, amountsBy, noAmounts, plus, windowLeftMs, type Account, typ
 export interface Budgets {
   /** Takes one request and its bytes; `Overrun`: nothing was taken. */
   readonly take: (request: Asking) => Held | Overrun;
+  /** Whether some are about what a model uses with this credential. */
+  readonly countUse: (credential: string | undefined) => boolean;
   readonly state: () => readonly BudgetState[];
 }
 
@@ -77,9 +79,12 @@ const passingMs = 5000;
 
 export function createBudgets(options: BudgetOptions): Budgets {
   const { budgets, nowMs } = options;
+  const about = (name: string | undefined): readonly Budget[] =>
+    budgets.filter(({ credential }) => credential === undefined || credential === name);
   return {
+    countUse: (name) => about(name).some((budget) => limitsOf(budget).some(([kind]) => modelKinds.has(kind))),
     take(asking) {
-      const mine = budgets.filter(({ credential }) => credential === undefined || credential === asking.credential);
+      const mine = about(asking.credential);
       if (mine.length === 0) {
         return unbounded;
       }

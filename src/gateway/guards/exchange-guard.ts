@@ -7,7 +7,7 @@ import type { Field } from '../http/fields.ts';
 import { createJsonPicker } from '../http/json-picker.ts';
 import type { Plan } from '../exchange/judge.ts';
 import type { Site } from '../live-sandbox.ts';
-import { greatestOutput, isStreamed, modelApiOf, modelInPath, requestMembers, type ModelApi } from './model-api.ts';
+import { greatestOutput, isDeferred, isStreamed, modelApiOf, modelInPath, requestMembers, type ModelApi } from './model-api.ts';
 import type { FetchMore } from './filter-metadata.ts';
 import { packageGuard, type PackageGuard } from './package-guard.ts';
 import { priceOf, spendOf } from './prices.ts';
@@ -65,7 +65,7 @@ export function guardExchange(exchange: Exchange, site: Site, plan: Plan): Excha
   }
   const api = modelApiOf(exchange.method, plan.head.path);
   const bytes = plan.head.contentLength ?? 0;
-  const refusal = secretInHead(exchange, site.live) ?? uploadFault(bytes, site);
+  const refusal = secretInHead(exchange, site.live) ?? uploadFault(bytes, site) ?? deferredFault(exchange.method, site, plan);
   if (refusal !== undefined) {
     return refusal;
   }
@@ -75,6 +75,17 @@ export function guardExchange(exchange: Exchange, site: Site, plan: Plan): Excha
   }
   const held = site.live.budgets.take({ credential: plan.credential?.name, bytes, usesModel: api !== undefined });
   return 'budget' in held ? budgetRefusal(held, api) : createGuard(exchange, { site, plan, api, held, packages });
+}
+
+function deferredFault(method: string, { live }: Site, { head, credential }: Plan): Refusal | undefined {
+  return isDeferred(method, head.path) && live.budgets.countUse(credential?.name) ? uncounted() : undefined;
+}
+
+function uncounted(): Refusal {
+  return refuse(
+    'function-not-allowed',
+    'what this would use is in no answer, so it cannot be counted; there is a budget of tokens or dollars here',
+  );
 }
 
 const noGuard: Omit<ExchangeGuard, 'fields'> = {
@@ -140,7 +151,7 @@ function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
       return api === undefined ? undefined : chain([tally(told, 'received'), tap(reader)]);
     },
     settle(sentBytes) {
-      const answered = status >= 200 && status < 300 ? unseen(guesses.usage) : undefined;
+      const answered = status >= 200 && status < 300 ? unseen(guesses.usage, meter) : undefined;
       const usage =
         withRest(told) ?? withInput(meter?.usage(), guesses.usage) ?? answered ?? (status === 0 ? unanswered() : undefined);
       const detail = usage === undefined ? {} : usageDetail(usage, guarded);
@@ -151,9 +162,10 @@ function createGuard(exchange: Exchange, guarded: Guarded): ExchangeGuard {
   };
 }
 
-/** An answer that keeps its count to itself is counted as what was reserved for what went in. */
-function unseen(guess: Omit<MeteredUsage, 'isEstimated'> | undefined): MeteredUsage | undefined {
-  return guess === undefined ? undefined : { ...guess, isEstimated: true };
+/** An answer that keeps its count to itself, or is left before it, is counted as what was reserved for what went in, and by its length. */
+function unseen(guess: Omit<MeteredUsage, 'isEstimated'> | undefined, meter: UsageMeter | undefined): MeteredUsage | undefined {
+  const bytes = meter?.bytes() ?? 0;
+  return guess === undefined ? undefined : { ...guess, output: Math.ceil(bytes / bytesPerToken), isEstimated: true };
 }
 
 /** A stream may be asked to keep the count of what went in to itself. */
@@ -275,6 +287,10 @@ function reservation({ site, plan, api, held }: Guarded, { stop, guesses }: Rese
     },
     finish() {
       const members = picker.values();
+      if (members.get('background') === true && site.live.budgets.countUse(plan.credential?.name)) {
+        stop.refuse(uncounted());
+        return Buffer.alloc(0);
+      }
       const named = members.get('model');
       const model = typeof named === 'string' ? named : modelInPath(plan.head.path);
       const input = Math.min(greatestInputTokens, Math.ceil(bytes / bytesPerToken));

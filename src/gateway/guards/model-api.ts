@@ -15,6 +15,14 @@ export function modelApiOf(method: string, path: string): ModelApi | undefined {
   return method === 'POST' || method === 'GET' ? paths.find(([, form]) => form.test(read))?.[0] : undefined;
 }
 
+/** Work that is done later, or in parts: what it uses is in no answer to the request that begins it. */
+const deferred =
+  /\/(?:v1(?:\/messages)?|openai)\/batches$|\/(?:batchpredictionjobs|model-invocation-jobs?|async-invoke)$|:(?:batchgeneratecontent|predictlongrunning)$|\/threads(?:\/[^/]+)?\/runs$|\/fine_tuning\/jobs$/;
+
+export function isDeferred(method: string, path: string): boolean {
+  return method !== 'GET' && method !== 'HEAD' && deferred.test(loosely(path));
+}
+
 /** As the most lenient server would read it: to count what is none costs nothing, to miss one costs the budget. */
 function loosely(path: string): string {
   return path
@@ -48,6 +56,7 @@ export const requestMembers = [
   'inferenceConfig',
   'generationConfig',
   'stream',
+  'background',
 ] as const;
 
 /** The most tokens the model may write, where the request says so. */

@@ -8,6 +8,8 @@ export interface UsageMeter {
   readonly push: (piece: Buffer) => void;
   /** `undefined`: the answer says nothing */
   readonly usage: () => MeteredUsage | undefined;
+  /** of the answer, so far */
+  readonly bytes: () => number;
 }
 
 export interface MeteredUsage extends Usage {
@@ -47,6 +49,7 @@ export function createUsageMeter({ status, fields }: MeteredAnswer): UsageMeter 
       bytes += piece.length;
       reader.push(piece);
     },
+    bytes: () => bytes,
     usage() {
       if (!isStream) {
         take(Object.fromEntries(picker.values()));

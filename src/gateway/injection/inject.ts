@@ -1,6 +1,6 @@
 import { toCasemateError } from '../../base/errors.ts';
 import type { BoundCredential, Injection, Material } from '../../credentials/credential.ts';
-import { forwardedRequestFields, type Field } from '../http/fields.ts';
+import { foldedField, forwardedRequestFields, type Field } from '../http/fields.ts';
 import { basicValue, headerValue } from '../http/header-value.ts';
 import { identityFault, identityNames } from './identity.ts';
 import { injectBody } from './inject-body.ts';
@@ -37,7 +37,7 @@ export async function inject(input: InjectInput): Promise<InjectResult> {
 function searchable(fields: readonly Field[], { kind }: Injection): readonly Field[] {
   // A signature says nothing of the key, and large objects are fetched in parts.
   const changed = kind === 'sigv4' ? ofForm : ofFormAndParts;
-  const kept = fields.filter(([name]) => !changed.has(name));
+  const kept = fields.filter(([name]) => !changed.has(foldedField(name)));
   kept.push(['accept-encoding', 'identity']);
   return kept;
 }
