@@ -52,6 +52,8 @@ export interface Engine {
   /** Ends commands inside whose runtime was killed, so that nobody waits for them; after a caller was lost. */
   readonly endOrphans: (id: string) => Promise<void>;
   readonly stats: (id: string, options?: Abortable) => Promise<Stats>;
+  /** Paths of its workspace that are protected or pinned while it runs, as they were found at its start; none: it is not known. */
+  readonly heldPlaces?: (id: string) => Promise<readonly string[]>;
   /** Host process ids inside, for outside probes. */
   readonly processes: (id: string) => Promise<readonly number[]>;
   /**

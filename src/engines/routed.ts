@@ -64,6 +64,7 @@ export function routedEngine({ names: [first, ...others], load, engineOf }: Rout
     endSession: async (id, leader) => (await of(id)).endSession(id, leader),
     endOrphans: async (id) => (await of(id)).endOrphans(id),
     stats: async (id, options) => (await of(id)).stats(id, options),
+    heldPlaces: async (id) => (await (await of(id)).heldPlaces?.(id)) ?? [],
     processes: async (id) => (await of(id)).processes(id),
     namespaces: async (id) => (await (await of(id)).namespaces?.(id)) ?? {},
     containers: async (id) => containersOf(await of(id), id),

@@ -34,8 +34,11 @@ export function contentOf(held: number, most: number): Plain {
   if (!stats.isFile()) {
     return 'absent';
   }
+  if (stats.size > most) {
+    return 'longer';
+  }
   // A byte more than it is long: who fills that has grown meanwhile, and is read anew up to the bound.
-  for (let length = Math.min(stats.size, most) + 1; ; length = most + 1) {
+  for (let length = stats.size + 1; ; length = most + 1) {
     const buffer = Buffer.allocUnsafe(length);
     const bytes = readSync(held, buffer, 0, length, 0);
     if (bytes > most) {

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 
 import { run } from '../system/process.ts';
 import { walkSmall } from '../system/walk-small.ts';
+import { deepest, passedOver } from '../engines/workspace/searched.ts';
 import { leftInGit, type LeftInGit } from './left-in-git.ts';
 
 /**
@@ -17,13 +18,13 @@ export interface NewRepositories {
   readonly complete: boolean;
 }
 
-export interface Bounds {
-  readonly timeoutMs: number;
+export interface SearchOptions {
+  readonly timeoutMs?: number | undefined;
   /** of names that could belong to a repository */
-  readonly bytes: number;
+  readonly bytes?: number | undefined;
+  /** Places that have been protected since the moment, those of each repository that was there then among them; none: not known. */
+  readonly held?: readonly string[] | undefined;
 }
-
-const defaultBounds: Bounds = { timeoutMs: 5000, bytes: 1024 * 1024 };
 
 /** of a repository in disguise, without a folder of the name `.git` */
 const head = 'HEAD';
@@ -32,16 +33,13 @@ const head = 'HEAD';
 const what = ['-xdev', '(', '-iname', '.git', '-prune', '-o', '-name', head, ')', '-printf', String.raw`%y%P\0`];
 
 /** By change times, which only the kernel sets: a repository that was there and stayed as it was is not among them. */
-export async function newRepositories(
-  workspace: string,
-  sinceMs: number,
-  bounds: Bounds = defaultBounds,
-): Promise<NewRepositories> {
-  const { rows, complete } = rowsOfSmall(workspace) ?? (await rowsOfLarge(workspace, bounds));
+export async function newRepositories(workspace: string, sinceMs: number, options: SearchOptions = {}): Promise<NewRepositories> {
+  const { rows, complete } = rowsOfSmall(workspace) ?? (await rowsOfLarge(workspace, options));
+  const wasThere = heldBy(options.held ?? []);
   const paths = new Set<string>();
   const searched = { complete };
   for (const row of rows) {
-    if (isNew(workspace, row, sinceMs)) {
+    if (isNew(workspace, row, sinceMs) || !wasThere(row)) {
       // Names need not be UTF-8; what is shown of such a one is.
       paths.add(row.folder.length === 0 ? '.' : row.folder.toString('utf8'));
     } else if (row.isFolder && row.name !== head) {
@@ -89,7 +87,7 @@ function rowsOfSmall(workspace: string): Rows | undefined {
   return rows && { rows, complete: true };
 }
 
-async function rowsOfLarge(workspace: string, { timeoutMs, bytes }: Bounds): Promise<Rows> {
+async function rowsOfLarge(workspace: string, { timeoutMs = 5000, bytes = 1024 * 1024 }: SearchOptions): Promise<Rows> {
   const options = { env: { PATH: '/usr/bin:/bin' }, timeoutMs, maxOutputBytes: bytes };
   const found = await run('find', [workspace, ...what], options).catch(() => undefined);
   return found === undefined
@@ -106,6 +104,34 @@ function rowsOf(output: Buffer): readonly Row[] {
     rows.push({ isFolder: output[start] === 0x64, folder: path.subarray(0, Math.max(0, slash)), name });
   }
   return rows;
+}
+
+/**
+ * A repository that takes its name since then may be made of what is old: none of its times says so. Each that was there has
+ * had its settings protected, or lies in a folder that is protected as a whole; but for those in folders that no start looks into.
+ */
+function heldBy(held: readonly string[]): (row: Row) => boolean {
+  const places = new Set(held);
+  const above = new Set(held.flatMap((path) => foldersAbove(path)));
+  const isWhole = (path: string): boolean => places.has(path) && !above.has(path);
+  return ({ isFolder, folder, name }) => {
+    const path = folder.toString('utf8');
+    const names = path.split('/');
+    const isUnseen = names.length >= deepest || names.some((part) => passedOver.includes(part));
+    return (
+      !isFolder ||
+      name !== '.git' ||
+      path === '' ||
+      held.length === 0 ||
+      isUnseen ||
+      [...foldersAbove(`${path}/.git/config`), `${path}/.git/config`].some(isWhole)
+    );
+  };
+}
+
+function foldersAbove(path: string): readonly string[] {
+  const names = path.split('/');
+  return names.slice(1).map((_, index) => names.slice(0, index + 1).join('/'));
 }
 
 /** What git takes for a repository: something named `.git`, or HEAD with objects and refs or a `commondir` beside it. */
@@ -127,11 +153,13 @@ function isNew(workspace: string, { isFolder, folder, name }: Row, sinceMs: numb
   const inside = isBare ? [] : [name];
   const times = [
     ...settings.map((file) => timeOf(at(...inside, file), 'ctimeMs')),
-    // born, not changed: a commit changes these
-    timeOf(isBare ? at('objects') : at(name), 'birthtimeMs'),
+    // Born, not changed: a commit changes these. Nobody commits in one without a work tree, and each part may be what was missing.
+    ...(isBare ? parts.map((part) => timeOf(at(part), 'ctimeMs')) : [timeOf(at(name), 'birthtimeMs')]),
   ];
   return times.some((time) => time >= sinceMs);
 }
+
+const parts = ['HEAD', 'objects', 'refs'];
 
 /** What names programs, or says where that is read. */
 const settings = ['config', 'config.worktree', 'commondir', 'hooks'];

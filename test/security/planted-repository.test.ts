@@ -138,6 +138,31 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('a repository planted in
     await lab.engine.remove(spec.id);
   });
 
+  it('is named also where all of it but its name is older than the start (G7)', async () => {
+    const mark = join(lab.folder, 'MARK-older');
+    const spec = await started(async (path) => {
+      await git(path, 'init', '--quiet', 'kept');
+      // What a sandbox before this one left: no repository yet, so nobody was told.
+      await mkdir(join(path, 'sub/parts/refs'), { recursive: true });
+      await mkdir(join(path, 'sub/parts/objects'));
+      await writeFile(join(path, 'sub/parts/config'), `[core]\n\tfsmonitor = touch ${mark}; false\n`);
+      await mkdir(join(path, 'bare/later'), { recursive: true });
+      await mkdir(join(path, 'bare/objects'));
+      await writeFile(join(path, 'bare/HEAD'), 'ref: refs/heads/x\n');
+      await sleep(20);
+    });
+    const sinceMs = Date.now();
+    await sleep(20);
+    const { path } = spec.workspace;
+    const options = { held: await lab.engine.heldPlaces?.(spec.id) };
+    await sh(spec, "mv sub/parts sub/.git; echo 'ref: refs/heads/x' > sub/.git/HEAD; mv bare/later bare/refs");
+    await sh(spec, 'git -C kept -c user.name=a -c user.email=a@example.com commit -q --allow-empty -m x');
+    expect(await newRepositories(path, sinceMs, options)).toEqual({ paths: ['bare', 'sub'], complete: true });
+    await git(join(path, 'sub'), 'status');
+    expect(await exists(mark)).toBe(true);
+    await lab.engine.remove(spec.id);
+  });
+
   it('does not keep the next start from happening, however many protected names there are', async () => {
     // what a login shell usually has, inherited by what the engine starts
     const limit = async (open: string): Promise<void> => {

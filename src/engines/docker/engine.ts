@@ -74,6 +74,7 @@ export function dockerEngine(options: DockerEngineOptions): Engine {
     attach: (id, command) => attach(context, id, command),
     endOrphans: (id) => endOrphans(context, id),
     stats: (id) => statsOf(context, id),
+    heldPlaces: async (id) => (await records.read(id))?.protections ?? [],
     containers: (id) => sandboxContainers(context, id),
     ...ofProcesses(context),
   };

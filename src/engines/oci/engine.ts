@@ -95,6 +95,7 @@ export function ociEngine(options: OciEngineOptions): Engine {
       await (live === undefined || live.isGvisor ? undefined : endOrphans(live.init, id));
     },
     stats: (id) => statsOf(context, id),
+    heldPlaces: async (id) => (await records.read(id))?.protections ?? [],
     async processes(id) {
       const live = await liveSandbox(context, id);
       return live === undefined ? [] : processesOf(live);

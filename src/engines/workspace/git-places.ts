@@ -6,6 +6,7 @@ import { visible } from '../../base/text.ts';
 import { listFolder } from '../../system/list-folder.ts';
 import { closeHeld, contentOf, openOrNothing, readPlain, type Plain } from '../../system/read-plain.ts';
 import { gitSettings, hookNames, namedBy, wordsOf } from './git-settings.ts';
+import { passedOver } from './searched.ts';
 
 /**
  * Places of a workspace that the settings of a repository in it name: folders of hooks, files of further settings, and files
@@ -17,9 +18,6 @@ export interface Repository {
   /** folder that has `.git`, relative to the workspace; empty for itself */
   readonly top: string;
 }
-
-/** Folders that tools fill, never opened as a project of their own: what is run from there is no file of the project. */
-export const passedOver = ['node_modules', '.venv', '__pycache__', '.cache', 'target'];
 
 interface Search extends Repository {
   /** what `~/` stands for, where that is known */

@@ -6,7 +6,8 @@ import { visible } from '../../base/text.ts';
 import { listFolder } from '../../system/list-folder.ts';
 import { run } from '../../system/process.ts';
 import { walkSmall } from '../../system/walk-small.ts';
-import { passedOver, placesNamedByGit } from './git-places.ts';
+import { placesNamedByGit } from './git-places.ts';
+import { deepest, passedOver } from './searched.ts';
 
 /**
  * Protected names deeper in a workspace: those that exist in a package, a submodule or a linked worktree, and the places that
@@ -75,7 +76,7 @@ function isUnused(path: string): boolean {
  * What a start may find before it is refused: each is a mount. Files that a sandbox left in the way must not hide what lies
  * behind them, so the search goes to its end or the start fails.
  */
-const bounds = { depth: 16, names: 5000, timeoutMs: 20_000 } as const;
+const bounds = { depth: deepest, names: 5000, timeoutMs: 20_000 } as const;
 
 async function scan(workspace: string, protect: readonly string[]): Promise<readonly string[]> {
   const first = [...new Set(protect.map((row) => row.split('/')[0] ?? row))];

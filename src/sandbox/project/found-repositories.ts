@@ -20,7 +20,7 @@ export async function repositoriesSinceStart(
   row: SandboxRow,
   detail: Readonly<Record<string, string>>,
 ): Promise<NewRepositories> {
-  const found = await search(row);
+  const found = await search(context, row);
   await record(context, row, { paths: found.paths, detail });
   return found;
 }
@@ -30,7 +30,7 @@ export async function repositoriesAtEnd(context: SandboxContext, row: SandboxRow
   if (row.state === 'created' || row.state === 'stopped') {
     return [];
   }
-  const found = await search(row);
+  const found = await search(context, row);
   const known = onRecord.get(context)?.get(row.id);
   const paths = found.paths.filter((path) => known?.has(path) !== true);
   await record(context, row, { paths, detail: { ended: 'true' } });
@@ -38,11 +38,17 @@ export async function repositoriesAtEnd(context: SandboxContext, row: SandboxRow
   return paths;
 }
 
-async function search({ plan, startedMs }: SandboxRow): Promise<NewRepositories> {
+async function search({ engine }: SandboxContext, { id, plan, startedMs }: SandboxRow): Promise<NewRepositories> {
   const { workspace } = parsePlan(plan);
-  return startedMs === undefined || workspace.mode === 'readonly'
-    ? none
-    : await newRepositories(workspace.path, startedMs).catch(() => ({ paths: [], complete: false }));
+  if (startedMs === undefined || workspace.mode === 'readonly') {
+    return none;
+  }
+  try {
+    const held = (await engine.heldPlaces?.(id)) ?? [];
+    return await newRepositories(workspace.path, startedMs, { held });
+  } catch {
+    return { paths: [], complete: false };
+  }
 }
 
 interface Entry {
