@@ -6,6 +6,7 @@ import type { ContainerBody } from './container-bodies.ts';
 import type { DialectParts } from './dialect-parts.ts';
 import { segment } from './docker-client.ts';
 import { differences } from './read-back.ts';
+import { leftOut } from './left-out.ts';
 import { podmanDifferences } from './podman-read-back.ts';
 import { podmanSpec } from './podman-spec.ts';
 import { podmanTold } from './podman-told.ts';
@@ -38,7 +39,7 @@ export function dialectOf(product: Product, parts: DialectParts): Dialect {
 
 function dockerDialect({ client }: DialectParts): Dialect {
   return {
-    make: async (name, body) => made(await client.must('POST', '/containers/create', { query: { name }, body })),
+    make: async (name, body) => made(await client.must('POST', '/containers/create', { query: { name }, body }), body),
     async look(id, body) {
       const told = await client.must('GET', `/containers/${segment(id)}/json`);
       return { told, differences: differences(body, told) };
@@ -53,7 +54,7 @@ function podmanDialect({ client, folder, env }: DialectParts): Dialect {
       await privateFolder(folder);
       await replaceFile(seccompFile, seccompText(body));
       const spec = podmanSpec(name, body, { seccompFile, processes: await ownProcesses() });
-      return made(await client.must('POST', '/libpod/containers/create', { body: spec }));
+      return made(await client.must('POST', '/libpod/containers/create', { body: spec }), body);
     },
     async look(id, body) {
       const told = await podmanTold({ client, env }, id);
@@ -70,9 +71,8 @@ async function ownProcesses(): Promise<number> {
   return Math.min(Number(hard ?? all), Number(all));
 }
 
-function made(answer: unknown): Made {
-  const told = fieldsOf(answer);
-  return { id: textOf(told['Id']), warnings: rowsOf(told['Warnings']).map(textOf) };
+function made(answer: unknown, body: ContainerBody): Made {
+  return { id: textOf(fieldsOf(answer)['Id']), warnings: leftOut(answer, body) };
 }
 
 function seccompText({ HostConfig }: ContainerBody): string {

@@ -14,6 +14,7 @@ import type { DockerContext } from '../context.ts';
 import { kernelOf } from '../kernel/kernel-of.ts';
 import { segment } from '../docker-client.ts';
 import { labels } from '../labels.ts';
+import { leftOut } from '../left-out.ts';
 import { limitPools } from '../limit-pools.ts';
 import { userOf } from '../lifecycle.ts';
 import { differences, kernelFaults } from '../read-back.ts';
@@ -186,9 +187,11 @@ async function create(nested: Nested, spec: ContainerSpec): Promise<string> {
   );
   const id = textOf(told['Id']);
   try {
-    const warnings = rowsOf(told['Warnings']).map(textOf);
     const { User, Image, Labels, HostConfig } = body;
-    const faults = [...warnings, ...differences({ User, Image, Labels, HostConfig }, await inspectContainer(context, id))];
+    const faults = [
+      ...leftOut(told, body),
+      ...differences({ User, Image, Labels, HostConfig }, await inspectContainer(context, id)),
+    ];
     if (faults.length > 0) {
       throw new CasemateError(
         'ENGINE_FAILED',
