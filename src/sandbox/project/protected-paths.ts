@@ -30,6 +30,10 @@ export const protectedPaths: readonly string[] = [
   '.codex',
   '.cursor',
   '.gemini',
+  '.qwen',
+  '.kiro',
+  '.roo',
+  '.windsurf',
   '.mcp.json',
   // containers that an editor builds and starts, with commands on the host
   '.devcontainer',
