@@ -133,7 +133,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks())).each(ways)('the com
       await home.casemate(['create', 'other']);
       expect(await home.casemate(['destroy', 'other'], { input: '' })).toMatchObject({
         code: 2,
-        err: expect.stringContaining('nothing was removed'),
+        err: expect.stringContaining('nothing was changed'),
       });
       expect(await home.casemate(['destroy', 'other', '--confirm', 'othre'])).toMatchObject({ code: 2 });
       expect((await home.casemate(['inspect', 'other'])).code).toBe(0);

@@ -144,7 +144,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a snapshot of a ho
     }
     await inside('echo fifth > ~/note');
     const { code, err } = await home.casemate(['snapshot', 'restore', sessionId, kept]);
-    expect([code, err]).toEqual([2, expect.stringContaining('nothing was removed')]);
+    expect([code, err]).toEqual([2, expect.stringContaining('nothing was changed')]);
     expect(await inside('cat ~/note')).toBe('fifth\n');
     expect((await home.casemate(['snapshot', 'restore', sessionId, kept, '--confirm', 'project'])).code).toBe(0);
     expect(await inside('cat ~/note')).toBe('first\n');

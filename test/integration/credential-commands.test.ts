@@ -51,7 +51,7 @@ test('set, ls and rm with no daemon running before', async () => {
   expect(JSON.parse(again.out)).toMatchObject({ name: 'gitlab', replaced: true, keyPlace: 'file' });
   expect((await view('gitlab'))?.rotatedAt).toBeDefined();
   const unconfirmed = await credentials(['rm', 'gitlab']);
-  expect([unconfirmed.code, unconfirmed.err]).toEqual([2, expect.stringContaining('nothing was removed')]);
+  expect([unconfirmed.code, unconfirmed.err]).toEqual([2, expect.stringContaining('nothing was changed')]);
   expect((await credentials(['rm', 'gitlab', '--confirm', 'gitlab'])).out).toContain('removed: sealed value "gitlab"');
   expect((await view('gitlab'))?.sources).toMatchObject([{ kind: 'stored', has: 'no' }]);
 }, 120_000);
@@ -93,7 +93,7 @@ test('what is sealed under a name that no policy defines is told of, with what t
   const removal = await credentials(['rm', 'forge']);
   expect([removal.code, removal.err]).toEqual([
     2,
-    expect.stringContaining('nothing was removed: there is no terminal to ask at'),
+    expect.stringContaining('nothing was changed: there is no terminal to ask at'),
   ]);
   expect((await credentials(['rm', 'forge', '--confirm', 'forge'])).code).toBe(0);
 }, 120_000);

@@ -5,7 +5,7 @@ import { visible } from '../../base/text.ts';
 import type { CommandContext } from '../command.ts';
 import { textOption, type ParsedOptions } from '../reading/parse-options.ts';
 
-/** Before something is removed for good, its name must be typed once more, or given by `--confirm`. */
+/** Before something is lost for good, its name must be typed once more, or given by `--confirm`. */
 export interface Confirmation {
   readonly name: string;
   /** as it was called, for the hint */
@@ -21,7 +21,7 @@ export async function confirmName(
   const given = textOption(parsed, 'confirm') ?? (await typed(context, name));
   if (given !== name) {
     const why = given === undefined ? 'there is no terminal to ask at' : `"${visible(given)}" is not the name "${name}"`;
-    throw new CasemateError('CONFIRMATION_MISSING', `nothing was removed: ${why}`, {
+    throw new CasemateError('CONFIRMATION_MISSING', `nothing was changed: ${why}`, {
       hint: `Type the name when asked, or run: ${command} --confirm ${name}`,
     });
   }
@@ -33,7 +33,7 @@ async function typed({ stdin, stderr }: CommandContext, name: string): Promise<s
   }
   const lines = createInterface({ input: stdin, output: stderr });
   try {
-    return (await lines.question(`Type ${name} to remove it: `)).trim();
+    return (await lines.question(`Type ${name} to go on: `)).trim();
   } finally {
     lines.close();
   }

@@ -1,6 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import type { Client } from '../../daemon/client.ts';
 import type { ApproveCall } from '../../daemon/protocol.ts';
+import { requestGone } from '../../gateway/asks/request-gone.ts';
 import type { Approved, RequestView } from '../../sandbox/requests/approvals.ts';
 import type { PolicyApproval } from '../asking/approve-policy.ts';
 import type { CommandContext, CommandRow } from '../command.ts';
@@ -71,9 +72,7 @@ function functionsOf(parsed: ParsedOptions): ApproveCall['functions'] {
 async function findRequest(client: Client, id: string): Promise<RequestView> {
   const view = (await client.call('requests', {})).find((one) => one.id === id);
   if (view === undefined) {
-    throw new CasemateError('REQUEST_GONE', `no request ${id} can be answered`, {
-      hint: `It was answered, it is too old, its sandbox has ended, or its rules changed, which gives it another id. For later ones: casemate policy propose --request ${id}`,
-    });
+    throw requestGone(id);
   }
   return view;
 }

@@ -119,7 +119,7 @@ function warning({ mode, known }: Learning, { copied }: LearnWorkspace): string 
       'GET and HEAD leave this host, without credentials and content and at most 256 KiB together; the rest is noted down and answered with 202',
     writes: 'every request over HTTP leaves this host, with its content: what is in the copy can get out',
   }[mode];
-  const secrets = copied.leftOut.length === 0 ? '' : `, without ${copied.leftOut.length} that may hold secrets`;
+  const secrets = copied.leftOut.length === 0 ? '' : `, without ${copied.leftOut.length} that may hold secrets or are no files`;
   return [
     `casemate: learning in a copy of the workspace (${copied.files} files${secrets}); the copy is removed afterwards`,
     `casemate: ${out}`,

@@ -2,10 +2,10 @@ import type { StopSignal } from '../../base/stop.ts';
 import { createHash, randomBytes } from 'node:crypto';
 
 import type { AskingSandbox, Question, AskView, AskAnswer, Claim, AskLimits } from './question.ts';
-import { CasemateError } from '../../base/errors.ts';
 import { mayBeGranted } from '../../policy/proposing/grant-rule.ts';
 import { systemClock, type Clock } from '../../system/clock.ts';
 import { createDesk, type Desk } from './ask-desk.ts';
+import { requestGone } from './request-gone.ts';
 
 /**
  * Denied requests that a person may still allow: held for a while if someone is watching, listed otherwise. This only keeps and
@@ -73,9 +73,7 @@ export function createAsks({ clock = systemClock, limits = {}, random = randomBy
           return claim;
         }
       }
-      throw new CasemateError('REQUEST_GONE', 'no request of this id can be answered', {
-        hint: `It was answered, it is too old, its sandbox has ended, or its rules changed, which gives it another id. For later ones: casemate policy propose --request ${id}`,
-      });
+      throw requestGone(id);
     },
     recheck: (sandboxId, isAllowed) => desks.get(sandboxId)?.recheck(isAllowed),
     watch(notify, onEnd) {

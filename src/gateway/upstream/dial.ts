@@ -127,7 +127,7 @@ async function dialWithin<C extends Socket | Wire>(limit: Limit, { host, port, o
   if (found === undefined || found.length === 0) {
     return limit.isOver
       ? faulty('slow', `${host} was not resolved in time`)
-      : faulty('unresolvable', `the host of this sandbox finds no address of ${host}: it may have no network`);
+      : faulty('unresolvable', `the host's own resolver finds no address of ${host}: the host may have no network`);
   }
   const allowed = found.filter(options.check);
   if (allowed.length === 0) {
