@@ -1,6 +1,6 @@
 /**
  * Puts the same probes to several sandboxes of this machine, ours among them, in one run and through the same door,
- * `casemate prove --command`, and writes `docs/comparison.json`, from which `npm run docs` makes the page:
+ * `casemate prove --command`, and writes `docs/comparison.json` and the page that is made from it:
  * `npm run compare -- [--only NAME,...] [--out FILE]`. Status 1: one of them could not be measured.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -18,6 +18,7 @@ import { controlsOf, type Comparison, type Measured } from './compare/comparison
 import { contenders, type Contender } from './compare/contenders.ts';
 import { hidePaths } from './compare/hide-paths.ts';
 import { openStage, type Stage } from './compare/stage.ts';
+import { writeDocs } from './docs.ts';
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, out: { type: 'string' } } });
 const startLimitMs = 120_000;
@@ -74,6 +75,11 @@ function rowByRow(value: Comparison): string {
 }
 
 const only = values.only?.split(',').map((name) => name.trim());
+const unknown = only?.find((name) => !contenders.some((contender) => contender.name === name));
+if (unknown !== undefined) {
+  process.stderr.write(`there is no contender "${unknown}"; known: ${contenders.map(({ name }) => name).join(', ')}\n`);
+  process.exit(2);
+}
 const chosen = contenders.filter(({ name }) => only === undefined || only.includes(name));
 // The page is of one run: a part of it goes elsewhere.
 const out = values.out ?? join(import.meta.dirname, '..', only === undefined ? 'docs' : '.cache', 'comparison.json');
@@ -103,4 +109,7 @@ const report: Comparison = {
 };
 mkdirSync(dirname(out), { recursive: true });
 writeFileSync(out, `${rowByRow(report)}\n`);
+if (values.out === undefined && only === undefined) {
+  writeDocs();
+}
 process.exitCode = measured.some(({ missing }) => missing !== undefined) ? 1 : 0;

@@ -179,9 +179,13 @@ function code(text: string): string {
   return `\`\`\`sh\n${text}\n\`\`\``;
 }
 
-if (import.meta.main) {
+export function writeDocs(): void {
   for (const [path, text] of generatedDocs()) {
     writeFileSync(join(import.meta.dirname, '..', path), text);
     process.stdout.write(`${path}\n`);
   }
+}
+
+if (import.meta.main) {
+  writeDocs();
 }

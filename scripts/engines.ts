@@ -1,5 +1,5 @@
 /**
- * Proves a sandbox under each engine of this machine and writes `docs/engines.json`, from which `npm run docs` makes the page:
+ * Proves a sandbox under each engine of this machine and writes `docs/engines.json` and the page that is made from it:
  * `npm run engines -- [--only NAME,...] [--profile quick|full] [--report NAME=FILE]`. Those that are not named stay as they were
  * measured, and so do those of an ordinary user where root runs this, or the other way round; a report is what
  * `casemate prove --json` printed for that engine; of several, with commas between, the probes of a later one take the place of those
@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import type { Finding } from '../src/proof/finding.ts';
 import { version } from '../src/system/version.ts';
 import { machine } from '../bench/machine.ts';
+import { writeDocs } from './docs.ts';
 import { inOwnHome } from './own-home.ts';
 import { engineChoices, ofOrdinaryUser, type EngineRun, type EngineVerdicts, type ProbeRun } from './engines/verdicts.ts';
 
@@ -102,3 +103,4 @@ for (const [name, options] of Object.entries(engineChoices)) {
 const engines = Object.keys(engineChoices).flatMap((name) => measured.get(name) ?? []);
 const verdicts: EngineVerdicts = { casemate: version, machine: machine(), engines };
 writeFileSync(file, `${JSON.stringify(verdicts, undefined, 1)}\n`);
+writeDocs();

@@ -1,6 +1,6 @@
 /**
- * Measures what of the kernel a sandbox reaches on this machine, for each runtime, and writes `docs/surface.json`, from which
- * `npm run docs` makes the page: `npm run surface`, for each release.
+ * Measures what of the kernel a sandbox reaches on this machine, for each runtime, and writes `docs/surface.json` and the page
+ * that is made from it: `npm run surface`, for each release.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { pathsFrom } from '../src/system/paths.ts';
 import { processEnvironment } from '../src/system/environment.ts';
 import { version } from '../src/system/version.ts';
+import { writeDocs } from './docs.ts';
 import type { SurfaceReport } from '../src/cli/printing/surface-report.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -42,6 +43,7 @@ try {
   const { published: _published, ...measured } = JSON.parse(casemate('prove', '--surface', '--json')) as SurfaceReport;
   const report = { casemate: version, date: new Date().toISOString().slice(0, 10), ...measured };
   writeFileSync(join(root, 'docs/surface.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+  writeDocs();
 } finally {
   casemate('daemon', 'stop', '--force');
   rmSync(home, { recursive: true, force: true });

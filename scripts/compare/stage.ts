@@ -3,7 +3,7 @@
  * home of Casemate, an ordinary user. What cannot be prepared says why.
  */
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -89,6 +89,19 @@ function environment(folder: string): Readonly<Record<string, string>> {
   };
 }
 
+/** As an ordinary user it leaves a process that holds its user namespace. Nobody else's has the folder of this run in its environment. */
+async function endPodman(folder: string): Promise<void> {
+  const own = `CASEMATE_HOME=${join(folder, 'casemate')}`;
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const [name, variables] = await Promise.all(
+      ['comm', 'environ'].map((file) => readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '')),
+    );
+    if (name?.startsWith('podman') === true && variables?.split('\0').includes(own) === true) {
+      process.kill(Number(pid), 'SIGKILL');
+    }
+  }
+}
+
 const preparations: Readonly<Record<Contender['needs'], (tools: Tools) => Promise<Ready>>> = {
   async casemate({ folder, cleanup, says }) {
     await mkdir(join(folder, 'casemate'), { mode: 0o700 });
@@ -110,6 +123,7 @@ const preparations: Readonly<Record<Contender['needs'], (tools: Tools) => Promis
     await (user === undefined ? undefined : chown(store, user.uid, user.gid));
     // What it leaves belongs to ids that node's own removal may not meet as an ordinary user.
     cleanup.add('remove the store', async () => void (await says('rm', ['-rf', store])));
+    cleanup.add('end what podman left', () => endPodman(folder));
     await importImage({
       engine: ['podman', '--root', `${store}/store`, '--runroot', `${store}/run`, '--storage-driver', 'overlay'],
       rootfs: await baseRootfs(says),

@@ -8,7 +8,7 @@ export interface JournalEntry {
   readonly sandbox?: string | undefined;
   /** who caused it: `user:<uid>`, `sandbox`, `daemon`, later `caller:<token id>` */
   readonly actor: string;
-  /** dotted verb from `actions.ts`, e.g. `sandbox.create`, `net.exchange`, `exec.start` */
+  /** dotted verb, e.g. `sandbox.create`, `net.exchange`, `exec.start` */
   readonly action: string;
   /** what it was done to: a name, `host:port`, an argument list digest */
   readonly subject: string;

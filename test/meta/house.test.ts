@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 
 import { generatedDocs } from '../../scripts/docs.ts';
 import { guaranteeIds, guarantees } from '../../src/proof/guarantees.ts';
@@ -93,6 +94,18 @@ describe('the changelog', () => {
 describe('generated pages', () => {
   test.each([...generatedDocs()])('%s is what its source says now (npm run docs)', (path, text) => {
     expect(tree.find((file) => file.path === path)?.text).toBe(text);
+  });
+});
+
+describe('npm run', () => {
+  test('hands its arguments to a program that reads them', () => {
+    // They are put behind the last of several.
+    const { scripts } = z.object({ scripts: z.record(z.string(), z.string()) }).parse(manifest);
+    const last = Object.values(scripts).filter((line) => line.includes('&&'));
+    const programs = last.map((line) => /node (\S+)$/.exec(line)?.[1]);
+    const deaf = programs.filter((path) => !/parseArgs|process\.argv/.test(tree.find((file) => file.path === path)?.text ?? ''));
+    expect(programs.length).toBeGreaterThan(0);
+    expect(deaf).toEqual([]);
   });
 });
 
