@@ -108,6 +108,7 @@ test.each([
   ['/v1beta/models/gemini-3-pro:batchGenerateContent', '{}'],
   ['/v1/threads/t1/runs', '{}'],
   ['/v1/responses', '{"input":"x","background":true}'],
+  ['/v1/responses', `{"input":"x","background":${' '.repeat(5000)}true}`],
 ])('what is done later, and counted in no answer, is refused where tokens are counted: %s', async (path, body) => {
   const sink = await start();
   expect(await ask(path, body)).toMatch(/^HTTP\/1\.1 403 [\s\S]*cannot be counted/);

@@ -287,7 +287,7 @@ function reservation({ site, plan, api, held }: Guarded, { stop, guesses }: Rese
     },
     finish() {
       const members = picker.values();
-      if (members.get('background') === true && site.live.budgets.countUse(plan.credential?.name)) {
+      if (isBackground(members) && site.live.budgets.countUse(plan.credential?.name)) {
         stop.refuse(uncounted());
         return Buffer.alloc(0);
       }
@@ -306,6 +306,11 @@ function reservation({ site, plan, api, held }: Guarded, { stop, guesses }: Rese
       return last;
     },
   };
+}
+
+/** Also where it is not clear. */
+function isBackground(members: ReadonlyMap<string, unknown>): boolean {
+  return members.has('background') && members.get('background') !== false && members.get('background') !== null;
 }
 
 function budgetFault(overrun: ReturnType<Held['sent']>, api: ModelApi | undefined): Refusal | undefined {

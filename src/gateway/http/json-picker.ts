@@ -30,7 +30,7 @@ interface State extends StringState {
   name: string | undefined;
 }
 
-/** `maxValueBytes`: a longer value is not kept. */
+/** `maxValueBytes`: a longer value is not kept, but for its name: blanks alone may make it so. */
 export function createJsonPicker(names: readonly string[], maxValueBytes = 65_536): JsonPicker {
   const wanted = new Set(names);
   const found = new Map<string, unknown>();
@@ -55,6 +55,9 @@ export function createJsonPicker(names: readonly string[], maxValueBytes = 65_53
     }
     state.keptBytes += bytes.length;
     if (state.keptBytes > (state.isName ? longestName : maxValueBytes)) {
+      if (!state.isName && state.name !== undefined) {
+        found.set(state.name, undefined);
+      }
       state.kept = undefined;
       return;
     }

@@ -49,6 +49,12 @@ describe('members at the top of a JSON object', () => {
     );
   });
 
+  it('of what is too long to be kept the name is told, and of a repeated one the last', () => {
+    const long = `"${'x'.repeat(70_000)}"`;
+    expect(pick(`{"a":1,"a":${long},"b":${long},"b":2}`, ['a', 'b'], [])).toEqual({ a: undefined, b: 2 });
+    expect(pick(`{"a":${' '.repeat(70_000)}true}`, ['a'], [])).toStrictEqual({ a: undefined });
+  });
+
   it('bytes of any kind do no harm', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array()), (pieces) => {
