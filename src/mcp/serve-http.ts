@@ -61,7 +61,15 @@ export async function serveHttp(options: HttpOptions): Promise<Listener> {
   const rates = new Map<string, Rate>();
   const openRequests = new Map<string, number>();
   const room = options.room ?? createMessageRoom();
-  const serving = { ...options, nowMs, room, sessions, rates, openRequests };
+  const serving = {
+    ...options,
+    nowMs,
+    room,
+    sessions,
+    begun: new Map<StreamableHTTPServerTransport, CallerClaim>(),
+    rates,
+    openRequests,
+  };
   const listener = await listenHttp(options, (request, response) => {
     void answer({ ...serving, port: listener.port }, request, response).catch(() => {
       refuse(response, 500, 'a fault of casemate');
@@ -119,6 +127,8 @@ interface Serving extends HttpOptions {
   readonly nowMs: () => number;
   readonly room: MessageRoom;
   readonly sessions: Map<string, McpSession>;
+  /** of those, and of what is about to be one, whose it is: many may begin at once */
+  readonly begun: Map<StreamableHTTPServerTransport, CallerClaim>;
   readonly rates: Map<string, Rate>;
   /** requests that are not answered yet, by caller */
   readonly openRequests: Map<string, number>;
@@ -203,7 +213,11 @@ async function handOver(serving: Serving, asked: Asked): Promise<void> {
     return;
   }
   const session = known ?? (await begin(serving, asked));
-  if (session === undefined || response.closed) {
+  if (session === undefined) {
+    return;
+  }
+  if (response.closed) {
+    forgetUnused(serving, session);
     return;
   }
   const ids = requestIdsIn(body);
@@ -216,21 +230,29 @@ async function handOver(serving: Serving, asked: Asked): Promise<void> {
     session.requests.release(ids);
     session.open -= 1;
     session.usedMs = serving.nowMs();
+    forgetUnused(serving, session);
   });
   await session.transport.handleRequest(request, response, body);
 }
 
-function ofCaller({ sessions }: Serving, { name }: CallerClaim): readonly McpSession[] {
-  return [...sessions.values()].filter(({ claim }) => claim.name === name);
+/** It did not come to be a session. */
+function forgetUnused({ begun }: Serving, { transport }: McpSession): void {
+  if (transport.sessionId === undefined) {
+    begun.delete(transport);
+  }
+}
+
+function countOf({ begun }: Serving, { name }: CallerClaim): number {
+  return [...begun.values()].filter((claim) => claim.name === name).length;
 }
 
 async function begin(serving: Serving, { claim, response, body }: Asked): Promise<McpSession | undefined> {
-  const { sessions, rates, nowMs, tools, partsOf } = serving;
+  const { sessions, begun, rates, nowMs, tools, partsOf } = serving;
   if (!isInitialize(body)) {
     refuse(response, 400, 'a session begins with initialize');
     return undefined;
   }
-  if (ofCaller(serving, claim).length >= sessionsEach) {
+  if (countOf(serving, claim) >= sessionsEach) {
     response.setHeader('retry-after', '60');
     refuse(response, 429, `a caller has ${sessionsEach} connections at most`);
     return undefined;
@@ -243,12 +265,14 @@ async function begin(serving: Serving, { claim, response, body }: Asked): Promis
   });
   const background = createBackground();
   const server = createMcpServer({ ...partsOf(claim), tools, rate }, background);
+  begun.set(transport, claim);
   await server.connect(transport);
   const session: McpSession = { claim, transport, requests: watchRequests(transport), background, usedMs: nowMs(), open: 0 };
   const closed = transport.onclose;
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the only way the SDK has
   transport.onclose = () => {
     closed?.();
+    begun.delete(transport);
     if (transport.sessionId !== undefined) {
       sessions.delete(transport.sessionId);
     }

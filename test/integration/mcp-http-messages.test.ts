@@ -21,6 +21,10 @@ let waiting: PromiseWithResolvers<void>;
 /** calls of `wait` that have begun */
 let begun: number;
 
+/** requests of which it was asked whose they are; it is told when the gate opens */
+let asked: number;
+let gate: PromiseWithResolvers<void>;
+
 let nowMs: number;
 /** how often the clock was looked at */
 let looks: number;
@@ -62,6 +66,9 @@ beforeEach(async () => {
   port = await unusedPort();
   waiting = Promise.withResolvers();
   begun = 0;
+  asked = 0;
+  gate = Promise.withResolvers();
+  gate.resolve();
   session = {};
   nowMs = 0;
   looks = 0;
@@ -74,7 +81,11 @@ beforeEach(async () => {
     },
     sweepEveryMs: 10,
     room: createMessageRoom(8 * mib, 8 * mib),
-    findCaller: async () => claim,
+    async findCaller() {
+      asked += 1;
+      await gate.promise;
+      return claim;
+    },
     stillHolds: async () => true,
     partsOf: () => ({}) as ReturnType<HttpOptions['partsOf']>,
   });
@@ -114,6 +125,19 @@ async function post(body: unknown): Promise<Posted> {
   sent.on('error', reject);
   sent.end(typeof body === 'string' ? body : JSON.stringify(body));
   return await promise;
+}
+
+/** Ends the connection. */
+async function leave(): Promise<void> {
+  await new Promise<void>((done, fail) => {
+    const sent = httpRequest(
+      { host: '127.0.0.1', port, path: '/mcp', method: 'DELETE', agent: false, headers: authorized() },
+      (head) => {
+        head.resume().on('end', done);
+      },
+    );
+    sent.on('error', fail).end();
+  });
 }
 
 const calling = (id: unknown, args: object = {}) => ({
@@ -229,4 +253,24 @@ describe('what messages hold of memory', () => {
     });
     await expect.poll(async () => (await post(long(2, 7 * mib))).head.statusCode).toBe(200);
   });
+});
+
+it('a caller has so many connections at most, however many it begins at once', async () => {
+  session = {};
+  const params = { protocolVersion: '2025-03-26', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  gate = Promise.withResolvers();
+  asked = 0;
+  const posts = Array.from({ length: 40 }, (_, id) => post({ jsonrpc: '2.0', id, method: 'initialize', params }));
+  await expect.poll(() => asked).toBe(40);
+  gate.resolve();
+  const answers = await Promise.all(posts);
+  const statuses = answers.map(({ head }) => head.statusCode);
+  // One was begun before each test.
+  expect(statuses.filter((status) => status === 200)).toHaveLength(15);
+  expect(statuses.filter((status) => status === 429)).toHaveLength(25);
+  const [first] = answers.filter(({ head }) => head.statusCode === 200);
+  session = { 'mcp-session-id': String(first?.head.headers['mcp-session-id']) };
+  await leave();
+  session = {};
+  expect((await post({ jsonrpc: '2.0', id: 1, method: 'initialize', params })).head.statusCode).toBe(200);
 });
