@@ -14,7 +14,7 @@ import { createHostSend, hostPost } from '../gateway/upstream/host-post.ts';
 import { resolveBy } from '../gateway/upstream/dial.ts';
 import { proxySettings } from '../gateway/upstream/proxy-settings.ts';
 import { hostTrustStore } from '../gateway/tls/trust.ts';
-import { imageStore } from '../images/store.ts';
+import { imageStore } from '../images/stored/store.ts';
 import { journalPlace } from '../journal/journal-place.ts';
 import { openJournal } from '../journal/open-journal.ts';
 import type { SandboxContext } from '../sandbox/context.ts';

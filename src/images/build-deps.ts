@@ -2,7 +2,7 @@
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
 import type { BuildDeps } from './build.ts';
-import { hostTarget } from './find-recipe.ts';
+import { hostTarget } from './recipes/find-recipe.ts';
 import type { Progress } from './image.ts';
 
 export interface HostDeps {

@@ -1,7 +1,7 @@
-import { builtinChain } from './find-recipe.ts';
+import { builtinChain } from './recipes/find-recipe.ts';
 import { buildImage, type BuildDeps } from './build.ts';
-import type { StoredImage } from './open-image.ts';
-import { imageStore } from './store.ts';
+import type { StoredImage } from './stored/open-image.ts';
+import { imageStore } from './stored/store.ts';
 
 /**
  * The image of a recipe, built now if there is none of its present content. Throws what `buildImage` throws, and

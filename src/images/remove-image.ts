@@ -1,9 +1,9 @@
 import type { BuildDeps } from './build.ts';
-import { lockBuilds } from './build-lock.ts';
+import { lockBuilds } from './stored/build-lock.ts';
 import type { ImageRecord } from './image.ts';
-import { imageTools } from './image-tools.ts';
-import type { DamagedImage, StoredImage } from './open-image.ts';
-import { imageStore, isDigestOf, type LocalImageStore } from './store.ts';
+import { imageTools } from './tools/image-tools.ts';
+import type { DamagedImage, StoredImage } from './stored/open-image.ts';
+import { imageStore, isDigestOf, type LocalImageStore } from './stored/store.ts';
 
 /**
  * Removes an image from disk; its lock stays, so that the same image can be built again. Waits for a build that may be

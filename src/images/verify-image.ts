@@ -1,10 +1,10 @@
 /** Verification of an image in the store, by name. */
 import type { BuildDeps } from './build.ts';
 import type { VerifyRow } from './image.ts';
-import { imageTools } from './image-tools.ts';
-import type { StoredImage } from './open-image.ts';
-import { imageStore } from './store.ts';
-import { verifyRootfs } from './verify.ts';
+import { imageTools } from './tools/image-tools.ts';
+import type { StoredImage } from './stored/open-image.ts';
+import { imageStore } from './stored/store.ts';
+import { verifyRootfs } from './checks/verify.ts';
 
 export interface ImageVerification {
   readonly image: StoredImage;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { imageStore } from '../../src/images/store.ts';
+import { imageStore } from '../../src/images/stored/store.ts';
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
 import type { Script } from '../../src/tour/model-api/script.ts';
 import { sayOnly } from '../helpers/say-only.ts';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agents } from '../../src/agents/agents.ts';
 import { makePhantom } from '../../src/credentials/phantom.ts';
 import { providers } from '../../src/credentials/providers.ts';
-import { imageStore } from '../../src/images/store.ts';
+import { imageStore } from '../../src/images/stored/store.ts';
 import { run } from '../../src/system/process.ts';
 import { startModelApi, type ModelApi } from '../../src/tour/model-api/model-api.ts';
 import type { Script } from '../../src/tour/model-api/script.ts';

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { buildImage, type BuildDeps, type BuildOptions } from '../../src/images/build.ts';
-import { findRecipe, hostTarget } from '../../src/images/find-recipe.ts';
+import { findRecipe, hostTarget } from '../../src/images/recipes/find-recipe.ts';
 import type { RecipeChain } from '../../src/images/image.ts';
-import { imageTools } from '../../src/images/image-tools.ts';
-import type { StoredImage } from '../../src/images/open-image.ts';
-import { imageStore } from '../../src/images/store.ts';
+import { imageTools } from '../../src/images/tools/image-tools.ts';
+import type { StoredImage } from '../../src/images/stored/open-image.ts';
+import { imageStore } from '../../src/images/stored/store.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
 

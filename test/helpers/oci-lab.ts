@@ -8,7 +8,7 @@ import { newSandboxId } from '../../src/base/ids.ts';
 import type { Engine, SandboxSpec } from '../../src/engines/engine.ts';
 import type { OciEngineOptions } from '../../src/engines/oci/context.ts';
 import { ociEngine } from '../../src/engines/oci/engine.ts';
-import { imageStore } from '../../src/images/store.ts';
+import { imageStore } from '../../src/images/stored/store.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';
 import { engineLab, labSpec, type EngineLab } from './engine-lab.ts';

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { agents } from '../../src/agents/agents.ts';
 import { makePhantom } from '../../src/credentials/phantom.ts';
 import { providers } from '../../src/credentials/providers.ts';
-import { imageStore } from '../../src/images/store.ts';
+import { imageStore } from '../../src/images/stored/store.ts';
 import { dataFile } from '../../src/system/data-file.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';

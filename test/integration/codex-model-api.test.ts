@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { agents } from '../../src/agents/agents.ts';
-import { imageStore } from '../../src/images/store.ts';
+import { imageStore } from '../../src/images/stored/store.ts';
 import { dataFile } from '../../src/system/data-file.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';

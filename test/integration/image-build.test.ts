@@ -5,11 +5,11 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { hashFile } from '../../src/images/hash-file.ts';
-import { lastOf } from '../../src/images/find-recipe.ts';
+import { hashFile } from '../../src/images/tools/hash-file.ts';
+import { lastOf } from '../../src/images/recipes/find-recipe.ts';
 import type { NpmPackage, Recipe, RecipeChain } from '../../src/images/image.ts';
-import type { StoredImage } from '../../src/images/open-image.ts';
-import { imageStore } from '../../src/images/store.ts';
+import type { StoredImage } from '../../src/images/stored/open-image.ts';
+import { imageStore } from '../../src/images/stored/store.ts';
 import { verifyImage } from '../../src/images/verify-image.ts';
 import { buildImage } from '../../src/images/build.ts';
 import { environmentOf } from '../../src/system/environment.ts';

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { hashFile } from '../../src/images/hash-file.ts';
+import { hashFile } from '../../src/images/tools/hash-file.ts';
 import type { PythonPackage } from '../../src/images/image.ts';
-import { imageTools } from '../../src/images/image-tools.ts';
-import { addPython } from '../../src/images/python-packages.ts';
+import { imageTools } from '../../src/images/tools/image-tools.ts';
+import { addPython } from '../../src/images/packages/python-packages.ts';
 import { environmentOf, processEnvironment } from '../../src/system/environment.ts';
 import { run } from '../../src/system/process.ts';
 import { engineOrSkip } from '../helpers/require-engine.ts';

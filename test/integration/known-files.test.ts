@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { knownFiles } from '../../src/images/known-files.ts';
+import { knownFiles } from '../../src/images/stored/known-files.ts';
 
 let folder: string;
 let path: string;

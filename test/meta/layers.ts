@@ -35,6 +35,10 @@ const parts: Readonly<Record<string, { readonly order: readonly string[]; readon
     order: ['git', 'http', 'bodies', 'secrets', 'tls', 'names', 'upstream', 'injection', 'guards', 'asks', 'exchange', 'serving'],
     last: ['connection.ts', 'create-gateway.ts', 'tunnel.ts'],
   },
+  images: {
+    order: ['recipes', 'tools', 'stored', 'packages', 'layers', 'checks'],
+    last: ['build.ts', 'build-deps.ts', 'ensure-image.ts', 'remove-image.ts', 'verify-image.ts'],
+  },
   sandbox: {
     order: [
       'plan',

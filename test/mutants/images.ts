@@ -5,7 +5,7 @@ export const imageMutants: readonly Mutant[] = [
   {
     name: 'image-files-unverified',
     weakens: 'a verification of an image does not compare its files with its digest',
-    file: 'src/images/verify.ts',
+    file: 'src/images/checks/verify.ts',
     find: '...(options.expected === undefined ? [] : [digestRow(manifest, options.expected)]),',
     replace: '...(options.expected === undefined ? [] : [digestRow(manifest, options.expected)].slice(1)),',
     caughtBy: ['images.changed'],

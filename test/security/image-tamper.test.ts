@@ -5,13 +5,13 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { builtinChain, hostTarget, recipeDigest } from '../../src/images/find-recipe.ts';
-import { imageTools } from '../../src/images/image-tools.ts';
-import { textDigest } from '../../src/images/image-record.ts';
-import { lockDigest, type Lock } from '../../src/images/lock.ts';
+import { builtinChain, hostTarget, recipeDigest } from '../../src/images/recipes/find-recipe.ts';
+import { imageTools } from '../../src/images/tools/image-tools.ts';
+import { textDigest } from '../../src/images/stored/image-record.ts';
+import { lockDigest, type Lock } from '../../src/images/stored/lock.ts';
 import { removable } from '../../src/images/remove-image.ts';
-import type { StoredImage } from '../../src/images/open-image.ts';
-import { imageStore, type LocalImageStore } from '../../src/images/store.ts';
+import type { StoredImage } from '../../src/images/stored/open-image.ts';
+import { imageStore, type LocalImageStore } from '../../src/images/stored/store.ts';
 import { environmentOf } from '../../src/system/environment.ts';
 
 const target = hostTarget();

@@ -3,7 +3,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { differenceHint, differenceOf, isSameChoice } from '../../engines/engine-choice.ts';
 import { engineChoice, engineNamed, plannedEngines } from '../../engines/registry.ts';
-import { imageStore } from '../../images/store.ts';
+import { imageStore } from '../../images/stored/store.ts';
 import { chooseEngine } from '../../sandbox/making/choose-engine.ts';
 import { examineHost, type HostCheck } from '../../sandbox/host/examine-host.ts';
 import type { CommandContext, RunCommand } from '../command.ts';

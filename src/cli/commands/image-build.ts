@@ -1,5 +1,5 @@
 import { buildDeps } from '../../images/build-deps.ts';
-import type { StoredImage } from '../../images/open-image.ts';
+import type { StoredImage } from '../../images/stored/open-image.ts';
 import type { RunCommand } from '../command.ts';
 import { stepProgress } from '../printing/step-progress.ts';
 import { printJson } from '../printing/output.ts';
@@ -12,7 +12,7 @@ export const run: RunCommand = async (args, context, row) => {
   const { paths, env, uid, cwd, stderr, stdout } = context;
   const [{ buildImage }, { findRecipe }] = await Promise.all([
     import('../../images/build.ts'),
-    import('../../images/find-recipe.ts'),
+    import('../../images/recipes/find-recipe.ts'),
   ]);
   const progress = stepProgress(context);
   const interrupted = new AbortController();

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../base/units.ts';
-import { imageStore } from '../../images/store.ts';
+import { imageStore } from '../../images/stored/store.ts';
 import type { RunCommand } from '../command.ts';
 import { ago, printJson, table } from '../printing/output.ts';
 import { optionalPositionals, parseOptions, switchOption } from '../reading/parse-options.ts';

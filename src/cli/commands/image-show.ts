@@ -1,7 +1,7 @@
 import { formatBytes } from '../../base/units.ts';
-import { allDebs, allNpm, allPython, type Lock } from '../../images/lock.ts';
-import type { StoredImage } from '../../images/open-image.ts';
-import { imageStore } from '../../images/store.ts';
+import { allDebs, allNpm, allPython, type Lock } from '../../images/stored/lock.ts';
+import type { StoredImage } from '../../images/stored/open-image.ts';
+import { imageStore } from '../../images/stored/store.ts';
 import type { RunCommand } from '../command.ts';
 import { facts, printJson } from '../printing/output.ts';
 import { parseOptions, requiredPositionals, switchOption } from '../reading/parse-options.ts';

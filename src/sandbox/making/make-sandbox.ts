@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import { newSandboxId, parseSandboxName, type SandboxId, type SandboxName } from '../../base/ids.ts';
 import { checkedSessionValue, removeSessionValues, writeSessionValue } from '../../credentials/sealed/session-values.ts';
-import { notBuilt } from '../../images/store.ts';
+import { notBuilt } from '../../images/stored/store.ts';
 import type { Environment } from '../../system/environment.ts';
 import type { ProcessIdentity } from '../../system/process-identity.ts';
 import { bindPlanCredentials } from '../credentials/bind-credentials.ts';

@@ -1,9 +1,9 @@
 /** Which of a host's apt sources an image may use. */
 import { expect, test } from 'vitest';
 
-import { chooseSources, isEmpty } from '../../../src/images/apt-sources.ts';
-import { toolFailure, withoutAddresses } from '../../../src/images/image-tools.ts';
-import { integrityHex } from '../../../src/images/npm-packages.ts';
+import { chooseSources, isEmpty } from '../../../src/images/packages/apt-sources.ts';
+import { toolFailure, withoutAddresses } from '../../../src/images/tools/image-tools.ts';
+import { integrityHex } from '../../../src/images/packages/npm-packages.ts';
 
 const list = (text: string): string => chooseSources([{ name: 'sources.list', text }], 'bookworm').list;
 const sources = (text: string): string => chooseSources([{ name: 'debian.sources', text }], 'bookworm').sources;

@@ -1,11 +1,11 @@
 /** Lock, bill of materials and the record of an image. */
 import { expect, test } from 'vitest';
 
-import { billOfMaterials } from '../../../src/images/bom.ts';
-import { debFileName, parseStanzas } from '../../../src/images/debian.ts';
-import { openRecord, sealRecord, type ImageFile } from '../../../src/images/image-record.ts';
-import { allDebs, allNpm, lockDigest, parseLock, type Lock } from '../../../src/images/lock.ts';
-import { builtinChain, recipeDigest } from '../../../src/images/find-recipe.ts';
+import { billOfMaterials } from '../../../src/images/stored/bom.ts';
+import { debFileName, parseStanzas } from '../../../src/images/packages/debian.ts';
+import { openRecord, sealRecord, type ImageFile } from '../../../src/images/stored/image-record.ts';
+import { allDebs, allNpm, lockDigest, parseLock, type Lock } from '../../../src/images/stored/lock.ts';
+import { builtinChain, recipeDigest } from '../../../src/images/recipes/find-recipe.ts';
 
 const digest = `sha256:${'1'.repeat(64)}`;
 const base: Lock = {

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { canonicalManifest, differingPaths, manifestDigest, type ManifestEntry } from '../../../src/images/manifest.ts';
-import { imageTools } from '../../../src/images/image-tools.ts';
+import { canonicalManifest, differingPaths, manifestDigest, type ManifestEntry } from '../../../src/images/tools/manifest.ts';
+import { imageTools } from '../../../src/images/tools/image-tools.ts';
 import { environmentOf } from '../../../src/system/environment.ts';
 
 // No NUL in a path or a link: no file system has one.

@@ -3,9 +3,16 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { isCasemateError } from '../../../src/base/errors.ts';
-import { findRecipe, hostTarget, isRecipeFile, lastOf, recipeDigest, builtinChain } from '../../../src/images/find-recipe.ts';
-import { parseRecipe } from '../../../src/images/parse-recipe.ts';
-import { builtinRecipes } from '../../../src/images/recipes.ts';
+import {
+  findRecipe,
+  hostTarget,
+  isRecipeFile,
+  lastOf,
+  recipeDigest,
+  builtinChain,
+} from '../../../src/images/recipes/find-recipe.ts';
+import { parseRecipe } from '../../../src/images/recipes/parse-recipe.ts';
+import { builtinRecipes } from '../../../src/images/recipes/recipes.ts';
 
 const target = { platform: 'x64', suite: 'bookworm' } as const;
 const integrity = `sha512-${'A'.repeat(86)}==`;

@@ -1,7 +1,7 @@
 /** What counts as a credential in a file of an image. */
 import { expect, test } from 'vitest';
 
-import { secretFileNames, secretPatterns } from '../../../src/images/secret-patterns.ts';
+import { secretFileNames, secretPatterns } from '../../../src/images/checks/secret-patterns.ts';
 
 const matching = (text: string): string | undefined =>
   secretPatterns.find(({ expression }) => new RegExp(expression, 'm').test(text))?.name;

@@ -5,9 +5,9 @@ import { resolve } from 'node:path';
 
 import canonicalize from 'canonicalize';
 
-import { CasemateError } from '../base/errors.ts';
-import { nearest, visible } from '../base/text.ts';
-import type { Recipe, RecipeChain } from './image.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { nearest, visible } from '../../base/text.ts';
+import type { Recipe, RecipeChain } from '../image.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
 /** Resolves what a person writes (a name or a file) to a recipe with everything it builds on. */

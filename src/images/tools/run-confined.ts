@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { run, spawnProcess, type RunResult } from '../system/process.ts';
-import { agentUser } from './image.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { run, spawnProcess, type RunResult } from '../../system/process.ts';
+import { agentUser } from '../image.ts';
 import { toolFailure, type ImageTools } from './image-tools.ts';
 
 /**

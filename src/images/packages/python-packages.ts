@@ -1,12 +1,12 @@
 import { link, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { run } from '../system/process.ts';
-import { hashFile } from './hash-file.ts';
-import type { Progress, PythonPackage } from './image.ts';
-import { toolFailure, type ImageTools } from './image-tools.ts';
-import type { RecipeTarget } from './recipes.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { run } from '../../system/process.ts';
+import { hashFile } from '../tools/hash-file.ts';
+import type { Progress, PythonPackage } from '../image.ts';
+import { toolFailure, type ImageTools } from '../tools/image-tools.ts';
+import type { RecipeTarget } from '../recipes/recipes.ts';
 
 /**
  * Python packages: only wheels, fetched by the user's own pip with the user's settings, checked by us, stored by hash, and

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { run } from '../system/process.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { run } from '../../system/process.ts';
 import { debFileName, linkOrCopy } from './debian.ts';
-import { hashFile } from './hash-file.ts';
-import { toolFailure, type ImageTools } from './image-tools.ts';
-import type { LockedDeb } from './lock.ts';
+import { hashFile } from '../tools/hash-file.ts';
+import { toolFailure, type ImageTools } from '../tools/image-tools.ts';
+import type { LockedDeb } from '../stored/lock.ts';
 
 /**
  * A package archive in one folder that holds exactly the locked packages, so that nothing outside the lock gets into an image,

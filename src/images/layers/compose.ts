@@ -1,10 +1,10 @@
 import { lstat, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { isErrno } from '../system/files.ts';
-import type { NpmPackage, Recipe, RecipeFile } from './image.ts';
-import type { ImageTools } from './image-tools.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { isErrno } from '../../system/files.ts';
+import type { NpmPackage, Recipe, RecipeFile } from '../image.ts';
+import type { ImageTools } from '../tools/image-tools.ts';
 
 /** What a recipe adds on top of a finished root file system: npm packages, files, links. Shared files are never written to. */
 

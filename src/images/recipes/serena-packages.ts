@@ -1,5 +1,5 @@
-import type { PythonPackage } from './image.ts';
-import type { Platform } from './platform.ts';
+import type { PythonPackage } from '../image.ts';
+import type { Platform } from '../platform.ts';
 
 /**
  * Serena and its dependencies as wheels for Python 3.11: the newest version whose dependencies are all published as wheels

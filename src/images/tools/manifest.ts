@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { isErrno } from '../system/files.ts';
+import { isErrno } from '../../system/files.ts';
 import { hashFile } from './hash-file.ts';
 import type { ImageTools } from './image-tools.ts';
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 
 import { z } from 'zod';
 
-import { canonicalJson } from './find-recipe.ts';
-import type { Recipe } from './image.ts';
+import { canonicalJson } from '../recipes/find-recipe.ts';
+import type { Recipe } from '../image.ts';
 
 /** `image.json`: what is known of one image. A seal over all of it shows a changed or half-written one. */
 

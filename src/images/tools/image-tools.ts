@@ -1,10 +1,10 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { visible } from '../base/text.ts';
-import { baseEnvironment, type Environment } from '../system/environment.ts';
-import { run, type RunOptions, type RunResult } from '../system/process.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { baseEnvironment, type Environment } from '../../system/environment.ts';
+import { run, type RunOptions, type RunResult } from '../../system/process.ts';
 
 /**
  * Host programs with power over all files of an image. Root runs them directly; an ordinary user runs them in a user namespace

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 
 import { z } from 'zod';
 
-import { CasemateError } from '../base/errors.ts';
-import { canonicalJson } from './find-recipe.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { canonicalJson } from '../recipes/find-recipe.ts';
 
 /**
  * The lock: every input of an image by name, version and hash. It names no address: where things come from is up to the host.

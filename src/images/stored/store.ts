@@ -2,18 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { nearest, visible } from '../base/text.ts';
-import { readTextIfPresent, syncFolder, writeDurably } from '../system/files.ts';
-import { ownNames } from '../system/own-files.ts';
-import { canonicalJson, findRecipe, hostTarget, isRecipeFile, lastOf, recipeDigest } from './find-recipe.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { nearest, visible } from '../../base/text.ts';
+import { readTextIfPresent, syncFolder, writeDurably } from '../../system/files.ts';
+import { ownNames } from '../../system/own-files.ts';
+import { canonicalJson, findRecipe, hostTarget, isRecipeFile, lastOf, recipeDigest } from '../recipes/find-recipe.ts';
 import { sealRecord, type ImageFile } from './image-record.ts';
-import type { ImageRecord, ImageStore } from './image.ts';
-import type { ImageTools } from './image-tools.ts';
+import type { ImageRecord, ImageStore } from '../image.ts';
+import type { ImageTools } from '../tools/image-tools.ts';
 import { knownFiles } from './known-files.ts';
 import { parseLock, type Lock } from './lock.ts';
 import { folderName, isDamaged, openImage, sealed, type DamagedImage, type Opened, type StoredImage } from './open-image.ts';
-import { builtinRecipes, type RecipeTarget } from './recipes.ts';
+import { builtinRecipes, type RecipeTarget } from '../recipes/recipes.ts';
 
 /** Images on disk: one folder for each digest, named by it, and complete from the moment it has its name. */
 

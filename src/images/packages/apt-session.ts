@@ -1,11 +1,11 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { readTextIfPresent } from '../system/files.ts';
-import { run, type RunResult } from '../system/process.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { readTextIfPresent } from '../../system/files.ts';
+import { run, type RunResult } from '../../system/process.ts';
 import { chooseSources, isEmpty, type ChosenSources, type SourceFile } from './apt-sources.ts';
-import { toolFailure, type ImageTools } from './image-tools.ts';
+import { toolFailure, type ImageTools } from '../tools/image-tools.ts';
 
 /**
  * Runs the host's apt with the host's settings (sources, keys, proxies, logins) but with our own state: it sees an empty system

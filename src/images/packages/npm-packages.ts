@@ -1,11 +1,11 @@
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { run } from '../system/process.ts';
-import { hashFile } from './hash-file.ts';
-import type { NpmPackage, Progress } from './image.ts';
-import { toolFailure, type ImageTools } from './image-tools.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { run } from '../../system/process.ts';
+import { hashFile } from '../tools/hash-file.ts';
+import type { NpmPackage, Progress } from '../image.ts';
+import { toolFailure, type ImageTools } from '../tools/image-tools.ts';
 
 /**
  * npm packages: fetched by the user's own npm with the user's settings, checked by us, stored by hash. No script of a package

@@ -1,12 +1,12 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError, isCasemateError } from '../base/errors.ts';
-import { visible } from '../base/text.ts';
-import { agentUser, type Recipe, type VerifyRow } from './image.ts';
-import type { ImageTools } from './image-tools.ts';
-import { canonicalManifest, differingPaths, manifestDigest, readManifest, type ManifestEntry } from './manifest.ts';
-import { runConfined, type RunInside } from './run-confined.ts';
+import { CasemateError, isCasemateError } from '../../base/errors.ts';
+import { visible } from '../../base/text.ts';
+import { agentUser, type Recipe, type VerifyRow } from '../image.ts';
+import type { ImageTools } from '../tools/image-tools.ts';
+import { canonicalManifest, differingPaths, manifestDigest, readManifest, type ManifestEntry } from '../tools/manifest.ts';
+import { runConfined, type RunInside } from '../tools/run-confined.ts';
 import { secretFileNames, secretPatterns } from './secret-patterns.ts';
 
 /**

@@ -1,14 +1,14 @@
 import { link, mkdir, readdir, rename, rm, copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { formatBytes } from '../base/units.ts';
-import { isErrno } from '../system/files.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { formatBytes } from '../../base/units.ts';
+import { isErrno } from '../../system/files.ts';
 import type { AptSession } from './apt-session.ts';
-import { hashFile } from './hash-file.ts';
-import type { Progress } from './image.ts';
-import { toolFailure } from './image-tools.ts';
-import type { LockedDeb } from './lock.ts';
+import { hashFile } from '../tools/hash-file.ts';
+import type { Progress } from '../image.ts';
+import { toolFailure } from '../tools/image-tools.ts';
+import type { LockedDeb } from '../stored/lock.ts';
 
 /** Debian packages: which ones an image needs, and their files, stored by hash so that nothing is fetched twice. */
 

@@ -1,9 +1,9 @@
 import { LineCounter, isMap, isNode, isScalar, parseDocument, type Document } from 'yaml';
 import { z } from 'zod';
 
-import { CasemateError } from '../base/errors.ts';
-import { nearest, visible } from '../base/text.ts';
-import type { Recipe } from './image.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { nearest, visible } from '../../base/text.ts';
+import type { Recipe } from '../image.ts';
 import { builtinRecipes, type RecipeTarget } from './recipes.ts';
 
 /** Reads a recipe file: strict, and every fault with its place. */

@@ -1,4 +1,4 @@
-import { ownStats } from '../system/own-files.ts';
+import { ownStats } from '../../system/own-files.ts';
 
 /**
  * Caches a result about some files for as long as the system says that they are unchanged: device, inode, size and both times of

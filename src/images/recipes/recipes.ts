@@ -1,5 +1,5 @@
-import type { Recipe } from './image.ts';
-import type { Platform } from './platform.ts';
+import type { Recipe } from '../image.ts';
+import type { Platform } from '../platform.ts';
 import { serenaPackages } from './serena-packages.ts';
 
 /** The recipes that come with this program, as data. Versions are exact and every npm tarball has its hash. */

@@ -1,11 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { writeFlatRepository } from './flat-repository.ts';
-import { agentUser, type Progress } from './image.ts';
-import type { ImageTools } from './image-tools.ts';
-import type { LockedDeb } from './lock.ts';
-import { listEntries } from './manifest.ts';
+import { writeFlatRepository } from '../packages/flat-repository.ts';
+import { agentUser, type Progress } from '../image.ts';
+import type { ImageTools } from '../tools/image-tools.ts';
+import type { LockedDeb } from '../stored/lock.ts';
+import { listEntries } from '../tools/manifest.ts';
 
 /** The Debian layer: exactly the locked packages, one user, and nothing that differs from build to build. */
 

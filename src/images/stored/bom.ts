@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { allDebs, allNpm, allPython, lockDigest, type Lock, type LockedDeb, type LockedNpm, type LockedPython } from './lock.ts';
-import { version } from '../system/version.ts';
+import { version } from '../../system/version.ts';
 
 /** The bill of materials of an image as CycloneDX 1.6 JSON (ECMA-424). Made from the lock alone, so the same lock gives the same text. */
 export function billOfMaterials(lock: Lock, imageDigest: string): Readonly<Record<string, unknown>> {

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { CasemateError } from '../base/errors.ts';
-import { spawnProcess } from '../system/process.ts';
-import type { Progress } from './image.ts';
+import { CasemateError } from '../../base/errors.ts';
+import { spawnProcess } from '../../system/process.ts';
+import type { Progress } from '../image.ts';
 
 /**
  * Allows one build at a time. The lock is the kernel's (`flock(2)`), held by a small program that ends when its input does:

@@ -2,11 +2,11 @@ import { constants } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
-import { readTextIfPresent } from '../system/files.ts';
-import { builtinChain, recipeDigest } from './find-recipe.ts';
+import { readTextIfPresent } from '../../system/files.ts';
+import { builtinChain, recipeDigest } from '../recipes/find-recipe.ts';
 import { openRecord, textDigest, type ImageFile } from './image-record.ts';
-import type { ImageRecord } from './image.ts';
-import { builtinRecipes, type RecipeTarget } from './recipes.ts';
+import type { ImageRecord } from '../image.ts';
+import { builtinRecipes, type RecipeTarget } from '../recipes/recipes.ts';
 
 /** Opens one folder of the store: an image that can be used, or one that was changed. */
 
