@@ -122,3 +122,27 @@ test('what decoders hold is bounded for a sandbox, and free again afterwards', a
   await tight.close();
   sink.close();
 });
+
+test('what decoders hold is bounded where many requests wait for their permission together', async () => {
+  const tight = await createLab({
+    rules: [rule(other, { http: [{ methods: ['POST'], path: '/**' }] })],
+    gateway: { limits: { decodingBytes: 40 * 1024 * 1024 } },
+  });
+  const sink = await sinkAt(tight, other, 443);
+  const port = await tight.open(other, 443);
+  const content = brotliCompressSync('hello');
+  const head = `POST /v1 HTTP/1.1\r\nHost: ${other}\r\nContent-Encoding: br\r\nContent-Length: ${content.length}\r\nConnection: close\r\n\r\n`;
+  const sockets = await Promise.all(Array.from({ length: 8 }, () => tlsTo(port, other, { ca: tight.authority.certificatePem })));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  tight.delayJournal(promise);
+  // Heads alone, so that what is decoded is decoded at the same time.
+  sockets.forEach((socket) => socket.write(head));
+  await tight.settled();
+  resolve();
+  await tight.settled();
+  const answers = await Promise.all(sockets.map((socket) => talk(socket, [content], { quietMs: 3000 })));
+  expect(answers.filter(({ text }) => text.startsWith('HTTP/1.1 200 '))).toHaveLength(2);
+  expect(answers.filter(({ text }) => text.startsWith('HTTP/1.1 503 '))).toHaveLength(6);
+  await tight.close();
+  sink.close();
+});

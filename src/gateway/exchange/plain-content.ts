@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 
+import type { StopSignal } from '../../base/stop.ts';
 import { decodeContent, decoderBytes, hasCodedMessages, isKnownCoding, type Coding } from './decode-content.ts';
 import type { Exchange } from '../exchange.ts';
 import { tokensOf } from '../http/fields.ts';
@@ -46,19 +47,52 @@ export function plainContent(exchange: Exchange, live: Pick<LiveSandbox, 'counts
       refusal: refuse('content-not-readable', 'the content is in a coding that cannot be read here; send it as it is'),
     };
   }
-  if (live.counts.decodingBytes + decoderBytes[coding] > live.limits.decodingBytes) {
+  if (!reserveDecoder(exchange, decoderBytes[coding], live)) {
     return { exchange, refusal: refuse('too-busy', 'too many compressed requests at the same time') };
   }
   const fields = exchange.fields.filter(([name]) => !aboutCoding.has(name));
-  return { exchange: { ...exchange, fields, body: Readable.from(decoded(body, coding, live), { objectMode: false }) } };
+  return {
+    exchange: { ...exchange, fields, body: Readable.from(decoded(exchange, body, { coding, live }), { objectMode: false }) },
+  };
+}
+
+/** for decoders that have not begun; by the signal of the exchange, which stays the same where its content is put in another form */
+const reserved = new WeakMap<StopSignal, number>();
+
+/** At once, though it is made later: many requests may wait for their permission together. */
+function reserveDecoder(
+  { signal }: Exchange,
+  bytes: number,
+  { counts, limits }: Pick<LiveSandbox, 'counts' | 'limits'>,
+): boolean {
+  if (reserved.has(signal)) {
+    return true;
+  }
+  const isRoom = counts.decodingBytes + bytes <= limits.decodingBytes;
+  if (isRoom) {
+    counts.decodingBytes += bytes;
+    reserved.set(signal, bytes);
+  }
+  return isRoom;
+}
+
+/** The exchange is over. A decoder that has begun gives back what it holds when it ends itself. */
+export function releaseDecoder({ signal }: Exchange, counts: LiveSandbox['counts']): void {
+  counts.decodingBytes -= reserved.get(signal) ?? 0;
+  reserved.delete(signal);
 }
 
 /** Content that is decoded to more than this, and to more than `maxRatio` times what was sent, is a bomb. */
 const freeBytes = 1024 * 1024;
 const maxRatio = 100;
 
-async function* decoded(body: Readable, coding: Coding, { counts }: Pick<LiveSandbox, 'counts'>): AsyncGenerator<Buffer> {
-  counts.decodingBytes += decoderBytes[coding];
+async function* decoded(
+  exchange: Exchange,
+  body: Readable,
+  { coding, live: { counts } }: { readonly coding: Coding; readonly live: Pick<LiveSandbox, 'counts'> },
+): AsyncGenerator<Buffer> {
+  // Else it was given back already.
+  counts.decodingBytes += reserved.delete(exchange.signal) ? 0 : decoderBytes[coding];
   // Over HTTP/2 the request's stream is the answer's, too: it is read to its end, and the caller hears why.
   const decoder = decodeContent(body, coding, (source) => void source.resume());
   let bytes = 0;

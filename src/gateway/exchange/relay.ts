@@ -12,7 +12,7 @@ import type { FetchMore } from '../guards/filter-metadata.ts';
 import { keepingOf } from '../guards/package-keeping.ts';
 import { wholeBody } from '../guards/read-metadata.ts';
 import { permit } from './permit.ts';
-import { plainContent } from './plain-content.ts';
+import { plainContent, releaseDecoder } from './plain-content.ts';
 import { requestBytes, turnFor } from '../bodies/pace.ts';
 import { pump } from '../bodies/pump.ts';
 import { releaseContent } from './read-content.ts';
@@ -57,6 +57,7 @@ export async function relay(exchange: Exchange, site: Site): Promise<void> {
   } finally {
     live.counts.openExchanges -= 1;
     releaseContent(exchange, live.counts);
+    releaseDecoder(exchange, live.counts);
   }
 }
 
