@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 
 import { run } from '../system/process.ts';
 import { walkSmall } from '../system/walk-small.ts';
+import { filesReadByHooks } from '../engines/workspace/git-places.ts';
 import { deepest, passedOver } from '../engines/workspace/searched.ts';
 import { leftInGit, type LeftInGit } from './left-in-git.ts';
 
@@ -12,7 +13,7 @@ import { leftInGit, type LeftInGit } from './left-in-git.ts';
  * protect a name that does not exist yet, so a person is told. Of those that were there, what was left in their own folder is named.
  */
 export interface NewRepositories {
-  /** relative to the workspace, sorted: folders of repositories, and places in a `.git` that was there */
+  /** Relative to the workspace, sorted: folders of repositories, places in a `.git` that was there, files with the hook that reads them. */
   readonly paths: readonly string[];
   /** `false`: the tree could not be searched to its end */
   readonly complete: boolean;
@@ -35,25 +36,39 @@ const what = ['-xdev', '(', '-iname', '.git', '-prune', '-o', '-name', head, ')'
 /** By change times, which only the kernel sets: a repository that was there and stayed as it was is not among them. */
 export async function newRepositories(workspace: string, sinceMs: number, options: SearchOptions = {}): Promise<NewRepositories> {
   const { rows, complete } = rowsOfSmall(workspace) ?? (await rowsOfLarge(workspace, options));
-  const wasThere = heldBy(options.held ?? []);
-  const paths = new Set<string>();
-  const searched = { complete };
+  const held = options.held ?? [];
+  const wasThere = heldBy(held);
+  const found: LeftInGit[] = [readByHooks(workspace, sinceMs, held)];
   for (const row of rows) {
-    if (isNew(workspace, row, sinceMs) || !wasThere(row)) {
-      // Names need not be UTF-8; what is shown of such a one is.
-      paths.add(row.folder.length === 0 ? '.' : row.folder.toString('utf8'));
-    } else if (row.isFolder && row.name !== head) {
-      // oxlint-disable-next-line no-await-in-loop -- most often none or one
-      const left = await leftIn(workspace, row, sinceMs);
-      left.paths.forEach((path) => paths.add(path));
-      searched.complete &&= left.complete;
-    }
+    const isKnown = wasThere(row) && !isNew(workspace, row, sinceMs);
+    // oxlint-disable-next-line no-await-in-loop -- most often none or one
+    found.push(isKnown ? await leftIn(workspace, row, sinceMs) : { paths: [shownFolder(row)], complete: true });
   }
-  return { paths: [...paths].toSorted(), complete: searched.complete };
+  const paths = new Set(found.flatMap((one) => one.paths));
+  return { paths: [...paths].toSorted(), complete: complete && found.every((one) => one.complete) };
+}
+
+/** Names need not be UTF-8; what is shown of such a one is. */
+function shownFolder({ folder }: Row): string {
+  return folder.length === 0 ? '.' : folder.toString('utf8');
+}
+
+/** Files made since then that the program of a hook reads at the next commit; those that were there are protected. */
+function readByHooks(workspace: string, sinceMs: number, held: readonly string[]): LeftInGit {
+  try {
+    const files = filesReadByHooks(workspace).filter((file) => !held.includes(file));
+    const made = files.filter((file) => timeOf(Buffer.from(`${workspace}/${file}`), 'ctimeMs') >= sinceMs);
+    return { paths: made.map((file) => `${file} (read by .git/hooks)`), complete: true };
+  } catch {
+    return { paths: [], complete: false };
+  }
 }
 
 /** Places in the folder `.git` of a repository that was there, each of which has `.git` in its path. */
-async function leftIn(workspace: string, { folder, name }: Row, sinceMs: number): Promise<LeftInGit> {
+async function leftIn(workspace: string, { isFolder, folder, name }: Row, sinceMs: number): Promise<LeftInGit> {
+  if (!isFolder || name === head) {
+    return { paths: [], complete: true };
+  }
   const own = Buffer.concat([folder, Buffer.from(folder.length === 0 ? name : `/${name}`)]);
   const { paths, complete } = await leftInGit(Buffer.concat([Buffer.from(`${workspace}/`), own]), sinceMs);
   return { paths: paths.map((path) => `${own.toString('utf8')}/${path}`), complete };

@@ -1,6 +1,7 @@
 import { chown, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
@@ -9,6 +10,7 @@ import { gitSettings } from '../../src/engines/workspace/git-settings.ts';
 import { nestedPaths } from '../../src/engines/workspace/nested-paths.ts';
 
 import { run } from '../../src/system/process.ts';
+import { newRepositories } from '../../src/workspace/new-repositories.ts';
 
 /** WSP-06: what the settings of a repository name in its own tree is run by git, so it is known whatever way it is written. */
 
@@ -158,21 +160,6 @@ describe('a workspace that is a folder of hooks itself', () => {
       expect.arrayContaining(['pre-commit', 'post-checkout', 'reference-transaction', 'fsmonitor-watchman']),
     );
     expect(places).not.toContain('src');
-    // What stands for one that is not there is none to git.
-    await writeFile(join(path, 'pre-commit'), '', { mode: 0o644 });
-    await git(
-      '-c',
-      'user.name=a',
-      '-c',
-      'user.email=a@example.com',
-      '-c',
-      'advice.ignoredHook=false',
-      'commit',
-      '-q',
-      '--allow-empty',
-      '-m',
-      'x',
-    );
   });
 });
 
@@ -191,21 +178,17 @@ describe('commands that a few settings name', () => {
 });
 
 describe('a program of the host that is a hook', () => {
-  it.each([
-    [[], ['lefthook-local.yml']],
-    [['lefthook.yml'], ['lefthook-local.yml', 'lefthook.yml']],
-    [
-      ['.config/lefthook.toml', 'lefthook-local.yml'],
-      ['.config/lefthook.toml', 'lefthook-local.yml'],
-    ],
-    // Nothing may stand before the person's own: it would be read in its place.
-    [
-      ['.lefthook.yml', '.lefthook-local.json'],
-      ['.lefthook-local.json', '.lefthook.yml'],
-    ],
-  ])('is not told more than before beside %j', async (files, places) => {
-    const hook = { '.git/hooks/pre-push': 'call_lefthook run "pre-push"' };
-    expect(await configured('', { ...hook, ...Object.fromEntries(files.map((file) => [file, ''])) })).toEqual(places);
+  it('has what it would read beside that named, where it is new', async () => {
+    await configured('[core] hooksPath = own\n', { 'own/pre-push': 'call_lefthook run "pre-push"', 'lefthook.yml': '' });
+    const sinceMs = Date.now() + 1;
+    await sleep(20);
+    for (const name of ['lefthook-local.yml', '.config/lefthook.toml', 'package.json', 'lefthook.yml']) {
+      await mkdir(join(path, name, '..'), { recursive: true });
+      await writeFile(join(path, name), '');
+    }
+    const { paths, complete } = await newRepositories(path, sinceMs, { held: ['lefthook.yml'] });
+    const read = ['.config/lefthook.toml (read by .git/hooks)', 'lefthook-local.yml (read by .git/hooks)'];
+    expect([paths, complete]).toEqual([read, true]);
   });
 
   it.each([

@@ -14,8 +14,8 @@ export const repositoryMutants: readonly Mutant[] = [
     name: 'left-in-git-unsaid',
     weakens: 'what a sandbox leaves in the own folder of a repository is passed by',
     file: 'src/workspace/new-repositories.ts',
-    find: '} else if (row.isFolder && row.name !== head) {',
-    replace: '} else if (row.isFolder && row.name === head) {',
+    find: '  if (!isFolder || name === head) {',
+    replace: '  if (!isFolder || name !== head) {',
     caughtBy: ['repositories.told'],
   },
   {

@@ -45,14 +45,14 @@ function repositoryLines({ paths, complete }: NewRepositories): readonly string[
       'git there, and `git status` above one that was added, runs programs that its settings name: look at its .git/config first',
     ]),
     ...linesOf(left, [
-      'left in the own folder of a git repository in the workspace',
-      'git of this host writes through such links, to places that such a file names, or goes on with what was begun: look at them before you run git there',
+      'left for git of this host in the workspace',
+      'git writes through such links, to places that such a file names, or goes on with what stands there: look at them before you run it',
     ]),
     ...(complete ? [] : ['the workspace could not be searched to its end for new git repositories']),
   ];
 }
 
-const inOwnFolder = /(?:^|\/)\.git\//i;
+const inOwnFolder = /(?:^|[/ ])\.git\//i;
 
 function linesOf(paths: readonly string[], [head, meaning]: readonly [string, string]): readonly string[] {
   const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';

@@ -36,8 +36,25 @@ const mostNamed = 2000;
 
 /** Relative to the workspace. Throws `PATH_INVALID` for settings that are too long or too many to be known. */
 export function placesNamedByGit(repository: Repository): readonly string[] {
-  const { workspace, top } = repository;
   const search: Search = { ...repository, places: new Set(), seen: new Set(), looked: 0 };
+  for (const file of hookFolders(search).flatMap((folder) => filesReadIn(search, folder))) {
+    addWord(search, file, false);
+  }
+  return [...search.places].toSorted();
+}
+
+/**
+ * What the programs of a workspace's hooks read, relative to it, there or not. One that is not there cannot be kept away: an
+ * empty one would be read in its place, or added to the project as a new file. Throws as above.
+ */
+export function filesReadByHooks(workspace: string): readonly string[] {
+  const search: Search = { workspace, top: '', places: new Set(), seen: new Set(), looked: 0 };
+  return [...new Set(hookFolders(search).flatMap((folder) => filesReadIn(search, folder)))];
+}
+
+/** Reads the settings of the repository; absolute. */
+function hookFolders(search: Search): readonly string[] {
+  const { workspace, top } = search;
   const own = join(workspace, top, '.git');
   if (!isThere(own)) {
     return [];
@@ -49,28 +66,22 @@ export function placesNamedByGit(repository: Repository): readonly string[] {
     }
   }
   const named = [...search.places].map((place) => join(workspace, place));
-  for (const folder of [...folders.map((one) => join(one, 'hooks')), join(workspace, top, '.husky'), ...named]) {
-    readHooks(search, folder);
-  }
-  return [...search.places].toSorted();
+  return [...folders.map((one) => join(one, 'hooks')), join(workspace, top, '.husky'), ...named];
 }
 
 /** Programs whose hooks do what a file of the project says: to change that file is to change the hook. */
 interface Driver {
   readonly says: RegExp;
   readonly files: readonly string[];
-  /** Of files that need not be there, and of which the first alone is read: taken where there is none, it keeps the others unread. */
-  readonly beside?: readonly string[] | undefined;
 }
 
 const kindsOfFile = ['yml', 'yaml', 'json', 'jsonc', 'toml'];
-/** In the order in which lefthook looks for them (its internal/config/loader.go). */
 const lefthook = (name: string): readonly string[] =>
   kindsOfFile.flatMap((kind) => ['', '.', '.config/'].map((before) => `${before}${name}.${kind}`));
 
 const drivers: readonly Driver[] = [
   { says: /hook-impl|pre_commit/, files: ['prek.toml', '.pre-commit-config.yaml', '.pre-commit-config.yml'] },
-  { says: /lefthook/i, files: lefthook('lefthook'), beside: lefthook('lefthook-local') },
+  { says: /lefthook/i, files: [...lefthook('lefthook'), ...lefthook('lefthook-local')] },
   { says: /overcommit/i, files: ['.overcommit.yml'] },
   { says: /captainhook/i, files: ['captainhook.json'] },
   { says: /grumphp/i, files: ['grumphp.yml', 'grumphp.yaml', 'grumphp.yml.dist', 'grumphp.yaml.dist'] },
@@ -85,20 +96,13 @@ function namesIn(folder: string): readonly string[] {
   return (entries ?? []).map(({ name }) => name).filter((name) => !name.endsWith('.sample'));
 }
 
-function readHooks(search: Search, folder: string): void {
-  for (const name of namesIn(folder).slice(0, mostHooks)) {
-    const text = orNothing(() => textOf(search, join(folder, name))) ?? '';
-    drivers.filter(({ says }) => says.test(text)).forEach((driver) => addDriver(search, driver));
-  }
-}
-
-function addDriver(search: Search, { files, beside = [] }: Driver): void {
-  const own = (file: string): string => join(search.workspace, search.top, file);
-  [...files, ...beside].forEach((file) => addWord(search, file, false));
-  const [first] = beside;
-  if (first !== undefined && !beside.some((file) => isThere(own(file)) && file !== first)) {
-    add(search, own(first));
-  }
+function filesReadIn(search: Search, folder: string): readonly string[] {
+  return namesIn(folder)
+    .slice(0, mostHooks)
+    .flatMap((name) => {
+      const text = orNothing(() => textOf(search, join(folder, name))) ?? '';
+      return drivers.flatMap(({ says, files }) => (says.test(text) ? files : []));
+    });
 }
 
 /**

@@ -22,8 +22,7 @@ export interface Protection {
 
 /**
  * What takes the name of an absent path on disk: an empty folder; a socket, which git and readers pass over; or, where git
- * would not, a file that says what its absence says: one line of `.git/commondir`, none of `objects/info/alternates`, of
- * what lefthook reads beside its own, and of a hook.
+ * would not, a file that says what its absence says: one line of `.git/commondir`, none of `objects/info/alternates`.
  */
 export type Placeholder = 'folder' | 'socket' | 'commondir' | 'empty';
 
@@ -100,10 +99,12 @@ function placeholderFor(path: string): Placeholder {
   if (path === '.git/commondir' || path.endsWith('/.git/commondir')) {
     return 'commondir';
   }
-  if (path.endsWith('objects/info/alternates') || name === 'lefthook-local.yml' || hookNames.includes(path)) {
+  if (path.endsWith('objects/info/alternates')) {
     return 'empty';
   }
-  return name === 'config' || /.\.[a-z]+$/.test(name) || /^\.[a-z]+rc$/.test(name) ? 'socket' : 'folder';
+  return name === 'config' || hookNames.includes(path) || /.\.[a-z]+$/.test(name) || /^\.[a-z]+rc$/.test(name)
+    ? 'socket'
+    : 'folder';
 }
 
 function parentsOf(path: string): readonly string[] {

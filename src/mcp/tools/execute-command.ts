@@ -72,7 +72,7 @@ export const executeCommand = tool({
       .array(z.string())
       .describe(
         'git repositories in the workspace, new or with other settings: look at their .git/config before git runs there; ' +
-          'or places in a `.git`, such as a link, by which git of the host would write, read or run something elsewhere',
+          'or places in a `.git`, such as a link, or files that a hook reads, by which git of the host would write, read or run something',
       ),
   }),
   hints: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },

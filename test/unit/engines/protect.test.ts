@@ -24,12 +24,11 @@ describe('what keeps protected paths in their place', () => {
     ]);
   });
 
-  it('takes the name of what says nothing by an empty file where a reader would not pass over a socket', () => {
-    const names = ['.git/objects/info/alternates', 'lefthook-local.yml', 'pre-commit'];
+  it('takes the name of a file that git would complain of by an empty one, of a hook by one that git passes over', () => {
+    const names = ['.git/objects/info/alternates', 'pre-commit'];
     expect(shown(names, { '.git': 'folder', '.git/objects': 'folder', '.git/objects/info': 'folder' })).toEqual([
       '.git folder pinned',
-      'lefthook-local.yml file read-only (empty)',
-      'pre-commit file read-only (empty)',
+      'pre-commit file read-only (socket)',
       '.git/objects folder pinned',
       '.git/objects/info folder pinned',
       '.git/objects/info/alternates file read-only (empty)',
