@@ -146,3 +146,34 @@ test('what decoders hold is bounded where many requests wait for their permissio
   await tight.close();
   sink.close();
 });
+
+test('what decoders of answers hold is bounded for a sandbox, and free again afterwards', async () => {
+  const tight = await createLab({
+    rules: [rule(own, { credential: 'anthropic' })],
+    credentials: [credential()],
+    gateway: { limits: { decodingBytes: 40 * 1024 * 1024 } },
+  });
+  const waiting = Promise.withResolvers<void>();
+  const answer = brotliCompressSync('hello');
+  const sink = await sinkAt(tight, own, 443, {
+    async respond(_request, response) {
+      response.writeHead(200, { 'content-encoding': 'br' });
+      response.write(answer.subarray(0, 2));
+      await waiting.promise;
+      response.end(answer.subarray(2));
+    },
+  });
+  const port = await tight.open(own, 443);
+  const ask = async () => {
+    const socket = await tlsTo(port, own, { ca: tight.authority.certificatePem });
+    return await talk(socket, [`GET /v1 HTTP/1.1\r\nHost: ${own}\r\nConnection: close\r\n\r\n`], { quietMs: 3000 });
+  };
+  const first = [ask(), ask()];
+  await expect.poll(() => sink.seen.length).toBe(2);
+  await tight.settled();
+  expect((await ask()).text).toMatch(/^HTTP\/1\.1 502 [\s\S]*too much is decoded/);
+  waiting.resolve();
+  expect((await Promise.all([...first, ask()])).map(({ text }) => text)).toEqual(Array(3).fill(expect.stringContaining('hello')));
+  await tight.close();
+  sink.close();
+});

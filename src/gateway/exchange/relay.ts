@@ -1,6 +1,6 @@
 import { answerRefusal, bareEffect } from './answer-refusal.ts';
 import { chain } from '../bodies/body-steps.ts';
-import { decodeContent, hasCodedMessages, isKnownCoding } from './decode-content.ts';
+import { decodeContent, decoderBytes, hasCodedMessages, isKnownCoding } from './decode-content.ts';
 import type { Exchange } from '../exchange.ts';
 import { type Attempt, faulty } from '../fault.ts';
 import { type Field, forwardedResponseFields, valuesOf } from '../http/fields.ts';
@@ -221,7 +221,15 @@ export function readable(attempted: Attempt<UpstreamAnswer>, run: Run): Attempt<
     return unsearchable(run, body);
   }
   const kept = fields.filter(([name]) => name !== 'content-encoding' && name !== 'content-length');
-  return { ok: true, value: { ...attempted.value, fields: kept, body: decodeContent(body, coding) } };
+  const { counts, limits } = run.site.live;
+  if (counts.decodingBytes + decoderBytes[coding] > limits.decodingBytes) {
+    body.destroy();
+    return faulty('bad-answer', `${run.site.host} compressed its answer, and too much is decoded at the same time`);
+  }
+  counts.decodingBytes += decoderBytes[coding];
+  const decoder = decodeContent(body, coding);
+  decoder.once('close', () => void (counts.decodingBytes -= decoderBytes[coding]));
+  return { ok: true, value: { ...attempted.value, fields: kept, body: decoder } };
 }
 
 function isBare(status: number, method: string): boolean {
