@@ -86,6 +86,9 @@ describe("a key of the caller's own", () => {
     'x-shopify-access-token: ATT\r\n',
     'x-vault-token: ATT\r\n',
     'x-amz-security-token: ATT\r\n',
+    'Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.ATT, openai-beta.realtime-v1\r\n',
+    'Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.QVRU, base64.binary.k8s.io\r\n',
+    'Sec-WebSocket-Protocol: access_token, ATT\r\n',
   ])('in %j is refused at every host with a credential', async (lines) => {
     for (const host of ['api.example.com', 'any.example.com']) {
       const before = sink.seen.length;
@@ -97,7 +100,8 @@ describe("a key of the caller's own", () => {
   test('headers that agents do send are no keys', async () => {
     const lines =
       'session_id: 1\r\nconversation_id: 2\r\nchatgpt-account-id: 3\r\nx-stainless-lang: js\r\nanthropic-version: 1\r\n' +
-      'x-csrf-token: 4\r\nidempotency-key: 5\r\nx-request-id: 6\r\nnpm-session: 7\r\nx-codex-turn-metadata: {}\r\n';
+      'x-csrf-token: 4\r\nidempotency-key: 5\r\nx-request-id: 6\r\nnpm-session: 7\r\nx-codex-turn-metadata: {}\r\n' +
+      'Sec-WebSocket-Protocol: graphql-transport-ws, openai-beta.realtime-v1, v4.channel.k8s.io\r\n';
     for (const host of ['api.example.com', 'any.example.com']) {
       expect(await send(lines, { host })).toMatch(/^HTTP\/1\.1 200 /);
     }

@@ -60,6 +60,12 @@ export function isUsualIdentity(name: string): boolean {
 const isUsual = (name: string): boolean => usualHeaders.test(foldedField(name));
 const rememberedUsual = createRecent(isUsual, 512);
 
+/**
+ * Subprotocols of a WebSocket by which clients that cannot send headers say a key: OpenAI's `openai-insecure-api-key.KEY`,
+ * Kubernetes' `base64url.bearer.authorization.k8s.io.TOKEN`, and `access_token, TOKEN`. With a phantom it is a misplaced one.
+ */
+const keyProtocol = /(?:^|[.,\s-])(?:api-?key|bearer|authorization|(?:access|auth)[-_]?token|jwt)(?:[.,\s]|$)/i;
+
 /** Every header that carries an identity holds the phantom, or is not there. A signature is judged by the one who signs anew. */
 function foreignHeader({ fields, credential, injection }: Claims): Refusal | undefined {
   if (credential === undefined) {
@@ -67,7 +73,11 @@ function foreignHeader({ fields, credential, injection }: Claims): Refusal | und
   }
   const isIdentity = identityNames(credential);
   const isSigned = (name: string): boolean => injection?.kind === 'sigv4' && name === 'authorization';
-  const foreign = fields.find(([name, value]) => isIdentity(name) && !isSigned(name) && !isPhantom(value, credential, injection));
+  const foreign = fields.find(
+    ([name, value]) =>
+      (isIdentity(name) && !isSigned(name) && !isPhantom(value, credential, injection)) ||
+      (name === 'sec-websocket-protocol' && keyProtocol.test(value) && !credential.phantoms().some((one) => value.includes(one))),
+  );
   return foreign === undefined
     ? undefined
     : refuse('foreign-key', `the header ${foreign[0]} holds a key that is not this sandbox's own`);
