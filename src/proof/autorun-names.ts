@@ -16,6 +16,8 @@ export const actByThemselves: readonly AutorunName[] = [
   { name: '.git/config.worktree', kind: 'file', by: 'git: the same' },
   { name: '.git/commondir', kind: 'file', by: 'git: moves its settings elsewhere' },
   { name: '.git/modules', kind: 'folder', by: 'git: settings of submodules' },
+  { name: '.git/config.lock', kind: 'file', by: 'git: becomes its settings' },
+  { name: '.git/config.worktree.lock', kind: 'file', by: 'git: the same' },
   { name: '.git/remotes', kind: 'folder', by: 'git: where it pushes to, and whose hooks it runs, by default' },
   { name: '.git/branches', kind: 'folder', by: 'git: the same' },
   { name: '.git/objects/info/alternates', kind: 'file', by: 'git: whose contents it takes for its own' },

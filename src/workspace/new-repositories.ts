@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { basename } from 'node:path';
 
 import { run } from '../system/process.ts';
@@ -38,7 +38,7 @@ export async function newRepositories(workspace: string, sinceMs: number, option
   const { rows, complete } = rowsOfSmall(workspace) ?? (await rowsOfLarge(workspace, options));
   const held = options.held ?? [];
   const wasThere = heldBy(held);
-  const found: LeftInGit[] = [readByHooks(workspace, sinceMs, held)];
+  const found: LeftInGit[] = [readByHooks(workspace, sinceMs, held), changedMeanwhile(workspace, sinceMs, held)];
   for (const row of rows) {
     const isKnown = wasThere(row) && !isNew(workspace, row, sinceMs);
     // oxlint-disable-next-line no-await-in-loop -- most often none or one
@@ -51,6 +51,18 @@ export async function newRepositories(workspace: string, sinceMs: number, option
 /** Names need not be UTF-8; what is shown of such a one is. */
 function shownFolder({ folder }: Row): string {
   return folder.length === 0 ? '.' : folder.toString('utf8');
+}
+
+/**
+ * A program of the host that replaces a protected file takes the mount away with it: from then on a sandbox that runs can write
+ * what is there now. Which of the two changed it last cannot be told.
+ */
+function changedMeanwhile(workspace: string, sinceMs: number, held: readonly string[]): LeftInGit {
+  const changed = held.filter((path) => {
+    const stats = statsOf(Buffer.from(`${workspace}/${path}`));
+    return stats?.isFile() === true && stats.ctimeMs >= sinceMs;
+  });
+  return { paths: changed.map((path) => `${path} (changed meanwhile)`), complete: true };
 }
 
 /** Files made since then that the program of a hook reads at the next commit; those that were there are protected. */
@@ -179,11 +191,16 @@ const parts = ['HEAD', 'objects', 'refs'];
 /** What names programs, or says where that is read. */
 const settings = ['config', 'config.worktree', 'commondir', 'hooks'];
 
-/** 0 of what is not there. In place, as the walk: each end of a command waits for it. */
+/** 0 of what is not there. */
 function timeOf(path: Buffer, which: 'ctimeMs' | 'birthtimeMs'): number {
+  return statsOf(path)?.[which] ?? 0;
+}
+
+/** In place, as the walk: each end of a command waits for it. */
+function statsOf(path: Buffer): Stats | undefined {
   try {
-    return lstatSync(path, { throwIfNoEntry: false })?.[which] ?? 0;
+    return lstatSync(path, { throwIfNoEntry: false });
   } catch {
-    return 0;
+    return undefined;
   }
 }

@@ -1,5 +1,5 @@
 /** What a sandbox writes into `.git` of its workspace so that git of the host writes, reads or runs something elsewhere (WSP-07, G7): judged by what git does. */
-import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -62,6 +62,29 @@ describe.skipIf(!engineOrSkip('oci', await ociLacks()))('what a sandbox writes i
     await run('sh', ['-c', `cd "$1"; ${plantHooks(mark)}`, 'sh', path], { env });
     await git(path, 'push');
     expect(await exists(mark)).toBe(true);
+  });
+
+  it('are no settings: git of the host cannot replace them while a sandbox runs, and what is replaced all the same is named', async () => {
+    const spec = await started();
+    const { path } = spec.workspace;
+    await sleep(20);
+    const sinceMs = Date.now();
+    const refused = await git(path, 'config', 'x.y', 'z');
+    expect([refused.exitCode, refused.stderr.toString()]).toEqual([255, expect.stringContaining('could not lock config file')]);
+    const config = join(path, '.git/config');
+    const plant =
+      "printf '[core]\\n\\tfsmonitor = touch MARK; false\\n' >> .git/config; echo x > .git/config.lock; rm -f .git/config.lock; echo legal > legal2";
+    await sh(spec, plant);
+    expect(await exists(join(path, 'legal2'))).toBe(true);
+    expect(await readFile(config, 'utf8')).not.toContain('fsmonitor');
+    const held = (await lab.engine.heldPlaces?.(spec.id)) ?? [];
+    expect(await newRepositories(path, sinceMs, { held })).toEqual({ paths: [], complete: true });
+    // Another program of the host, which asks for no lock.
+    await writeFile(join(path, '.git/new'), await readFile(config));
+    await rename(join(path, '.git/new'), config);
+    expect((await newRepositories(path, sinceMs, { held })).paths).toEqual(['.git/config (changed meanwhile)']);
+    await lab.engine.remove(spec.id);
+    expect((await git(path, 'config', 'x.y', 'z')).exitCode).toBe(0);
   });
 
   it('is named, where git of the host would write, read or go on by it (G7)', async () => {

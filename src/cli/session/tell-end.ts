@@ -52,7 +52,7 @@ function repositoryLines({ paths, complete }: NewRepositories): readonly string[
   ];
 }
 
-const inOwnFolder = /(?:^|[/ ])\.git\//i;
+const inOwnFolder = /(?:^|[/ ])\.git\/| \(changed meanwhile\)$/i;
 
 function linesOf(paths: readonly string[], [head, meaning]: readonly [string, string]): readonly string[] {
   const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';

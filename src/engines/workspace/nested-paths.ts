@@ -59,6 +59,8 @@ const partsOfBareRepository = [
   'commondir',
   'config',
   'config.worktree',
+  'config.lock',
+  'config.worktree.lock',
   'hooks',
   'modules',
   'remotes',

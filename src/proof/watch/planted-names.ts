@@ -12,6 +12,8 @@ export const plantedNames: readonly string[] = [
   '.git/config.worktree',
   '.git/commondir',
   '.git/modules/planted/config',
+  '.git/config.lock',
+  '.git/config.worktree.lock',
   '.git/remotes/origin',
   '.git/branches/origin',
   '.git/objects/info/alternates',

@@ -14,6 +14,10 @@ export const protectedPaths: readonly string[] = [
   '.git/config.worktree',
   '.git/commondir',
   '.git/modules',
+  // git replaces its settings by this file, and with the old one goes the mount that protected it: while this name is taken,
+  // git of the host says that it cannot lock them (config.c, lockfile.c)
+  '.git/config.lock',
+  '.git/config.worktree.lock',
   // other repositories: `git push` asks old files for one where the settings name none, and runs its hooks; whose contents are
   // git's own, too, is read and passed on with them
   '.git/remotes',
