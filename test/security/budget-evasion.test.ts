@@ -76,6 +76,7 @@ test.each([
   '/v1/./messages',
   '/V1/Messages',
   '/v1/messages;x=y',
+  '/v1/complete',
   '/v1/messages%2f',
   '/v1/%256dessages',
 ])('an interface is counted under the address %s', async (path) => {
@@ -134,7 +135,11 @@ test('a stream that was asked to keep its count to itself is counted by what wen
   expect(used()).toBeGreaterThan(2000);
 });
 
-test('over WebSocket who leaves before the count comes has used what came', async () => {
+test.each([
+  '/v1/responses',
+  '/v1/realtime?model=gpt-realtime',
+  '/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent',
+])('over WebSocket who leaves before the count comes has used what came: %s', async (path) => {
   const web = createServer();
   const server = new WebSocketServer({ server: web });
   const delta = JSON.stringify({ type: 'response.output_text.delta', delta: 'word '.repeat(1600) });
@@ -147,7 +152,7 @@ test('over WebSocket who leaves before the count comes has used what came', asyn
   });
   ends = [() => server.close(), () => web.close()];
   const port = await lab.open(host, 443);
-  const client = new WebSocket(`wss://${host}/v1/responses`, {
+  const client = new WebSocket(`wss://${host}${path}`, {
     ca: lab.authority.certificatePem,
     createConnection: () => tlsConnect({ host: '127.0.0.1', port, servername: host, ca: lab.authority.certificatePem }),
     headers: { 'x-api-key': phantom },

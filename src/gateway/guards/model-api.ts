@@ -2,12 +2,12 @@
 export type ModelApi = 'anthropic' | 'openai' | 'bedrock' | 'gemini';
 
 const paths: readonly (readonly [ModelApi, RegExp])[] = [
-  ['anthropic', /\/v1\/messages$/],
+  ['anthropic', /\/v1\/(?:messages|complete)$/],
   ['anthropic', /\/(?:raw|stream)predict$/],
   ['anthropic', /:(?:raw|streamraw)predict$/],
-  ['openai', /\/(?:chat\/completions|completions|responses)$/],
+  ['openai', /\/(?:chat\/completions|completions|responses|realtime)$/],
   ['bedrock', /\/model\/.+\/(?:invoke|converse)(?:-stream|-with-response-stream)?$/],
-  ['gemini', /:(?:generatecontent|streamgeneratecontent)$/],
+  ['gemini', /:(?:generatecontent|streamgeneratecontent)$|\.bidigeneratecontent$/],
 ];
 
 export function modelApiOf(method: string, path: string): ModelApi | undefined {
