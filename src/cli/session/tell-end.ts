@@ -45,8 +45,8 @@ function repositoryLines({ paths, complete }: NewRepositories): readonly string[
       'git there, and `git status` above one that was added, runs programs that its settings name: look at its .git/config first',
     ]),
     ...linesOf(left, [
-      'left for git of this host in the workspace',
-      'git writes through such links, to places that such a file names, or goes on with what stands there: look at them before you run it',
+      'look at these in the workspace before you run git or another tool there',
+      'tools of this host write through such links, write to places that such files name, or do what stands in them',
     ]),
     ...(complete ? [] : ['the workspace could not be searched to its end for new git repositories']),
   ];
