@@ -1,7 +1,7 @@
 /** What a build on this host needs, put together for commands. */
 import type { Environment } from '../system/environment.ts';
 import type { Paths } from '../system/paths.ts';
-import type { BuildDeps } from './build.ts';
+import type { BuildDeps } from './build-facts.ts';
 import { hostTarget } from './recipes/find-recipe.ts';
 import type { Progress } from './image.ts';
 

@@ -1,5 +1,6 @@
+import type { BuildDeps } from './build-facts.ts';
 import { builtinChain } from './recipes/find-recipe.ts';
-import { buildImage, type BuildDeps } from './build.ts';
+import { buildImage } from './build.ts';
 import type { StoredImage } from './stored/open-image.ts';
 import { imageStore } from './stored/store.ts';
 

@@ -1,4 +1,4 @@
-import type { BuildDeps } from './build.ts';
+import type { BuildDeps } from './build-facts.ts';
 import { lockBuilds } from './stored/build-lock.ts';
 import type { ImageRecord } from './image.ts';
 import { imageTools } from './tools/image-tools.ts';

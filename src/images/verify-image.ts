@@ -1,5 +1,5 @@
 /** Verification of an image in the store, by name. */
-import type { BuildDeps } from './build.ts';
+import type { BuildDeps } from './build-facts.ts';
 import type { VerifyRow } from './image.ts';
 import { imageTools } from './tools/image-tools.ts';
 import type { StoredImage } from './stored/open-image.ts';

@@ -3,7 +3,8 @@ import { cp, mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { buildImage, type BuildDeps, type BuildOptions } from '../../src/images/build.ts';
+import type { BuildDeps } from '../../src/images/build-facts.ts';
+import { buildImage, type BuildOptions } from '../../src/images/build.ts';
 import { findRecipe, hostTarget } from '../../src/images/recipes/find-recipe.ts';
 import type { RecipeChain } from '../../src/images/image.ts';
 import { imageTools } from '../../src/images/tools/image-tools.ts';

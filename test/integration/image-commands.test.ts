@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 
 import type { CommandContext } from '../../src/cli/command.ts';
 import { imageCommands } from '../../src/cli/table/image-commands.ts';
-import type { BuildDeps } from '../../src/images/build.ts';
+import type { BuildDeps } from '../../src/images/build-facts.ts';
 import type { StoredImage } from '../../src/images/stored/open-image.ts';
 import { processEnvironment } from '../../src/system/environment.ts';
 import { pathsFrom } from '../../src/system/paths.ts';

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import type { BuildDeps } from '../../src/images/build-facts.ts';
 import type { VerifyRow } from '../../src/images/image.ts';
 import type { StoredImage } from '../../src/images/stored/open-image.ts';
 import { imageStore } from '../../src/images/stored/store.ts';
 import { runConfined } from '../../src/images/tools/run-confined.ts';
 import { failedRows, verifyRootfs } from '../../src/images/checks/verify.ts';
 import { verifyImage } from '../../src/images/verify-image.ts';
-import type { BuildDeps } from '../../src/images/build.ts';
 import { sharedTiny, tools, uid } from '../helpers/image-lab.ts';
 
 let image: StoredImage;

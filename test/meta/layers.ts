@@ -37,7 +37,15 @@ const parts: Readonly<Record<string, { readonly order: readonly string[]; readon
   },
   images: {
     order: ['recipes', 'tools', 'stored', 'packages', 'layers', 'checks'],
-    last: ['build.ts', 'build-deps.ts', 'ensure-image.ts', 'remove-image.ts', 'verify-image.ts'],
+    last: [
+      'build.ts',
+      'build-deps.ts',
+      'build-layer.ts',
+      'resolve-lock.ts',
+      'ensure-image.ts',
+      'remove-image.ts',
+      'verify-image.ts',
+    ],
   },
   sandbox: {
     order: [

@@ -5,6 +5,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { isErrno } from '../../system/files.ts';
 import type { NpmPackage, Recipe, RecipeFile } from '../image.ts';
 import type { ImageTools } from '../tools/image-tools.ts';
+import { removeTrees } from '../tools/remove-trees.ts';
 
 /** What a recipe adds on top of a finished root file system: npm packages, files, links. Shared files are never written to. */
 
@@ -43,7 +44,7 @@ async function addPackage(npmPackage: NpmPackage, tarball: string, layer: Layer)
   const path = `${moduleFolder}/${npmPackage.folder ?? npmPackage.name}`;
   await makeParents(path, layer);
   const target = join(layer.rootfs, path);
-  await tools.run('rm', ['-rf', '--one-file-system', '--', target]);
+  await removeTrees(tools, [target]);
   await tools.run('mkdir', ['--', target]);
   await tools.run('tar', [
     '--extract',

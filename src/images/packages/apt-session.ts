@@ -6,6 +6,7 @@ import { readTextIfPresent } from '../../system/files.ts';
 import { run, type RunResult } from '../../system/process.ts';
 import { chooseSources, isEmpty, type ChosenSources, type SourceFile } from './apt-sources.ts';
 import { toolFailure, type ImageTools } from '../tools/image-tools.ts';
+import { removeTrees } from '../tools/remove-trees.ts';
 
 /**
  * Runs the host's apt with the host's settings (sources, keys, proxies, logins) but with our own state: it sees an empty system
@@ -123,7 +124,7 @@ async function hostSources(etcApt: string, suite: string): Promise<ChosenSources
 async function defaultSources({ tools, folder, suite }: AptRequest): Promise<ChosenSources> {
   const probe = join(folder, 'probe');
   const list = join(probe, 'etc/apt/sources.list');
-  await tools.run('rm', ['-rf', '--one-file-system', probe]);
+  await removeTrees(tools, [probe]);
   try {
     await tools.run(
       'mmdebstrap',
@@ -137,7 +138,7 @@ async function defaultSources({ tools, folder, suite }: AptRequest): Promise<Cho
       hint: 'Add them to /etc/apt, or install debian-archive-keyring so that the default ones can be checked.',
     });
   } finally {
-    await tools.run('rm', ['-rf', '--one-file-system', probe]);
+    await removeTrees(tools, [probe]);
     await rm(probe, { recursive: true, force: true });
   }
 }

@@ -7,6 +7,7 @@ import { hashFile } from '../tools/hash-file.ts';
 import type { Progress, PythonPackage } from '../image.ts';
 import { toolFailure, type ImageTools } from '../tools/image-tools.ts';
 import type { RecipeTarget } from '../recipes/recipes.ts';
+import { removeTrees } from '../tools/remove-trees.ts';
 
 /**
  * Python packages: only wheels, fetched by the user's own pip with the user's settings, checked by us, stored by hash, and
@@ -150,10 +151,10 @@ async function unpack(packages: readonly PythonPackage[], way: Way): Promise<voi
   await writeFile(list, requirements(packages));
   const offline = { PIP_CONFIG_FILE: '/dev/null', PIP_NO_INDEX: '1', PIP_FIND_LINKS: wheels, PIP_ROOT_USER_ACTION: 'ignore' };
   const args = ['install', '--quiet', ...always, ...suits(way), '--no-compile', '--no-cache-dir', '--target', site];
-  await tools.run('rm', ['-rf', '--one-file-system', '--', site]);
+  await removeTrees(tools, [site]);
   await tools.run('pip3', [...args, '--requirement', list], { isolated: true, cwd: scratch, env: offline });
   // Programs of packages name the host's Python in their first line; a recipe says which there are.
-  await tools.run('rm', ['-rf', '--one-file-system', '--', join(site, 'bin')]);
+  await removeTrees(tools, [join(site, 'bin')]);
   await tools.run('chmod', ['-R', 'a-st,u=rwX,go=rX', '--', site]);
   await tools.run('chown', ['-R', '--no-dereference', `${tools.diskId(0)}:${tools.diskId(0)}`, '--', site]);
   const place = join(rootfs, 'usr/local/lib', `python${python}`, 'dist-packages');

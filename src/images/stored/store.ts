@@ -14,6 +14,7 @@ import { knownFiles } from './known-files.ts';
 import { parseLock, type Lock } from './lock.ts';
 import { folderName, isDamaged, openImage, sealed, type DamagedImage, type Opened, type StoredImage } from './open-image.ts';
 import { builtinRecipes, type RecipeTarget } from '../recipes/recipes.ts';
+import { removeTrees } from '../tools/remove-trees.ts';
 
 /** Images on disk: one folder for each digest, named by it, and complete from the moment it has its name. */
 
@@ -175,7 +176,7 @@ async function removeImage(root: string, image: StoredImage | DamagedImage, { to
   const leaving = join(root, `.build-removed-${image.digest.slice(7, 23)}`);
   await rename(image.folder, leaving);
   await syncFolder(root);
-  await tools.run('rm', ['-rf', '--one-file-system', '--', leaving]);
+  await removeTrees(tools, [leaving]);
 }
 
 async function writeContent(folder: string, { record, lock, bom, manifest }: ImageContent): Promise<void> {
