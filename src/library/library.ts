@@ -2,9 +2,9 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { CasemateError } from '../base/errors.ts';
-import { plainName } from '../base/plain-name.ts';
-import { visible } from '../base/text.ts';
+import { visible, nearest } from '../base/text.ts';
 import type { CommandContext } from '../cli/command.ts';
+import { callerName } from '../cli/reading/caller-name.ts';
 import { toolContext, type Following } from '../cli/session/tool-context.ts';
 import { ArgumentFault, type Tool } from '../mcp/tool.ts';
 import type { ToolContext } from '../mcp/tool-context.ts';
@@ -26,24 +26,28 @@ export const createSandbox: typeof Library.createSandbox = async (options) => {
   requireOptions(options);
   const { project, name, agent = 'none', apiKey, readonly = false, memory, cpus, timeoutMs } = options;
   const contextOf = libraryContext(options);
-  const call = async <T>(tool: Tool, args: object, context: ToolContext): Promise<T> =>
-    // oxlint-disable-next-line no-unsafe-type-assertion -- the schema of the tool says so, and it was checked against it
-    (await tool.call(withoutAbsent(args), context).catch(inOwnWords)).structured as T;
   const limits = withoutAbsent({ Memory: memory, CpuQuota: cpus === undefined ? undefined : Math.round(cpus * 100_000) });
   const made = await call<{ sessionId: string; sessionName: string }>(
     createSession,
     { projectPath: project, sessionName: name, agent, apiKey, readonly, timeoutMs, dockerOpts: limits },
     contextOf({}),
   );
-  const { sessionId } = made;
+  return { id: made.sessionId, name: made.sessionName, ...useOf(made.sessionId, contextOf) };
+};
+
+async function call<T>(tool: Tool, args: object, context: ToolContext): Promise<T> {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the schema of the tool says so, and it was checked against it
+  return (await tool.call(withoutAbsent(args), context).catch(inOwnWords)).structured as T;
+}
+
+/** What can be done with a sandbox that was made: each a tool, called as the caller that made it. */
+function useOf(sessionId: string, contextOf: ContextOf): Omit<Library.Sandbox, 'id' | 'name'> {
   const destroy = async (): Promise<void> => void (await call(destroySession, { sessionId }, contextOf({})));
   const copy = async (
     direction: 'to_container' | 'from_container',
     { signal, ...more }: Library.CopyOptions & { readonly sourcePath: string; readonly destPath: string },
   ): Promise<Library.CopyResult> => await call(transferFiles, { sessionId, direction, ...more }, contextOf({ signal }));
   return {
-    id: sessionId,
-    name: made.sessionName,
     run: async (command, { signal, onProgress, ...more } = {}) =>
       await call(executeCommand, { sessionId, command, ...more }, contextOf({ signal, onProgress })),
     async task(prompt, { signal, onProgress, ...more } = {}) {
@@ -56,24 +60,18 @@ export const createSandbox: typeof Library.createSandbox = async (options) => {
     destroy,
     [Symbol.asyncDispose]: destroy,
   };
-};
+}
 
-function libraryContext({
-  project,
-  roots: more = [],
-  caller = 'library',
-  env: given,
-}: Library.SandboxOptions): (following?: Following) => ToolContext {
-  if (!plainName.test(caller)) {
-    throw new CasemateError('USAGE', `caller "${visible(caller)}" is not a name: lower-case letters, digits and hyphens`);
-  }
+type ContextOf = (following?: Following) => ToolContext;
+
+function libraryContext({ project, roots: more = [], caller = 'library', env: given }: Library.SandboxOptions): ContextOf {
   const env = given === undefined ? processEnvironment : environmentOf(given);
   const { stdin, stdout, stderr } = process;
   const uid = process.geteuid?.() ?? 0;
   const paths = pathsFrom(env, uid);
   const context: CommandContext = { env, paths, cwd: '/', stdin, stdout, stderr, uid, entry: programPath() };
   const roots = [project, ...more].map((root) => (existsSync(root) ? realpathSync(root) : root));
-  const contextOf = toolContext(context, { roots, caller });
+  const contextOf = toolContext(context, { roots, caller: callerName(caller, 'caller') });
   return ({ signal, onProgress } = {}) => {
     if (onProgress === undefined) {
       return contextOf({ signal });
@@ -107,7 +105,10 @@ const leastCpus = 0.05;
 function requireOptions(options: Library.SandboxOptions): void {
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(optionNames, name));
   if (unknown !== undefined) {
-    throw new CasemateError('USAGE', `createSandbox: ${visible(unknown)}: there is no such option`);
+    const near = nearest(unknown, Object.keys(optionNames));
+    throw new CasemateError('USAGE', `createSandbox: ${visible(unknown)}: there is no such option`, {
+      hint: near === undefined ? `There are: ${Object.keys(optionNames).join(', ')}.` : `Did you mean "${near}"?`,
+    });
   }
   if (typeof options.project !== 'string') {
     throw new CasemateError('USAGE', 'createSandbox: project: is not a path');

@@ -112,7 +112,11 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks(['base', 'claude'])))('
     const make = async (more: object) => await createSandbox({ project: home.project, env: home.env, ...more });
     await expect(make({ memory: '64g' })).rejects.toMatchObject({ code: 'POLICY_WIDENS' });
     await expect(make({ project: '/etc' })).rejects.toMatchObject({ code: 'PATH_INVALID' });
-    await expect(make({ caller: 'No Name' })).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(make({ caller: 'No Name' })).rejects.toMatchObject({
+      code: 'USAGE',
+      hint: expect.stringContaining('a letter first'),
+    });
+    await expect(make({ readOnly: true })).rejects.toMatchObject({ hint: 'Did you mean "readonly"?' });
     for (const [odd, message] of [
       [{ readOnly: true }, 'createSandbox: readOnly: there is no such option'],
       [{ project: undefined }, 'createSandbox: project: is not a path'],

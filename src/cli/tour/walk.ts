@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { claude } from '../../agents/claude.ts';
 import { visible } from '../../base/text.ts';
@@ -13,18 +12,11 @@ import { listSegments } from '../../journal/segments.ts';
 import { queryJournal } from '../../journal/query.ts';
 import { verifyJournal } from '../../journal/verify-journal.ts';
 import { stepsOf } from '../../tour/agent-steps.ts';
-import {
-  emptyReport,
-  joinReports,
-  searchFolder,
-  searchProcess,
-  type Needle,
-  type SearchReport,
-} from '../../proof/outside/key-search.ts';
 import { attach } from '../session/attach.ts';
 import type { CommandContext } from '../command.ts';
 import { dim } from '../printing/output.ts';
 import { ownIdentity } from '../session/session.ts';
+import { searchWhile, type KeySearch } from './search-while.ts';
 import { task, type TourStage } from './stage.ts';
 
 /** The tour itself: start, test, let the agent work while its memory is searched, test again, remove, sum up. */
@@ -37,12 +29,7 @@ export interface TourFindings {
   readonly refused: readonly string[];
   readonly keyOnTheWire: boolean;
   readonly keyUses: number;
-  readonly search: {
-    readonly processes: number;
-    readonly mebibytes: number;
-    readonly phantomSeen: number;
-    readonly keySeen: readonly string[];
-  };
+  readonly search: KeySearch;
   readonly journal: { readonly valid: boolean; readonly records: number; readonly fault: string | undefined };
 }
 
@@ -65,7 +52,7 @@ export async function walk(context: CommandContext, parts: WalkParts): Promise<T
     const before = await hashTree(stage.workspace);
     const testsBefore = await runInside(context, parts, { name, command: ['node', '--test'], show: false });
     say(`\ntests before: ${testsBefore === 0 ? 'green' : 'red, as they should be'}; now the agent works:\n`);
-    const search = await searchWhile(parts, name, async () => {
+    const search = await searchWhile({ client, name, key: stage.key, workspace: stage.workspace }, async () => {
       const command = claude.start({ permissions: 'skip', prompt: task, args: ['--output-format', 'stream-json', '--verbose'] });
       await runInside(context, parts, { name, command, show: true });
     });
@@ -114,60 +101,6 @@ async function showLines(output: PassThrough, show: (line: string) => void): Pro
   for await (const line of createInterface({ input: output })) {
     stepsOf(line).forEach(show);
   }
-}
-
-/** Looks for the key again and again while the agent works, from outside; the phantom is the proof that looking works. */
-async function searchWhile(
-  { client, stage }: WalkParts,
-  name: string,
-  work: () => Promise<void>,
-): Promise<TourFindings['search']> {
-  const { phantoms } = await client.call('inspect', { name });
-  const needles: readonly Needle[] = [{ name: 'key', text: stage.key }, ...phantoms.map((text) => ({ name: 'phantom', text }))];
-  let report: SearchReport = emptyReport(needles);
-  const processes = new Set<number>();
-  const ended = new AbortController();
-  const searching = (async () => {
-    while (!ended.signal.aborted) {
-      // oxlint-disable-next-line no-await-in-loop -- one look after the other
-      const { pids } = await client.call('processes', { name });
-      for (const pid of pids) {
-        // oxlint-disable-next-line no-await-in-loop -- as above
-        report = joinReports(report, await searchProcess(pid, needles));
-        processes.add(pid);
-      }
-      // oxlint-disable-next-line no-await-in-loop -- as above
-      await sleep(300);
-    }
-  })();
-  await work().finally(() => ended.abort());
-  await searching;
-  const root = await rootInside((await client.call('processes', { name })).pids);
-  const inside = root === undefined ? [] : ['home/agent', 'tmp', 'run', 'var/tmp', 'etc'].map((folder) => `${root}/${folder}`);
-  for (const folder of inside) {
-    // oxlint-disable-next-line no-await-in-loop -- one folder after the other
-    report = joinReports(report, await searchFolder(folder, needles));
-  }
-  report = joinReports(report, await searchFolder(stage.workspace, needles));
-  const { seen, bytes } = report;
-  return {
-    processes: processes.size,
-    mebibytes: Math.round(bytes / 1024 / 1024),
-    phantomSeen: seen['phantom']?.length ?? 0,
-    keySeen: seen['key'] ?? [],
-  };
-}
-
-/** Files as the sandbox sees them, through the first of its processes that does; links are not followed. */
-async function rootInside(pids: readonly number[]): Promise<string | undefined> {
-  for (const pid of pids) {
-    const root = `/proc/${pid}/root`;
-    // oxlint-disable-next-line no-await-in-loop -- the first that has them
-    if ((await stat(`${root}/home/agent`).catch(() => undefined)) !== undefined) {
-      return root;
-    }
-  }
-  return undefined;
 }
 
 async function hashTree(root: string): Promise<ReadonlyMap<string, string>> {
