@@ -19,6 +19,11 @@ export interface NewRepositories {
   readonly complete: boolean;
 }
 
+/** Whether one of `paths` is a repository, and not a place in its own folder or a file that was replaced. */
+export function isRepository(path: string): boolean {
+  return !/(?:^|[/ ])\.git\/| \(changed meanwhile\)$/i.test(path);
+}
+
 export interface SearchOptions {
   readonly timeoutMs?: number | undefined;
   /** of names that could belong to a repository */

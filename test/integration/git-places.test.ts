@@ -137,9 +137,9 @@ describe('settings of a user for every repository', () => {
     await writeFile(join(home, 'git/config'), '[core]\n\tfsmonitor = tools/monitor\n\teditor = vim\n');
     const { stdout } = await run('git', ['-C', path, 'rev-parse', '--git-path', 'hooks'], { env: { ...env, HOME: home } });
     expect(stdout.toString()).toBe('.githooks\n');
-    const places = await placesNamedByUser(path, { home, xdg: home });
+    const places = placesNamedByUser(path, { home, xdg: home });
     expect(places).toEqual(['.githooks', 'dotfiles/gitconfig', 'tools/diff', 'tools/monitor']);
-    expect(await placesNamedByUser(path, { home: join(folder, 'absent') })).toEqual([]);
+    expect(placesNamedByUser(path, { home: join(folder, 'absent') })).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import type { CloseAnswer } from '../../daemon/protocol.ts';
-import type { NewRepositories } from '../../workspace/new-repositories.ts';
+import { isRepository, type NewRepositories } from '../../workspace/new-repositories.ts';
 import type { CommandContext } from '../command.ts';
 
 /** How a command in a sandbox ended. */
@@ -38,7 +38,7 @@ export function unstarted(file: string, why: string, cause?: unknown): CasemateE
 const shownPaths = 5;
 
 function repositoryLines({ paths, complete }: NewRepositories): readonly string[] {
-  const [left, repositories] = [paths.filter((path) => inOwnFolder.test(path)), paths.filter((path) => !inOwnFolder.test(path))];
+  const [repositories, left] = [paths.filter(isRepository), paths.filter((path) => !isRepository(path))];
   return [
     ...linesOf(repositories, [
       'new or changed git repositories in the workspace',
@@ -51,8 +51,6 @@ function repositoryLines({ paths, complete }: NewRepositories): readonly string[
     ...(complete ? [] : ['the workspace could not be searched to its end for new git repositories']),
   ];
 }
-
-const inOwnFolder = /(?:^|[/ ])\.git\/| \(changed meanwhile\)$/i;
 
 function linesOf(paths: readonly string[], [head, meaning]: readonly [string, string]): readonly string[] {
   const more = paths.length > shownPaths ? ` and ${paths.length - shownPaths} more` : '';

@@ -109,7 +109,7 @@ function filesReadIn(search: Search, folder: string): readonly string[] {
  * The same by the settings that hold for every repository of a user and of the host: a relative folder of hooks, as many
  * have it, is one of the workspace's. Files that are not there name nothing.
  */
-export async function placesNamedByUser(workspace: string, { home, xdg }: UserPlaces): Promise<readonly string[]> {
+export function placesNamedByUser(workspace: string, { home, xdg }: UserPlaces): readonly string[] {
   const search: Search = { workspace, top: '', home, places: new Set(), seen: new Set(), looked: 0 };
   for (const file of ['/etc/gitconfig', join(xdg ?? join(home, '.config'), 'git/config'), join(home, '.gitconfig')]) {
     readSettings(search, file);

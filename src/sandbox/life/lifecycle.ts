@@ -11,6 +11,7 @@ import { notBuilt } from '../../images/stored/store.ts';
 import type { JournalEntry } from '../../journal/record.ts';
 import type { Environment } from '../../system/environment.ts';
 import { makeLayout } from '../../workspace/layout.ts';
+import { isRepository } from '../../workspace/new-repositories.ts';
 import { bindPlanCredentials } from '../credentials/bind-credentials.ts';
 import type { PlanCredentials } from '../credentials/plan-credentials.ts';
 import type { SandboxContext } from '../context.ts';
@@ -207,7 +208,11 @@ export async function destroySandbox(context: SandboxContext, row: SandboxRow, o
   context.guards.ledger.forget(row.id);
   await recordEnd(context, row, { ...options, action: 'sandbox.destroy', isAgain: row.state === 'removing' });
   store.move(row.id, { state: 'gone', reason: options.reason });
-  return repositories.slice(0, 20).map((path) => `new or changed git repository ${path}`);
+  return repositories.slice(0, 20).map(wordFor);
+}
+
+function wordFor(path: string): string {
+  return isRepository(path) ? `new or changed git repository ${path}` : `${path}: look at it before you run git there`;
 }
 
 interface EndFacts extends StopOptions {

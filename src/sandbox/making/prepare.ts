@@ -119,7 +119,7 @@ export async function prepare(context: SandboxContext, request: MakeRequest, cal
     ...(await chooseEngine(context.engine, policy, callers)),
     imageDigest: image?.digest,
     workspacePath,
-    protect: [...protectedPaths, ...policyInside(files, workspacePath), ...(await placesOfUser(context, workspacePath))],
+    protect: [...protectedPaths, ...policyInside(files, workspacePath), ...placesOfUser(context, workspacePath)],
     home: agent === undefined ? emptyHome : await plannedHome(context, agent, policy),
     policyFiles: [...files, ...descriptionFiles(agent)],
     learn,
@@ -133,8 +133,8 @@ export async function prepare(context: SandboxContext, request: MakeRequest, cal
 }
 
 /** What git runs in any repository of this user, where it lies in the workspace: some have `hooksPath = .githooks` for all. */
-async function placesOfUser({ env, userHome: home }: SandboxContext, workspace: string): Promise<readonly string[]> {
-  const places = await placesNamedByUser(workspace, { home, xdg: env.get('XDG_CONFIG_HOME') });
+function placesOfUser({ env, userHome: home }: SandboxContext, workspace: string): readonly string[] {
+  const places = placesNamedByUser(workspace, { home, xdg: env.get('XDG_CONFIG_HOME') });
   return places.filter((path) => !protectedPaths.some((row) => path === row || path.startsWith(`${row}/`)));
 }
 
