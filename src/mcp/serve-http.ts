@@ -6,7 +6,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import { gathered } from '../base/gather.ts';
 import type { CallerClaim } from '../daemon/caller-view.ts';
 import { listenHttp, misdirected, type Listener, type ListenerOptions } from './http-listener.ts';
-import { createBackground } from './background.ts';
+import { createBackground, type CallersParts } from './background.ts';
 import { idFault, shapeFault } from './message-bounds.ts';
 import { createMessageRoom, type MessageRoom, type NoRoom, type Place } from './message-room.ts';
 import { createRate, type Rate } from './rate.ts';
@@ -65,6 +65,7 @@ export async function serveHttp(options: HttpOptions): Promise<Listener> {
     ...options,
     nowMs,
     room,
+    backgrounds: new Map<string, CallersParts>(),
     sessions,
     begun: new Map<StreamableHTTPServerTransport, CallerClaim>(),
     rates,
@@ -130,6 +131,8 @@ interface Serving extends HttpOptions {
   /** of those, and of what is about to be one, whose it is: many may begin at once */
   readonly begun: Map<StreamableHTTPServerTransport, CallerClaim>;
   readonly rates: Map<string, Rate>;
+  /** what goes on without a request, by caller */
+  readonly backgrounds: Map<string, CallersParts>;
   /** requests that are not answered yet, by caller */
   readonly openRequests: Map<string, number>;
 }
@@ -247,7 +250,7 @@ function countOf({ begun }: Serving, { name }: CallerClaim): number {
 }
 
 async function begin(serving: Serving, { claim, response, body }: Asked): Promise<McpSession | undefined> {
-  const { sessions, begun, rates, nowMs, tools, partsOf } = serving;
+  const { sessions, begun, rates, backgrounds, nowMs, tools, partsOf } = serving;
   if (!isInitialize(body)) {
     refuse(response, 400, 'a session begins with initialize');
     return undefined;
@@ -263,7 +266,9 @@ async function begin(serving: Serving, { claim, response, body }: Asked): Promis
     sessionIdGenerator: randomUUID,
     onsessioninitialized: (id) => void sessions.set(id, session),
   });
-  const background = createBackground();
+  const parts = backgrounds.get(claim.name) ?? new Set();
+  backgrounds.set(claim.name, parts);
+  const background = createBackground(parts);
   const server = createMcpServer({ ...partsOf(claim), tools, rate }, background);
   begun.set(transport, claim);
   await server.connect(transport);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 
-import { createBackground } from '../../../src/mcp/background.ts';
+import { createBackground, type CallersParts } from '../../../src/mcp/background.ts';
 import type { ToolContext, Work } from '../../../src/mcp/tool-context.ts';
 
 const contextOf = (signal: AbortSignal): ToolContext => ({ signal }) as ToolContext;
@@ -32,6 +32,43 @@ describe('work in the background', () => {
     expect(await Promise.all(starts.slice(0, 20))).toHaveLength(20);
     background.close();
     await expect.poll(() => works.filter(({ ended }) => ended.length === 1).length).toBe(20);
+  });
+
+  it('is bounded for all connections of a caller together, and free again when one ends', async () => {
+    const parts: CallersParts = new Set();
+    const connections = Array.from({ length: 4 }, () => createBackground(parts));
+    const begin = async (index: number) => {
+      const { name, work } = held();
+      name.resolve(`ex-${index}`);
+      return await connections[index % 4]?.start('command', context, work);
+    };
+    await Promise.all(Array.from({ length: 64 }, (_, index) => begin(index)));
+    await expect(begin(64)).rejects.toThrow('64 commands of this caller are running in the background already');
+    connections[1]?.close();
+    expect(await begin(64)).toBe('ex-64');
+    connections.forEach(({ close }) => close());
+  });
+
+  it('what it keeps is bounded for all connections of a caller together', async () => {
+    const parts: CallersParts = new Set();
+    const connections = Array.from({ length: 4 }, () => createBackground(parts));
+    const text = 'x'.repeat(5 * 1024 * 1024);
+    for (const connection of connections) {
+      for (const name of ['ex-0', 'ex-1', 'ex-2']) {
+        await connection.start('command', context, async (_, named) => {
+          named(name);
+          return { text };
+        });
+        await connection.wait(name, 1000, context.signal);
+      }
+    }
+    const kept = await Promise.allSettled(
+      connections.flatMap((one) => ['ex-0', 'ex-1', 'ex-2'].map((name) => one.wait(name, 1000, context.signal))),
+    );
+    // Six of them fit; the last connection keeps its newest.
+    expect(kept.filter(({ status }) => status === 'fulfilled').length).toBeLessThanOrEqual(8);
+    expect(kept.at(-1)?.status).toBe('fulfilled');
+    connections.forEach(({ close }) => close());
   });
 
   it('ends with its caller also before it has a name, and nothing begins after that', async () => {
