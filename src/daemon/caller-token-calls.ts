@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { realpath, stat } from 'node:fs/promises';
 
 import { CasemateError } from '../base/errors.ts';
-import { visible } from '../base/text.ts';
 import { actorOf, type SandboxContext } from '../sandbox/context.ts';
 import type { StoredCaller } from '../sandbox/stored/caller-tokens.ts';
 import type { CallerView } from './caller-view.ts';
 import { policyOfCaller } from './caller-policy.ts';
+import { rootFolder } from './root-folder.ts';
 import { claimOf, hashOf } from './token-claims.ts';
 import type { Calling } from './server.ts';
 import { timeText } from './views.ts';
@@ -28,7 +27,7 @@ export function createCallerTokenCalls(
       }
       const nowMs = clock.nowMs();
       const expiresMs = lifeMs === undefined ? undefined : nowMs + lifeMs;
-      const real = await Promise.all(roots.map(realFolder));
+      const real = await Promise.all(roots.map(rootFolder));
       const policy = asked === undefined ? undefined : await policyOfCaller(asked, real);
       const caller: StoredCaller = { name, role, roots: real, policy, createdMs: nowMs, expiresMs };
       const token = `cmt_${randomBytes(32).toString('base64url')}`;
@@ -55,14 +54,6 @@ export function createCallerTokenCalls(
       return claim === undefined ? {} : { claim };
     },
   };
-}
-
-async function realFolder(path: string): Promise<string> {
-  const real = await realpath(path).catch(() => undefined);
-  if (real === undefined || !(await stat(real)).isDirectory()) {
-    throw new CasemateError('PATH_INVALID', `the root ${visible(path)} is not a folder`);
-  }
-  return real;
 }
 
 function viewOfCaller({ name, role, roots, policy, createdMs, expiresMs }: StoredCaller, nowMs: number): CallerView {

@@ -1,10 +1,9 @@
-import { realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
-import { visible } from '../../base/text.ts';
 import { policyOfCaller } from '../../daemon/caller-policy.ts';
+import { rootFolder } from '../../daemon/root-folder.ts';
 import { createRate } from '../../mcp/rate.ts';
 import { serveStdio } from '../../mcp/serve-stdio.ts';
 import { tools } from '../../mcp/tools.ts';
@@ -28,7 +27,7 @@ import { ownIdentity } from '../session/session.ts';
 export const run: RunCommand = async (args, context, row) => {
   const parsed = parseOptions(row, args);
   optionalPositionals(parsed, []);
-  const roots = rootsOf(listOption(parsed, 'root'), context);
+  const roots = await rootsOf(listOption(parsed, 'root'), context);
   const asked = pathOption(parsed, 'policy', context.cwd);
   // Said here, not to the first client that asks for a session.
   const policy = asked === undefined ? undefined : await policyOfCaller(asked, roots);
@@ -69,8 +68,8 @@ function paceOf(parsed: ParsedOptions): number {
 }
 
 /** Real paths, so that what a link is made to point at later is not among them. */
-function rootsOf(given: readonly string[], { cwd, env }: CommandContext): readonly string[] {
-  const roots = (given.length === 0 ? [cwd] : given).map((root) => realFolder(resolve(cwd, root)));
+async function rootsOf(given: readonly string[], { cwd, env }: CommandContext): Promise<readonly string[]> {
+  const roots = await Promise.all((given.length === 0 ? [cwd] : given).map((root) => rootFolder(resolve(cwd, root))));
   const home = env.get('HOME');
   const wide = given.length === 0 ? roots.find((root) => root === '/' || root === home) : undefined;
   if (wide !== undefined) {
@@ -79,16 +78,4 @@ function rootsOf(given: readonly string[], { cwd, env }: CommandContext): readon
     });
   }
   return roots;
-}
-
-function realFolder(path: string): string {
-  try {
-    const real = realpathSync(path);
-    if (statSync(real).isDirectory()) {
-      return real;
-    }
-  } catch {
-    // Said below.
-  }
-  throw new CasemateError('PATH_INVALID', `the root ${visible(path)} is not a folder`);
 }
