@@ -170,7 +170,7 @@ describe.skipIf(!engineOrSkip('oci', await wholeWayLacks()))('a new user', { tim
       'echo b > b && git add b && git commit -q -m two && git log --format=%s; git config core.hooksPath /tmp; echo > .git/hooks/pre-commit';
     const { out, err } = await home.casemate(['run', '--', 'sh', '-c', inside], { cwd: folder });
     expect(out).toBe('two\none\n');
-    expect(err).toContain('could not write config file');
+    expect(err).toContain('could not lock config file');
     expect(err).toContain('pre-commit: Read-only file system');
   });
 

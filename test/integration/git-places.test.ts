@@ -188,7 +188,7 @@ describe('a program of the host that is a hook', () => {
     }
     const { paths, complete } = await newRepositories(path, sinceMs, { held: ['lefthook.yml'] });
     const read = ['.config/lefthook.toml (read by .git/hooks)', 'lefthook-local.yml (read by .git/hooks)'];
-    expect([paths, complete]).toEqual([read, true]);
+    expect([paths, complete]).toEqual([[...read, 'lefthook.yml (changed meanwhile)'], true]);
   });
 
   it.each([
