@@ -63,6 +63,11 @@ function notePid(): void {
   writeFileSync(join(folder, `${role}.pid`), String(process.pid));
 }
 
+/** It is said as a path, or as options with one. */
+function placeOf(to: unknown): unknown {
+  return typeof to === 'object' && to !== null && 'path' in to ? to.path : to;
+}
+
 /** Of several that are started at once one gets as far as the socket. */
 function noteDaemon(point: Point): Point {
   if (role === 'daemon' && String(point.path).endsWith('.sock')) {
@@ -265,7 +270,7 @@ wrap(
   (_, self) => ({ name: 'sql.run', path: (self as StatementSync).sourceSQL.slice(0, 40) }),
   'sync',
 );
-wrap(net.Server.prototype, 'listen', ([to]) => noteDaemon({ name: 'listen', path: to }), 'sync');
+wrap(net.Server.prototype, 'listen', ([to]) => noteDaemon({ name: 'listen', path: placeOf(to) }), 'sync');
 wrap(net.Socket.prototype, 'write', () => ({ name: 'say' }), 'sync');
 wrap(
   process,
