@@ -135,7 +135,8 @@ const preparations: Readonly<Record<Contender['needs'], (tools: Tools) => Promis
     return { places: { IMAGE: [image], STORE: [store] }, version: client };
   },
   async srt({ user, folder, says }) {
-    const prefix = join(user?.home ?? folder, '.cache/casemate-compare', `srt-${srtVersion}`);
+    // Not in `.cache`: made by root, it would keep the user out of that.
+    const prefix = join(user?.home ?? folder, '.casemate-compare', `srt-${srtVersion}`);
     const modules = join(prefix, 'node_modules');
     if ((await versionIn(modules)) !== srtVersion) {
       // What an installation that was cut off has left is no start for another one.
