@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { none, same } from '../compare.ts';
@@ -102,9 +102,9 @@ async function leftRows(lab: Lab): Promise<readonly Row[]> {
   const plain = await target.inside(inGit([ordinary]));
   const since = await watchJournal(lab);
   const { err } = await target.inside(inGit(Object.values(places)));
+  const wanted = await placesOutside(workspace);
   const subjects = (await since()).filter(({ action }) => action === found).map(({ subject }) => ` ${subject} `);
   await lab.casemate(['destroy', name, '--confirm', name]);
-  const wanted = Object.keys(places).map((place) => `.git/${place}`);
   return [
     none(
       'places in .git that are not on record',
@@ -114,6 +114,12 @@ async function leftRows(lab: Lab): Promise<readonly Row[]> {
       'places in .git that the end of the command does not tell of',
       wanted.filter((place) => !err.toString('utf8').includes(place)),
     ),
+    control('places in .git that are there outside', {
+      expected: 'at least 4',
+      seen: String(wanted.length),
+      ok: wanted.length >= 4,
+      from: 'outside',
+    }),
     control('what git writes there itself', {
       expected: 'is not told of',
       seen: plain.err.includes('.git') ? 'is told of' : 'is not told of',
@@ -121,6 +127,13 @@ async function leftRows(lab: Lab): Promise<readonly Row[]> {
       from: 'outside',
     }),
   ];
+}
+
+/** A pipe that is made under gVisor is in its own kernel alone, and nothing to git of the host. */
+async function placesOutside(workspace: string): Promise<readonly string[]> {
+  const all = Object.keys(places).map((place) => `.git/${place}`);
+  const seen = await Promise.all(all.map((place) => lstat(join(workspace, place)).catch(() => undefined)));
+  return all.filter((_, index) => seen[index] !== undefined);
 }
 
 /** `$set FILE` writes settings that name a program. */
