@@ -7,7 +7,8 @@ import { isErrno } from './files.ts';
  * of a processor. Through the pool of threads it is ten to twenty times that, and a start does it a hundred times. The state
  * file lies beside them and is read and written in place, too, so a disk that stalls holds up no more than it would.
  *
- * Not for a workspace, a home or what else of a user may lie on a network, and not for what is waited for until it is on disk.
+ * Not for a workspace, a home or what else of a user may lie on a network: what is read there in place is bounded
+ * (`list-folder.ts`, `read-plain.ts`). And not for what is waited for until it is on disk.
  */
 
 /** The text of a file, or `undefined` when there is none. Other faults are thrown. */

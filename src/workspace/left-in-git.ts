@@ -1,10 +1,11 @@
-import { closeSync, constants, lstatSync, openSync, type Stats } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { gitSettings } from '../engines/workspace/git-settings.ts';
 import { listFolder } from '../system/list-folder.ts';
 import { run } from '../system/process.ts';
 import { readPlain } from '../system/read-plain.ts';
+import { statsAt } from '../system/stats-at.ts';
 import { walkSmall } from '../system/walk-small.ts';
 import { isRefused, leadsOutside } from './git-index.ts';
 
@@ -113,15 +114,7 @@ function contentOf(searched: Searched, name: string, most: number): Buffer | und
 
 /** Before everything for what is not there. */
 function changedMs(path: string): number {
-  return statsOf(path)?.ctimeMs ?? -1;
-}
-
-function statsOf(path: string): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
+  return statsAt(path)?.ctimeMs ?? -1;
 }
 
 /** Contents of commits and files: git reads and makes them by their hashes alone. */
@@ -134,7 +127,7 @@ async function linksIn({ held, sinceMs }: Searched): Promise<LeftInGit> {
     return await linksInLarge(held, sinceMs);
   }
   const left = entries.filter(({ path, kind }) => {
-    const stats = kind === 'other' ? statsOf(join(held, path)) : undefined;
+    const stats = kind === 'other' ? statsAt(join(held, path)) : undefined;
     return stats !== undefined && !stats.isSocket() && stats.ctimeMs >= sinceMs;
   });
   return { paths: left.map(({ path }) => path), complete: true };

@@ -1,7 +1,7 @@
-import { lstatSync, type Stats } from 'node:fs';
 import { basename } from 'node:path';
 
 import { run } from '../system/process.ts';
+import { statsAt } from '../system/stats-at.ts';
 import { walkSmall } from '../system/walk-small.ts';
 import { filesReadByHooks } from '../engines/workspace/git-places.ts';
 import { deepest, passedOver } from '../engines/workspace/searched.ts';
@@ -64,7 +64,7 @@ function shownFolder({ folder }: Row): string {
  */
 function changedMeanwhile(workspace: string, sinceMs: number, held: readonly string[]): LeftInGit {
   const changed = held.filter((path) => {
-    const stats = statsOf(Buffer.from(`${workspace}/${path}`));
+    const stats = statsAt(Buffer.from(`${workspace}/${path}`));
     return stats?.isFile() === true && stats.ctimeMs >= sinceMs;
   });
   return { paths: changed.map((path) => `${path} (changed meanwhile)`), complete: true };
@@ -198,14 +198,5 @@ const settings = ['config', 'config.worktree', 'commondir', 'hooks'];
 
 /** 0 of what is not there. */
 function timeOf(path: Buffer, which: 'ctimeMs' | 'birthtimeMs'): number {
-  return statsOf(path)?.[which] ?? 0;
-}
-
-/** In place, as the walk: each end of a command waits for it. */
-function statsOf(path: Buffer): Stats | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
+  return statsAt(path)?.[which] ?? 0;
 }

@@ -1,10 +1,11 @@
-import { constants, fstatSync, lstatSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
+import { constants, fstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { isAbsolute, join, normalize, relative, resolve } from 'node:path';
 
 import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { listFolder } from '../../system/list-folder.ts';
 import { closeHeld, contentOf, openOrNothing, readPlain, type Plain } from '../../system/read-plain.ts';
+import { statsAt } from '../../system/stats-at.ts';
 import { gitSettings, hookNames, namedBy, wordsOf } from './git-settings.ts';
 import { passedOver } from './searched.ts';
 
@@ -192,14 +193,10 @@ function addWord(search: Search, word: string, isProgram: boolean): void {
     return;
   }
   const path = resolve(search.workspace, search.top, written);
-  const isFile = statsOf(path)?.isFile() === true;
+  const isFile = statsAt(path)?.isFile() === true;
   if (isFile || (isProgram && word.includes('/') && !word.endsWith('/') && !isThere(path))) {
     add(search, path);
   }
-}
-
-function statsOf(path: string): Stats | undefined {
-  return orNothing(() => lstatSync(path, { throwIfNoEntry: false }));
 }
 
 function orNothing<T>(look: () => T): T | undefined {
@@ -211,7 +208,7 @@ function orNothing<T>(look: () => T): T | undefined {
 }
 
 function isThere(path: string): boolean {
-  return statsOf(path) !== undefined;
+  return statsAt(path) !== undefined;
 }
 
 function add({ workspace, places }: Search, path: string): void {

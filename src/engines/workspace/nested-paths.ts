@@ -5,6 +5,7 @@ import { CasemateError } from '../../base/errors.ts';
 import { visible } from '../../base/text.ts';
 import { listFolder } from '../../system/list-folder.ts';
 import { run } from '../../system/process.ts';
+import { statsAt } from '../../system/stats-at.ts';
 import { walkSmall } from '../../system/walk-small.ts';
 import { placesNamedByGit } from './git-places.ts';
 import { deepest, passedOver } from './searched.ts';
@@ -187,10 +188,6 @@ function isPlainPath(workspace: string, path: string): boolean {
 
 /** As it is now, whatever it is; what cannot be looked at is not there. */
 function kindOf(path: string): 'folder' | 'other' | 'absent' {
-  try {
-    const stats = lstatSync(path, { throwIfNoEntry: false });
-    return stats === undefined ? 'absent' : stats.isDirectory() ? 'folder' : 'other';
-  } catch {
-    return 'absent';
-  }
+  const stats = statsAt(path);
+  return stats === undefined ? 'absent' : stats.isDirectory() ? 'folder' : 'other';
 }

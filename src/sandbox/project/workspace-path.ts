@@ -75,7 +75,7 @@ async function refuseWithinProtected(real: string): Promise<void> {
 }
 
 /** Agents of the host put whole copies of a project there, which are no settings of theirs. */
-const worktree = /\/\.(?:claude|codex|cursor|gemini|qwen|kiro|roo|windsurf)\/worktrees\/(?=[^/])/g;
+const worktree = /\/\.(?:claude|codex|cursor|gemini)\/worktrees\/(?=[^/])/g;
 
 /** A repository without a folder of the name `.git`. */
 async function gitFolderAbove(real: string): Promise<string | undefined> {
